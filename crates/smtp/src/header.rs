@@ -1,0 +1,175 @@
+//! Reading what a relay must read of a header section; writing `Received` and missing fields.
+//!
+//! RFC 5322 with its obsolete forms (§4), RFC 2047 for the subject, RFC 6854 for groups in From.
+//! Octets that we do not understand are passed over here and passed on there; nothing is rebuilt.
+//!
+//! Not here: what follows from a header (`relais-policy`); MIME parts, which a relay never opens.
+
+mod addresses;
+mod change;
+mod encoded_word;
+mod field;
+mod received;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use memchr::memmem;
+
+use self::field::Field;
+use crate::address::Mailbox;
+
+pub use self::change::{FieldChange, change};
+pub use self::received::Received;
+
+/// Longest header section that we read, in octets; longer ones are refused (HDR-SIZE). Postfix's
+/// limit is 102,400; devices stay below 4 KiB.
+pub const HEADER_SECTION_OCTETS_MAX: usize = 256 * 1_024;
+/// A message with more Received fields than this loops. RFC 5321 §6.3 suggests 100 or more,
+/// Postfix stops at 50, and so do we.
+pub const RECEIVED_FIELDS_MAX: usize = 50;
+
+/// What a relay needs to know of a header section.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct HeaderSummary {
+    /// Number of Received fields.
+    pub received_count: usize,
+    /// Every address of the From field; `Err` for none, several fields or one not readable.
+    pub from: FromField,
+    /// The Sender field's address, if one can be read.
+    pub sender: Option<Mailbox>,
+    /// Message-ID without brackets, at most 998 octets.
+    pub message_id: Option<Box<str>>,
+    /// Subject, encoded words decoded (RFC 2047), at most 256 characters.
+    pub subject: Option<String>,
+    /// A Date field is there.
+    pub has_date: bool,
+    /// A MIME-Version field is there.
+    pub has_mime_version: bool,
+    /// A Content-Type or Content-Transfer-Encoding field is there.
+    pub has_mime_fields: bool,
+    /// Auto-Submitted other than `no`, or Precedence bulk/junk/list.
+    pub is_automatic: bool,
+}
+
+/// What the From field says.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum FromField {
+    /// There is none.
+    #[default]
+    Missing,
+    /// One field whose addresses could all be read; never empty.
+    Addresses(Vec<Mailbox>),
+    /// Several From fields, or one that cannot be read.
+    Unreadable,
+}
+
+/// Most addresses in one From field; RFC 5322 names no limit, and nobody writes as so many.
+pub const FROM_ADDRESSES_MAX: usize = 100;
+/// Longest Message-ID that we keep, in octets: a line may have no more. RFC 5322 §2.1.1.
+pub const MESSAGE_ID_OCTETS_MAX: usize = 998;
+/// Longest subject that we keep, in characters.
+pub const SUBJECT_CHARACTERS_MAX: usize = 256;
+
+/// Where the header section ends: the offset of the first octet of the body, behind the empty
+/// line; `None` while `content` shows no end yet. Content that starts with an empty line has an
+/// empty header section. Content whose first line is no field has none either: `Some(0)`.
+pub fn header_section_end(content: &[u8]) -> Option<usize> {
+    if content.starts_with(b"\r\n") {
+        return Some(2);
+    }
+    if content != b"\r" && field::is_no_field(content) {
+        return Some(0);
+    }
+    memmem::find(content, b"\r\n\r\n").map(|at| at + 4)
+}
+
+/// Reads a header section (up to and including the empty line, if there is one). Never fails:
+/// what cannot be read is missing. No more than [`HEADER_SECTION_OCTETS_MAX`] is read.
+pub fn read(section: &[u8]) -> HeaderSummary {
+    let section = &section[..section.len().min(HEADER_SECTION_OCTETS_MAX)];
+    let mut summary = HeaderSummary::default();
+    for field in field::fields(section) {
+        read_field(&field, &mut summary);
+    }
+    summary
+}
+
+fn read_field(field: &Field<'_>, summary: &mut HeaderSummary) {
+    let is = |name: &str| field.name.eq_ignore_ascii_case(name.as_bytes());
+    if is("Received") {
+        summary.received_count += 1;
+    } else if is("From") {
+        summary.from = match summary.from {
+            FromField::Missing => read_from(field),
+            FromField::Addresses(_) | FromField::Unreadable => FromField::Unreadable,
+        };
+    } else if is("Sender") {
+        let addresses = addresses::read(&field.text(), 1).unwrap_or_default();
+        summary.sender = summary
+            .sender
+            .take()
+            .or_else(|| addresses.into_iter().next());
+    } else if is("Message-ID") {
+        summary.message_id = summary.message_id.take().or_else(|| read_message_id(field));
+    } else if is("Subject") {
+        summary.subject = summary.subject.take().or_else(|| Some(read_subject(field)));
+    } else if is("Date") {
+        summary.has_date = true;
+    } else if is("MIME-Version") {
+        summary.has_mime_version = true;
+    } else if is("Content-Type") || is("Content-Transfer-Encoding") {
+        summary.has_mime_fields = true;
+    } else if is("Auto-Submitted") {
+        summary.is_automatic |= !first_word(field).eq_ignore_ascii_case("no");
+    } else if is("Precedence") {
+        let word = first_word(field);
+        summary.is_automatic |= ["bulk", "junk", "list"]
+            .iter()
+            .any(|name| word.eq_ignore_ascii_case(name));
+    }
+}
+
+fn read_from(field: &Field<'_>) -> FromField {
+    match addresses::read(&field.text(), FROM_ADDRESSES_MAX) {
+        Some(addresses) if !addresses.is_empty() => FromField::Addresses(addresses),
+        _ => FromField::Unreadable,
+    }
+}
+
+/// Between the brackets if there are any: devices leave them out.
+fn read_message_id(field: &Field<'_>) -> Option<Box<str>> {
+    let text = field.text();
+    let inner = match text.split_once('<') {
+        Some((_, rest)) => rest.split_once('>').map_or(rest, |(inner, _)| inner),
+        None => &*text,
+    };
+    let inner = inner.trim();
+    let fits = !inner.is_empty()
+        && inner.len() <= MESSAGE_ID_OCTETS_MAX
+        && !inner.contains(char::is_control)
+        && !inner.contains(char::REPLACEMENT_CHARACTER);
+    fits.then(|| inner.into())
+}
+
+fn read_subject(field: &Field<'_>) -> String {
+    // Twelve octets for each character that we keep are more than any encoding needs.
+    let value = field.unfolded(12 * SUBJECT_CHARACTERS_MAX);
+    let decoded = encoded_word::decode(&value);
+    let clean = decoded
+        .trim()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c });
+    clean.take(SUBJECT_CHARACTERS_MAX).collect()
+}
+
+/// Up to white space, `;` or `(`.
+fn first_word(field: &Field<'_>) -> String {
+    let text = field.text();
+    let word = text.trim_start().split([' ', '\t', ';', '(']).next();
+    word.unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests;

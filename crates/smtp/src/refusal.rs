@@ -1,0 +1,462 @@
+//! The catalogue of refusals: every reason why we say no to a client, each with its one reply.
+//!
+//! A reason is made once, by the function that decides (`relais-policy`, the session machine, the
+//! accepting code); reply, trace, page and command line print the same value. Form of the reply:
+//! `code enhanced text (TOKEN REFERENCE)`; ASCII, the cause in the first 40 characters, at most 100
+//! in all, long values cut with `...`.
+
+mod catalogue;
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::net::IpAddr;
+
+use crate::domain::Domain;
+use crate::identifier::Reference;
+use crate::reply::{EnhancedStatus, Reply, ReplyCode};
+
+pub use self::catalogue::{CATALOGUE, CatalogueEntry};
+
+/// Longest reply text with token and reference, without the codes, in characters.
+pub const REFUSAL_TEXT_CHARACTERS_MAX: usize = 100;
+
+/// Why a client is refused. One cause, one token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// CONN-LIMIT, 421 4.7.0: too many connections from this address, or in all.
+    TooManyConnections,
+    /// BUSY, 421 4.3.2: draining or shutting down.
+    ShuttingDown,
+    /// BUSY, 452 4.3.1: disk or queue below its reserve.
+    NoRoom,
+    /// TIMEOUT, 421 4.4.2: no command or content within its time.
+    Timeout,
+    /// ERRORS, 421 4.7.0: too many errors or junk commands in this session.
+    TooManyErrors,
+    /// HELO-FORGED, 550 5.7.1: a stranger greets with our own name.
+    HeloForged {
+        /// The name it gave.
+        name: Box<str>,
+    },
+    /// SYNTAX: a line that is no command, or out of order.
+    Syntax(SyntaxFault),
+    /// TLS-REQUIRED, 530 5.7.0.
+    TlsRequired,
+    /// AUTH-REQUIRED, 530 5.7.0: submission listener without authentication.
+    AuthRequired,
+    /// SRC-UNKNOWN, 550 5.7.1: no connector for this source.
+    SourceUnknown {
+        /// The client's address, echoed: the key fact.
+        address: IpAddr,
+    },
+    /// SRC-SHARED, 550 5.7.1: a further factor that the connector demands is missing.
+    SourceShared,
+    /// CONN-OFF, 550 5.7.1: the connector is disabled or a draft.
+    ConnectorDisabled,
+    /// FROM-SYNTAX, 501 5.1.7.
+    SenderSyntax,
+    /// FROM-DOMAIN, 550 5.7.1: not a verified domain of the organisation within `sender_domains`.
+    SenderDomain {
+        /// The domain, or the address literal, of the reverse-path.
+        domain: Box<str>,
+    },
+    /// FROM-LAPSED, 550 5.7.1: the verification has lapsed.
+    SenderDomainLapsed {
+        /// The domain of the reverse-path.
+        domain: Domain,
+    },
+    /// FROM-DENIED, 550 5.7.1: this credential may not use that address.
+    SenderDenied {
+        /// The address refused.
+        address: Box<str>,
+    },
+    /// FROM-NULL, 550 5.7.1: the null reverse-path without a sufficient factor.
+    NullSender,
+    /// SIZE, 552 5.3.4: declared or real size above the limit.
+    TooBig {
+        /// The limit in octets.
+        limit: u64,
+    },
+    /// EXT, 555 5.5.4: a parameter of MAIL or RCPT that is not known or not offered.
+    Parameter {
+        /// The parameter's keyword.
+        keyword: Box<str>,
+    },
+    /// EXT, 550 5.6.7: an address with UTF-8 without SMTPUTF8. RFC 6531 §3.5.
+    Utf8NotDeclared,
+    /// EXT, 550 5.7.30: REQUIRETLS cannot be kept. RFC 8689 §4.2.1.
+    RequireTlsUnavailable,
+    /// RATE, 450 4.7.1: a limit's backlog is full.
+    Rate {
+        /// When to try again, in seconds.
+        retry_seconds: u32,
+    },
+    /// RCPT-SYNTAX, 501 5.1.3.
+    RecipientSyntax,
+    /// RCPT-SCOPE, 550 5.7.1: outside the connector's `recipient_domains`.
+    RecipientScope {
+        /// The domain, or the address literal, of the forward-path.
+        domain: Box<str>,
+    },
+    /// RCPT-DNS, 550 5.1.2: the domain does not exist.
+    RecipientDomainUnknown {
+        /// The domain of the forward-path.
+        domain: Domain,
+    },
+    /// RCPT-DNS, 556 5.1.10: the domain takes no mail. RFC 7505 §4.2.
+    RecipientNullMx {
+        /// The domain of the forward-path.
+        domain: Domain,
+    },
+    /// RCPT-UNKNOWN, 550 5.1.1: not in the directory of an authoritative domain.
+    RecipientUnknown,
+    /// RCPT-MANY, 452 4.5.3.
+    TooManyRecipients,
+    /// SANDBOX, 550 5.7.1: the connector is observing, and this is no test recipient.
+    Sandbox,
+    /// HDR-FROM, 550 5.6.0: no From, several, or one that cannot be read.
+    HeaderFrom,
+    /// HDR-DOMAIN, 550 5.7.1: the header From lies outside the verified domains.
+    HeaderDomain {
+        /// The domain of the header From.
+        domain: Box<str>,
+    },
+    /// HDR-SIZE, 552 5.3.4: the header section is longer than we read.
+    HeaderTooBig,
+    /// HDR-BARELF, 550 5.6.0: bare CR, or bare LF that may not be repaired.
+    BareLineEnd,
+    /// HDR-BARELF, 521 5.5.2 and close: an end of data that others would read elsewhere.
+    Smuggling,
+    /// LOOP, 554 5.4.6: more than 50 Received fields.
+    Loop,
+    /// LOCAL, 451 4.3.0: the store could not make it durable. Never a 250 before that.
+    Local,
+}
+
+/// What is wrong with a line. All have the token SYNTAX.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SyntaxFault {
+    /// 500 5.5.1: no such command.
+    UnknownCommand,
+    /// 500 5.5.2: the line is too long, or has a NUL or bare CR or LF.
+    Line,
+    /// 501 5.5.4: the arguments are not as they must be.
+    Arguments,
+    /// 502 5.5.1: a command that we know and do not offer (VRFY answers 252 instead).
+    NotImplemented,
+    /// 503 5.5.1: not now.
+    Order,
+}
+
+/// The fixed part of a reply, as a row of the table in [`Refusal::row`].
+struct Form {
+    token: &'static str,
+    code: ReplyCode,
+    status: EnhancedStatus,
+    /// At most one placeholder in angle brackets: `<domain>`.
+    pattern: &'static str,
+}
+
+impl Form {
+    /// Reads `TOKEN code status pattern`; `None` where the row is not of this form.
+    fn read(row: &'static str) -> Option<Self> {
+        let mut words = row.splitn(4, ' ');
+        Some(Self {
+            token: words.next()?,
+            code: ReplyCode::new(words.next()?.parse().ok()?)?,
+            status: EnhancedStatus::parse(words.next()?)?,
+            pattern: words.next()?,
+        })
+    }
+}
+
+impl Refusal {
+    /// The token, as `FROM-DOMAIN`.
+    pub fn token(&self) -> &'static str {
+        self.form().token
+    }
+
+    /// The reply code.
+    pub fn code(&self) -> ReplyCode {
+        self.form().code
+    }
+
+    /// The enhanced status code.
+    pub fn status(&self) -> EnhancedStatus {
+        self.form().status
+    }
+
+    /// The text with its placeholder, as `Sender domain not verified: <domain>`.
+    pub fn pattern(&self) -> &'static str {
+        self.form().pattern
+    }
+
+    /// The reply with token and reference, at most [`REFUSAL_TEXT_CHARACTERS_MAX`] characters.
+    pub fn reply(&self, reference: Reference) -> Reply {
+        let ending = format!(" ({} {reference})", self.token());
+        let (head, tail) = self.halves();
+        let room =
+            REFUSAL_TEXT_CHARACTERS_MAX.saturating_sub(head.len() + tail.len() + ending.len());
+        let value = cut(self.safe_value(), room);
+        Reply::new(
+            self.code(),
+            self.status(),
+            format!("{head}{value}{tail}{ending}"),
+        )
+    }
+
+    /// The cause as in the reply, without token and reference, not cut. ASCII without controls.
+    pub fn text(&self) -> String {
+        let (head, tail) = self.halves();
+        format!("{head}{}{tail}", self.safe_value())
+    }
+
+    /// Whether the session ends with this reply (421, 521, 554 at connect).
+    pub fn closes(&self) -> bool {
+        matches!(self.code().get(), 421 | 521)
+    }
+
+    /// The pattern before and behind its placeholder.
+    fn halves(&self) -> (&'static str, &'static str) {
+        let pattern = self.pattern();
+        match (pattern.find('<'), pattern.find('>')) {
+            (Some(open), Some(close)) => (&pattern[..open], &pattern[close + 1..]),
+            _ => (pattern, ""),
+        }
+    }
+
+    /// What stands in the place of the placeholder. A client chose it: whatever is not printable
+    /// ASCII becomes `?`, so that no reply line can be forged and any display can show it.
+    fn safe_value(&self) -> String {
+        let printable = |c: char| {
+            if c == ' ' || c.is_ascii_graphic() {
+                c
+            } else {
+                '?'
+            }
+        };
+        self.value().chars().map(printable).collect()
+    }
+
+    fn value(&self) -> Cow<'_, str> {
+        match self {
+            Self::HeloForged { name } => Cow::Borrowed(name),
+            Self::SourceUnknown { address } => Cow::Owned(address.to_canonical().to_string()),
+            Self::SenderDomain { domain }
+            | Self::RecipientScope { domain }
+            | Self::HeaderDomain { domain } => Cow::Borrowed(domain),
+            Self::SenderDomainLapsed { domain }
+            | Self::RecipientDomainUnknown { domain }
+            | Self::RecipientNullMx { domain } => Cow::Borrowed(domain.as_str()),
+            Self::SenderDenied { address } => Cow::Borrowed(address),
+            Self::Parameter { keyword } => Cow::Borrowed(keyword),
+            Self::TooBig { limit } => Cow::Owned(octets(*limit)),
+            Self::Rate { retry_seconds } => Cow::Owned(retry_seconds.to_string()),
+            Self::TooManyConnections
+            | Self::ShuttingDown
+            | Self::NoRoom
+            | Self::Timeout
+            | Self::TooManyErrors
+            | Self::Syntax(_)
+            | Self::TlsRequired
+            | Self::AuthRequired
+            | Self::SourceShared
+            | Self::ConnectorDisabled
+            | Self::SenderSyntax
+            | Self::NullSender
+            | Self::Utf8NotDeclared
+            | Self::RequireTlsUnavailable
+            | Self::RecipientSyntax
+            | Self::RecipientUnknown
+            | Self::TooManyRecipients
+            | Self::Sandbox
+            | Self::HeaderFrom
+            | Self::HeaderTooBig
+            | Self::BareLineEnd
+            | Self::Smuggling
+            | Self::Loop
+            | Self::Local => Cow::Borrowed(""),
+        }
+    }
+
+    fn form(&self) -> Form {
+        Form::read(self.row()).expect("each row is well formed: a test reads every one")
+    }
+
+    /// Token, code, enhanced status code, text: one row a refusal.
+    fn row(&self) -> &'static str {
+        match self {
+            Self::Syntax(fault) => fault.row(),
+            Self::TooManyConnections => "CONN-LIMIT 421 4.7.0 Too many connections, retry later",
+            Self::ShuttingDown => "BUSY 421 4.3.2 Service not available, retry later",
+            Self::NoRoom => "BUSY 452 4.3.1 Insufficient storage, retry later",
+            Self::Timeout => "TIMEOUT 421 4.4.2 Timeout, closing",
+            Self::TooManyErrors => "ERRORS 421 4.7.0 Too many errors, closing",
+            Self::HeloForged { .. } => "HELO-FORGED 550 5.7.1 HELO name not yours: <name>",
+            Self::TlsRequired => "TLS-REQUIRED 530 5.7.0 Must issue STARTTLS first",
+            Self::AuthRequired => "AUTH-REQUIRED 530 5.7.0 Authentication required",
+            Self::SourceUnknown { .. } => {
+                "SRC-UNKNOWN 550 5.7.1 Not registered for relay: <address>"
+            }
+            Self::SourceShared => {
+                "SRC-SHARED 550 5.7.1 Shared address: authenticate or use client certificate"
+            }
+            Self::ConnectorDisabled => "CONN-OFF 550 5.7.1 Connector disabled",
+            Self::SenderSyntax => "FROM-SYNTAX 501 5.1.7 Bad sender address syntax",
+            Self::SenderDomain { .. } => {
+                "FROM-DOMAIN 550 5.7.1 Sender domain not verified: <domain>"
+            }
+            Self::SenderDomainLapsed { .. } => {
+                "FROM-LAPSED 550 5.7.1 Sender domain not verified: <domain>"
+            }
+            Self::SenderDenied { .. } => "FROM-DENIED 550 5.7.1 Not allowed to send as <address>",
+            Self::NullSender => "FROM-NULL 550 5.7.1 Null sender not allowed from this source",
+            Self::TooBig { .. } => "SIZE 552 5.3.4 Message too big, limit <size>",
+            Self::Parameter { .. } => "EXT 555 5.5.4 Parameter not supported: <keyword>",
+            Self::Utf8NotDeclared => "EXT 550 5.6.7 Address needs SMTPUTF8",
+            Self::RequireTlsUnavailable => "EXT 550 5.7.30 REQUIRETLS not possible",
+            Self::Rate { .. } => "RATE 450 4.7.1 Rate limit, retry in <seconds> s",
+            Self::RecipientSyntax => "RCPT-SYNTAX 501 5.1.3 Bad recipient address syntax",
+            Self::RecipientScope { .. } => "RCPT-SCOPE 550 5.7.1 Destination not allowed: <domain>",
+            Self::RecipientDomainUnknown { .. } => {
+                "RCPT-DNS 550 5.1.2 Recipient domain does not exist: <domain>"
+            }
+            Self::RecipientNullMx { .. } => {
+                "RCPT-DNS 556 5.1.10 Recipient domain takes no mail: <domain>"
+            }
+            Self::RecipientUnknown => "RCPT-UNKNOWN 550 5.1.1 No such recipient",
+            Self::TooManyRecipients => "RCPT-MANY 452 4.5.3 Too many recipients",
+            Self::Sandbox => "SANDBOX 550 5.7.1 Test mode: only test recipients",
+            Self::HeaderFrom => "HDR-FROM 550 5.6.0 Header From missing or invalid",
+            Self::HeaderDomain { .. } => {
+                "HDR-DOMAIN 550 5.7.1 Header From domain not verified: <domain>"
+            }
+            Self::HeaderTooBig => "HDR-SIZE 552 5.3.4 Header section too big",
+            Self::BareLineEnd => "HDR-BARELF 550 5.6.0 Bare line feed or carriage return",
+            Self::Smuggling => "HDR-BARELF 521 5.5.2 Ambiguous end of data, closing",
+            Self::Loop => "LOOP 554 5.4.6 Mail loop",
+            Self::Local => "LOCAL 451 4.3.0 Local error, not accepted",
+        }
+    }
+}
+
+impl SyntaxFault {
+    fn row(self) -> &'static str {
+        match self {
+            Self::UnknownCommand => "SYNTAX 500 5.5.1 Unknown command",
+            Self::Line => "SYNTAX 500 5.5.2 Line too long or not well formed",
+            Self::Arguments => "SYNTAX 501 5.5.4 Syntax error in arguments",
+            Self::NotImplemented => "SYNTAX 502 5.5.1 Command not implemented",
+            Self::Order => "SYNTAX 503 5.5.1 Bad sequence of commands",
+        }
+    }
+}
+
+/// `value`, ASCII, in at most `room` characters.
+fn cut(mut value: String, room: usize) -> String {
+    if value.len() > room {
+        value.truncate(room.saturating_sub(3));
+        value.push_str("...");
+    }
+    value
+}
+
+/// Exact, in the greatest unit that divides it: `25 MiB`.
+fn octets(octets: u64) -> String {
+    const KIB: u64 = 1_024;
+    const MIB: u64 = 1_024 * KIB;
+    match octets {
+        0 => "0 octets".into(),
+        n if n % MIB == 0 => format!("{} MiB", n / MIB),
+        n if n % KIB == 0 => format!("{} KiB", n / KIB),
+        n => format!("{n} octets"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use super::*;
+
+    fn reference() -> Reference {
+        "7F3K2".parse().expect("a reference")
+    }
+
+    fn wire(refusal: &Refusal) -> String {
+        refusal.reply(reference()).to_string()
+    }
+
+    #[test]
+    fn hostile_values_become_printable_ascii_on_one_line() {
+        let name = "a\r\n250 ok\0\u{1b}[2J é\u{202e}\u{7f}".into();
+        let refusal = Refusal::HeloForged { name };
+        assert_eq!(refusal.text(), "HELO name not yours: a??250 ok??[2J ???");
+        assert!(
+            wire(&refusal)
+                .bytes()
+                .all(|byte| (b' '..=b'~').contains(&byte))
+        );
+    }
+
+    #[test]
+    fn long_values_are_cut_and_token_and_reference_stay() {
+        for length in [1, 51, 52, 53, 54, 255, 70_000] {
+            let refusal = Refusal::SenderDomain {
+                domain: "x".repeat(length).into(),
+            };
+            let reply = refusal.reply(reference());
+            assert!(reply.text().len() <= REFUSAL_TEXT_CHARACTERS_MAX, "{reply}");
+            assert!(reply.text().ends_with(" (FROM-DOMAIN 7F3K2)"), "{reply}");
+            assert_eq!(
+                reply.text().contains("..."),
+                length > 52,
+                "{length}: {reply}"
+            );
+            assert!(refusal.text().ends_with(&"x".repeat(length)));
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_written_in_the_form_of_the_catalogue() {
+        let domain = "contoso.com".into();
+        assert_eq!(
+            wire(&Refusal::SenderDomain { domain }),
+            "550 5.7.1 Sender domain not verified: contoso.com (FROM-DOMAIN 7F3K2)"
+        );
+        assert_eq!(
+            wire(&Refusal::Rate { retry_seconds: 30 }),
+            "450 4.7.1 Rate limit, retry in 30 s (RATE 7F3K2)"
+        );
+        assert_eq!(
+            wire(&Refusal::Syntax(SyntaxFault::Order)),
+            "503 5.5.1 Bad sequence of commands (SYNTAX 7F3K2)"
+        );
+    }
+
+    #[test]
+    fn an_ipv4_mapped_address_is_shown_as_ipv4() {
+        let mapped = Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0xc000, 0x0201);
+        let refusal = Refusal::SourceUnknown {
+            address: mapped.into(),
+        };
+        assert_eq!(refusal.text(), "Not registered for relay: 192.0.2.1");
+    }
+
+    #[test]
+    fn sizes_are_exact() {
+        let text = |limit| Refusal::TooBig { limit }.text();
+        assert_eq!(text(0), "Message too big, limit 0 octets");
+        assert_eq!(text(1_000), "Message too big, limit 1000 octets");
+        assert_eq!(text(10_240), "Message too big, limit 10 KiB");
+        assert_eq!(text(25 << 20), "Message too big, limit 25 MiB");
+    }
+
+    #[test]
+    fn only_421_and_521_close() {
+        assert!(Refusal::Smuggling.closes() && Refusal::Timeout.closes());
+        assert!(!Refusal::BareLineEnd.closes() && !Refusal::NoRoom.closes());
+    }
+}

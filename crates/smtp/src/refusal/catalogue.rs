@@ -1,0 +1,570 @@
+//! The catalogue as documentation: what each refusal means, and what to do, in English and French.
+//!
+//! The generated reference of replies and the pages print this table. Codes, tokens and texts are
+//! not repeated here: each entry has a sample [`Refusal`] and asks that.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+use super::{Refusal, SyntaxFault};
+use crate::domain::Domain;
+use crate::reply::{EnhancedStatus, ReplyCode};
+
+/// One refusal, explained.
+#[derive(Clone, Copy, Debug)]
+pub struct CatalogueEntry {
+    /// The command at which it happens: `connect`, `EHLO`, `MAIL`, `RCPT`, `DATA` or `any`.
+    pub stage: &'static str,
+    /// Why it happens, one English sentence.
+    pub cause_en: &'static str,
+    /// What to do, in English.
+    pub fix_en: &'static str,
+    /// Why it happens, one French sentence.
+    pub cause_fr: &'static str,
+    /// What to do, in French.
+    pub fix_fr: &'static str,
+    /// An example of it.
+    pub sample: fn() -> Refusal,
+}
+
+impl CatalogueEntry {
+    /// `FROM-DOMAIN`.
+    pub fn token(&self) -> &'static str {
+        (self.sample)().token()
+    }
+
+    /// `550`.
+    pub fn code(&self) -> ReplyCode {
+        (self.sample)().code()
+    }
+
+    /// `5.7.1`.
+    pub fn status(&self) -> EnhancedStatus {
+        (self.sample)().status()
+    }
+
+    /// `Sender domain not verified: <domain>`.
+    pub fn pattern(&self) -> &'static str {
+        (self.sample)().pattern()
+    }
+}
+
+fn sample_domain() -> Domain {
+    Domain::parse("fabrikam.test").expect("the sample is a domain")
+}
+
+/// Every refusal, in the order of [`Refusal`]: by stage, one entry for each variant.
+pub const CATALOGUE: &[CatalogueEntry] = &[
+    CatalogueEntry {
+        stage: "connect",
+        cause_en: "This address, or all clients together, hold as many connections as the limits \
+            allow.",
+        fix_en: "Let the device reuse one connection, or raise the connector's limit of \
+            connections.",
+        cause_fr: "Cette adresse, ou l'ensemble des clients, occupe déjà toutes les connexions \
+            autorisées.",
+        fix_fr: "Faites réutiliser une seule connexion par l'appareil, ou relevez la limite de \
+            connexions du connecteur.",
+        sample: || Refusal::TooManyConnections,
+    },
+    CatalogueEntry {
+        stage: "connect",
+        cause_en: "The relay is stopping or being updated.",
+        fix_en: "Nothing: the device tries again by itself. If it does not, send again in a \
+            minute.",
+        cause_fr: "Le relais s'arrête ou se met à jour.",
+        fix_fr: "Rien à faire : l'appareil réessaie de lui-même. Sinon, renvoyez le message dans \
+            une minute.",
+        sample: || Refusal::ShuttingDown,
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "The disk or the queue of the relay is below its reserve, so nothing new is \
+            taken in.",
+        fix_en: "Free space in the data folder, or see in the queue which destination holds mail \
+            back.",
+        cause_fr: "Le disque ou la file d'attente du relais est sous sa réserve : rien de nouveau \
+            n'est accepté.",
+        fix_fr: "Libérez de l'espace dans le dossier de données, ou cherchez dans la file la \
+            destination qui bloque.",
+        sample: || Refusal::NoRoom,
+    },
+    CatalogueEntry {
+        stage: "any",
+        cause_en: "The client sent no complete command, or no content, within the time allowed.",
+        fix_en: "Check the network between device and relay; firewalls that inspect SMTP are a \
+            frequent cause.",
+        cause_fr: "Le client n'a envoyé ni commande complète ni contenu dans le délai prévu.",
+        fix_fr: "Vérifiez le réseau entre l'appareil et le relais ; les pare-feu qui inspectent \
+            SMTP sont souvent en cause.",
+        sample: || Refusal::Timeout,
+    },
+    CatalogueEntry {
+        stage: "any",
+        cause_en: "The session had too many refused or unknown commands, or commands without any \
+            message.",
+        fix_en: "Look in the trace at the first refusal of the session: it names the true cause.",
+        cause_fr: "La session a compté trop de commandes refusées ou inconnues, ou de commandes \
+            sans aucun message.",
+        fix_fr: "Regardez dans le suivi le premier refus de la session : il donne la vraie cause.",
+        sample: || Refusal::TooManyErrors,
+    },
+    CatalogueEntry {
+        stage: "EHLO",
+        cause_en: "An unknown client greets with the relay's own name.",
+        fix_en: "Give the device a name of its own, or register its address in an inbound \
+            connector.",
+        cause_fr: "Un client inconnu se présente sous le nom du relais lui-même.",
+        fix_fr: "Donnez à l'appareil un nom qui lui est propre, ou déclarez son adresse dans un \
+            connecteur entrant.",
+        sample: || Refusal::HeloForged {
+            name: "relay.contoso.test".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "any",
+        cause_en: "The line is no SMTP command.",
+        fix_en: "Check that the program speaks SMTP here, and not HTTP or TLS on a clear-text \
+            port.",
+        cause_fr: "La ligne n'est pas une commande SMTP.",
+        fix_fr: "Vérifiez que le programme parle bien SMTP ici, et non HTTP ou TLS sur un port en \
+            clair.",
+        sample: || Refusal::Syntax(SyntaxFault::UnknownCommand),
+    },
+    CatalogueEntry {
+        stage: "any",
+        cause_en: "The line is too long, or has a NUL, a bare CR or a bare LF.",
+        fix_en: "Update the program that sends, or give the device a connector with the tolerant \
+            preset.",
+        cause_fr: "La ligne est trop longue, ou contient un NUL, un CR seul ou un LF seul.",
+        fix_fr: "Mettez à jour le programme émetteur, ou rattachez l'appareil à un connecteur au \
+            profil tolérant.",
+        sample: || Refusal::Syntax(SyntaxFault::Line),
+    },
+    CatalogueEntry {
+        stage: "any",
+        cause_en: "The command is known, but what follows it is not well formed.",
+        fix_en: "Compare the command in the trace with RFC 5321; a connector with the tolerant \
+            preset forgives more.",
+        cause_fr: "La commande est connue, mais ce qui la suit est mal formé.",
+        fix_fr: "Comparez la commande, dans le suivi, avec la RFC 5321 ; le profil tolérant d'un \
+            connecteur pardonne davantage.",
+        sample: || Refusal::Syntax(SyntaxFault::Arguments),
+    },
+    CatalogueEntry {
+        stage: "any",
+        cause_en: "The command is known, but the relay does not offer it here.",
+        fix_en: "Switch the option off in the device, or use a listener that offers the command.",
+        cause_fr: "La commande est connue, mais le relais ne la propose pas ici.",
+        fix_fr: "Désactivez l'option sur l'appareil, ou utilisez un port d'écoute qui propose \
+            cette commande.",
+        sample: || Refusal::Syntax(SyntaxFault::NotImplemented),
+    },
+    CatalogueEntry {
+        stage: "any",
+        cause_en: "The command came at the wrong moment, for instance RCPT before MAIL was \
+            accepted.",
+        fix_en: "Look at the refusal before this one: mostly it follows from a MAIL or RCPT that \
+            was refused.",
+        cause_fr: "La commande est arrivée au mauvais moment, par exemple RCPT avant que MAIL soit \
+            accepté.",
+        fix_fr: "Regardez le refus précédent : celui-ci découle le plus souvent d'un MAIL ou d'un \
+            RCPT refusé.",
+        sample: || Refusal::Syntax(SyntaxFault::Order),
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "The inbound connector asks for encryption, and the session is in clear text.",
+        fix_en: "Switch on STARTTLS in the device, or set TLS to `offered` in the connector.",
+        cause_fr: "Le connecteur entrant exige le chiffrement, et la session est en clair.",
+        fix_fr: "Activez STARTTLS sur l'appareil, ou réglez TLS sur « offered » dans le \
+            connecteur.",
+        sample: || Refusal::TlsRequired,
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "This port is for client submission, and the client has not signed in.",
+        fix_en: "Enter a credential in the device, or use port 25 with an address known to a \
+            connector.",
+        cause_fr: "Ce port est réservé à l'envoi authentifié, et le client ne s'est pas identifié.",
+        fix_fr: "Saisissez un identifiant sur l'appareil, ou utilisez le port 25 depuis une \
+            adresse connue d'un connecteur.",
+        sample: || Refusal::AuthRequired,
+    },
+    CatalogueEntry {
+        stage: "RCPT",
+        cause_en: "No inbound connector knows the address that the message came from.",
+        fix_en: "Add the address shown to an inbound connector, or adopt the attempt from the \
+            list.",
+        cause_fr: "Aucun connecteur entrant ne connaît l'adresse d'où vient le message.",
+        fix_fr: "Ajoutez l'adresse indiquée à un connecteur entrant, ou adoptez la tentative \
+            depuis la liste.",
+        sample: || Refusal::SourceUnknown {
+            address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        },
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "The address alone does not say who it is; the connector demands a further \
+            factor.",
+        fix_en: "Let the device sign in with a credential, or present a client certificate.",
+        cause_fr: "L'adresse seule ne dit pas de qui il s'agit ; le connecteur exige un facteur de \
+            plus.",
+        fix_fr: "Faites s'identifier l'appareil par un identifiant, ou présenter un certificat \
+            client.",
+        sample: || Refusal::SourceShared,
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "The inbound connector of this client is disabled, or still a draft.",
+        fix_en: "Enable the connector, or let it observe first.",
+        cause_fr: "Le connecteur entrant de ce client est désactivé, ou encore à l'état de \
+            brouillon.",
+        fix_fr: "Activez le connecteur, ou mettez-le d'abord en observation.",
+        sample: || Refusal::ConnectorDisabled,
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "The address behind MAIL FROM is missing or not well formed.",
+        fix_en: "Enter a complete address, such as scanner@contoso.test, as the device's sender.",
+        cause_fr: "L'adresse après MAIL FROM manque ou est mal formée.",
+        fix_fr: "Saisissez comme expéditeur de l'appareil une adresse complète, par exemple \
+            scanner@contoso.test.",
+        sample: || Refusal::SenderSyntax,
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "The sender's domain is not a verified domain of the organisation, or not one \
+            this connector may use.",
+        fix_en: "Change the sender's address in the device, or add and verify the domain.",
+        cause_fr: "Le domaine de l'expéditeur n'est pas un domaine vérifié de l'organisation, ou \
+            ce connecteur ne peut pas l'utiliser.",
+        fix_fr: "Changez l'adresse d'expéditeur de l'appareil, ou ajoutez et vérifiez le domaine.",
+        sample: || Refusal::SenderDomain {
+            domain: "fabrikam.test".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "The proof of ownership of the sender's domain has vanished from DNS, and its \
+            grace is over.",
+        fix_en: "Publish the verification record again; the next check restores the domain.",
+        cause_fr: "La preuve de propriété du domaine de l'expéditeur a disparu du DNS, et le délai \
+            de grâce est passé.",
+        fix_fr: "Republiez l'enregistrement de vérification ; le contrôle suivant rétablit le \
+            domaine.",
+        sample: || Refusal::SenderDomainLapsed {
+            domain: sample_domain(),
+        },
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "The credential is limited to other addresses than this one.",
+        fix_en: "Use an address listed under `may_send_as`, or add this one there.",
+        cause_fr: "L'identifiant est limité à d'autres adresses que celle-ci.",
+        fix_fr: "Utilisez une adresse de la liste « may_send_as », ou ajoutez-y celle-ci.",
+        sample: || Refusal::SenderDenied {
+            address: "ceo@contoso.test".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "The empty sender is for notices, and only clients that are surely the \
+            organisation's may use it.",
+        fix_en: "Set a sender's address in the device, or give it a credential or a certificate.",
+        cause_fr: "L'expéditeur vide est réservé aux avis, et seuls les clients appartenant \
+            sûrement à l'organisation peuvent l'employer.",
+        fix_fr: "Réglez une adresse d'expéditeur sur l'appareil, ou donnez-lui un identifiant ou \
+            un certificat.",
+        sample: || Refusal::NullSender,
+    },
+    CatalogueEntry {
+        stage: "MAIL, DATA",
+        cause_en: "The message is larger than the relay, or this connector, accepts.",
+        fix_en: "Scan with a lower resolution or split the job; or raise `message_size_max`.",
+        cause_fr: "Le message dépasse la taille qu'accepte le relais, ou ce connecteur.",
+        fix_fr: "Numérisez en moindre résolution ou en plusieurs fois, ou relevez « \
+            message_size_max ».",
+        sample: || Refusal::TooBig { limit: 25 << 20 },
+    },
+    CatalogueEntry {
+        stage: "MAIL, RCPT",
+        cause_en: "The client uses a parameter that the relay did not offer.",
+        fix_en: "Switch the option off in the program; the trace shows the whole command.",
+        cause_fr: "Le client emploie un paramètre que le relais n'a pas proposé.",
+        fix_fr: "Désactivez l'option dans le programme ; le suivi montre la commande entière.",
+        sample: || Refusal::Parameter {
+            keyword: "XVERP".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "MAIL, RCPT",
+        cause_en: "The address has letters outside ASCII, and the client did not say SMTPUTF8.",
+        fix_en: "Use an address in ASCII, or a program that knows internationalised addresses.",
+        cause_fr: "L'adresse contient des lettres hors ASCII, et le client n'a pas annoncé \
+            SMTPUTF8.",
+        fix_fr: "Utilisez une adresse en ASCII, ou un programme qui connaît les adresses \
+            internationalisées.",
+        sample: || Refusal::Utf8NotDeclared,
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "The client demands encryption all the way, which cannot be promised for this \
+            session.",
+        fix_en: "Send over TLS, or without REQUIRETLS.",
+        cause_fr: "Le client exige le chiffrement de bout en bout, ce qui ne peut être promis dans \
+            cette session.",
+        fix_fr: "Envoyez par TLS, ou sans REQUIRETLS.",
+        sample: || Refusal::RequireTlsUnavailable,
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "More messages than the limit's pace can release are already waiting.",
+        fix_en: "Let the program send more slowly, or raise the limit of the connector.",
+        cause_fr: "Plus de messages attendent déjà que le rythme autorisé n'en laisse partir.",
+        fix_fr: "Faites envoyer le programme plus lentement, ou relevez la limite du connecteur.",
+        sample: || Refusal::Rate { retry_seconds: 60 },
+    },
+    CatalogueEntry {
+        stage: "RCPT",
+        cause_en: "The address behind RCPT TO is missing or not well formed.",
+        fix_en: "Correct the address in the device's address book.",
+        cause_fr: "L'adresse après RCPT TO manque ou est mal formée.",
+        fix_fr: "Corrigez l'adresse dans le carnet d'adresses de l'appareil.",
+        sample: || Refusal::RecipientSyntax,
+    },
+    CatalogueEntry {
+        stage: "RCPT",
+        cause_en: "The inbound connector does not allow mail to this domain.",
+        fix_en: "Add the domain to `recipient_domains` of the connector, or `*` for all.",
+        cause_fr: "Le connecteur entrant n'autorise pas les messages vers ce domaine.",
+        fix_fr: "Ajoutez le domaine à « recipient_domains » du connecteur, ou « * » pour tous.",
+        sample: || Refusal::RecipientScope {
+            domain: "example.org".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "RCPT",
+        cause_en: "DNS says that the recipient's domain does not exist.",
+        fix_en: "Look for a typing error behind the @.",
+        cause_fr: "Le DNS indique que le domaine du destinataire n'existe pas.",
+        fix_fr: "Cherchez une faute de frappe après le @.",
+        sample: || Refusal::RecipientDomainUnknown {
+            domain: sample_domain(),
+        },
+    },
+    CatalogueEntry {
+        stage: "RCPT",
+        cause_en: "The recipient's domain says in DNS that it takes no mail.",
+        fix_en: "Ask the recipient for another address.",
+        cause_fr: "Le domaine du destinataire déclare dans le DNS qu'il ne reçoit pas de courrier.",
+        fix_fr: "Demandez une autre adresse au destinataire.",
+        sample: || Refusal::RecipientNullMx {
+            domain: sample_domain(),
+        },
+    },
+    CatalogueEntry {
+        stage: "RCPT",
+        cause_en: "The domain is ours, and its directory has no such recipient.",
+        fix_en: "Correct the address, or add the recipient to the directory.",
+        cause_fr: "Le domaine est le nôtre, et son annuaire ne connaît pas ce destinataire.",
+        fix_fr: "Corrigez l'adresse, ou ajoutez le destinataire à l'annuaire.",
+        sample: || Refusal::RecipientUnknown,
+    },
+    CatalogueEntry {
+        stage: "RCPT",
+        cause_en: "One message may have only so many recipients at once.",
+        fix_en: "Most programs send the rest by themselves; else send in several parts.",
+        cause_fr: "Un message ne peut avoir qu'un nombre limité de destinataires à la fois.",
+        fix_fr: "La plupart des programmes envoient le reste d'eux-mêmes ; sinon, envoyez en \
+            plusieurs fois.",
+        sample: || Refusal::TooManyRecipients,
+    },
+    CatalogueEntry {
+        stage: "RCPT",
+        cause_en: "The inbound connector is observing: it delivers to its test recipients only.",
+        fix_en: "Enable the connector, or add the address to its test recipients.",
+        cause_fr: "Le connecteur entrant est en observation : il ne remet qu'à ses destinataires \
+            d'essai.",
+        fix_fr: "Activez le connecteur, ou ajoutez l'adresse à ses destinataires d'essai.",
+        sample: || Refusal::Sandbox,
+    },
+    CatalogueEntry {
+        stage: "DATA",
+        cause_en: "The content has no From field, several of them, or one that cannot be read.",
+        fix_en: "Set the sender's address in the program; the tolerant preset adds a missing From.",
+        cause_fr: "Le contenu n'a pas de champ From, en a plusieurs, ou en a un illisible.",
+        fix_fr: "Réglez l'adresse d'expéditeur dans le programme ; le profil tolérant ajoute un \
+            From manquant.",
+        sample: || Refusal::HeaderFrom,
+    },
+    CatalogueEntry {
+        stage: "DATA",
+        cause_en: "The From field shows a domain that is not verified for the organisation.",
+        fix_en: "Change From in the program, verify the domain, or set `header_from` to `repair`.",
+        cause_fr: "Le champ From montre un domaine qui n'est pas vérifié pour l'organisation.",
+        fix_fr: "Changez From dans le programme, vérifiez le domaine, ou réglez « header_from » \
+            sur « repair ».",
+        sample: || Refusal::HeaderDomain {
+            domain: "fabrikam.test".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "DATA",
+        cause_en: "The header section is larger than any mail program makes it.",
+        fix_en: "Look in the program for a list of recipients or a text that landed in the header.",
+        cause_fr: "La section d'en-tête est plus grande que tout programme de courrier ne la fait.",
+        fix_fr: "Cherchez dans le programme une liste de destinataires ou un texte tombé dans \
+            l'en-tête.",
+        sample: || Refusal::HeaderTooBig,
+    },
+    CatalogueEntry {
+        stage: "DATA",
+        cause_en: "The content has a carriage return or a line feed alone, instead of both \
+            together.",
+        fix_en: "Update the program; the tolerant preset completes line feeds, but never carriage \
+            returns.",
+        cause_fr: "Le contenu a un retour chariot ou un saut de ligne seul, au lieu des deux \
+            ensemble.",
+        fix_fr: "Mettez à jour le programme ; le profil tolérant complète les sauts de ligne, \
+            jamais les retours chariot.",
+        sample: || Refusal::BareLineEnd,
+    },
+    CatalogueEntry {
+        stage: "DATA",
+        cause_en: "The content has a dot between line ends of a wrong form: others might see a \
+            second message in it.",
+        fix_en: "Treat it as an attack unless the program is yours; then let it end each line with \
+            CR LF.",
+        cause_fr: "Le contenu a un point entre des fins de ligne non conformes : d'autres \
+            pourraient y voir un second message.",
+        fix_fr: "Considérez-le comme une attaque, sauf si le programme est le vôtre : faites-lui \
+            terminer chaque ligne par CR LF.",
+        sample: || Refusal::Smuggling,
+    },
+    CatalogueEntry {
+        stage: "DATA",
+        cause_en: "The message has passed so many servers that it must be going round in circles.",
+        fix_en: "See in its Received fields which two servers send it to one another.",
+        cause_fr: "Le message est passé par tant de serveurs qu'il doit tourner en rond.",
+        fix_fr: "Voyez dans ses champs Received quels serveurs se le renvoient.",
+        sample: || Refusal::Loop,
+    },
+    CatalogueEntry {
+        stage: "DATA",
+        cause_en: "The relay could not store the message safely, and so has not accepted it.",
+        fix_en: "Look at `relais health`; the device may send again, nothing was kept.",
+        cause_fr: "Le relais n'a pas pu enregistrer le message de façon sûre : il ne l'a donc pas \
+            accepté.",
+        fix_fr: "Consultez « relais health » ; l'appareil peut renvoyer, rien n'a été conservé.",
+        sample: || Refusal::Local,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::refusal::REFUSAL_TEXT_CHARACTERS_MAX;
+
+    /// A number for each variant. A new variant does not compile here before it has one.
+    fn number(refusal: &Refusal) -> usize {
+        match refusal {
+            Refusal::TooManyConnections => 0,
+            Refusal::ShuttingDown => 1,
+            Refusal::NoRoom => 2,
+            Refusal::Timeout => 3,
+            Refusal::TooManyErrors => 4,
+            Refusal::HeloForged { .. } => 5,
+            Refusal::Syntax(SyntaxFault::UnknownCommand) => 6,
+            Refusal::Syntax(SyntaxFault::Line) => 7,
+            Refusal::Syntax(SyntaxFault::Arguments) => 8,
+            Refusal::Syntax(SyntaxFault::NotImplemented) => 9,
+            Refusal::Syntax(SyntaxFault::Order) => 10,
+            Refusal::TlsRequired => 11,
+            Refusal::AuthRequired => 12,
+            Refusal::SourceUnknown { .. } => 13,
+            Refusal::SourceShared => 14,
+            Refusal::ConnectorDisabled => 15,
+            Refusal::SenderSyntax => 16,
+            Refusal::SenderDomain { .. } => 17,
+            Refusal::SenderDomainLapsed { .. } => 18,
+            Refusal::SenderDenied { .. } => 19,
+            Refusal::NullSender => 20,
+            Refusal::TooBig { .. } => 21,
+            Refusal::Parameter { .. } => 22,
+            Refusal::Utf8NotDeclared => 23,
+            Refusal::RequireTlsUnavailable => 24,
+            Refusal::Rate { .. } => 25,
+            Refusal::RecipientSyntax => 26,
+            Refusal::RecipientScope { .. } => 27,
+            Refusal::RecipientDomainUnknown { .. } => 28,
+            Refusal::RecipientNullMx { .. } => 29,
+            Refusal::RecipientUnknown => 30,
+            Refusal::TooManyRecipients => 31,
+            Refusal::Sandbox => 32,
+            Refusal::HeaderFrom => 33,
+            Refusal::HeaderDomain { .. } => 34,
+            Refusal::HeaderTooBig => 35,
+            Refusal::BareLineEnd => 36,
+            Refusal::Smuggling => 37,
+            Refusal::Loop => 38,
+            Refusal::Local => 39,
+        }
+    }
+    /// One above the greatest number.
+    const VARIANTS: usize = 40;
+
+    #[test]
+    fn every_refusal_is_in_the_catalogue_once_and_in_order() {
+        let numbers: Vec<usize> = CATALOGUE
+            .iter()
+            .map(|entry| number(&(entry.sample)()))
+            .collect();
+        assert_eq!(numbers, (0..VARIANTS).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_cause_stands_in_the_first_40_characters_and_the_reply_within_100() {
+        let reference = "ZZZZZ".parse().expect("a reference");
+        for entry in CATALOGUE {
+            let refusal = (entry.sample)();
+            let (head, _) = entry
+                .pattern()
+                .split_once('<')
+                .unwrap_or((entry.pattern(), ""));
+            // The one exception says its cause, "Shared address:", well before.
+            assert!(head.len() <= 40 || entry.token() == "SRC-SHARED", "{head}");
+            let reply = refusal.reply(reference);
+            assert!(reply.text().len() <= REFUSAL_TEXT_CHARACTERS_MAX, "{reply}");
+            assert!(reply.text().is_ascii(), "{reply}");
+            assert!(
+                reply
+                    .text()
+                    .ends_with(&format!(" ({} ZZZZZ)", entry.token())),
+                "{reply}"
+            );
+            assert_eq!(
+                u16::from(entry.status().class),
+                entry.code().get() / 100,
+                "{reply}"
+            );
+            assert_eq!(
+                refusal.closes(),
+                matches!(entry.code().get(), 421 | 521),
+                "{reply}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_entry_says_something_of_its_own_in_both_languages() {
+        let mut seen = BTreeSet::new();
+        for entry in CATALOGUE {
+            for text in [entry.cause_en, entry.fix_en, entry.cause_fr, entry.fix_fr] {
+                assert!(text.ends_with('.') && text.len() > 20, "{text}");
+                assert!(!text.contains("  ") && seen.insert(text), "{text}");
+            }
+        }
+    }
+}
