@@ -1,0 +1,322 @@
+//! Which client is this? (address, certificate, credential) → exactly one inbound connector, or why
+//! not. Never decided by the recipient, nor by the greeting name.
+//!
+//! Credential before certificate before address; of addresses, the longest prefix. A connector
+//! with `identified_by = "all"` wants every factor that it gives, and where one is missing no
+//! wider connector is tried. A draft never takes a client away from a connector in use: it is
+//! found only where nothing else is, so that a person sees why.
+
+use std::net::IpAddr;
+
+use relais_smtp::domain::Domain;
+
+use crate::document::{ConnectorState, IdentifiedBy};
+use crate::settings::{OwnedConnector, Settings};
+
+/// What is known of the client, all proved but the greeting name.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The peer's address after PROXY protocol, canonical (IPv4-mapped IPv6 is IPv4).
+    pub address: IpAddr,
+    /// A name of its verified certificate. Always `None` until TLS exists.
+    pub certificate_name: Option<String>,
+    /// The user it authenticated as. Always `None` until AUTH exists.
+    pub credential: Option<String>,
+    /// The greeting name: a hint for the trace only.
+    pub helo: Option<String>,
+    /// The session is encrypted.
+    pub tls: bool,
+    /// The listener demands authentication.
+    pub submission: bool,
+}
+
+impl Facts {
+    /// A client of which only the address is known.
+    pub fn of_address(address: IpAddr) -> Self {
+        Self {
+            address: address.to_canonical(),
+            certificate_name: None,
+            credential: None,
+            helo: None,
+            tls: false,
+            submission: false,
+        }
+    }
+}
+
+/// By which factor a connector was found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Because {
+    /// `ip 10.1.2.9 in 10.1.2.0/24`, longest prefix.
+    Address {
+        /// The network that matched.
+        network: ipnet::IpNet,
+        /// No other organisation's connector covers the address.
+        exclusive: bool,
+    },
+    /// The certificate's name.
+    Certificate,
+    /// The credential.
+    Credential,
+}
+
+impl Because {
+    /// The rule, for trace and `simulate`.
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::Address { .. } => "longest prefix",
+            Self::Certificate => "certificate name",
+            Self::Credential => "authenticated user",
+        }
+    }
+}
+
+/// The answer.
+#[derive(Clone, Debug)]
+pub enum Attribution<'a> {
+    /// This connector, in whatever state it is.
+    Connector {
+        /// The connector and its organisation.
+        found: OwnedConnector<'a>,
+        /// By which factor.
+        because: Because,
+    },
+    /// A connector matches, but a further factor that it demands is missing (SRC-SHARED).
+    FactorMissing {
+        /// The connector that demands it.
+        found: OwnedConnector<'a>,
+        /// `certificate`, `credential`, `address`, `DNS name`.
+        missing: &'static str,
+    },
+    /// Nobody's client.
+    Stranger,
+}
+
+impl<'a> Attribution<'a> {
+    /// The connector, whether all its factors hold or not.
+    pub fn connector(&self) -> Option<OwnedConnector<'a>> {
+        match self {
+            Self::Connector { found, .. } | Self::FactorMissing { found, .. } => Some(*found),
+            Self::Stranger => None,
+        }
+    }
+
+    /// What was found, in words: `ip 10.1.2.9 in 10.1.2.0/24`.
+    pub fn describe(&self, facts: &Facts) -> String {
+        match self {
+            Self::Connector {
+                because: Because::Address { network, .. },
+                ..
+            } => {
+                format!("ip {} in {network}", facts.address)
+            }
+            Self::Connector {
+                because: Because::Certificate,
+                ..
+            } => {
+                format!(
+                    "certificate {}",
+                    facts.certificate_name.as_deref().unwrap_or_default()
+                )
+            }
+            Self::Connector {
+                because: Because::Credential,
+                ..
+            } => {
+                format!(
+                    "credential {}",
+                    facts.credential.as_deref().unwrap_or_default()
+                )
+            }
+            Self::FactorMissing { missing, .. } => format!("{missing} missing"),
+            Self::Stranger => format!("nobody's client: ip {}", facts.address),
+        }
+    }
+}
+
+/// Credential, certificate, address (longest prefix), in this order.
+pub fn attribute<'a>(settings: &'a Settings, facts: &Facts) -> Attribution<'a> {
+    by_credential(settings, facts)
+        .or_else(|| by_certificate(settings, facts))
+        .or_else(|| by_address(settings, facts))
+        .unwrap_or(Attribution::Stranger)
+}
+
+fn by_credential<'a>(settings: &'a Settings, facts: &Facts) -> Option<Attribution<'a>> {
+    let (found, _) = settings.credential(facts.credential.as_deref()?)?;
+    Some(choose(settings, facts, &[found], &Because::Credential)?.0)
+}
+
+/// The name itself before a wildcard; a wildcard stands for one label (RFC 9525 §6.3).
+fn by_certificate<'a>(settings: &'a Settings, facts: &Facts) -> Option<Attribution<'a>> {
+    let name = certificate_name(facts)?;
+    let wildcard = name
+        .split_once('.')
+        .map(|(_, parent)| format!("*.{parent}"));
+    let mut draft = None;
+    for name in [Some(name), wildcard].into_iter().flatten() {
+        let candidates = settings.connectors_by_certificate(&name);
+        match choose(settings, facts, &candidates, &Because::Certificate) {
+            Some((found, Standing::Real)) => return Some(found),
+            Some((found, Standing::Draft)) => draft = draft.or(Some(found)),
+            None => {}
+        }
+    }
+    draft
+}
+
+fn by_address<'a>(settings: &'a Settings, facts: &Facts) -> Option<Attribution<'a>> {
+    let covering = settings
+        .connectors_by_address(facts.address)
+        .collect::<Vec<_>>();
+    let mut draft = None;
+    for level in covering.chunk_by(|one, other| one.0 == other.0) {
+        let (network, first) = level[0];
+        let candidates = level.iter().map(|(_, found)| *found).collect::<Vec<_>>();
+        let organisation = &first.organisation.name;
+        let exclusive = is_exclusive(settings, organisation, facts.address);
+        let because = Because::Address { network, exclusive };
+        match choose(settings, facts, &candidates, &because) {
+            Some((found, Standing::Real)) => return Some(found),
+            Some((found, Standing::Draft)) => draft = draft.or(Some(found)),
+            None => {}
+        }
+    }
+    draft
+}
+
+/// Whether a candidate may end the search.
+enum Standing {
+    Real,
+    /// Only a draft matched: a wider connector in use goes before it.
+    Draft,
+}
+
+/// Of connectors that match equally well: one in use whose factors all hold, else one in use that
+/// misses a factor, else a disabled one, else a draft.
+fn choose<'a>(
+    settings: &Settings,
+    facts: &Facts,
+    candidates: &[OwnedConnector<'a>],
+    because: &Because,
+) -> Option<(Attribution<'a>, Standing)> {
+    let mut missing_factor = None;
+    for found in candidates.iter().filter(|candidate| candidate.is_in_use()) {
+        let Some(missing) = missing_factor_of(settings, found, facts) else {
+            let because = because.clone();
+            return Some((
+                Attribution::Connector {
+                    found: *found,
+                    because,
+                },
+                Standing::Real,
+            ));
+        };
+        missing_factor = missing_factor.or(Some((*found, missing)));
+    }
+    if let Some((found, missing)) = missing_factor {
+        return Some((
+            Attribution::FactorMissing { found, missing },
+            Standing::Real,
+        ));
+    }
+    let state_is = |state| candidates.iter().find(move |c| c.connector.state == state);
+    let (found, standing) = match state_is(ConnectorState::Disabled) {
+        Some(found) => (found, Standing::Real),
+        None => (state_is(ConnectorState::Draft)?, Standing::Draft),
+    };
+    Some((
+        Attribution::Connector {
+            found: *found,
+            because: because.clone(),
+        },
+        standing,
+    ))
+}
+
+/// The first factor that a connector with `identified_by = "all"` gives and that does not hold.
+fn missing_factor_of(
+    settings: &Settings,
+    found: &OwnedConnector<'_>,
+    facts: &Facts,
+) -> Option<&'static str> {
+    let connector = found.connector;
+    if connector.identified_by == IdentifiedBy::Any {
+        return None;
+    }
+    let networks = &connector.sender_ip_addresses;
+    if !networks.is_empty()
+        && !networks
+            .iter()
+            .any(|network| network.contains(&facts.address))
+    {
+        return Some("address");
+    }
+    let pattern = connector.tls_sender_certificate_name.trim();
+    if !pattern.is_empty()
+        && !certificate_name(facts).is_some_and(|name| certificate_matches(pattern, &name))
+    {
+        return Some("certificate");
+    }
+    let user = facts
+        .credential
+        .as_deref()
+        .and_then(|user| settings.credential(user));
+    if found.takes_credential && !user.is_some_and(|(named, _)| named.is_same(found)) {
+        return Some("credential");
+    }
+    // Their addresses are not looked up yet: what is not proved does not hold.
+    (!connector.sender_dns_names.is_empty()).then_some("DNS name")
+}
+
+fn certificate_name(facts: &Facts) -> Option<String> {
+    let name = facts
+        .certificate_name
+        .as_deref()?
+        .trim()
+        .to_ascii_lowercase();
+    let name = name.strip_suffix('.').unwrap_or(&name);
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// `*.contoso.test` matches one label more, `relay.contoso.test` itself only.
+fn certificate_matches(pattern: &str, name: &str) -> bool {
+    let pattern = pattern.to_ascii_lowercase();
+    let pattern = pattern.strip_suffix('.').unwrap_or(&pattern);
+    match pattern.strip_prefix("*.") {
+        Some(parent) => name
+            .split_once('.')
+            .is_some_and(|(first, rest)| !first.is_empty() && rest == parent),
+        None => pattern == name,
+    }
+}
+
+/// Whether an address is of one of this organisation's connectors and of no other organisation's.
+pub(crate) fn is_exclusive(settings: &Settings, organisation: &str, address: IpAddr) -> bool {
+    let mut claims = settings
+        .connectors_by_address(address)
+        .filter(|(_, found)| found.connector.state != ConnectorState::Draft)
+        .peekable();
+    claims.peek().is_some() && claims.all(|(_, found)| found.organisation.name == organisation)
+}
+
+/// Whether the certificate's name lies in a verified domain of the organisation: the domain
+/// itself, or a host below it.
+pub(crate) fn certificate_lies_in_verified_domain(
+    settings: &Settings,
+    organisation: &str,
+    facts: &Facts,
+) -> bool {
+    let Some(name) = certificate_name(facts).and_then(|name| Domain::parse(&name).ok()) else {
+        return false;
+    };
+    let mut rest = Some(name.as_str());
+    while let Some(parent) = rest {
+        let domain = Domain::parse(parent).ok();
+        if domain.is_some_and(|domain| settings.is_verified_for(organisation, &domain)) {
+            return true;
+        }
+        rest = parent.split_once('.').map(|(_, above)| above);
+    }
+    false
+}

@@ -1,0 +1,329 @@
+//! The settings as people write them: one document, in TOML for `relais apply` and `export`, in
+//! JSON in the store. Every option exists once: here, with its default, bound and words.
+//!
+//! Reading gives precise errors (line, column, nearest name); checking what belongs together is
+//! done by [`crate::settings::Settings::build`].
+
+mod write;
+mod read;
+pub mod schema;
+mod connector;
+mod value;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+pub use connector::{
+    AuthMethod, ConnectorKind, ConnectorState, HeaderFromPolicy, IdentifiedBy, InboundConnector,
+    InboundTls, OutboundAuth, OutboundConnector, OutboundTls, Pace, PresetName, Retry,
+};
+pub use read::FILE_OCTETS_MAX;
+pub use value::{
+    BYTE_COUNT_MAX, ByteCount, LIMIT_VALUE_MAX, Limit, Limits, SPAN_SECONDS_MAX, Span, ValueError,
+    parse_network, write_network,
+};
+pub(crate) use write::{Defaults, Keep};
+
+/// All settings. `[[organisation]]` …
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// The organisations; in LAN mode at most one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub organisation: Vec<Organisation>,
+}
+
+/// A set of accepted domains, connectors, credentials, recipients.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Organisation {
+    /// `[a-z0-9-]`, 1 to 63 characters, unique.
+    pub name: String,
+    /// For people. Default: the name.
+    #[serde(default)]
+    pub display_name: String,
+    /// Language of notices and alert mail.
+    #[serde(default)]
+    pub language: Language,
+    /// Gets alerts, and notices that have no mailbox. Empty: such notices are discarded with an
+    /// event.
+    #[serde(default)]
+    pub postmaster: String,
+    /// Limits of the whole organisation.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Seats for senders without a mailbox.
+    #[serde(default)]
+    pub licences: Licences,
+    /// Accepted domains.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub domain: Vec<AcceptedDomain>,
+    /// The directory: recipients and people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipient: Vec<DirectoryEntry>,
+    /// Who may send through us.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inbound_connector: Vec<InboundConnector>,
+    /// How mail leaves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outbound_connector: Vec<OutboundConnector>,
+    /// One per device. Kept and shown; used once authentication exists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credential: Vec<Credential>,
+}
+
+impl Organisation {
+    /// One of that name with every other key at its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            display_name: String::new(),
+            language: Language::default(),
+            postmaster: String::new(),
+            limits: Limits::default(),
+            licences: Licences::default(),
+            domain: Vec::new(),
+            recipient: Vec::new(),
+            inbound_connector: Vec::new(),
+            outbound_connector: Vec::new(),
+            credential: Vec::new(),
+        }
+    }
+}
+
+/// `en` or `fr`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Language {
+    /// English.
+    #[default]
+    #[serde(rename = "en")]
+    English,
+    /// French.
+    #[serde(rename = "fr")]
+    French,
+}
+
+/// `licences = { seats = 25, policy = "report" }`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Licences {
+    /// How many.
+    #[serde(default)]
+    pub seats: u32,
+    /// What happens beyond them.
+    #[serde(default)]
+    pub policy: LicencePolicy,
+}
+
+/// Default: off.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LicencePolicy {
+    /// Nothing is counted.
+    #[default]
+    Off,
+    /// Counted and shown.
+    Report,
+    /// Senders beyond the seats are refused.
+    Enforce,
+}
+
+/// `[[organisation.domain]]`
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptedDomain {
+    /// A domain name; unique over all organisations.
+    pub name: String,
+    /// What happens to unknown recipients.
+    #[serde(default)]
+    pub kind: DomainKind,
+    /// How ownership is proved.
+    #[serde(default)]
+    pub verification: Verification,
+    /// Whether `x.contoso.test` is covered too.
+    #[serde(default)]
+    pub subdomains: bool,
+    /// `host:port`, `[address]:port`, or `lmtp:host:port`: where mail for it goes, whoever sends;
+    /// empty: by outbound connectors, then MX without ourselves.
+    #[serde(default)]
+    pub mailbox_host: String,
+    /// For signed envelope senders; empty: none.
+    #[serde(default)]
+    pub bounce_domain: String,
+    /// Signing.
+    #[serde(default)]
+    pub dkim: Dkim,
+}
+
+impl AcceptedDomain {
+    /// One of that name with every other key at its default: pending, authoritative.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            kind: DomainKind::default(),
+            verification: Verification::default(),
+            subdomains: false,
+            mailbox_host: String::new(),
+            bounce_domain: String::new(),
+            dkim: Dkim::default(),
+        }
+    }
+}
+
+/// Default: authoritative.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DomainKind {
+    /// Unknown recipients are refused.
+    #[default]
+    Authoritative,
+    /// Unknown recipients are passed on to the mailbox host.
+    InternalRelay,
+}
+
+/// Default: dns.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verification {
+    /// A TXT record; the domain is pending until it is seen.
+    #[default]
+    Dns,
+    /// By hand, over the local socket only; audited.
+    Assumed,
+}
+
+/// `dkim = { … }`. Takes effect once DNS shows the key.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dkim {
+    /// Whether to sign.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Which algorithms.
+    #[serde(default = "both_algorithms")]
+    pub algorithms: Vec<DkimAlgorithm>,
+    /// Days between rotations.
+    #[serde(default = "rotate_days")]
+    pub rotate_days: u32,
+}
+
+/// RFC 6376 and RFC 8463.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DkimAlgorithm {
+    /// RSA with 2,048 bits.
+    Rsa2048,
+    /// Ed25519.
+    Ed25519,
+}
+
+impl Default for Dkim {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            algorithms: both_algorithms(),
+            rotate_days: rotate_days(),
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn both_algorithms() -> Vec<DkimAlgorithm> {
+    vec![DkimAlgorithm::Rsa2048, DkimAlgorithm::Ed25519]
+}
+
+fn rotate_days() -> u32 {
+    180
+}
+
+/// `[[organisation.recipient]]`
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoryEntry {
+    /// An address in an accepted domain.
+    pub address: String,
+    /// False: a person without mailbox.
+    #[serde(default = "yes")]
+    pub mailbox: bool,
+}
+
+/// `[[organisation.credential]]`
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// At most 20 characters of `[a-z0-9-]`.
+    pub user: String,
+    /// Argon2id, PHC form.
+    #[serde(default)]
+    pub password_hash: String,
+    /// The SCRAM verifier; empty: SCRAM fails.
+    #[serde(default)]
+    pub scram_sha_256: String,
+    /// Empty: from everywhere.
+    #[serde(default, with = "value::networks")]
+    pub source_addresses: Vec<IpNet>,
+    /// none, 1.2, 1.3.
+    #[serde(default = "tls_min")]
+    pub tls_min: String,
+    /// The connector it belongs to.
+    pub inbound_connector: String,
+    /// Addresses or `*@domain`; empty: any address of the connector's sender_domains.
+    #[serde(default)]
+    pub may_send_as: Vec<String>,
+}
+
+impl Credential {
+    /// One of that user for that connector with every other key at its default: no password.
+    pub fn new(user: impl Into<String>, inbound_connector: impl Into<String>) -> Self {
+        Self {
+            user: user.into(),
+            password_hash: String::new(),
+            scram_sha_256: String::new(),
+            source_addresses: Vec::new(),
+            tls_min: tls_min(),
+            inbound_connector: inbound_connector.into(),
+            may_send_as: Vec::new(),
+        }
+    }
+}
+
+fn tls_min() -> String {
+    "1.2".to_owned()
+}
+
+/// Why a text is not a settings file; one sentence with line and column.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("line {line}, column {column}: {message}")]
+pub struct DocumentError {
+    /// From 1.
+    pub line: usize,
+    /// From 1.
+    pub column: usize,
+    /// Cause and fix, with the nearest known name for an unknown key.
+    pub message: String,
+}
+
+impl Document {
+    /// Reads the TOML of `relais apply`. The first fault is reported with its place.
+    pub fn from_toml(text: &str) -> Result<Self, DocumentError> {
+        read::check(text)?;
+        toml::from_str(text).map_err(|error| read::from_toml_error(text, &error))
+    }
+
+    /// Writes the TOML of `relais export`, with keys in the order of this file; `from_toml` reads
+    /// it back to an equal document.
+    pub fn to_toml(&self) -> String {
+        write::document(&self.to_table())
+    }
+
+    /// As a tree of plain values, for writing and comparing.
+    pub(crate) fn to_table(&self) -> toml::Table {
+        toml::Table::try_from(self).expect("each field is text, list, table, or a number in bounds")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,325 @@
+//! Inbound connectors (who may send through us) and outbound connectors (how mail leaves), as
+//! people write them. Checks across keys stand in `settings`.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::value::{Limits, Span};
+
+/// `[[organisation.inbound_connector]]`
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct InboundConnector {
+    /// 1 to 64 characters, unique in the organisation.
+    pub name: String,
+    /// Only one kind so far.
+    #[serde(default)]
+    pub kind: ConnectorKind,
+    /// Draft, observing, enabled, disabled. Default: enabled.
+    #[serde(default)]
+    pub state: ConnectorState,
+    /// Addresses and networks. A single address may be written without prefix length.
+    #[serde(default, with = "super::value::networks")]
+    pub sender_ip_addresses: Vec<IpNet>,
+    /// `relay.contoso.test` or `*.contoso.test`; empty: no certificate.
+    #[serde(default)]
+    pub tls_sender_certificate_name: String,
+    /// Names re-resolved at TTL.
+    #[serde(default)]
+    pub sender_dns_names: Vec<String>,
+    /// Any or all of the factors given.
+    #[serde(default)]
+    pub identified_by: IdentifiedBy,
+    /// The only recipients while observing.
+    #[serde(default)]
+    pub test_recipients: Vec<String>,
+    /// AUTH without TLS, private source addresses only.
+    #[serde(default)]
+    pub cleartext_auth: bool,
+    /// `*`: every verified domain of the organisation; or a list, `*.example.org` allowed.
+    #[serde(default = "any")]
+    pub sender_domains: Vec<String>,
+    /// `*`, `own`, or a list, `*.example.org` allowed.
+    #[serde(default = "any")]
+    pub recipient_domains: Vec<String>,
+    /// TLS of the session.
+    #[serde(default)]
+    pub tls: InboundTls,
+    /// Empty: the listener's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<PresetName>,
+    /// Empty: refuse when hosted, flag in LAN mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header_from: Option<HeaderFromPolicy>,
+    /// Limits of this connector.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Gets notices for senders without a mailbox.
+    #[serde(default)]
+    pub owner: String,
+}
+
+impl InboundConnector {
+    /// One of that name with every other key at its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            kind: ConnectorKind::default(),
+            state: ConnectorState::default(),
+            sender_ip_addresses: Vec::new(),
+            tls_sender_certificate_name: String::new(),
+            sender_dns_names: Vec::new(),
+            identified_by: IdentifiedBy::default(),
+            test_recipients: Vec::new(),
+            cleartext_auth: false,
+            sender_domains: any(),
+            recipient_domains: any(),
+            tls: InboundTls::default(),
+            preset: None,
+            header_from: None,
+            limits: Limits::default(),
+            owner: String::new(),
+        }
+    }
+}
+
+fn any() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+/// Default: on-premises.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConnectorKind {
+    /// A device or server of the organisation.
+    #[default]
+    OnPremises,
+}
+
+/// Default: enabled.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectorState {
+    /// Not in use.
+    Draft,
+    /// Explains; delivers only to test recipients.
+    Observing,
+    /// In use.
+    #[default]
+    Enabled,
+    /// Switched off.
+    Disabled,
+}
+
+/// Default: any.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IdentifiedBy {
+    /// One factor is enough.
+    #[default]
+    Any,
+    /// Every factor given must hold.
+    All,
+}
+
+/// Default: offered.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InboundTls {
+    /// Not offered.
+    Off,
+    /// Offered.
+    #[default]
+    Offered,
+    /// TLS-REQUIRED without it.
+    Required,
+}
+
+/// `strict` or `tolerant`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PresetName {
+    /// For the internet.
+    #[default]
+    Strict,
+    /// For known devices.
+    Tolerant,
+}
+
+impl From<PresetName> for relais_smtp::content::Preset {
+    fn from(name: PresetName) -> Self {
+        match name {
+            PresetName::Strict => Self::Strict,
+            PresetName::Tolerant => Self::Tolerant,
+        }
+    }
+}
+
+/// What happens to a header From outside the verified domains.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeaderFromPolicy {
+    /// HDR-DOMAIN.
+    Refuse,
+    /// Let pass, shown in the trace.
+    Flag,
+    /// From becomes the reverse-path, the original goes to Reply-To.
+    Repair,
+}
+
+/// `[[organisation.outbound_connector]]`
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutboundConnector {
+    /// 1 to 64 characters, unique in the organisation.
+    pub name: String,
+    /// Draft and disabled ones are not used. Default: enabled.
+    #[serde(default)]
+    pub state: ConnectorState,
+    /// `*`, `own`, or a list, `*.example.org` allowed.
+    #[serde(default = "any")]
+    pub recipient_domains: Vec<String>,
+    /// `host:port` in order of preference; empty: by MX.
+    #[serde(default)]
+    pub smart_hosts: Vec<String>,
+    /// The level demanded.
+    #[serde(default)]
+    pub tls: OutboundTls,
+    /// The name demanded by `domain-validation`.
+    #[serde(default)]
+    pub tls_domain: String,
+    /// How we identify ourselves.
+    #[serde(default)]
+    pub auth: OutboundAuth,
+    /// How fast.
+    #[serde(default)]
+    pub pace: Pace,
+    /// How long and how often.
+    #[serde(default)]
+    pub retry: Retry,
+}
+
+impl OutboundConnector {
+    /// One of that name with every other key at its default.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            state: ConnectorState::default(),
+            recipient_domains: any(),
+            smart_hosts: Vec::new(),
+            tls: OutboundTls::default(),
+            tls_domain: String::new(),
+            auth: OutboundAuth::default(),
+            pace: Pace::default(),
+            retry: Retry::default(),
+        }
+    }
+}
+
+/// Default: opportunistic.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutboundTls {
+    /// Never.
+    None,
+    /// Encrypt if offered, do not verify.
+    #[default]
+    Opportunistic,
+    /// Encrypt, do not verify.
+    EncryptionOnly,
+    /// Verify the chain.
+    CertificateValidation,
+    /// Verify the chain and the name.
+    DomainValidation,
+}
+
+/// `auth = { method = "password", user = "u", password_file = "/run/secrets/p" }`
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutboundAuth {
+    /// none, password, xoauth2, certificate.
+    #[serde(default)]
+    pub method: AuthMethod,
+    /// User name.
+    #[serde(default)]
+    pub user: String,
+    /// A file that holds the password.
+    #[serde(default)]
+    pub password_file: String,
+    /// Further keys of later methods.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// Default: none.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMethod {
+    /// Nothing.
+    #[default]
+    None,
+    /// PLAIN, LOGIN, SCRAM.
+    Password,
+    /// OAuth.
+    Xoauth2,
+    /// Client certificate.
+    Certificate,
+}
+
+/// `pace = { connections = 3, messages_per_minute = 30, recipients_per_day = 10000 }`; absent: no
+/// limit but our own.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pace {
+    /// Connections at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u32>,
+    /// Messages per minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages_per_minute: Option<u32>,
+    /// Recipients per sliding 24 hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipients_per_day: Option<u32>,
+    /// Recipients of one transaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipients_per_transaction: Option<u32>,
+}
+
+/// `retry = { first = "1m", max = "1h", lifetime = "24h" }`
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// Delay before the second attempt.
+    #[serde(default = "first")]
+    pub first: Span,
+    /// Longest delay.
+    #[serde(default = "max")]
+    pub max: Span,
+    /// 12 hours to 5 days.
+    #[serde(default = "lifetime")]
+    pub lifetime: Span,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            first: first(),
+            max: max(),
+            lifetime: lifetime(),
+        }
+    }
+}
+
+fn first() -> Span {
+    Span(60)
+}
+
+fn max() -> Span {
+    Span(3_600)
+}
+
+fn lifetime() -> Span {
+    Span(86_400)
+}

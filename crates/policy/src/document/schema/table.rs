@@ -1,0 +1,418 @@
+//! The table itself, section by section, in the order of the types.
+
+use super::DefaultValue::{Absent, Required, Toml};
+use super::{DefaultValue, Kind, Section, Setting};
+
+/// Every section, in the order of the reference.
+pub(super) const SECTIONS: &[Section] = &[
+    Section {
+        path: "",
+        keys: ROOT,
+    },
+    Section {
+        path: "organisation",
+        keys: ORGANISATION,
+    },
+    Section {
+        path: "organisation.limits",
+        keys: LIMITS,
+    },
+    Section {
+        path: "organisation.licences",
+        keys: LICENCES,
+    },
+    Section {
+        path: "organisation.domain",
+        keys: DOMAIN,
+    },
+    Section {
+        path: "organisation.domain.dkim",
+        keys: DKIM,
+    },
+    Section {
+        path: "organisation.recipient",
+        keys: RECIPIENT,
+    },
+    Section {
+        path: "organisation.inbound_connector",
+        keys: INBOUND,
+    },
+    Section {
+        path: "organisation.inbound_connector.limits",
+        keys: LIMITS,
+    },
+    Section {
+        path: "organisation.outbound_connector",
+        keys: OUTBOUND,
+    },
+    Section {
+        path: "organisation.outbound_connector.auth",
+        keys: AUTH,
+    },
+    Section {
+        path: "organisation.outbound_connector.pace",
+        keys: PACE,
+    },
+    Section {
+        path: "organisation.outbound_connector.retry",
+        keys: RETRY,
+    },
+    Section {
+        path: "organisation.credential",
+        keys: CREDENTIAL,
+    },
+];
+
+const EMPTY: DefaultValue = Toml("\"\"");
+const NONE: DefaultValue = Toml("[]");
+const ANY: DefaultValue = Toml("[\"*\"]");
+const DEFAULT_TABLE: DefaultValue = Toml("{}");
+const LIMIT_BOUND: &str = "1 to 1,000,000,000,000";
+const STATES: &[&str] = &["draft", "observing", "enabled", "disabled"];
+const OUTBOUND_STATES: &[&str] = &["draft", "enabled", "disabled"];
+const OUTBOUND_TLS: &[&str] = &[
+    "none",
+    "opportunistic",
+    "encryption-only",
+    "certificate-validation",
+    "domain-validation",
+];
+
+const fn key(name: &'static str, kind: Kind, default: DefaultValue) -> Setting {
+    Setting {
+        key: name,
+        kind,
+        default,
+        bound: "",
+        doc: "",
+        always_written: false,
+    }
+}
+
+impl Setting {
+    const fn bound(self, bound: &'static str) -> Self {
+        Self { bound, ..self }
+    }
+
+    const fn doc(self, doc: &'static str) -> Self {
+        Self { doc, ..self }
+    }
+
+    /// Export writes it even where it equals its default.
+    const fn always(self) -> Self {
+        Self {
+            always_written: true,
+            ..self
+        }
+    }
+}
+
+const ROOT: &[Setting] = &[key("organisation", Kind::Blocks, NONE)
+    .bound("LAN mode: at most one")
+    .doc("A set of accepted domains, connectors, credentials and recipients.")];
+
+const ORGANISATION: &[Setting] = &[
+    key("name", Kind::Text, Required)
+        .always()
+        .bound("1 to 63 of a-z, 0-9, -; unique")
+        .doc("Its short name."),
+    key("display_name", Kind::Text, EMPTY)
+        .always()
+        .bound("at most 200 characters")
+        .doc("Its name for people; empty: the short name."),
+    key("language", Kind::Choice(&["en", "fr"]), Toml("\"en\""))
+        .always()
+        .doc("Language of notices and alert mail."),
+    key("postmaster", Kind::Text, EMPTY)
+        .always()
+        .bound("an address")
+        .doc(
+            "Gets alerts, mail to <Postmaster>, and notices that have no mailbox; \
+             empty: such notices end with an event.",
+        ),
+    key("limits", Kind::Table, DEFAULT_TABLE).doc("Limits of the whole organisation."),
+    key("licences", Kind::Table, DEFAULT_TABLE).doc("Seats for senders without a mailbox."),
+    key("domain", Kind::Blocks, NONE)
+        .bound("at most 10,000")
+        .doc("An accepted domain: its addresses may be senders, mail to it is taken."),
+    key("recipient", Kind::Blocks, NONE)
+        .bound("at most 500,000")
+        .doc("An entry of the directory."),
+    key("inbound_connector", Kind::Blocks, NONE)
+        .bound("at most 10,000")
+        .doc("Who may send through us."),
+    key("outbound_connector", Kind::Blocks, NONE)
+        .bound("at most 1,000")
+        .doc("How mail leaves."),
+    key("credential", Kind::Blocks, NONE)
+        .bound("at most 100,000")
+        .doc("One per device."),
+];
+
+const LIMITS: &[Setting] = &[
+    key("messages_per_minute", Kind::Limit, Absent)
+        .bound(LIMIT_BOUND)
+        .doc("Messages per minute; beyond it the queue slows down, and hard limits refuse."),
+    key("recipients_per_hour", Kind::Limit, Absent)
+        .bound(LIMIT_BOUND)
+        .doc("Recipients per hour."),
+    key("external_recipients_per_hour", Kind::Limit, Absent)
+        .bound(LIMIT_BOUND)
+        .doc("Recipients outside the accepted domains per hour."),
+    key("recipients_per_day", Kind::Limit, Absent)
+        .bound(LIMIT_BOUND)
+        .doc("Recipients per sliding 24 hours."),
+    key("new_recipients_per_day", Kind::Limit, Absent)
+        .bound(LIMIT_BOUND)
+        .doc("Recipients never seen before, per sliding 24 hours."),
+    key("message_size_max", Kind::Octets, Absent)
+        .bound("1 octet to 1,024 GiB; the server's own limit holds too")
+        .doc("Largest message; larger ones are always refused."),
+    key("connections", Kind::Limit, Absent)
+        .bound(LIMIT_BOUND)
+        .doc("Connections at the same time."),
+];
+
+const LICENCES: &[Setting] = &[
+    key("seats", Kind::Integer, Toml("0"))
+        .bound("at most 4,294,967,295")
+        .doc("How many seats there are."),
+    key(
+        "policy",
+        Kind::Choice(&["off", "report", "enforce"]),
+        Toml("\"off\""),
+    )
+    .doc(
+        "What happens beyond the seats: nothing is counted, it is shown, or it is \
+             refused.",
+    ),
+];
+
+const DOMAIN: &[Setting] = &[
+    key("name", Kind::Text, Required)
+        .always()
+        .bound("a domain name; unique over all organisations")
+        .doc("The domain."),
+    key(
+        "kind",
+        Kind::Choice(&["authoritative", "internal-relay"]),
+        Toml("\"authoritative\""),
+    )
+    .always()
+    .doc("Unknown recipients are refused, or passed on to the mailbox host."),
+    key(
+        "verification",
+        Kind::Choice(&["dns", "assumed"]),
+        Toml("\"dns\""),
+    )
+    .always()
+    .bound("assumed: over the local socket only")
+    .doc(
+        "How ownership is proved; until then the domain is pending and affects \
+             nothing.",
+    ),
+    key("subdomains", Kind::Boolean, Toml("false")).doc("Whether its subdomains are covered too."),
+    key("mailbox_host", Kind::Text, EMPTY)
+        .always()
+        .bound("host:port, [address]:port, lmtp:host:port")
+        .doc(
+            "Where mail for it goes, whoever sends; empty: by outbound connectors, \
+             then MX without ourselves.",
+        ),
+    key("bounce_domain", Kind::Text, EMPTY)
+        .bound("a domain name")
+        .doc("Domain of signed envelope senders; empty: none."),
+    key("dkim", Kind::Table, DEFAULT_TABLE).doc("Signing; takes effect once DNS shows the key."),
+];
+
+const DKIM: &[Setting] = &[
+    key("enabled", Kind::Boolean, Toml("true")).doc("Whether to sign."),
+    key(
+        "algorithms",
+        Kind::ChoiceList(&["rsa2048", "ed25519"]),
+        Toml("[\"rsa2048\", \"ed25519\"]"),
+    )
+    .bound("at least one, each once")
+    .doc("Signature algorithms."),
+    key("rotate_days", Kind::Integer, Toml("180"))
+        .bound("1 to 3,650")
+        .doc("Days between two rotations of the key."),
+];
+
+const RECIPIENT: &[Setting] = &[
+    key("address", Kind::Text, Required)
+        .always()
+        .bound("an address in an accepted domain; unique")
+        .doc("The address."),
+    key("mailbox", Kind::Boolean, Toml("true"))
+        .doc("False: a person without mailbox; mail to the address is refused."),
+];
+
+const INBOUND: &[Setting] = &[
+    key("name", Kind::Text, Required)
+        .always()
+        .bound("1 to 64 characters; unique in the organisation")
+        .doc("Its name."),
+    key(
+        "kind",
+        Kind::Choice(&["on-premises"]),
+        Toml("\"on-premises\""),
+    )
+    .doc("A device or server of the organisation; there is no other kind yet."),
+    key("state", Kind::Choice(STATES), Toml("\"enabled\""))
+        .always()
+        .doc("Not in use; answers but takes only test recipients; in use; switched off."),
+    key("sender_ip_addresses", Kind::Networks, NONE)
+        .always()
+        .bound("hosted: public, IPv4 /24 to /32, IPv6 /64 to /128; equal networks only once")
+        .doc("Factor: the client's address; the longest prefix wins."),
+    key("tls_sender_certificate_name", Kind::Text, EMPTY)
+        .bound("a host name, *. may lead")
+        .doc("Factor: the name in the client's certificate."),
+    key("sender_dns_names", Kind::TextList, NONE)
+        .bound("host names")
+        .doc(
+            "Factor: names whose addresses are the client's, resolved again as their \
+             TTL says.",
+        ),
+    key(
+        "identified_by",
+        Kind::Choice(&["any", "all"]),
+        Toml("\"any\""),
+    )
+    .doc("One factor is enough, or every factor given must hold."),
+    key("test_recipients", Kind::TextList, NONE)
+        .bound("addresses")
+        .doc("The only recipients while the connector is observing."),
+    key("cleartext_auth", Kind::Boolean, Toml("false"))
+        .bound("private source addresses only")
+        .doc("Whether AUTH is allowed without TLS."),
+    key("sender_domains", Kind::TextList, ANY)
+        .always()
+        .bound("*, a domain, *.domain")
+        .doc("Domains of reverse-paths; * is every verified domain of the organisation."),
+    key("recipient_domains", Kind::TextList, ANY)
+        .always()
+        .bound("*, own, a domain, *.domain, [address]")
+        .doc(
+            "Domains of recipients; own is the accepted domains; an address literal \
+             only where it is named.",
+        ),
+    key(
+        "tls",
+        Kind::Choice(&["off", "offered", "required"]),
+        Toml("\"offered\""),
+    )
+    .doc("TLS of the session."),
+    key("preset", Kind::Choice(&["strict", "tolerant"]), Absent)
+        .doc("How much syntax is forgiven; absent: as the listener says."),
+    key(
+        "header_from",
+        Kind::Choice(&["refuse", "flag", "repair"]),
+        Absent,
+    )
+    .doc(
+        "What happens to a header From outside the verified domains; absent: \
+             refuse when hosted, flag in LAN mode.",
+    ),
+    key("limits", Kind::Table, DEFAULT_TABLE).doc("Limits of this connector."),
+    key("owner", Kind::Text, EMPTY)
+        .bound("an address")
+        .doc("Gets notices for senders without a mailbox."),
+];
+
+const OUTBOUND: &[Setting] = &[
+    key("name", Kind::Text, Required)
+        .always()
+        .bound("1 to 64 characters; unique in the organisation")
+        .doc("Its name."),
+    key("state", Kind::Choice(OUTBOUND_STATES), Toml("\"enabled\""))
+        .doc("Only enabled ones are used."),
+    key("recipient_domains", Kind::TextList, ANY)
+        .always()
+        .bound("*, own, a domain, *.domain")
+        .doc("Which recipients leave this way: exact before *.domain before own before *."),
+    key("smart_hosts", Kind::TextList, NONE)
+        .always()
+        .bound("host, host:port, [address]:port; at most 20")
+        .doc("Next hops in order of preference; empty: by MX."),
+    key("tls", Kind::Choice(OUTBOUND_TLS), Toml("\"opportunistic\""))
+        .always()
+        .doc("The level of TLS that must hold."),
+    key("tls_domain", Kind::Text, EMPTY)
+        .bound("a domain name; needed for domain-validation")
+        .doc("The name that the next hop's certificate must bear."),
+    key("auth", Kind::Table, DEFAULT_TABLE).doc("How we identify ourselves."),
+    key("pace", Kind::Table, DEFAULT_TABLE).doc("How fast; absent keys: no limit but our own."),
+    key("retry", Kind::Table, DEFAULT_TABLE).doc("How long and how often."),
+];
+
+const AUTH: &[Setting] = &[
+    key(
+        "method",
+        Kind::Choice(&["none", "password", "xoauth2", "certificate"]),
+        Toml("\"none\""),
+    )
+    .doc("The method."),
+    key("user", Kind::Text, EMPTY)
+        .bound("needed for password and xoauth2")
+        .doc("User name."),
+    key("password_file", Kind::Text, EMPTY)
+        .bound("a path, or env:NAME")
+        .doc("Where the password is; it never stands here."),
+    key("parameters", Kind::TextTable, DEFAULT_TABLE).doc("Further keys of a method."),
+];
+
+const PACE: &[Setting] = &[
+    key("connections", Kind::Integer, Absent)
+        .bound("1 to 1,000")
+        .doc("Connections at the same time."),
+    key("messages_per_minute", Kind::Integer, Absent)
+        .bound("at least 1")
+        .doc("Messages per minute."),
+    key("recipients_per_day", Kind::Integer, Absent)
+        .bound("at least 1")
+        .doc("Recipients per sliding 24 hours."),
+    key("recipients_per_transaction", Kind::Integer, Absent)
+        .bound("at least 1")
+        .doc("Recipients of one transaction."),
+];
+
+const RETRY: &[Setting] = &[
+    key("first", Kind::Span, Toml("\"1m\""))
+        .bound("at least 1s, at most max")
+        .doc("Delay before the second attempt; it doubles from there."),
+    key("max", Kind::Span, Toml("\"1h\""))
+        .bound("at most lifetime")
+        .doc("Longest delay."),
+    key("lifetime", Kind::Span, Toml("\"24h\""))
+        .bound("12h to 5d")
+        .doc("After this time the sender is told that delivery failed."),
+];
+
+const CREDENTIAL: &[Setting] = &[
+    key("user", Kind::Text, Required)
+        .bound("1 to 20 of a-z, 0-9, -; unique over all organisations")
+        .doc("The user name of the device."),
+    key("password_hash", Kind::Text, EMPTY)
+        .bound("Argon2id, PHC form")
+        .doc("The password's hash; made by: relais credential add."),
+    key("scram_sha_256", Kind::Text, EMPTY)
+        .bound("RFC 5803 form")
+        .doc("The SCRAM verifier; empty: SCRAM fails."),
+    key("source_addresses", Kind::Networks, NONE)
+        .doc("From where it may be used; empty: from everywhere."),
+    key(
+        "tls_min",
+        Kind::Choice(&["none", "1.2", "1.3"]),
+        Toml("\"1.2\""),
+    )
+    .doc("The least TLS with which it may be used."),
+    key("inbound_connector", Kind::Text, Required)
+        .always()
+        .bound("an inbound connector of the organisation")
+        .doc("The connector it belongs to."),
+    key("may_send_as", Kind::TextList, NONE)
+        .bound("addresses, *@domain")
+        .doc("Addresses it may use; empty: any within the connector's sender_domains."),
+];

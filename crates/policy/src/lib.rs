@@ -1,0 +1,18 @@
+//! Decisions, pure: every function is (settings, facts) → verdict with its reason.
+//!
+//! This crate promises: no I/O, no clock, no randomness. The same value becomes the reply to the
+//! device, the trace, the text of `relais why` and of `relais simulate`.
+//!
+//! Modules stand in order of floors: each may use only those below it.
+
+pub mod simulate;
+pub mod notice;
+pub mod outcome;
+pub mod schedule;
+pub mod route;
+pub mod permission;
+pub mod attribution;
+pub mod settings;
+pub mod change;
+pub mod document;
+pub mod range;

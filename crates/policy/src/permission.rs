@@ -1,0 +1,443 @@
+//! May this client use this reverse-path towards this forward-path? One decision, one function,
+//! and it says why.
+//!
+//! Not here: who the client is ([`crate::attribution`]); whether the recipient's domain exists
+//! (asked of DNS by the accepting code).
+
+use relais_smtp::address::{ForwardPath, Host, Mailbox, ReversePath};
+use relais_smtp::content::Preset;
+use relais_smtp::domain::Domain;
+use relais_smtp::header::FromField;
+use relais_smtp::refusal::Refusal;
+
+use crate::attribution::{Attribution, Facts, certificate_lies_in_verified_domain, is_exclusive};
+use crate::document::{ConnectorState, HeaderFromPolicy, InboundTls};
+use crate::settings::{DirectoryAnswer, Mode, OwnedConnector, OwnedDomain, Settings};
+
+/// MAIL is permitted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SenderPermit {
+    /// Why, in words, for trace and `simulate`.
+    pub because: String,
+    /// The connector's size limit, or its organisation's if that is smaller, in octets.
+    pub size_octets_max: Option<u64>,
+    /// The connector's preset, if it names one.
+    pub preset: Option<Preset>,
+    /// Nobody's client: only recipients in accepted domains can follow.
+    pub stranger: bool,
+}
+
+/// RCPT is permitted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RecipientPermit {
+    /// Why.
+    pub because: String,
+    /// The mailbox that it goes to (differs from the forward-path for `<Postmaster>`).
+    pub mailbox: Mailbox,
+    /// The organisation that the message belongs to: the client's, or the recipient's for
+    /// strangers.
+    pub organisation: String,
+}
+
+/// What the content's From means.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum HeaderFromVerdict {
+    /// All addresses lie in verified domains.
+    Permit,
+    /// Let pass, with a flag in the trace.
+    Flag {
+        /// The domain that is not verified.
+        domain: String,
+    },
+    /// From is to become this mailbox, the original goes to Reply-To.
+    Repair {
+        /// The reverse-path.
+        from: Mailbox,
+    },
+    /// Refused.
+    Refuse(Refusal),
+}
+
+/// May this client greet with that name? A stranger that calls itself by one of our own names
+/// lies (HELO-FORGED); clients may say what they like.
+pub fn may_greet(
+    attribution: &Attribution<'_>,
+    facts: &Facts,
+    greeting: &str,
+    ourselves: &[Domain],
+) -> Result<(), Refusal> {
+    // On a submission listener everybody is a stranger until it authenticates.
+    let is_stranger = matches!(attribution, Attribution::Stranger) && !facts.submission;
+    let name = Domain::parse(greeting.trim());
+    if is_stranger && name.is_ok_and(|name| ourselves.contains(&name)) {
+        return Err(Refusal::HeloForged {
+            name: greeting.trim().into(),
+        });
+    }
+    Ok(())
+}
+
+/// May this client use this reverse-path? A stranger may: its recipients decide.
+pub fn may_send(
+    settings: &Settings,
+    attribution: &Attribution<'_>,
+    facts: &Facts,
+    reverse_path: &ReversePath,
+) -> Result<SenderPermit, Refusal> {
+    let Some(found) = admit(attribution, facts)? else {
+        return Ok(SenderPermit {
+            because: format!("no connector for {}: its recipients decide", facts.address),
+            size_octets_max: None,
+            preset: None,
+            stranger: true,
+        });
+    };
+    let because = match reverse_path {
+        ReversePath::Null => may_send_null(settings, &found, facts)?.to_owned(),
+        ReversePath::Mailbox(mailbox) => may_send_as(settings, &found, facts, mailbox)?,
+    };
+    Ok(SenderPermit {
+        because,
+        size_octets_max: size_octets_max(&found),
+        preset: found.connector.preset.map(Preset::from),
+        stranger: false,
+    })
+}
+
+/// May this client, after that reverse-path, send to this forward-path? `previous` is the
+/// organisation of recipients accepted before in this transaction: one message has one
+/// organisation, so a stranger's recipient of another one is put off until the next (RCPT-MANY).
+pub fn may_deliver_to(
+    settings: &Settings,
+    attribution: &Attribution<'_>,
+    facts: &Facts,
+    forward_path: &ForwardPath,
+    previous: Option<&str>,
+) -> Result<RecipientPermit, Refusal> {
+    match admit(attribution, facts)? {
+        Some(found) => client_may_deliver_to(settings, &found, forward_path),
+        None => {
+            let permit = stranger_may_deliver_to(settings, facts, forward_path)?;
+            if previous.is_some_and(|previous| previous != permit.organisation) {
+                return Err(Refusal::TooManyRecipients);
+            }
+            Ok(permit)
+        }
+    }
+}
+
+/// May this content's From stand? `from` after tolerant repairs. Strangers: always permitted here.
+pub fn header_from(
+    settings: &Settings,
+    attribution: &Attribution<'_>,
+    reverse_path: &ReversePath,
+    from: &FromField,
+) -> HeaderFromVerdict {
+    let Some(found) = attribution.connector() else {
+        return HeaderFromVerdict::Permit;
+    };
+    let policy = found.connector.header_from.unwrap_or(match settings.mode {
+        Mode::Hosted => HeaderFromPolicy::Refuse,
+        Mode::Lan => HeaderFromPolicy::Flag,
+    });
+    let repaired = match (policy, reverse_path) {
+        (HeaderFromPolicy::Repair, ReversePath::Mailbox(mailbox)) => Some(mailbox.clone()),
+        // The null reverse-path is no author.
+        (HeaderFromPolicy::Repair, ReversePath::Null)
+        | (HeaderFromPolicy::Refuse | HeaderFromPolicy::Flag, _) => None,
+    };
+    let domain = match from {
+        FromField::Addresses(addresses) => {
+            let organisation = &found.organisation.name;
+            match addresses
+                .iter()
+                .find(|a| !settings.is_own(organisation, a.host()))
+            {
+                None => return HeaderFromVerdict::Permit,
+                Some(outside) => outside.host().to_string(),
+            }
+        }
+        FromField::Missing | FromField::Unreadable => {
+            return match repaired {
+                Some(from) => HeaderFromVerdict::Repair { from },
+                None => HeaderFromVerdict::Refuse(Refusal::HeaderFrom),
+            };
+        }
+    };
+    match (policy, repaired) {
+        (HeaderFromPolicy::Repair, Some(from)) => HeaderFromVerdict::Repair { from },
+        (HeaderFromPolicy::Flag, _) => HeaderFromVerdict::Flag { domain },
+        (HeaderFromPolicy::Refuse | HeaderFromPolicy::Repair, _) => {
+            HeaderFromVerdict::Refuse(Refusal::HeaderDomain {
+                domain: domain.into(),
+            })
+        }
+    }
+}
+
+/// What holds whatever the reverse-path: the client's connector may be used now. `None`: a
+/// stranger.
+fn admit<'a>(
+    attribution: &Attribution<'a>,
+    facts: &Facts,
+) -> Result<Option<OwnedConnector<'a>>, Refusal> {
+    if facts.submission && facts.credential.is_none() {
+        return Err(Refusal::AuthRequired);
+    }
+    let found = match attribution {
+        // Its credential was taken away since it authenticated.
+        Attribution::Stranger if facts.submission => return Err(Refusal::AuthRequired),
+        Attribution::Stranger => return Ok(None),
+        Attribution::FactorMissing { .. } => return Err(Refusal::SourceShared),
+        Attribution::Connector { found, .. } => *found,
+    };
+    match found.connector.state {
+        ConnectorState::Draft | ConnectorState::Disabled => return Err(Refusal::ConnectorDisabled),
+        ConnectorState::Observing | ConnectorState::Enabled => {}
+    }
+    if found.connector.tls == InboundTls::Required && !facts.tls {
+        return Err(Refusal::TlsRequired);
+    }
+    Ok(Some(found))
+}
+
+/// A notice has no sender to hold to a domain, so the client itself must be beyond doubt.
+fn may_send_null(
+    settings: &Settings,
+    found: &OwnedConnector<'_>,
+    facts: &Facts,
+) -> Result<&'static str, Refusal> {
+    let organisation = &found.organisation.name;
+    if facts
+        .credential
+        .as_deref()
+        .is_some_and(|user| settings.credential(user).is_some())
+    {
+        return Ok("null reverse-path with a credential");
+    }
+    if certificate_lies_in_verified_domain(settings, organisation, facts) {
+        return Ok("null reverse-path with a certificate of a verified domain");
+    }
+    if is_exclusive(settings, organisation, facts.address) {
+        return Ok("null reverse-path from an address of this organisation alone");
+    }
+    Err(Refusal::NullSender)
+}
+
+fn may_send_as(
+    settings: &Settings,
+    found: &OwnedConnector<'_>,
+    facts: &Facts,
+    mailbox: &Mailbox,
+) -> Result<String, Refusal> {
+    let organisation = &found.organisation.name;
+    let refusal = || Refusal::SenderDomain {
+        domain: mailbox.host().to_string().into(),
+    };
+    let Some(domain) = mailbox.domain() else {
+        return Err(refusal());
+    };
+    let owned = settings.verified_domain(domain).ok_or_else(refusal)?;
+    let in_scope = found
+        .scopes
+        .senders
+        .iter()
+        .any(|scope| scope.covers(mailbox.host(), true));
+    if owned.organisation.name != *organisation || !in_scope {
+        return Err(refusal());
+    }
+    let credential = facts
+        .credential
+        .as_deref()
+        .and_then(|user| settings.credential(user));
+    if let Some((_, credential)) = credential
+        && !credential.may_send_as.is_empty()
+        && !credential
+            .may_send_as
+            .iter()
+            .any(|entry| allows_address(entry, mailbox))
+    {
+        return Err(Refusal::SenderDenied {
+            address: mailbox.to_string().into(),
+        });
+    }
+    Ok(format!(
+        "{} is a verified domain of {organisation}",
+        owned.domain.name
+    ))
+}
+
+/// `scan@contoso.test`, or `*@contoso.test` for the whole domain.
+fn allows_address(entry: &str, mailbox: &Mailbox) -> bool {
+    let entry = entry.trim();
+    if let Some(domain) = entry.strip_prefix("*@") {
+        return Domain::parse(domain).is_ok_and(|domain| mailbox.domain() == Some(&domain));
+    }
+    is_address(entry, mailbox)
+}
+
+/// Whether both are the same address, local parts without regard to case.
+fn is_address(entry: &str, mailbox: &Mailbox) -> bool {
+    let lower = |mailbox: &Mailbox| mailbox.local_part().as_str().to_lowercase();
+    Mailbox::parse(entry.trim())
+        .is_ok_and(|one| one.host() == mailbox.host() && lower(&one) == lower(mailbox))
+}
+
+fn size_octets_max(found: &OwnedConnector<'_>) -> Option<u64> {
+    let limits = [&found.connector.limits, &found.organisation.limits];
+    limits
+        .iter()
+        .filter_map(|limits| limits.message_size_max)
+        .map(|size| size.0)
+        .min()
+}
+
+fn client_may_deliver_to(
+    settings: &Settings,
+    found: &OwnedConnector<'_>,
+    forward_path: &ForwardPath,
+) -> Result<RecipientPermit, Refusal> {
+    let organisation = found.organisation.name.clone();
+    let (mailbox, because) = match forward_path {
+        ForwardPath::Postmaster => {
+            let mailbox = postmaster(found.organisation).ok_or(Refusal::RecipientUnknown)?;
+            (
+                mailbox,
+                format!("<Postmaster> is the postmaster of {organisation}"),
+            )
+        }
+        ForwardPath::Mailbox(mailbox) => in_scope(settings, found, mailbox)?,
+    };
+    if found.connector.state == ConnectorState::Observing {
+        let asked = match forward_path {
+            ForwardPath::Postmaster => &mailbox,
+            ForwardPath::Mailbox(asked) => asked,
+        };
+        if !found
+            .connector
+            .test_recipients
+            .iter()
+            .any(|entry| is_address(entry, asked))
+        {
+            return Err(Refusal::Sandbox);
+        }
+    }
+    Ok(RecipientPermit {
+        because,
+        mailbox,
+        organisation,
+    })
+}
+
+/// A recipient within the connector's `recipient_domains`, and known where we know.
+fn in_scope(
+    settings: &Settings,
+    found: &OwnedConnector<'_>,
+    mailbox: &Mailbox,
+) -> Result<(Mailbox, String), Refusal> {
+    let host = mailbox.host();
+    let is_own = settings.is_own(&found.organisation.name, host);
+    if !found
+        .scopes
+        .recipients
+        .iter()
+        .any(|scope| scope.covers(host, is_own))
+    {
+        return Err(Refusal::RecipientScope {
+            domain: host.to_string().into(),
+        });
+    }
+    match mailbox
+        .domain()
+        .and_then(|domain| settings.verified_domain(domain))
+    {
+        Some(owned) => in_accepted_domain(settings, &owned, mailbox, Client::Known),
+        None => Ok((mailbox.clone(), format!("{host} lies in recipient_domains"))),
+    }
+}
+
+fn stranger_may_deliver_to(
+    settings: &Settings,
+    facts: &Facts,
+    forward_path: &ForwardPath,
+) -> Result<RecipientPermit, Refusal> {
+    let mailbox = match forward_path {
+        ForwardPath::Postmaster => {
+            let organisation = settings
+                .only_organisation()
+                .ok_or(Refusal::RecipientUnknown)?;
+            let mailbox = postmaster(organisation).ok_or(Refusal::RecipientUnknown)?;
+            let organisation = organisation.name.clone();
+            let because = format!("<Postmaster> is the postmaster of {organisation}");
+            return Ok(RecipientPermit {
+                because,
+                mailbox,
+                organisation,
+            });
+        }
+        ForwardPath::Mailbox(mailbox) => mailbox,
+    };
+    let unknown = || Refusal::SourceUnknown {
+        address: facts.address,
+    };
+    let Host::Domain(domain) = mailbox.host() else {
+        return Err(unknown());
+    };
+    let owned = settings.verified_domain(domain).ok_or_else(unknown)?;
+    let (mailbox, because) = in_accepted_domain(settings, &owned, mailbox, Client::Stranger)?;
+    Ok(RecipientPermit {
+        because,
+        mailbox,
+        organisation: owned.organisation.name.clone(),
+    })
+}
+
+/// Whether the sender has a connector.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Client {
+    Known,
+    Stranger,
+}
+
+/// A recipient in a verified accepted domain: which mailbox, and why; or RCPT-UNKNOWN.
+fn in_accepted_domain(
+    settings: &Settings,
+    owned: &OwnedDomain<'_>,
+    mailbox: &Mailbox,
+    client: Client,
+) -> Result<(Mailbox, String), Refusal> {
+    let name = &owned.domain.name;
+    if !owned.is_authoritative() {
+        return Ok((
+            mailbox.clone(),
+            format!("{name} passes unknown recipients on"),
+        ));
+    }
+    match settings.directory(mailbox) {
+        Some(DirectoryAnswer::Mailbox) => {
+            return Ok((mailbox.clone(), "a mailbox of the directory".to_owned()));
+        }
+        // A person without mailbox gets no mail: who replies is told at once.
+        Some(DirectoryAnswer::Person) => return Err(Refusal::RecipientUnknown),
+        None => {}
+    }
+    if owned.mailboxes == 0 && client == Client::Known {
+        return Ok((mailbox.clone(), format!("the directory of {name} is empty")));
+    }
+    // RFC 5321 §4.5.1: every domain that takes mail has a postmaster.
+    let is_postmaster = mailbox
+        .local_part()
+        .as_str()
+        .eq_ignore_ascii_case("postmaster");
+    match postmaster(owned.organisation).filter(|_| is_postmaster) {
+        Some(postmaster) => Ok((
+            postmaster,
+            format!("the postmaster of {}", owned.organisation.name),
+        )),
+        None => Err(Refusal::RecipientUnknown),
+    }
+}
+
+fn postmaster(organisation: &crate::document::Organisation) -> Option<Mailbox> {
+    Mailbox::parse(organisation.postmaster.trim()).ok()
+}

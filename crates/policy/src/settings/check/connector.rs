@@ -1,0 +1,169 @@
+//! One inbound or outbound connector by itself: forms and bounds of its keys.
+
+use relais_smtp::domain::Domain;
+
+use crate::document::{
+    AuthMethod, ConnectorState, InboundConnector, OutboundConnector, OutboundTls, Pace, Retry,
+};
+
+use super::super::host::{HostPort, SMTP_PORT};
+use super::{
+    Checker, LIST_MAX, NETWORKS_MAX, PACE_CONNECTIONS_MAX, RETRY_LIFETIME_MAX, RETRY_LIFETIME_MIN,
+    SMART_HOSTS_MAX,
+};
+
+impl Checker {
+    pub(super) fn inbound(&mut self, object: &str, connector: &InboundConnector) {
+        self.connector_name(object, &connector.name);
+        let networks = connector.sender_ip_addresses.len();
+        self.count(
+            object,
+            "networks in sender_ip_addresses",
+            networks,
+            NETWORKS_MAX,
+        );
+        let certificate = connector.tls_sender_certificate_name.trim();
+        let host = certificate.strip_prefix("*.").unwrap_or(certificate);
+        if !certificate.is_empty() && (Domain::parse(host).is_err() || !host.contains('.')) {
+            let message = format!(
+                "tls_sender_certificate_name {certificate:?} is no host name; write \
+                 \"relay.contoso.test\" or \"*.contoso.test\""
+            );
+            self.error(object, message);
+        }
+        for name in &connector.sender_dns_names {
+            self.domain_name(object, "sender_dns_names", name);
+        }
+        for address in &connector.test_recipients {
+            if address.trim().is_empty() {
+                self.error(
+                    object,
+                    "test_recipients has an empty address; remove it".to_owned(),
+                );
+            }
+            self.address(object, "test_recipients", address);
+        }
+        self.count(
+            object,
+            "test_recipients",
+            connector.test_recipients.len(),
+            LIST_MAX,
+        );
+        self.count(
+            object,
+            "sender_dns_names",
+            connector.sender_dns_names.len(),
+            LIST_MAX,
+        );
+        self.scopes(object, "sender_domains", &connector.sender_domains);
+        self.scopes(object, "recipient_domains", &connector.recipient_domains);
+        self.limits(object, &connector.limits);
+        self.address(object, "owner", &connector.owner);
+    }
+
+    pub(super) fn outbound(&mut self, object: &str, connector: &OutboundConnector) {
+        self.connector_name(object, &connector.name);
+        if connector.state == ConnectorState::Observing {
+            let message = "state \"observing\" is for inbound connectors; write \"enabled\", \
+                           \"draft\" or \"disabled\"";
+            self.error(object, message.to_owned());
+        }
+        self.scopes(object, "recipient_domains", &connector.recipient_domains);
+        self.count(
+            object,
+            "smart_hosts",
+            connector.smart_hosts.len(),
+            SMART_HOSTS_MAX,
+        );
+        for host in &connector.smart_hosts {
+            if HostPort::parse(host, SMTP_PORT).is_none() {
+                let message = format!(
+                    "smart host {host:?} is no host; write \"host:port\" or \"[address]:port\""
+                );
+                self.error(object, message);
+            }
+        }
+        if !connector.tls_domain.is_empty() {
+            self.domain_name(object, "tls_domain", &connector.tls_domain);
+        } else if connector.tls == OutboundTls::DomainValidation {
+            let message = "tls = \"domain-validation\" needs tls_domain, the name in the next \
+                           hop's certificate";
+            self.error(object, message.to_owned());
+        }
+        self.auth(object, connector);
+        self.pace(object, &connector.pace);
+        self.retry(object, &connector.retry);
+    }
+
+    fn auth(&mut self, object: &str, connector: &OutboundConnector) {
+        let auth = &connector.auth;
+        let missing = match auth.method {
+            AuthMethod::None | AuthMethod::Certificate => None,
+            AuthMethod::Password if auth.user.is_empty() => Some("user"),
+            AuthMethod::Password if auth.password_file.is_empty() => Some("password_file"),
+            AuthMethod::Xoauth2 if auth.user.is_empty() => Some("user"),
+            AuthMethod::Password | AuthMethod::Xoauth2 => None,
+        };
+        if let Some(key) = missing {
+            self.error(
+                object,
+                format!("auth needs {key}; add it, or write method = \"none\""),
+            );
+        }
+        if auth.method != AuthMethod::None && connector.smart_hosts.is_empty() {
+            let message = "auth needs smart_hosts: servers found by MX know no user of ours";
+            self.error(object, message.to_owned());
+        }
+    }
+
+    fn pace(&mut self, object: &str, pace: &Pace) {
+        let keys = [
+            ("connections", pace.connections),
+            ("messages_per_minute", pace.messages_per_minute),
+            ("recipients_per_day", pace.recipients_per_day),
+            (
+                "recipients_per_transaction",
+                pace.recipients_per_transaction,
+            ),
+        ];
+        for (key, _) in keys.iter().filter(|(_, value)| *value == Some(0)) {
+            let message = format!(
+                "pace.{key} = 0 would send nothing; leave it out, or write state = \"disabled\""
+            );
+            self.error(object, message);
+        }
+        if pace
+            .connections
+            .is_some_and(|connections| connections > PACE_CONNECTIONS_MAX)
+        {
+            self.error(
+                object,
+                format!("pace.connections must be 1 to {PACE_CONNECTIONS_MAX}"),
+            );
+        }
+    }
+
+    fn retry(&mut self, object: &str, retry: &Retry) {
+        if retry.first.0 < 1 {
+            self.error(object, "retry.first must be at least 1s".to_owned());
+        }
+        if retry.first > retry.max {
+            let message = format!(
+                "retry.first ({}) must not exceed retry.max ({})",
+                retry.first, retry.max
+            );
+            self.error(object, message);
+        }
+        if retry.max > retry.lifetime {
+            let message = format!(
+                "retry.max ({}) must not exceed retry.lifetime ({})",
+                retry.max, retry.lifetime
+            );
+            self.error(object, message);
+        }
+        if !(RETRY_LIFETIME_MIN..=RETRY_LIFETIME_MAX).contains(&retry.lifetime.0) {
+            let message = format!("retry.lifetime ({}) must be 12h to 5d", retry.lifetime);
+            self.error(object, message);
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! What is allowed in the settings and perhaps not meant.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use ipnet::IpNet;
+
+use relais_smtp::address::Mailbox;
+use relais_smtp::domain::Domain;
+
+use crate::document::{
+    AcceptedDomain, AuthMethod, ConnectorState, Credential, IdentifiedBy, InboundConnector,
+    InboundTls, LicencePolicy, Limits, Organisation, OutboundConnector, OutboundTls,
+};
+use crate::range::special_network;
+
+use super::scope::Scope;
+use super::{DirectoryAnswer, Settings};
+
+/// A setting that is allowed and perhaps not meant: one sentence with object, cause, fix.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SettingsWarning {
+    /// `organisation contoso, inbound connector Printers`.
+    pub object: String,
+    /// Cause and fix.
+    pub message: String,
+}
+
+impl fmt::Display for SettingsWarning {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.object, self.message)
+    }
+}
+
+/// Networks wider than these are worth a second look: a subnet of a closed network, of the public
+/// internet, of IPv6.
+const PRIVATE_PREFIX_MIN: u8 = 16;
+const PUBLIC_PREFIX_MIN: u8 = 24;
+const SIX_PREFIX_MIN: u8 = 64;
+
+pub(super) fn warnings(settings: &Settings) -> Vec<SettingsWarning> {
+    let mut observer = Observer {
+        settings,
+        warnings: Vec::new(),
+    };
+    for organisation in &settings.document.organisation {
+        observer.organisation(organisation);
+    }
+    observer.warnings
+}
+
+struct Observer<'a> {
+    settings: &'a Settings,
+    warnings: Vec<SettingsWarning>,
+}
+
+impl Observer<'_> {
+    fn warn(&mut self, object: &str, message: impl Into<String>) {
+        self.warnings.push(SettingsWarning {
+            object: object.to_owned(),
+            message: message.into(),
+        });
+    }
+
+    fn organisation(&mut self, organisation: &Organisation) {
+        let object = format!("organisation {}", organisation.name);
+        if organisation.postmaster.is_empty() {
+            self.warn(
+                &object,
+                "no postmaster, so alerts and mail to <Postmaster> reach nobody",
+            );
+        }
+        self.addressee(&object, "postmaster", &organisation.postmaster);
+        if organisation.licences.policy != LicencePolicy::Off {
+            self.warn(&object, "licences are kept and not counted yet");
+        }
+        self.limits(&object, &organisation.limits);
+        for domain in &organisation.domain {
+            self.domain(&format!("{object}, domain {}", domain.name), domain);
+        }
+        for connector in &organisation.inbound_connector {
+            let object = format!("{object}, inbound connector {}", connector.name);
+            self.inbound(&object, organisation, connector);
+        }
+        self.equal_scopes(&object, organisation);
+        for connector in &organisation.outbound_connector {
+            self.outbound(
+                &format!("{object}, outbound connector {}", connector.name),
+                connector,
+            );
+        }
+        for credential in &organisation.credential {
+            let object = format!("{object}, credential {}", credential.user);
+            self.credential(&object, organisation, credential);
+        }
+    }
+
+    fn domain(&mut self, object: &str, domain: &AcceptedDomain) {
+        let Ok(name) = Domain::parse(&domain.name) else {
+            return;
+        };
+        let Some(owned) = self.settings.accepted_domain(&name) else {
+            return;
+        };
+        if super::state_of(domain) == super::DomainState::Pending {
+            let message = "pending: nothing may be sent from it and nothing is taken for it until \
+                           it is verified; on this machine: relais domain verify --assume";
+            self.warn(object, message);
+        } else if owned.is_authoritative() && owned.mailboxes == 0 {
+            let message = "authoritative with an empty directory: strangers are refused; import \
+                           its mailboxes, or write kind = \"internal-relay\"";
+            self.warn(object, message);
+        }
+        if !domain.bounce_domain.is_empty() {
+            self.warn(object, "bounce_domain is kept and not used yet");
+        }
+    }
+
+    fn inbound(&mut self, object: &str, organisation: &Organisation, connector: &InboundConnector) {
+        let by_credential = organisation
+            .credential
+            .iter()
+            .any(|c| c.inbound_connector == connector.name);
+        let later = !connector.tls_sender_certificate_name.is_empty()
+            || !connector.sender_dns_names.is_empty()
+            || by_credential;
+        let by_address = !connector.sender_ip_addresses.is_empty();
+        if !by_address && !later {
+            let message = "no factor, so no client can be recognised as its own; give \
+                           sender_ip_addresses";
+            self.warn(object, message);
+        }
+        if later && (!by_address || connector.identified_by == IdentifiedBy::All) {
+            let message = "it needs a certificate, credential or DNS name, which are not \
+                           recognised yet; until then only addresses are";
+            self.warn(object, message);
+        }
+        connector
+            .sender_ip_addresses
+            .iter()
+            .for_each(|network| self.width(object, network));
+        if connector.tls == InboundTls::Required {
+            self.warn(
+                object,
+                "tls is required and not available yet, so its clients are refused",
+            );
+        }
+        if connector.state == ConnectorState::Observing && connector.test_recipients.is_empty() {
+            let message = "observing without test_recipients, so every recipient is refused";
+            self.warn(object, message);
+        }
+        self.sender_domains(object, organisation, connector);
+        self.addressee(object, "owner", &connector.owner);
+        self.limits(object, &connector.limits);
+    }
+
+    fn width(&mut self, object: &str, network: &IpNet) {
+        let least = match network {
+            IpNet::V4(_) if special_network(network).is_some() && network.prefix_len() >= 8 => {
+                PRIVATE_PREFIX_MIN
+            }
+            IpNet::V4(_) => PUBLIC_PREFIX_MIN,
+            IpNet::V6(_) => SIX_PREFIX_MIN,
+        };
+        if network.prefix_len() == 0 {
+            let message = format!(
+                "{network} is every address there is: whoever reaches this server may send as your \
+                 domains; write the networks of your devices"
+            );
+            self.warn(object, message);
+        } else if network.prefix_len() < least {
+            let message = format!("{network} is wide; every address in it may send");
+            self.warn(object, message);
+        }
+    }
+
+    fn sender_domains(
+        &mut self,
+        object: &str,
+        organisation: &Organisation,
+        connector: &InboundConnector,
+    ) {
+        for text in &connector.sender_domains {
+            let domain = match Scope::parse(text) {
+                Ok(Scope::Exact(domain) | Scope::Below(domain)) => domain,
+                Ok(Scope::Any | Scope::Own | Scope::Literal(_)) | Err(_) => continue,
+            };
+            let accepted = self.settings.accepted_domain(&domain);
+            if accepted.is_none_or(|owned| owned.organisation.name != organisation.name) {
+                let message = format!(
+                    "sender_domains names {domain}, which is no accepted domain of this \
+                     organisation, so it allows nothing"
+                );
+                self.warn(object, message);
+            }
+        }
+    }
+
+    /// An address of our own that gets notices should be a mailbox.
+    fn addressee(&mut self, object: &str, key: &str, address: &str) {
+        let Ok(mailbox) = Mailbox::parse(address.trim()) else {
+            return;
+        };
+        let accepted = mailbox
+            .domain()
+            .and_then(|domain| self.settings.accepted_domain(domain));
+        let has_directory = accepted.is_some_and(|owned| owned.mailboxes > 0);
+        if has_directory && self.settings.directory(&mailbox) != Some(DirectoryAnswer::Mailbox) {
+            let message = format!("{key} {address} is no mailbox of the directory");
+            self.warn(object, message);
+        }
+    }
+
+    fn outbound(&mut self, object: &str, connector: &OutboundConnector) {
+        if connector.state != ConnectorState::Enabled {
+            return;
+        }
+        match connector.tls {
+            OutboundTls::None | OutboundTls::Opportunistic => {}
+            OutboundTls::EncryptionOnly
+            | OutboundTls::CertificateValidation
+            | OutboundTls::DomainValidation => {
+                let message = "its level of TLS is not available yet, so its mail waits in the \
+                               queue";
+                self.warn(object, message);
+            }
+        }
+        if connector.auth.method != AuthMethod::None {
+            self.warn(
+                object,
+                "auth is kept and not used yet, so the smart host may refuse us",
+            );
+        }
+    }
+
+    fn equal_scopes(&mut self, object: &str, organisation: &Organisation) {
+        let mut seen = HashMap::new();
+        for connector in &organisation.outbound_connector {
+            if connector.state != ConnectorState::Enabled {
+                continue;
+            }
+            for scope in connector
+                .recipient_domains
+                .iter()
+                .filter_map(|s| Scope::parse(s).ok())
+            {
+                let Some(first) = seen.get(&scope).copied() else {
+                    seen.insert(scope, &connector.name);
+                    continue;
+                };
+                if *first == connector.name {
+                    continue;
+                }
+                let message = format!(
+                    "outbound connectors {first} and {} have the same recipient domain; the first \
+                     one is used",
+                    connector.name
+                );
+                self.warn(object, message);
+            }
+        }
+    }
+
+    fn credential(&mut self, object: &str, organisation: &Organisation, credential: &Credential) {
+        if credential.password_hash.is_empty() {
+            self.warn(
+                object,
+                "no password yet, so it cannot be used: relais credential rotate",
+            );
+        }
+        for entry in &credential.may_send_as {
+            let domain = entry
+                .rsplit_once('@')
+                .and_then(|(_, name)| Domain::parse(name).ok());
+            let accepted = domain
+                .as_ref()
+                .and_then(|name| self.settings.accepted_domain(name));
+            if accepted.is_none_or(|owned| owned.organisation.name != organisation.name) {
+                let message = format!(
+                    "may_send_as {entry}: its domain is no accepted domain of this organisation"
+                );
+                self.warn(object, message);
+            }
+        }
+    }
+
+    fn limits(&mut self, object: &str, limits: &Limits) {
+        let others = Limits {
+            message_size_max: None,
+            ..limits.clone()
+        };
+        if others != Limits::default() {
+            self.warn(
+                object,
+                "limits other than message_size_max are kept and not enforced yet",
+            );
+        }
+    }
+}

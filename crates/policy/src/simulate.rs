@@ -1,0 +1,313 @@
+//! The whole decision for one imagined message, step by step, by the same functions that decide
+//! real mail: what `relais simulate` prints before it happens.
+//!
+//! Steps stand in the order in which a device meets them, so that the first refusal here is the
+//! reply that it would get. Not here: DNS answers about the recipient's domain.
+
+use serde::Serialize;
+
+use relais_smtp::address::{ForwardPath, Host, Mailbox, ReversePath};
+use relais_smtp::header::FromField;
+use relais_smtp::identifier::Reference;
+use relais_smtp::refusal::Refusal;
+
+use crate::attribution::{Attribution, Facts, attribute};
+use crate::document::{ConnectorState, InboundTls};
+use crate::permission::{
+    HeaderFromVerdict, RecipientPermit, SenderPermit, header_from, may_deliver_to, may_send,
+};
+use crate::route::{Route, RouteKind, route};
+use crate::settings::Settings;
+
+/// The imagined message.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The imagined client.
+    pub facts: Facts,
+    /// MAIL.
+    pub reverse_path: ReversePath,
+    /// RCPT.
+    pub forward_path: ForwardPath,
+    /// Header From; default: the reverse-path.
+    pub header_from: Option<Mailbox>,
+    /// Octets.
+    pub size: Option<u64>,
+    /// The server's own size limit in octets.
+    pub size_octets_max: u64,
+}
+
+/// The JSON of `relais simulate`.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Answer {
+    /// `permit` or `refuse`.
+    pub verdict: &'static str,
+    /// The token of a refusal.
+    pub token: Option<&'static str>,
+    /// The reply of a refusal.
+    pub reply: Option<String>,
+    /// The client's organisation; for a permitted stranger, the recipient's.
+    pub organisation: Option<String>,
+    /// The connector attributed.
+    pub inbound_connector: Option<String>,
+    /// The connector by which it would leave.
+    pub outbound_connector: Option<String>,
+    /// The route, if it would leave.
+    pub route: Option<RouteAnswer>,
+    /// Domains that would sign: none, because no key is published yet.
+    pub signed_by: Vec<String>,
+    /// Each question with its answer.
+    pub steps: Vec<SimulationStep>,
+}
+
+/// `{"kind":"smart-host","hosts":[…]}`; kinds: `mailbox-host`, `smart-host`, `mx`, `literal`.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct RouteAnswer {
+    /// The kind.
+    pub kind: &'static str,
+    /// Hosts as typed; the domain for `mx`.
+    pub hosts: Vec<String>,
+}
+
+/// One step.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct SimulationStep {
+    /// `attribution`, `tls`, `sender`, `size`, `recipient`, `header-from`, `route`.
+    pub question: &'static str,
+    /// What was found.
+    pub answer: String,
+    /// Why.
+    pub because: String,
+}
+
+/// Decides.
+pub fn simulate(settings: &Settings, question: &Question, reference: Reference) -> Answer {
+    let attribution = attribute(settings, &question.facts);
+    let mut simulation = Simulation {
+        settings,
+        question,
+        attribution,
+        steps: Vec::new(),
+    };
+    let found = simulation.attribution.connector();
+    let outcome = simulation.run();
+    let mut answer = Answer {
+        verdict: "permit",
+        token: None,
+        reply: None,
+        organisation: found.map(|found| found.organisation.name.clone()),
+        inbound_connector: found.map(|found| found.connector.name.clone()),
+        outbound_connector: None,
+        route: None,
+        signed_by: Vec::new(),
+        steps: simulation.steps,
+    };
+    match outcome {
+        Ok((organisation, route)) => {
+            answer.organisation = Some(organisation);
+            answer.route = Some(route_answer(&route));
+            answer.outbound_connector = route.outbound_connector;
+        }
+        Err(refusal) => {
+            answer.verdict = "refuse";
+            answer.token = Some(refusal.token());
+            answer.reply = Some(refusal.reply(reference).to_string());
+        }
+    }
+    answer
+}
+
+struct Simulation<'a> {
+    settings: &'a Settings,
+    question: &'a Question,
+    attribution: Attribution<'a>,
+    steps: Vec<SimulationStep>,
+}
+
+impl Simulation<'_> {
+    /// The organisation of the message and its route, or the first refusal.
+    fn run(&mut self) -> Result<(String, Route), Refusal> {
+        let sender = self.sender()?;
+        self.size(&sender)?;
+        let recipient = self.recipient()?;
+        self.header_from()?;
+        let route = route(
+            self.settings,
+            &recipient.organisation,
+            recipient.mailbox.host(),
+        );
+        let answer = route_answer(&route);
+        let because = route.because.clone();
+        self.step(
+            "route",
+            format!("{} {}", answer.kind, answer.hosts.join(", ")),
+            because,
+        );
+        Ok((recipient.organisation, route))
+    }
+
+    fn step(&mut self, question: &'static str, answer: String, because: impl Into<String>) {
+        self.steps.push(SimulationStep {
+            question,
+            answer,
+            because: because.into(),
+        });
+    }
+
+    fn refused(&mut self, question: &'static str, refusal: Refusal) -> Refusal {
+        self.step(
+            question,
+            format!("refused ({})", refusal.token()),
+            refusal.text(),
+        );
+        refusal
+    }
+
+    /// Attribution, TLS and reverse-path: one decision, told in up to three steps.
+    fn sender(&mut self) -> Result<SenderPermit, Refusal> {
+        let (settings, question) = (self.settings, self.question);
+        let facts = &question.facts;
+        let because = match &self.attribution {
+            Attribution::Connector { found, because } => match found.connector.state {
+                ConnectorState::Enabled => because.rule().to_owned(),
+                ConnectorState::Observing => format!("{}; observing", because.rule()),
+                ConnectorState::Disabled => format!("{}; disabled", because.rule()),
+                ConnectorState::Draft => format!("{}; only a draft", because.rule()),
+            },
+            Attribution::FactorMissing { found, .. } => {
+                format!(
+                    "inbound connector {} demands every factor",
+                    found.connector.name
+                )
+            }
+            Attribution::Stranger => "no connector covers it".to_owned(),
+        };
+        self.step("attribution", self.attribution.describe(facts), because);
+        let verdict = may_send(settings, &self.attribution, facts, &question.reverse_path);
+        let refusal = match verdict {
+            Ok(permit) => {
+                self.tls();
+                let shown = match &question.reverse_path {
+                    ReversePath::Null => "<>".to_owned(),
+                    ReversePath::Mailbox(mailbox) => mailbox.to_string(),
+                };
+                self.step("sender", shown, permit.because.clone());
+                return Ok(permit);
+            }
+            Err(refusal) => refusal,
+        };
+        let of_client = matches!(
+            refusal,
+            Refusal::AuthRequired | Refusal::SourceShared | Refusal::ConnectorDisabled
+        );
+        if of_client {
+            return Err(self.refused("attribution", refusal));
+        }
+        if refusal == Refusal::TlsRequired {
+            return Err(self.refused("tls", refusal));
+        }
+        self.tls();
+        Err(self.refused("sender", refusal))
+    }
+
+    fn tls(&mut self) {
+        let session = if self.question.facts.tls {
+            "encrypted"
+        } else {
+            "clear"
+        };
+        let demand = match self
+            .attribution
+            .connector()
+            .map(|found| found.connector.tls)
+        {
+            Some(InboundTls::Required) => "the connector requires TLS",
+            Some(InboundTls::Offered) => "the connector offers TLS",
+            Some(InboundTls::Off) => "the connector does without TLS",
+            None => "no connector demands TLS",
+        };
+        self.step("tls", session.to_owned(), demand);
+    }
+
+    fn size(&mut self, sender: &SenderPermit) -> Result<(), Refusal> {
+        let server = self.question.size_octets_max;
+        let limit = sender.size_octets_max.map_or(server, |own| own.min(server));
+        let because = format!("at most {limit} octets");
+        match self.question.size {
+            Some(size) if size > limit => Err(self.refused("size", Refusal::TooBig { limit })),
+            Some(size) => {
+                self.step("size", format!("{size} octets"), because);
+                Ok(())
+            }
+            None => {
+                self.step("size", "not given".to_owned(), because);
+                Ok(())
+            }
+        }
+    }
+
+    fn recipient(&mut self) -> Result<RecipientPermit, Refusal> {
+        let (facts, forward_path) = (&self.question.facts, &self.question.forward_path);
+        let verdict = may_deliver_to(self.settings, &self.attribution, facts, forward_path, None);
+        match verdict {
+            Ok(permit) => {
+                self.step(
+                    "recipient",
+                    permit.mailbox.to_string(),
+                    permit.because.clone(),
+                );
+                Ok(permit)
+            }
+            Err(refusal) => Err(self.refused("recipient", refusal)),
+        }
+    }
+
+    fn header_from(&mut self) -> Result<(), Refusal> {
+        let reverse_path = &self.question.reverse_path;
+        let given = self
+            .question
+            .header_from
+            .as_ref()
+            .or(reverse_path.mailbox());
+        let Some(from) = given.cloned() else {
+            self.step("header-from", "not given".to_owned(), "nothing to compare");
+            return Ok(());
+        };
+        let field = FromField::Addresses(vec![from.clone()]);
+        let verdict = header_from(self.settings, &self.attribution, reverse_path, &field);
+        let (answer, because) = match verdict {
+            HeaderFromVerdict::Permit if self.attribution.connector().is_none() => {
+                (from.to_string(), "not compared for strangers".to_owned())
+            }
+            HeaderFromVerdict::Permit => (from.to_string(), "in a verified domain".to_owned()),
+            HeaderFromVerdict::Flag { domain } => (
+                format!("{from}, flagged"),
+                format!("{domain} is not verified"),
+            ),
+            HeaderFromVerdict::Repair { from: repaired } => (
+                format!("{repaired} instead of {from}"),
+                format!("{from} is not verified and goes to Reply-To"),
+            ),
+            HeaderFromVerdict::Refuse(refusal) => {
+                return Err(self.refused("header-from", refusal));
+            }
+        };
+        self.step("header-from", answer, because);
+        Ok(())
+    }
+}
+
+fn route_answer(route: &Route) -> RouteAnswer {
+    let (kind, hosts) = match &route.kind {
+        RouteKind::Hosts(hosts) => {
+            let kind = if route.outbound_connector.is_some() {
+                "smart-host"
+            } else {
+                "mailbox-host"
+            };
+            (kind, hosts.iter().map(ToString::to_string).collect())
+        }
+        RouteKind::Mx { domain, .. } => ("mx", vec![domain.to_string()]),
+        RouteKind::Literal(address) => ("literal", vec![Host::Literal(*address).to_string()]),
+    };
+    RouteAnswer { kind, hosts }
+}

@@ -1,0 +1,8 @@
+//! Decisions as tables that a postmaster can read (`tests/tables/*.md`), and properties of the
+//! schedule. Each row is one question to the real functions.
+
+mod tables;
+mod simulate;
+mod schedule;
+mod model;
+mod world;

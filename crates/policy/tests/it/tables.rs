@@ -1,0 +1,414 @@
+//! One test per table.
+
+use std::collections::BTreeSet;
+
+use relais_policy::attribution::Attribution;
+use relais_policy::notice::{Addressee, addressee};
+use relais_policy::outcome::{
+    Judgement, Outcome, Scope, judge_broken, judge_reply, judge_unsuited,
+};
+use relais_policy::permission::{
+    HeaderFromVerdict, header_from, may_deliver_to, may_greet, may_send,
+};
+use relais_policy::route::{Mx, MxHosts, RouteKind, mx_hosts, route};
+use relais_smtp::address::Host;
+use relais_smtp::client::{Protocol, Stage, Unsuited};
+use relais_smtp::content::Preset;
+use relais_smtp::domain::Domain;
+use relais_smtp::header::FromField;
+use relais_smtp::reply::Reply;
+
+use crate::world::{Worlds, attributed, facts, forward_path, mailbox, refused, reverse_path, rows};
+
+/// Compares every row and shows all that differ.
+fn check(table: &str, answer: impl Fn(&Worlds, &[&str]) -> String, expected: usize) {
+    let worlds = Worlds::new();
+    let mut wrong = Vec::new();
+    for row in rows(table) {
+        let cells = row.iter().map(String::as_str).collect::<Vec<_>>();
+        let found = answer(&worlds, &cells);
+        if found != cells[expected] {
+            wrong.push(format!("{}\n    found: {found}", cells.join(" | ")));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn attribution() {
+    let table = include_str!("../tables/attribution.md");
+    let facts_of = |row: &[&str]| {
+        let mut facts = facts(row[1]);
+        facts.certificate_name = (!row[2].is_empty()).then(|| row[2].to_owned());
+        facts.credential = (!row[3].is_empty()).then(|| row[3].to_owned());
+        facts
+    };
+    let name = |worlds: &Worlds, row: &[&str]| {
+        let found = attributed(worlds.get(row[0]), &facts_of(row));
+        let Some(connector) = found.connector() else {
+            return "stranger".to_owned();
+        };
+        let owner = match row[0] {
+            "hosted" => format!("{} ", connector.organisation.name),
+            _ => String::new(),
+        };
+        let all = match found {
+            Attribution::FactorMissing { .. } => ", not all",
+            Attribution::Connector { .. } | Attribution::Stranger => "",
+        };
+        format!("{owner}{}{all}", connector.connector.name)
+    };
+    check(table, name, 4);
+    let because = |worlds: &Worlds, row: &[&str]| {
+        let facts = facts_of(row);
+        attributed(worlds.get(row[0]), &facts).describe(&facts)
+    };
+    check(table, because, 5);
+}
+
+#[test]
+fn sender() {
+    let answer = |worlds: &Worlds, row: &[&str]| {
+        let (settings, facts) = (worlds.get(row[0]), facts(row[1]));
+        let found = attributed(settings, &facts);
+        let permit = match may_send(settings, &found, &facts, &reverse_path(row[2])) {
+            Ok(permit) => permit,
+            Err(refusal) => return refused(&refusal),
+        };
+        if permit.stranger {
+            return "stranger".to_owned();
+        }
+        let size = permit
+            .size_octets_max
+            .map(|size| format!(", {size} octets"));
+        let preset = permit.preset.map(|preset| match preset {
+            Preset::Strict => ", strict",
+            Preset::Tolerant => ", tolerant",
+        });
+        format!(
+            "permit{}{}",
+            size.unwrap_or_default(),
+            preset.unwrap_or_default()
+        )
+    };
+    check(include_str!("../tables/sender.md"), answer, 3);
+}
+
+#[test]
+fn recipient() {
+    let answer = |worlds: &Worlds, row: &[&str]| {
+        let (settings, facts) = (worlds.get(row[0]), facts(row[1]));
+        let found = attributed(settings, &facts);
+        let previous = (!row[2].is_empty()).then_some(row[2]);
+        match may_deliver_to(settings, &found, &facts, &forward_path(row[3]), previous) {
+            Ok(permit) => format!("{} {}", permit.organisation, permit.mailbox),
+            Err(refusal) => refused(&refusal),
+        }
+    };
+    check(include_str!("../tables/recipient.md"), answer, 4);
+}
+
+#[test]
+fn header_from_of_content() {
+    let answer = |worlds: &Worlds, row: &[&str]| {
+        let (settings, facts) = (worlds.get(row[0]), facts(row[1]));
+        let from = match row[3] {
+            "missing" => FromField::Missing,
+            "unreadable" => FromField::Unreadable,
+            list => FromField::Addresses(list.split(", ").map(mailbox).collect()),
+        };
+        let found = attributed(settings, &facts);
+        match header_from(settings, &found, &reverse_path(row[2]), &from) {
+            HeaderFromVerdict::Permit => "permit".to_owned(),
+            HeaderFromVerdict::Flag { domain } => format!("flag {domain}"),
+            HeaderFromVerdict::Repair { from } => format!("repair {from}"),
+            HeaderFromVerdict::Refuse(refusal) => refused(&refusal),
+        }
+    };
+    check(include_str!("../tables/header_from.md"), answer, 4);
+}
+
+#[test]
+fn greeting() {
+    let ourselves = ["relay.contoso.test", "mx.contoso.test"].map(|n| Domain::parse(n).unwrap());
+    let answer = |worlds: &Worlds, row: &[&str]| {
+        let facts = facts(row[1]);
+        let found = attributed(worlds.get(row[0]), &facts);
+        match may_greet(&found, &facts, row[2], &ourselves) {
+            Ok(()) => "permit".to_owned(),
+            Err(refusal) => refused(&refusal),
+        }
+    };
+    check(include_str!("../tables/greeting.md"), answer, 3);
+}
+
+#[test]
+fn routes() {
+    let answer = |worlds: &Worlds, row: &[&str]| {
+        let host = mailbox(&format!("a@{}", row[2])).host().clone();
+        let route = route(worlds.get(row[0]), row[1], &host);
+        let way = match &route.kind {
+            RouteKind::Hosts(hosts) => hosts
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+            RouteKind::Mx {
+                domain,
+                without_ourselves,
+            } => {
+                assert!(without_ourselves, "nothing else ends a loop");
+                format!("mx {domain}")
+            }
+            RouteKind::Literal(address) => format!("literal {address}"),
+        };
+        let protocol = match route.protocol {
+            Protocol::Smtp => "",
+            Protocol::Lmtp => "lmtp ",
+        };
+        let connector = route.outbound_connector.map(|name| format!("{name}: "));
+        format!(
+            "{}{protocol}{way} | {}",
+            connector.unwrap_or_default(),
+            route.because
+        )
+    };
+    // An address literal leaves only by a connector that names it: none does.
+    check(include_str!("../tables/route.md"), answer, 3);
+}
+
+#[test]
+fn a_connector_gives_its_route_tls_pace_and_retry() {
+    let worlds = Worlds::new();
+    let host = Host::Domain(Domain::parse("example.org").unwrap());
+    let route = route(worlds.get("lan"), "contoso", &host);
+    let connector = worlds
+        .get("lan")
+        .outbound_connector("contoso", "Partner")
+        .unwrap();
+    assert_eq!(route.tls, connector.tls);
+    assert_eq!(route.pace, connector.pace);
+    assert_eq!(route.retry, connector.retry);
+    assert_ne!(route.retry, Default::default());
+}
+
+#[test]
+fn mx_records() {
+    let ourselves = [Domain::parse("relay.contoso.test").unwrap()];
+    let domain = Domain::parse("example.org").unwrap();
+    let answer = |_: &Worlds, row: &[&str]| {
+        let records = row[0]
+            .split(", ")
+            .filter(|text| !text.is_empty())
+            .map(|text| {
+                let (preference, name) = text.split_once(' ').expect("preference and host");
+                let exchange = (name != ".").then(|| Domain::parse(name).unwrap());
+                Mx {
+                    preference: preference.parse().expect("a preference"),
+                    exchange,
+                }
+            });
+        let names = |group: &Vec<Domain>| {
+            group
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        match mx_hosts(&domain, &records.collect::<Vec<_>>(), &ourselves) {
+            MxHosts::Hosts(groups) => groups.iter().map(names).collect::<Vec<_>>().join(" / "),
+            MxHosts::NullMx => "null MX".to_owned(),
+            MxHosts::OnlyOurselves => "only ourselves".to_owned(),
+        }
+    };
+    check(include_str!("../tables/mx.md"), answer, 1);
+}
+
+#[test]
+fn a_domain_that_is_our_own_name_without_mx_is_a_loop() {
+    let ourselves = Domain::parse("relay.contoso.test").unwrap();
+    assert_eq!(
+        mx_hosts(&ourselves, &[], std::slice::from_ref(&ourselves)),
+        MxHosts::OnlyOurselves
+    );
+}
+
+#[test]
+fn mx_hosts_are_bounded_and_the_best_are_kept() {
+    let records = (0..100_u16).rev().map(|preference| {
+        let exchange = Some(Domain::parse(&format!("mx{preference}.example")).unwrap());
+        Mx {
+            preference,
+            exchange,
+        }
+    });
+    let domain = Domain::parse("example.org").unwrap();
+    let MxHosts::Hosts(groups) = mx_hosts(&domain, &records.collect::<Vec<_>>(), &[]) else {
+        panic!("hosts");
+    };
+    assert_eq!(groups.len(), relais_policy::route::MX_HOSTS_MAX);
+    assert_eq!(groups[0][0].as_str(), "mx0.example");
+}
+
+fn judged(judgement: &Judgement) -> String {
+    let outcome = match judgement.outcome {
+        Outcome::Delivered => "delivered",
+        Outcome::Deferred => "deferred",
+        Outcome::Failed => "failed",
+    };
+    let scope = match judgement.scope {
+        Scope::Recipient => "recipient",
+        Scope::RestOfTransaction => "rest",
+        Scope::Message => "message",
+        Scope::Host => "host",
+        Scope::Session => "session",
+    };
+    format!("{outcome} {scope} {}", judgement.status)
+}
+
+fn stage(name: &str) -> Stage {
+    match name {
+        "connect" => Stage::Connect,
+        "greeting" => Stage::Greeting,
+        "hello" => Stage::Hello,
+        "starttls" => Stage::StartTls,
+        "auth" => Stage::Auth,
+        "sender" => Stage::Sender,
+        "recipient" => Stage::Recipient,
+        "data" => Stage::Data,
+        "content" => Stage::Content,
+        other => panic!("no stage {other}"),
+    }
+}
+
+#[test]
+fn outcomes() {
+    let mut wrong = Vec::new();
+    for row in rows(include_str!("../tables/outcome.md")) {
+        let judgement = match row[1].as_str() {
+            "no SMTPUTF8" => judge_unsuited(Unsuited::SmtpUtf8),
+            "no 8BITMIME" => judge_unsuited(Unsuited::EightBit),
+            "SIZE exceeded" => judge_unsuited(Unsuited::TooBig { limit: 1 }),
+            "no REQUIRETLS" => judge_unsuited(Unsuited::RequireTls),
+            "broken" => judge_broken(stage(&row[0])),
+            reply => judge_reply(
+                stage(&row[0]),
+                &Reply::parse_stored(reply).expect("a reply"),
+            ),
+        };
+        let expected = row[2..5].join(" ");
+        if judged(&judgement) != expected {
+            wrong.push(format!(
+                "{}\n    found: {}",
+                row.join(" | "),
+                judged(&judgement)
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_reply_is_final_without_word_on_the_message_and_classes_agree() {
+    for code in 200..=599_u16 {
+        for stage in [
+            Stage::Connect,
+            Stage::Greeting,
+            Stage::Hello,
+            Stage::StartTls,
+            Stage::Auth,
+            Stage::Sender,
+            Stage::Recipient,
+            Stage::Data,
+            Stage::Content,
+        ] {
+            for status in ["", " 2.1.0", " 4.2.2", " 5.1.1", " 5.5.3"] {
+                let reply = Reply::parse_stored(&format!("{code}{status} text")).expect("a reply");
+                let judgement = judge_reply(stage, &reply);
+                let class = match judgement.outcome {
+                    Outcome::Delivered => 2,
+                    Outcome::Deferred => 4,
+                    Outcome::Failed => 5,
+                };
+                assert_eq!(judgement.status.class, class, "{stage:?} {reply}");
+                let is_early = matches!(
+                    stage,
+                    Stage::Connect | Stage::Greeting | Stage::Hello | Stage::StartTls | Stage::Auth
+                );
+                assert!(
+                    !is_early || judgement.outcome == Outcome::Deferred,
+                    "{stage:?} {reply}"
+                );
+                let is_yes = code < 300 && stage == Stage::Content;
+                assert_eq!(
+                    judgement.outcome == Outcome::Delivered,
+                    is_yes,
+                    "{stage:?} {reply}"
+                );
+                let may_fail = code >= 500;
+                assert!(
+                    may_fail || judgement.outcome != Outcome::Failed,
+                    "{stage:?} {reply}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn notices() {
+    let answer = |worlds: &Worlds, row: &[&str]| {
+        let connector = (!row[2].is_empty()).then_some(row[2]);
+        let (who, language) =
+            addressee(worlds.get(row[0]), row[1], connector, &reverse_path(row[3]));
+        let language = match language {
+            relais_policy::document::Language::English => "en",
+            relais_policy::document::Language::French => "fr",
+        };
+        match who {
+            Addressee::ReversePath(mailbox) => format!("reverse-path ({language}): {mailbox}"),
+            Addressee::Owner(mailbox) => format!("owner ({language}): {mailbox}"),
+            Addressee::Postmaster(mailbox) => format!("postmaster ({language}): {mailbox}"),
+            Addressee::Nobody { because } => format!("nobody ({language}): {because}"),
+        }
+    };
+    check(include_str!("../tables/notice.md"), answer, 4);
+}
+
+#[test]
+fn every_refusal_that_a_decision_gives_stands_in_a_table() {
+    let tables = [
+        include_str!("../tables/sender.md"),
+        include_str!("../tables/recipient.md"),
+        include_str!("../tables/header_from.md"),
+        include_str!("../tables/greeting.md"),
+    ];
+    let tokens = tables
+        .iter()
+        .flat_map(|table| rows(table))
+        .filter_map(|row| {
+            let (_, token) = row.last()?.strip_suffix(')')?.rsplit_once('(')?;
+            Some(token.to_owned())
+        });
+    let expected = [
+        "AUTH-REQUIRED",
+        "CONN-OFF",
+        "FROM-DENIED",
+        "FROM-DOMAIN",
+        "FROM-NULL",
+        "HDR-DOMAIN",
+        "HDR-FROM",
+        "HELO-FORGED",
+        "RCPT-MANY",
+        "RCPT-SCOPE",
+        "RCPT-UNKNOWN",
+        "SANDBOX",
+        "SRC-SHARED",
+        "SRC-UNKNOWN",
+        "TLS-REQUIRED",
+    ];
+    assert_eq!(
+        tokens.collect::<BTreeSet<_>>(),
+        expected.iter().map(|token| (*token).to_owned()).collect()
+    );
+}

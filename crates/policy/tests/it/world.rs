@@ -1,0 +1,108 @@
+//! The worlds of the tables, and reading their rows.
+
+use relais_policy::attribution::{Attribution, Facts, attribute};
+use relais_policy::document::Document;
+use relais_policy::settings::{Mode, Settings};
+use relais_smtp::address::{ForwardPath, Mailbox, ReversePath};
+use relais_smtp::identifier::Reference;
+use relais_smtp::refusal::Refusal;
+
+pub(crate) struct Worlds {
+    lan: Settings,
+    hosted: Settings,
+    empty: Settings,
+}
+
+impl Worlds {
+    pub(crate) fn new() -> Self {
+        Self {
+            lan: build(Mode::Lan, include_str!("../tables/lan.toml")),
+            hosted: build(Mode::Hosted, include_str!("../tables/hosted.toml")),
+            empty: build(Mode::Lan, ""),
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> &Settings {
+        match name {
+            "lan" => &self.lan,
+            "hosted" => &self.hosted,
+            "empty" => &self.empty,
+            other => panic!("no world {other}"),
+        }
+    }
+}
+
+pub(crate) fn build(mode: Mode, text: &str) -> Settings {
+    let document = Document::from_toml(text).unwrap_or_else(|error| panic!("{error}"));
+    Settings::build(mode, 1, document).unwrap_or_else(|errors| panic!("{errors:#?}"))
+}
+
+/// The rows of the one table of a Markdown file, without its head; `\|` is a bar within a cell.
+pub(crate) fn rows(markdown: &str) -> Vec<Vec<String>> {
+    let rows = markdown
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .skip(2);
+    let rows = rows.map(|line| {
+        let cells = line.replace("\\|", "\u{0}");
+        let cells = cells.trim_matches('|').split('|');
+        cells
+            .map(|cell| cell.trim().replace('\u{0}', "|"))
+            .collect()
+    });
+    let rows = rows.collect::<Vec<_>>();
+    assert!(rows.len() > 3, "the table is empty");
+    rows
+}
+
+/// `10.1.2.9 certificate=a.test credential=u tls submission`
+pub(crate) fn facts(text: &str) -> Facts {
+    let mut words = text.split_whitespace();
+    let address = words
+        .next()
+        .expect("an address")
+        .parse()
+        .expect("an address");
+    let mut facts = Facts::of_address(address);
+    for word in words {
+        match word.split_once('=') {
+            Some(("certificate", name)) => facts.certificate_name = Some(name.to_owned()),
+            Some(("credential", user)) => facts.credential = Some(user.to_owned()),
+            None if word == "tls" => facts.tls = true,
+            None if word == "submission" => facts.submission = true,
+            _ => panic!("what is {word}?"),
+        }
+    }
+    facts
+}
+
+pub(crate) fn mailbox(text: &str) -> Mailbox {
+    Mailbox::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+pub(crate) fn reverse_path(text: &str) -> ReversePath {
+    if text == "<>" {
+        ReversePath::Null
+    } else {
+        ReversePath::Mailbox(mailbox(text))
+    }
+}
+
+pub(crate) fn forward_path(text: &str) -> ForwardPath {
+    if text == "Postmaster" {
+        ForwardPath::Postmaster
+    } else {
+        ForwardPath::Mailbox(mailbox(text))
+    }
+}
+
+pub(crate) fn attributed<'a>(settings: &'a Settings, facts: &Facts) -> Attribution<'a> {
+    attribute(settings, facts)
+}
+
+/// `550 5.7.1 Connector disabled (CONN-OFF)`: the reply without its reference.
+pub(crate) fn refused(refusal: &Refusal) -> String {
+    let reference = Reference::from_bits(0);
+    let reply = refusal.reply(reference).to_string();
+    reply.replace(&format!(" {reference})"), ")")
+}
