@@ -1,0 +1,214 @@
+//! From a DNS message to what the relay may believe: pure, so that hostile answers can be tried
+//! without a network. RFC 1035 §4, RFC 2308 §2, RFC 5321 §5.1, RFC 7505 §3.
+//!
+//! Not here: asking (`resolver`); what MX records mean for routing (`relais_policy::route`).
+
+use std::net::IpAddr;
+
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::rdata::CNAME;
+use hickory_proto::rr::{Name, RData, Record};
+
+use relais_policy::route::Mx;
+use relais_smtp::domain::Domain;
+
+/// MX records that we look at, best preference first. Nobody needs more; a hostile zone may have
+/// thousands.
+pub const MX_MAX: usize = 64;
+/// Addresses of one host that we look at.
+pub const ADDRESSES_MAX: usize = 64;
+/// Aliases followed from a name to its records; longer chains are mistakes or traps.
+const ALIASES_MAX: usize = 16;
+
+/// State of a DNS answer. RFC 4035 §4.3. Always `Insecure` until validation exists.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Validation {
+    /// Signed and valid.
+    Secure,
+    /// Not signed.
+    Insecure,
+    /// Signed and wrong.
+    Bogus,
+}
+
+/// An answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Answer<T> {
+    /// The records; never empty.
+    pub records: Vec<T>,
+    /// Their state.
+    pub validation: Validation,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum DnsError {
+    /// NXDOMAIN: the name does not exist.
+    #[error("{0} does not exist")]
+    NoSuchDomain(Box<str>),
+    /// The name exists without such records.
+    #[error("{0} has no such records")]
+    NoRecords(Box<str>),
+    /// SERVFAIL, time-out, no server: try again.
+    #[error("DNS gave no answer for {name}: {because}")]
+    Temporary {
+        /// The name asked.
+        name: Box<str>,
+        /// In words.
+        because: Box<str>,
+    },
+}
+
+impl DnsError {
+    /// [`DnsError::Temporary`] about a name.
+    pub fn temporary(name: &Domain, because: impl Into<Box<str>>) -> Self {
+        Self::Temporary {
+            name: name.as_str().into(),
+            because: because.into(),
+        }
+    }
+}
+
+/// The MX records of `name` in an answer, best preference first, at most [`MX_MAX`].
+///
+/// # Errors
+/// Temporary too where MX records exist and none names a host: falling back to the address of the
+/// domain would send mail where its owner did not want it (RFC 5321 §5.1).
+pub fn interpret_mx(name: &Domain, message: &Message) -> Result<Answer<Mx>, DnsError> {
+    let mut unusable = false;
+    let mut records: Vec<Mx> = records_of(name, message)?
+        .filter_map(|record| match &record.data {
+            RData::MX(mx) if mx.exchange.is_root() => Some(Mx {
+                preference: mx.preference,
+                exchange: None,
+            }),
+            RData::MX(mx) => {
+                let exchange = Domain::parse(&mx.exchange.to_ascii()).ok();
+                unusable |= exchange.is_none();
+                exchange.map(|host| Mx {
+                    preference: mx.preference,
+                    exchange: Some(host),
+                })
+            }
+            _ => None,
+        })
+        .collect();
+    if records.is_empty() && unusable {
+        return Err(DnsError::temporary(
+            name,
+            "its MX records name no usable host",
+        ));
+    }
+    records.sort_by_key(|mx| mx.preference);
+    records.truncate(MX_MAX);
+    not_empty(name, records)
+}
+
+/// The A and AAAA records of `name` in an answer, in its order, at most [`ADDRESSES_MAX`].
+///
+/// # Errors
+/// As the answer says; see [`DnsError`].
+pub fn interpret_addresses(name: &Domain, message: &Message) -> Result<Answer<IpAddr>, DnsError> {
+    let addresses = records_of(name, message)?.filter_map(|record| record.data.ip_addr());
+    let records = addresses.take(ADDRESSES_MAX).collect();
+    not_empty(name, records)
+}
+
+/// An answer as it comes from the wire, read both ways.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Interpretation {
+    /// [`interpret_mx`].
+    pub mx: Result<Answer<Mx>, DnsError>,
+    /// [`interpret_addresses`].
+    pub addresses: Result<Answer<IpAddr>, DnsError>,
+}
+
+/// Reads octets from the wire as an answer about `name`.
+///
+/// # Errors
+/// Temporary where the octets are no DNS message.
+pub fn interpret_octets(name: &Domain, octets: &[u8]) -> Result<Interpretation, DnsError> {
+    let message = Message::from_vec(octets)
+        .map_err(|_| DnsError::temporary(name, "the answer is no DNS message"))?;
+    let (mx, addresses) = (
+        interpret_mx(name, &message),
+        interpret_addresses(name, &message),
+    );
+    Ok(Interpretation { mx, addresses })
+}
+
+/// Two answers about one host, by address family, as one. A family that failed for now counts only
+/// where the other has nothing: then nobody knows.
+///
+/// # Errors
+/// The temporary one of both, else that the name does not exist, else that it has no records.
+pub fn join_families(
+    v4: Result<Answer<IpAddr>, DnsError>,
+    v6: Result<Answer<IpAddr>, DnsError>,
+) -> Result<Answer<IpAddr>, DnsError> {
+    match (v4, v6) {
+        (Ok(mut v4), Ok(v6)) => {
+            v4.records.extend(v6.records);
+            v4.records.truncate(ADDRESSES_MAX);
+            Ok(v4)
+        }
+        (Ok(one), Err(_)) | (Err(_), Ok(one)) => Ok(one),
+        (Err(error @ DnsError::Temporary { .. }), Err(_))
+        | (Err(_), Err(error @ DnsError::Temporary { .. }))
+        | (Err(error @ DnsError::NoSuchDomain(_)), Err(_))
+        | (Err(_), Err(error @ DnsError::NoSuchDomain(_)))
+        | (Err(error @ DnsError::NoRecords(_)), Err(DnsError::NoRecords(_))) => Err(error),
+    }
+}
+
+/// The answer records whose owner is `name` or what it is an alias of.
+fn records_of<'a>(
+    name: &Domain,
+    message: &'a Message,
+) -> Result<impl Iterator<Item = &'a Record>, DnsError> {
+    let asked: Box<str> = name.as_str().into();
+    match message.metadata.response_code {
+        ResponseCode::NoError => {}
+        // The code tells of the last name of an alias chain; records before it do not help.
+        ResponseCode::NXDomain => return Err(DnsError::NoSuchDomain(asked)),
+        code => return Err(DnsError::temporary(name, format!("the server said {code}"))),
+    }
+    let mut owner = Name::from_ascii(name.as_str())
+        .map_err(|_| DnsError::temporary(name, "the name cannot be asked for"))?;
+    owner.set_fqdn(true);
+    let mut left = ALIASES_MAX;
+    while let Some(target) = alias_of(&owner, message) {
+        owner = target.clone();
+        left -= 1;
+        if left == 0 {
+            return Err(DnsError::temporary(name, "its aliases lead in a circle"));
+        }
+    }
+    Ok(message
+        .answers
+        .iter()
+        .filter(move |record| record.name == owner))
+}
+
+fn alias_of<'a>(owner: &Name, message: &'a Message) -> Option<&'a Name> {
+    message
+        .answers
+        .iter()
+        .find_map(|record| match &record.data {
+            RData::CNAME(CNAME(target)) if record.name == *owner => Some(target),
+            _ => None,
+        })
+}
+
+fn not_empty<T>(name: &Domain, records: Vec<T>) -> Result<Answer<T>, DnsError> {
+    if records.is_empty() {
+        return Err(DnsError::NoRecords(name.as_str().into()));
+    }
+    Ok(Answer {
+        records,
+        validation: Validation::Insecure,
+    })
+}
+
+#[cfg(test)]
+mod tests;

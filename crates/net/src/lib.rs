@@ -1,0 +1,18 @@
+//! Sockets, DNS, clock and randomness: the only hands of the relay. Each is real, or (feature
+//! `simulation`) simulated from one seed.
+//!
+//! Modules stand in order of floors: each may use only those below it.
+
+pub mod dns_server;
+pub mod network;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
+pub mod resolver;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulated_dns;
+pub mod dns_answer;
+pub mod zone;
+pub mod stream;
+#[cfg(any(test, feature = "simulation"))]
+mod pipe;
+pub mod clock;

@@ -1,0 +1,286 @@
+//! DNS look-ups as the relay needs them, with the validation state of each answer.
+//!
+//! DNS only: `/etc/hosts` is not read, as a relay that follows MX records must not see other names
+//! than the world does. Not here: what an answer means (`dns_answer`, `relais_policy::route`).
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{Name, RecordType};
+use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError as HickoryDnsError, NetError};
+use hickory_resolver::system_conf::read_system_conf;
+use hickory_resolver::{Resolver as HickoryResolver, TokioResolver};
+
+use relais_policy::route::Mx;
+use relais_smtp::domain::Domain;
+
+use crate::dns_answer::{interpret_addresses, interpret_mx, join_families};
+#[cfg(any(test, feature = "simulation"))]
+use crate::simulated_dns::SimulatedDns;
+
+pub use crate::dns_answer::{Answer, DnsError, Validation};
+
+/// One try at one server.
+const TRY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Tries at each server.
+const TRIES: usize = 2;
+/// A whole look-up, with all servers, aliases and TCP.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(30);
+/// Answers kept.
+const CACHED_ANSWERS_MAX: u64 = 8_192;
+/// Answers are kept no longer than this, whatever their TTL says.
+const CACHED_MAX: Duration = Duration::from_secs(86_400);
+/// "No" is kept no longer than this: people mend their DNS and press retry.
+const NEGATIVE_CACHED_MAX: Duration = Duration::from_secs(300);
+
+/// Whom to ask.
+#[derive(Clone, Debug, Default)]
+pub struct ResolverOptions {
+    /// `[dns] nameservers`; empty: the system's.
+    pub nameservers: Vec<SocketAddr>,
+    /// `[dns] trusted`: the AD bit of these servers is believed. Not used until validation exists.
+    pub trusted: bool,
+}
+
+/// The resolver. Cheap to clone. Answers are cached by TTL (bounded).
+#[derive(Clone)]
+pub struct Resolver(Arc<Kind>);
+
+enum Kind {
+    System(Box<TokioResolver>),
+    #[cfg(any(test, feature = "simulation"))]
+    Simulated(SimulatedDns),
+}
+
+impl Resolver {
+    /// A resolver that asks the network. Without `nameservers` and without a readable
+    /// `resolv.conf` it asks 127.0.0.1, as the C library does.
+    ///
+    /// # Errors
+    /// If the look-up library refuses the configuration.
+    pub fn new(options: &ResolverOptions) -> Result<Self, DnsError> {
+        let config = if options.nameservers.is_empty() {
+            system_config()
+        } else {
+            config_of(&options.nameservers)
+        };
+        let builder = HickoryResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        let resolver =
+            builder
+                .with_options(bounds())
+                .build()
+                .map_err(|error| DnsError::Temporary {
+                    name: ".".into(),
+                    because: error.to_string().into(),
+                })?;
+        Ok(Self(Arc::new(Kind::System(Box::new(resolver)))))
+    }
+
+    /// A resolver that knows what `dns` knows.
+    #[cfg(any(test, feature = "simulation"))]
+    pub fn simulated(dns: &SimulatedDns) -> Self {
+        Self(Arc::new(Kind::Simulated(dns.clone())))
+    }
+
+    /// MX records of a domain, best preference first. CNAMEs of the domain are followed
+    /// (RFC 5321 §5.1). At most 64; 30 s at most.
+    ///
+    /// # Errors
+    /// See [`DnsError`]; a time-out is temporary.
+    pub async fn mx(&self, domain: &Domain) -> Result<Answer<Mx>, DnsError> {
+        within_limit(domain, async {
+            match &*self.0 {
+                Kind::System(resolver) => {
+                    let lookup = ask(resolver, domain, RecordType::MX).await?;
+                    interpret_mx(domain, lookup.message())
+                }
+                #[cfg(any(test, feature = "simulation"))]
+                Kind::Simulated(dns) => {
+                    interpret_mx(domain, &dns.ask(domain, RecordType::MX).await?)
+                }
+            }
+        })
+        .await
+    }
+
+    /// A and AAAA records of a host, at most 64; 30 s at most.
+    ///
+    /// # Errors
+    /// Temporary if one kind failed and the other is empty.
+    pub async fn addresses(&self, host: &Domain) -> Result<Answer<IpAddr>, DnsError> {
+        within_limit(host, async {
+            let (v4, v6) = tokio::join!(
+                self.family(host, RecordType::A),
+                self.family(host, RecordType::AAAA)
+            );
+            join_families(v4, v6)
+        })
+        .await
+    }
+
+    async fn family(
+        &self,
+        host: &Domain,
+        record_type: RecordType,
+    ) -> Result<Answer<IpAddr>, DnsError> {
+        match &*self.0 {
+            Kind::System(resolver) => {
+                let lookup = ask(resolver, host, record_type).await?;
+                interpret_addresses(host, lookup.message())
+            }
+            #[cfg(any(test, feature = "simulation"))]
+            Kind::Simulated(dns) => interpret_addresses(host, &dns.ask(host, record_type).await?),
+        }
+    }
+}
+
+async fn within_limit<T>(
+    name: &Domain,
+    look_up: impl Future<Output = Result<T, DnsError>>,
+) -> Result<T, DnsError> {
+    tokio::time::timeout(LOOKUP_TIMEOUT, look_up)
+        .await
+        .unwrap_or_else(|_| Err(DnsError::temporary(name, "no answer in time")))
+}
+
+async fn ask(
+    resolver: &TokioResolver,
+    domain: &Domain,
+    record_type: RecordType,
+) -> Result<hickory_resolver::lookup::Lookup, DnsError> {
+    let mut name = Name::from_ascii(domain.as_str())
+        .map_err(|_| DnsError::temporary(domain, "the name cannot be asked for"))?;
+    // Search domains of the machine must never be appended to a recipient's domain.
+    name.set_fqdn(true);
+    resolver
+        .lookup(name, record_type)
+        .await
+        .map_err(|error| error_of(domain, &error))
+}
+
+/// The library's errors in our three: does not exist, has none, ask again.
+fn error_of(domain: &Domain, error: &NetError) -> DnsError {
+    let name = || domain.as_str().into();
+    match error {
+        NetError::Dns(HickoryDnsError::NoRecordsFound(none)) => match none.response_code {
+            ResponseCode::NXDomain => DnsError::NoSuchDomain(name()),
+            ResponseCode::NoError => DnsError::NoRecords(name()),
+            code => DnsError::temporary(domain, format!("the server said {code}")),
+        },
+        NetError::Dns(HickoryDnsError::ResponseCode(code)) => {
+            DnsError::temporary(domain, format!("the server said {code}"))
+        }
+        NetError::Timeout => DnsError::temporary(domain, "no answer in time"),
+        // Everything else is about transport or broken messages: nothing is known of the name.
+        other => DnsError::temporary(domain, other.to_string()),
+    }
+}
+
+fn config_of(nameservers: &[SocketAddr]) -> ResolverConfig {
+    let servers = nameservers.iter().map(|server| {
+        let mut config = NameServerConfig::udp_and_tcp(server.ip());
+        for connection in &mut config.connections {
+            connection.port = server.port();
+        }
+        config
+    });
+    ResolverConfig::from_name_servers(servers.collect())
+}
+
+fn system_config() -> ResolverConfig {
+    match read_system_conf() {
+        Ok((config, _)) if !config.name_servers().is_empty() => {
+            // Only the servers: no search list, no options that would undo our bounds.
+            ResolverConfig::from_name_servers(config.name_servers().to_vec())
+        }
+        Ok(_) => loopback_config("it names no server"),
+        Err(error) => loopback_config(&error.to_string()),
+    }
+}
+
+fn loopback_config(because: &str) -> ResolverConfig {
+    tracing::warn!(
+        because,
+        "the system's DNS configuration cannot be used; asking 127.0.0.1"
+    );
+    config_of(&[(Ipv4Addr::LOCALHOST, 53).into()])
+}
+
+fn bounds() -> ResolverOpts {
+    let mut options = ResolverOpts::default();
+    options.timeout = TRY_TIMEOUT;
+    options.attempts = TRIES;
+    options.cache_size = CACHED_ANSWERS_MAX;
+    options.positive_max_ttl = Some(CACHED_MAX);
+    options.negative_max_ttl = Some(NEGATIVE_CACHED_MAX);
+    // With 2 (the default) and two servers, answers above 1,232 octets fail as truncated.
+    options.num_concurrent_reqs = 1;
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulated_dns::DnsFault;
+    use crate::zone::ZoneRecord;
+
+    fn domain(text: &str) -> Domain {
+        Domain::parse(text).expect("a domain")
+    }
+
+    fn dns() -> SimulatedDns {
+        let dns = SimulatedDns::new(Duration::from_millis(1));
+        dns.set("a.test", vec![ZoneRecord::Mx(10, "mx.test".into())]);
+        let addresses = [IpAddr::from([192, 0, 2, 1]), "2001:db8::1".parse().unwrap()];
+        dns.set("mx.test", addresses.map(ZoneRecord::Address).to_vec());
+        dns
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_simulated_resolver_answers_as_the_zone_says() {
+        let resolver = Resolver::simulated(&dns());
+        assert_eq!(
+            resolver.mx(&domain("a.test")).await.unwrap().records.len(),
+            1
+        );
+        assert_eq!(
+            resolver
+                .addresses(&domain("mx.test"))
+                .await
+                .unwrap()
+                .records
+                .len(),
+            2
+        );
+        let nobody = resolver.mx(&domain("nobody.test")).await;
+        assert_eq!(nobody, Err(DnsError::NoSuchDomain("nobody.test".into())));
+        let none = resolver.mx(&domain("mx.test")).await;
+        assert_eq!(none, Err(DnsError::NoRecords("mx.test".into())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_fails_or_is_silent_is_temporary_within_the_limit() {
+        let dns = dns();
+        let resolver = Resolver::simulated(&dns);
+        for fault in [DnsFault::ServFail, DnsFault::Silence] {
+            dns.set_fault("a.test", Some(fault));
+            let before = tokio::time::Instant::now();
+            let found = resolver.mx(&domain("a.test")).await;
+            assert!(
+                matches!(found, Err(DnsError::Temporary { .. })),
+                "{fault:?}: {found:?}"
+            );
+            assert!(
+                before.elapsed() <= LOOKUP_TIMEOUT + Duration::from_millis(2),
+                "{fault:?}"
+            );
+        }
+        dns.set_fault("a.test", None);
+        assert!(resolver.mx(&domain("a.test")).await.is_ok());
+    }
+}

@@ -1,0 +1,116 @@
+//! Simulated DNS: a zone that tests change while they run, with faults by name.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hickory_proto::op::{Message, Query, ResponseCode};
+use hickory_proto::rr::{Name, RecordType};
+
+use relais_smtp::domain::Domain;
+
+use crate::dns_answer::DnsError;
+use crate::zone::{Zone, ZoneRecord};
+
+/// What happens to questions about a name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DnsFault {
+    /// SERVFAIL.
+    ServFail,
+    /// No answer at all.
+    Silence,
+}
+
+/// What a simulated resolver knows. Cheap to clone; clones share it.
+#[derive(Clone)]
+pub struct SimulatedDns(Arc<Shared>);
+
+struct Shared {
+    latency: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    records: BTreeMap<String, Vec<ZoneRecord>>,
+    faults: BTreeMap<String, DnsFault>,
+    questions: u64,
+}
+
+impl SimulatedDns {
+    /// Knows nothing yet; each answer takes `latency`.
+    pub fn new(latency: Duration) -> Self {
+        Self(Arc::new(Shared {
+            latency,
+            state: Mutex::default(),
+        }))
+    }
+
+    /// All records of a name from now on; none: only the name's absence.
+    pub fn set(&self, name: &str, records: Vec<ZoneRecord>) {
+        let mut state = self.lock();
+        if records.is_empty() {
+            state.records.remove(name);
+        } else {
+            state.records.insert(name.to_owned(), records);
+        }
+    }
+
+    /// A fault for questions about a name, or its end.
+    pub fn set_fault(&self, name: &str, fault: Option<DnsFault>) {
+        let mut state = self.lock();
+        match fault {
+            Some(fault) => state.faults.insert(name.to_owned(), fault),
+            None => state.faults.remove(name),
+        };
+    }
+
+    /// Questions asked so far.
+    pub fn questions(&self) -> u64 {
+        self.lock().questions
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        domain: &Domain,
+        record_type: RecordType,
+    ) -> Result<Message, DnsError> {
+        let fault = {
+            let mut state = self.lock();
+            state.questions += 1;
+            state.faults.get(domain.as_str()).copied()
+        };
+        tokio::time::sleep(self.0.latency).await;
+        let mut answer = self.answer(domain, record_type)?;
+        match fault {
+            None => {}
+            Some(DnsFault::ServFail) => {
+                answer.metadata.response_code = ResponseCode::ServFail;
+                answer.answers.clear();
+            }
+            Some(DnsFault::Silence) => std::future::pending().await,
+        }
+        Ok(answer)
+    }
+
+    fn answer(&self, domain: &Domain, record_type: RecordType) -> Result<Message, DnsError> {
+        let wrong = |_| DnsError::temporary(domain, "the name cannot be asked for");
+        let mut name = Name::from_ascii(domain.as_str()).map_err(wrong)?;
+        name.set_fqdn(true);
+        let mut query = Message::query();
+        query.add_query(Query::query(name, record_type));
+        let state = self.lock();
+        let records: Vec<_> = state
+            .records
+            .iter()
+            .flat_map(|(name, records)| records.iter().map(|one| (name.clone(), one.clone())))
+            .collect();
+        let zone =
+            Zone::new(&records).map_err(|error| DnsError::temporary(domain, error.to_string()))?;
+        Ok(zone.answer(&query))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
