@@ -1,0 +1,463 @@
+//! The embedded store as a person sees it: list, act, suspend, trace, settings, audit.
+
+use std::sync::Arc;
+
+use relais_policy::settings::Settings;
+use relais_smtp::identifier::QueueId;
+use relais_smtp::time::Timestamp;
+use rusqlite::{Connection, Transaction};
+
+use super::group::{self, Planned};
+use super::readers::{self, Found, Want};
+use super::settings_tables::{self, NewAuditEntry};
+use super::writer::Writer;
+use super::{Embedded, schema};
+use crate::describe;
+use crate::error::StoreError;
+use crate::index::{Choice, Chosen, GIVE_UP, HELD, SlotState, ViewedSlot};
+use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
+use crate::settings::{AuditEntry, ChangeError, SettingsChange};
+use crate::trace::{Event, EventKind, RefusedGroup, To, TraceQuery, TraceRow};
+
+/// Recipients changed in one transaction: others commit in between.
+const ACT_RECIPIENTS_MAX: usize = 500;
+/// Messages looked at under one lock of the index, while listing.
+const SCAN_VISITS_MAX: usize = 10_000;
+
+impl Embedded {
+    pub(crate) async fn list(
+        &self,
+        criteria: &Criteria,
+        after: Option<QueueId>,
+        limit: usize,
+    ) -> Result<Vec<ListedMessage>, StoreError> {
+        self.index_complete().await?;
+        let limit = limit.min(describe::LIST_MAX);
+        let mut views: Vec<(QueueId, Vec<ViewedSlot>)> = Vec::new();
+        let mut after = after;
+        loop {
+            // A block, not `drop(index)`: the guard must be seen to end before the await.
+            {
+                let index = self.shared.index();
+                let wanted = limit - views.len();
+                let (found, next) = index.scan(criteria, after, SCAN_VISITS_MAX, wanted);
+                views.extend(found.into_iter().map(|id| (id, index.view(id))));
+                after = next;
+            }
+            if after.is_none() || views.len() >= limit {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        let listed = self.shared.readers.ask(move |connection| {
+            let list = |(id, slots)| listed(connection, id, slots).transpose();
+            views
+                .into_iter()
+                .filter_map(list)
+                .collect::<Result<Vec<_>, StoreError>>()
+        });
+        listed.await
+    }
+
+    pub(crate) async fn act(
+        &self,
+        act: QueueAct,
+        criteria: &Criteria,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<ActResult, StoreError> {
+        self.index_complete().await?;
+        let mut result = ActResult::default();
+        let mut after = None;
+        loop {
+            let part = ActPart {
+                act: act.clone(),
+                criteria: criteria.clone(),
+                actor: actor.to_owned(),
+                after,
+                now,
+                audited: result.changed > 0,
+            };
+            let done = self.exclusively(move |writer| part.run(writer)).await??;
+            result.changed += done.changed;
+            result.active += done.active;
+            after = done.next;
+            if after.is_none() {
+                return Ok(result);
+            }
+        }
+    }
+
+    pub(crate) async fn suspend(
+        &self,
+        destination: &str,
+        suspended: bool,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (destination, actor) = (destination.to_owned(), actor.to_owned());
+        let work = move |writer: &mut Writer| {
+            writer.transact(|transaction| {
+                let sql = if suspended {
+                    "INSERT OR IGNORE INTO suspension (destination) VALUES (?1)"
+                } else {
+                    "DELETE FROM suspension WHERE destination = ?1"
+                };
+                transaction
+                    .execute(sql, [&destination])
+                    .map_err(schema::fault)?;
+                let act = if suspended {
+                    "queue.suspended"
+                } else {
+                    "queue.resumed"
+                };
+                audit(
+                    transaction,
+                    act,
+                    &[format!("destination {destination}")],
+                    &actor,
+                    now,
+                )?;
+                Ok::<_, StoreError>(((), Vec::new()))
+            })?;
+            writer.shared.index().suspend(&destination, suspended);
+            writer.shared.bell.ring();
+            Ok(())
+        };
+        self.exclusively(work).await?
+    }
+
+    pub(crate) async fn suspended(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.shared.index().suspended())
+    }
+
+    pub(crate) async fn trace(&self, query: &TraceQuery) -> Result<Vec<TraceRow>, StoreError> {
+        let (databases, feed, query) = (self.databases.clone(), self.feed.clone(), query.clone());
+        self.events_handed_over().await;
+        self.blocking(move || {
+            feed.iter().for_each(|feed| feed.flush());
+            let page = databases.search(&query).map_err(trace_fault)?;
+            feed.iter()
+                .for_each(|feed| feed.set_aside(page.damaged.clone()));
+            Ok(page.rows)
+        })
+        .await
+    }
+
+    pub(crate) async fn refused(
+        &self,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<RefusedGroup>, StoreError> {
+        let (databases, feed) = (self.databases.clone(), self.feed.clone());
+        self.events_handed_over().await;
+        self.blocking(move || {
+            feed.iter().for_each(|feed| feed.flush());
+            let page = databases.refused(since, limit).map_err(trace_fault)?;
+            feed.iter()
+                .for_each(|feed| feed.set_aside(page.damaged.clone()));
+            Ok(page.groups)
+        })
+        .await
+    }
+
+    pub(crate) async fn change_settings(&self, change: SettingsChange) -> Result<u64, ChangeError> {
+        let version = change.expected_version + 1;
+        let settings = Settings::build(self.mode, version, change.document.clone())
+            .map_err(ChangeError::Invalid)?;
+        let in_force = self.settings.clone();
+        let work = move |writer: &mut Writer| {
+            let version = writer.transact(|transaction| {
+                let version = settings_tables::change(transaction, &change)?;
+                let event = Event {
+                    settings_version: Some(version),
+                    detail: Some(change.summary.join("; ").into()),
+                    ..Event::new(change.time, EventKind::SettingsChanged)
+                };
+                Ok::<_, ChangeError>((version, vec![event]))
+            })?;
+            // On the writer's thread, so that snapshots follow each other as versions do.
+            in_force.store(Arc::new(settings));
+            Ok(version)
+        };
+        self.exclusively(work).await?
+    }
+
+    pub(crate) async fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        self.shared
+            .readers
+            .ask(move |connection| settings_tables::audit(connection, limit))
+            .await
+    }
+
+    pub(crate) async fn verify_audit(&self) -> Result<Option<u64>, StoreError> {
+        self.shared.readers.ask(settings_tables::verify_audit).await
+    }
+
+    /// Waits until the trace thread was given the events of everything acknowledged before.
+    pub(super) async fn events_handed_over(&self) {
+        if self.ops.is_some() {
+            // Closed: they were handed over at the end.
+            let _ = self.exclusively(|_| ()).await;
+        }
+    }
+
+    /// Waits until the index has everything that was queued at the start.
+    pub(super) async fn index_complete(&self) -> Result<(), StoreError> {
+        let mut rebuilt = self.rebuilt.clone();
+        rebuilt
+            .wait_for(|rebuilt| *rebuilt)
+            .await
+            .map(|_| ())
+            .map_err(|_| StoreError::Closed)
+    }
+
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|_| Err(StoreError::Fault("a read was cut off".to_owned())))
+    }
+}
+
+fn trace_fault(error: super::trace_database::TraceDatabaseError) -> StoreError {
+    StoreError::Fault(error.to_string())
+}
+
+fn listed(
+    connection: &Connection,
+    id: QueueId,
+    slots: Vec<ViewedSlot>,
+) -> Result<Option<ListedMessage>, StoreError> {
+    let Found::Whole(message) = readers::find(connection, id, Want::FactsOnly)? else {
+        return Ok(None);
+    };
+    let recipients = slots.into_iter().filter_map(|(number, _, state, active)| {
+        let recipient = message
+            .record
+            .recipients
+            .get(usize::try_from(number).ok()?)?;
+        Some(describe::listed_recipient(
+            recipient,
+            state,
+            active,
+            message.reply(number),
+        ))
+    });
+    Ok(Some(describe::listed(
+        &message.record.facts,
+        recipients.collect(),
+    )))
+}
+
+pub(super) fn audit(
+    transaction: &Transaction<'_>,
+    act: &str,
+    detail: &[String],
+    actor: &str,
+    time: Timestamp,
+) -> Result<(), StoreError> {
+    let entry = NewAuditEntry {
+        time,
+        actor,
+        via: "",
+        act,
+        detail,
+        settings_version: None,
+    };
+    settings_tables::append_audit(transaction, &entry).map(|_| ())
+}
+
+/// A part of an act, done by the writer.
+struct ActPart {
+    act: QueueAct,
+    criteria: Criteria,
+    actor: String,
+    after: Option<QueueId>,
+    now: Timestamp,
+    /// An earlier part has the audit entry.
+    audited: bool,
+}
+
+/// What a part did.
+struct PartDone {
+    changed: u64,
+    active: u64,
+    next: Option<QueueId>,
+}
+
+impl ActPart {
+    fn run(self, writer: &mut Writer) -> Result<PartDone, StoreError> {
+        writer.shared.health.may_write()?;
+        let Self {
+            act,
+            criteria,
+            actor,
+            after,
+            now,
+            audited,
+        } = self;
+        let choice = writer
+            .shared
+            .index()
+            .choose(&act, &criteria, after, now, ACT_RECIPIENTS_MAX);
+        let done = PartDone {
+            changed: choice
+                .chosen
+                .iter()
+                .map(|chosen| chosen.slots.len() as u64)
+                .sum(),
+            active: choice.active,
+            next: choice.next,
+        };
+        if done.changed == 0 {
+            return Ok(done);
+        }
+        let kind = describe::event_of_act(&act);
+        let detail = describe::by(&actor);
+        apply(writer, choice, kind, &detail, now, |transaction| {
+            if audited {
+                return Ok(());
+            }
+            let lines = describe::criteria_lines(&criteria);
+            audit(transaction, describe::act_name(&act), &lines, &actor, now)
+        })?;
+        Ok(done)
+    }
+}
+
+/// Holds what is left of a message that cannot be delivered. With a damaged row it never expires:
+/// nobody knows whom to tell.
+pub(super) fn hold_damaged(
+    writer: &mut Writer,
+    queue_id: QueueId,
+    detail: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let criteria = Criteria {
+        queue_id: Some(queue_id),
+        ..Criteria::default()
+    };
+    let act = QueueAct::Delete;
+    let mut choice = writer
+        .shared
+        .index()
+        .choose(&act, &criteria, None, now, ACT_RECIPIENTS_MAX);
+    let forever = detail == describe::ROW_DAMAGED;
+    let index = writer.shared.index();
+    for chosen in &mut choice.chosen {
+        for (number, _, state, _) in index.view(chosen.queue_id) {
+            let slot = chosen
+                .slots
+                .iter_mut()
+                .find(|(chosen, _)| *chosen == number);
+            let expires = if forever { i64::MAX } else { state.expires };
+            let flags = (state.flags & !GIVE_UP) | HELD;
+            let held = SlotState {
+                expires,
+                flags,
+                ..state
+            };
+            slot.into_iter().for_each(|(_, after)| *after = Some(held));
+        }
+    }
+    drop(index);
+    apply(
+        writer,
+        choice,
+        Some(EventKind::RecipientHeld),
+        detail,
+        now,
+        |_| Ok(()),
+    )
+}
+
+/// Makes a choice durable, then true; or takes it back.
+fn apply(
+    writer: &mut Writer,
+    choice: Choice,
+    kind: Option<EventKind>,
+    detail: &str,
+    now: Timestamp,
+    also: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let plans: Vec<(Chosen, Planned)> = {
+        let index = writer.shared.index();
+        let plan = |chosen: Chosen| {
+            let planned = group::planned(chosen.queue_id, chosen.slots.clone(), &index);
+            (chosen, planned)
+        };
+        choice.chosen.into_iter().map(plan).collect()
+    };
+    let keys = std::mem::take(writer.keys());
+    let written = writer.transact(|transaction| {
+        let (mut files, mut events) = (Vec::new(), Vec::new());
+        for (chosen, planned) in &plans {
+            if let Some(kind) = kind.filter(|_| chosen.token != 0) {
+                events.extend(events_of(transaction, chosen, kind, detail, now)?);
+            }
+            let gone = group::change(transaction, chosen.queue_id, planned, &[], &keys);
+            files.extend(gone.map_err(schema::fault)?);
+        }
+        also(transaction)?;
+        Ok::<_, StoreError>((files, events))
+    });
+    *writer.keys() = keys;
+    let mut index = writer.shared.index();
+    for (chosen, _) in &plans {
+        match (&written, chosen.token) {
+            (Ok(_), 0) => index.finish_mark(chosen.queue_id, &chosen.slots),
+            (Ok(_), token) => {
+                index.finish_settle(chosen.queue_id, token, &chosen.slots);
+            }
+            (Err(_), 0) => {}
+            (Err(_), token) => {
+                let numbers: Vec<u32> = chosen.slots.iter().map(|(number, _)| *number).collect();
+                index.abandon_settle(token, &numbers);
+                index.release_lease(token);
+            }
+        }
+    }
+    drop(index);
+    writer
+        .shared
+        .cache
+        .remove(plans.iter().map(|(chosen, _)| chosen.queue_id));
+    writer.shared.bell.ring();
+    written?
+        .iter()
+        .for_each(|name| writer.shared.spool.remove(name));
+    Ok(())
+}
+
+/// One event for each recipient chosen; with a damaged row, with what is known.
+fn events_of(
+    connection: &Connection,
+    chosen: &Chosen,
+    kind: EventKind,
+    detail: &str,
+    now: Timestamp,
+) -> Result<Vec<Event>, StoreError> {
+    let found = readers::find(connection, chosen.queue_id, Want::FactsOnly)?;
+    let event = |(number, _): &(u32, Option<SlotState>)| {
+        let bare = || Event {
+            queue_id: Some(chosen.queue_id),
+            to: Some(To::One("".into())),
+            detail: Some(detail.into()),
+            ..Event::new(now, kind)
+        };
+        let Found::Whole(message) = &found else {
+            return bare();
+        };
+        let number = usize::try_from(*number).unwrap_or(usize::MAX);
+        message
+            .record
+            .recipients
+            .get(number)
+            .map_or_else(bare, |to| {
+                describe::recipient_event(now, kind, &message.record.facts, to, detail.to_owned())
+            })
+    };
+    Ok(chosen.slots.iter().map(event).collect())
+}

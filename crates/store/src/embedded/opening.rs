@@ -1,0 +1,394 @@
+//! Opening is recovery: the lock, the tables, what the outbox still has, the index in the
+//! background, then the sweep.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use relais_policy::settings::{Mode, Settings};
+use relais_smtp::identifier::QueueId;
+use relais_smtp::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension};
+use tokio::sync::{broadcast, mpsc, watch};
+
+use super::rebuild::{self, QueueNames};
+use super::trace_database::TraceDatabases;
+use super::trace_feed::{self, Feed};
+use super::writer::{OPS_MAX, Op, Shared, Writer};
+use super::{Embedded, LIVE_EVENTS_MAX, administering, group, schema, settings_tables};
+use crate::bell::Bell;
+use crate::cache::Cache;
+use crate::describe;
+use crate::disk::{Disk, DiskFile, RealDisk};
+use crate::error::StoreError;
+use crate::health::Health;
+use crate::identifiers::QueueIds;
+use crate::index::Index;
+use crate::options::OpenOptions;
+use crate::queue::QueueKey;
+use crate::spool::{Spool, Workers};
+
+/// The file that keeps other processes away.
+const LOCK_FILE: &str = "lock";
+/// The folder of large content.
+pub(super) const SPOOL_FOLDER: &str = "spool";
+/// The folder of the trace's databases.
+pub(super) const TRACE_FOLDER: &str = "trace";
+
+/// How far the remembered queue id may lag behind the last one given, as an id: about ten seconds
+/// of time.
+pub(super) const REMEMBER_STEP: i64 = 10_000 << 22;
+
+/// What the tables say at start.
+struct Start {
+    names: QueueNames,
+    last_message: i64,
+    last_id: i64,
+    suspended: Vec<String>,
+    outbox: Vec<(u64, String)>,
+    settings: Settings,
+}
+
+impl Embedded {
+    pub(crate) async fn open(options: OpenOptions) -> Result<Self, StoreError> {
+        let opened = tokio::task::spawn_blocking(move || open(options, |_| {})).await;
+        opened.unwrap_or_else(|_| Err(StoreError::Fault("opening was cut off".to_owned())))
+    }
+
+    /// Opens a store that breaks a promise.
+    #[cfg(feature = "broken-twins")]
+    pub(crate) async fn open_broken(
+        options: OpenOptions,
+        twin: crate::options::BrokenTwin,
+    ) -> Result<Self, StoreError> {
+        let broken = move || open(options, |writer| writer.break_promise(twin));
+        let opened = tokio::task::spawn_blocking(broken).await;
+        opened.unwrap_or_else(|_| Err(StoreError::Fault("opening was cut off".to_owned())))
+    }
+
+    pub(crate) async fn open_for_reading(folder: PathBuf, mode: Mode) -> Result<Self, StoreError> {
+        let opened = tokio::task::spawn_blocking(move || open_for_reading(&folder, mode)).await;
+        opened.unwrap_or_else(|_| Err(StoreError::Fault("opening was cut off".to_owned())))
+    }
+}
+
+fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedded, StoreError> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let OpenOptions {
+        folder,
+        mode,
+        disk_reserve,
+        trace_days,
+        observer,
+        now,
+    } = options;
+    let lock = lock(&*disk, &folder)?;
+    let connection = schema::open_writer(&folder)?;
+    disk.sync_folder(&folder)
+        .map_err(|error| folder_fault(&error))?;
+    let start = read_start(&connection, mode)?;
+
+    let databases = TraceDatabases::new(folder.join(TRACE_FOLDER));
+    let (position, gap) = replay(&databases, &start, &observer);
+    let live = broadcast::Sender::new(LIVE_EVENTS_MAX);
+    let traced = Arc::new(AtomicU64::new(if gap { 0 } else { position }));
+    let feed = Feed::start(trace_feed::Settings {
+        databases: databases.clone(),
+        observer,
+        live: live.clone(),
+        days: trace_days,
+        traced: traced.clone(),
+        gap,
+    })?;
+    let workers = Workers::threads(disk.clone()).map_err(|error| folder_fault(&error))?;
+    let shared = share(&disk, &folder, workers, now, &start, (position, traced))?;
+    *shared.lock.lock().expect("nobody else has it yet") = Some(lock);
+
+    let (ops, receiver) = mpsc::channel(OPS_MAX);
+    let keys: HashMap<QueueKey, i64> = start
+        .names
+        .iter()
+        .map(|(id, key)| (key.clone(), *id))
+        .collect();
+    let mut writer = Writer::new(shared.clone(), connection, feed.clone(), keys);
+    adjust(&mut writer);
+    spawn("store", move || writer.run(receiver))?;
+    let (done, rebuilt) = watch::channel(false);
+    let background = Background {
+        shared: shared.clone(),
+        ops: ops.downgrade(),
+        now,
+    };
+    let Start {
+        names,
+        last_message,
+        last_id,
+        settings,
+        ..
+    } = start;
+    spawn("store-rebuild", move || {
+        background.run(&names, last_message, &done)
+    })?;
+    Ok(Embedded {
+        shared,
+        ops: Some(ops),
+        feed: Some(feed),
+        databases,
+        live,
+        settings: Arc::new(ArcSwap::from_pointee(settings)),
+        mode,
+        disk,
+        disk_reserve,
+        rebuilt,
+        hourly: AtomicI64::new(now.as_millis()),
+        remembered: AtomicI64::new(last_id),
+        folder,
+    })
+}
+
+fn open_for_reading(folder: &Path, mode: Mode) -> Result<Embedded, StoreError> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let connection = schema::open_reader(folder)?;
+    let start = read_start(&connection, mode)?;
+    let traced = Arc::default();
+    let shared = share(
+        &disk,
+        folder,
+        Workers::Inline,
+        Timestamp::default(),
+        &start,
+        (0, traced),
+    )?;
+    rebuild::fill(&shared, &start.names, i64::MAX, Timestamp::default())?;
+    Ok(Embedded {
+        shared,
+        ops: None,
+        feed: None,
+        databases: TraceDatabases::new(folder.join(TRACE_FOLDER)),
+        live: broadcast::Sender::new(1),
+        settings: Arc::new(ArcSwap::from_pointee(start.settings)),
+        mode,
+        disk,
+        disk_reserve: 0,
+        rebuilt: watch::channel(true).1,
+        hourly: AtomicI64::default(),
+        remembered: AtomicI64::default(),
+        folder: folder.to_path_buf(),
+    })
+}
+
+fn share(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    workers: Workers,
+    now: Timestamp,
+    start: &Start,
+    (position, traced): (u64, Arc<AtomicU64>),
+) -> Result<Arc<Shared>, StoreError> {
+    let health = Arc::new(Health::default());
+    let spool = Spool::new(
+        disk.clone(),
+        folder.join(SPOOL_FOLDER),
+        workers,
+        health.clone(),
+        now,
+    );
+    let spool = spool.map_err(|error| folder_fault(&error))?;
+    let mut index = Index::default();
+    start
+        .suspended
+        .iter()
+        .for_each(|destination| index.suspend(destination, true));
+    Ok(Arc::new(Shared {
+        folder: folder.to_path_buf(),
+        index: Mutex::new(index),
+        cache: Cache::default(),
+        health,
+        spool: Arc::new(spool),
+        readers: super::readers::Readers::new(folder),
+        bell: Bell::default(),
+        ids: QueueIds::new(behind(start.last_id, now)),
+        position: AtomicU64::new(position),
+        traced,
+        lock: Mutex::default(),
+    }))
+}
+
+/// The last id that may have been given. A clock that went back says that the database may not
+/// remember the last ones.
+fn behind(last_id: i64, now: Timestamp) -> i64 {
+    let by_clock = QueueId::new(now, 0, 0).as_i64();
+    if by_clock > last_id {
+        last_id
+    } else {
+        last_id.saturating_add(REMEMBER_STEP)
+    }
+}
+
+fn lock(disk: &dyn Disk, folder: &Path) -> Result<Box<dyn DiskFile>, StoreError> {
+    disk.make_folder(folder)
+        .map_err(|error| folder_fault(&error))?;
+    disk.lock(&folder.join(LOCK_FILE))
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::WouldBlock => {
+                StoreError::Fault("another Relais has this data folder open".to_owned())
+            }
+            _ => folder_fault(&error),
+        })
+}
+
+fn folder_fault(error: &std::io::Error) -> StoreError {
+    StoreError::Fault(format!("the data folder cannot be used: {error}"))
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+    let spawned = std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work);
+    spawned
+        .map(|_| ())
+        .map_err(|error| StoreError::Fault(format!("a thread: {error}")))
+}
+
+fn read_start(connection: &Connection, mode: Mode) -> Result<Start, StoreError> {
+    let (version, document) = settings_tables::load_latest(connection)?;
+    let settings = Settings::build(mode, version, document).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        StoreError::Fault(format!("settings version {version}: {}", errors.join("; ")))
+    })?;
+    let rows = || {
+        let names = rebuild::queue_names(connection)?;
+        let last: Option<i64> =
+            connection.query_row("SELECT max(id) FROM message", [], |row| row.get(0))?;
+        let remembered: Option<i64> = connection
+            .query_row(
+                "SELECT value FROM number WHERE name = ?1",
+                [group::LAST_QUEUE_ID],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let mut statement = connection.prepare("SELECT destination FROM suspension")?;
+        let suspended = statement
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let mut statement =
+            connection.prepare("SELECT position, lines FROM outbox ORDER BY position")?;
+        let outbox = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let last_message = last.unwrap_or(0);
+        let last_id = last_message.max(remembered.unwrap_or(0));
+        Ok((names, last_message, last_id, suspended, outbox))
+    };
+    let (names, last_message, last_id, suspended, outbox) = rows().map_err(schema::fault)?;
+    Ok(Start {
+        names,
+        last_message,
+        last_id,
+        suspended,
+        outbox,
+        settings,
+    })
+}
+
+/// The outbox into the trace. Without a trace that can be written mail goes on; the outbox then
+/// keeps what it has. Gives the next position, and whether something was left.
+fn replay(
+    databases: &TraceDatabases,
+    start: &Start,
+    observer: &crate::options::Observer,
+) -> (u64, bool) {
+    let behind_outbox = |(first, lines): &(u64, String)| first + lines.lines().count() as u64;
+    let end = start.outbox.last().map_or(0, behind_outbox);
+    let replayed = trace_feed::replay(databases, &start.outbox, observer);
+    let last = databases.last_position();
+    let behind_trace = last
+        .as_ref()
+        .ok()
+        .copied()
+        .flatten()
+        .map_or(0, |last| last + 1);
+    // Positions start at 1.
+    let next = end.max(behind_trace).max(1);
+    match replayed {
+        Ok(_) => (next, false),
+        Err(error) => {
+            tracing::error!(%error, "the trace cannot be written; mail goes on without it");
+            (next, true)
+        }
+    }
+}
+
+/// What goes on behind the opening.
+struct Background {
+    shared: Arc<Shared>,
+    ops: mpsc::WeakSender<Op>,
+    now: Timestamp,
+}
+
+impl Background {
+    fn run(self, names: &QueueNames, last: i64, done: &watch::Sender<bool>) {
+        let damaged = match rebuild::fill(&self.shared, names, last, self.now) {
+            Ok(damaged) => damaged,
+            Err(error) => {
+                // What is in the index goes on; the rest needs the disk to answer.
+                tracing::error!(%error, "the queue could not be read to its end");
+                self.shared.health.seal(&error.to_string());
+                return;
+            }
+        };
+        done.send_replace(true);
+        for queue_id in damaged {
+            self.hold(queue_id, describe::ROW_DAMAGED);
+        }
+        match sweep(&self.shared) {
+            Ok(without_file) => {
+                for queue_id in without_file {
+                    self.hold(queue_id, describe::CONTENT_MISSING);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the spool could not be swept"),
+        }
+    }
+
+    fn hold(&self, queue_id: QueueId, detail: &'static str) {
+        tracing::error!(%queue_id, detail, "a message is held");
+        let now = self.now;
+        let hold = Op::Exclusive(Box::new(move |writer: &mut Writer| {
+            if let Err(error) = administering::hold_damaged(writer, queue_id, detail, now) {
+                tracing::error!(%queue_id, %error, "the message could not be held");
+            }
+        }));
+        if let Some(ops) = self.ops.upgrade() {
+            // Closing already: the next start finds it again.
+            let _ = ops.blocking_send(hold);
+        }
+    }
+}
+
+/// Removes files without a row; gives messages without a file. Blocks.
+pub(super) fn sweep(shared: &Shared) -> Result<Vec<QueueId>, StoreError> {
+    let rows = std::cell::RefCell::new(Vec::new());
+    let swept = shared.spool.sweep(|| {
+        let found = shared.readers.ask_blocking(|connection| {
+            let sql = "SELECT spool, id FROM message WHERE spool IS NOT NULL";
+            let mut statement = connection.prepare_cached(sql).map_err(schema::fault)?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+            rows.and_then(Iterator::collect::<Result<Vec<(String, i64)>, _>>)
+                .map_err(schema::fault)
+        })?;
+        let names: HashSet<String> = found.iter().map(|(name, _)| name.clone()).collect();
+        *rows.borrow_mut() = found;
+        Ok::<_, StoreError>(names)
+    })?;
+    if swept > 0 {
+        tracing::info!(swept, "spool files without a message were removed");
+    }
+    let absent = |(name, id): (String, i64)| {
+        let id = QueueId::from_i64(id)?;
+        (!shared.spool.has(&name)).then_some(id)
+    };
+    Ok(rows.into_inner().into_iter().filter_map(absent).collect())
+}

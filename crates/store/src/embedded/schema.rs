@@ -1,0 +1,142 @@
+//! The tables of the queue database, how they came to be, and how a connection is set up.
+//!
+//! Steps are numbered and only go forward; a database from a newer Relais is refused, not guessed.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::settings_tables;
+use crate::error::StoreError;
+
+/// The file in the data folder.
+pub(crate) const DATABASE_FILE: &str = "queue.db";
+
+/// `Rels`, so that `file` and people can tell what this is.
+const APPLICATION_ID: i32 = 0x5265_6c73;
+/// How long a connection waits for another's lock. There is one writer, so this is only for a
+/// checkpoint or a backup in the way.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Statements kept prepared on a connection.
+const STATEMENTS_MAX: usize = 64;
+/// Page cache of the writer in KiB (negative means KiB to SQLite). A reader has SQLite's default.
+const WRITER_CACHE_KIB: i64 = -32_768;
+
+/// Each step runs once, in its own transaction. Steps are never changed, only added.
+const STEPS: &[&str] = &["
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY,     -- QueueId
+    envelope BLOB NOT NULL,     -- record.rs
+    spool TEXT,                 -- name of the spool file of large content
+    content BLOB                -- small content; last, so that facts are read without it
+) STRICT;
+CREATE INDEX message_spool ON message (spool) WHERE spool IS NOT NULL;
+-- Only what changes, and what the index needs at start.
+CREATE TABLE recipient (
+    message INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    queue INTEGER NOT NULL,
+    due INTEGER NOT NULL,       -- milliseconds
+    expires INTEGER NOT NULL,   -- milliseconds
+    attempts INTEGER NOT NULL,
+    flags INTEGER NOT NULL,     -- index/slot.rs
+    checksum INTEGER NOT NULL,  -- over the columns before
+    last_reply TEXT,
+    PRIMARY KEY (message, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE queue (
+    id INTEGER PRIMARY KEY,
+    organisation TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    checksum INTEGER NOT NULL
+) STRICT;
+-- Events of committed groups that the trace may not have yet, one JSON object a line.
+CREATE TABLE outbox (
+    position INTEGER PRIMARY KEY,
+    lines TEXT NOT NULL
+) STRICT;
+CREATE TABLE suspension (
+    destination TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+CREATE TABLE number (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"];
+
+/// The version that this Relais writes.
+pub(crate) const SCHEMA_VERSION: i64 = STEPS.len() as i64;
+
+/// Opens the one connection that writes, and brings the tables up to date.
+pub(crate) fn open_writer(folder: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(folder.join(DATABASE_FILE)).map_err(fault)?;
+    set_up(&connection).map_err(fault)?;
+    connection
+        .pragma_update(None, "journal_mode", "wal")
+        .map_err(fault)?;
+    connection
+        .pragma_update(None, "synchronous", "full")
+        .map_err(fault)?;
+    connection
+        .pragma_update(None, "cache_size", WRITER_CACHE_KIB)
+        .map_err(fault)?;
+    migrate(&mut connection)?;
+    settings_tables::create(&connection)?;
+    Ok(connection)
+}
+
+/// Opens a connection that reads, beside whoever writes.
+pub(crate) fn open_reader(folder: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let file = folder.join(DATABASE_FILE);
+    let connection = Connection::open_with_flags(file, flags).map_err(fault)?;
+    set_up(&connection).map_err(fault)?;
+    refuse_newer(version(&connection).map_err(fault)?)?;
+    Ok(connection)
+}
+
+/// What SQLite said, without paths.
+pub(crate) fn fault(error: rusqlite::Error) -> StoreError {
+    StoreError::Fault(format!("the queue database: {error}"))
+}
+
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.pragma_update(None, "temp_store", "memory")
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<usize> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn refuse_newer(version: usize) -> Result<(), StoreError> {
+    if version <= STEPS.len() {
+        return Ok(());
+    }
+    Err(StoreError::Fault(format!(
+        "the queue database was written by a newer Relais (schema {version}, this one knows {}): \
+         start that one, or restore a backup made before the upgrade",
+        STEPS.len()
+    )))
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let found = version(connection).map_err(fault)?;
+    refuse_newer(found)?;
+    for (number, step) in STEPS.iter().enumerate().skip(found) {
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(fault)?;
+        transaction.execute_batch(step).map_err(fault)?;
+        transaction
+            .pragma_update(None, "application_id", APPLICATION_ID)
+            .map_err(fault)?;
+        transaction
+            .pragma_update(None, "user_version", number + 1)
+            .map_err(fault)?;
+        transaction.commit().map_err(fault)?;
+    }
+    Ok(())
+}

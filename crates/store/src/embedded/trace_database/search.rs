@@ -1,0 +1,472 @@
+//! Searching the databases: newest first, over all days, page by page, within a budget.
+//!
+//! Days overlap a little at midnight, and more where a clock was wrong, so their events are merged
+//! by position: each day is read lazily, always the one that may hold the newest event. Within a
+//! day, segments outside the time asked for are passed over; in the others the index proposes
+//! events, or all are looked at where it cannot help. [`TraceQuery::matches`] decides.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+
+use relais_smtp::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::postings::{self, Segment};
+use super::{TraceDatabaseError, TraceDatabases, day_of, fault};
+use crate::trace::terms::{self, Key};
+use crate::trace::{Event, RefusedGroup, TraceQuery, TraceRow};
+
+/// Work of one search: an event passed over costs 1, one taken apart [`READ_COST`]. About two
+/// seconds of one core; the answer then says where to go on.
+const BUDGET: u64 = 2_000_000;
+
+/// Taking an event's JSON apart, in units of passing over one.
+const READ_COST: u64 = 5;
+
+/// Events read ahead from one day: few enough that the first page of a common search is cheap.
+const READ_AHEAD: usize = 128;
+
+/// Groups of refused attempts kept while days are put together: ours. Beyond it the oldest groups
+/// of a day are not counted.
+const GROUPS_MAX: usize = 20_000;
+
+/// One answer.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct TracePage {
+    /// Newest first.
+    pub(crate) rows: Vec<TraceRow>,
+    /// Where the next page begins (`before`); `None`: this was all. There may be a next page
+    /// though this one is not full, when the budget was spent.
+    pub(crate) next: Option<u64>,
+    /// Days whose file is damaged, with the cause: for [`super::TraceWriter::set_aside`] and a
+    /// person.
+    pub(crate) damaged: Vec<(String, String)>,
+    /// Days that could not be read this time, or not to their end, though their file may be
+    /// whole (disk, permissions, a newer version): for a person.
+    pub(crate) unread: Vec<(String, String)>,
+}
+
+/// Groups of refused attempts.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct RefusedPage {
+    /// Newest first.
+    pub(crate) groups: Vec<RefusedGroup>,
+    /// As [`TracePage::damaged`].
+    pub(crate) damaged: Vec<(String, String)>,
+    /// As [`TracePage::unread`].
+    pub(crate) unread: Vec<(String, String)>,
+}
+
+/// Days with faults, each once.
+#[derive(Default)]
+struct Faults {
+    damaged: Vec<(String, String)>,
+    unread: Vec<(String, String)>,
+}
+
+impl Faults {
+    fn note(&mut self, day: &str, error: &TraceDatabaseError) {
+        if self
+            .damaged
+            .iter()
+            .chain(&self.unread)
+            .any(|(noted, _)| noted == day)
+        {
+            return;
+        }
+        let list = match error {
+            TraceDatabaseError::Database { damaged: true, .. } => &mut self.damaged,
+            TraceDatabaseError::Database { damaged: false, .. }
+            | TraceDatabaseError::Newer { .. }
+            | TraceDatabaseError::File(_) => &mut self.unread,
+        };
+        list.push((day.to_owned(), error.to_string()));
+    }
+
+    fn note_answer(&mut self, day: &str, error: &rusqlite::Error) {
+        self.note(day, &fault(day, error));
+    }
+}
+
+impl TraceDatabases {
+    /// Searches. Damaged days are named in the answer and never stop the rest; errors are about
+    /// the folder as a whole.
+    pub(crate) fn search(&self, query: &TraceQuery) -> Result<TracePage, TraceDatabaseError> {
+        self.search_within(query, BUDGET)
+    }
+
+    pub(super) fn search_within(
+        &self,
+        query: &TraceQuery,
+        mut budget: u64,
+    ) -> Result<TracePage, TraceDatabaseError> {
+        let mut faults = Faults::default();
+        let mut days = self.readers(query.since, query.until, &mut faults)?;
+        let plan = Plan::of(query, &mut days, &mut faults);
+        let before = query.before.unwrap_or(u64::MAX);
+        let mut readers: Vec<_> = days.into_iter().map(|day| day.reader(before)).collect();
+        let mut rows = Vec::new();
+        let limit = query.limit_in_bounds();
+        let mut next = None;
+        while let Some(newest) = newest(&mut readers) {
+            if let Some(row) = newest.found.pop_front() {
+                let position = row.position;
+                rows.push(row);
+                if rows.len() == limit {
+                    next = Some(position);
+                    break;
+                }
+            } else if budget == 0 {
+                next = Some(newest.unread_below);
+                break;
+            } else if let Err(error) = newest.read_on(&plan, &mut budget) {
+                newest.at_end = true;
+                faults.note_answer(&newest.day, &error);
+            }
+        }
+        Ok(TracePage {
+            rows,
+            next,
+            damaged: faults.damaged,
+            unread: faults.unread,
+        })
+    }
+
+    /// Refused connections, commands and logins since a time, grouped by client address and token,
+    /// newest first, at most `limit` groups (bounded to 10,000). What had no client is left out.
+    pub(crate) fn refused(
+        &self,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<RefusedPage, TraceDatabaseError> {
+        let mut faults = Faults::default();
+        let mut groups: HashMap<(IpAddr, Option<String>), Group> = HashMap::new();
+        let days = self.readers(Some(since), None, &mut faults)?;
+        for (place, day) in days.iter().enumerate() {
+            if let Err(error) = add_groups(&mut groups, &day.connection, place, since) {
+                faults.note_answer(&day.day, &error);
+            }
+        }
+        let mut found = Vec::new();
+        let mut newest: Vec<_> = groups.into_iter().collect();
+        newest.sort_unstable_by_key(|(_, group)| std::cmp::Reverse(group.last));
+        newest.truncate(limit.min(crate::trace::TRACE_LIMIT_MAX));
+        for ((address, _), group) in newest {
+            let day = &days[group.place];
+            match read_event(&day.connection, group.last) {
+                Ok(Some(last)) => {
+                    found.push(RefusedGroup {
+                        last,
+                        address,
+                        count: group.count,
+                    });
+                }
+                Ok(None) => {}
+                Err(error) => faults.note_answer(&day.day, &error),
+            }
+        }
+        Ok(RefusedPage {
+            groups: found,
+            damaged: faults.damaged,
+            unread: faults.unread,
+        })
+    }
+
+    /// The days that may hold events of a time, open.
+    fn readers(
+        &self,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+        faults: &mut Faults,
+    ) -> Result<Vec<OpenDay>, TraceDatabaseError> {
+        let first = since.map(day_of).unwrap_or_default();
+        let last = until.map(day_of);
+        let mut open = Vec::new();
+        for day in self.days()? {
+            if day < first || last.as_ref().is_some_and(|last| day > *last) {
+                continue;
+            }
+            match self.open_for_reading(&day) {
+                Ok(connection) => {
+                    open.extend(connection.map(|connection| OpenDay { day, connection }));
+                }
+                Err(error) => faults.note(&day, &error),
+            }
+        }
+        Ok(open)
+    }
+}
+
+/// What a query means for the index.
+struct Plan<'a> {
+    query: &'a TraceQuery,
+    /// Each matching event has a key of each list. Empty: the index does not help.
+    keys: Vec<Vec<Key>>,
+    /// Texts that stand in the JSON of each matching event, in lower case.
+    needles: Vec<String>,
+}
+
+impl<'a> Plan<'a> {
+    fn of(query: &'a TraceQuery, days: &mut [OpenDay], faults: &mut Faults) -> Self {
+        let mut keys: Vec<_> = query.terms.iter().filter_map(terms::of_term).collect();
+        for term in &query.terms {
+            // What identifies something is looked up as such, if the index knows it at all (on
+            // any page: the cursor must not change what is meant); else it is a part of a text.
+            if let Some(identifying) = terms::of_identifying_text(term) {
+                let known = |day: &&mut OpenDay| {
+                    day.knows(&identifying).unwrap_or_else(|error| {
+                        faults.note_answer(&day.day, &error);
+                        false
+                    })
+                };
+                if days.iter_mut().find(known).is_some() {
+                    keys.push(identifying);
+                }
+            }
+        }
+        let needles = query.terms.iter().filter_map(terms::needle).collect();
+        Self {
+            query,
+            keys,
+            needles,
+        }
+    }
+
+    fn concerns(&self, segment: &Segment) -> bool {
+        self.query
+            .since
+            .is_none_or(|since| segment.time_max >= since)
+            && self
+                .query
+                .until
+                .is_none_or(|until| segment.time_min < until)
+    }
+
+    /// Whether the event matches, and its row.
+    fn judge(&self, row: &Row<'_>, budget: &mut u64) -> rusqlite::Result<Option<TraceRow>> {
+        *budget = budget.saturating_sub(1);
+        let (position, time): (u64, i64) = (row.get(0)?, row.get(1)?);
+        let time = Timestamp::from_millis(time);
+        let in_time = self.query.since.is_none_or(|since| time >= since)
+            && self.query.until.is_none_or(|until| time < until);
+        if !in_time {
+            return Ok(None);
+        }
+        let json = row.get_ref(2)?.as_str()?;
+        if !self.query.terms.is_empty() {
+            if !self
+                .needles
+                .iter()
+                .all(|needle| contains_in_any_case(json, needle))
+            {
+                return Ok(None);
+            }
+            *budget = budget.saturating_sub(READ_COST);
+            // A row that cannot be read is of a later version, or damaged: it matches nothing.
+            if !Event::from_json(json).is_ok_and(|event| self.query.matches(&event)) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(TraceRow {
+            position,
+            json: json.to_owned(),
+        }))
+    }
+}
+
+struct OpenDay {
+    day: String,
+    connection: Connection,
+}
+
+impl OpenDay {
+    fn reader(self, before: u64) -> DayReader {
+        DayReader {
+            day: self.day,
+            connection: self.connection,
+            unread_below: before,
+            placed: false,
+            at_end: false,
+            found: VecDeque::new(),
+        }
+    }
+
+    /// Whether any event of the day has one of these keys.
+    fn knows(&self, keys: &[Key]) -> rusqlite::Result<bool> {
+        let sql = "SELECT 1 FROM posting WHERE segment = ?1 AND key = ?2 LIMIT 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut below = u64::MAX;
+        while let Some(segment) = postings::segment_below(&self.connection, below)? {
+            for key in keys {
+                if statement.exists(params![segment.number, key])? {
+                    return Ok(true);
+                }
+            }
+            below = segment.start();
+        }
+        Ok(false)
+    }
+}
+
+/// One day, read backwards.
+struct DayReader {
+    day: String,
+    connection: Connection,
+    /// Everything from here on up was looked at.
+    unread_below: u64,
+    /// `unread_below` is no more than one above the day's last event.
+    placed: bool,
+    at_end: bool,
+    /// Matching events read ahead, newest first.
+    found: VecDeque<TraceRow>,
+}
+
+/// The reader that holds, or may hold, the newest event left.
+fn newest(readers: &mut [DayReader]) -> Option<&mut DayReader> {
+    readers
+        .iter_mut()
+        .filter(|reader| !reader.at_end || !reader.found.is_empty())
+        .max_by_key(|reader| reader.newest_possible())
+}
+
+impl DayReader {
+    fn newest_possible(&self) -> u64 {
+        self.found
+            .front()
+            .map_or(self.unread_below.saturating_sub(1), |row| row.position)
+    }
+
+    /// Reads on until something was found, the place is known, or a segment is done.
+    fn read_on(&mut self, plan: &Plan<'_>, budget: &mut u64) -> rusqlite::Result<()> {
+        if !self.placed {
+            self.placed = true;
+            let sql = "SELECT max(position) FROM event";
+            let last: Option<u64> = self.connection.query_row(sql, [], |row| row.get(0))?;
+            self.unread_below = self.unread_below.min(last.map_or(0, |last| last + 1));
+            self.at_end = self.unread_below == 0;
+            return Ok(());
+        }
+        let Some(segment) = postings::segment_below(&self.connection, self.unread_below)? else {
+            self.at_end = true;
+            return Ok(());
+        };
+        if !plan.concerns(&segment) {
+            self.unread_below = segment.start();
+        } else if plan.keys.is_empty() {
+            self.scan(&segment, plan, budget)?;
+        } else {
+            self.look_up(&segment, plan, budget)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at every event of a segment.
+    fn scan(
+        &mut self,
+        segment: &Segment,
+        plan: &Plan<'_>,
+        budget: &mut u64,
+    ) -> rusqlite::Result<()> {
+        let sql = "SELECT position, time, json FROM event
+                   WHERE position >= ?1 AND position < ?2 ORDER BY position DESC";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let below = self.unread_below.min(i64::MAX.unsigned_abs());
+        let mut rows = statement.query(params![segment.start(), below])?;
+        while let Some(row) = rows.next()? {
+            self.found.extend(plan.judge(row, budget)?);
+            self.unread_below = row.get(0)?;
+            if self.found.len() >= READ_AHEAD || *budget == 0 {
+                return Ok(());
+            }
+        }
+        self.unread_below = segment.start();
+        Ok(())
+    }
+
+    /// Looks at the events of a segment that the index proposes.
+    fn look_up(
+        &mut self,
+        segment: &Segment,
+        plan: &Plan<'_>,
+        budget: &mut u64,
+    ) -> rusqlite::Result<()> {
+        let candidates = postings::candidates(&self.connection, segment, &plan.keys)?;
+        let sql = "SELECT position, time, json FROM event WHERE position = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let below = candidates.partition_point(|position| *position < self.unread_below);
+        for position in candidates[..below].iter().rev() {
+            let mut rows = statement.query([position])?;
+            if let Some(row) = rows.next()? {
+                self.found.extend(plan.judge(row, budget)?);
+            }
+            self.unread_below = *position;
+            if self.found.len() >= READ_AHEAD || *budget == 0 {
+                return Ok(());
+            }
+        }
+        self.unread_below = segment.start();
+        Ok(())
+    }
+}
+
+/// Whether a text contains another, given in lower case; ASCII letters in any case.
+fn contains_in_any_case(text: &str, needle: &str) -> bool {
+    let (text, needle) = (text.as_bytes(), needle.as_bytes());
+    let Some(first) = needle.first() else {
+        return true;
+    };
+    let Some(last_start) = text.len().checked_sub(needle.len()) else {
+        return false;
+    };
+    let (lower, upper) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
+    memchr::memchr2_iter(lower, upper, &text[..=last_start])
+        .any(|start| text[start..start + needle.len()].eq_ignore_ascii_case(needle))
+}
+
+// ---- refused attempts --------------------------------------------------------------------------
+
+struct Group {
+    count: u64,
+    /// Position of the last one.
+    last: u64,
+    /// In which of the open days it is.
+    place: usize,
+}
+
+fn add_groups(
+    groups: &mut HashMap<(IpAddr, Option<String>), Group>,
+    connection: &Connection,
+    place: usize,
+    since: Timestamp,
+) -> rusqlite::Result<()> {
+    let sql = "SELECT client, token, count(*), max(position) FROM event
+               WHERE client IS NOT NULL AND time >= ?1
+               GROUP BY client, token ORDER BY max(position) DESC LIMIT ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![since.as_millis(), GROUPS_MAX])?;
+    while let Some(row) = rows.next()? {
+        let Ok(address) = row.get_ref(0)?.as_str()?.parse::<IpAddr>() else {
+            continue;
+        };
+        let (count, last): (u64, u64) = (row.get(2)?, row.get(3)?);
+        let key = (address, row.get(1)?);
+        if let Some(group) = groups.get_mut(&key) {
+            group.count += count;
+            if last > group.last {
+                (group.last, group.place) = (last, place);
+            }
+        } else if groups.len() < GROUPS_MAX {
+            groups.insert(key, Group { count, last, place });
+        }
+    }
+    Ok(())
+}
+
+fn read_event(connection: &Connection, position: u64) -> rusqlite::Result<Option<Event>> {
+    let sql = "SELECT json FROM event WHERE position = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let json: Option<String> = statement
+        .query_row([position], |row| row.get(0))
+        .optional()?;
+    Ok(json.and_then(|json| Event::from_json(&json).ok()))
+}

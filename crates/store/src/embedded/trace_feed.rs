@@ -1,0 +1,367 @@
+//! The thread between the queue and the trace: tells observer and live readers at once, writes the
+//! day's database in larger batches, and says how far the outbox may be emptied.
+//!
+//! Events of committed messages are in the outbox until the trace has them on stable storage; if
+//! this thread, the trace's disk or the process fails, they are written at the next start.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use relais_smtp::time::Timestamp;
+use tokio::sync::broadcast;
+
+use super::trace_database::{TraceDatabases, TraceRecord, TraceWriter};
+use crate::error::StoreError;
+use crate::options::Observer;
+use crate::trace::Event;
+
+/// Messages to the thread that may wait. When it is full the writer waits: the trace sets the pace.
+const WAITING_MAX: usize = 4_096;
+/// Events that are written without waiting for more.
+const BATCH_EVENTS_MAX: usize = 4_096;
+/// Events kept in memory while the trace's disk fails; more are found in the outbox at the next
+/// start, but for those that belong to no message.
+const KEPT_EVENTS_MAX: usize = 16_384;
+/// How long events wait for company: one sync of the trace for all of them. Who asks for the trace
+/// does not wait: asking writes first.
+const BATCH_DELAY: Duration = Duration::from_millis(250);
+
+/// An event with its JSON.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) event: Event,
+    pub(super) json: String,
+}
+
+impl Told {
+    pub(super) fn new(event: Event) -> Self {
+        let json = event.to_json();
+        Self { event, json }
+    }
+}
+
+enum Message {
+    Batch {
+        position: u64,
+        told: Vec<Told>,
+        in_outbox: bool,
+    },
+    Flush(SyncSender<()>),
+    Purge(Timestamp),
+    SetAside(Vec<(String, String)>),
+    Tick,
+}
+
+/// The way to the thread.
+#[derive(Clone)]
+pub(super) struct Feed {
+    sender: Option<SyncSender<Message>>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// How the thread is started.
+pub(super) struct Settings {
+    pub(super) databases: TraceDatabases,
+    pub(super) observer: Observer,
+    pub(super) live: broadcast::Sender<Arc<[Event]>>,
+    pub(super) days: u32,
+    pub(super) traced: Arc<AtomicU64>,
+    /// The outbox has rows that the trace could not take at start: it is left alone.
+    pub(super) gap: bool,
+}
+
+struct Thread {
+    settings: Settings,
+    writer: Option<TraceWriter>,
+    waiting: VecDeque<(u64, Vec<Told>, bool)>,
+    events: usize,
+    /// A batch of the outbox was let go unwritten: `traced` must not pass it.
+    gap: bool,
+    /// The last write failed: the next try comes with the next tick, not with the next event.
+    failing: bool,
+}
+
+impl Feed {
+    /// Starts the thread.
+    pub(super) fn start(settings: Settings) -> Result<Self, StoreError> {
+        let (sender, receiver) = sync_channel(WAITING_MAX);
+        let gap = settings.gap;
+        let (writer, waiting) = (None, VecDeque::new());
+        let thread = Thread {
+            settings,
+            writer,
+            waiting,
+            events: 0,
+            gap,
+            failing: false,
+        };
+        std::thread::Builder::new()
+            .name("trace".into())
+            .spawn(move || thread.run(&receiver))
+            .map_err(|error| StoreError::Fault(format!("the trace thread: {error}")))?;
+        Ok(Self {
+            sender: Some(sender),
+            dropped: Arc::default(),
+        })
+    }
+
+    /// Events of a committed group. Waits if the thread is far behind.
+    pub(super) fn send(&self, position: u64, told: Vec<Told>) {
+        if let Some(sender) = &self.sender {
+            // Gone only after a panic of that thread: the outbox has them.
+            let _ = sender.send(Message::Batch {
+                position,
+                told,
+                in_outbox: true,
+            });
+        }
+    }
+
+    /// An event that belongs to no message; dropped if the thread is far behind.
+    pub(super) fn try_send(&self, position: u64, told: Told) {
+        let Some(sender) = &self.sender else { return };
+        let batch = Message::Batch {
+            position,
+            told: vec![told],
+            in_outbox: false,
+        };
+        if let Err(TrySendError::Full(_)) = sender.try_send(batch) {
+            let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+            if dropped.is_power_of_two() {
+                tracing::warn!(dropped, "events were dropped: the trace is far behind");
+            }
+        }
+    }
+
+    /// Waits until everything sent before is written, or cannot be. Blocks.
+    pub(super) fn flush(&self) {
+        let Some(sender) = &self.sender else { return };
+        let (done, wait) = sync_channel(1);
+        if sender.send(Message::Flush(done)).is_ok() {
+            // An error means that the thread is gone: there is nothing to wait for.
+            let _ = wait.recv();
+        }
+    }
+
+    /// About a second has passed: events that wait for company have waited enough.
+    pub(super) fn tick(&self) {
+        self.hint(Message::Tick);
+    }
+
+    /// Drops days whose time is up; one file a call.
+    pub(super) fn purge(&self, now: Timestamp) {
+        self.hint(Message::Purge(now));
+    }
+
+    /// Days that a reader found damaged.
+    pub(super) fn set_aside(&self, damaged: Vec<(String, String)>) {
+        if !damaged.is_empty() {
+            self.hint(Message::SetAside(damaged));
+        }
+    }
+
+    /// Writes what waits, then no more.
+    pub(super) fn close(&mut self) {
+        self.flush();
+        self.sender = None;
+    }
+
+    fn hint(&self, message: Message) {
+        if let Some(sender) = &self.sender {
+            // Full: the next hour, or the next reader, asks again.
+            let _ = sender.try_send(message);
+        }
+    }
+}
+
+impl Thread {
+    fn run(mut self, receiver: &Receiver<Message>) {
+        loop {
+            let message = if self.waiting.is_empty() || self.failing {
+                receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                receiver.recv_timeout(BATCH_DELAY)
+            };
+            match message {
+                Ok(Message::Batch {
+                    position,
+                    told,
+                    in_outbox,
+                }) => {
+                    self.take(position, told, in_outbox);
+                }
+                Ok(Message::Flush(done)) => {
+                    self.write();
+                    // The one who asked may have gone.
+                    let _ = done.send(());
+                }
+                Ok(Message::Purge(now)) => self.purge(now),
+                Ok(Message::SetAside(damaged)) => self.set_aside(&damaged),
+                Ok(Message::Tick) | Err(RecvTimeoutError::Timeout) => self.write(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.write();
+                    return;
+                }
+            }
+            if self.events >= BATCH_EVENTS_MAX && !self.failing {
+                self.write();
+            }
+        }
+    }
+
+    fn take(&mut self, position: u64, told: Vec<Told>, in_outbox: bool) {
+        told.iter()
+            .for_each(|told| (self.settings.observer)(&told.event));
+        if self.settings.live.receiver_count() > 0 {
+            // The last listener may leave this moment.
+            let _ = self
+                .settings
+                .live
+                .send(told.iter().map(|told| told.event.clone()).collect());
+        }
+        self.events += told.len();
+        self.waiting.push_back((position, told, in_outbox));
+        while self.events > KEPT_EVENTS_MAX
+            && let Some((_, told, in_outbox)) = self.waiting.pop_front()
+        {
+            self.events -= told.len();
+            self.gap |= in_outbox;
+        }
+    }
+
+    fn write(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let result = append(&mut self.writer, &self.settings.databases, &self.waiting);
+        match result {
+            Ok(()) => {
+                let end = self
+                    .waiting
+                    .iter()
+                    .rev()
+                    .find(|(_, _, in_outbox)| *in_outbox);
+                if let Some((position, told, _)) = end.filter(|_| !self.gap) {
+                    let end = position + told.len() as u64;
+                    self.settings.traced.fetch_max(end, Ordering::Release);
+                }
+                self.waiting.clear();
+                self.events = 0;
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!("the trace is written again");
+                }
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::error!(
+                        error,
+                        "the trace cannot be written; mail goes on without it"
+                    );
+                }
+                self.writer = None;
+            }
+        }
+    }
+
+    fn purge(&mut self, now: Timestamp) {
+        let days = self.settings.days;
+        let Ok(writer) = open(&mut self.writer, &self.settings.databases) else {
+            return;
+        };
+        if let Err(error) = writer.purge(now, days) {
+            tracing::warn!(%error, "old trace could not be dropped");
+        }
+    }
+
+    fn set_aside(&mut self, damaged: &[(String, String)]) {
+        self.write();
+        let Ok(writer) = open(&mut self.writer, &self.settings.databases) else {
+            return;
+        };
+        for (day, because) in damaged {
+            match writer.set_aside(day, because) {
+                Ok(aside) => tracing::error!(day, name = aside.name, because, "trace set aside"),
+                Err(error) => tracing::error!(day, %error, "damaged trace could not be set aside"),
+            }
+        }
+    }
+}
+
+fn open<'a>(
+    writer: &'a mut Option<TraceWriter>,
+    databases: &TraceDatabases,
+) -> Result<&'a mut TraceWriter, String> {
+    if writer.is_none() {
+        *writer = Some(databases.writer().map_err(|error| error.to_string())?);
+    }
+    writer.as_mut().ok_or_else(|| "no writer".to_owned())
+}
+
+fn append(
+    writer: &mut Option<TraceWriter>,
+    databases: &TraceDatabases,
+    waiting: &VecDeque<(u64, Vec<Told>, bool)>,
+) -> Result<(), String> {
+    let records: Vec<TraceRecord<'_>> = waiting
+        .iter()
+        .flat_map(|(position, told, _)| {
+            told.iter()
+                .zip(*position..)
+                .map(|(told, position)| TraceRecord {
+                    position,
+                    json: &told.json,
+                    event: &told.event,
+                })
+        })
+        .collect();
+    let appended = open(writer, databases)?
+        .append(&records)
+        .map_err(|error| error.to_string())?;
+    for aside in appended.set_aside {
+        let (day, name, because) = (&aside.day, &aside.name, &aside.because);
+        tracing::error!(
+            day,
+            name,
+            because,
+            "a damaged day of the trace was set aside"
+        );
+    }
+    Ok(())
+}
+
+/// Writes what the outbox still has, before anything new. Blocks. Gives the position behind it.
+pub(super) fn replay(
+    databases: &TraceDatabases,
+    rows: &[(u64, String)],
+    observer: &Observer,
+) -> Result<u64, StoreError> {
+    let fault = |error: &dyn std::fmt::Display| StoreError::Fault(error.to_string());
+    let mut end = 0;
+    let mut writer = databases.writer().map_err(|error| fault(&error))?;
+    for (first, lines) in rows {
+        let mut told = Vec::new();
+        for (line, position) in lines.lines().zip(*first..) {
+            end = position + 1;
+            match Event::from_json(line) {
+                Ok(event) => told.push((position, line, event)),
+                Err(error) => tracing::error!(%error, "an event of the outbox cannot be read"),
+            }
+        }
+        let records: Vec<TraceRecord<'_>> = told
+            .iter()
+            .map(|(position, json, event)| TraceRecord {
+                position: *position,
+                json,
+                event,
+            })
+            .collect();
+        let appended = writer.append(&records).map_err(|error| fault(&error))?;
+        if appended.new > 0 {
+            told.iter().for_each(|(_, _, event)| observer(event));
+        }
+    }
+    Ok(end)
+}

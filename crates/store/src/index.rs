@@ -1,0 +1,435 @@
+//! The working queue in memory: what is due, under lease, held, about to expire. Shared by the
+//! embedded and the in-memory store; the database is the truth, this is how it is found quickly.
+//!
+//! A recipient costs about 150 octets here, so that 1,000,000 of them stay well below 600 MB.
+//! Nothing here blocks, allocates without a bound or knows a clock.
+//!
+//! Not here: addresses, content, last replies (they stay in the store until a lease asks).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use relais_smtp::identifier::QueueId;
+use relais_smtp::time::Timestamp;
+
+use crate::queue::{Criteria, DueQueue, QueueCounts, QueueKey};
+
+mod lease;
+mod slot;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use slot::{DELAY_TOLD, GIVE_UP, HELD, SPOOLED, SlotState};
+use slot::{Slot, Slots};
+
+/// [`DueQueue::due`] is counted up to here: more is only "many", and counting a long queue at each
+/// question would cost more than the answer is worth.
+pub(crate) const DUE_COUNT_MAX: usize = 1_000;
+
+/// Queues looked into for [`Index::next_due`] beyond their first entry; with more queues due the
+/// scheduler is busy anyway and asks again.
+const NEXT_DUE_QUEUES_MAX: usize = 1_000;
+
+/// A recipient that enters the index.
+#[derive(Clone, Debug)]
+pub(crate) struct NewSlot {
+    pub(crate) number: u32,
+    pub(crate) key: QueueKey,
+    pub(crate) state: SlotState,
+}
+
+/// What a lease gives, before facts and content are added.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Grant {
+    pub(crate) queue_id: QueueId,
+    pub(crate) token: u64,
+    pub(crate) key: QueueKey,
+    pub(crate) slots: Vec<(u32, SlotState)>,
+}
+
+/// The state of a recipient after a settlement: gone, or this.
+pub(crate) type Resolved = (u32, Option<SlotState>);
+
+/// Recipients of one message that an act concerns, taken out of circulation under `token`.
+#[derive(Clone, Debug)]
+pub(crate) struct Chosen {
+    pub(crate) queue_id: QueueId,
+    /// Zero for recipients that are active and only get a mark.
+    pub(crate) token: u64,
+    pub(crate) slots: Vec<Resolved>,
+}
+
+/// A part of an act: see [`Index::choose`].
+#[derive(Debug, Default)]
+pub(crate) struct Choice {
+    pub(crate) chosen: Vec<Chosen>,
+    /// Recipients left alone because an attempt is under way.
+    pub(crate) active: u64,
+    /// Go on behind this message; `None`: that was all.
+    pub(crate) next: Option<QueueId>,
+}
+
+/// Number, key, state, and whether it is under lease.
+pub(crate) type ViewedSlot = (u32, QueueKey, SlotState, bool);
+
+#[derive(Debug)]
+struct Queue {
+    key: QueueKey,
+    /// Waiting recipients: due, queue id, number.
+    due: BTreeSet<(i64, i64, u32)>,
+    /// What stands in `heads` for this queue.
+    head: Option<i64>,
+    recipients: usize,
+    suspended: bool,
+}
+
+#[derive(Debug)]
+struct LeaseState {
+    queue_id: i64,
+    until: i64,
+    /// Leased and not being settled.
+    numbers: Vec<u32>,
+    /// A settlement is on its way to the disk: these neither lapse nor settle twice.
+    settling: Vec<u32>,
+}
+
+/// See the sign on the door.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    queues: Vec<Queue>,
+    by_key: HashMap<QueueKey, u32>,
+    free: Vec<u32>,
+    /// First due time of each queue that has one and is not suspended.
+    heads: BTreeSet<(i64, u32)>,
+    /// Recipients not under lease: when their time is up, queue id, number.
+    expiry: BTreeSet<(i64, i64, u32)>,
+    messages: BTreeMap<i64, Slots>,
+    leases: HashMap<u64, LeaseState>,
+    lapses: BTreeSet<(i64, u64)>,
+    suspended: HashSet<Arc<str>>,
+    last_token: u64,
+    queued: u64,
+    deferred: u64,
+    held: u64,
+    /// Broken twin `LeaseForgotten`: leases do not keep others away.
+    #[cfg(feature = "broken-twins")]
+    pub(crate) forgets_leases: bool,
+}
+
+impl Index {
+    /// Puts a message's recipients in. A message that is there already is replaced.
+    pub(crate) fn insert(&mut self, queue_id: QueueId, slots: &[NewSlot]) {
+        self.remove_message(queue_id);
+        let id = queue_id.as_i64();
+        let mut stored = Vec::with_capacity(slots.len());
+        for new in slots {
+            let queue = self.intern(&new.key);
+            self.queues[queue as usize].recipients += 1;
+            stored.push(Slot::new(new.number, queue, new.state));
+            self.account(new.state, 1);
+            self.enter(id, new.number, queue, new.state);
+        }
+        stored.sort_unstable_by_key(|slot| slot.number);
+        if !stored.is_empty() {
+            self.messages.insert(id, Slots::from_vec(stored));
+        }
+    }
+
+    /// Takes a message out whole, whatever its state.
+    pub(crate) fn remove_message(&mut self, queue_id: QueueId) {
+        let id = queue_id.as_i64();
+        let Some(slots) = self.messages.remove(&id) else {
+            return;
+        };
+        for slot in slots.as_slice() {
+            let state = slot.state();
+            self.account(state, -1);
+            self.queues[slot.queue as usize].recipients -= 1;
+            if !slot.active {
+                self.withdraw(id, slot.number, slot.queue, state);
+            }
+        }
+        let tokens: Vec<u64> = self
+            .leases
+            .iter()
+            .filter(|(_, lease)| lease.queue_id == id)
+            .map(|(token, _)| *token)
+            .collect();
+        for token in tokens {
+            self.drop_lease(token);
+        }
+    }
+
+    /// The queue of a recipient.
+    pub(crate) fn key_of(&self, queue_id: QueueId, number: u32) -> Option<&QueueKey> {
+        let slot = self.messages.get(&queue_id.as_i64())?.get(number)?;
+        self.queues.get(slot.queue as usize).map(|queue| &queue.key)
+    }
+
+    /// How many recipients a message has left.
+    pub(crate) fn recipients_of(&self, queue_id: QueueId) -> usize {
+        self.messages
+            .get(&queue_id.as_i64())
+            .map_or(0, |slots| slots.as_slice().len())
+    }
+
+    /// Flags of the first recipient: enough for what all have in common.
+    pub(crate) fn flags_of(&self, queue_id: QueueId) -> u8 {
+        let slots = self.messages.get(&queue_id.as_i64());
+        slots
+            .and_then(|slots| slots.as_slice().first())
+            .map_or(0, |slot| slot.state().flags)
+    }
+
+    /// Whether any recipient, active or not, belongs to this queue.
+    pub(crate) fn knows_queue(&self, key: &QueueKey) -> bool {
+        self.by_key
+            .get(key)
+            .is_some_and(|queue| self.queues[*queue as usize].recipients > 0)
+    }
+
+    /// See [`crate::store::Store::due`].
+    pub(crate) fn due(&mut self, now: Timestamp, limit: usize) -> Vec<DueQueue> {
+        self.reap(now);
+        let now = now.as_millis();
+        let heads = self.heads.range(..=(now, u32::MAX)).take(limit);
+        heads
+            .map(|&(oldest, queue)| {
+                let queue = &self.queues[queue as usize];
+                let due = queue.due.range(..=(now, i64::MAX, u32::MAX));
+                DueQueue {
+                    key: queue.key.clone(),
+                    due: due.take(DUE_COUNT_MAX).count(),
+                    oldest: Timestamp::from_millis(oldest),
+                }
+            })
+            .collect()
+    }
+
+    /// See [`crate::store::Store::next_due`].
+    pub(crate) fn next_due(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.reap(now);
+        let now = now.as_millis();
+        let behind = (Bound::Excluded((now, i64::MAX, u32::MAX)), Bound::Unbounded);
+        let heads = (Bound::Excluded((now, u32::MAX)), Bound::Unbounded);
+        let mut next = self.heads.range(heads).next().map(|(due, _)| *due);
+        let mut sooner = |due: i64| next = Some(next.map_or(due, |next| next.min(due)));
+        for (_, queue) in self
+            .heads
+            .range(..=(now, u32::MAX))
+            .take(NEXT_DUE_QUEUES_MAX)
+        {
+            let later = self.queues[*queue as usize].due.range(behind).next();
+            later.into_iter().for_each(|(due, _, _)| sooner(*due));
+        }
+        self.expiry
+            .range(behind)
+            .next()
+            .into_iter()
+            .for_each(|(at, _, _)| sooner(*at));
+        let lapse = self.lapses.first().filter(|(until, _)| *until != i64::MAX);
+        lapse.into_iter().for_each(|(until, _)| sooner(*until));
+        next.map(Timestamp::from_millis)
+    }
+
+    /// Stops or restarts leasing for a destination.
+    pub(crate) fn suspend(&mut self, destination: &str, suspended: bool) {
+        if suspended {
+            self.suspended.insert(destination.into());
+        } else {
+            self.suspended.remove(destination);
+        }
+        for queue in 0..self.queues.len() {
+            if &*self.queues[queue].key.destination == destination {
+                self.queues[queue].suspended = suspended;
+                self.update_head(queue);
+            }
+        }
+    }
+
+    /// Destinations suspended, sorted.
+    pub(crate) fn suspended(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.suspended.iter().map(ToString::to_string).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// See [`crate::store::Store::counts`].
+    pub(crate) fn counts(&self) -> QueueCounts {
+        QueueCounts {
+            queued: self.queued,
+            deferred: self.deferred,
+            held: self.held,
+            oldest: self
+                .messages
+                .first_key_value()
+                .and_then(|(id, _)| QueueId::from_i64(*id))
+                .map(QueueId::created_at),
+        }
+    }
+
+    /// Messages that fit, in order, behind `after`: looks at most at `visits` messages. The second
+    /// value is where to go on, `None` at the end.
+    pub(crate) fn scan(
+        &self,
+        criteria: &Criteria,
+        after: Option<QueueId>,
+        visits: usize,
+        limit: usize,
+    ) -> (Vec<QueueId>, Option<QueueId>) {
+        let mut found = Vec::new();
+        let mut last = None;
+        for (visited, (id, slots)) in self.messages_behind(criteria, after).enumerate() {
+            if visited >= visits || found.len() >= limit {
+                return (found, last);
+            }
+            last = QueueId::from_i64(*id);
+            let fits = slots
+                .as_slice()
+                .iter()
+                .any(|slot| self.fits(criteria, slot));
+            found.extend(last.filter(|_| fits));
+        }
+        (found, None)
+    }
+
+    /// The recipients of a message, in order.
+    pub(crate) fn view(&self, queue_id: QueueId) -> Vec<ViewedSlot> {
+        let Some(slots) = self.messages.get(&queue_id.as_i64()) else {
+            return Vec::new();
+        };
+        let view = |slot: &Slot| {
+            let key = self.queues[slot.queue as usize].key.clone();
+            (slot.number, key, slot.state(), slot.active)
+        };
+        slots.as_slice().iter().map(view).collect()
+    }
+
+    /// Forgets queues without recipients. To be called now and then.
+    pub(crate) fn sweep_queues(&mut self) {
+        for number in 0..self.queues.len() {
+            let queue = &self.queues[number];
+            let slot = u32::try_from(number).unwrap_or(u32::MAX);
+            if queue.recipients == 0 && self.by_key.get(&queue.key) == Some(&slot) {
+                self.by_key.remove(&queue.key);
+                self.free.push(slot);
+            }
+        }
+    }
+
+    fn messages_behind(
+        &self,
+        criteria: &Criteria,
+        after: Option<QueueId>,
+    ) -> impl Iterator<Item = (&i64, &Slots)> {
+        let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.as_i64()));
+        let only = criteria.queue_id;
+        let from = match (only, from) {
+            (Some(only), Bound::Excluded(after)) if only.as_i64() <= after => {
+                Bound::Excluded(i64::MAX)
+            }
+            (Some(only), _) => Bound::Included(only.as_i64()),
+            (None, from) => from,
+        };
+        let before = criteria.accepted_before;
+        self.messages
+            .range((from, Bound::Unbounded))
+            .take_while(move |(id, _)| only.is_none_or(|only| only.as_i64() == **id))
+            .take_while(move |(id, _)| {
+                before.is_none_or(|before| {
+                    QueueId::from_i64(**id).is_some_and(|id| id.created_at() < before)
+                })
+            })
+    }
+
+    fn fits(&self, criteria: &Criteria, slot: &Slot) -> bool {
+        let key = &self.queues[slot.queue as usize].key;
+        criteria
+            .destination
+            .as_deref()
+            .is_none_or(|name| *name == *key.destination)
+            && criteria
+                .organisation
+                .as_deref()
+                .is_none_or(|name| *name == *key.organisation)
+            && criteria
+                .state
+                .is_none_or(|state| state == slot.state().name(slot.active))
+    }
+
+    fn intern(&mut self, key: &QueueKey) -> u32 {
+        if let Some(queue) = self.by_key.get(key) {
+            return *queue;
+        }
+        let queue = Queue {
+            key: key.clone(),
+            due: BTreeSet::new(),
+            head: None,
+            recipients: 0,
+            suspended: self.suspended.contains(&key.destination),
+        };
+        let number = if let Some(number) = self.free.pop() {
+            self.queues[number as usize] = queue;
+            number
+        } else {
+            self.queues.push(queue);
+            u32::try_from(self.queues.len() - 1).expect("fewer queues than recipients, in memory")
+        };
+        self.by_key.insert(key.clone(), number);
+        number
+    }
+
+    /// A recipient that is not under lease waits for its time.
+    fn enter(&mut self, id: i64, number: u32, queue: u32, state: SlotState) {
+        self.expiry.insert((state.leaves_at(), id, number));
+        if state.waits() {
+            self.queues[queue as usize]
+                .due
+                .insert((state.due, id, number));
+            self.update_head(queue as usize);
+        }
+    }
+
+    /// The opposite of `enter`.
+    fn withdraw(&mut self, id: i64, number: u32, queue: u32, state: SlotState) {
+        self.expiry.remove(&(state.leaves_at(), id, number));
+        if state.waits() {
+            self.queues[queue as usize]
+                .due
+                .remove(&(state.due, id, number));
+            self.update_head(queue as usize);
+        }
+    }
+
+    fn update_head(&mut self, number: usize) {
+        let queue = &mut self.queues[number];
+        let head = queue
+            .due
+            .first()
+            .map(|(due, _, _)| *due)
+            .filter(|_| !queue.suspended);
+        if head == queue.head {
+            return;
+        }
+        let slot = u32::try_from(number).unwrap_or(u32::MAX);
+        if let Some(old) = queue.head {
+            self.heads.remove(&(old, slot));
+        }
+        queue.head = head;
+        if let Some(new) = head {
+            self.heads.insert((new, slot));
+        }
+    }
+
+    fn account(&mut self, state: SlotState, by: i64) {
+        let counter = if state.has(HELD) {
+            &mut self.held
+        } else if state.attempts > 0 {
+            &mut self.deferred
+        } else {
+            &mut self.queued
+        };
+        *counter = counter.saturating_add_signed(by);
+    }
+}

@@ -1,0 +1,28 @@
+//! What must survive: the queue with its content, the settings with their audit, the trace.
+//!
+//! Promise: when [`queue::Committed`] exists, envelope and content are on stable storage. Any doubt
+//! about the disk ends in an error that becomes 451, never in a proof.
+//!
+//! Modules stand in order of floors: each may use only those below it.
+
+pub mod store;
+#[cfg(feature = "simulation")]
+pub mod memory;
+pub mod backup;
+mod embedded;
+mod describe;
+mod cache;
+mod index;
+mod content;
+pub mod queue;
+mod spool;
+mod identifiers;
+mod health;
+pub mod disk;
+mod checksum;
+pub mod settings;
+mod options;
+pub mod trace;
+mod files;
+mod error;
+pub mod bell;

@@ -1,0 +1,330 @@
+//! The in-memory store, administered: list, act, suspend, trace, settings, upkeep.
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use relais_policy::settings::Settings;
+use relais_smtp::identifier::QueueId;
+use relais_smtp::time::Timestamp;
+use rusqlite::{Connection, Transaction};
+use tokio::sync::broadcast;
+
+use super::{Died, Fault, Memory, State, apply};
+use crate::describe;
+use crate::disk::Disk;
+use crate::embedded::settings_tables::{self, NewAuditEntry};
+use crate::error::StoreError;
+use crate::index::Chosen;
+use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
+use crate::settings::{AuditEntry, ChangeError, SettingsChange};
+use crate::trace::{Event, EventKind, RefusedGroup, TraceQuery, TraceRow};
+
+/// Recipients changed in one write.
+const ACT_RECIPIENTS_MAX: usize = 500;
+
+impl Memory {
+    pub(crate) async fn list(
+        &self,
+        criteria: &Criteria,
+        after: Option<QueueId>,
+        limit: usize,
+    ) -> Result<Vec<ListedMessage>, StoreError> {
+        let state = self.state();
+        let limit = limit.min(describe::LIST_MAX);
+        let (found, _) = state.index.scan(criteria, after, usize::MAX, limit);
+        Ok(found
+            .into_iter()
+            .filter_map(|id| listed(&state, id))
+            .collect())
+    }
+
+    pub(crate) async fn act(
+        &self,
+        act: QueueAct,
+        criteria: &Criteria,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<ActResult, StoreError> {
+        match self.try_act(&act, criteria, actor, now) {
+            Ok(answer) => answer,
+            Err(Died) => pending().await,
+        }
+    }
+
+    fn try_act(
+        &self,
+        act: &QueueAct,
+        criteria: &Criteria,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Result<ActResult, StoreError>, Died> {
+        let mut state = self.alive()?;
+        let mut result = ActResult::default();
+        let mut after = None;
+        loop {
+            if let Err(error) = self.health.may_write() {
+                return Ok(Err(error));
+            }
+            let choice = state
+                .index
+                .choose(act, criteria, after, now, ACT_RECIPIENTS_MAX);
+            result.active += choice.active;
+            if !choice.chosen.is_empty() && result.changed == 0 {
+                let name = describe::act_name(act);
+                let lines = describe::criteria_lines(criteria);
+                if let Err(error) = audit(&mut state, name, &lines, actor, now) {
+                    return Ok(Err(error));
+                }
+            }
+            match state.faults.draw() {
+                Some(Fault::Fails) => {
+                    for chosen in &choice.chosen {
+                        let numbers: Vec<u32> = chosen.slots.iter().map(|(n, _)| *n).collect();
+                        state.index.abandon_settle(chosen.token, &numbers);
+                        state.index.release_lease(chosen.token);
+                    }
+                    let because = self.seal();
+                    return Ok(Err(StoreError::Sealed { because }));
+                }
+                Some(Fault::DiesBefore | Fault::DiesAfter) => {
+                    state.dead = true;
+                    return Err(Died);
+                }
+                None => {}
+            }
+            for chosen in choice.chosen {
+                result.changed += chosen.slots.len() as u64;
+                self.act_on(&mut state, act, &chosen, actor, now);
+            }
+            after = choice.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        drop(state);
+        self.bell.ring();
+        Ok(Ok(result))
+    }
+
+    fn act_on(
+        &self,
+        state: &mut State,
+        act: &QueueAct,
+        chosen: &Chosen,
+        actor: &str,
+        now: Timestamp,
+    ) {
+        let kind = describe::event_of_act(act).filter(|_| chosen.token != 0);
+        let mut events = Vec::new();
+        if let (Some(kind), Some(stored)) =
+            (kind, state.durable.messages.get(&chosen.queue_id.as_i64()))
+        {
+            let recipients = chosen
+                .slots
+                .iter()
+                .filter_map(|(n, _)| stored.recipients.get(n));
+            events.extend(recipients.map(|recipient| {
+                let (facts, to) = (&stored.facts, &recipient.recipient);
+                describe::recipient_event(now, kind, facts, to, describe::by(actor))
+            }));
+        }
+        let content = apply(&mut state.durable, chosen.queue_id, &chosen.slots);
+        if chosen.token == 0 {
+            state.index.finish_mark(chosen.queue_id, &chosen.slots);
+        } else {
+            state
+                .index
+                .finish_settle(chosen.queue_id, chosen.token, &chosen.slots);
+        }
+        self.publish(state, events);
+        self.discard(content);
+    }
+
+    pub(crate) async fn suspend(
+        &self,
+        destination: &str,
+        suspended: bool,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        self.health.may_write()?;
+        let act = if suspended {
+            "queue.suspended"
+        } else {
+            "queue.resumed"
+        };
+        audit(
+            &mut state,
+            act,
+            &[format!("destination {destination}")],
+            actor,
+            now,
+        )?;
+        if suspended {
+            state.durable.suspended.insert(destination.to_owned());
+        } else {
+            state.durable.suspended.remove(destination);
+        }
+        state.index.suspend(destination, suspended);
+        drop(state);
+        self.bell.ring();
+        Ok(())
+    }
+
+    pub(crate) async fn suspended(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.state().index.suspended())
+    }
+
+    pub(crate) async fn trace(&self, query: &TraceQuery) -> Result<Vec<TraceRow>, StoreError> {
+        let state = self.state();
+        let rows = state.durable.events.iter().enumerate().rev();
+        let rows = rows.map(|(place, event)| (event, place as u64 + 1));
+        let rows = rows.filter(|(event, position)| {
+            query.before.is_none_or(|before| *position < before) && query.matches(event)
+        });
+        let row = |(event, position): (&Event, u64)| TraceRow {
+            position,
+            json: event.to_json(),
+        };
+        Ok(rows.take(query.limit_in_bounds()).map(row).collect())
+    }
+
+    pub(crate) fn live(&self) -> broadcast::Receiver<Arc<[Event]>> {
+        self.live.subscribe()
+    }
+
+    pub(crate) async fn refused(
+        &self,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<RefusedGroup>, StoreError> {
+        let state = self.state();
+        let mut groups: Vec<RefusedGroup> = Vec::new();
+        let mut places = HashMap::new();
+        let refused = |event: &&Event| event.status() == Some("refused") && event.time >= since;
+        for event in state.durable.events.iter().rev().filter(refused) {
+            let Some(client) = &event.client else {
+                continue;
+            };
+            let key = (client.address, event.token.clone());
+            if let Some(place) = places.get(&key).copied() {
+                let group: &mut RefusedGroup = &mut groups[place];
+                group.count += 1;
+            } else if groups.len() < limit {
+                places.insert(key, groups.len());
+                let address = client.address;
+                groups.push(RefusedGroup {
+                    last: event.clone(),
+                    address,
+                    count: 1,
+                });
+            }
+        }
+        Ok(groups)
+    }
+
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    pub(crate) async fn change_settings(&self, change: SettingsChange) -> Result<u64, ChangeError> {
+        let version = change.expected_version + 1;
+        let mut state = self.state();
+        self.health.may_write()?;
+        let settings = Settings::build(self.mode, version, change.document.clone())
+            .map_err(ChangeError::Invalid)?;
+        let transaction = begin(tables(&mut state)?)?;
+        let version = settings_tables::change(&transaction, &change)?;
+        transaction.commit().map_err(fault)?;
+        self.settings.store(Arc::new(settings));
+        let event = Event {
+            settings_version: Some(version),
+            detail: Some(change.summary.join("; ").into()),
+            ..Event::new(change.time, EventKind::SettingsChanged)
+        };
+        self.publish(&mut state, vec![event]);
+        Ok(version)
+    }
+
+    pub(crate) async fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        settings_tables::audit(tables(&mut self.state())?, limit)
+    }
+
+    pub(crate) async fn verify_audit(&self) -> Result<Option<u64>, StoreError> {
+        settings_tables::verify_audit(tables(&mut self.state())?)
+    }
+
+    pub(crate) async fn maintain(&self, now: Timestamp) {
+        let mut state = self.state();
+        let free = self.disk.free_octets(std::path::Path::new("")).unwrap_or(0);
+        self.health.set_no_room(free < self.disk_reserve);
+        if self.disk.syncs_work() {
+            state.doubtful.clear();
+            self.health.unseal();
+        }
+        state.index.sweep_queues();
+        state.index.due(now, 0);
+    }
+
+    pub(crate) fn unhealthy(&self) -> Option<String> {
+        self.health.unhealthy()
+    }
+
+    pub(crate) async fn close(&self, _within: Duration) {
+        self.health.close();
+    }
+}
+
+fn listed(state: &State, id: QueueId) -> Option<ListedMessage> {
+    let stored = state.durable.messages.get(&id.as_i64())?;
+    let recipients = state
+        .index
+        .view(id)
+        .into_iter()
+        .filter_map(|(number, _, slot, active)| {
+            let stored = stored.recipients.get(&number)?;
+            let last_reply = stored.last_reply.as_deref();
+            Some(describe::listed_recipient(
+                &stored.recipient,
+                slot,
+                active,
+                last_reply,
+            ))
+        });
+    Some(describe::listed(&stored.facts, recipients.collect()))
+}
+
+fn tables(state: &mut State) -> Result<&mut Connection, StoreError> {
+    state.durable.tables.as_mut().ok_or(StoreError::Closed)
+}
+
+fn begin(tables: &mut Connection) -> Result<Transaction<'_>, StoreError> {
+    tables.transaction().map_err(fault)
+}
+
+fn audit(
+    state: &mut State,
+    act: &str,
+    detail: &[String],
+    actor: &str,
+    time: Timestamp,
+) -> Result<(), StoreError> {
+    let transaction = begin(tables(state)?)?;
+    let entry = NewAuditEntry {
+        time,
+        actor,
+        via: "",
+        act,
+        detail,
+        settings_version: None,
+    };
+    settings_tables::append_audit(&transaction, &entry)?;
+    transaction.commit().map_err(fault)
+}
+
+fn fault(error: rusqlite::Error) -> StoreError {
+    StoreError::Fault(error.to_string())
+}

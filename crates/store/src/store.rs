@@ -1,0 +1,401 @@
+//! The store as everybody sees it: one enum, a `match` per operation. The contract suite in
+//! `tests/contract` runs against every variant.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use relais_policy::settings::{Mode, Settings};
+use relais_smtp::identifier::QueueId;
+use relais_smtp::time::Timestamp;
+
+use crate::backup;
+use crate::bell::Bell;
+use crate::embedded::Embedded;
+use crate::error::{CommitError, SettleError, StoreError};
+#[cfg(feature = "simulation")]
+use crate::memory::Memory;
+use crate::queue::{
+    ActResult, Committed, Content, Criteria, DueQueue, Lease, Leased, ListedMessage, NewMessage,
+    QueueAct, QueueCounts, QueueKey, Settlement,
+};
+use crate::settings::{AuditEntry, ChangeError, SettingsChange};
+use crate::trace::{Event, TraceQuery, TraceRow};
+
+pub use crate::content::{ContentReader, ContentWriter};
+#[cfg(feature = "broken-twins")]
+pub use crate::options::BrokenTwin;
+pub use crate::options::{Observer, OpenOptions};
+pub use crate::trace::RefusedGroup;
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub enum Store {
+    /// SQLite and spool files in a folder.
+    Embedded(Arc<Embedded>),
+    /// In memory, with faults on demand.
+    #[cfg(feature = "simulation")]
+    Memory(Arc<Memory>),
+}
+
+impl Store {
+    /// Opens the embedded store: start-up is recovery. Fails if another process has it open, if
+    /// its schema is newer than we know, or if the folder cannot be used.
+    pub async fn open(options: OpenOptions) -> Result<Self, StoreError> {
+        Embedded::open(options)
+            .await
+            .map(|store| Self::Embedded(Arc::new(store)))
+    }
+
+    /// Opens a store that breaks a promise on purpose: a gate that stays green on it is worthless.
+    #[cfg(feature = "broken-twins")]
+    pub async fn open_broken(options: OpenOptions, twin: BrokenTwin) -> Result<Self, StoreError> {
+        Embedded::open_broken(options, twin)
+            .await
+            .map(|store| Self::Embedded(Arc::new(store)))
+    }
+
+    /// A store in memory on an empty disk, for tests. See [`Memory::open`] for one that survives a
+    /// crash.
+    #[cfg(feature = "simulation")]
+    pub fn in_memory(options: crate::memory::MemoryOptions) -> Self {
+        Self::Memory(Memory::open(options, crate::memory::Durable::default()))
+    }
+
+    /// Opens for reading only, beside no server: `relais trace`, `queue list` … when it is down.
+    pub async fn open_for_reading(folder: PathBuf, mode: Mode) -> Result<Self, StoreError> {
+        Embedded::open_for_reading(folder, mode)
+            .await
+            .map(|store| Self::Embedded(Arc::new(store)))
+    }
+
+    // ---- receiving -------------------------------------------------------------------------
+
+    /// A new unique queue id; grows always, even when the clock jumps back.
+    pub fn next_queue_id(&self, now: Timestamp) -> QueueId {
+        match self {
+            Self::Embedded(store) => store.next_queue_id(now),
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.next_queue_id(now),
+        }
+    }
+
+    /// Whether a message could be stored now: asked at MAIL, before content is sent.
+    pub fn may_commit(&self) -> Result<(), CommitError> {
+        match self {
+            Self::Embedded(store) => store.may_commit(),
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.may_commit(),
+        }
+    }
+
+    /// Begins content.
+    pub fn content_writer(&self) -> ContentWriter {
+        match self {
+            Self::Embedded(store) => store.content_writer(),
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.content_writer(),
+        }
+    }
+
+    /// Makes a message durable, and only then returns the proof. Shares its sync with everything
+    /// else that waits (group commit). Rings [`Store::bell`].
+    pub async fn commit(&self, message: NewMessage) -> Result<Committed, CommitError> {
+        match self {
+            Self::Embedded(store) => store.commit(message).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.commit(message).await,
+        }
+    }
+
+    /// Stores an event that belongs to no message. Rides with the next group; dropped (and
+    /// counted) only when the store is far behind.
+    pub fn record(&self, event: Event) {
+        match self {
+            Self::Embedded(store) => store.record(event),
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.record(event),
+        }
+    }
+
+    // ---- delivering ------------------------------------------------------------------------
+
+    /// Rung when something may have become due.
+    pub fn bell(&self) -> Bell {
+        match self {
+            Self::Embedded(store) => store.bell(),
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.bell(),
+        }
+    }
+
+    /// Queues with something due and not under lease, oldest first, at most `limit`.
+    pub async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<DueQueue>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.due(now, limit).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.due(now, limit).await,
+        }
+    }
+
+    /// When the next recipient that is not due yet becomes due or expires.
+    pub async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.next_due(now).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.next_due(now).await,
+        }
+    }
+
+    /// Leases up to `messages_max` messages with due recipients of one queue, oldest first; all
+    /// due recipients of a message in that queue together, at most `recipients_max` each.
+    pub async fn lease(
+        &self,
+        key: &QueueKey,
+        messages_max: usize,
+        recipients_max: usize,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Leased>, StoreError> {
+        match self {
+            Self::Embedded(store) => {
+                store
+                    .lease(key, messages_max, recipients_max, now, until)
+                    .await
+            }
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => {
+                store
+                    .lease(key, messages_max, recipients_max, now, until)
+                    .await
+            }
+        }
+    }
+
+    /// Leases recipients whose time is up, due or not; held ones too.
+    pub async fn lease_expired(
+        &self,
+        messages_max: usize,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Leased>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.lease_expired(messages_max, now, until).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.lease_expired(messages_max, now, until).await,
+        }
+    }
+
+    /// Prolongs a lease.
+    pub async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<(), SettleError> {
+        match self {
+            Self::Embedded(store) => store.renew(lease, until).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.renew(lease, until).await,
+        }
+    }
+
+    /// Stores the result of a lease with its events and notices, in one transaction.
+    pub async fn settle(&self, settlement: Settlement) -> Result<(), SettleError> {
+        match self {
+            Self::Embedded(store) => store.settle(settlement).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.settle(settlement).await,
+        }
+    }
+
+    /// Reads content.
+    pub async fn content_reader(&self, content: &Content) -> Result<ContentReader, StoreError> {
+        match self {
+            Self::Embedded(store) => store.content_reader(content).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.content_reader(content).await,
+        }
+    }
+
+    // ---- administering ---------------------------------------------------------------------
+
+    /// Messages in the queue, oldest first, at most `limit` (bounded to 10,000), behind `after`.
+    pub async fn list(
+        &self,
+        criteria: &Criteria,
+        after: Option<QueueId>,
+        limit: usize,
+    ) -> Result<Vec<ListedMessage>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.list(criteria, after, limit).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.list(criteria, after, limit).await,
+        }
+    }
+
+    /// Does something to entries; audited with `actor`.
+    pub async fn act(
+        &self,
+        act: QueueAct,
+        criteria: &Criteria,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<ActResult, StoreError> {
+        match self {
+            Self::Embedded(store) => store.act(act, criteria, actor, now).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.act(act, criteria, actor, now).await,
+        }
+    }
+
+    /// Stops or restarts leasing for a destination (all organisations), durably.
+    pub async fn suspend(
+        &self,
+        destination: &str,
+        suspended: bool,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded(store) => store.suspend(destination, suspended, actor, now).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.suspend(destination, suspended, actor, now).await,
+        }
+    }
+
+    /// Destinations suspended.
+    pub async fn suspended(&self) -> Result<Vec<String>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.suspended().await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.suspended().await,
+        }
+    }
+
+    /// Numbers, from memory: cheap.
+    pub fn counts(&self) -> QueueCounts {
+        match self {
+            Self::Embedded(store) => store.counts(),
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.counts(),
+        }
+    }
+
+    /// Events, newest first.
+    pub async fn trace(&self, query: &TraceQuery) -> Result<Vec<TraceRow>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.trace(query).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.trace(query).await,
+        }
+    }
+
+    /// Events as they are stored; a slow reader misses some and is told so by the channel.
+    pub fn live(&self) -> tokio::sync::broadcast::Receiver<Arc<[Event]>> {
+        match self {
+            Self::Embedded(store) => store.live(),
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.live(),
+        }
+    }
+
+    /// Refused attempts since a time, grouped by address and reason, newest first.
+    pub async fn refused(
+        &self,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<RefusedGroup>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.refused(since, limit).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.refused(since, limit).await,
+        }
+    }
+
+    // ---- settings --------------------------------------------------------------------------
+
+    /// The snapshot in force. Cheap.
+    pub fn settings(&self) -> Arc<Settings> {
+        match self {
+            Self::Embedded(store) => store.settings(),
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.settings(),
+        }
+    }
+
+    /// Makes a new version, with its audit entry and `settings.changed`; swaps the snapshot.
+    pub async fn change_settings(&self, change: SettingsChange) -> Result<u64, ChangeError> {
+        match self {
+            Self::Embedded(store) => store.change_settings(change).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.change_settings(change).await,
+        }
+    }
+
+    /// Audit entries, newest first.
+    pub async fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.audit(limit).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.audit(limit).await,
+        }
+    }
+
+    /// Checks the hash chain; the number of the first entry that does not fit.
+    pub async fn verify_audit(&self) -> Result<Option<u64>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.verify_audit().await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.verify_audit().await,
+        }
+    }
+
+    // ---- keeping house ---------------------------------------------------------------------
+
+    /// To be called about once a second: measures free space, tries to recover a sealed store,
+    /// drops trace of days past, sweeps orphans now and then.
+    pub async fn maintain(&self, now: Timestamp) {
+        match self {
+            Self::Embedded(store) => store.maintain(now).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.maintain(now).await,
+        }
+    }
+
+    /// Why the store does not take messages now, in a bland sentence; cheap.
+    pub fn unhealthy(&self) -> Option<String> {
+        match self {
+            Self::Embedded(store) => store.unhealthy(),
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.unhealthy(),
+        }
+    }
+
+    /// Copies a consistent state of everything into a new folder while mail goes on.
+    pub async fn backup(&self, target: PathBuf, now: Timestamp) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded(store) => {
+                let make = move |folder: &Path| backup::create(folder, &target, now);
+                let made = store.beside(make).await?;
+                let made = made.map_err(|error| StoreError::Fault(error.to_string()))?;
+                let summary = format!(
+                    "{} messages, {} recipients, {} days of trace, {} octets",
+                    made.messages, made.recipients, made.trace_days, made.octets
+                );
+                store.note_backup(&[summary], now).await
+            }
+            #[cfg(feature = "simulation")]
+            Self::Memory(_) => {
+                let _ = (target, now);
+                Err(StoreError::Fault(
+                    "the store in memory has no backup".to_owned(),
+                ))
+            }
+        }
+    }
+
+    /// Stores what waits, closes. Later calls fail with `Closed`. At most `within`.
+    pub async fn close(&self, within: Duration) {
+        match self {
+            Self::Embedded(store) => store.close(within).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.close(within).await,
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! What of an event can be found through the index of the trace databases, and under which keys.
+//!
+//! A key is a hash of field and value; two values may share one, so what the index finds is always
+//! checked with `TraceQuery::matches`. The rules for events ([`of_event`]) and for queries
+//! ([`of_term`]) stand side by side because they must agree: what matches is never missed.
+//!
+//! The common outcomes (accepted, attempted, delivered, 2yz) have no keys: whoever asks for them
+//! finds them by reading backwards, and they would fill the index.
+
+use std::net::IpAddr;
+
+use relais_smtp::identifier::{QueueId, Reference};
+
+use super::query::values::{
+    AddressPattern, ClientTest, Pattern, ReplyCodes, Test, folded, recipients,
+};
+use super::{Event, EventKind, TraceTerm};
+
+/// Hash of a field and a value. Stored: the function below must never change.
+pub(crate) type Key = u32;
+
+/// The fields that have keys. The numbers are stored.
+#[derive(Clone, Copy)]
+enum Field {
+    Id = 1,
+    Reference = 2,
+    To = 3,
+    From = 4,
+    Client = 5,
+    Connector = 6,
+    Organisation = 7,
+    Kind = 8,
+    Code = 9,
+    Token = 10,
+}
+
+/// FNV-1a (64 bits, folded to 32): short texts, stable for ever, no dependency.
+fn key(field: Field, value: &str) -> Key {
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    let step = |hash: u64, octet: u8| (hash ^ u64::from(octet)).wrapping_mul(PRIME);
+    let hash = value.bytes().fold(step(OFFSET, field as u8), step);
+    // Truncation is the folding.
+    ((hash >> 32) ^ (hash & 0xffff_ffff)) as Key
+}
+
+/// Calls `found` with every key of an event; some more than once.
+pub(crate) fn of_event(event: &Event, found: &mut impl FnMut(Key)) {
+    if let Some(id) = event.queue_id {
+        found(key(Field::Id, &folded(&id.to_string())));
+    }
+    if let Some(reference) = event.reference {
+        found(key(Field::Reference, &folded(&reference.to_string())));
+    }
+    for address in recipients(event) {
+        of_address(Field::To, address, found);
+    }
+    for address in [&event.from, &event.header_from].into_iter().flatten() {
+        of_address(Field::From, address, found);
+    }
+    if let Some(client) = &event.client {
+        found(key(
+            Field::Client,
+            &client.address.to_canonical().to_string(),
+        ));
+        for name in [&client.helo, &client.credential, &client.certificate]
+            .into_iter()
+            .flatten()
+        {
+            found(key(Field::Client, &folded(name)));
+        }
+    }
+    for connector in [&event.inbound_connector, &event.outbound_connector]
+        .into_iter()
+        .flatten()
+    {
+        found(key(Field::Connector, &folded(connector)));
+    }
+    if let Some(organisation) = &event.organisation {
+        found(key(Field::Organisation, &folded(organisation)));
+    }
+    if has_kind_key(event.kind) {
+        found(key(Field::Kind, event.kind.name()));
+    }
+    if let Some(token) = &event.token {
+        found(key(Field::Token, &folded(token)));
+    }
+    of_reply(event, found);
+}
+
+fn of_address(field: Field, address: &str, found: &mut impl FnMut(Key)) {
+    let address = folded(address);
+    found(key(field, &address));
+    if let Some((local, domain)) = address.rsplit_once('@') {
+        found(key(field, local));
+        found(key(field, domain));
+    }
+}
+
+fn of_reply(event: &Event, found: &mut impl FnMut(Key)) {
+    let codes = ReplyCodes::of(event);
+    let negative = codes.code.filter(|code| !code.starts_with('2'));
+    if let Some(code) = negative {
+        found(key(Field::Code, code));
+        found(key(Field::Code, &code[..1]));
+    }
+    let negative = codes.enhanced.filter(|code| !code.starts_with('2'));
+    if let Some(enhanced) = negative {
+        found(key(Field::Code, enhanced));
+        found(key(Field::Code, subject_of(enhanced)));
+        found(key(Field::Code, &enhanced[..1]));
+    }
+}
+
+/// `5.7.` of `5.7.1`.
+fn subject_of(enhanced: &str) -> &str {
+    enhanced
+        .rfind('.')
+        .map_or(enhanced, |end| &enhanced[..=end])
+}
+
+const fn has_kind_key(kind: EventKind) -> bool {
+    match kind {
+        EventKind::MessageAccepted
+        | EventKind::DeliveryAttempted
+        | EventKind::RecipientDelivered => false,
+        EventKind::ConnectionRefused
+        | EventKind::AttemptRefused
+        | EventKind::AuthFailed
+        | EventKind::MessageRepaired
+        | EventKind::RecipientDeferred
+        | EventKind::RecipientFailed
+        | EventKind::RecipientExpired
+        | EventKind::RecipientHeld
+        | EventKind::RecipientDiscarded
+        | EventKind::NoticeSent
+        | EventKind::NoticeReceived
+        | EventKind::CheckChanged
+        | EventKind::AlertRaised
+        | EventKind::SettingsChanged => true,
+    }
+}
+
+/// Keys of which every matching event has at least one; `None`: the index does not help.
+pub(crate) fn of_term(term: &TraceTerm) -> Option<Vec<Key>> {
+    match term.test() {
+        Test::To(pattern) => of_address_pattern(Field::To, pattern),
+        Test::From(pattern) => of_address_pattern(Field::From, pattern),
+        Test::Client(ClientTest::Network(address, length)) => {
+            let whole = *length == if address.is_ipv4() { 32 } else { 128 };
+            whole.then(|| vec![key(Field::Client, &address.to_string())])
+        }
+        Test::Client(ClientTest::Name(pattern)) => exactly(Field::Client, pattern),
+        Test::Connector(pattern) => exactly(Field::Connector, pattern),
+        Test::Status(word) => of_kinds(
+            EventKind::ALL
+                .iter()
+                .copied()
+                .filter(|kind| kind.status() == Some(word)),
+        ),
+        Test::Event(pattern) => of_kinds(pattern.kinds()),
+        Test::Code(pattern) => of_code(pattern),
+        Test::Reference(pattern) => exactly(Field::Reference, pattern),
+        Test::Token(pattern) => exactly(Field::Token, pattern),
+        Test::Id(pattern) => exactly(Field::Id, pattern),
+        Test::Organisation(pattern) => exactly(Field::Organisation, pattern),
+        Test::Size(..) | Test::Tls(_) | Test::Subject(_) | Test::Text(_) => None,
+    }
+}
+
+/// Free text that is as a whole a queue id, a reference, an address or an IP address: the keys
+/// under which it stands as such. Where the index knows one, that is what the person meant.
+pub(crate) fn of_identifying_text(term: &TraceTerm) -> Option<Vec<Key>> {
+    let Test::Text(pattern) = term.test() else {
+        return None;
+    };
+    // `*` typed by the person asks for more than the one.
+    if term.value.contains('*') {
+        return None;
+    }
+    let text = pattern.text.as_str();
+    if text.parse::<QueueId>().is_ok() {
+        return Some(vec![key(Field::Id, text)]);
+    }
+    if text.parse::<Reference>().is_ok() {
+        return Some(vec![key(Field::Reference, text)]);
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(vec![key(
+            Field::Client,
+            &address.to_canonical().to_string(),
+        )]);
+    }
+    let (local, domain) = text.rsplit_once('@')?;
+    let whole = !local.is_empty() && domain.contains('.');
+    whole.then(|| vec![key(Field::To, text), key(Field::From, text)])
+}
+
+fn exactly(field: Field, pattern: &Pattern) -> Option<Vec<Key>> {
+    pattern.exact().map(|text| vec![key(field, text)])
+}
+
+fn of_address_pattern(field: Field, pattern: &AddressPattern) -> Option<Vec<Key>> {
+    match pattern {
+        AddressPattern::Null => Some(vec![key(field, "")]),
+        AddressPattern::Whole(pattern) => exactly(field, pattern),
+        AddressPattern::Part(part) => Some(vec![key(field, part)]),
+    }
+}
+
+fn of_kinds(kinds: impl Iterator<Item = EventKind>) -> Option<Vec<Key>> {
+    kinds
+        .map(|kind| has_kind_key(kind).then(|| key(Field::Kind, kind.name())))
+        .collect()
+}
+
+fn of_code(pattern: &Pattern) -> Option<Vec<Key>> {
+    if pattern.open_start || !pattern.text.starts_with(['3', '4', '5']) {
+        return None;
+    }
+    let text = pattern.text.as_str();
+    // What is open at its end has the key of the longest stored beginning.
+    let stored = match (pattern.open_end, text.len(), text.matches('.').count()) {
+        (false, ..) => text,
+        (true, 1 | 2, 0 | 1) => &text[..1],
+        (true, _, 2) => subject_of(text),
+        (true, ..) => &text[..1],
+    };
+    Some(vec![key(Field::Code, stored)])
+}
+
+/// A text in lower case that stands, in some case, in the JSON of every event that fits; `None`:
+/// nothing is known. Spares reading most events of a scan.
+pub(crate) fn needle(term: &TraceTerm) -> Option<String> {
+    let pattern = match term.test() {
+        Test::To(AddressPattern::Null) | Test::From(AddressPattern::Null) => return None,
+        Test::To(AddressPattern::Part(part)) | Test::From(AddressPattern::Part(part)) => {
+            return unescaped_part(part);
+        }
+        Test::Status(word) => return Some(format!("\"status\":\"{word}\"")),
+        Test::Client(ClientTest::Network(..)) | Test::Size(..) | Test::Tls(_) => return None,
+        Test::To(AddressPattern::Whole(pattern))
+        | Test::From(AddressPattern::Whole(pattern))
+        | Test::Client(ClientTest::Name(pattern))
+        | Test::Connector(pattern)
+        | Test::Code(pattern)
+        | Test::Reference(pattern)
+        | Test::Token(pattern)
+        | Test::Subject(pattern)
+        | Test::Event(pattern)
+        | Test::Id(pattern)
+        | Test::Organisation(pattern)
+        | Test::Text(pattern) => pattern,
+    };
+    unescaped_part(&pattern.text)
+}
+
+/// The longest part that is ASCII and written in JSON as it is.
+fn unescaped_part(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii() && !c.is_ascii_control() && c != '"' && c != '\\';
+    let part = text.split(|c| !plain(c)).max_by_key(|part| part.len())?;
+    (!part.is_empty()).then(|| part.to_owned())
+}

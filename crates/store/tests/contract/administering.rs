@@ -1,0 +1,477 @@
+//! What a person sees and does: list, retry, hold, release, bounce, delete, suspend.
+
+use relais_store::queue::{
+    ActResult, Criteria, QueueAct, RecipientChange, RecipientStateName as State,
+};
+use relais_store::store::Store;
+
+use crate::world::{NOW, World, at, commit, deferred, lease_one, settlement};
+
+fn all() -> Criteria {
+    Criteria::default()
+}
+
+fn to(destination: &str) -> Criteria {
+    Criteria {
+        destination: Some(destination.to_owned()),
+        ..Criteria::default()
+    }
+}
+
+async fn act(store: &Store, act: QueueAct, criteria: &Criteria) -> ActResult {
+    store.act(act, criteria, "anna", at(10)).await.unwrap()
+}
+
+async fn states(store: &Store) -> Vec<State> {
+    let listed = store.list(&all(), None, 100).await.unwrap();
+    listed
+        .iter()
+        .flat_map(|message| message.recipients.iter().map(|r| r.state))
+        .collect()
+}
+
+async fn the_list_shows_what_is_queued_in_order_and_in_pages(mut world: World) {
+    let mut ids = Vec::new();
+    for second in 0..5 {
+        ids.push(
+            commit(
+                world.store(),
+                &["a@example.org", "b@example.net"],
+                at(second),
+            )
+            .await,
+        );
+    }
+    let leased = lease_one(world.store(), "example.org", at(9))
+        .await
+        .unwrap();
+    world
+        .store()
+        .settle(settlement(&leased, &deferred(at(60)), at(9)))
+        .await
+        .unwrap();
+    lease_one(world.store(), "example.net", at(9))
+        .await
+        .unwrap();
+
+    let store = world.store();
+    let first = store.list(&all(), None, 2).await.unwrap();
+    let second = store
+        .list(&all(), Some(first[1].queue_id), 2)
+        .await
+        .unwrap();
+    let last = store
+        .list(&all(), Some(second[1].queue_id), 2)
+        .await
+        .unwrap();
+    let listed: Vec<_> = first.iter().chain(&second).chain(&last).collect();
+    assert_eq!(listed.iter().map(|m| m.queue_id).collect::<Vec<_>>(), ids);
+    let message = listed[0];
+    assert_eq!(
+        (message.organisation.as_str(), message.from.as_str()),
+        ("contoso", "scan@contoso.test")
+    );
+    assert_eq!(message.accepted_at, at(0));
+    assert_eq!(
+        message.subject.as_deref(),
+        Some(ids[0].to_string().as_str())
+    );
+    let recipient = &message.recipients[0];
+    assert_eq!(
+        (recipient.to.as_str(), recipient.state, recipient.attempts),
+        ("a@example.org", State::Deferred, 1)
+    );
+    assert_eq!(recipient.next_attempt, Some(at(60)));
+    assert_eq!(recipient.last_reply.as_deref(), Some("451 4.3.0 later"));
+    assert_eq!(recipient.expires_at, at(86_400));
+    assert_eq!(message.recipients[1].state, State::Active);
+    assert_eq!(listed[1].recipients[0].state, State::Queued);
+
+    world.restart(at(10)).await;
+    let listed = world.store().list(&all(), None, 10).await.unwrap();
+    assert_eq!(listed[0].recipients[0].state, State::Deferred);
+    assert_eq!(
+        listed[0].recipients[1].state,
+        State::Queued,
+        "leases end with the process"
+    );
+}
+
+async fn criteria_must_all_hold(world: World) {
+    let store = world.store();
+    let first = commit(store, &["a@example.org", "b@example.net"], at(0)).await;
+    let second = commit(store, &["a@example.org"], at(5)).await;
+    let count = async |criteria: Criteria| store.list(&criteria, None, 100).await.unwrap().len();
+    assert_eq!(count(all()).await, 2);
+    assert_eq!(count(to("example.net")).await, 1);
+    assert_eq!(count(to("example.com")).await, 0);
+    assert_eq!(
+        count(Criteria {
+            queue_id: Some(second),
+            ..all()
+        })
+        .await,
+        1
+    );
+    assert_eq!(
+        count(Criteria {
+            queue_id: Some(second),
+            ..to("example.net")
+        })
+        .await,
+        0
+    );
+    assert_eq!(
+        count(Criteria {
+            organisation: Some("contoso".into()),
+            ..all()
+        })
+        .await,
+        2
+    );
+    assert_eq!(
+        count(Criteria {
+            organisation: Some("fabrikam".into()),
+            ..all()
+        })
+        .await,
+        0
+    );
+    assert_eq!(
+        count(Criteria {
+            accepted_before: Some(at(5)),
+            ..all()
+        })
+        .await,
+        1
+    );
+    assert_eq!(
+        count(Criteria {
+            state: Some(State::Held),
+            ..all()
+        })
+        .await,
+        0
+    );
+    assert_eq!(
+        count(Criteria {
+            state: Some(State::Queued),
+            ..all()
+        })
+        .await,
+        2
+    );
+    assert_eq!(store.list(&all(), Some(first), 100).await.unwrap().len(), 1);
+    assert_eq!(
+        store
+            .list(
+                &Criteria {
+                    queue_id: Some(first),
+                    ..all()
+                },
+                Some(second),
+                9
+            )
+            .await
+            .unwrap(),
+        []
+    );
+}
+
+async fn a_held_recipient_waits_for_a_person(mut world: World) {
+    commit(world.store(), &["a@example.org"], NOW).await;
+    assert_eq!(
+        act(world.store(), QueueAct::Hold, &all()).await,
+        ActResult {
+            changed: 1,
+            active: 0
+        }
+    );
+    assert_eq!(
+        act(world.store(), QueueAct::Hold, &all()).await,
+        ActResult::default()
+    );
+    for restarted in [false, true] {
+        if restarted {
+            world.restart(at(11)).await;
+        }
+        assert!(
+            lease_one(world.store(), "example.org", at(1_000))
+                .await
+                .is_none()
+        );
+        assert_eq!(states(world.store()).await, [State::Held]);
+        assert_eq!(world.store().counts().held, 1);
+    }
+    let released = act(world.store(), QueueAct::Release, &all()).await;
+    assert_eq!(
+        released,
+        ActResult {
+            changed: 1,
+            active: 0
+        }
+    );
+    assert!(
+        lease_one(world.store(), "example.org", at(10))
+            .await
+            .is_some()
+    );
+}
+
+async fn an_active_recipient_is_held_when_its_attempt_ends_without_delivery(mut world: World) {
+    for name in ["deferred", "delivered", "lapsed"] {
+        commit(world.store(), &[&format!("a@{name}.example")], NOW).await;
+    }
+    let deferred_one = lease_one(world.store(), "deferred.example", NOW)
+        .await
+        .unwrap();
+    let delivered_one = lease_one(world.store(), "delivered.example", NOW)
+        .await
+        .unwrap();
+    lease_one(world.store(), "lapsed.example", NOW)
+        .await
+        .unwrap();
+    let held = act(world.store(), QueueAct::Hold, &all()).await;
+    assert_eq!(
+        held,
+        ActResult {
+            changed: 3,
+            active: 0
+        }
+    );
+    let change = deferred(at(20));
+    world
+        .store()
+        .settle(settlement(&deferred_one, &change, at(11)))
+        .await
+        .unwrap();
+    let done = settlement(&delivered_one, &RecipientChange::Done, at(11));
+    world.store().settle(done).await.unwrap();
+    assert!(
+        lease_one(world.store(), "lapsed.example", at(61))
+            .await
+            .is_none()
+    );
+    assert_eq!(states(world.store()).await, [State::Held, State::Held]);
+    world.restart(at(62)).await;
+    assert_eq!(states(world.store()).await, [State::Held, State::Held]);
+}
+
+async fn bounced_recipients_are_leased_next_to_be_given_up(mut world: World) {
+    let store = world.store();
+    for name in ["waiting", "held", "suspended", "active"] {
+        commit(store, &[&format!("a@{name}.example")], NOW).await;
+    }
+    act(store, QueueAct::Hold, &to("held.example")).await;
+    store
+        .suspend("suspended.example", true, "anna", NOW)
+        .await
+        .unwrap();
+    lease_one(store, "active.example", at(1)).await.unwrap();
+    let result = act(store, QueueAct::Bounce, &all()).await;
+    assert_eq!(
+        result,
+        ActResult {
+            changed: 3,
+            active: 1
+        }
+    );
+    assert!(
+        lease_one(store, "waiting.example", at(11)).await.is_none(),
+        "not by lease"
+    );
+    world.restart(at(12)).await;
+    let expired = world
+        .store()
+        .lease_expired(10, at(12), at(60))
+        .await
+        .unwrap();
+    assert_eq!(expired.len(), 3);
+    assert!(
+        expired
+            .iter()
+            .all(|leased| leased.recipients.iter().all(|r| r.give_up))
+    );
+    for leased in &expired {
+        let done = settlement(leased, &RecipientChange::Done, at(12));
+        world.store().settle(done).await.unwrap();
+    }
+    assert!(
+        world
+            .store()
+            .lease_expired(10, at(12), at(60))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(states(world.store()).await.len(), 1);
+}
+
+async fn deleted_recipients_are_gone_and_active_ones_are_left(mut world: World) {
+    let store = world.store();
+    commit(store, &["a@example.org", "b@example.net"], NOW).await;
+    commit(store, &["c@example.org"], NOW).await;
+    let active = lease_one(store, "example.net", NOW).await.unwrap();
+    let deleted = act(store, QueueAct::Delete, &all()).await;
+    assert_eq!(
+        deleted,
+        ActResult {
+            changed: 2,
+            active: 1
+        }
+    );
+    store
+        .settle(settlement(&active, &deferred(at(20)), at(10)))
+        .await
+        .unwrap();
+    world.restart(at(11)).await;
+    let listed = world.store().list(&all(), None, 10).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].recipients.len(), 1);
+    assert_eq!(listed[0].recipients[0].to, "b@example.net");
+    assert!(
+        lease_one(world.store(), "example.net", at(20))
+            .await
+            .is_some()
+    );
+}
+
+async fn retried_recipients_are_due_now(mut world: World) {
+    commit(world.store(), &["a@example.org"], NOW).await;
+    let leased = lease_one(world.store(), "example.org", NOW).await.unwrap();
+    let retried = act(world.store(), QueueAct::Retry, &all()).await;
+    assert_eq!(
+        retried,
+        ActResult {
+            changed: 0,
+            active: 1
+        }
+    );
+    world
+        .store()
+        .settle(settlement(&leased, &deferred(at(9_000)), NOW))
+        .await
+        .unwrap();
+    let retried = act(world.store(), QueueAct::Retry, &all()).await;
+    assert_eq!(
+        retried,
+        ActResult {
+            changed: 1,
+            active: 0
+        }
+    );
+    world.restart(at(11)).await;
+    let leased = lease_one(world.store(), "example.org", at(11))
+        .await
+        .unwrap();
+    assert_eq!(leased.recipients[0].attempts, 1);
+}
+
+async fn an_act_on_many_reaches_all_of_them(world: World) {
+    let store = world.store();
+    for _ in 0..620 {
+        commit(store, &["a@example.org", "b@example.org"], NOW).await;
+    }
+    let held = act(store, QueueAct::Hold, &to("example.org")).await;
+    assert_eq!(
+        held,
+        ActResult {
+            changed: 1_240,
+            active: 0
+        }
+    );
+    assert_eq!(store.counts().held, 1_240);
+    let held = Criteria {
+        state: Some(State::Held),
+        ..all()
+    };
+    let deleted = act(store, QueueAct::Delete, &held).await;
+    assert_eq!(
+        deleted,
+        ActResult {
+            changed: 1_240,
+            active: 0
+        }
+    );
+    assert_eq!(store.counts(), Default::default());
+    let audited = store.audit(10).await.unwrap();
+    let acts: Vec<_> = audited
+        .iter()
+        .map(|entry| (entry.act.as_str(), entry.actor.as_str()))
+        .collect();
+    assert_eq!(acts, [("queue.deleted", "anna"), ("queue.held", "anna")]);
+    assert_eq!(audited[1].detail, ["destination example.org"]);
+}
+
+async fn a_suspended_destination_is_not_leased_until_it_is_resumed(mut world: World) {
+    commit(world.store(), &["a@example.org", "b@example.net"], NOW).await;
+    world
+        .store()
+        .suspend("example.org", true, "anna", NOW)
+        .await
+        .unwrap();
+    commit(world.store(), &["c@example.org"], NOW).await;
+    for restarted in [false, true] {
+        if restarted {
+            world.restart(at(1)).await;
+        }
+        let store = world.store();
+        assert_eq!(store.suspended().await.unwrap(), ["example.org"]);
+        assert!(lease_one(store, "example.org", at(1)).await.is_none());
+        let due = store.due(at(1), 10).await.unwrap();
+        assert_eq!(due.len(), 1);
+        assert_eq!(&*due[0].key.destination, "example.net");
+    }
+    world
+        .store()
+        .suspend("example.org", false, "anna", at(2))
+        .await
+        .unwrap();
+    assert!(
+        lease_one(world.store(), "example.org", at(2))
+            .await
+            .is_some()
+    );
+    world.restart(at(3)).await;
+    assert!(world.store().suspended().await.unwrap().is_empty());
+    assert_eq!(world.store().due(at(3), 10).await.unwrap().len(), 2);
+}
+
+async fn counts_follow_what_happens(mut world: World) {
+    let store = world.store();
+    assert_eq!(store.counts().oldest, None);
+    commit(
+        store,
+        &["a@example.org", "b@example.net", "c@example.com"],
+        at(1),
+    )
+    .await;
+    let leased = lease_one(store, "example.org", at(1)).await.unwrap();
+    store
+        .settle(settlement(&leased, &deferred(at(60)), at(2)))
+        .await
+        .unwrap();
+    act(store, QueueAct::Hold, &to("example.net")).await;
+    lease_one(store, "example.com", at(2)).await.unwrap();
+    for restarted in [false, true] {
+        if restarted {
+            world.restart(at(3)).await;
+        }
+        let counts = world.store().counts();
+        assert_eq!((counts.queued, counts.deferred, counts.held), (1, 1, 1));
+        assert_eq!(counts.oldest, Some(at(1)));
+    }
+}
+
+rules! {
+    the_list_shows_what_is_queued_in_order_and_in_pages,
+    criteria_must_all_hold,
+    a_held_recipient_waits_for_a_person,
+    an_active_recipient_is_held_when_its_attempt_ends_without_delivery,
+    bounced_recipients_are_leased_next_to_be_given_up,
+    deleted_recipients_are_gone_and_active_ones_are_left,
+    retried_recipients_are_due_now,
+    an_act_on_many_reaches_all_of_them,
+    a_suspended_destination_is_not_leased_until_it_is_resumed,
+    counts_follow_what_happens,
+}

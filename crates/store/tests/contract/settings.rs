@@ -1,0 +1,127 @@
+//! Versions of the settings, and the audit.
+
+use relais_policy::document::{Document, Organisation};
+use relais_store::settings::{ChangeError, SettingsChange};
+use relais_store::trace::TraceQuery;
+
+use crate::world::{NOW, World, at};
+
+fn document(names: &[&str]) -> Document {
+    let organisation = |name: &&str| -> Organisation {
+        serde_json::from_value(serde_json::json!({ "name": name })).unwrap()
+    };
+    Document {
+        organisation: names.iter().map(organisation).collect(),
+    }
+}
+
+fn change(expected_version: u64, names: &[&str]) -> SettingsChange {
+    SettingsChange {
+        expected_version,
+        document: document(names),
+        actor: "anna".to_owned(),
+        via: "socket",
+        summary: vec!["organisation contoso added".to_owned()],
+        time: at(expected_version),
+    }
+}
+
+async fn a_change_is_in_force_at_once_and_after_a_restart(mut world: World) {
+    assert_eq!(world.store().settings().version, 0);
+    assert_eq!(
+        world.store().change_settings(change(0, &["contoso"])).await,
+        Ok(1)
+    );
+    let before = world.store().settings();
+    assert_eq!(
+        world
+            .store()
+            .change_settings(change(1, &["fabrikam"]))
+            .await,
+        Ok(2)
+    );
+    assert_eq!(before.version, 1, "who has a snapshot keeps it");
+    for restarted in [false, true] {
+        if restarted {
+            world.restart(at(5)).await;
+        }
+        let settings = world.store().settings();
+        assert_eq!(settings.version, 2);
+        assert_eq!(settings.document, document(&["fabrikam"]));
+    }
+    let query = TraceQuery::parse("event:settings.changed").unwrap();
+    let rows = world.store().trace(&query).await.unwrap();
+    assert_eq!(rows.len(), 2);
+}
+
+async fn a_change_from_an_old_version_is_a_conflict(world: World) {
+    let store = world.store();
+    store
+        .change_settings(change(0, &["contoso"]))
+        .await
+        .unwrap();
+    let late = store.change_settings(change(0, &["fabrikam"])).await;
+    assert_eq!(late, Err(ChangeError::Conflict { current: 1 }));
+    assert_eq!(store.settings().document, document(&["contoso"]));
+    assert_eq!(store.audit(10).await.unwrap().len(), 1);
+}
+
+async fn an_invalid_document_changes_nothing(world: World) {
+    let store = world.store();
+    let invalid = store
+        .change_settings(change(0, &["contoso", "fabrikam"]))
+        .await;
+    assert!(
+        matches!(invalid, Err(ChangeError::Invalid(_))),
+        "two in LAN mode: {invalid:?}"
+    );
+    assert_eq!(store.settings().version, 0);
+    assert_eq!(store.audit(10).await.unwrap(), []);
+}
+
+async fn every_act_of_a_person_is_in_the_audit_and_the_chain_holds(mut world: World) {
+    world
+        .store()
+        .change_settings(change(0, &["contoso"]))
+        .await
+        .unwrap();
+    world
+        .store()
+        .suspend("example.org", true, "bob", NOW)
+        .await
+        .unwrap();
+    world.restart(at(1)).await;
+    world
+        .store()
+        .suspend("example.org", false, "bob", at(2))
+        .await
+        .unwrap();
+    let audit = world.store().audit(10).await.unwrap();
+    let entries: Vec<_> = audit
+        .iter()
+        .map(|entry| {
+            (
+                entry.number,
+                entry.act.as_str(),
+                entry.actor.as_str(),
+                entry.settings_version,
+            )
+        })
+        .collect();
+    assert_eq!(
+        entries,
+        [
+            (3, "queue.resumed", "bob", None),
+            (2, "queue.suspended", "bob", None),
+            (1, "settings.changed", "anna", Some(1)),
+        ]
+    );
+    assert_eq!(world.store().verify_audit().await, Ok(None));
+}
+
+rules! {
+    a_change_is_in_force_at_once_and_after_a_restart,
+    a_change_from_an_old_version_is_a_conflict,
+    an_invalid_document_changes_nothing,
+    every_act_of_a_person_is_in_the_audit_and_the_chain_holds,
+}
