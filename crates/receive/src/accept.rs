@@ -1,0 +1,302 @@
+//! Accepting a message: from the first octet of content to the reply.
+//!
+//! ```text
+//! content ─► header section complete? ─► examined (loop, From, repairs) ─► Received on top
+//!                                                                            │
+//!                     250 ◄─ answer ◄─ Committed ◄─ store.commit ◄─ streamed to the store
+//! ```
+//!
+//! Streams content into the store, stamps `Received`, commits, and only then answers. Once we have
+//! answered 250 the message is ours to deliver or to give notice of (RFC 5321 §4.2.5, §6.1); before
+//! that nothing is promised, and whatever ends the session here leaves nothing behind. A message
+//! that is refused on its header section is read to its end all the same (the size limit bounds
+//! it), as the client listens only then.
+//!
+//! Not here: whether the client may relay (`relais_policy::permission`); what a good header section
+//! is (`repair`); what the store is told beside the content (`arrival`); what happens next
+//! (`relais-deliver`).
+
+use std::sync::Arc;
+
+use relais_net::clock::Moment;
+use relais_policy::permission;
+use relais_smtp::content::{ContentSummary, Repair};
+use relais_smtp::header::{
+    FromField, HEADER_SECTION_OCTETS_MAX, HeaderSummary, header_section_end, read,
+};
+use relais_smtp::identifier::QueueId;
+use relais_smtp::refusal::Refusal;
+use relais_smtp::reply::Reply;
+use relais_store::queue::{CommitError, Committed, MessageFacts, NewMessage};
+use relais_store::store::ContentWriter;
+use relais_store::trace::{Event, EventKind};
+
+use crate::arrival::Arrival;
+use crate::repair::{Circumstances, Examined, examine};
+use crate::shared::ReceiveContext;
+
+/// The reply to the end of content. No other function of the workspace makes this 250.
+fn answer(committed: Result<Committed, CommitError>) -> Result<Reply, Refusal> {
+    match committed {
+        Ok(proof) => Ok(Reply::accepted(proof.queue_id())),
+        Err(error) => Err(refusal_of(&error)),
+    }
+}
+
+/// The only place where a storage fault becomes a refusal: always temporary, never detailed.
+pub(crate) fn refusal_of(error: &CommitError) -> Refusal {
+    match error {
+        CommitError::Sealed { .. } => Refusal::Local,
+        CommitError::NoRoom => Refusal::NoRoom,
+        CommitError::Closed => Refusal::ShuttingDown,
+    }
+}
+
+/// A message whose content is being read.
+pub(crate) struct Reception {
+    queue_id: QueueId,
+    began: Moment,
+    stage: Stage,
+}
+
+enum Stage {
+    /// The header section is not complete: held in memory, at most 256 KiB and one piece.
+    Header(Vec<u8>),
+    /// The rest goes straight to the store.
+    Body(Box<Storing>),
+    /// What still comes is dropped.
+    Refused(NotAccepted),
+}
+
+/// Content on its way into the store.
+struct Storing {
+    writer: ContentWriter,
+    noted: Noted,
+    message_id: Option<Arc<str>>,
+    utf8_header: bool,
+    repairs: Vec<Repair>,
+}
+
+/// What the header section says, for events.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Noted {
+    pub(crate) header_from: Option<Arc<str>>,
+    pub(crate) subject: Option<Arc<str>>,
+    pub(crate) detail: Option<Arc<str>>,
+}
+
+/// No: and what was known of the message.
+pub(crate) struct NotAccepted {
+    pub(crate) refusal: Refusal,
+    pub(crate) noted: Noted,
+}
+
+impl Reception {
+    /// Content begins: the message has its name from here on.
+    pub(crate) fn begin(context: &ReceiveContext) -> Self {
+        Self {
+            queue_id: context.store.next_queue_id(context.clock.now()),
+            began: context.clock.moment(),
+            stage: Stage::Header(Vec::new()),
+        }
+    }
+
+    /// Takes a piece of content; `piece` is empty afterwards.
+    pub(crate) async fn take(&mut self, arrival: &Arrival<'_>, piece: &mut Vec<u8>) {
+        match &mut self.stage {
+            Stage::Header(held) => {
+                append(held, piece);
+                self.look_for_header_end(arrival).await;
+            }
+            Stage::Body(storing) => {
+                if let Err(error) = storing.writer.write(piece).await {
+                    let noted = std::mem::take(&mut storing.noted);
+                    self.stage = Stage::Refused(NotAccepted {
+                        refusal: refusal_of(&error),
+                        noted,
+                    });
+                }
+            }
+            Stage::Refused(_) => {}
+        }
+        piece.clear();
+    }
+
+    async fn look_for_header_end(&mut self, arrival: &Arrival<'_>) {
+        let Stage::Header(held) = &mut self.stage else {
+            return;
+        };
+        let end = match header_section_end(held) {
+            Some(end) => end,
+            // Too long already: `begin_storing` says so.
+            None if held.len() > HEADER_SECTION_OCTETS_MAX => held.len(),
+            None => return,
+        };
+        let held = std::mem::take(held);
+        self.stage = match self.begin_storing(arrival, &held, end).await {
+            Ok(storing) => Stage::Body(Box::new(storing)),
+            Err(no) => Stage::Refused(no),
+        };
+    }
+
+    /// The header section is complete, up to `end`: judges it, stamps it, and begins to store.
+    async fn begin_storing(
+        &self,
+        arrival: &Arrival<'_>,
+        held: &[u8],
+        end: usize,
+    ) -> Result<Storing, NotAccepted> {
+        let (section, body) = held.split_at(end);
+        if section.len() > HEADER_SECTION_OCTETS_MAX {
+            let (refusal, noted) = (Refusal::HeaderTooBig, Noted::default());
+            return Err(NotAccepted { refusal, noted });
+        }
+        let summary = read(section);
+        let mut noted = Noted::of(&summary);
+        let examined = match self.judge(arrival, section, summary) {
+            Ok(examined) => examined,
+            Err(refusal) => return Err(NotAccepted { refusal, noted }),
+        };
+        noted.add(&examined);
+        let mut head = Vec::with_capacity(512 + examined.added.len());
+        arrival.received(self.queue_id).write_to(&mut head);
+        head.extend_from_slice(examined.added.as_bytes());
+        // Content without a header section would otherwise continue our Received field.
+        let is_bare = end == 0 && !body.is_empty();
+        let separator: &[u8] = if is_bare { b"\r\n" } else { b"" };
+        let mut storing = Storing {
+            writer: arrival.context.store.content_writer(),
+            noted,
+            message_id: examined.summary.message_id.as_deref().map(Into::into),
+            utf8_header: !examined.section.is_ascii() || !examined.added.is_ascii(),
+            repairs: examined.repairs,
+        };
+        for piece in [&head[..], &examined.section, separator, body] {
+            if let Err(error) = storing.writer.write(piece).await {
+                return Err(NotAccepted {
+                    refusal: refusal_of(&error),
+                    noted: storing.noted,
+                });
+            }
+        }
+        Ok(storing)
+    }
+
+    fn judge<'a>(
+        &self,
+        arrival: &Arrival<'_>,
+        section: &'a [u8],
+        summary: HeaderSummary,
+    ) -> Result<Examined<'a>, Refusal> {
+        let (client, reverse_path) = (arrival.client, &arrival.envelope.reverse_path);
+        let circumstances = Circumstances {
+            preset: arrival.transaction.preset,
+            standing: client.standing,
+            reverse_path,
+            queue_id: self.queue_id,
+            hostname: &arrival.context.options.hostname,
+            now: arrival.context.clock.now(),
+        };
+        examine(section, summary, &circumstances, |from| {
+            permission::header_from(client.settings, &client.attribution, reverse_path, from)
+        })
+    }
+
+    /// All content is here: makes the message durable, and answers.
+    pub(crate) async fn finish(
+        mut self,
+        arrival: &Arrival<'_>,
+        mut rest: Vec<u8>,
+        summary: ContentSummary,
+    ) -> Result<Reply, NotAccepted> {
+        self.take(arrival, &mut rest).await;
+        drop(rest);
+        let (queue_id, began) = (self.queue_id, self.began);
+        let storing = match std::mem::replace(&mut self.stage, Stage::Header(Vec::new())) {
+            Stage::Body(storing) => *storing,
+            Stage::Refused(no) => return Err(no),
+            // No empty line anywhere: all of it is header section.
+            Stage::Header(held) => self.begin_storing(arrival, &held, held.len()).await?,
+        };
+        let noted = storing.noted.clone();
+        let committed = commit(arrival, queue_id, began, storing, summary).await;
+        answer(committed).map_err(|refusal| NotAccepted { refusal, noted })
+    }
+}
+
+/// Envelope, content and events, in one transaction of the store.
+async fn commit(
+    arrival: &Arrival<'_>,
+    queue_id: QueueId,
+    began: Moment,
+    storing: Storing,
+    summary: ContentSummary,
+) -> Result<Committed, CommitError> {
+    let (context, size) = (arrival.context, storing.writer.size());
+    let content = storing.writer.finish().await?;
+    let accepted_at = context.clock.now();
+    let facts = MessageFacts {
+        queue_id,
+        organisation: arrival.organisation(),
+        inbound_connector: arrival.transaction.inbound_connector.clone(),
+        client: Some(Arc::clone(arrival.identity.client())),
+        reverse_path: arrival.envelope.reverse_path.clone(),
+        parameters: arrival.envelope.parameters.clone(),
+        accepted_at,
+        size,
+        eight_bit: summary.eight_bit,
+        utf8_header: storing.utf8_header,
+        header_from: storing.noted.header_from,
+        subject: storing.noted.subject,
+        message_id: storing.message_id,
+        is_notice: false,
+    };
+    let duration = context.clock.moment().duration_since(began);
+    let mut accepted = Event::new(accepted_at, EventKind::MessageAccepted);
+    accepted.duration_ms = u64::try_from(duration.as_millis()).ok();
+    accepted.detail = storing.noted.detail;
+    accepted.repairs = arrival.repairs(&storing.repairs, summary);
+    let events = arrival.events(&facts, accepted);
+    let recipients = arrival.recipients(&facts.organisation, accepted_at);
+    context
+        .store
+        .commit(NewMessage {
+            facts,
+            recipients,
+            content,
+            events,
+        })
+        .await
+}
+
+impl Noted {
+    fn of(summary: &HeaderSummary) -> Self {
+        let header_from = match &summary.from {
+            FromField::Addresses(addresses) => addresses.first(),
+            FromField::Missing | FromField::Unreadable => None,
+        };
+        Self {
+            header_from: header_from.map(|mailbox| mailbox.to_string().into()),
+            subject: summary.subject.as_deref().map(Into::into),
+            detail: None,
+        }
+    }
+
+    /// What changed by repair, and what was let pass with a flag.
+    fn add(&mut self, examined: &Examined<'_>) {
+        if examined.repairs.contains(&Repair::From) {
+            self.header_from = Self::of(&examined.summary).header_from;
+        }
+        let flag = |domain| format!("header From domain not verified: {domain}").into();
+        self.detail = examined.flagged.as_ref().map(flag);
+    }
+}
+
+/// Takes over a whole piece without copying where nothing was held before.
+fn append(held: &mut Vec<u8>, piece: &mut Vec<u8>) {
+    if held.is_empty() {
+        *held = std::mem::take(piece);
+    } else {
+        held.append(piece);
+    }
+}

@@ -1,0 +1,159 @@
+//! What is known about a message beside its content, and what the store is told of it: its trace
+//! field, its recipients with their queues, its events.
+//!
+//! Not here: the content and the promise (`accept`); what was decided (`questions`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use relais_policy::route::route;
+use relais_policy::schedule::expires_at;
+use relais_smtp::address::Host;
+use relais_smtp::content::{ContentSummary, Preset, Repair};
+use relais_smtp::envelope::{Body, Envelope, EnvelopeRecipient};
+use relais_smtp::header::Received;
+use relais_smtp::identifier::QueueId;
+use relais_smtp::time::Timestamp;
+use relais_store::queue::{MessageFacts, NewRecipient, QueueKey};
+use relais_store::trace::{Event, EventKind, To};
+
+use crate::identity::{Client, Identity};
+use crate::shared::ReceiveContext;
+
+/// A line longer than this is recorded. RFC 5322 §2.1.1.
+const LINE_OCTETS_MAX: u64 = 998;
+
+/// Everything about a message but its content.
+pub(crate) struct Arrival<'a> {
+    pub(crate) context: &'a ReceiveContext,
+    pub(crate) client: &'a Client<'a>,
+    pub(crate) identity: &'a Identity,
+    pub(crate) transaction: &'a Transaction,
+    pub(crate) envelope: &'a Envelope,
+    /// `ESMTP` …, for Received.
+    pub(crate) protocol: &'static str,
+    /// Repairs of command syntax.
+    pub(crate) command_repairs: &'a [Repair],
+}
+
+/// What was decided about the transaction under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Transaction {
+    /// Reverse-path as text; empty for the null one.
+    pub(crate) from: Arc<str>,
+    /// For the content.
+    pub(crate) preset: Preset,
+    /// The client's; for strangers the first recipient's, `None` before it.
+    pub(crate) organisation: Option<Arc<str>>,
+    /// `None` for strangers.
+    pub(crate) inbound_connector: Option<Arc<str>>,
+    /// DNS did not answer in time once: it is not asked again for this transaction.
+    pub(crate) dns_is_slow: bool,
+}
+
+impl Arrival<'_> {
+    /// The organisation that the message belongs to. Known since the first recipient.
+    pub(crate) fn organisation(&self) -> Arc<str> {
+        self.transaction
+            .organisation
+            .clone()
+            .unwrap_or_else(|| "".into())
+    }
+
+    /// The trace field that every relay must add. RFC 5321 §4.4.
+    pub(crate) fn received(&self, queue_id: QueueId) -> Received<'_> {
+        let recipient = match self.envelope.recipients.as_slice() {
+            [only] => Some(&only.forward_path),
+            // Recipients are not told of each other. RFC 5321 §7.6.
+            _ => None,
+        };
+        Received {
+            helo: self.identity.facts().helo.as_deref().unwrap_or_default(),
+            address: self.identity.address(),
+            hostname: &self.context.options.hostname,
+            protocol: self.protocol,
+            tls: None,
+            queue_id,
+            recipient,
+            time: self.context.clock.now(),
+        }
+    }
+
+    /// Each recipient with its queue and the end of its time, which its route decides.
+    pub(crate) fn recipients(
+        &self,
+        organisation: &Arc<str>,
+        accepted_at: Timestamp,
+    ) -> Vec<NewRecipient> {
+        let mut ways: BTreeMap<&Host, (QueueKey, Timestamp)> = BTreeMap::new();
+        let mut recipients = Vec::with_capacity(self.envelope.recipients.len());
+        for recipient in &self.envelope.recipients {
+            let host = recipient.forward_path.host();
+            let (key, expires_at) = ways.entry(host).or_insert_with(|| {
+                let retry = route(self.client.settings, organisation, host).retry;
+                let (organisation, destination) =
+                    (Arc::clone(organisation), host.to_string().into());
+                (
+                    QueueKey {
+                        organisation,
+                        destination,
+                    },
+                    expires_at(&retry, accepted_at),
+                )
+            });
+            recipients.push(NewRecipient {
+                recipient: recipient.clone(),
+                key: key.clone(),
+                due: accepted_at,
+                expires_at: *expires_at,
+            });
+        }
+        recipients
+    }
+
+    /// Every repair of the message, in the order of [`Repair`], each once.
+    pub(crate) fn repairs(
+        &self,
+        of_header: &[Repair],
+        summary: ContentSummary,
+    ) -> Vec<&'static str> {
+        let undeclared = self.envelope.parameters.body == Body::SevenBit && summary.eight_bit;
+        let of_content = [
+            (summary.bare_lf_repaired > 0).then_some(Repair::BareLineFeed),
+            undeclared.then_some(Repair::Undeclared8Bit),
+            (summary.line_octets_max > LINE_OCTETS_MAX).then_some(Repair::LongLine),
+        ];
+        let mut repairs: Vec<_> = self.command_repairs.to_vec();
+        repairs.extend(of_header);
+        repairs.extend(of_content.into_iter().flatten());
+        repairs.sort_unstable();
+        repairs.dedup();
+        repairs.into_iter().map(Repair::name).collect()
+    }
+
+    /// `accepted` with all that is known, and `message.repaired` where something was.
+    pub(crate) fn events(&self, facts: &MessageFacts, mut accepted: Event) -> Vec<Event> {
+        accepted.queue_id = Some(facts.queue_id);
+        accepted.organisation = Some(Arc::clone(&facts.organisation));
+        accepted.inbound_connector = facts.inbound_connector.clone();
+        accepted.client = facts.client.clone();
+        accepted.from = Some(Arc::clone(&self.transaction.from));
+        accepted.header_from = facts.header_from.clone();
+        accepted.to = Some(To::Many(addresses_of(self.envelope)));
+        accepted.subject = facts.subject.clone();
+        accepted.size = Some(facts.size);
+        accepted.settings_version = Some(self.client.settings.version);
+        if accepted.repairs.is_empty() {
+            return vec![accepted];
+        }
+        let mut repaired = accepted.clone();
+        repaired.kind = EventKind::MessageRepaired;
+        vec![accepted, repaired]
+    }
+}
+
+/// All recipients as text.
+pub(crate) fn addresses_of(envelope: &Envelope) -> Vec<Arc<str>> {
+    let text = |one: &EnvelopeRecipient| one.forward_path.to_string().into();
+    envelope.recipients.iter().map(text).collect()
+}

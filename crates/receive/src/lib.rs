@@ -1,0 +1,17 @@
+//! From accept() to "250": the conversation with the client, and the acceptance of content.
+//!
+//! Never calls delivering code: the two halves meet in the store.
+//!
+//! Modules stand in order of floors: each may use only those below it.
+
+pub mod service;
+mod session;
+mod questions;
+mod accept;
+mod arrival;
+mod repair;
+mod refuse;
+mod identity;
+mod limits;
+mod wire;
+mod shared;

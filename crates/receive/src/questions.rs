@@ -1,0 +1,163 @@
+//! What the session machine asks, answered: by policy, by the store's readiness, and for MX
+//! destinations by DNS. Each "no" is a reason from the catalogue.
+//!
+//! Not here: recording and saying it (`refuse`); the decisions themselves (`relais_policy`).
+
+use std::sync::Arc;
+
+use relais_net::resolver::DnsError;
+use relais_policy::permission::{may_deliver_to, may_greet, may_send};
+use relais_policy::route::{RouteKind, route};
+use relais_smtp::address::{ForwardPath, Host, ReversePath};
+use relais_smtp::content::Preset;
+use relais_smtp::domain::Domain;
+use relais_smtp::envelope::{EnvelopeRecipient, SenderParameters};
+use relais_smtp::refusal::Refusal;
+use relais_smtp::server::Answer;
+
+use crate::accept::refusal_of;
+use crate::arrival::Transaction;
+use crate::identity::{Client, Identity};
+use crate::shared::{RECIPIENT_DNS_TIMEOUT, Shared};
+
+/// Whom the questions are about.
+pub(crate) struct Asked<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) client: &'a Client<'a>,
+    pub(crate) identity: &'a Identity,
+}
+
+impl Asked<'_> {
+    /// HELO or EHLO.
+    pub(crate) fn hello(&self, name: &str) -> Result<(), Refusal> {
+        let facts = self.identity.facts();
+        may_greet(
+            &self.client.attribution,
+            facts,
+            name,
+            &self.shared.ourselves,
+        )
+    }
+
+    /// MAIL: whether the server takes mail now, and whether policy lets this sender send.
+    pub(crate) fn sender(
+        &self,
+        reverse_path: &ReversePath,
+        parameters: &SenderParameters,
+        listener_preset: Preset,
+    ) -> Result<(Answer, Transaction), Refusal> {
+        let context = &self.shared.context;
+        if self.shared.draining.is_cancelled() {
+            return Err(Refusal::ShuttingDown);
+        }
+        context
+            .store
+            .may_commit()
+            .map_err(|error| refusal_of(&error))?;
+        let client = self.client;
+        let facts = self.identity.facts();
+        let permit = may_send(client.settings, &client.attribution, facts, reverse_path)?;
+        let most = context.options.message_size_max;
+        let limit = permit
+            .size_octets_max
+            .map_or(most, |connector| connector.min(most));
+        if parameters.size.is_some_and(|size| size > limit) {
+            return Err(Refusal::TooBig { limit });
+        }
+        let transaction = Transaction {
+            from: reverse_path.to_string().into(),
+            preset: permit.preset.unwrap_or(listener_preset),
+            organisation: client.organisation.clone(),
+            inbound_connector: client.connector.clone(),
+            dns_is_slow: false,
+        };
+        let answer = Answer::Sender {
+            size_octets_max: limit,
+            preset: transaction.preset,
+        };
+        Ok((answer, transaction))
+    }
+
+    /// RCPT: whether policy lets it, and, where mail for it leaves by MX, whether DNS says for
+    /// certain that it cannot arrive.
+    pub(crate) async fn recipient(
+        &self,
+        forward_path: &ForwardPath,
+        transaction: &mut Transaction,
+    ) -> Result<EnvelopeRecipient, Refusal> {
+        let permit = may_deliver_to(
+            self.client.settings,
+            &self.client.attribution,
+            self.identity.facts(),
+            forward_path,
+            transaction.organisation.as_deref(),
+        )?;
+        let organisation = match &transaction.organisation {
+            Some(known) if **known == *permit.organisation => Arc::clone(known),
+            Some(_) | None => permit.organisation.as_str().into(),
+        };
+        transaction.organisation = Some(Arc::clone(&organisation));
+        if let Host::Domain(domain) = permit.mailbox.host()
+            && !transaction.dns_is_slow
+            && self.goes_by_mx(&organisation, permit.mailbox.host())
+        {
+            // Boxed: a look-up is large and rare, a session small and one of thousands.
+            match Box::pin(self.ask_dns(domain)).await {
+                DnsWord::MayArrive => {}
+                DnsWord::Slow => transaction.dns_is_slow = true,
+                DnsWord::Cannot(refusal) => return Err(refusal),
+            }
+        }
+        Ok(EnvelopeRecipient::new(permit.mailbox))
+    }
+
+    fn goes_by_mx(&self, organisation: &str, host: &Host) -> bool {
+        match route(self.client.settings, organisation, host).kind {
+            RouteKind::Mx { .. } => true,
+            RouteKind::Hosts(_) | RouteKind::Literal(_) => false,
+        }
+    }
+
+    async fn ask_dns(&self, domain: &Domain) -> DnsWord {
+        let context = &self.shared.context;
+        let until = context.clock.moment() + RECIPIENT_DNS_TIMEOUT;
+        let resolver = context.network.resolver();
+        let look_up = async {
+            let unknown = || {
+                DnsWord::Cannot(Refusal::RecipientDomainUnknown {
+                    domain: domain.clone(),
+                })
+            };
+            match resolver.mx(domain).await {
+                Ok(answer) if answer.records.iter().all(|mx| mx.exchange.is_none()) => {
+                    DnsWord::Cannot(Refusal::RecipientNullMx {
+                        domain: domain.clone(),
+                    })
+                }
+                Ok(_) => DnsWord::MayArrive,
+                Err(DnsError::NoSuchDomain(_)) => unknown(),
+                Err(DnsError::Temporary { .. }) => DnsWord::MayArrive,
+                // Without MX the domain's own address counts. RFC 5321 §5.1.
+                Err(DnsError::NoRecords(_)) => match resolver.addresses(domain).await {
+                    Err(DnsError::NoSuchDomain(_) | DnsError::NoRecords(_)) => unknown(),
+                    Ok(_) | Err(DnsError::Temporary { .. }) => DnsWord::MayArrive,
+                },
+            }
+        };
+        context
+            .clock
+            .within(until, look_up)
+            .await
+            .unwrap_or(DnsWord::Slow)
+    }
+}
+
+/// What DNS says about a recipient's domain.
+enum DnsWord {
+    /// Nothing against it, or nothing for certain.
+    MayArrive,
+    /// No answer in time.
+    Slow,
+    /// For certain: it cannot be delivered.
+    Cannot(Refusal),
+}

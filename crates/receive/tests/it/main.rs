@@ -1,0 +1,9 @@
+//! The receiving half from outside: simulated network and time, the store in memory.
+
+mod content;
+mod dialogue;
+mod drain;
+mod limits;
+mod refusals;
+mod storage;
+mod world;
