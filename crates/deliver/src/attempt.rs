@@ -1,0 +1,391 @@
+//! One attempt for one lease: what became of each recipient so far, and what to do next. Pure.
+//!
+//! A result whose scope is the host or the session is provisional: another host, or another
+//! session, may do better. Only when no host is left does it stand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use relais_policy::outcome::{
+    Judgement, Outcome, Scope, judge_broken, judge_reply, judge_unsuited,
+};
+use relais_smtp::client::{RecipientResult, Stage, Unsuited};
+use relais_smtp::dsn::Cause;
+use relais_smtp::reply::{EnhancedStatus, Reply};
+use relais_store::queue::Leased;
+
+/// Who said why.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Answer {
+    /// The next hop.
+    Reply(Reply),
+    /// We, in words for log and trace; the cause has words for notices.
+    Ours {
+        /// For the notice; `None`: the words serve there too.
+        cause: Option<Cause>,
+        /// One line that begins with a letter, so that it is never read back as a reply.
+        words: Arc<str>,
+    },
+}
+
+impl Answer {
+    /// On one line, for the trace and the queue.
+    pub(crate) fn line(&self) -> Arc<str> {
+        match self {
+            Self::Reply(reply) => reply.to_string().into(),
+            Self::Ours { words, .. } => Arc::clone(words),
+        }
+    }
+}
+
+/// What one try at one next hop, or the lack of one, means for a recipient.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    pub(crate) outcome: Outcome,
+    pub(crate) scope: Scope,
+    pub(crate) status: EnhancedStatus,
+    pub(crate) answer: Answer,
+    /// `mx.example.org[192.0.2.1]:25`; `None` if no next hop was tried.
+    pub(crate) hop: Option<Arc<str>>,
+    pub(crate) duration: Duration,
+    /// The connection broke between the end of content and its reply. RFC 1047.
+    pub(crate) possible_duplicate: bool,
+    /// The trouble is on our side (DNS, no network): the next attempt comes soon.
+    pub(crate) ours: bool,
+    /// The next hop took over the duty to send notices. RFC 3461 §5.2.1.
+    pub(crate) dsn_passed_on: bool,
+}
+
+impl Finding {
+    /// A result found without asking any next hop.
+    pub(crate) fn ours(outcome: Outcome, cause: Cause, words: impl Into<Arc<str>>) -> Self {
+        Self {
+            outcome,
+            scope: Scope::Message,
+            status: cause.status(),
+            answer: Answer::Ours {
+                cause: Some(cause),
+                words: words.into(),
+            },
+            hop: None,
+            duration: Duration::ZERO,
+            possible_duplicate: false,
+            ours: false,
+            dsn_passed_on: false,
+        }
+    }
+}
+
+/// A next hop as one try saw it.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen<'a> {
+    /// `mx.example.org[192.0.2.1]:25`.
+    pub(crate) hop: &'a Arc<str>,
+    pub(crate) duration: Duration,
+    /// The next hop offers DSN.
+    pub(crate) dsn: bool,
+    /// What broke the conversation, in words, if it broke.
+    pub(crate) trouble: &'a str,
+}
+
+/// One try at one next hop, for `delivery.attempted`.
+#[derive(Clone, Debug)]
+pub(crate) struct Try {
+    pub(crate) hop: Arc<str>,
+    pub(crate) duration: Duration,
+    pub(crate) answer: Arc<str>,
+    /// Places of the recipients concerned.
+    pub(crate) recipients: Vec<usize>,
+    pub(crate) possible_duplicate: bool,
+}
+
+/// What next hops said to a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Said {
+    /// Yes, for one recipient at least.
+    Taken,
+    /// Not now, for one at least, and yes for none.
+    RefusedForNow,
+    /// No, for all.
+    RefusedForGood,
+}
+
+/// What to do after a transaction.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Next {
+    /// Every recipient has its result.
+    Done,
+    /// Another transaction with the rest, on the same session.
+    AgainHere,
+    /// Another session or host for the rest.
+    Elsewhere,
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) leased: Leased,
+    /// One for each recipient, final or provisional; `None`: nothing known yet.
+    findings: Vec<Option<Finding>>,
+    /// Places of those without a final result.
+    open: Vec<usize>,
+    pub(crate) tries: Vec<Try>,
+}
+
+impl Attempt {
+    pub(crate) fn new(leased: Leased) -> Self {
+        let count = leased.recipients.len();
+        let findings = std::iter::repeat_with(|| None).take(count).collect();
+        Self {
+            leased,
+            findings,
+            open: (0..count).collect(),
+            tries: Vec::new(),
+        }
+    }
+
+    /// Places of those without a final result, in order.
+    pub(crate) fn open(&self) -> &[usize] {
+        &self.open
+    }
+
+    /// Every recipient ends with this finding, unless it has a final one.
+    pub(crate) fn judge_all(&mut self, finding: &Finding) {
+        for place in std::mem::take(&mut self.open) {
+            self.findings[place] = Some(finding.clone());
+        }
+    }
+
+    /// A host could not be reached, or refused the session: provisional for all that are open.
+    pub(crate) fn host_failed(&mut self, finding: &Finding) {
+        let Some(hop) = &finding.hop else {
+            return;
+        };
+        self.tries.push(Try {
+            hop: Arc::clone(hop),
+            duration: finding.duration,
+            answer: finding.answer.line(),
+            recipients: self.open.clone(),
+            possible_duplicate: false,
+        });
+        self.remember_all(finding);
+    }
+
+    /// A host has no usable address: the reason of those for whom no host gave a better one.
+    pub(crate) fn gap(&mut self, finding: &Finding) {
+        for place in &self.open {
+            let slot = &mut self.findings[*place];
+            let better = slot
+                .as_ref()
+                .is_some_and(|slot| slot.outcome == Outcome::Deferred);
+            if !better {
+                remember(slot, finding.clone());
+            }
+        }
+    }
+
+    /// Whether it ends without a host for somebody who will be tried again.
+    pub(crate) fn lacks_host(&self) -> bool {
+        self.open.iter().any(|place| {
+            self.findings[*place]
+                .as_ref()
+                .is_none_or(|one| one.outcome == Outcome::Deferred)
+        })
+    }
+
+    /// What the next hops said in all to the message.
+    pub(crate) fn said(&self) -> Option<Said> {
+        let mut said = None;
+        for finding in self
+            .findings
+            .iter()
+            .flatten()
+            .filter(|one| one.hop.is_some())
+        {
+            said = match (finding.outcome.clone(), said) {
+                (Outcome::Delivered, _) => return Some(Said::Taken),
+                (Outcome::Deferred, _) | (Outcome::Failed, Some(Said::RefusedForNow)) => {
+                    Some(Said::RefusedForNow)
+                }
+                (Outcome::Failed, _) => Some(Said::RefusedForGood),
+            };
+        }
+        said
+    }
+
+    fn remember_all(&mut self, finding: &Finding) {
+        for place in &self.open {
+            remember(&mut self.findings[*place], finding.clone());
+        }
+    }
+
+    /// Takes in the results of a transaction with the recipients at these places.
+    pub(crate) fn fold(
+        &mut self,
+        asked: &[usize],
+        results: Vec<RecipientResult>,
+        seen: &Seen<'_>,
+    ) -> Next {
+        let before = self.open.len();
+        let mut elsewhere = false;
+        let mut apart = Vec::new();
+        let mut answer: Option<Arc<str>> = None;
+        let mut possible_duplicate = false;
+        for (place, result) in asked.iter().zip(results) {
+            let finding = judge(result, seen);
+            possible_duplicate |= finding.possible_duplicate;
+            answer.get_or_insert_with(|| finding.answer.line());
+            let provisional = match finding.scope {
+                Scope::Recipient | Scope::Message => false,
+                Scope::RestOfTransaction => {
+                    apart.push(*place);
+                    true
+                }
+                Scope::Host | Scope::Session => {
+                    // What may have been accepted is never sent again at once. RFC 1047.
+                    elsewhere |= !finding.possible_duplicate;
+                    !finding.possible_duplicate
+                }
+            };
+            if !provisional {
+                self.open.retain(|open| open != place);
+                self.findings[*place] = Some(finding);
+            } else {
+                remember(&mut self.findings[*place], finding);
+            }
+        }
+        self.tries.push(Try {
+            hop: Arc::clone(seen.hop),
+            duration: seen.duration,
+            answer: answer.unwrap_or_else(|| "no recipients".into()),
+            recipients: asked.to_vec(),
+            possible_duplicate,
+        });
+        if self.open.len() == before && !elsewhere {
+            // The server took none of them: "too many" is then no reason to ask again at once.
+            self.open.retain(|open| !apart.contains(open));
+        }
+        match (self.open.is_empty(), elsewhere) {
+            (true, _) => Next::Done,
+            (false, true) => Next::Elsewhere,
+            (false, false) => Next::AgainHere,
+        }
+    }
+
+    /// The end: one finding for each recipient. Those that no host decided on are deferred.
+    pub(crate) fn findings(self) -> (Leased, Vec<Finding>, Vec<Try>) {
+        let findings = self.findings.into_iter().map(|finding| {
+            finding.unwrap_or_else(|| {
+                Finding::ours(Outcome::Deferred, Cause::Unreachable, "no host was tried")
+            })
+        });
+        (self.leased, findings.collect(), self.tries)
+    }
+}
+
+/// A temporary reason outlives a permanent one of another host: that host may do better next time.
+fn remember(slot: &mut Option<Finding>, finding: Finding) {
+    let keep = slot.as_ref().is_some_and(|earlier| {
+        earlier.outcome == Outcome::Deferred && finding.outcome != Outcome::Deferred
+    });
+    if !keep {
+        *slot = Some(finding);
+    }
+}
+
+fn judge(result: RecipientResult, seen: &Seen<'_>) -> Finding {
+    let (judgement, answer, possible_duplicate) = match result {
+        RecipientResult::Accepted { reply } => (accepted(&reply), Answer::Reply(reply), false),
+        RecipientResult::Refused { stage, reply } => {
+            (judge_reply(stage, &reply), Answer::Reply(reply), false)
+        }
+        RecipientResult::Unsuited(unsuited) => (
+            judge_unsuited(unsuited),
+            words_of_unsuited(unsuited, seen.hop),
+            false,
+        ),
+        RecipientResult::Broken {
+            stage,
+            maybe_accepted,
+        } => (judge_broken(stage), broken(seen), maybe_accepted),
+    };
+    Finding {
+        outcome: judgement.outcome,
+        scope: judgement.scope,
+        status: judgement.status,
+        answer,
+        hop: Some(Arc::clone(seen.hop)),
+        duration: seen.duration,
+        possible_duplicate,
+        ours: false,
+        dsn_passed_on: seen.dsn,
+    }
+}
+
+fn accepted(reply: &Reply) -> Judgement {
+    Judgement {
+        outcome: Outcome::Delivered,
+        scope: Scope::Recipient,
+        status: reply.status().unwrap_or(EnhancedStatus::new(2, 0, 0)),
+    }
+}
+
+fn broken(seen: &Seen<'_>) -> Answer {
+    let words = format!("conversation with {} broke off: {}", seen.hop, seen.trouble);
+    Answer::Ours {
+        cause: Some(Cause::ConnectionLost),
+        words: words.into(),
+    }
+}
+
+fn words_of_unsuited(unsuited: Unsuited, hop: &str) -> Answer {
+    let (cause, words) = match unsuited {
+        Unsuited::SmtpUtf8 => (
+            Some(Cause::SmtpUtf8),
+            format!("next hop {hop} does not offer SMTPUTF8"),
+        ),
+        Unsuited::EightBit => (None, format!("next hop {hop} does not offer 8BITMIME")),
+        Unsuited::TooBig { limit } => (
+            Some(Cause::TooBig),
+            format!("next hop {hop} takes at most {limit} octets"),
+        ),
+        Unsuited::RequireTls => (
+            Some(Cause::RequireTls),
+            format!("next hop {hop} does not offer REQUIRETLS"),
+        ),
+    };
+    Answer::Ours {
+        cause,
+        words: words.into(),
+    }
+}
+
+/// A host that could not be used at all, judged for every recipient.
+pub(crate) fn host_finding(
+    stage: Stage,
+    answer: Answer,
+    hop: &Arc<str>,
+    duration: Duration,
+) -> Finding {
+    let judgement = match &answer {
+        Answer::Reply(reply) => judge_reply(stage, reply),
+        Answer::Ours { .. } => judge_broken(stage),
+    };
+    let status = match &answer {
+        Answer::Ours {
+            cause: Some(cause), ..
+        } => cause.status(),
+        Answer::Ours { cause: None, .. } | Answer::Reply(_) => judgement.status,
+    };
+    Finding {
+        outcome: judgement.outcome,
+        scope: judgement.scope,
+        status,
+        answer,
+        hop: Some(Arc::clone(hop)),
+        duration,
+        possible_duplicate: false,
+        ours: false,
+        dsn_passed_on: false,
+    }
+}

@@ -1,0 +1,524 @@
+//! A connection to a site: takes the next message as long as there are any, keeps an idle session
+//! for some seconds, says QUIT. Finds another host where one fails.
+//!
+//! A message for which no host of the site can be used is deferred, and the site rests.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use relais_net::clock::{Clock, Moment};
+use relais_net::stream::Stream;
+use relais_smtp::client::{ClientConfig, RecipientResult, Stage, Transaction, TransactionResult};
+use relais_smtp::dsn::Cause;
+use relais_smtp::envelope::Envelope;
+use relais_smtp::time::Timestamp;
+use relais_store::queue::{Lease, SettleError};
+use relais_store::store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::{Answer, Attempt, Finding, Next, Seen, host_finding};
+use crate::context::{DeliverContext, LEASE_RENEW_AFTER, LEASE_TIME, RECIPIENTS_MAX};
+use crate::destination::{Finder, Target};
+use crate::session::{Session, Unused};
+use crate::settle::{By, Settler};
+use crate::site::{Place, Site, Taken, Work};
+
+/// RFC 5321 names no time for TCP; a SYN is sent four times within this.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// An idle session is kept this long: the next message of a device often follows at once.
+const IDLE_KEEP: Duration = Duration::from_secs(5);
+/// Messages of one session. Some receivers close after a hundred; they say so with 421 or LIMITS.
+const MESSAGES_PER_SESSION_MAX: u32 = 1_000;
+/// A session is ended after this, so that changes of DNS and of preference are followed.
+const SESSION_AGE_MAX: Duration = Duration::from_secs(5 * 60);
+/// A session with a host of second choice is ended sooner: back to the first.
+const FALLBACK_AGE_MAX: Duration = Duration::from_secs(60);
+/// Addresses tried in one attempt.
+const TARGETS_MAX: usize = 10;
+/// All of an attempt's connecting, greeting and EHLO.
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// How often a message waits for the site's other connections instead of being deferred.
+const PUT_BACK_MAX: u8 = 3;
+
+/// What all connections, the scheduler and the sweep share.
+pub(crate) struct Shared {
+    pub(crate) context: DeliverContext,
+    pub(crate) settler: Settler,
+    /// Cancelled on drain: nothing new begins.
+    pub(crate) stop: CancellationToken,
+}
+
+impl Shared {
+    /// Returns what was not tried, not before a moment of the monotonic clock.
+    pub(crate) async fn give_back(&self, works: Vec<Work>, until: Moment) {
+        let clock = &self.context.clock;
+        let wait = until.saturating_duration_since(clock.moment());
+        let until = clock.now().after(wait);
+        for work in works {
+            self.settler.give_back(&work.leased, until).await;
+        }
+    }
+}
+
+/// A session, and with whom.
+struct Connection {
+    session: Session<Stream>,
+    target: Target,
+    since: Moment,
+}
+
+/// How the search for a host ended.
+enum Found {
+    Connected(Box<Connection>),
+    /// No host is left.
+    Exhausted,
+    /// We are stopping.
+    Stopped,
+}
+
+/// Works for a site until nothing is left.
+pub(crate) async fn run(mut place: Place, shared: Arc<Shared>) {
+    let clock = shared.context.clock.clone();
+    let mut connection: Option<Box<Connection>> = None;
+    loop {
+        if let Some(spent) = connection.take_if(|one| one.is_spent(clock.moment())) {
+            place.set_connected(false);
+            spent.session.quit().await;
+        }
+        let keep = if connection.is_some() {
+            IDLE_KEEP
+        } else {
+            Duration::ZERO
+        };
+        match place.take(&clock, keep).await {
+            Taken::Work(work) => {
+                connection = deliver(&mut place, &shared, *work, connection).await;
+                place.set_connected(connection.is_some());
+            }
+            Taken::GiveBack(works, until) => {
+                shared.give_back(works, until).await;
+                break;
+            }
+            Taken::Nothing => break,
+        }
+    }
+    if let Some(connection) = connection {
+        connection.session.quit().await;
+    }
+}
+
+/// One attempt for one message; gives back the session if it is still good.
+async fn deliver(
+    place: &mut Place,
+    shared: &Shared,
+    mut work: Work,
+    mut held: Option<Box<Connection>>,
+) -> Option<Box<Connection>> {
+    let context = &shared.context;
+    if !is_still_ours(context, &mut work.leased.lease).await {
+        return held;
+    }
+    let site = Arc::clone(&place.site);
+    let mut lease = work.leased.lease.clone();
+    let mut attempt = Attempt::new(work.leased);
+    let mut search = Search::new(&site, context);
+    let mut reached = held.is_some();
+    let mut ours = false;
+    while !attempt.open().is_empty() {
+        let mut connection = match held.take() {
+            Some(connection) => connection,
+            None => match search.connect(&site, shared, &mut attempt).await {
+                Found::Connected(connection) => connection,
+                Found::Exhausted => break,
+                Found::Stopped => {
+                    shared
+                        .settler
+                        .give_back(&attempt.leased, context.clock.now())
+                        .await;
+                    return None;
+                }
+            },
+        };
+        place.set_connected(true);
+        reached = true;
+        let asked = connection.recipients(&attempt, &site);
+        let begun = context.clock.moment();
+        let Some(result) = connection
+            .transact(&attempt, &asked, &mut lease, context)
+            .await
+        else {
+            tracing::warn!(queue_id = %lease.queue_id, "the lease was lost during an attempt");
+            return None;
+        };
+        if search.may_try_again(&mut connection, &result) {
+            place.set_connected(false);
+            continue;
+        }
+        let duration = context.clock.moment().saturating_duration_since(begun);
+        ours = connection.session.content_failed();
+        let next = connection.fold(&mut attempt, &asked, result, duration);
+        if next == Next::Elsewhere {
+            site.session_failed();
+            place.set_connected(false);
+            connection.session.quit().await;
+            continue;
+        }
+        held = Some(connection).filter(|one| !one.session.is_closed());
+    }
+    let ended = Ended {
+        attempt,
+        reached,
+        ours,
+        lease,
+    };
+    close_attempt(shared, &site, ended, work.ticket, work.put_back).await;
+    held
+}
+
+/// An attempt after its last transaction.
+struct Ended {
+    attempt: Attempt,
+    /// A session was established.
+    reached: bool,
+    /// Our own store was the trouble.
+    ours: bool,
+    lease: Lease,
+}
+
+/// Tells the site, and settles.
+async fn close_attempt(
+    shared: &Shared,
+    site: &Site,
+    ended: Ended,
+    ticket: crate::site::Ticket,
+    put_back: u8,
+) {
+    let Ended {
+        mut attempt,
+        reached,
+        ours,
+        lease,
+    } = ended;
+    attempt.leased.lease = lease;
+    let context = &shared.context;
+    let now = context.clock.moment();
+    let mut returned = None;
+    if attempt.lacks_host() && !ours {
+        if !reached && site.is_connected() && put_back < PUT_BACK_MAX {
+            // The site takes no more connections than it has: that is its window, not a failure.
+            site.session_failed();
+            let leased = attempt.leased;
+            return site.put_back(Work {
+                leased,
+                ticket,
+                put_back: put_back + 1,
+            });
+        }
+        returned = Some(site.fail(now, context.chance.fraction()));
+    } else if let Some(said) = attempt.said() {
+        site.answered(said, now);
+    }
+    let terms = site.terms();
+    let by = By {
+        connector: terms.connector.clone(),
+        retry: terms.retry.clone(),
+        protocol: site.key.protocol,
+    };
+    shared.settler.settle(attempt, &by).await;
+    drop(ticket);
+    if let Some((works, until)) = returned {
+        shared.give_back(works, until).await;
+    }
+}
+
+impl Connection {
+    fn is_spent(&self, now: Moment) -> bool {
+        let most = self
+            .session
+            .extensions()
+            .transactions_max
+            .unwrap_or(MESSAGES_PER_SESSION_MAX);
+        let age_max = if self.target.is_fallback {
+            FALLBACK_AGE_MAX
+        } else {
+            SESSION_AGE_MAX
+        };
+        self.session.transactions() >= most.min(MESSAGES_PER_SESSION_MAX)
+            || now.saturating_duration_since(self.since) >= age_max
+    }
+
+    /// Places of the recipients of the next transaction. RFC 9422, RCPTMAX; pace of the connector.
+    fn recipients(&self, attempt: &Attempt, site: &Site) -> Vec<usize> {
+        let offered = self.session.extensions().recipients_max;
+        let paced = site.terms().pace.recipients_per_transaction;
+        let most = [offered, paced]
+            .into_iter()
+            .flatten()
+            .min()
+            .map_or(RECIPIENTS_MAX, |most| {
+                usize::try_from(most)
+                    .unwrap_or(usize::MAX)
+                    .clamp(1, RECIPIENTS_MAX)
+            });
+        attempt.open().iter().copied().take(most).collect()
+    }
+
+    /// `None`: the lease was lost meanwhile, and the connection is cut.
+    async fn transact(
+        &mut self,
+        attempt: &Attempt,
+        asked: &[usize],
+        lease: &mut Lease,
+        context: &DeliverContext,
+    ) -> Option<TransactionResult> {
+        let leased = &attempt.leased;
+        let facts = &leased.facts;
+        let recipients = asked
+            .iter()
+            .filter_map(|place| leased.recipients.get(*place));
+        let transaction = Transaction {
+            envelope: Envelope {
+                reverse_path: facts.reverse_path.clone(),
+                parameters: facts.parameters.clone(),
+                recipients: recipients.map(|one| one.recipient.clone()).collect(),
+            },
+            size: facts.size,
+            eight_bit: facts.eight_bit,
+            utf8_header: facts.utf8_header,
+        };
+        let conversation = self
+            .session
+            .transact(transaction, &leased.content, &context.store);
+        tokio::select! {
+            biased;
+            result = conversation => Some(result),
+            () = keep(&context.store, &context.clock, lease) => None,
+        }
+    }
+
+    fn fold(
+        &self,
+        attempt: &mut Attempt,
+        asked: &[usize],
+        result: TransactionResult,
+        duration: Duration,
+    ) -> Next {
+        let trouble = self.session.trouble();
+        let seen = Seen {
+            hop: &self.target.hop,
+            duration,
+            dsn: self.session.extensions().dsn,
+            trouble: trouble.as_deref().unwrap_or("it was closed"),
+        };
+        attempt.fold(asked, result.recipients, &seen)
+    }
+}
+
+/// The search for a host, over one attempt.
+struct Search {
+    finder: Finder,
+    /// Once more: a reused session may have been closed before we spoke.
+    again: Option<Target>,
+    again_used: bool,
+    /// Those that failed lately come last.
+    postponed: VecDeque<Target>,
+    tried: usize,
+    end: Moment,
+}
+
+impl Search {
+    fn new(site: &Site, context: &DeliverContext) -> Self {
+        Self {
+            finder: Finder::new(&site.key.hops, &context.chance),
+            again: None,
+            again_used: false,
+            postponed: VecDeque::new(),
+            tried: 0,
+            end: context.clock.moment() + SEARCH_TIMEOUT,
+        }
+    }
+
+    /// The next host that greets us.
+    async fn connect(&mut self, site: &Site, shared: &Shared, attempt: &mut Attempt) -> Found {
+        let context = &shared.context;
+        loop {
+            let target = tokio::select! {
+                biased;
+                () = shared.stop.cancelled() => return Found::Stopped,
+                target = self.next(site, context) => target,
+            };
+            let Some(target) = target else {
+                if let Some(gap) = self.finder.take_gap() {
+                    attempt.gap(&gap);
+                }
+                return Found::Exhausted;
+            };
+            self.tried += 1;
+            let opened = tokio::select! {
+                biased;
+                () = shared.stop.cancelled() => return Found::Stopped,
+                opened = open(context, site, &target) => opened,
+            };
+            match opened {
+                Ok(session) => {
+                    site.address_works(target.address);
+                    let since = context.clock.moment();
+                    return Found::Connected(Box::new(Connection {
+                        session,
+                        target,
+                        since,
+                    }));
+                }
+                Err(finding) => {
+                    site.address_failed(target.address, context.clock.moment());
+                    attempt.host_failed(&finding);
+                }
+            }
+        }
+    }
+
+    async fn next(&mut self, site: &Site, context: &DeliverContext) -> Option<Target> {
+        if self.tried >= TARGETS_MAX || context.clock.moment() >= self.end {
+            return None;
+        }
+        if let Some(target) = self.again.take() {
+            return Some(target);
+        }
+        let resolver = context.network.resolver();
+        while let Some(target) = self.finder.next(resolver, &context.options).await {
+            if site.is_bad_address(target.address, context.clock.moment()) {
+                self.postponed.push_back(target);
+                continue;
+            }
+            return Some(target);
+        }
+        self.postponed.pop_front()
+    }
+
+    /// Whether a session that had served before broke before it took notice of this message: then
+    /// the same host gets one more chance, with a new session, and nothing has failed.
+    fn may_try_again(&mut self, connection: &mut Connection, result: &TransactionResult) -> bool {
+        let unheard = result.recipients.iter().all(|one| match one {
+            RecipientResult::Broken { maybe_accepted, .. } => !maybe_accepted,
+            RecipientResult::Refused { reply, .. } => reply.code().get() == 421,
+            RecipientResult::Accepted { .. } | RecipientResult::Unsuited(_) => false,
+        });
+        let reused = connection.session.transactions() > 1;
+        let own = connection.session.content_failed();
+        if own || self.again_used || !reused || !unheard || !connection.session.is_closed() {
+            return false;
+        }
+        self.again_used = true;
+        self.again = Some(connection.target.clone());
+        true
+    }
+}
+
+/// Connects, and exchanges greeting and EHLO.
+async fn open(
+    context: &DeliverContext,
+    site: &Site,
+    target: &Target,
+) -> Result<Session<Stream>, Finding> {
+    let clock = &context.clock;
+    let begun = clock.moment();
+    let dial = context.network.dial(target.address, target.source);
+    let stream = match clock.within(begun + CONNECT_TIMEOUT, dial).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(not_connected(error.kind(), target, since(clock, begun))),
+        Err(_) => {
+            return Err(not_connected(
+                io::ErrorKind::TimedOut,
+                target,
+                since(clock, begun),
+            ));
+        }
+    };
+    let config = ClientConfig {
+        hostname: context.options.greeting_name(),
+        protocol: site.key.protocol,
+    };
+    Session::open(stream, config, clock.clone())
+        .await
+        .map_err(|unused| not_greeted(unused, target, since(clock, begun)))
+}
+
+fn since(clock: &Clock, begun: Moment) -> Duration {
+    clock.moment().saturating_duration_since(begun)
+}
+
+fn not_connected(kind: io::ErrorKind, target: &Target, duration: Duration) -> Finding {
+    let cause = match kind {
+        io::ErrorKind::ConnectionRefused => Cause::ConnectionRefused,
+        io::ErrorKind::TimedOut => Cause::ConnectionTimedOut,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Cause::ConnectionLost,
+        _ => Cause::Unreachable,
+    };
+    let words = format!("connection to {} failed: {kind}", target.hop).into();
+    let answer = Answer::Ours {
+        cause: Some(cause),
+        words,
+    };
+    let mut finding = host_finding(Stage::Connect, answer, &target.hop, duration);
+    finding.ours = matches!(
+        kind,
+        io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::AddrNotAvailable
+    );
+    finding
+}
+
+fn not_greeted(unused: Unused, target: &Target, duration: Duration) -> Finding {
+    let answer = match unused.reply {
+        Some(reply) => Answer::Reply(reply),
+        None => {
+            let words = format!("session with {} failed: {}", target.hop, unused.words);
+            Answer::Ours {
+                cause: Some(unused.cause),
+                words: words.into(),
+            }
+        }
+    };
+    host_finding(unused.stage, answer, &target.hop, duration)
+}
+
+/// Renews a lease that has waited; `false` if it was lost.
+async fn is_still_ours(context: &DeliverContext, lease: &mut Lease) -> bool {
+    let now = context.clock.now();
+    if lease.until.since(now) + LEASE_RENEW_AFTER > LEASE_TIME {
+        return true;
+    }
+    match renew(&context.store, lease, now).await {
+        Ok(()) => true,
+        Err(SettleError::LeaseLost { queue_id }) => {
+            tracing::warn!(%queue_id, "the lease was lost before its attempt");
+            false
+        }
+        // Still ours, if only for the rest of its time.
+        Err(SettleError::Store(_)) => lease.until > now,
+    }
+}
+
+async fn renew(store: &Store, lease: &mut Lease, now: Timestamp) -> Result<(), SettleError> {
+    let until = now.after(LEASE_TIME);
+    store.renew(lease, until).await?;
+    lease.until = until;
+    Ok(())
+}
+
+/// Renews a lease for as long as it is polled; ends only when the lease is lost.
+async fn keep(store: &Store, clock: &Clock, lease: &mut Lease) {
+    loop {
+        clock.sleep(LEASE_RENEW_AFTER).await;
+        match renew(store, lease, clock.now()).await {
+            Ok(()) => {}
+            Err(SettleError::LeaseLost { .. }) => return,
+            Err(SettleError::Store(error)) => {
+                tracing::warn!(queue_id = %lease.queue_id, %error, "a lease could not be renewed");
+            }
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! From a route to hosts, and from hosts to addresses. RFC 5321 §5.1, RFC 7505.
+//!
+//! Hosts found by MX are never reached at loopback or private addresses unless that is allowed;
+//! smart hosts and mailbox hosts are always as typed.
+//!
+//! Not here: DNS itself (`relais-net`, `resolver`), the order of MX records (`relais-policy`,
+//! `route`), connecting (`connection`).
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use relais_net::clock::Chance;
+use relais_net::resolver::{DnsError, Resolver};
+use relais_policy::document::{AuthMethod, OutboundTls};
+use relais_policy::outcome::Outcome;
+use relais_policy::route::{MxHosts, Route, RouteKind, is_public_destination, mx_hosts};
+use relais_policy::settings::{HostPort, Settings};
+use relais_smtp::address::Host;
+use relais_smtp::domain::Domain;
+use relais_smtp::dsn::Cause;
+use relais_smtp::reply::EnhancedStatus;
+
+use crate::attempt::{Answer, Finding};
+use crate::context::{DeliverContext, DeliverOptions};
+
+/// Hosts considered in one attempt. More MX records than this are rare; the rest is for later
+/// attempts, because equal preferences are shuffled.
+const HOSTS_MAX: usize = 8;
+/// Addresses considered for one host.
+const ADDRESSES_PER_HOST_MAX: usize = 4;
+
+/// The hosts of a next-hop site: mail whose hosts are equal shares connections.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum NextHops {
+    /// In order of preference, as typed.
+    Typed(Vec<HostPort>),
+    /// Groups of equal preference, best first, names in order.
+    Exchanges { groups: Vec<Vec<Domain>>, port: u16 },
+    /// An address literal that is allowed.
+    Literal(IpAddr, u16),
+}
+
+/// One address of one host.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) source: Option<IpAddr>,
+    /// `mx.example.org[192.0.2.1]:25`, or `[192.0.2.1]:25`.
+    pub(crate) hop: Arc<str>,
+    /// Not the first choice: a connection to it is not kept for long.
+    pub(crate) is_fallback: bool,
+}
+
+/// The hosts of a route, or what becomes of its mail without any attempt.
+pub(crate) async fn next_hops(
+    context: &DeliverContext,
+    settings: &Settings,
+    organisation: &str,
+    route: &Route,
+) -> Result<NextHops, Finding> {
+    refuse_what_comes_later(settings, organisation, route)?;
+    let options = &context.options;
+    match &route.kind {
+        RouteKind::Hosts(hosts) => Ok(NextHops::Typed(hosts.clone())),
+        RouteKind::Literal(address) if options.allow_private_destinations => {
+            Ok(NextHops::Literal(*address, options.smtp_port))
+        }
+        RouteKind::Literal(address) => {
+            let words = format!("address literal {address} is not delivered to");
+            Err(Finding::ours(Outcome::Failed, Cause::AddressLiteral, words))
+        }
+        RouteKind::Mx {
+            domain,
+            without_ourselves: _,
+        } => exchanges(context.network.resolver(), options, domain).await,
+    }
+}
+
+/// Levels of TLS above opportunistic, and authentication, cannot be had yet: the mail waits, it is
+/// never sent with less than was asked for.
+fn refuse_what_comes_later(
+    settings: &Settings,
+    organisation: &str,
+    route: &Route,
+) -> Result<(), Finding> {
+    match route.tls {
+        OutboundTls::None | OutboundTls::Opportunistic => {}
+        OutboundTls::EncryptionOnly
+        | OutboundTls::CertificateValidation
+        | OutboundTls::DomainValidation => {
+            let words = "TLS is required by the outbound connector, and outbound TLS comes later";
+            return Err(Finding::ours(
+                Outcome::Deferred,
+                Cause::TlsUnavailable,
+                words,
+            ));
+        }
+    }
+    let connector = route
+        .outbound_connector
+        .as_deref()
+        .and_then(|name| settings.outbound_connector(organisation, name));
+    match connector.map_or(AuthMethod::None, |connector| connector.auth.method) {
+        AuthMethod::None => Ok(()),
+        AuthMethod::Password | AuthMethod::Xoauth2 | AuthMethod::Certificate => {
+            let words: Arc<str> = "authentication to smart hosts comes later".into();
+            let mut finding = Finding::ours(Outcome::Deferred, Cause::TlsUnavailable, "");
+            finding.status = EnhancedStatus::new(4, 7, 0);
+            finding.answer = Answer::Ours { cause: None, words };
+            Err(finding)
+        }
+    }
+}
+
+/// The MX hosts of a domain, or the domain itself. RFC 5321 §5.1.
+async fn exchanges(
+    resolver: &Resolver,
+    options: &DeliverOptions,
+    domain: &Domain,
+) -> Result<NextHops, Finding> {
+    let records = match resolver.mx(domain).await {
+        Ok(answer) => answer.records,
+        Err(DnsError::NoRecords(_)) => Vec::new(),
+        Err(DnsError::NoSuchDomain(_)) => {
+            let words = format!("domain {domain} does not exist");
+            return Err(Finding::ours(Outcome::Failed, Cause::DomainNotFound, words));
+        }
+        Err(error @ DnsError::Temporary { .. }) => return Err(dns_temporary(&error)),
+    };
+    let ourselves: Vec<_> = options.domain().into_iter().collect();
+    match mx_hosts(domain, &records, &ourselves) {
+        MxHosts::Hosts(mut groups) => {
+            for group in &mut groups {
+                group.sort();
+                group.dedup();
+            }
+            Ok(NextHops::Exchanges {
+                groups,
+                port: options.smtp_port,
+            })
+        }
+        MxHosts::NullMx => {
+            let words = format!("domain {domain} takes no mail (null MX)");
+            Err(Finding::ours(Outcome::Failed, Cause::NullMx, words))
+        }
+        MxHosts::OnlyOurselves => {
+            let words = format!("we are the best mail exchanger of {domain} ourselves");
+            Err(Finding::ours(Outcome::Failed, Cause::NoRouteSelfMx, words))
+        }
+    }
+}
+
+fn dns_temporary(error: &DnsError) -> Finding {
+    let mut finding = Finding::ours(Outcome::Deferred, Cause::DnsTemporary, error.to_string());
+    finding.ours = true;
+    finding
+}
+
+/// A host still to be looked up.
+#[derive(Debug)]
+struct Wanted {
+    host: Host,
+    port: u16,
+    typed: bool,
+    is_fallback: bool,
+}
+
+/// Walks over hosts and addresses, looking each host up when its turn comes.
+#[derive(Debug)]
+pub(crate) struct Finder {
+    hosts: VecDeque<Wanted>,
+    found: VecDeque<Target>,
+    /// Why the latest host gave no address.
+    gap: Option<Finding>,
+}
+
+impl Finder {
+    /// Equal preferences are shuffled. RFC 5321 §5.1.
+    pub(crate) fn new(hops: &NextHops, chance: &Chance) -> Self {
+        let mut hosts = VecDeque::new();
+        match hops {
+            NextHops::Typed(typed) => hosts.extend(typed.iter().map(|one| Wanted {
+                host: one.host.clone(),
+                port: one.port,
+                typed: true,
+                is_fallback: false,
+            })),
+            NextHops::Literal(address, port) => hosts.push_back(Wanted {
+                host: Host::Literal(*address),
+                port: *port,
+                typed: true,
+                is_fallback: false,
+            }),
+            NextHops::Exchanges { groups, port } => {
+                for (rank, group) in groups.iter().enumerate() {
+                    let mut group = group.clone();
+                    chance.shuffle(&mut group);
+                    hosts.extend(group.into_iter().map(|domain| Wanted {
+                        host: Host::Domain(domain),
+                        port: *port,
+                        typed: false,
+                        is_fallback: rank > 0,
+                    }));
+                }
+            }
+        }
+        if let NextHops::Typed(_) = hops {
+            hosts
+                .iter_mut()
+                .skip(1)
+                .for_each(|host| host.is_fallback = true);
+        }
+        hosts.truncate(HOSTS_MAX);
+        Self {
+            hosts,
+            found: VecDeque::new(),
+            gap: None,
+        }
+    }
+
+    /// The next address to try.
+    pub(crate) async fn next(
+        &mut self,
+        resolver: &Resolver,
+        options: &DeliverOptions,
+    ) -> Option<Target> {
+        loop {
+            if let Some(target) = self.found.pop_front() {
+                return Some(target);
+            }
+            let wanted = self.hosts.pop_front()?;
+            match addresses(&wanted, resolver, options).await {
+                Ok(targets) => self.found.extend(targets),
+                Err(finding) => self.note(finding),
+            }
+        }
+    }
+
+    /// Why hosts gave no address, if one did not: a temporary reason before a permanent one.
+    pub(crate) fn take_gap(&mut self) -> Option<Finding> {
+        self.gap.take()
+    }
+
+    fn note(&mut self, finding: Finding) {
+        let keep = self
+            .gap
+            .as_ref()
+            .is_some_and(|gap| gap.outcome == Outcome::Deferred);
+        if !keep {
+            self.gap = Some(finding);
+        }
+    }
+}
+
+async fn addresses(
+    wanted: &Wanted,
+    resolver: &Resolver,
+    options: &DeliverOptions,
+) -> Result<Vec<Target>, Finding> {
+    let domain = match &wanted.host {
+        Host::Literal(address) => {
+            let hop = format!("{}:{}", Host::Literal(*address), wanted.port);
+            let hop = hop.replace("IPv6:", "");
+            return usable(wanted, vec![(*address, hop.into())], options);
+        }
+        Host::Domain(domain) => domain,
+    };
+    let found = match resolver.addresses(domain).await {
+        Ok(answer) => answer.records,
+        Err(error @ DnsError::Temporary { .. }) => return Err(dns_temporary(&error)),
+        Err(DnsError::NoRecords(_) | DnsError::NoSuchDomain(_)) if wanted.typed => {
+            // A person typed it and can mend it; the mail is not lost over a slip.
+            let words = format!("host {domain} has no address");
+            return Err(Finding::ours(Outcome::Deferred, Cause::DnsTemporary, words));
+        }
+        Err(DnsError::NoRecords(_) | DnsError::NoSuchDomain(_)) => {
+            let words = format!("mail server {domain} has no address");
+            return Err(Finding::ours(Outcome::Failed, Cause::NoMailServer, words));
+        }
+    };
+    let named = |address: IpAddr| {
+        (
+            address,
+            format!("{domain}[{address}]:{}", wanted.port).into(),
+        )
+    };
+    usable(
+        wanted,
+        interleave(found).into_iter().map(named).collect(),
+        options,
+    )
+}
+
+/// IPv6 and IPv4 in turns, so that a family without a way costs one try, not all of them.
+fn interleave(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    let (six, four): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv6);
+    let mut six = six.into_iter();
+    let mut four = four.into_iter();
+    let mut mixed = Vec::new();
+    loop {
+        let pair = (six.next(), four.next());
+        if pair == (None, None) {
+            return mixed;
+        }
+        mixed.extend([pair.0, pair.1].into_iter().flatten());
+    }
+}
+
+fn usable(
+    wanted: &Wanted,
+    addresses: Vec<(IpAddr, Arc<str>)>,
+    options: &DeliverOptions,
+) -> Result<Vec<Target>, Finding> {
+    let mut targets = Vec::new();
+    let mut has_public = false;
+    for (address, hop) in addresses {
+        let public = is_public_destination(address);
+        if !(public || wanted.typed || options.allow_private_destinations) {
+            continue;
+        }
+        has_public = true;
+        let Ok(source) = source_for(address, public, &options.source_addresses) else {
+            continue;
+        };
+        targets.push(Target {
+            address: SocketAddr::new(address, wanted.port),
+            source,
+            hop,
+            is_fallback: wanted.is_fallback,
+        });
+    }
+    targets.truncate(ADDRESSES_PER_HOST_MAX);
+    match (targets.is_empty(), has_public) {
+        (false, _) => Ok(targets),
+        (true, true) => {
+            let words = format!("no egress address of the family of {}", wanted.host);
+            Err(Finding::ours(Outcome::Deferred, Cause::Unreachable, words))
+        }
+        (true, false) => {
+            let words = format!("mail server {} has private addresses only", wanted.host);
+            Err(Finding::ours(
+                Outcome::Failed,
+                Cause::PrivateDestination,
+                words,
+            ))
+        }
+    }
+}
+
+struct NoSource;
+
+/// The egress address for a destination; `None` leaves it to the system.
+fn source_for(to: IpAddr, public: bool, sources: &[IpAddr]) -> Result<Option<IpAddr>, NoSource> {
+    if sources.is_empty() || !public {
+        return Ok(None);
+    }
+    let same_family = sources
+        .iter()
+        .find(|source| source.is_ipv4() == to.is_ipv4());
+    same_family.map(|source| Some(*source)).ok_or(NoSource)
+}

@@ -1,0 +1,74 @@
+//! The sweep that ends lifetimes: independent of attempts, so that mail which is never tried (held,
+//! suspended, behind a dead next hop) expires all the same. RFC 5321 §4.5.4.1.
+//!
+//! Recipients whom a person gave up come the same way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use relais_policy::document::Retry;
+use relais_smtp::client::Protocol;
+use tokio::sync::Notify;
+
+use crate::connection::Shared;
+use crate::context::LEASE_TIME;
+use crate::settle::By;
+use crate::steady::Steady;
+
+/// A sweep, whatever happens.
+const SWEEP_GAP_MAX: Duration = Duration::from_secs(15);
+/// Between sweeps, at least.
+const SWEEP_GAP_MIN: Duration = Duration::from_secs(1);
+/// Messages ended in one go.
+const EXPIRED_AT_ONCE: usize = 50;
+
+/// Sweeps until stopped; `poked` when something changed in the queue.
+pub(crate) async fn run(shared: Arc<Shared>, steady: Arc<Steady>, poked: Arc<Notify>) {
+    let clock = &shared.context.clock;
+    loop {
+        let swept = clock.moment();
+        sweep(&shared, &steady).await;
+        tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => return,
+            () = poked.notified() => {}
+            () = clock.sleep(SWEEP_GAP_MAX) => {}
+        }
+        tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => return,
+            () = clock.sleep_until(swept + SWEEP_GAP_MIN) => {}
+        }
+    }
+}
+
+async fn sweep(shared: &Shared, steady: &Steady) {
+    let context = &shared.context;
+    let by = By {
+        connector: None,
+        retry: Retry::default(),
+        protocol: Protocol::Smtp,
+    };
+    while !shared.stop.is_cancelled() {
+        // A clock that has jumped ahead ends nothing until it is believed.
+        let now = steady.now();
+        let until = context.clock.now().after(LEASE_TIME);
+        let expired = match context
+            .store
+            .lease_expired(EXPIRED_AT_ONCE, now, until)
+            .await
+        {
+            Ok(expired) => expired,
+            Err(error) => {
+                tracing::warn!(%error, "the store does not say whose time is up");
+                return;
+            }
+        };
+        for leased in &expired {
+            shared.settler.end(leased, &by).await;
+        }
+        if expired.len() < EXPIRED_AT_ONCE {
+            return;
+        }
+    }
+}

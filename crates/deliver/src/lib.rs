@@ -1,0 +1,24 @@
+//! From the queue to the next hop, and notices. Never sees receiving code.
+//!
+//! This crate promises: every recipient that the store holds is tried until it is delivered, failed
+//! or expired; each result is stored together with its events and notices; a destination that does
+//! not answer, or answers badly, costs the others nothing.
+//!
+//! Modules stand in order of floors: each may use only those below it.
+
+pub mod service;
+mod scheduler;
+mod lanes;
+mod expiry;
+mod connection;
+mod site;
+mod destination;
+mod session;
+mod settle;
+mod notice;
+mod attempt;
+mod context;
+mod steady;
+
+#[cfg(test)]
+mod tests;

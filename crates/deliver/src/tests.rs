@@ -1,0 +1,1 @@
+//! Deliveries under simulated time, network, DNS and store.
