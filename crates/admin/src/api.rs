@@ -1,0 +1,71 @@
+//! The API, one file per noun; the nouns are those of the command line. `interfaces.md` §5.
+//!
+//! Not here: who may ask (the doors, `service`): the socket's file permissions decide.
+
+mod attempts;
+mod audit;
+mod backup;
+mod connectors;
+mod directory;
+mod domains;
+mod organisations;
+mod probes;
+mod queue;
+mod settings;
+mod simulate;
+mod status;
+mod trace;
+mod why;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, StatusCode, Uri};
+
+use crate::context::AdminContext;
+use crate::problem::Problem;
+
+/// Largest body of a request in octets: a directory of 500,000 recipients has about 40 MB.
+const BODY_OCTETS_MAX: usize = 256 << 20;
+
+/// Everything: for the local socket, and for the command line without a server.
+pub fn router(context: AdminContext) -> Router {
+    let nouns = Router::new()
+        .merge(status::routes())
+        .merge(settings::routes())
+        .merge(simulate::routes())
+        .merge(why::routes())
+        .merge(trace::routes())
+        .merge(queue::routes())
+        .merge(attempts::routes())
+        .merge(audit::routes())
+        .merge(organisations::routes())
+        .merge(domains::routes())
+        .merge(connectors::routes())
+        .merge(directory::routes())
+        .merge(backup::routes());
+    Router::new()
+        .nest("/api/v1", nouns)
+        .merge(probes::routes())
+        .fallback(no_such_address)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(DefaultBodyLimit::max(BODY_OCTETS_MAX))
+        .with_state(context)
+}
+
+/// Probes and metrics only: for the admin listener.
+pub fn probes(context: AdminContext) -> Router {
+    Router::new()
+        .merge(probes::routes())
+        .fallback(no_such_address)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(context)
+}
+
+async fn no_such_address(uri: Uri) -> Problem {
+    Problem::not_found(format!("There is nothing at {}.", uri.path()))
+}
+
+async fn no_such_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not take {method}.", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+}

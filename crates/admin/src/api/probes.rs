@@ -1,0 +1,38 @@
+//! `/livez`, `/readyz`, `/metrics`: for orchestrators and Prometheus. No names or addresses of
+//! people, because nobody is asked who they are.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+use crate::context::{AdminContext, unready};
+
+pub(super) fn routes() -> Router<AdminContext> {
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+}
+
+/// The process answers.
+async fn livez() -> &'static str {
+    "Relais is running.\n"
+}
+
+/// Listeners are up and the store takes messages; whether a smart host answers does not count.
+async fn readyz(State(context): State<AdminContext>) -> (StatusCode, String) {
+    match unready(&context) {
+        None => (StatusCode::OK, "Relais is ready.\n".to_owned()),
+        Some(because) => (StatusCode::SERVICE_UNAVAILABLE, format!("{because}\n")),
+    }
+}
+
+async fn metrics(State(context): State<AdminContext>) -> impl IntoResponse {
+    let text = context
+        .metrics
+        .render(&context.store.counts(), context.clock.now());
+    let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, form)], text)
+}

@@ -1,0 +1,228 @@
+//! The queue: shown, changed by a person, suspended by destination.
+
+use axum::extract::{Extension, Path, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use relais_smtp::identifier::QueueId;
+use relais_store::queue::{Criteria, ListedMessage, QueueAct, RecipientStateName};
+use relais_store::trace::parse_since;
+
+use crate::context::{AdminContext, Caller};
+use crate::problem::{Input, Parameters, Problem};
+
+/// Messages of a page where nothing else is asked for.
+const PAGE_DEFAULT: usize = 1_000;
+/// Messages of a page at most.
+const PAGE_MAX: usize = 10_000;
+
+pub(super) fn routes() -> Router<AdminContext> {
+    Router::new()
+        .route("/queue", get(list))
+        .route("/queue/{id}", get(show))
+        .route("/queue-act", post(act))
+        .route("/queue-suspended", get(suspended).post(suspend))
+}
+
+/// Which entries are meant, as people write it.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Selection {
+    queue_id: Option<String>,
+    destination: Option<String>,
+    organisation: Option<String>,
+    /// Accepted longer ago than this span, or before this time.
+    older: Option<String>,
+    state: Option<String>,
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+fn read_queue_id(text: &str) -> Result<QueueId, Problem> {
+    text.parse()
+        .map_err(|_| Problem::bad_request(format!("\"{text}\" is no queue id.")))
+}
+
+fn read_state(text: &str) -> Result<RecipientStateName, Problem> {
+    let states = [
+        RecipientStateName::Queued,
+        RecipientStateName::Active,
+        RecipientStateName::Deferred,
+        RecipientStateName::Held,
+    ];
+    states
+        .into_iter()
+        .find(|state| state.name() == text)
+        .ok_or_else(|| {
+            Problem::bad_request(format!(
+                "\"{text}\" is no state: queued, active, deferred, held."
+            ))
+        })
+}
+
+impl Selection {
+    fn criteria(&self, context: &AdminContext) -> Result<Criteria, Problem> {
+        let now = context.clock.now();
+        Ok(Criteria {
+            queue_id: self.queue_id.as_deref().map(read_queue_id).transpose()?,
+            destination: self.destination.clone(),
+            organisation: self.organisation.clone(),
+            accepted_before: self
+                .older
+                .as_deref()
+                .map(|text| parse_since(text, now))
+                .transpose()?,
+            state: self.state.as_deref().map(read_state).transpose()?,
+        })
+    }
+}
+
+async fn list(
+    State(context): State<AdminContext>,
+    Parameters(selection): Parameters<Selection>,
+) -> Result<Json<Value>, Problem> {
+    let criteria = selection.criteria(&context)?;
+    let after = selection.cursor.as_deref().map(read_queue_id).transpose()?;
+    let limit = selection.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
+    let messages = context.store.list(&criteria, after, limit).await?;
+    let next = messages.last().filter(|_| messages.len() >= limit);
+    let next = next.map(|message| message.queue_id.to_string());
+    let messages: Vec<_> = messages.iter().map(message_json).collect();
+    Ok(Json(json!({ "messages": messages, "next_cursor": next })))
+}
+
+async fn show(
+    State(context): State<AdminContext>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let queue_id = read_queue_id(&id)?;
+    let criteria = Criteria {
+        queue_id: Some(queue_id),
+        ..Criteria::default()
+    };
+    let messages = context.store.list(&criteria, None, 1).await?;
+    let found = messages.first().map(message_json);
+    found.map(Json).ok_or_else(|| {
+        Problem::not_found(format!("No message {queue_id} is in the queue; `relais why {queue_id}` tells what became of it."))
+    })
+}
+
+/// One message as `relais queue list --json` prints it.
+pub(super) fn message_json(message: &ListedMessage) -> Value {
+    let recipients: Vec<_> = message
+        .recipients
+        .iter()
+        .map(|recipient| {
+            json!({
+                "to": recipient.to,
+                "state": recipient.state.name(),
+                "attempts": recipient.attempts,
+                "next_attempt": recipient.next_attempt.map(|time| time.to_rfc3339()),
+                "last_reply": recipient.last_reply,
+                "expires_at": recipient.expires_at.to_rfc3339(),
+            })
+        })
+        .collect();
+    json!({
+        "queue_id": message.queue_id.to_string(),
+        "organisation": message.organisation,
+        "from": message.from,
+        "recipients": recipients,
+        "accepted_at": message.accepted_at.to_rfc3339(),
+        "size": message.size,
+        "subject": message.subject,
+        "message_id": message.message_id,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    act: String,
+    #[serde(default)]
+    selection: Selection,
+    /// Demanded where the selection names nothing.
+    #[serde(default)]
+    all: bool,
+}
+
+async fn act(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+    Input(request): Input<Request>,
+) -> Result<Json<Value>, Problem> {
+    let act = match request.act.as_str() {
+        "retry" => QueueAct::Retry,
+        "hold" => QueueAct::Hold,
+        "release" => QueueAct::Release,
+        "bounce" => QueueAct::Bounce,
+        "delete" => QueueAct::Delete,
+        other => {
+            let detail = format!("\"{other}\" is no act: retry, hold, release, bounce, delete.");
+            return Err(Problem::bad_request(detail));
+        }
+    };
+    let criteria = request.selection.criteria(&context)?;
+    if criteria == Criteria::default() && !request.all {
+        return Err(Problem::bad_request(
+            "Name a message or criteria, or say that all are meant.",
+        ));
+    }
+    if let Some(queue_id) = criteria.queue_id
+        && context.store.list(&criteria, None, 1).await?.is_empty()
+    {
+        return Err(Problem::not_found(format!(
+            "No message {queue_id} is in the queue."
+        )));
+    }
+    let result = context
+        .store
+        .act(act, &criteria, &caller.actor, context.clock.now())
+        .await?;
+    Ok(Json(
+        json!({ "changed": result.changed, "active": result.active }),
+    ))
+}
+
+async fn suspended(State(context): State<AdminContext>) -> Result<Json<Value>, Problem> {
+    Ok(Json(
+        json!({ "destinations": context.store.suspended().await? }),
+    ))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Suspension {
+    destination: String,
+    suspended: bool,
+}
+
+async fn suspend(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+    Input(request): Input<Suspension>,
+) -> Result<Json<Value>, Problem> {
+    let destination = relais_smtp::domain::Domain::parse(&request.destination)
+        .map(|domain| domain.to_string())
+        .or_else(|_| literal(&request.destination))?;
+    let now = context.clock.now();
+    context
+        .store
+        .suspend(&destination, request.suspended, &caller.actor, now)
+        .await?;
+    suspended(State(context)).await
+}
+
+/// An address literal as it is written in the queue, `[192.0.2.1]`.
+fn literal(text: &str) -> Result<String, Problem> {
+    let mailbox = relais_smtp::address::Mailbox::parse(&format!("x@{text}"));
+    mailbox
+        .map(|mailbox| mailbox.host().to_string())
+        .map_err(|_| {
+            Problem::bad_request(format!(
+                "\"{text}\" is no domain and no address in brackets."
+            ))
+        })
+}

@@ -1,0 +1,205 @@
+//! The settings document: read, replaced, applied. Every change goes through [`change`]: checked
+//! whole, told as a difference, stored as a version with its audit entry.
+
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use relais_policy::change::{self, Absent, Act};
+use relais_policy::document::Document;
+use relais_policy::settings::Settings;
+use relais_store::settings::{ChangeError, SettingsChange};
+
+use crate::context::{AdminContext, Caller};
+use crate::problem::{Input, Parameters, Problem};
+
+/// How often a change is made anew when somebody else's comes between.
+const CONFLICTS_MAX: usize = 5;
+
+pub(super) fn routes() -> Router<AdminContext> {
+    Router::new()
+        .route("/settings", get(read).put(replace))
+        .route("/apply", post(apply))
+}
+
+/// What a change did, or would do.
+pub(super) struct Changed {
+    /// The version now in force.
+    pub(super) version: u64,
+    /// Objects that differ; kept ones are left out.
+    pub(super) changes: Vec<change::Change>,
+    /// Nothing was stored.
+    pub(super) dry_run: bool,
+}
+
+impl Changed {
+    /// `{"version","changed","dry_run","changes":[{"object","act","keys":[…]}]}`
+    pub(super) fn to_json(&self) -> Value {
+        let keys = |one: &change::Change| -> Vec<Value> {
+            let keys = one.keys.iter();
+            keys.map(|key| json!({ "key": key.key, "old": key.old, "new": key.new }))
+                .collect()
+        };
+        let changes: Vec<_> = self
+            .changes
+            .iter()
+            .map(|one| json!({ "object": one.object, "act": one.act.name(), "keys": keys(one) }))
+            .collect();
+        json!({
+            "version": self.version,
+            "changed": !changes.is_empty(),
+            "dry_run": self.dry_run,
+            "changes": changes,
+        })
+    }
+}
+
+/// What is to happen to a change.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Intent {
+    /// It is stored.
+    Store,
+    /// It is only told.
+    Tell,
+}
+
+impl Intent {
+    pub(super) fn dry_run(dry_run: bool) -> Self {
+        if dry_run { Self::Tell } else { Self::Store }
+    }
+}
+
+/// Makes a new document out of the one in force, checks it, and stores it unless nothing differs.
+/// `expected`: only if this version is still in force; else made anew when another change comes
+/// between.
+pub(super) async fn change(
+    context: &AdminContext,
+    caller: &Caller,
+    intent: Intent,
+    expected: Option<u64>,
+    make: impl Fn(&Document) -> Result<Document, Problem>,
+) -> Result<Changed, Problem> {
+    let mut conflicts = 0;
+    loop {
+        let before = context.store.settings();
+        if let Some(expected) = expected.filter(|expected| *expected != before.version) {
+            let detail = format!(
+                "The settings are at version {}, not {expected}; read them again and repeat.",
+                before.version
+            );
+            return Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail));
+        }
+        let document = make(&before.document)?;
+        let built = Settings::build(before.mode, before.version + 1, document.clone());
+        built.map_err(|errors| Problem::invalid(&errors))?;
+        let mut changes = change::diff(&before.document, &document);
+        changes.retain(|one| one.act != Act::Kept);
+        let dry_run = intent == Intent::Tell;
+        if dry_run || changes.is_empty() {
+            return Ok(Changed {
+                version: before.version,
+                changes,
+                dry_run,
+            });
+        }
+        let stored = context.store.change_settings(SettingsChange {
+            expected_version: before.version,
+            document,
+            actor: caller.actor.to_string(),
+            via: caller.via,
+            summary: changes.iter().map(ToString::to_string).collect(),
+            time: context.clock.now(),
+        });
+        match stored.await {
+            Ok(version) => {
+                return Ok(Changed {
+                    version,
+                    changes,
+                    dry_run,
+                });
+            }
+            Err(ChangeError::Conflict { .. })
+                if expected.is_none() && conflicts < CONFLICTS_MAX =>
+            {
+                conflicts += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn read(State(context): State<AdminContext>) -> Response {
+    let settings = context.store.settings();
+    let tag = format!("\"{}\"", settings.version);
+    ([(header::ETAG, tag)], Json(&settings.document)).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReplaceParameters {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+async fn replace(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+    Parameters(parameters): Parameters<ReplaceParameters>,
+    headers: HeaderMap,
+    Input(document): Input<Document>,
+) -> Result<Json<Value>, Problem> {
+    let expected = version_in(&headers)?;
+    let intent = Intent::dry_run(parameters.dry_run);
+    let make = |_: &Document| Ok(document.clone());
+    Ok(Json(
+        change(&context, &caller, intent, Some(expected), make)
+            .await?
+            .to_json(),
+    ))
+}
+
+/// The version in `If-Match`, which is demanded: nobody overwrites what they have not seen.
+fn version_in(headers: &HeaderMap) -> Result<u64, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else {
+        let detail = "Send If-Match with the ETag of the settings that you changed.";
+        return Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, detail));
+    };
+    let number = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.trim().trim_matches('"').parse().ok());
+    number.ok_or_else(|| Problem::bad_request("If-Match is not an ETag of the settings."))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Apply {
+    document: Document,
+    #[serde(default)]
+    prune: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+async fn apply(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+    Input(apply): Input<Apply>,
+) -> Result<Json<Value>, Problem> {
+    let absent = if apply.prune {
+        Absent::Prune
+    } else {
+        Absent::Keep
+    };
+    let make = |current: &Document| Ok(change::merge(current, &apply.document, absent));
+    let intent = Intent::dry_run(apply.dry_run);
+    Ok(Json(
+        change(&context, &caller, intent, None, make)
+            .await?
+            .to_json(),
+    ))
+}

@@ -1,0 +1,105 @@
+//! The decision for one imagined message, by the functions that decide real mail.
+
+use std::net::IpAddr;
+
+use axum::extract::State;
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::Deserialize;
+
+use relais_policy::attribution::Facts;
+use relais_policy::simulate::{Answer, Question, simulate};
+use relais_smtp::address::{ForwardPath, Mailbox, ReversePath};
+
+use crate::context::AdminContext;
+use crate::problem::{Input, Problem};
+
+pub(super) fn routes() -> Router<AdminContext> {
+    Router::new().route("/simulate", post(answer))
+}
+
+/// The imagined message, as people write it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Imagined {
+    pub(super) ip: IpAddr,
+    #[serde(default)]
+    pub(super) helo: Option<String>,
+    #[serde(default)]
+    pub(super) certificate_name: Option<String>,
+    #[serde(default)]
+    pub(super) credential: Option<String>,
+    /// Empty, or `<>`: the null reverse-path.
+    pub(super) from: String,
+    pub(super) to: String,
+    #[serde(default)]
+    pub(super) header_from: Option<String>,
+    #[serde(default)]
+    pub(super) size: Option<u64>,
+    /// `1.2`, `1.3`: the session is encrypted; absent, `none`: it is not.
+    #[serde(default)]
+    pub(super) tls: Option<String>,
+    /// Through a listener that demands AUTH.
+    #[serde(default)]
+    pub(super) submission: bool,
+}
+
+async fn answer(
+    State(context): State<AdminContext>,
+    Input(imagined): Input<Imagined>,
+) -> Result<Json<Answer>, Problem> {
+    let question = question(&context, &imagined)?;
+    Ok(Json(decide(&context, &question)))
+}
+
+/// By the settings in force.
+pub(super) fn decide(context: &AdminContext, question: &Question) -> Answer {
+    simulate(
+        &context.store.settings(),
+        question,
+        context.chance.reference(),
+    )
+}
+
+/// Reads addresses and names.
+pub(super) fn question(context: &AdminContext, imagined: &Imagined) -> Result<Question, Problem> {
+    let mailbox = |what: &str, text: &str| {
+        Mailbox::parse(bare(text))
+            .map_err(|error| Problem::bad_request(format!("{what} \"{text}\": {error}.")))
+    };
+    let reverse_path = match bare(&imagined.from) {
+        "" => ReversePath::Null,
+        from => ReversePath::Mailbox(mailbox("The sender", from)?),
+    };
+    let forward_path = match bare(&imagined.to) {
+        to if to.eq_ignore_ascii_case("postmaster") => ForwardPath::Postmaster,
+        to => ForwardPath::Mailbox(mailbox("The recipient", to)?),
+    };
+    let header_from = match &imagined.header_from {
+        Some(text) => Some(mailbox("The header From", text)?),
+        None => None,
+    };
+    Ok(Question {
+        facts: Facts {
+            address: imagined.ip.to_canonical(),
+            certificate_name: imagined.certificate_name.clone(),
+            credential: imagined.credential.clone(),
+            helo: imagined.helo.clone(),
+            tls: imagined.tls.as_deref().is_some_and(|tls| tls != "none"),
+            submission: imagined.submission,
+        },
+        reverse_path,
+        forward_path,
+        header_from,
+        size: imagined.size,
+        size_octets_max: context.message_size_max,
+    })
+}
+
+/// Without angle brackets.
+fn bare(text: &str) -> &str {
+    let text = text.trim();
+    text.strip_prefix('<')
+        .and_then(|text| text.strip_suffix('>'))
+        .unwrap_or(text)
+}

@@ -1,0 +1,154 @@
+//! Why was this refused, or where is it: the events of one reference or queue id, and what the same
+//! functions would decide today.
+
+use axum::extract::{Path, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use relais_policy::attribution::Facts;
+use relais_policy::simulate::Question;
+use relais_smtp::address::{ForwardPath, Mailbox, ReversePath};
+use relais_smtp::identifier::{QueueId, Reference};
+use relais_store::queue::Criteria;
+use relais_store::trace::{Event, EventKind, To, TraceQuery, TraceTerm};
+
+use super::queue::message_json;
+use super::simulate::decide;
+use crate::context::AdminContext;
+use crate::problem::Problem;
+
+/// Events of one answer: a message with a hundred recipients and ten attempts each fits.
+const EVENTS_MAX: usize = 2_000;
+/// Recipients for which today's decision is told.
+const DECISIONS_MAX: usize = 10;
+
+pub(super) fn routes() -> Router<AdminContext> {
+    Router::new().route("/why/{name}", get(why))
+}
+
+async fn why(
+    State(context): State<AdminContext>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    if let Ok(queue_id) = name.parse::<QueueId>() {
+        return why_message(&context, queue_id).await.map(Json);
+    }
+    match name.parse::<Reference>() {
+        Ok(reference) => why_refused(&context, reference).await.map(Json),
+        Err(error) => Err(Problem::not_found(format!("\"{name}\" is {error}."))),
+    }
+}
+
+async fn why_message(context: &AdminContext, queue_id: QueueId) -> Result<Value, Problem> {
+    let events = events(context, TraceTerm::new("id", &queue_id.to_string())?).await?;
+    let criteria = Criteria {
+        queue_id: Some(queue_id),
+        ..Criteria::default()
+    };
+    let queued = context.store.list(&criteria, None, 1).await?;
+    if events.is_empty() && queued.is_empty() {
+        return Err(Problem::not_found(format!(
+            "No message {queue_id} is known."
+        )));
+    }
+    Ok(json!({
+        "kind": "message",
+        "queue_id": queue_id.to_string(),
+        "in_queue": queued.first().map(message_json),
+        "now": decisions(context, &events),
+        "events": as_json(&events),
+    }))
+}
+
+async fn why_refused(context: &AdminContext, reference: Reference) -> Result<Value, Problem> {
+    let events = events(context, TraceTerm::new("ref", &reference.to_string())?).await?;
+    if events.is_empty() {
+        let detail =
+            format!("No refusal has the reference {reference}; it may be older than the trace.");
+        return Err(Problem::not_found(detail).about(reference));
+    }
+    Ok(json!({
+        "kind": "refusal",
+        "reference": reference.to_string(),
+        "now": decisions(context, &events),
+        "events": as_json(&events),
+    }))
+}
+
+/// Oldest first: as the story is told.
+async fn events(context: &AdminContext, term: TraceTerm) -> Result<Vec<Event>, Problem> {
+    let query = TraceQuery {
+        terms: vec![term],
+        limit: EVENTS_MAX,
+        ..TraceQuery::default()
+    };
+    let rows = context.store.trace(&query).await?;
+    let events = rows
+        .iter()
+        .rev()
+        .filter_map(|row| Event::from_json(&row.json).ok());
+    Ok(events.collect())
+}
+
+fn as_json(events: &[Event]) -> Vec<Value> {
+    let read = |event: &Event| serde_json::from_str(&event.to_json()).ok();
+    events.iter().filter_map(read).collect()
+}
+
+/// What would be decided with today's settings: one answer per recipient of the first event that
+/// tells client and sender.
+fn decisions(context: &AdminContext, events: &[Event]) -> Vec<Value> {
+    let told = events.iter().find(|event| {
+        matches!(
+            event.kind,
+            EventKind::MessageAccepted | EventKind::AttemptRefused
+        ) && event.client.is_some()
+            && event.from.is_some()
+    });
+    let Some(event) = told else { return Vec::new() };
+    let recipients: Vec<&str> = match &event.to {
+        Some(To::One(one)) => vec![one],
+        Some(To::Many(many)) => many.iter().map(|one| &**one).collect(),
+        // MAIL was refused: nothing was said of recipients, and the sender's part of the decision
+        // is the same for all.
+        None => vec!["postmaster"],
+    };
+    let questions = recipients.iter().take(DECISIONS_MAX).filter_map(|to| {
+        let question = question(context, event, to)?;
+        let answer = serde_json::to_value(decide(context, &question)).ok()?;
+        Some(json!({ "to": to, "decision": answer }))
+    });
+    questions.collect()
+}
+
+fn question(context: &AdminContext, event: &Event, to: &str) -> Option<Question> {
+    let client = event.client.as_ref()?;
+    let owned = |text: &Option<std::sync::Arc<str>>| text.as_ref().map(ToString::to_string);
+    let reverse_path = match event.from.as_deref()? {
+        "" => ReversePath::Null,
+        from => ReversePath::Mailbox(Mailbox::parse(from).ok()?),
+    };
+    let forward_path = match to {
+        to if to.eq_ignore_ascii_case("postmaster") => ForwardPath::Postmaster,
+        to => ForwardPath::Mailbox(Mailbox::parse(to).ok()?),
+    };
+    Some(Question {
+        facts: Facts {
+            address: client.address,
+            certificate_name: owned(&client.certificate),
+            credential: owned(&client.credential),
+            helo: owned(&client.helo),
+            tls: event.tls.is_some(),
+            submission: false,
+        },
+        reverse_path,
+        forward_path,
+        header_from: event
+            .header_from
+            .as_deref()
+            .and_then(|from| Mailbox::parse(from).ok()),
+        size: event.size,
+        size_octets_max: context.message_size_max,
+    })
+}

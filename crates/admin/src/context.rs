@@ -1,0 +1,120 @@
+//! What all requests share, and who asks.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use relais_net::clock::{Chance, Clock};
+use relais_store::store::Store;
+
+use crate::metrics::Metrics;
+
+/// Everything that requests share. Cheap to clone.
+#[derive(Clone)]
+pub struct AdminContext {
+    /// What they talk about.
+    pub store: Store,
+    /// Time.
+    pub clock: Clock,
+    /// Chance.
+    pub chance: Chance,
+    /// Our name.
+    pub hostname: String,
+    /// The server's size limit in octets, for `simulate`.
+    pub message_size_max: u64,
+    /// Counters, fed by the store's observer.
+    pub metrics: Metrics,
+    /// Whether the listeners are up.
+    pub readiness: Readiness,
+}
+
+/// Where the server stands between start and end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// Only the data folder is read: there is no server.
+    NotRunning,
+    /// Listeners are not up yet.
+    Starting,
+    /// Listeners are up.
+    Serving,
+    /// No new mail is taken.
+    Draining,
+}
+
+/// Tells everybody the [`Phase`]. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<watch::Sender<Phase>>);
+
+impl Readiness {
+    /// In this phase.
+    pub fn new(phase: Phase) -> Self {
+        Self(Arc::new(watch::Sender::new(phase)))
+    }
+
+    /// The next phase begins.
+    pub fn enter(&self, phase: Phase) {
+        self.0.send_replace(phase);
+    }
+
+    /// The phase now.
+    pub fn phase(&self) -> Phase {
+        *self.0.borrow()
+    }
+
+    /// Waits until draining begins: answers without an end end then.
+    pub async fn draining(&self) {
+        let mut receiver = self.0.subscribe();
+        // Fails only if the sender is gone, and `self` holds it.
+        let _ = receiver.wait_for(|phase| *phase == Phase::Draining).await;
+    }
+}
+
+/// Who asks, and by which door.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Caller {
+    /// `uid 0 (root)`.
+    pub actor: Arc<str>,
+    /// `socket`, `listener`, `data-folder`.
+    pub via: &'static str,
+}
+
+impl Caller {
+    /// Over the local socket, by the peer's user.
+    pub fn socket(uid: Option<u32>) -> Self {
+        let actor = match uid {
+            Some(0) => "uid 0 (root)".into(),
+            Some(uid) => format!("uid {uid}").into(),
+            None => "unknown user".into(),
+        };
+        Self {
+            actor,
+            via: "socket",
+        }
+    }
+
+    /// Over the admin listener, where nobody is known yet.
+    pub fn listener() -> Self {
+        Self {
+            actor: "anonymous".into(),
+            via: "listener",
+        }
+    }
+
+    /// The command line, reading the data folder without a server.
+    pub fn data_folder() -> Self {
+        Self {
+            actor: "command line".into(),
+            via: "data-folder",
+        }
+    }
+}
+
+/// Why the server takes no mail now; `None` if it does.
+pub fn unready(context: &AdminContext) -> Option<String> {
+    match context.readiness.phase() {
+        Phase::NotRunning => Some("The server is not running.".to_owned()),
+        Phase::Starting => Some("The listeners are not up yet.".to_owned()),
+        Phase::Draining => Some("The server is shutting down.".to_owned()),
+        Phase::Serving => context.store.unhealthy(),
+    }
+}

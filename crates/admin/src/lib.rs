@@ -1,0 +1,11 @@
+//! The API (over the local socket), metrics and probes (over the admin listener too); later the
+//! admin centre. Talks to the store and to pure policy, never to running sessions.
+//!
+//! Modules stand in order of floors: each may use only those below it.
+
+pub mod service;
+pub mod local;
+pub mod api;
+pub mod problem;
+pub mod context;
+pub mod metrics;

@@ -1,0 +1,185 @@
+//! The two doors: the local socket (trusted: file permissions), and the admin listener (probes and
+//! metrics only, until callers can be told apart).
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use relais_net::network::Listener;
+
+use crate::api;
+use crate::context::Caller;
+pub use crate::context::{AdminContext, Phase, Readiness};
+
+/// Connections at the same time, per door: a scrape, some probes, some terminals with `--live`.
+const CONNECTIONS_MAX: usize = 256;
+/// A request's header section must be complete by then; the same as common web servers.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause after a failed accept (too many open files), as listeners of mail do.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Owner and group may talk to us.
+const SOCKET_MODE: u32 = 0o660;
+
+/// The running doors.
+pub struct AdminService {
+    socket: PathBuf,
+    closing: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl AdminService {
+    /// Serves both. A socket left behind by a dead server is replaced: that no live one uses it is
+    /// known from the store's lock.
+    pub fn start(
+        context: AdminContext,
+        socket: PathBuf,
+        listener: Option<Listener>,
+    ) -> io::Result<Self> {
+        let local = bind(&socket)?;
+        let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let doors = Doors {
+            closing: closing.clone(),
+            tasks: tasks.clone(),
+        };
+        tasks.spawn(
+            doors
+                .clone()
+                .serve_socket(local, api::router(context.clone())),
+        );
+        if let Some(listener) = listener {
+            tasks.spawn(doors.serve_listener(listener, api::probes(context)));
+        }
+        Ok(Self {
+            socket,
+            closing,
+            tasks,
+        })
+    }
+
+    /// Ends running requests within the time.
+    pub async fn drain(self, within: Duration) {
+        self.closing.cancel();
+        self.tasks.close();
+        // What is not done by then is dropped with the runtime: requests hold no mail.
+        let _ = tokio::time::timeout(within, self.tasks.wait()).await;
+        if let Err(error) = std::fs::remove_file(&self.socket) {
+            tracing::debug!(%error, "the control socket was already gone");
+        }
+    }
+}
+
+fn bind(socket: &Path) -> io::Result<UnixListener> {
+    if let Ok(found) = std::fs::symlink_metadata(socket) {
+        if !found.file_type().is_socket() {
+            let message = format!("{} exists and is no socket", socket.display());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+        }
+        std::fs::remove_file(socket)?;
+    }
+    let listener = UnixListener::bind(socket)?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(SOCKET_MODE))?;
+    Ok(listener)
+}
+
+#[derive(Clone)]
+struct Doors {
+    closing: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Doors {
+    async fn serve_socket(self, listener: UnixListener, router: Router) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.closing.cancelled() => return,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                    self.serve(stream, router.clone(), Caller::socket(uid), &places);
+                }
+                Err(error) => self.pause(&error).await,
+            }
+        }
+    }
+
+    async fn serve_listener(self, listener: Listener, router: Router) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.closing.cancelled() => return,
+            };
+            match accepted {
+                Ok(accepted) => {
+                    self.serve(accepted.stream, router.clone(), Caller::listener(), &places);
+                }
+                Err(error) => self.pause(&error).await,
+            }
+        }
+    }
+
+    async fn pause(&self, error: &io::Error) {
+        tracing::warn!(%error, "a connection could not be accepted");
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+
+    /// One connection; beyond the bound it is closed at once.
+    fn serve<S>(&self, stream: S, router: Router, caller: Caller, places: &Arc<Semaphore>)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+            tracing::warn!(limit = CONNECTIONS_MAX, "too many connections to the API");
+            return;
+        };
+        let closing = self.closing.clone();
+        self.tasks.spawn(async move {
+            converse(stream, router, caller, closing).await;
+            drop(place);
+        });
+    }
+}
+
+async fn converse<S>(stream: S, router: Router, caller: Caller, closing: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(caller.clone());
+        router.clone().oneshot(request.map(Body::new))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection to the API broke off");
+    }
+}
