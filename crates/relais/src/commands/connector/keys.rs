@@ -1,0 +1,154 @@
+//! The keys of connectors as flags: those given are set, the others stay.
+
+use clap::Args;
+
+use super::super::edit::Patch;
+use super::ConnectorKeys;
+
+/// `[[organisation.inbound_connector]]`
+#[derive(Args, Debug)]
+pub(super) struct InboundKeys {
+    /// In use, or not
+    #[arg(long, value_parser = ["draft", "observing", "enabled", "disabled"])]
+    state: Option<String>,
+    /// Addresses and networks of the clients; replaces the list
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    ip: Vec<String>,
+    /// Name that the client's certificate must bear
+    #[arg(long, value_name = "NAME")]
+    certificate_name: Option<String>,
+    /// Names whose addresses count, re-resolved
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    dns_name: Vec<String>,
+    /// Whether one factor is enough
+    #[arg(long, value_parser = ["any", "all"])]
+    identified_by: Option<String>,
+    /// The only recipients while observing; replaces the list
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    test_recipient: Vec<String>,
+    /// AUTH without TLS, from private addresses
+    #[arg(long)]
+    cleartext_auth: Option<bool>,
+    /// Domains that may be senders: *, or a list; replaces the list
+    #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
+    sender_domain: Vec<String>,
+    /// Domains that may be sent to: *, own, or a list; replaces the list
+    #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
+    recipient_domain: Vec<String>,
+    /// TLS of the session
+    #[arg(long, value_parser = ["off", "offered", "required"])]
+    tls: Option<String>,
+    /// Syntax
+    #[arg(long, value_parser = ["strict", "tolerant"])]
+    preset: Option<String>,
+    /// What happens to a header From outside the verified domains
+    #[arg(long, value_parser = ["refuse", "flag", "repair"])]
+    header_from: Option<String>,
+    /// Gets notices for senders without a mailbox
+    #[arg(long, value_name = "ADDRESS")]
+    owner: Option<String>,
+    /// Largest message, as "25 MiB"
+    #[arg(long, value_name = "SIZE")]
+    message_size_max: Option<String>,
+    /// Messages per minute
+    #[arg(long, value_name = "N")]
+    messages_per_minute: Option<u64>,
+    /// Recipients per hour
+    #[arg(long, value_name = "N")]
+    recipients_per_hour: Option<u64>,
+    /// Recipients per sliding 24 hours
+    #[arg(long, value_name = "N")]
+    recipients_per_day: Option<u64>,
+    /// Connections at the same time
+    #[arg(long, value_name = "N")]
+    connections: Option<u64>,
+}
+
+impl ConnectorKeys for InboundKeys {
+    fn patch(&self) -> Patch {
+        let mut patch = Patch::default();
+        patch.set("state", self.state.as_ref());
+        patch.list("sender_ip_addresses", &self.ip);
+        patch.set(
+            "tls_sender_certificate_name",
+            self.certificate_name.as_ref(),
+        );
+        patch.list("sender_dns_names", &self.dns_name);
+        patch.set("identified_by", self.identified_by.as_ref());
+        patch.list("test_recipients", &self.test_recipient);
+        patch.set("cleartext_auth", self.cleartext_auth);
+        patch.list("sender_domains", &self.sender_domain);
+        patch.list("recipient_domains", &self.recipient_domain);
+        patch.set("tls", self.tls.as_ref());
+        patch.set("preset", self.preset.as_ref());
+        patch.set("header_from", self.header_from.as_ref());
+        patch.set("owner", self.owner.as_ref());
+        patch.limit("message_size_max", self.message_size_max.as_ref());
+        patch.limit("messages_per_minute", self.messages_per_minute);
+        patch.limit("recipients_per_hour", self.recipients_per_hour);
+        patch.limit("recipients_per_day", self.recipients_per_day);
+        patch.limit("connections", self.connections);
+        patch
+    }
+}
+
+/// `[[organisation.outbound_connector]]`
+#[derive(Args, Debug)]
+pub(super) struct OutboundKeys {
+    /// In use, or not
+    #[arg(long, value_parser = ["draft", "enabled", "disabled"])]
+    state: Option<String>,
+    /// Domains that leave by it: *, own, or a list; replaces the list
+    #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
+    recipient_domain: Vec<String>,
+    /// Smart hosts in order of preference; none: by MX; replaces the list
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    smart_host: Vec<String>,
+    /// The level of TLS demanded
+    #[arg(long, value_parser = ["none", "opportunistic", "encryption-only", "certificate-validation", "domain-validation"])]
+    tls: Option<String>,
+    /// The name demanded by domain-validation
+    #[arg(long, value_name = "NAME")]
+    tls_domain: Option<String>,
+    /// Connections at the same time
+    #[arg(long, value_name = "N")]
+    connections: Option<u32>,
+    /// Messages per minute
+    #[arg(long, value_name = "N")]
+    messages_per_minute: Option<u32>,
+    /// Recipients per sliding 24 hours
+    #[arg(long, value_name = "N")]
+    recipients_per_day: Option<u32>,
+    /// Delay before the second attempt, as 1m
+    #[arg(long, value_name = "SPAN")]
+    retry_first: Option<String>,
+    /// Longest delay between attempts, as 1h
+    #[arg(long, value_name = "SPAN")]
+    retry_max: Option<String>,
+    /// When to give up, as 24h
+    #[arg(long, value_name = "SPAN")]
+    lifetime: Option<String>,
+}
+
+impl ConnectorKeys for OutboundKeys {
+    fn patch(&self) -> Patch {
+        let mut patch = Patch::default();
+        patch.set("state", self.state.as_ref());
+        patch.list("recipient_domains", &self.recipient_domain);
+        patch.list("smart_hosts", &self.smart_host);
+        patch.set("tls", self.tls.as_ref());
+        patch.set("tls_domain", self.tls_domain.as_ref());
+        let pace = [
+            ("connections", self.connections),
+            ("messages_per_minute", self.messages_per_minute),
+            ("recipients_per_day", self.recipients_per_day),
+        ];
+        for (key, value) in pace {
+            patch.within("pace", key, value);
+        }
+        patch.within("retry", "first", self.retry_first.as_ref());
+        patch.within("retry", "max", self.retry_max.as_ref());
+        patch.within("retry", "lifetime", self.lifetime.as_ref());
+        patch
+    }
+}

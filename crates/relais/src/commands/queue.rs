@@ -1,0 +1,344 @@
+//! `relais queue`: accepted and unfinished; shown, and changed by a person.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::session::Session;
+use crate::client::{Api, encode};
+use crate::failure::Failure;
+use crate::output::{Output, clean, size};
+
+/// Messages of one page.
+const PAGE: usize = 1_000;
+/// Pages that are counted before a question says "or more".
+const COUNT_PAGES_MAX: usize = 100;
+
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Messages in the queue, oldest first
+    List(Criteria),
+    /// One message
+    Show {
+        /// Which
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Try now
+    Retry(Act),
+    /// Wait for a person
+    Hold(Act),
+    /// Go on after hold
+    Release(Act),
+    /// Give up, with a notice to the sender
+    Bounce(Act),
+    /// Drop without notice
+    Delete(Act),
+    /// Try everything now
+    Flush(Criteria),
+    /// Stop delivery to a destination
+    Suspend {
+        /// Domain, or address in brackets
+        destination: String,
+    },
+    /// Deliver to a destination again
+    Resume {
+        /// Domain, or address in brackets
+        destination: String,
+    },
+}
+
+/// Which messages; all that are given must hold.
+#[derive(Args, Clone, Debug, Default)]
+struct Criteria {
+    /// Recipient domain
+    #[arg(long, value_name = "DOMAIN")]
+    destination: Option<String>,
+    /// Organisation
+    #[arg(long, value_name = "NAME")]
+    organisation: Option<String>,
+    /// Accepted longer ago: 2h, 1d
+    #[arg(long, value_name = "TIME")]
+    older: Option<String>,
+    /// State of a recipient
+    #[arg(long, value_parser = ["queued", "active", "deferred", "held"])]
+    state: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+struct Act {
+    /// One message
+    #[arg(value_name = "ID", conflicts_with_all = ["all", "destination", "organisation", "older", "state"])]
+    id: Option<String>,
+    /// Needed where no message is named
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    criteria: Criteria,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+}
+
+impl Criteria {
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let given = [
+            ("destination", &self.destination),
+            ("organisation", &self.organisation),
+            ("older", &self.older),
+            ("state", &self.state),
+        ];
+        given
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.clone()?)))
+            .collect()
+    }
+
+    fn selection(&self) -> Value {
+        Value::Object(
+            self.query()
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), json!(value)))
+                .collect(),
+        )
+    }
+}
+
+pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+    match arguments.verb {
+        Verb::List(criteria) => list(session, &criteria).await,
+        Verb::Show { id } => show(session, &id).await,
+        Verb::Retry(act) => change(session, "retry", &act).await,
+        Verb::Hold(act) => change(session, "hold", &act).await,
+        Verb::Release(act) => change(session, "release", &act).await,
+        Verb::Bounce(act) => change(session, "bounce", &act).await,
+        Verb::Delete(act) => change(session, "delete", &act).await,
+        Verb::Flush(criteria) => {
+            change(
+                session,
+                "retry",
+                &Act {
+                    id: None,
+                    all: true,
+                    criteria,
+                    yes: true,
+                },
+            )
+            .await
+        }
+        Verb::Suspend { destination } => suspend(session, &destination, true).await,
+        Verb::Resume { destination } => suspend(session, &destination, false).await,
+    }
+}
+
+async fn page(
+    api: &Api,
+    criteria: &Criteria,
+    cursor: Option<&str>,
+) -> Result<(Vec<Value>, Option<String>), Failure> {
+    let mut query = criteria.query();
+    query.push(("limit", PAGE.to_string()));
+    query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
+    let mut answer = api.get("/queue", &query).await?.value;
+    let next = answer["next_cursor"].as_str().map(ToOwned::to_owned);
+    let messages = match answer["messages"].take() {
+        Value::Array(messages) => messages,
+        _ => Vec::new(),
+    };
+    Ok((messages, next))
+}
+
+async fn list(session: &Session, criteria: &Criteria) -> Result<(), Failure> {
+    let api = session.api_for_reading().await?;
+    let output = session.output;
+    let (mut cursor, mut first) = (None, true);
+    loop {
+        let (messages, next) = page(&api, criteria, cursor.as_deref()).await?;
+        if output.json {
+            for message in &messages {
+                output.value(message)?;
+            }
+        } else if messages.is_empty() && first {
+            output.line("The queue is empty.")?;
+        } else {
+            let rows: Vec<_> = messages.iter().flat_map(rows).collect();
+            output.table(
+                &[
+                    "QUEUE ID",
+                    "SIZE",
+                    "FROM",
+                    "TO",
+                    "STATE",
+                    "TRIES",
+                    "NEXT",
+                    "LAST REPLY",
+                ],
+                &rows,
+            )?;
+        }
+        (cursor, first) = (next, false);
+        if cursor.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+fn rows(message: &Value) -> Vec<Vec<String>> {
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let recipients = message["recipients"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    recipients
+        .iter()
+        .map(|recipient| {
+            vec![
+                text(&message["queue_id"]),
+                size(message["size"].as_u64().unwrap_or(0)),
+                format!("<{}>", message["from"].as_str().unwrap_or_default()),
+                text(&recipient["to"]),
+                text(&recipient["state"]),
+                recipient["attempts"].to_string(),
+                text(&recipient["next_attempt"]),
+                text(&recipient["last_reply"]),
+            ]
+        })
+        .collect()
+}
+
+async fn show(session: &Session, id: &str) -> Result<(), Failure> {
+    let api = session.api_for_reading().await?;
+    let message = api.get(&format!("/queue/{}", encode(id)), &[]).await?.value;
+    let output = session.output;
+    if output.json {
+        return output.value(&message);
+    }
+    for (label, key) in [
+        ("Queue id", "queue_id"),
+        ("Organisation", "organisation"),
+        ("From", "from"),
+        ("Subject", "subject"),
+        ("Message-ID", "message_id"),
+        ("Accepted", "accepted_at"),
+    ] {
+        output.line(&format!(
+            "{label:<13} {}",
+            clean(message[key].as_str().unwrap_or("-"))
+        ))?;
+    }
+    output.line(&format!(
+        "{:<13} {}",
+        "Size",
+        size(message["size"].as_u64().unwrap_or(0))
+    ))?;
+    let rows: Vec<_> = rows(&message)
+        .into_iter()
+        .map(|row| row[3..].to_vec())
+        .collect();
+    output.table(&["TO", "STATE", "TRIES", "NEXT", "LAST REPLY"], &rows)
+}
+
+async fn change(session: &Session, act: &str, wanted: &Act) -> Result<(), Failure> {
+    if wanted.id.is_none() && !wanted.all && wanted.criteria.query().is_empty() {
+        return Err(Failure::Usage(format!(
+            "name a message, or say --all or criteria: relais queue {act} ID | --all [--destination DOMAIN] [--older 2h]"
+        )));
+    }
+    let api = session.api().await?;
+    confirm(&api, act, wanted).await?;
+    let selection = match &wanted.id {
+        Some(id) => json!({ "queue_id": id }),
+        None => wanted.criteria.selection(),
+    };
+    let body = json!({ "act": act, "selection": selection, "all": wanted.all });
+    let answer = api.post("/queue-act", &body).await?.value;
+    show_result(session.output, &answer)
+}
+
+fn show_result(output: Output, answer: &Value) -> Result<(), Failure> {
+    if output.json {
+        return output.value(answer);
+    }
+    let (changed, active) = (
+        answer["changed"].as_u64().unwrap_or(0),
+        answer["active"].as_u64().unwrap_or(0),
+    );
+    let mut sentence = format!("{changed} recipient(s) changed");
+    if active > 0 {
+        sentence.push_str(&format!("; {active} left alone: an attempt is under way"));
+    }
+    output.line(&(sentence + "."))
+}
+
+/// Asks before many messages are changed, and before any is dropped.
+async fn confirm(api: &Api, act: &str, wanted: &Act) -> Result<(), Failure> {
+    let destructive = matches!(act, "delete" | "bounce");
+    if wanted.yes || (wanted.id.is_some() && !(destructive && io::stdin().is_terminal())) {
+        return Ok(());
+    }
+    let what = match &wanted.id {
+        Some(id) => format!("message {id}"),
+        None => count(api, &wanted.criteria).await?,
+    };
+    if !io::stdin().is_terminal() {
+        return Err(Failure::Usage(format!(
+            "this would {act} {what}: say --yes, because standard input is no terminal to ask at"
+        )));
+    }
+    let mut stderr = io::stderr().lock();
+    // If the question cannot be shown, no answer comes, and nothing is done.
+    let _ = write!(stderr, "{act} {what}? [y/N] ");
+    let _ = stderr.flush();
+    drop(stderr);
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    match (read, answer.trim().to_lowercase().as_str()) {
+        (Ok(_), "y" | "yes" | "o" | "oui") => Ok(()),
+        _ => Err(Failure::Failed("nothing was done".to_owned())),
+    }
+}
+
+async fn count(api: &Api, criteria: &Criteria) -> Result<String, Failure> {
+    let (mut messages, mut recipients, mut cursor) = (0, 0, None);
+    for _ in 0..COUNT_PAGES_MAX {
+        let (found, next) = page(api, criteria, cursor.as_deref()).await?;
+        messages += found.len();
+        recipients += found
+            .iter()
+            .map(|message| message["recipients"].as_array().map_or(0, Vec::len))
+            .sum::<usize>();
+        cursor = next;
+        if cursor.is_none() {
+            return Ok(format!(
+                "{messages} message(s) with {recipients} recipient(s)"
+            ));
+        }
+    }
+    Ok(format!("{messages} or more messages"))
+}
+
+async fn suspend(session: &Session, destination: &str, suspended: bool) -> Result<(), Failure> {
+    let api = session.api().await?;
+    let body = json!({ "destination": destination, "suspended": suspended });
+    let answer = api.post("/queue-suspended", &body).await?.value;
+    let output = session.output;
+    if output.json {
+        return output.value(&answer);
+    }
+    let names = answer["destinations"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let names: Vec<_> = names.iter().filter_map(Value::as_str).map(clean).collect();
+    match names.as_slice() {
+        [] => output.line("No destination is suspended."),
+        names => output.line(&format!("Suspended: {}", names.join(", "))),
+    }
+}

@@ -1,0 +1,71 @@
+//! `relais why`: one refusal, or one message, told from its events; and what today's settings say.
+
+use clap::Args;
+
+use relais_store::trace::Event;
+
+use super::session::Session;
+use super::simulate;
+use crate::client::encode;
+use crate::failure::Failure;
+use crate::output::{Tone, clean};
+use crate::words::{Language, sentence};
+
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Reference of a refusal (7F3K2), or queue id
+    #[arg(value_name = "REF|QUEUE-ID")]
+    name: String,
+}
+
+pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+    let api = session.api_for_reading().await?;
+    let answer = api
+        .get(&format!("/why/{}", encode(&arguments.name)), &[])
+        .await?
+        .value;
+    let output = session.output;
+    if output.json {
+        return output.value(&answer);
+    }
+    let language = Language::of_environment();
+    let events = answer["events"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    for event in events
+        .iter()
+        .filter_map(|event| Event::from_json(&event.to_string()).ok())
+    {
+        output.line(&format!(
+            "{}  {}",
+            event.time.to_rfc3339(),
+            sentence(&event, language)
+        ))?;
+    }
+    let queued = answer["in_queue"]["recipients"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    for recipient in queued {
+        let text = |key: &str| clean(recipient[key].as_str().unwrap_or("-")).into_owned();
+        let line = format!(
+            "In the queue: <{}> {}, next attempt {}",
+            text("to"),
+            text("state"),
+            text("next_attempt")
+        );
+        output.line(&output.paint(Tone::Waiting, &line))?;
+    }
+    let decisions = answer["now"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    for decision in decisions {
+        let to = clean(decision["to"].as_str().unwrap_or_default()).into_owned();
+        output.line("")?;
+        output.line(&output.paint(Tone::Heading, &format!("With today's settings, to <{to}>:")))?;
+        simulate::show(output, &decision["decision"])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,532 @@
+//! The bootstrap file `relais.toml`: what must be known before the store is open. Everything else
+//! is settings, kept in the store. `interfaces.md` §1.
+//!
+//! Not here: the settings document (`relais_policy::document`).
+
+pub(crate) mod keys;
+mod read;
+mod tree;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use relais_policy::settings::Mode;
+use relais_smtp::content::Preset;
+
+use read::{Mistakes, Reader};
+use tree::Tree;
+pub(crate) use tree::{Mistake, Place};
+
+/// Where the file is looked for when nobody names one.
+const SYSTEM_FILE: &str = "/etc/relais/relais.toml";
+/// Data folder of the system's service.
+const SYSTEM_DATA_DIR: &str = "/var/lib/relais";
+/// Data folder of everybody else.
+const OWN_DATA_DIR: &str = "relais-data";
+/// Largest bootstrap file in octets: a thousand listeners with long comments fit.
+const FILE_OCTETS_MAX: u64 = 1 << 20;
+/// Smallest `message_size_max`: RFC 5321 §4.5.3.1.7 asks for 64 KiB.
+const MESSAGE_SIZE_LEAST: u64 = 64 << 10;
+/// Largest `message_size_max`: sizes are announced and counted in 31 bits by many peers.
+const MESSAGE_SIZE_MOST: u64 = 2 << 30;
+
+/// The bootstrap file, read and checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// Which file was read, if any.
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) hostname: String,
+    /// As written, or the default; made absolute by the wiring.
+    pub(crate) data_dir: PathBuf,
+    pub(crate) mode: Mode,
+    /// Those that can open; never empty.
+    pub(crate) listeners: Vec<ListenerConfig>,
+    pub(crate) admin_address: Option<SocketAddr>,
+    pub(crate) nameservers: Vec<SocketAddr>,
+    pub(crate) nameservers_trusted: bool,
+    pub(crate) deliver: DeliverConfig,
+    /// Octets.
+    pub(crate) message_size_max: u64,
+    pub(crate) connections_max: usize,
+    /// Octets.
+    pub(crate) disk_reserve: u64,
+    pub(crate) trace_days: u32,
+    pub(crate) log: LogConfig,
+    /// What is accepted and has no effect yet, a sentence each.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// One door for mail.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct ListenerConfig {
+    pub(crate) address: SocketAddr,
+    /// AUTH is required.
+    pub(crate) submission: bool,
+    pub(crate) preset: Preset,
+}
+
+/// How mail leaves.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct DeliverConfig {
+    pub(crate) smtp_port: u16,
+    pub(crate) allow_private_destinations: bool,
+    pub(crate) source_addresses: Vec<IpAddr>,
+}
+
+/// What is written to standard output.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct LogConfig {
+    /// `None`: nobody chose; JSON, or text at a terminal.
+    pub(crate) format: Option<LogFormat>,
+    pub(crate) level: LogLevel,
+}
+
+/// Form of a log line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum LogFormat {
+    Json,
+    Text,
+    /// The phrases of Postfix, for programs that read its log.
+    Postfix,
+}
+
+/// The least grave messages that are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {because}", .file.display())]
+    Unreadable {
+        /// Which.
+        file: PathBuf,
+        /// In words.
+        because: String,
+    },
+    /// The file, or a variable, says something that cannot be.
+    #[error("{}", sentences(.file.as_deref(), .mistakes))]
+    Wrong {
+        /// Which file, if one was read.
+        file: Option<PathBuf>,
+        /// All mistakes.
+        mistakes: Vec<Mistake>,
+    },
+}
+
+fn sentences(file: Option<&Path>, mistakes: &[Mistake]) -> String {
+    let sentence = |mistake: &Mistake| match (file, &mistake.place) {
+        (Some(file), Place::File { .. } | Place::Absent) => {
+            format!("{}: {mistake}", file.display())
+        }
+        (None, _) | (Some(_), Place::Environment(_)) => mistake.to_string(),
+    };
+    mistakes.iter().map(sentence).collect::<Vec<_>>().join("\n")
+}
+
+/// What the file does not say: the machine's name, and who runs us.
+#[derive(Clone, Debug)]
+pub(crate) struct Surroundings {
+    /// `RELAIS_*` variables.
+    pub(crate) variables: Vec<(String, String)>,
+    /// The machine's full name, if it has a usable one.
+    pub(crate) machine_name: Option<String>,
+    /// We run as root.
+    pub(crate) root: bool,
+}
+
+impl Surroundings {
+    /// Of this process.
+    pub(crate) fn of_this_process() -> Self {
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            Some((name, value.into_string().ok()?)).filter(|(name, _)| name.starts_with("RELAIS_"))
+        });
+        Self {
+            variables: variables.collect(),
+            machine_name: machine_name(),
+            root: rustix::process::geteuid().is_root(),
+        }
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        self.variables
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+impl Config {
+    /// Finds and reads the file: `named` (`--config`), `$RELAIS_CONFIG`, `/etc/relais/relais.toml`.
+    /// Without any, everything has its default.
+    pub(crate) fn load(
+        named: Option<&Path>,
+        data_dir: Option<&Path>,
+        surroundings: &Surroundings,
+    ) -> Result<Self, ConfigError> {
+        let named = named
+            .map(Path::to_owned)
+            .or_else(|| surroundings.variable("RELAIS_CONFIG").map(PathBuf::from))
+            .filter(|file| !file.as_os_str().is_empty());
+        let (file, text) = match named {
+            Some(file) => {
+                let text = read_file(&file)?;
+                (Some(file), text)
+            }
+            None if Path::new(SYSTEM_FILE).exists() => {
+                let file = PathBuf::from(SYSTEM_FILE);
+                let text = read_file(&file)?;
+                (Some(file), text)
+            }
+            None => (None, String::new()),
+        };
+        let mut config =
+            Self::parse(&text, surroundings).map_err(|mistakes| ConfigError::Wrong {
+                file: file.clone(),
+                mistakes,
+            })?;
+        config.file = file;
+        if let Some(data_dir) = data_dir {
+            config.data_dir = data_dir.to_owned();
+        }
+        Ok(config)
+    }
+
+    /// Reads the text of a file, and lays the environment over it.
+    pub(crate) fn parse(text: &str, surroundings: &Surroundings) -> Result<Self, Vec<Mistake>> {
+        let mut tree = Tree::parse(text).map_err(|mistake| vec![mistake])?;
+        let mut warnings = tree.overlay(&surroundings.variables);
+        let mistakes = Mistakes::default();
+        read::check_names(&tree, &mistakes);
+        let config = read_config(&tree, surroundings, &mistakes, &mut warnings);
+        let mistakes = mistakes.into_inner();
+        if mistakes.is_empty() {
+            Ok(Self { warnings, ..config })
+        } else {
+            Err(mistakes)
+        }
+    }
+}
+
+fn read_file(file: &Path) -> Result<String, ConfigError> {
+    let unreadable = |because: String| ConfigError::Unreadable {
+        file: file.to_owned(),
+        because,
+    };
+    let size = std::fs::metadata(file)
+        .map_err(|error| unreadable(error.to_string()))?
+        .len();
+    if size > FILE_OCTETS_MAX {
+        return Err(unreadable(format!("larger than {FILE_OCTETS_MAX} octets")));
+    }
+    std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))
+}
+
+fn read_config(
+    tree: &Tree,
+    surroundings: &Surroundings,
+    mistakes: &Mistakes,
+    warnings: &mut Vec<String>,
+) -> Config {
+    let top = Reader::table(tree, "", mistakes);
+    let dns = Reader::table(tree, "dns", mistakes);
+    let limits = Reader::table(tree, "limits", mistakes);
+    let retention = Reader::table(tree, "retention", mistakes);
+    read_later(tree, mistakes, warnings);
+    check_store(&Reader::table(tree, "store", mistakes));
+    if retention.integer("content_days") > 0 {
+        warnings.push(
+            "retention.content_days has no effect yet: content goes with the last outcome"
+                .to_owned(),
+        );
+    }
+    let message_size_max = limits.octets("message_size_max");
+    if !(MESSAGE_SIZE_LEAST..=MESSAGE_SIZE_MOST).contains(&message_size_max) {
+        limits.mistake(
+            "message_size_max",
+            "limits.message_size_max: write 64 KiB to 2 GiB".into(),
+        );
+    }
+    Config {
+        file: None,
+        hostname: read_hostname(&top, surroundings, warnings),
+        data_dir: top
+            .text_or("data_dir", || {
+                if surroundings.root {
+                    SYSTEM_DATA_DIR
+                } else {
+                    OWN_DATA_DIR
+                }
+                .to_owned()
+            })
+            .into(),
+        mode: if top.text("mode") == "hosted" {
+            Mode::Hosted
+        } else {
+            Mode::Lan
+        },
+        listeners: read_listeners(tree, mistakes, warnings),
+        admin_address: read_admin(&Reader::table(tree, "admin", mistakes), warnings),
+        nameservers: dns.servers("nameservers", 53),
+        nameservers_trusted: dns.boolean("trusted"),
+        deliver: read_deliver(&Reader::table(tree, "deliver", mistakes), warnings),
+        message_size_max,
+        connections_max: usize::try_from(limits.integer("connections_max")).unwrap_or(usize::MAX),
+        disk_reserve: limits.octets("disk_reserve"),
+        trace_days: u32::try_from(retention.integer("trace_days")).unwrap_or(u32::MAX),
+        log: read_log(&Reader::table(tree, "log", mistakes)),
+        warnings: Vec::new(),
+    }
+}
+
+fn read_hostname(
+    top: &Reader<'_>,
+    surroundings: &Surroundings,
+    warnings: &mut Vec<String>,
+) -> String {
+    top.text_or("hostname", || match &surroundings.machine_name {
+        Some(name) if name.contains('.') => name.clone(),
+        Some(name) => {
+            warnings.push(format!(
+                "the machine's name \"{name}\" has no domain; write hostname = \"relay.your-domain\" in relais.toml"
+            ));
+            name.clone()
+        }
+        None => {
+            warnings.push("the machine has no usable name; write hostname = \"relay.your-domain\" in relais.toml".to_owned());
+            "localhost".to_owned()
+        }
+    })
+}
+
+fn read_listeners(
+    tree: &Tree,
+    mistakes: &Mistakes,
+    warnings: &mut Vec<String>,
+) -> Vec<ListenerConfig> {
+    let mut blocks = Reader::blocks(tree, "listener", mistakes);
+    if blocks.is_empty() {
+        blocks.push(Reader::defaults("listener", mistakes));
+    }
+    let listeners: Vec<_> = blocks
+        .iter()
+        .filter_map(|block| read_listener(block, warnings))
+        .collect();
+    if listeners.is_empty() && mistakes.borrow().is_empty() {
+        let message = "no listener can open yet: write one with tls = \"none\" or \"starttls\" \
+                       and without proxy_protocol_from";
+        mistakes.borrow_mut().push(Mistake {
+            place: Place::Absent,
+            message: message.to_owned(),
+        });
+    }
+    listeners
+}
+
+fn read_listener(block: &Reader<'_>, warnings: &mut Vec<String>) -> Option<ListenerConfig> {
+    let address = block.socket("address");
+    if address.is_none() && block.given("address") && block.text("address").is_empty() {
+        block.mistake(
+            "address",
+            "listener.address: write an address with port".to_owned(),
+        );
+    }
+    let submission = block.text("role") == "submission";
+    let preset = if block.text("preset") == "tolerant" {
+        Preset::Tolerant
+    } else {
+        Preset::Strict
+    };
+    let (tls, proxies) = (block.text("tls"), block.networks("proxy_protocol_from"));
+    // Read for their mistakes; of no effect before TLS exists, and `tls` says so below.
+    let _ = (block.text("certificate"), block.text("private_key"));
+    let _ = (
+        block.paths("client_ca"),
+        block.boolean("certificate_common_name"),
+    );
+    let address = address?;
+    if tls == "implicit" {
+        warnings.push(format!(
+            "listener {address} stays closed: TLS from the first octet is not there yet"
+        ));
+        return None;
+    }
+    if !proxies.is_empty() {
+        warnings.push(format!(
+            "listener {address} stays closed: the PROXY protocol is not there yet"
+        ));
+        return None;
+    }
+    if tls == "starttls" {
+        warnings.push(format!(
+            "listener {address} does not offer STARTTLS yet: sessions are in clear text"
+        ));
+    }
+    if submission {
+        warnings.push(format!(
+            "listener {address} refuses all mail: it demands AUTH, which is not there yet"
+        ));
+    }
+    Some(ListenerConfig {
+        address,
+        submission,
+        preset,
+    })
+}
+
+fn read_admin(admin: &Reader<'_>, warnings: &mut Vec<String>) -> Option<SocketAddr> {
+    let (tls, address) = (admin.text("tls"), admin.socket("address")?);
+    let _ = (admin.text("certificate"), admin.text("private_key"));
+    if tls != "none" {
+        warnings.push(format!(
+            "the admin listener {address} stays closed: TLS is not there yet"
+        ));
+        return None;
+    }
+    if !address.ip().is_loopback() {
+        admin.mistake(
+            "address",
+            format!(
+                "admin.address: {address} is no loopback address, which tls = \"none\" demands"
+            ),
+        );
+    }
+    Some(address)
+}
+
+fn read_deliver(deliver: &Reader<'_>, warnings: &mut Vec<String>) -> DeliverConfig {
+    if !deliver.paths("extra_ca").is_empty() {
+        warnings.push("deliver.extra_ca has no effect yet: TLS is not there yet".to_owned());
+    }
+    DeliverConfig {
+        smtp_port: u16::try_from(deliver.integer("smtp_port")).unwrap_or(25),
+        allow_private_destinations: deliver.boolean("allow_private_destinations"),
+        source_addresses: deliver.addresses("source_addresses"),
+    }
+}
+
+fn check_store(store: &Reader<'_>) {
+    let _ = store.boolean("require_synchronous");
+    let (url, content) = (store.text("url"), store.text("content"));
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        store.mistake(
+            "url",
+            "store.url: PostgreSQL is not there yet; write \"sqlite\"".to_owned(),
+        );
+    } else if url != "sqlite" {
+        store.mistake(
+            "url",
+            format!("store.url: \"{url}\" is not known; write \"sqlite\""),
+        );
+    }
+    if content.starts_with("s3://") {
+        store.mistake(
+            "content",
+            "store.content: S3 is not there yet; write \"inline\"".to_owned(),
+        );
+    } else if content != "inline" {
+        store.mistake(
+            "content",
+            format!("store.content: \"{content}\" is not known; write \"inline\""),
+        );
+    }
+}
+
+/// Keys of later releases: read for their mistakes, a warning where somebody relies on them.
+fn read_later(tree: &Tree, mistakes: &Mistakes, warnings: &mut Vec<String>) {
+    let acme = Reader::table(tree, "acme", mistakes);
+    let _ = (
+        acme.text("contact"),
+        acme.text("challenge"),
+        acme.socket("http_address"),
+    );
+    let _ = acme.text("extra_ca");
+    if !acme.text("directory").is_empty() {
+        warnings.push("acme has no effect yet: no certificate is fetched".to_owned());
+    }
+    let legacy = Reader::table(tree, "legacy_listener", mistakes);
+    if legacy.present() {
+        let _ = (
+            legacy.socket("address"),
+            legacy.networks("source_addresses"),
+        );
+        let _ = legacy.text("expires");
+        warnings.push("legacy_listener stays closed: this build has no legacy TLS".to_owned());
+    }
+    let dns = Reader::table(tree, "dns", mistakes);
+    let _ = dns.integer("authoritative_port");
+    if !dns.targets("port25_probes").is_empty() {
+        warnings.push("dns.port25_probes has no effect yet".to_owned());
+    }
+    let _ = Reader::table(tree, "retention", mistakes).integer("dialogue_days");
+    let issuers = Reader::blocks(tree, "oidc", mistakes);
+    for issuer in &issuers {
+        let _ = (
+            issuer.text("name"),
+            issuer.text("issuer"),
+            issuer.text("client_id"),
+        );
+        let _ = issuer.text("client_secret_file");
+    }
+    if !issuers.is_empty() {
+        warnings.push("oidc has no effect yet: nobody signs in".to_owned());
+    }
+}
+
+fn read_log(log: &Reader<'_>) -> LogConfig {
+    let format = match log.text("format").as_str() {
+        "text" => LogFormat::Text,
+        "postfix" => LogFormat::Postfix,
+        _ => LogFormat::Json,
+    };
+    let level = match log.text("level").as_str() {
+        "error" => LogLevel::Error,
+        "warn" => LogLevel::Warn,
+        "debug" => LogLevel::Debug,
+        _ => LogLevel::Info,
+    };
+    LogConfig {
+        format: log.given("format").then_some(format),
+        level,
+    }
+}
+
+/// The machine's full name: its own name, or the first full name that `/etc/hosts` gives for it.
+fn machine_name() -> Option<String> {
+    // A hardened unit (`ProcSubset=pid`) hides the first of these.
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| std::fs::read_to_string("/etc/hostname"))
+        .ok()?;
+    let name = name.trim();
+    if name.contains('.') {
+        return relais_smtp::domain::Domain::parse(name)
+            .ok()
+            .map(|name| name.to_string());
+    }
+    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let full = hosts.lines().find_map(|line| {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut names = line.split_whitespace().skip(1);
+        let known = names.clone().any(|known| known == name);
+        known.then(|| {
+            names.find(|full| {
+                full.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with('.'))
+            })
+        })?
+    });
+    let found = full.unwrap_or(name);
+    relais_smtp::domain::Domain::parse(found)
+        .ok()
+        .map(|name| name.to_string())
+}
+
+#[cfg(test)]
+mod tests;

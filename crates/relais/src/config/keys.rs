@@ -1,0 +1,525 @@
+//! Every key of `relais.toml`, once: section, kind, default, bound and words. The reader, the
+//! environment overrides, the reference and the JSON schema all use this table.
+
+/// A section of the file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Section {
+    /// `admin`; empty for the top of the file.
+    pub(crate) name: &'static str,
+    /// How often it may stand there.
+    pub(crate) form: Form,
+    /// One line for people.
+    pub(crate) words: &'static str,
+    /// Its keys, in the order of the reference.
+    pub(crate) keys: &'static [Key],
+}
+
+/// How often a section may stand in the file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Form {
+    /// `[admin]`, once; its keys have defaults where it is absent.
+    Table,
+    /// `[legacy_listener]`, once or not at all.
+    OptionalTable,
+    /// `[[listener]]`, any number of times.
+    Blocks,
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Key {
+    /// `address`.
+    pub(crate) name: &'static str,
+    /// What may be written.
+    pub(crate) kind: Kind,
+    /// What holds when it is absent.
+    pub(crate) default: Fallback,
+    /// One line for people.
+    pub(crate) words: &'static str,
+}
+
+/// What holds when a key is absent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fallback {
+    /// This value, as TOML.
+    Toml(&'static str),
+    /// Found at start; described for people.
+    Found(&'static str),
+    /// The key must be there.
+    Required,
+}
+
+/// What may be written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// Any text.
+    Text,
+    /// A host name.
+    Name,
+    /// A path; empty where the default is empty.
+    Path,
+    /// Paths.
+    Paths,
+    /// `host address:port`; empty where the words allow it.
+    Socket,
+    /// Addresses, with or without port.
+    Servers,
+    /// Names or addresses with a port.
+    Targets,
+    /// Addresses.
+    Addresses,
+    /// Addresses and networks.
+    Networks,
+    /// One of these.
+    Choice(&'static [&'static str]),
+    /// A number from, to.
+    Integer(i64, i64),
+    /// `true` or `false`.
+    Boolean,
+    /// `"50 MiB"` or a number.
+    Octets,
+    /// `"2027-12-31"`.
+    Date,
+}
+
+impl Kind {
+    /// For people, in the reference and in errors.
+    pub(crate) fn describe(self) -> String {
+        match self {
+            Self::Text => "text".to_owned(),
+            Self::Name => "host name".to_owned(),
+            Self::Path => "path".to_owned(),
+            Self::Paths => "list of paths".to_owned(),
+            Self::Socket => "address with port, as \"127.0.0.1:8025\" or \"[::1]:8025\"".to_owned(),
+            Self::Servers => {
+                "list of addresses, as \"192.0.2.53\" or \"127.0.0.1:5353\"".to_owned()
+            }
+            Self::Targets => "list of hosts with port, as \"mx.example.org:25\"".to_owned(),
+            Self::Addresses => "list of addresses".to_owned(),
+            Self::Networks => "list of addresses and networks, as \"10.1.2.0/24\"".to_owned(),
+            Self::Choice(choices) => choices
+                .iter()
+                .map(|choice| format!("\"{choice}\""))
+                .collect::<Vec<_>>()
+                .join(" | "),
+            Self::Integer(least, most) => format!("number from {least} to {most}"),
+            Self::Boolean => "true | false".to_owned(),
+            Self::Octets => "size, as \"50 MiB\"".to_owned(),
+            Self::Date => "date, as \"2027-12-31\"".to_owned(),
+        }
+    }
+}
+
+const fn key(name: &'static str, kind: Kind, default: Fallback, words: &'static str) -> Key {
+    Key {
+        name,
+        kind,
+        default,
+        words,
+    }
+}
+
+use Fallback::{Found, Required, Toml};
+
+/// Ports that may be written.
+const PORT: Kind = Kind::Integer(1, 65_535);
+const EMPTY: Fallback = Toml("\"\"");
+const NONE: Fallback = Toml("[]");
+
+/// The whole file, in the order of the reference.
+pub(crate) const SECTIONS: &[Section] = &[
+    Section {
+        name: "",
+        form: Form::Table,
+        words: "The server itself.",
+        keys: TOP,
+    },
+    Section {
+        name: "listener",
+        form: Form::Blocks,
+        words: "A door for mail. Without any: one on 127.0.0.1:2525.",
+        keys: LISTENER,
+    },
+    Section {
+        name: "legacy_listener",
+        form: Form::OptionalTable,
+        words: "A separate door for devices with old TLS; only in builds with `legacy-tls`.",
+        keys: LEGACY_LISTENER,
+    },
+    Section {
+        name: "acme",
+        form: Form::Table,
+        words: "Certificates by ACME. Takes effect once TLS exists.",
+        keys: ACME,
+    },
+    Section {
+        name: "admin",
+        form: Form::Table,
+        words: "Probes and metrics; later the admin centre and the API.",
+        keys: ADMIN,
+    },
+    Section {
+        name: "store",
+        form: Form::Table,
+        words: "Where everything is kept.",
+        keys: STORE,
+    },
+    Section {
+        name: "dns",
+        form: Form::Table,
+        words: "Whom we ask.",
+        keys: DNS,
+    },
+    Section {
+        name: "deliver",
+        form: Form::Table,
+        words: "How mail leaves.",
+        keys: DELIVER,
+    },
+    Section {
+        name: "limits",
+        form: Form::Table,
+        words: "Bounds of the server.",
+        keys: LIMITS,
+    },
+    Section {
+        name: "retention",
+        form: Form::Table,
+        words: "How long things are kept.",
+        keys: RETENTION,
+    },
+    Section {
+        name: "oidc",
+        form: Form::Blocks,
+        words: "Issuers for sign-in. Takes effect once sign-in exists.",
+        keys: OIDC,
+    },
+    Section {
+        name: "log",
+        form: Form::Table,
+        words: "What is written to standard output.",
+        keys: LOG,
+    },
+];
+
+const TOP: &[Key] = &[
+    key(
+        "hostname",
+        Kind::Name,
+        Found("the machine's own full name"),
+        "Our name in banner, EHLO and Received.",
+    ),
+    key(
+        "data_dir",
+        Kind::Path,
+        Found("\"/var/lib/relais\" as root, else \"./relais-data\""),
+        "Queue, settings, trace and the control socket.",
+    ),
+    key(
+        "mode",
+        Kind::Choice(&["lan", "hosted"]),
+        Toml("\"lan\""),
+        "One organisation, or many that are kept apart.",
+    ),
+];
+
+const LISTENER: &[Key] = &[
+    key(
+        "address",
+        Kind::Socket,
+        Toml("\"127.0.0.1:2525\""),
+        "Where to listen.",
+    ),
+    key(
+        "role",
+        Kind::Choice(&["relay", "submission"]),
+        Toml("\"relay\""),
+        "`submission`: AUTH is required.",
+    ),
+    key(
+        "tls",
+        Kind::Choice(&["none", "starttls", "implicit"]),
+        Toml("\"starttls\""),
+        "Not offered yet: `starttls` listens in clear text with a warning, `implicit` does not \
+         open.",
+    ),
+    key(
+        "preset",
+        Kind::Choice(&["strict", "tolerant"]),
+        Toml("\"strict\""),
+        "Syntax for clients whose connector names no preset.",
+    ),
+    key(
+        "proxy_protocol_from",
+        Kind::Networks,
+        NONE,
+        "Only these peers may, and must, send a PROXY header. Not there yet: such a listener does \
+         not open.",
+    ),
+    key(
+        "certificate",
+        Kind::Path,
+        EMPTY,
+        "PEM chain. Takes effect once TLS exists.",
+    ),
+    key(
+        "private_key",
+        Kind::Path,
+        EMPTY,
+        "Its key; empty: beside the certificate as `.key`, or in the same file. Takes effect once \
+         TLS exists.",
+    ),
+    key(
+        "client_ca",
+        Kind::Paths,
+        NONE,
+        "Further roots for client certificates. Takes effect once TLS exists.",
+    ),
+    key(
+        "certificate_common_name",
+        Kind::Boolean,
+        Toml("false"),
+        "The subject's common name counts where a client certificate has no alternative name. \
+         Takes effect once TLS exists.",
+    ),
+];
+
+const LEGACY_LISTENER: &[Key] = &[
+    key("address", Kind::Socket, Required, "Where to listen."),
+    key("source_addresses", Kind::Networks, NONE, "Who may use it."),
+    key(
+        "expires",
+        Kind::Date,
+        Required,
+        "The day from which it stays closed.",
+    ),
+];
+
+const ACME: &[Key] = &[
+    key(
+        "directory",
+        Kind::Text,
+        EMPTY,
+        "Address of the ACME server; empty: no ACME.",
+    ),
+    key(
+        "contact",
+        Kind::Text,
+        EMPTY,
+        "As \"mailto:it@contoso.test\".",
+    ),
+    key(
+        "challenge",
+        Kind::Choice(&["http-01", "tls-alpn-01"]),
+        Toml("\"http-01\""),
+        "How the name is proved.",
+    ),
+    key(
+        "http_address",
+        Kind::Socket,
+        Toml("\"0.0.0.0:80\""),
+        "Where http-01 is answered.",
+    ),
+    key(
+        "extra_ca",
+        Kind::Path,
+        EMPTY,
+        "PEM, for a private ACME server.",
+    ),
+];
+
+const ADMIN: &[Key] = &[
+    key(
+        "address",
+        Kind::Socket,
+        Toml("\"127.0.0.1:8025\""),
+        "Serves /metrics, /livez and /readyz; empty: closed.",
+    ),
+    key(
+        "tls",
+        Kind::Choice(&["none", "self-signed", "file"]),
+        Toml("\"none\""),
+        "`none` only on a loopback address. The others do not open until TLS exists.",
+    ),
+    key(
+        "certificate",
+        Kind::Path,
+        EMPTY,
+        "For `file`. Takes effect once TLS exists.",
+    ),
+    key(
+        "private_key",
+        Kind::Path,
+        EMPTY,
+        "For `file`. Takes effect once TLS exists.",
+    ),
+];
+
+const STORE: &[Key] = &[
+    key(
+        "url",
+        Kind::Text,
+        Toml("\"sqlite\""),
+        "`sqlite`: embedded, in the data folder. PostgreSQL comes later.",
+    ),
+    key(
+        "content",
+        Kind::Text,
+        Toml("\"inline\""),
+        "`inline`: in the data folder. S3 comes later.",
+    ),
+    key(
+        "require_synchronous",
+        Kind::Boolean,
+        Toml("false"),
+        "Refuse a database server that does not replicate synchronously. Takes effect with \
+         PostgreSQL.",
+    ),
+];
+
+const DNS: &[Key] = &[
+    key("nameservers", Kind::Servers, NONE, "Empty: the system's."),
+    key(
+        "trusted",
+        Kind::Boolean,
+        Toml("false"),
+        "The AD bit of these servers is believed (that of loopback servers always is). Takes \
+         effect once DANE exists.",
+    ),
+    key(
+        "authoritative_port",
+        PORT,
+        Toml("53"),
+        "Where the servers named by NS records are asked. Takes effect with DNS checks.",
+    ),
+    key(
+        "port25_probes",
+        Kind::Targets,
+        NONE,
+        "Targets of the outbound check; empty: no check. Takes effect with the self-checks.",
+    ),
+];
+
+const DELIVER: &[Key] = &[
+    key("smtp_port", PORT, Toml("25"), "Port of delivery by MX."),
+    key(
+        "allow_private_destinations",
+        Kind::Boolean,
+        Toml("false"),
+        "Loopback and private addresses found by MX are allowed; for tests and closed networks.",
+    ),
+    key(
+        "extra_ca",
+        Kind::Paths,
+        NONE,
+        "Further roots for outbound TLS and HTTPS. Takes effect once TLS exists.",
+    ),
+    key(
+        "source_addresses",
+        Kind::Addresses,
+        NONE,
+        "Egress addresses, IPv4 and IPv6.",
+    ),
+];
+
+const LIMITS: &[Key] = &[
+    key(
+        "message_size_max",
+        Kind::Octets,
+        Toml("\"50 MiB\""),
+        "Largest message, 64 KiB to 2 GiB.",
+    ),
+    key(
+        "connections_max",
+        Kind::Integer(1, 1_000_000),
+        Toml("10000"),
+        "SMTP connections at the same time.",
+    ),
+    key(
+        "disk_reserve",
+        Kind::Octets,
+        Toml("\"1 GiB\""),
+        "Below this much free space new mail gets 452.",
+    ),
+];
+
+const RETENTION: &[Key] = &[
+    key(
+        "trace_days",
+        Kind::Integer(1, 3_650),
+        Toml("90"),
+        "Days that the trace is kept.",
+    ),
+    key(
+        "dialogue_days",
+        Kind::Integer(0, 3_650),
+        Toml("7"),
+        "Days that SMTP dialogues are kept. Takes effect once they are recorded.",
+    ),
+    key(
+        "content_days",
+        Kind::Integer(0, 3_650),
+        Toml("0"),
+        "Days that content is kept after the last outcome. Only 0 is in effect yet.",
+    ),
+];
+
+const OIDC: &[Key] = &[
+    key("name", Kind::Text, Required, "Its short name."),
+    key("issuer", Kind::Text, Required, "Address of the issuer."),
+    key("client_id", Kind::Text, Required, "Our name there."),
+    key(
+        "client_secret_file",
+        Kind::Path,
+        EMPTY,
+        "A file that holds the secret.",
+    ),
+];
+
+const LOG: &[Key] = &[
+    key(
+        "format",
+        Kind::Choice(&["json", "text", "postfix"]),
+        Toml("\"json\""),
+        "Of events and messages. At a terminal, `text` unless something is written here.",
+    ),
+    key(
+        "level",
+        Kind::Choice(&["error", "warn", "info", "debug"]),
+        Toml("\"info\""),
+        "Of the program's own messages; events are always written.",
+    ),
+];
+
+/// The section of that name.
+pub(crate) fn section(name: &str) -> Option<&'static Section> {
+    SECTIONS.iter().find(|section| section.name == name)
+}
+
+impl Section {
+    /// The key of that name.
+    pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// As it is headed in the file: `[admin]`, `[[listener]]`.
+    pub(crate) fn heading(&self) -> String {
+        match (self.name, self.form) {
+            ("", _) => "top of the file".to_owned(),
+            (name, Form::Blocks) => format!("[[{name}]]"),
+            (name, Form::Table | Form::OptionalTable) => format!("[{name}]"),
+        }
+    }
+}
+
+/// The known name nearest to a mistyped one, if one is near enough to be meant.
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // A third of the letters may be wrong; more is another word.
+    let distance_max = (name.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= distance_max)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}

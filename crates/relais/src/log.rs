@@ -1,0 +1,114 @@
+//! Log lines: each stored event, and the program's own messages, on standard output in the form
+//! that the bootstrap file names.
+//!
+//! Writing never makes mail wait: lines go into a bounded buffer that one thread empties; what does
+//! not fit is dropped and counted.
+
+mod postfix;
+mod program;
+mod writer;
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use relais_store::trace::Event;
+
+use crate::config::{LogConfig, LogFormat, LogLevel};
+use crate::words;
+use writer::LineWriter;
+
+/// The log of one server. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Log {
+    writer: Arc<LineWriter>,
+    shape: Arc<Shape>,
+}
+
+/// What may be changed while the server runs.
+struct Shape {
+    format: AtomicU8,
+    level: AtomicU8,
+    hostname: String,
+}
+
+impl Log {
+    /// To standard output. `hostname` is for the head of Postfix's lines.
+    pub(crate) fn to_stdout(config: LogConfig, hostname: &str) -> std::io::Result<Self> {
+        let shape = Shape {
+            format: AtomicU8::new(0),
+            level: AtomicU8::new(0),
+            hostname: hostname.to_owned(),
+        };
+        let log = Self {
+            writer: Arc::new(LineWriter::to_stdout()?),
+            shape: Arc::new(shape),
+        };
+        log.reshape(config);
+        Ok(log)
+    }
+
+    /// Another format and level from now on.
+    pub(crate) fn reshape(&self, config: LogConfig) {
+        let by_reader = if std::io::stdout().is_terminal() {
+            LogFormat::Text
+        } else {
+            LogFormat::Json
+        };
+        let format = config.format.unwrap_or(by_reader);
+        self.shape.format.store(format as u8, Ordering::Relaxed);
+        self.shape
+            .level
+            .store(config.level as u8, Ordering::Relaxed);
+    }
+
+    /// Makes this the place of the program's own messages, for the whole process.
+    pub(crate) fn take_program_messages(&self) {
+        program::install(self.clone());
+    }
+
+    /// Writes an event.
+    pub(crate) fn event(&self, event: &Event) {
+        match self.shape.format() {
+            LogFormat::Json => self.writer.line(&event.to_json()),
+            LogFormat::Text => {
+                let line = format!("{} {}", event.time.to_rfc3339(), words::line(event));
+                self.writer.line(&line);
+            }
+            LogFormat::Postfix => {
+                for line in postfix::lines(event, &self.shape.hostname, std::process::id()) {
+                    self.writer.line(&line);
+                }
+            }
+        }
+    }
+
+    /// Lines dropped since the last time this was asked.
+    pub(crate) fn take_dropped(&self) -> u64 {
+        self.writer.take_dropped()
+    }
+
+    /// Waits until everything so far is written, a second at most.
+    pub(crate) fn flush(&self) {
+        self.writer.flush();
+    }
+}
+
+impl Shape {
+    fn format(&self) -> LogFormat {
+        match self.format.load(Ordering::Relaxed) {
+            format if format == LogFormat::Text as u8 => LogFormat::Text,
+            format if format == LogFormat::Postfix as u8 => LogFormat::Postfix,
+            _ => LogFormat::Json,
+        }
+    }
+
+    fn level(&self) -> LogLevel {
+        match self.level.load(Ordering::Relaxed) {
+            level if level == LogLevel::Error as u8 => LogLevel::Error,
+            level if level == LogLevel::Warn as u8 => LogLevel::Warn,
+            level if level == LogLevel::Debug as u8 => LogLevel::Debug,
+            _ => LogLevel::Info,
+        }
+    }
+}

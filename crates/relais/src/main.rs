@@ -1,0 +1,54 @@
+//! The program: arguments → command. Modules stand in order of floors: each may use only those
+//! below it.
+
+mod commands;
+mod reference;
+mod wiring;
+mod log;
+mod client;
+mod words;
+mod output;
+mod failure;
+mod cli;
+mod config;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::Cli;
+use failure::Failure;
+
+/// Less memory kept after bursts than with the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return end(&Failure::Failed(format!(
+                "no threads can be started: {error}"
+            )));
+        }
+    };
+    let result = runtime.block_on(commands::run(cli));
+    // What still runs holds no mail that is not in the store.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => end(&failure),
+    }
+}
+
+fn end(failure: &Failure) -> ExitCode {
+    let sentence = failure.to_string();
+    if !sentence.is_empty() {
+        output::complain(&sentence);
+    }
+    ExitCode::from(failure.exit_code())
+}

@@ -1,0 +1,219 @@
+//! What people and scripts read: lines, tables, JSON. Text from strangers cannot move a terminal's
+//! cursor.
+
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
+
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// Widest cell of a table, in characters; longer ones are cut with `…`.
+const CELL_CHARACTERS_MAX: usize = 60;
+
+/// Where a command's answer goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    /// `--json`.
+    pub(crate) json: bool,
+    colour: bool,
+}
+
+/// What a word means, for terminals with colour.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Tone {
+    Good,
+    Bad,
+    Waiting,
+    Heading,
+}
+
+impl Output {
+    /// To standard output; coloured only on a terminal and without `NO_COLOR`.
+    pub(crate) fn new(json: bool) -> Self {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        Self {
+            json,
+            colour: wanted && io::stdout().is_terminal(),
+        }
+    }
+
+    /// One line.
+    pub(crate) fn line(self, text: &str) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        match stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.write_all(b"\n"))
+        {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::ReaderGone),
+            Err(error) => Err(Failure::Failed(format!("standard output: {error}"))),
+        }
+    }
+
+    /// One JSON value on one line.
+    pub(crate) fn value(self, value: &Value) -> Result<(), Failure> {
+        self.line(&value.to_string())
+    }
+
+    /// Text as it stands, which ends with a line end already.
+    pub(crate) fn text(self, text: &str) -> Result<(), Failure> {
+        self.line(text.strip_suffix('\n').unwrap_or(text))
+    }
+
+    /// A word in its tone.
+    pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
+        if !self.colour {
+            return text.to_owned();
+        }
+        let code = match tone {
+            Tone::Good => "32",
+            Tone::Bad => "31",
+            Tone::Waiting => "33",
+            Tone::Heading => "1",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+
+    /// Columns with headings; nothing for no rows.
+    pub(crate) fn table(self, headings: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<Vec<String>> = rows
+            .iter()
+            .map(|row| row.iter().map(|cell| cut(&clean(cell))).collect())
+            .collect();
+        let mut widths: Vec<usize> = headings.iter().map(|text| text.chars().count()).collect();
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let headings: Vec<String> = headings.iter().map(|text| (*text).to_owned()).collect();
+        self.line(&self.paint(Tone::Heading, &columns(&headings, &widths)))?;
+        for row in &rows {
+            self.line(&columns(row, &widths))?;
+        }
+        Ok(())
+    }
+}
+
+fn columns(cells: &[String], widths: &[usize]) -> String {
+    let mut line = String::new();
+    for (cell, width) in cells.iter().zip(widths) {
+        line.push_str(cell);
+        let gap = width.saturating_sub(cell.chars().count()) + 2;
+        line.extend(std::iter::repeat_n(' ', gap));
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+fn cut(text: &str) -> String {
+    if text.chars().count() <= CELL_CHARACTERS_MAX {
+        return text.to_owned();
+    }
+    text.chars()
+        .take(CELL_CHARACTERS_MAX - 1)
+        .chain(['…'])
+        .collect()
+}
+
+/// Without characters that move a cursor, end a line or turn the direction of writing.
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+    let harmful = |character: char| {
+        character.is_control()
+            || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    };
+    if !text.contains(harmful) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(
+        text.chars()
+            .map(|one| if harmful(one) { '\u{fffd}' } else { one })
+            .collect(),
+    )
+}
+
+/// As [`clean`], but lines stay lines.
+pub(crate) fn clean_lines(text: &str) -> String {
+    text.lines().map(clean).collect::<Vec<_>>().join("\n")
+}
+
+/// A sentence to standard error.
+pub(crate) fn complain(sentence: &str) {
+    let mut stderr = io::stderr().lock();
+    // If nobody reads standard error there is nobody to tell.
+    let _ = writeln!(stderr, "relais: {sentence}");
+}
+
+/// A plain line to standard error: what `serve` tells the person who started it.
+pub(crate) fn tell(sentence: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = writeln!(stderr, "{sentence}");
+}
+
+/// Octets for people.
+pub(crate) fn size(octets: u64) -> String {
+    for (unit, factor) in [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        if octets >= factor {
+            let tenths = octets.saturating_mul(10) / factor;
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{octets} B")
+}
+
+/// Seconds for people.
+pub(crate) fn span(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds}s"),
+        120..=7_199 => format!("{}m", seconds / 60),
+        7_200..=172_799 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_strangers_cannot_move_the_cursor() {
+        assert_eq!(
+            clean("a\u{1b}[2Jb\r\n\u{9b}c\u{202e}d"),
+            "a\u{fffd}[2Jb\u{fffd}\u{fffd}\u{fffd}c\u{fffd}d"
+        );
+        assert_eq!(clean("café 日本"), "café 日本");
+    }
+
+    #[test]
+    fn columns_are_aligned_without_trailing_spaces() {
+        let cells = ["a".to_owned(), "bc".to_owned()];
+        assert_eq!(columns(&cells, &[3, 4]), "a    bc");
+        assert_eq!(cut(&"x".repeat(80)).chars().count(), CELL_CHARACTERS_MAX);
+    }
+
+    #[test]
+    fn sizes_and_spans_are_short() {
+        for (octets, text) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_536, "1.5 KiB"),
+            (1 << 30, "1.0 GiB"),
+        ] {
+            assert_eq!(size(octets), text);
+        }
+        for (seconds, text) in [
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (7_200, "2h"),
+            (172_800, "2d"),
+        ] {
+            assert_eq!(span(seconds), text);
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! Builds the world: the only place where real clock, sockets and store are chosen.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use relais_admin::context::{AdminContext, Phase, Readiness};
+use relais_admin::local::LocalApi;
+use relais_admin::metrics::Metrics;
+use relais_admin::service::AdminService;
+use relais_deliver::service::{DeliverContext, DeliverOptions, DeliverService};
+use relais_net::clock::{Chance, Clock};
+use relais_net::network::{Listener, Network};
+use relais_net::resolver::{Resolver, ResolverOptions};
+use relais_receive::service::{ListenerOptions, ReceiveContext, ReceiveOptions, ReceiveService};
+use relais_smtp::time::Timestamp;
+use relais_store::store::{OpenOptions, Store};
+use relais_store::trace::Event;
+
+use crate::config::{Config, ListenerConfig};
+
+/// Connections from one address that no connector covers: a stranger's server rarely has more than
+/// ten, and a flood must not take all places.
+const CONNECTIONS_PER_STRANGER_MAX: usize = 20;
+/// Outbound connections in all: with the inbound ones within usual limits of open files.
+const OUTBOUND_CONNECTIONS_MAX: usize = 1_000;
+/// Longest path of a Unix socket in octets. `sockaddr_un` has 108 with the final NUL.
+const SOCKET_PATH_OCTETS_MAX: usize = 107;
+/// How often the store keeps house.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
+/// Sessions and attempts under way get this long to end; with the rest below, 30 seconds in all.
+const MAIL_DRAIN_TIME: Duration = Duration::from_secs(22);
+/// Requests of the API get this long.
+const ADMIN_DRAIN_TIME: Duration = Duration::from_secs(2);
+/// The store gets this long to write what waits.
+const STORE_CLOSE_TIME: Duration = Duration::from_secs(5);
+
+/// Called for each stored event, besides the counters.
+pub(crate) type EventSink = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Why a server does not start; each names the fix.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The data folder belongs to another user.
+    #[error(
+        "the data folder {} belongs to uid {owner}, and we run as root: start Relais as that user, or name another folder with --data-dir",
+        .folder.display()
+    )]
+    ForeignFolder {
+        /// Which.
+        folder: PathBuf,
+        /// Whose.
+        owner: u32,
+    },
+    /// The data folder's path is too long for its socket.
+    #[error("the path {} is too long for a socket: name a data folder with a shorter path", .0.display())]
+    LongPath(PathBuf),
+    /// The store cannot be opened.
+    #[error("the store in {} cannot be opened: {because}", .folder.display())]
+    Store {
+        /// Which.
+        folder: PathBuf,
+        /// In words.
+        because: String,
+    },
+    /// DNS cannot be asked.
+    #[error("DNS: {0}")]
+    Dns(String),
+    /// A port is taken or forbidden.
+    #[error("cannot listen on {address}: {because}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Cause and fix.
+        because: String,
+    },
+    /// The control socket cannot be made.
+    #[error("the control socket {} cannot be made: {because}", .socket.display())]
+    Socket {
+        /// Where.
+        socket: PathBuf,
+        /// In words.
+        because: String,
+    },
+}
+
+/// A running server.
+pub(crate) struct Server {
+    /// What it keeps.
+    pub(crate) store: Store,
+    /// Its counters.
+    pub(crate) metrics: Metrics,
+    /// Where mail may come in.
+    pub(crate) listeners: Vec<SocketAddr>,
+    /// Probes and metrics.
+    pub(crate) admin: Option<SocketAddr>,
+    /// Its clock.
+    pub(crate) clock: Clock,
+    readiness: Readiness,
+    receive: ReceiveService,
+    deliver: DeliverService,
+    admin_service: AdminService,
+}
+
+/// Where the control socket stands.
+pub(crate) fn control_socket(data_dir: &Path) -> PathBuf {
+    data_dir.join("control.sock")
+}
+
+/// Starts everything: store, listeners, delivery, API. Nothing listens unless all of it can.
+pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, StartError> {
+    let clock = Clock::system();
+    let chance = Chance::system();
+    let folder = absolute(&config.data_dir);
+    check_owner(&folder)?;
+    let socket = control_socket(&folder);
+    if socket.as_os_str().len() > SOCKET_PATH_OCTETS_MAX {
+        return Err(StartError::LongPath(socket));
+    }
+    let options = ResolverOptions {
+        nameservers: config.nameservers.clone(),
+        trusted: config.nameservers_trusted,
+    };
+    let network = network_with(&options)?;
+    // Before the store: a port that is taken is the commonest mistake, and costs nothing to find.
+    let doors = Doors::open(&network, config).await?;
+    let now = clock.now();
+    let metrics = Metrics::new(now);
+    let store = open_store(config, &folder, now, &metrics, sink).await?;
+    metrics.begin_balance(&store.counts());
+    let readiness = Readiness::new(Phase::Starting);
+    let context = AdminContext {
+        store: store.clone(),
+        clock: clock.clone(),
+        chance: chance.clone(),
+        hostname: config.hostname.clone(),
+        message_size_max: config.message_size_max,
+        metrics: metrics.clone(),
+        readiness: readiness.clone(),
+    };
+    let admin_service =
+        AdminService::start(context, socket.clone(), doors.admin).map_err(|error| {
+            StartError::Socket {
+                socket: socket.clone(),
+                because: error.to_string(),
+            }
+        })?;
+    let receive = ReceiveService::start(
+        ReceiveContext {
+            store: store.clone(),
+            clock: clock.clone(),
+            chance: chance.clone(),
+            network: network.clone(),
+            options: receive_options(config),
+        },
+        doors.mail,
+    );
+    let deliver = DeliverService::start(DeliverContext {
+        store: store.clone(),
+        clock: clock.clone(),
+        chance,
+        network,
+        options: deliver_options(config),
+    });
+    readiness.enter(Phase::Serving);
+    Ok(Server {
+        store,
+        metrics,
+        listeners: doors.mail_addresses,
+        admin: doors.admin_address,
+        clock,
+        readiness,
+        receive,
+        deliver,
+        admin_service,
+    })
+}
+
+impl Server {
+    /// One second's housekeeping, then the pause until the next.
+    pub(crate) async fn keep_house(&self) {
+        self.store.maintain(self.clock.now()).await;
+        self.metrics.set_connections(self.receive.connections());
+        self.clock.sleep(MAINTENANCE_INTERVAL).await;
+    }
+
+    /// Takes no new mail, ends what is under way, writes what waits: 30 seconds at most.
+    pub(crate) async fn drain(self) {
+        self.readiness.enter(Phase::Draining);
+        tokio::join!(
+            self.receive.drain(MAIL_DRAIN_TIME),
+            self.deliver.drain(MAIL_DRAIN_TIME)
+        );
+        self.admin_service.drain(ADMIN_DRAIN_TIME).await;
+        self.store.close(STORE_CLOSE_TIME).await;
+    }
+}
+
+/// The API over the data folder, without a server, for questions.
+pub(crate) async fn open_for_reading(config: &Config) -> Result<LocalApi, StartError> {
+    let folder = absolute(&config.data_dir);
+    let store = Store::open_for_reading(folder.clone(), config.mode)
+        .await
+        .map_err(|error| StartError::Store {
+            folder,
+            because: error.to_string(),
+        })?;
+    let clock = Clock::system();
+    Ok(LocalApi::new(AdminContext {
+        store,
+        metrics: Metrics::new(clock.now()),
+        clock,
+        chance: Chance::system(),
+        hostname: config.hostname.clone(),
+        message_size_max: config.message_size_max,
+        readiness: Readiness::new(Phase::NotRunning),
+    }))
+}
+
+/// The path from the root, so that messages name it fully.
+pub(crate) fn absolute(folder: &Path) -> PathBuf {
+    std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
+}
+
+/// Root must not write into the folder of the service's own user: the service could not read it
+/// any more.
+fn check_owner(folder: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(found) = std::fs::metadata(folder) else {
+        return Ok(());
+    };
+    if rustix::process::geteuid().is_root() && found.uid() != 0 {
+        return Err(StartError::ForeignFolder {
+            folder: folder.to_owned(),
+            owner: found.uid(),
+        });
+    }
+    Ok(())
+}
+
+async fn open_store(
+    config: &Config,
+    folder: &Path,
+    now: Timestamp,
+    metrics: &Metrics,
+    sink: EventSink,
+) -> Result<Store, StartError> {
+    let metrics = metrics.clone();
+    let options = OpenOptions {
+        folder: folder.to_owned(),
+        mode: config.mode,
+        disk_reserve: config.disk_reserve,
+        trace_days: config.trace_days,
+        observer: Arc::new(move |event: &Event| {
+            metrics.observe(event);
+            sink(event);
+        }),
+        now,
+    };
+    Store::open(options)
+        .await
+        .map_err(|error| StartError::Store {
+            folder: folder.to_owned(),
+            because: error.to_string(),
+        })
+}
+
+/// The real network, with these name servers (none: the system's).
+pub(crate) fn network(nameservers: &[SocketAddr]) -> Result<Network, StartError> {
+    network_with(&ResolverOptions {
+        nameservers: nameservers.to_vec(),
+        trusted: false,
+    })
+}
+
+fn network_with(options: &ResolverOptions) -> Result<Network, StartError> {
+    let resolver = Resolver::new(options).map_err(|error| StartError::Dns(error.to_string()))?;
+    Ok(Network::system(resolver))
+}
+
+fn receive_options(config: &Config) -> ReceiveOptions {
+    ReceiveOptions {
+        hostname: config.hostname.clone(),
+        message_size_max: config.message_size_max,
+        connections_max: config.connections_max,
+        connections_per_stranger_max: CONNECTIONS_PER_STRANGER_MAX,
+        // A known client may be a gateway for thousands: only the total bounds it.
+        connections_per_client_max: config.connections_max,
+    }
+}
+
+fn deliver_options(config: &Config) -> DeliverOptions {
+    DeliverOptions {
+        hostname: config.hostname.clone(),
+        smtp_port: config.deliver.smtp_port,
+        allow_private_destinations: config.deliver.allow_private_destinations,
+        source_addresses: config.deliver.source_addresses.clone(),
+        connections_max: OUTBOUND_CONNECTIONS_MAX,
+    }
+}
+
+/// Open listening sockets.
+struct Doors {
+    mail: Vec<(Listener, ListenerOptions)>,
+    mail_addresses: Vec<SocketAddr>,
+    admin: Option<Listener>,
+    admin_address: Option<SocketAddr>,
+}
+
+impl Doors {
+    async fn open(network: &Network, config: &Config) -> Result<Self, StartError> {
+        let mut doors = Self {
+            mail: Vec::new(),
+            mail_addresses: Vec::new(),
+            admin: None,
+            admin_address: None,
+        };
+        let mut wanted: Vec<ListenerConfig> = config.listeners.clone();
+        // `[::]` would take IPv4's port too if it came first.
+        wanted.sort_by_key(|listener| listener.address.is_ipv6());
+        for one in wanted {
+            let listener = listen(network, one.address).await?;
+            let address = listener.local_address().unwrap_or(one.address);
+            doors.mail_addresses.push(address);
+            let options = ListenerOptions {
+                address,
+                submission: one.submission,
+                preset: one.preset,
+            };
+            doors.mail.push((listener, options));
+        }
+        if let Some(address) = config.admin_address {
+            let listener = listen(network, address).await?;
+            doors.admin_address = Some(listener.local_address().unwrap_or(address));
+            doors.admin = Some(listener);
+        }
+        Ok(doors)
+    }
+}
+
+async fn listen(network: &Network, address: SocketAddr) -> Result<Listener, StartError> {
+    network.listen(address).await.map_err(|error| {
+        let because = match error.kind() {
+            io::ErrorKind::PermissionDenied => format!(
+                "ports below 1024 need the capability CAP_NET_BIND_SERVICE (see packaging/relais.service); or choose another port than {}",
+                address.port()
+            ),
+            io::ErrorKind::AddrInUse => {
+                "another program listens there; stop it, or choose another address".to_owned()
+            }
+            io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
+            _ => error.to_string(),
+        };
+        StartError::Listen { address, because }
+    })
+}
