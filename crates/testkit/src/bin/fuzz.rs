@@ -1,0 +1,508 @@
+//! Feeds mutated octets to everything that reads what strangers send: commands, content framing,
+//! header sections, replies of next hops, DNS answers, settings files, trace tokens.
+//!
+//! ```text
+//! fuzz [--seconds 10] [--seed N] [--target NAME]
+//! ```
+//!
+//! A panic, a step that never ends, or a broken invariant ends with 1; the seed and the input are
+//! printed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use relais_policy::document::Document;
+use relais_policy::settings::{Mode, Settings};
+use relais_smtp::address::Mailbox;
+use relais_smtp::client::{ClientConfig, ClientSession, ClientStep, Protocol, Transaction};
+use relais_smtp::content::Preset;
+use relais_smtp::envelope::{Envelope, EnvelopeRecipient, SenderParameters};
+use relais_smtp::header;
+use relais_smtp::identifier::Reference;
+use relais_smtp::reply::Reply;
+use relais_smtp::server::{Answer, Question, ServerConfig, ServerSession, Step};
+use relais_store::trace::TraceQuery;
+use relais_testkit::mutate::Mutator;
+
+/// More steps than octets can cause: a machine that goes on has a loop.
+const STEPS_PER_OCTET_MAX: usize = 8;
+
+struct Target {
+    name: &'static str,
+    seeds: &'static [&'static [u8]],
+    dictionary: &'static [&'static [u8]],
+    run: fn(&[u8], usize),
+}
+
+const TARGETS: &[Target] = &[
+    Target {
+        name: "commands",
+        seeds: COMMANDS,
+        dictionary: SMTP_WORDS,
+        run: commands,
+    },
+    Target {
+        name: "content",
+        seeds: CONTENTS,
+        dictionary: LINE_ENDS,
+        run: content,
+    },
+    Target {
+        name: "headers",
+        seeds: HEADERS,
+        dictionary: HEADER_WORDS,
+        run: headers,
+    },
+    Target {
+        name: "replies",
+        seeds: REPLIES,
+        dictionary: REPLY_WORDS,
+        run: replies,
+    },
+    Target {
+        name: "dns",
+        seeds: DNS,
+        dictionary: &[b"\xc0\x0c", b"\x00\x0f\x00\x01"],
+        run: dns,
+    },
+    Target {
+        name: "settings",
+        seeds: SETTINGS,
+        dictionary: SETTINGS_WORDS,
+        run: settings,
+    },
+    Target {
+        name: "trace",
+        seeds: TRACE,
+        dictionary: &[b"to:", b"size:>", b"*"],
+        run: trace,
+    },
+];
+
+const COMMANDS: &[&[u8]] = &[
+    b"EHLO a.test\r\nMAIL FROM:<a@contoso.test> SIZE=100 BODY=8BITMIME RET=HDRS ENVID=x+2By\r\n\
+      RCPT TO:<b@example.org> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;b@example.org\r\nDATA\r\nx\r\n.\r\n",
+    b"HELO scan\r\nMAIL FROM: a@b.test\r\nRCPT TO:<Postmaster>\r\nRSET\r\nNOOP\r\nQUIT\r\n",
+    b"EHLO [IPv6:::1]\r\nMAIL FROM:<\"a b\"@x.test> SMTPUTF8\r\nRCPT TO:<\xc3\xa9@x.test>\r\n\
+      BDAT 4\r\nab\r\nBDAT 0 LAST\r\n",
+    b"EHLO x\r\nAUTH LOGIN dXNlcg==\r\nSTARTTLS\r\nVRFY a\r\nHELP\r\nRCPT TO:<@a,@b:u@c.test>\r\n",
+];
+const SMTP_WORDS: &[&[u8]] = &[
+    b"EHLO ",
+    b"HELO ",
+    b"MAIL FROM:",
+    b"RCPT TO:",
+    b"DATA\r\n",
+    b"BDAT ",
+    b" LAST",
+    b"RSET\r\n",
+    b"NOTIFY=",
+    b"NEVER",
+    b"ORCPT=rfc822;",
+    b"utf-8;\\x{ff}",
+    b"SIZE=",
+    b"99999999999999999999",
+    b"ENVID=",
+    b"+00",
+    b"[IPv6:",
+    b"AUTH=<>",
+    b"\r\n.\r\n",
+    b"SMTPUTF8",
+    b"REQUIRETLS",
+];
+const CONTENTS: &[&[u8]] = &[
+    b"Subject: x\r\n\r\nbody\r\n.\r\n",
+    b"Subject: x\r\n\r\n..dots\r\n.\r\nMAIL FROM:<evil@x.test>\r\n",
+    b".\r\n",
+    b"a\n.\nb\r.\rc\r\n.\n\r\n.\r\n",
+];
+const LINE_ENDS: &[&[u8]] = &[
+    b"\r\n.\r\n",
+    b"\n.\n",
+    b"\r.\r",
+    b"\n.\r\n",
+    b"\r\n.\n",
+    b"\r\r\n.\r\n",
+    b"\r\n..\r\n",
+    b"\0",
+];
+const HEADERS: &[&[u8]] = &[
+    b"Received: from a by b; x\r\nFrom: \"A (b)\" <a@b.test>, c@d.test (x\\)y)\r\nSubject: \
+      =?utf-8?B?w6k=?= =?iso-8859-1?Q?=E9_x?=\r\nMessage-ID: <x@y>\r\nDate: now\r\n\r\nbody",
+    b"From: group: a@b.test, c@d.test;\r\n folded\r\nTo: x\r\n\r\n",
+    b" leading\r\nno field here\r\n\r\n",
+    b"\r\nbody only",
+];
+const HEADER_WORDS: &[&[u8]] = &[
+    b"From: ",
+    b"Received: x\r\n",
+    b"=?utf-8?Q?",
+    b"?=",
+    b"\r\n ",
+    b"\r\n\r\n",
+    b"(((",
+    b"\"",
+    b"<",
+    b"Subject:",
+    b"MIME-Version: 1.0\r\n",
+];
+const REPLIES: &[&[u8]] = &[
+    b"220 mx ESMTP\r\n250-mx\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-DSN\r\n250-LIMITS RCPTMAX=5\r\n\
+      250 SMTPUTF8\r\n250 2.1.0 ok\r\n250 2.1.5 ok\r\n354 go\r\n250 2.0.0 taken\r\n221 bye\r\n",
+    b"220-a\r\n220 b\r\n502 no\r\n250 mx\r\n250 ok\r\n550 5.1.1 no\r\n503 5.5.1 no\r\n",
+    b"554 5.7.1 go away\r\n",
+    b"220 mx\r\n250-mx\r\n250 CHUNKING\r\n250 ok\r\n452 4.5.3 many\r\n250 ok\r\n421 bye\r\n",
+];
+const REPLY_WORDS: &[&[u8]] = &[
+    b"250 ",
+    b"250-",
+    b"421 ",
+    b"354 ",
+    b"550 5.1.1 ",
+    b"\r\n",
+    b"\n",
+    b"999",
+    b"CHUNKING",
+];
+const DNS: &[&[u8]] = &[
+    b"\x12\x34\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00\x01a\x04test\x00\x00\x0f\x00\x01\xc0\x0c\x00\
+      \x0f\x00\x01\x00\x00\x00\x3c\x00\x07\x00\x0a\x02mx\xc0\x0c",
+    b"\x12\x34\x81\x83\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x04test\x00\x00\x0f\x00\x01",
+    b"\x12\x34\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00\x01a\x04test\x00\x00\x01\x00\x01\xc0\x0c\x00\
+      \x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01",
+];
+const SETTINGS: &[&[u8]] = &[
+    b"[[organisation]]\nname = \"contoso\"\nlanguage = \"fr\"\npostmaster = \"it@contoso.test\"\n\
+      limits = { recipients_per_day = 5, message_size_max = \"25 MiB\" }\n[[organisation.domain]]\n\
+      name = \"contoso.test\"\nverification = \"assumed\"\nmailbox_host = \"lmtp:h:24\"\n\
+      [[organisation.inbound_connector]]\nname = \"P\"\nsender_ip_addresses = [\"10.0.0.0/8\"]\n\
+      [[organisation.outbound_connector]]\nname = \"M\"\nsmart_hosts = [\"[::1]:25\"]\nretry = { \
+      first = \"1m\", max = \"1h\", lifetime = \"24h\" }\n",
+];
+const SETTINGS_WORDS: &[&[u8]] = &[
+    b"[[organisation]]\n",
+    b"\"*.x.test\"",
+    b"= [",
+    b"\"\"\"",
+    b"= { value = 1, hard = true }",
+];
+const TRACE: &[&[u8]] = &[
+    b"to:a@b.test from:\"x y\" status:failed code:5.7.* size:>10mb ref:7F3K2 free text",
+    b"tls:<1.2 client:10.0.0.0/8 -x \"unclosed",
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let value = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1)
+    };
+    let seconds = value("--seconds")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(10);
+    let seed = value("--seed")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(rand::random);
+    let chosen = value("--target");
+    let mut passed = true;
+    for target in TARGETS
+        .iter()
+        .filter(|target| chosen.is_none_or(|name| name == target.name))
+    {
+        passed &= fuzz(target, Duration::from_secs(seconds), seed);
+    }
+    if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn fuzz(target: &Target, time: Duration, seed: u64) -> bool {
+    let mut seeds: Vec<Vec<u8>> = target.seeds.iter().map(|seed| seed.to_vec()).collect();
+    seeds.extend(foreign_seeds(target.name));
+    let mut mutator = Mutator::new(seed, seeds, target.dictionary);
+    let begun = Instant::now();
+    let mut inputs = 0_u64;
+    while begun.elapsed() < time {
+        for _ in 0..64 {
+            let (input, choice) = (mutator.next_input(), mutator.choice(16));
+            inputs += 1;
+            if catch_unwind(AssertUnwindSafe(|| (target.run)(&input, choice))).is_err() {
+                println!(
+                    "fuzz {}: PANIC with seed {seed}, input {inputs}, choice {choice}: {:?}",
+                    target.name,
+                    String::from_utf8_lossy(&input)
+                );
+                return false;
+            }
+        }
+    }
+    println!(
+        "fuzz {}: {inputs} inputs, seed {seed}, no panic",
+        target.name
+    );
+    true
+}
+
+/// Published corpora, read in place where they are.
+fn foreign_seeds(target: &str) -> Vec<Vec<u8>> {
+    let folders: &[&str] = match target {
+        "commands" | "content" => &["fuzz-seeds/chasquid-smtp", "fuzz-seeds/profuzzbench-exim"],
+        "headers" => &["mime/mail-gem-errors", "mime/mail-parser-rfc"],
+        _ => &[],
+    };
+    let root = std::env::var("RELAIS_TESTDATA").unwrap_or_else(|_| "../shared/testdata".to_owned());
+    let mut seeds = Vec::new();
+    for folder in folders {
+        let Ok(entries) = std::fs::read_dir(format!("{root}/{folder}")) else {
+            println!("fuzz {target}: SKIPPED published seeds of {folder} (not found in {root})");
+            continue;
+        };
+        seeds.extend(
+            entries
+                .flatten()
+                .filter_map(|entry| std::fs::read(entry.path()).ok()),
+        );
+    }
+    seeds
+}
+
+fn server_config(choice: usize) -> ServerConfig {
+    ServerConfig {
+        hostname: "relay.test".into(),
+        size_octets_max: 4_096,
+        preset: if choice % 2 == 0 {
+            Preset::Strict
+        } else {
+            Preset::Tolerant
+        },
+        recipients_max: 100,
+        errors_max: 20,
+        junk_commands_max: 100,
+        starttls: choice & 4 != 0,
+        auth_mechanisms: Vec::new(),
+        require_tls: false,
+    }
+}
+
+fn commands(input: &[u8], choice: usize) {
+    let sizes: &[usize] = if choice & 2 == 0 {
+        &[usize::MAX]
+    } else {
+        &[1, 7, 64]
+    };
+    converse(server_config(choice), input, sizes);
+}
+
+/// Whatever follows DATA: nothing but CRLF.CRLF ends content, however the octets are cut.
+fn content(input: &[u8], choice: usize) {
+    let mut session =
+        b"EHLO a\r\nMAIL FROM:<a@contoso.test>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n".to_vec();
+    session.extend_from_slice(input);
+    let whole = converse(server_config(choice), &session, &[usize::MAX]);
+    let split = converse(server_config(choice), &session, &[1, 3, 11]);
+    assert_eq!(
+        whole, split,
+        "the same octets, cut differently, were understood differently"
+    );
+    let mut framed = b"\r\n".to_vec();
+    framed.extend_from_slice(input);
+    let ends = framed.windows(5).any(|window| window == b"\r\n.\r\n");
+    assert!(ends || whole.is_empty(), "content ended without CRLF.CRLF");
+}
+
+/// Runs a session; the contents that came out whole.
+fn converse(config: ServerConfig, input: &[u8], sizes: &[usize]) -> Vec<Vec<u8>> {
+    let mut session = ServerSession::new(config);
+    let (mut given, mut used, mut turn) = (0, 0, 0);
+    let (mut content, mut contents) = (Vec::new(), Vec::new());
+    let steps_max = STEPS_PER_OCTET_MAX * (input.len() + 64);
+    for _ in 0..steps_max {
+        let (consumed, step) = session.advance(&input[used..given], &mut content);
+        used += consumed;
+        assert!(used <= given, "consumed more than was given");
+        match step {
+            Step::Read(_) => {
+                if given == input.len() {
+                    return contents;
+                }
+                given = given
+                    .saturating_add(sizes[turn % sizes.len()])
+                    .min(input.len());
+                turn += 1;
+            }
+            Step::Ask(question) => session.answer(permit(question)),
+            Step::Refused { refusal, .. } => session.refuse(refusal.reply(Reference::from_bits(7))),
+            Step::Content => {}
+            Step::EndOfContent(summary) => {
+                assert_eq!(summary.size, content.len() as u64, "size as counted");
+                assert!(
+                    !has_bare_line_end(&content),
+                    "content with a bare CR or LF came out"
+                );
+                contents.push(std::mem::take(&mut content));
+                session.finish_content(taken());
+            }
+            Step::Close => return contents,
+        }
+        session.output().clear();
+    }
+    panic!("the session did not come to rest in {steps_max} steps");
+}
+
+fn taken() -> Reply {
+    Reply::parse_stored("250 2.0.0 taken").expect("a well-formed reply")
+}
+
+fn has_bare_line_end(content: &[u8]) -> bool {
+    content.iter().enumerate().any(|(at, octet)| match octet {
+        b'\n' => at == 0 || content[at - 1] != b'\r',
+        b'\r' => content.get(at + 1) != Some(&b'\n'),
+        _ => false,
+    })
+}
+
+fn permit(question: Question) -> Answer {
+    match question {
+        Question::Hello { .. } | Question::Content => Answer::Accept,
+        Question::Sender { .. } => Answer::Sender {
+            size_octets_max: 4_096,
+            preset: Preset::Tolerant,
+        },
+        Question::Recipient {
+            forward_path,
+            notify,
+            original,
+        } => {
+            let mailbox = match forward_path {
+                relais_smtp::address::ForwardPath::Mailbox(mailbox) => mailbox,
+                relais_smtp::address::ForwardPath::Postmaster => mailbox("it@contoso.test"),
+            };
+            let again = Mailbox::parse(&mailbox.to_string());
+            assert_eq!(
+                again.as_ref(),
+                Ok(&mailbox),
+                "an address is read back as written"
+            );
+            Answer::Recipient(EnvelopeRecipient {
+                forward_path: mailbox,
+                notify,
+                original,
+            })
+        }
+    }
+}
+
+fn mailbox(text: &str) -> Mailbox {
+    Mailbox::parse(text).expect("a well-formed address")
+}
+
+fn headers(input: &[u8], choice: usize) {
+    let end = header::header_section_end(input).unwrap_or(input.len());
+    assert!(
+        end <= input.len(),
+        "the header section ends inside the content"
+    );
+    let section = &input[..end];
+    let summary = header::read(section);
+    assert!(
+        summary
+            .subject
+            .is_none_or(|subject| subject.chars().count() <= 256)
+    );
+    let changes = [
+        header::FieldChange::Add("Date: Tue, 24 Nov 2026 10:00:00 +0000"),
+        header::FieldChange::Rename {
+            from: "From",
+            to: "Reply-To",
+        },
+        header::FieldChange::Remove("Subject"),
+    ];
+    let changed = header::change(section, &changes[..choice % 4]);
+    header::read(&changed);
+}
+
+fn replies(input: &[u8], choice: usize) {
+    let protocol = if choice % 4 == 3 {
+        Protocol::Lmtp
+    } else {
+        Protocol::Smtp
+    };
+    let mut session = ClientSession::new(ClientConfig {
+        hostname: "relay.test".into(),
+        protocol,
+    });
+    let mut rest = input;
+    for _ in 0..STEPS_PER_OCTET_MAX * (input.len() + 64) {
+        match session.step() {
+            ClientStep::Read(_) if rest.is_empty() => session.lost(),
+            ClientStep::Read(_) => {
+                let (piece, later) = rest.split_at(rest.len().min(1 + choice * 5));
+                session.receive(piece);
+                rest = later;
+            }
+            ClientStep::Ready if choice % 5 == 4 => session.quit(),
+            ClientStep::Ready => session.begin(transaction()),
+            ClientStep::Content => {
+                session.write_content(b"Subject: x\r\n\r\n.dot\r\n");
+                session.end_content();
+            }
+            ClientStep::Finished(result) => assert_eq!(result.recipients.len(), 2),
+            ClientStep::Closed(_) => return,
+        }
+        session.output().clear();
+    }
+    panic!("the client session did not come to rest");
+}
+
+fn transaction() -> Transaction {
+    let recipients = ["b@example.org", "c@example.org"];
+    Transaction {
+        envelope: Envelope {
+            reverse_path: relais_smtp::address::ReversePath::Mailbox(mailbox("a@contoso.test")),
+            parameters: SenderParameters::default(),
+            recipients: recipients
+                .map(|to| EnvelopeRecipient::new(mailbox(to)))
+                .to_vec(),
+        },
+        size: 20,
+        eight_bit: false,
+        utf8_header: false,
+    }
+}
+
+fn dns(input: &[u8], _choice: usize) {
+    let name = relais_smtp::domain::Domain::parse("a.test").expect("a domain name");
+    // What is no DNS message is an error; only a panic is a fault here.
+    let _read = relais_net::dns_answer::interpret_octets(&name, input);
+}
+
+fn settings(input: &[u8], choice: usize) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    let mode = if choice % 2 == 0 {
+        Mode::Lan
+    } else {
+        Mode::Hosted
+    };
+    let Ok(document) = Document::from_toml(text) else {
+        return;
+    };
+    let written = document.to_toml();
+    assert_eq!(
+        Document::from_toml(&written),
+        Ok(document.clone()),
+        "export reads back"
+    );
+    if let Ok(settings) = Settings::build(mode, 1, document) {
+        assert!(settings.document.organisation.len() < 2 || mode == Mode::Hosted);
+    }
+}
+
+fn trace(input: &[u8], _choice: usize) {
+    // What cannot be read is an error sentence; only a panic is a fault here.
+    let _read = TraceQuery::parse(&String::from_utf8_lossy(input));
+}
