@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+"""Dependencies keep the rules of ADR 0008: permissive licences, nothing banned, one version each of
+what must be single. Reads `cargo metadata`; needs no network once the lock file is fetched."""
+import json
+import subprocess
+import sys
+
+ALLOWED = {"MIT", "Apache-2.0", "ISC", "BSD-2-Clause", "BSD-3-Clause", "Unicode-3.0", "Unlicense", "Zlib",
+           "0BSD", "MIT-0", "CC0-1.0", "BSL-1.0", "Apache-2.0 WITH LLVM-exception"}
+BANNED = {"ring", "openssl-sys", "native-tls"}
+SINGLE = {"tokio", "hyper", "hickory-proto", "rusqlite", "serde", "axum"}
+
+
+def offers_allowed(expression):
+    """One alternative of an SPDX expression has allowed licences only."""
+    text = expression.replace("(", " ").replace(")", " ").replace("/", " OR ")
+    return any(all(part.strip() in ALLOWED for part in option.split(" AND ")) for option in text.split(" OR "))
+
+
+metadata = json.loads(subprocess.check_output(["cargo", "metadata", "--format-version", "1", "--all-features", "--locked"]))
+faults, versions = [], {}
+for package in metadata["packages"]:
+    name, licence = package["name"], package.get("license") or ""
+    versions.setdefault(name, set()).add(package["version"])
+    if package["source"] is None:
+        continue
+    if not offers_allowed(licence):
+        faults.append(f"{name}: licence {licence or 'not named'}")
+    if name in BANNED:
+        faults.append(f"{name}: banned")
+faults += [f"{name}: several versions {sorted(versions[name])}" for name in SINGLE if len(versions.get(name, ())) > 1]
+for fault in faults:
+    print(fault)
+print(f"{len(metadata['packages'])} packages, {len(faults)} faults")
+sys.exit(1 if faults else 0)
