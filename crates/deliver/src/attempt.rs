@@ -227,7 +227,8 @@ impl Attempt {
         seen: &Seen<'_>,
     ) -> Next {
         let before = self.open.len();
-        let mut elsewhere = false;
+        // A session that gives no results is good for nothing.
+        let mut elsewhere = results.len() < asked.len();
         let mut apart = Vec::new();
         let mut answer: Option<Arc<str>> = None;
         let mut possible_duplicate = false;
@@ -387,5 +388,149 @@ pub(crate) fn host_finding(
         possible_duplicate: false,
         ours: false,
         dsn_passed_on: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relais_smtp::address::{Mailbox, ReversePath};
+    use relais_smtp::envelope::{EnvelopeRecipient, SenderParameters};
+    use relais_smtp::identifier::QueueId;
+    use relais_smtp::time::Timestamp;
+    use relais_store::queue::{Content, Lease, LeasedRecipient, MessageFacts, QueueKey};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_514_400_000);
+
+    fn attempt(recipients: u32) -> Attempt {
+        let queue_id = QueueId::new(NOW, 0, 1);
+        let recipient = |number: u32| LeasedRecipient {
+            number,
+            recipient: EnvelopeRecipient::new(
+                Mailbox::parse(&format!("r{number}@b.example")).unwrap(),
+            ),
+            attempts: 0,
+            expires_at: NOW.after(Duration::from_secs(86_400)),
+            delay_told: false,
+            last_reply: None,
+            give_up: false,
+        };
+        Attempt::new(Leased {
+            lease: Lease {
+                queue_id,
+                token: 1,
+                until: NOW,
+            },
+            key: QueueKey {
+                organisation: "contoso".into(),
+                destination: "b.example".into(),
+            },
+            facts: Arc::new(MessageFacts {
+                queue_id,
+                organisation: "contoso".into(),
+                inbound_connector: None,
+                client: None,
+                reverse_path: ReversePath::Null,
+                parameters: SenderParameters::default(),
+                accepted_at: NOW,
+                size: 0,
+                eight_bit: false,
+                utf8_header: false,
+                header_from: None,
+                subject: None,
+                message_id: None,
+                is_notice: false,
+            }),
+            recipients: (0..recipients).map(recipient).collect(),
+            content: Content::Inline(Arc::from(&b""[..])),
+        })
+    }
+
+    fn refused(stage: Stage, text: &str) -> RecipientResult {
+        RecipientResult::Refused {
+            stage,
+            reply: Reply::parse_stored(text).unwrap(),
+        }
+    }
+
+    fn accepted() -> RecipientResult {
+        RecipientResult::Accepted {
+            reply: Reply::parse_stored("250 2.0.0 ok").unwrap(),
+        }
+    }
+
+    fn broken(stage: Stage, maybe_accepted: bool) -> RecipientResult {
+        RecipientResult::Broken {
+            stage,
+            maybe_accepted,
+        }
+    }
+
+    fn fold(attempt: &mut Attempt, results: Vec<RecipientResult>) -> Next {
+        let asked: Vec<_> = attempt.open().iter().copied().take(results.len()).collect();
+        let hop = "mx.b.example[192.0.2.1]:25".into();
+        let seen = Seen {
+            hop: &hop,
+            duration: Duration::ZERO,
+            dsn: false,
+            trouble: "it closed",
+        };
+        attempt.fold(&asked, results, &seen)
+    }
+
+    #[test]
+    fn results_lead_to_the_next_step() {
+        let rcpt = |text| refused(Stage::Recipient, text);
+        let many = "452 4.5.3 too many";
+        let cases = [
+            (vec![rcpt("550 5.1.1 no"), accepted()], Next::Done),
+            (vec![rcpt("450 4.2.1 later"), rcpt("550 no")], Next::Done),
+            (vec![accepted(), rcpt(many)], Next::AgainHere),
+            (vec![rcpt(many), rcpt(many)], Next::Done),
+            (
+                vec![rcpt("421 4.3.2 bye"), rcpt("421 4.3.2 bye")],
+                Next::Elsewhere,
+            ),
+            (
+                vec![accepted(), broken(Stage::Recipient, false)],
+                Next::Elsewhere,
+            ),
+            (
+                vec![broken(Stage::Content, true), broken(Stage::Content, true)],
+                Next::Done,
+            ),
+            (vec![accepted()], Next::AgainHere),
+        ];
+        for (results, expected) in cases {
+            let mut attempt = attempt(2);
+            assert_eq!(fold(&mut attempt, results.clone()), expected, "{results:?}");
+        }
+    }
+
+    #[test]
+    fn a_temporary_reason_of_one_host_outlives_a_permanent_one_of_another() {
+        let hop: Arc<str> = "mx.b.example[192.0.2.1]:25".into();
+        let mut attempt = attempt(1);
+        let reply = Reply::parse_stored("421 4.3.2 busy").unwrap();
+        let answer = Answer::Reply(reply);
+        attempt.host_failed(&host_finding(Stage::Greeting, answer, &hop, Duration::ZERO));
+        attempt.gap(&Finding::ours(
+            Outcome::Failed,
+            Cause::NoMailServer,
+            "no address",
+        ));
+        assert!(attempt.lacks_host());
+        let (_, findings, tries) = attempt.findings();
+        assert_eq!(findings[0].outcome, Outcome::Deferred);
+        assert_eq!(&*findings[0].answer.line(), "421 4.3.2 busy");
+        assert_eq!(tries.len(), 1);
+    }
+
+    #[test]
+    fn without_any_host_a_message_is_deferred() {
+        let (_, findings, tries) = attempt(2).findings();
+        assert!(findings.iter().all(|one| one.outcome == Outcome::Deferred));
+        assert!(tries.is_empty());
     }
 }

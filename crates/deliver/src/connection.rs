@@ -23,7 +23,8 @@ use crate::context::{DeliverContext, LEASE_RENEW_AFTER, LEASE_TIME, RECIPIENTS_M
 use crate::destination::{Finder, Target};
 use crate::session::{Session, Unused};
 use crate::settle::{By, Settler};
-use crate::site::{Place, Site, Taken, Work};
+use crate::site::{Place, Site, Taken};
+use crate::work::{Ticket, Work};
 
 /// RFC 5321 names no time for TCP; a SYN is sent four times within this.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -188,13 +189,7 @@ struct Ended {
 }
 
 /// Tells the site, and settles.
-async fn close_attempt(
-    shared: &Shared,
-    site: &Site,
-    ended: Ended,
-    ticket: crate::site::Ticket,
-    put_back: u8,
-) {
+async fn close_attempt(shared: &Shared, site: &Site, ended: Ended, ticket: Ticket, put_back: u8) {
     let Ended {
         mut attempt,
         reached,
@@ -488,7 +483,9 @@ fn not_greeted(unused: Unused, target: &Target, duration: Duration) -> Finding {
 /// Renews a lease that has waited; `false` if it was lost.
 async fn is_still_ours(context: &DeliverContext, lease: &mut Lease) -> bool {
     let now = context.clock.now();
-    if lease.until.since(now) + LEASE_RENEW_AFTER > LEASE_TIME {
+    let left = lease.until.since(now);
+    // More than a whole lease means that the clock went back: nobody knows how long it waited.
+    if left + LEASE_RENEW_AFTER > LEASE_TIME && left <= LEASE_TIME {
         return true;
     }
     match renew(&context.store, lease, now).await {

@@ -39,7 +39,7 @@ pub struct DeliverOptions {
     pub hostname: String,
     /// Port of MX delivery.
     pub smtp_port: u16,
-    /// Loopback and private targets found by MX are allowed, and so are address literals.
+    /// Loopback and private targets found by MX are allowed.
     pub allow_private_destinations: bool,
     /// Egress addresses, v4 and v6. Where there are some, a destination of a family without one is
     /// not tried; private destinations are reached from whatever address the system chooses.

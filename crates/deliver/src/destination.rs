@@ -14,7 +14,9 @@ use relais_net::clock::Chance;
 use relais_net::resolver::{DnsError, Resolver};
 use relais_policy::document::{AuthMethod, OutboundTls};
 use relais_policy::outcome::Outcome;
-use relais_policy::route::{MxHosts, Route, RouteKind, is_public_destination, mx_hosts};
+use relais_policy::route::{
+    MxHosts, Route, RouteKind, is_public_destination, literal_is_allowed, mx_hosts,
+};
 use relais_policy::settings::{HostPort, Settings};
 use relais_smtp::address::Host;
 use relais_smtp::domain::Domain;
@@ -63,7 +65,7 @@ pub(crate) async fn next_hops(
     let options = &context.options;
     match &route.kind {
         RouteKind::Hosts(hosts) => Ok(NextHops::Typed(hosts.clone())),
-        RouteKind::Literal(address) if options.allow_private_destinations => {
+        RouteKind::Literal(address) if literal_is_allowed(settings, organisation, *address) => {
             Ok(NextHops::Literal(*address, options.smtp_port))
         }
         RouteKind::Literal(address) => {
@@ -130,16 +132,10 @@ async fn exchanges(
     };
     let ourselves: Vec<_> = options.domain().into_iter().collect();
     match mx_hosts(domain, &records, &ourselves) {
-        MxHosts::Hosts(mut groups) => {
-            for group in &mut groups {
-                group.sort();
-                group.dedup();
-            }
-            Ok(NextHops::Exchanges {
-                groups,
-                port: options.smtp_port,
-            })
-        }
+        MxHosts::Hosts(groups) => Ok(NextHops::Exchanges {
+            groups,
+            port: options.smtp_port,
+        }),
         MxHosts::NullMx => {
             let words = format!("domain {domain} takes no mail (null MX)");
             Err(Finding::ours(Outcome::Failed, Cause::NullMx, words))

@@ -50,8 +50,9 @@ async fn sweep(shared: &Shared, steady: &Steady) {
         protocol: Protocol::Smtp,
     };
     while !shared.stop.is_cancelled() {
-        // A clock that has jumped ahead ends nothing until it is believed.
-        let now = steady.now();
+        // A clock that has jumped ahead ends nothing until it is believed. What a person gave up
+        // comes whatever the time.
+        let now = steady.expiry_now();
         let until = context.clock.now().after(LEASE_TIME);
         let expired = match context
             .store

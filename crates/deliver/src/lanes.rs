@@ -10,9 +10,6 @@ use std::sync::Arc;
 use relais_net::clock::Moment;
 use relais_store::queue::QueueKey;
 
-use crate::attempt::Finding;
-use crate::settle::By;
-
 /// One queue.
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -60,15 +57,6 @@ impl Lane {
             seen: now,
         }
     }
-}
-
-/// The way of a lane, or what becomes of its mail without any attempt.
-#[derive(Debug)]
-pub(crate) enum Way {
-    /// To this site, by these terms.
-    Site(Box<crate::site::SiteKey>, Arc<crate::site::Terms>),
-    /// Judged already.
-    Judged(Box<Finding>, By),
 }
 
 /// Whose turn it is.

@@ -9,9 +9,12 @@
 pub mod service;
 mod scheduler;
 mod lanes;
+mod way;
 mod expiry;
 mod connection;
 mod site;
+mod work;
+mod pace;
 mod destination;
 mod session;
 mod settle;

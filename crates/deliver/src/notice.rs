@@ -60,6 +60,8 @@ pub(crate) struct Told {
 /// A notice, ready to be committed.
 pub(crate) struct Made {
     pub(crate) message: NewMessage,
+    /// Its `message.accepted`: an event of the settlement, which commits it.
+    pub(crate) accepted: Event,
     pub(crate) to: Arc<str>,
     /// For `notice.sent` of the original.
     pub(crate) detail: String,
@@ -117,9 +119,11 @@ pub(crate) async fn make(
         });
     }
     let message = message(&settings, facts, &to, queue_id, octets, now);
+    let accepted = accepted(&message.facts, to.to_string().into(), facts.queue_id);
     let detail = format!("{} notice, queued as {queue_id}", text.kind());
     Ok(Made {
         message,
+        accepted,
         to: to.to_string().into(),
         detail,
     })
@@ -219,7 +223,7 @@ impl Text<'_> {
         let ids = (self.facts.queue_id.to_string(), self.queue_id.to_string());
         dsn::compose(&Notice {
             hostname: &self.options.hostname,
-            from_domain: &self.from_domain(),
+            from_domain: &self.sender_domain(),
             to: self.to,
             on_behalf_of: self.on_behalf_of,
             language,
@@ -236,7 +240,7 @@ impl Text<'_> {
     }
 
     /// Our own name, or where that is none, the domain that the notice goes to.
-    fn from_domain(&self) -> Domain {
+    fn sender_domain(&self) -> Domain {
         let own = self.options.domain();
         own.or_else(|| self.to.domain().cloned())
             .unwrap_or_else(unknown_domain)
@@ -304,7 +308,6 @@ fn message(
         FromField::Missing | FromField::Unreadable => None,
     };
     let eight_bit = !octets.is_ascii();
-    let address: Arc<str> = to.to_string().into();
     let facts = MessageFacts {
         queue_id,
         organisation: Arc::clone(&about.organisation),
@@ -342,12 +345,11 @@ fn message(
         due: now,
         expires_at: expires_at(&way.retry, now),
     };
-    let event = accepted(&facts, address, about.queue_id);
     NewMessage {
         facts,
         recipients: vec![recipient],
         content: Content::Inline(octets.into()),
-        events: vec![event],
+        events: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use relais_net::clock::Clock;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -15,6 +16,9 @@ use crate::settle::Settler;
 use crate::steady::Steady;
 
 pub use crate::context::{DeliverContext, DeliverOptions};
+
+/// After a panic.
+const BEGIN_ANEW_AFTER: Duration = Duration::from_secs(1);
 
 /// The running delivery. Dropped without [`DeliverService::drain`], it is cut off: what was under
 /// way stays in the queue.
@@ -41,16 +45,29 @@ impl DeliverService {
             settler,
             stop: stop.clone(),
         });
-        let scheduler = Scheduler::new(
-            Arc::clone(&shared),
-            Arc::clone(&steady),
-            tasks.clone(),
-            cut.clone(),
-            Arc::clone(&poked),
-        );
         spawn(&tasks, &cut, writer);
-        spawn(&tasks, &cut, expiry::run(shared, steady, poked));
-        spawn(&tasks, &cut, scheduler.run());
+        let (of_sweep, steadily, poke) =
+            (Arc::clone(&shared), Arc::clone(&steady), Arc::clone(&poked));
+        let sweep = move || {
+            expiry::run(
+                Arc::clone(&of_sweep),
+                Arc::clone(&steadily),
+                Arc::clone(&poke),
+            )
+        };
+        spawn(&tasks, &cut, keep_up("expiry", clock.clone(), sweep));
+        let (beside, cut_beside) = (tasks.clone(), cut.clone());
+        let schedule = move || {
+            let scheduler = Scheduler::new(
+                Arc::clone(&shared),
+                Arc::clone(&steady),
+                beside.clone(),
+                cut_beside.clone(),
+                Arc::clone(&poked),
+            );
+            scheduler.run()
+        };
+        spawn(&tasks, &cut, keep_up("scheduler", clock.clone(), schedule));
         let guard = cut.clone().drop_guard();
         Self {
             clock,
@@ -76,6 +93,27 @@ impl DeliverService {
         );
         self.cut.cancel();
         self.tasks.wait().await;
+    }
+}
+
+/// Runs what must always run. A panic is a fault of the program, but no reason to stop all mail: it
+/// is told, and the work begins anew from the store, where the truth is.
+async fn keep_up<F, W>(name: &'static str, clock: Clock, begin: F)
+where
+    F: Fn() -> W,
+    W: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        // Aborted when dropped.
+        let mut task = JoinSet::new();
+        task.spawn(begin());
+        match task.join_next().await {
+            Some(Err(error)) if error.is_panic() => {
+                tracing::error!(%error, "{name} broke and begins anew");
+                clock.sleep(BEGIN_ANEW_AFTER).await;
+            }
+            Some(_) | None => return,
+        }
     }
 }
 

@@ -65,7 +65,10 @@ struct Draft<'a> {
     leased: &'a Leased,
     by: &'a By,
     now: Timestamp,
+    /// Without jumps ahead: how long it waits.
     steady: Timestamp,
+    /// By which lifetimes end.
+    expiry_now: Timestamp,
     from: Arc<str>,
     changes: Vec<(u32, RecipientChange)>,
     events: Vec<Event>,
@@ -145,6 +148,7 @@ impl Settler {
             by,
             now: self.clock.now(),
             steady: self.steady.now(),
+            expiry_now: self.steady.expiry_now(),
             from: leased.facts.reverse_path.to_string().into(),
             changes: Vec::with_capacity(leased.recipients.len()),
             events: Vec::with_capacity(leased.recipients.len() + 1),
@@ -159,7 +163,7 @@ impl Settler {
         match finding.outcome {
             Outcome::Delivered => draft.delivered(recipient, finding, attempts),
             Outcome::Failed => draft.failed(recipient, finding, attempts),
-            Outcome::Deferred if draft.steady >= recipient.expires_at => {
+            Outcome::Deferred if draft.expiry_now >= recipient.expires_at => {
                 draft.expired(recipient, finding, attempts);
             }
             Outcome::Deferred => {
@@ -219,6 +223,7 @@ impl Settler {
                 event.to = Some(To::Many(vec![Arc::clone(&made.to)]));
                 event.detail = Some(made.detail.as_str().into());
                 draft.events.push(event);
+                draft.events.push(made.accepted);
                 notices.push(made.message);
             }
             Err(because) => {
@@ -375,7 +380,7 @@ impl Draft<'_> {
             answer: finding.answer.clone(),
             also,
             hop: finding.hop.clone(),
-            attempted: recipient.attempts > 0 || finding.hop.is_some(),
+            attempted: finding.hop.is_some(),
             expires_at: recipient.expires_at,
         }
     }

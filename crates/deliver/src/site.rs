@@ -9,9 +9,8 @@
 //!   ten times a second, until it takes one: a hundred thousand refusals cost the others nothing.
 //! - **Pace**: connections, messages per minute, recipients per day, as the connector says.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,11 +18,14 @@ use relais_net::clock::{Clock, Moment};
 use relais_policy::document::{Pace, Retry};
 use relais_policy::schedule::Window;
 use relais_smtp::client::Protocol;
-use relais_store::queue::{Content, Leased};
+use relais_store::queue::Content;
 use tokio::sync::Notify;
 
 use crate::attempt::Said;
+use crate::context::RECIPIENTS_MAX;
 use crate::destination::NextHops;
+use crate::pace::Pacing;
+use crate::work::{Attention, Work};
 
 /// Connections to typed hosts (smart hosts, mailbox hosts) unless the pace says otherwise.
 const TYPED_CONNECTIONS_MAX: u32 = 20;
@@ -39,8 +41,6 @@ const APPETITE_FIRST: usize = 4;
 const LEASE_OCTETS: usize = 1 << 20;
 /// Temporary refusals in a row after which a site is slow.
 const REFUSALS_IN_ROW: u32 = 20;
-/// Between attempts at a slow site.
-const SLOW_GAP: Duration = Duration::from_millis(100);
 /// A rest may end early, for mail that newly became due, but not before this.
 const REST_MIN: Duration = Duration::from_secs(10);
 /// An address that failed is tried after the others for this long; then it has its place back.
@@ -49,9 +49,6 @@ const ADDRESS_REST: Duration = Duration::from_secs(60);
 const ADDRESSES_REMEMBERED_MAX: usize = 64;
 /// A pace that demands a longer wait sends the waiting messages back to the queue.
 const PACE_WAIT_MAX: Duration = Duration::from_secs(60);
-/// `recipients_per_day` counts in quarters of an hour.
-const DAY_BUCKET: Duration = Duration::from_secs(900);
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// What makes mail share connections.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -68,91 +65,6 @@ pub(crate) struct Terms {
     pub(crate) connector: Option<Arc<str>>,
     pub(crate) pace: Pace,
     pub(crate) retry: Retry,
-}
-
-/// Messages under lease in all: bounds memory. Each holds a ticket.
-#[derive(Debug)]
-pub(crate) struct Tickets {
-    out: AtomicUsize,
-    max: usize,
-    attention: Attention,
-}
-
-/// One message's share of [`Tickets`].
-#[derive(Debug)]
-pub(crate) struct Ticket(Arc<Tickets>);
-
-impl Tickets {
-    pub(crate) fn new(max: usize, attention: Attention) -> Arc<Self> {
-        Arc::new(Self {
-            out: AtomicUsize::new(0),
-            max,
-            attention,
-        })
-    }
-
-    /// How many messages more may be leased.
-    pub(crate) fn left(&self) -> usize {
-        self.max.saturating_sub(self.out.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn take(self: &Arc<Self>) -> Ticket {
-        self.out.fetch_add(1, Ordering::Relaxed);
-        Ticket(Arc::clone(self))
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if self.0.out.fetch_sub(1, Ordering::Relaxed) == self.0.max {
-            self.0.attention.wake();
-        }
-    }
-}
-
-/// A leased message on its way to a connection.
-#[derive(Debug)]
-pub(crate) struct Work {
-    pub(crate) leased: Leased,
-    pub(crate) ticket: Ticket,
-    /// How often a connection could not be made for it while others stood.
-    pub(crate) put_back: u8,
-}
-
-/// Sites that want the scheduler to look at them: a set, so that it is bounded by their number.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Attention(Arc<Calls>);
-
-#[derive(Debug, Default)]
-struct Calls {
-    sites: Mutex<BTreeSet<u64>>,
-    heard: Notify,
-}
-
-impl Attention {
-    fn call(&self, site: u64) {
-        self.0
-            .sites
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(site);
-        self.0.heard.notify_one();
-    }
-
-    /// Room has come free.
-    pub(crate) fn wake(&self) {
-        self.0.heard.notify_one();
-    }
-
-    /// Waits for a call.
-    pub(crate) async fn heard(&self) {
-        self.0.heard.notified().await;
-    }
-
-    /// The sites that called since.
-    pub(crate) fn take(&self) -> BTreeSet<u64> {
-        std::mem::take(&mut *self.0.sites.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 /// See the head of this file.
@@ -189,8 +101,7 @@ struct State {
     failed_at: Option<Moment>,
     rest_until: Option<Moment>,
     refusals: u32,
-    next_message: Option<Moment>,
-    day: VecDeque<(Moment, u64)>,
+    pacing: Pacing,
     bad_addresses: HashMap<SocketAddr, Moment>,
     called: bool,
     used: Moment,
@@ -241,8 +152,7 @@ impl Site {
             failed_at: None,
             rest_until: None,
             refusals: 0,
-            next_message: None,
-            day: VecDeque::new(),
+            pacing: Pacing::default(),
             bad_addresses: HashMap::new(),
             called: false,
             used: now,
@@ -288,10 +198,10 @@ impl Site {
         state.asked += messages;
         state.used = now;
         let recipients = state.terms.pace.recipients_per_transaction;
-        let recipients = recipients.map_or(crate::context::RECIPIENTS_MAX, |most| {
+        let recipients = recipients.map_or(RECIPIENTS_MAX, |most| {
             usize::try_from(most)
                 .unwrap_or(usize::MAX)
-                .clamp(1, crate::context::RECIPIENTS_MAX)
+                .clamp(1, RECIPIENTS_MAX)
         });
         Some((messages, recipients))
     }
@@ -349,8 +259,9 @@ impl Site {
     pub(crate) fn standing(&self) -> Standing {
         let state = self.lock();
         Standing {
-            workers: state.workers,
+            workers: state.workers.saturating_sub(state.dismissed),
             idle: state.idle.saturating_sub(state.dismissed),
+            dismissed: state.dismissed,
             failing: state.failures > 0,
         }
     }
@@ -416,7 +327,7 @@ impl Site {
         if recovered {
             state.appetite = APPETITE_FIRST;
             if state.terms.pace.messages_per_minute.is_none() {
-                state.next_message = None;
+                state.pacing.go_on();
             }
             self.attention.call(self.number);
         }
@@ -478,18 +389,17 @@ impl Site {
             .get(&address)
             .is_some_and(|until| *until > now)
     }
-
-    #[cfg(test)]
-    pub(crate) fn appetite(&self) -> usize {
-        self.lock().appetite
-    }
 }
 
 /// See [`Site::standing`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Standing {
+    /// Connections that stay.
     pub(crate) workers: usize,
+    /// Those of them that wait.
     pub(crate) idle: usize,
+    /// Connections asked to go that have not gone yet.
+    pub(crate) dismissed: usize,
     pub(crate) failing: bool,
 }
 
@@ -525,7 +435,7 @@ impl State {
         if self.stopping || self.rests(now) || self.ready.len() <= self.idle {
             return false;
         }
-        if self.next_message.is_some_and(|next| next > now) {
+        if self.pacing.waits(now) {
             return self.places == 0;
         }
         self.workers < self.connections_now()
@@ -552,61 +462,18 @@ impl State {
             return Take::Nothing;
         };
         let recipients = work.leased.recipients.len();
-        if let Some(until) = self.paced_until(now, recipients) {
+        if let Some(until) = self.pacing.until(&self.terms.pace, now, recipients) {
             if until.saturating_duration_since(now) <= PACE_WAIT_MAX {
                 return Take::Wait(until);
             }
             self.rest_until = Some(until);
             return Take::GiveBack(self.ready.drain(..).collect(), until);
         }
-        self.count(now, recipients);
+        let slow = self.is_slow();
+        self.pacing.count(&self.terms.pace, slow, now, recipients);
         match self.ready.pop_front() {
             Some(work) => Take::Work(Box::new(work)),
             None => Take::Nothing,
-        }
-    }
-
-    /// Until when the pace forbids the next message.
-    fn paced_until(&mut self, now: Moment, recipients: usize) -> Option<Moment> {
-        if let Some(next) = self.next_message.filter(|next| *next > now) {
-            return Some(next);
-        }
-        let per_day = u64::from(self.terms.pace.recipients_per_day?);
-        while self
-            .day
-            .front()
-            .is_some_and(|(from, _)| *from + DAY + DAY_BUCKET <= now)
-        {
-            self.day.pop_front();
-        }
-        let sent: u64 = self.day.iter().map(|(_, count)| count).sum();
-        let recipients = u64::try_from(recipients).unwrap_or(u64::MAX);
-        // A message with more recipients than a day allows goes alone, or it would never go.
-        if sent == 0 || sent.saturating_add(recipients) <= per_day {
-            return None;
-        }
-        self.day.front().map(|(from, _)| *from + DAY + DAY_BUCKET)
-    }
-
-    fn count(&mut self, now: Moment, recipients: usize) {
-        let pace = &self.terms.pace;
-        if let Some(per_minute) = pace.messages_per_minute {
-            let gap = Duration::from_secs(60) / per_minute.max(1);
-            self.next_message = Some(now + gap);
-        } else if self.is_slow() {
-            self.next_message = Some(now + SLOW_GAP);
-        }
-        if pace.recipients_per_day.is_none() {
-            return;
-        }
-        let recipients = u64::try_from(recipients).unwrap_or(u64::MAX);
-        match self
-            .day
-            .back_mut()
-            .filter(|(from, _)| *from + DAY_BUCKET > now)
-        {
-            Some((_, count)) => *count = count.saturating_add(recipients),
-            None => self.day.push_back((now, recipients)),
         }
     }
 

@@ -2,7 +2,9 @@
 //! ahead for a while expires nothing.
 //!
 //! A jump forward counts only after it has lasted an hour; a jump back counts at once, and is told,
-//! because due times then lie too far ahead.
+//! because due times then lie too far ahead. At the start the clock is believed, as after a long rest
+//! it must be; but mail whose time ran out meanwhile gets its attempt first: nothing expires in the
+//! first minute.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -15,9 +17,14 @@ const DRIFT_MAX: Duration = Duration::from_secs(60);
 /// A clock that has run ahead for this long is believed: it was wrong before, or the machine slept.
 const JUMP_BELIEVED_AFTER: Duration = Duration::from_secs(3_600);
 
+/// After the start nothing expires for so long: one attempt for mail that waited through a rest.
+const FIRST_ATTEMPT_TIME: Duration = Duration::from_secs(60);
+
 /// See the head of this file. Shared by all who end lifetimes.
 pub(crate) struct Steady {
     clock: Clock,
+    /// Nothing expires before this.
+    expiry_from: Moment,
     state: Mutex<State>,
 }
 
@@ -26,13 +33,17 @@ struct State {
     wall: Timestamp,
     moment: Moment,
     ahead_since: Option<Moment>,
+    /// The latest reading: a jump back shows against it, even while a jump ahead is in doubt.
+    last: (Timestamp, Moment),
     went_back: bool,
 }
 
 impl Steady {
     pub(crate) fn new(clock: Clock) -> Self {
-        let state = State::new(clock.now(), clock.moment());
+        let moment = clock.moment();
+        let state = State::new(clock.now(), moment);
         Self {
+            expiry_from: moment + FIRST_ATTEMPT_TIME,
             clock,
             state: Mutex::new(state),
         }
@@ -42,6 +53,15 @@ impl Steady {
     pub(crate) fn now(&self) -> Timestamp {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.read(self.clock.now(), self.clock.moment())
+    }
+
+    /// The time by which lifetimes end: before all of them in the first minute. The shortest lifetime
+    /// is twelve hours, so that this concerns only mail from before the start.
+    pub(crate) fn expiry_now(&self) -> Timestamp {
+        if self.clock.moment() < self.expiry_from {
+            return Timestamp::from_millis(0);
+        }
+        self.now()
     }
 
     /// Whether the wall clock went back since the last call: due times may lie too far ahead.
@@ -58,18 +78,19 @@ impl State {
             wall,
             moment,
             ahead_since: None,
+            last: (wall, moment),
             went_back: false,
         }
     }
 
     fn read(&mut self, wall: Timestamp, moment: Moment) -> Timestamp {
+        let (last_wall, last_moment) = std::mem::replace(&mut self.last, (wall, moment));
+        let expected = last_wall.after(moment.saturating_duration_since(last_moment));
+        self.went_back |= expected.since(wall) > DRIFT_MAX;
         let steady = self
             .wall
             .after(moment.saturating_duration_since(self.moment));
-        let ahead = wall.since(steady);
-        if ahead <= DRIFT_MAX {
-            let back = steady.since(wall) > DRIFT_MAX;
-            self.went_back |= back || self.ahead_since.is_some();
+        if wall.since(steady) <= DRIFT_MAX {
             self.believe(wall, moment);
             return wall;
         }
@@ -127,6 +148,22 @@ mod tests {
         let later = jumped.after(seconds(3_600));
         assert_eq!(state.read(later, zero + seconds(3_600)), later);
         assert!(!state.went_back);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_jump_that_is_taken_back_is_told_while_the_first_is_in_doubt() {
+        let zero = Moment::now();
+        let mut state = State::new(START, zero);
+        state.read(START.after(DAY), zero);
+        state.read(START.after(DAY * 5), zero + seconds(60));
+        assert!(!state.went_back);
+        state.read(START.after(DAY + seconds(120)), zero + seconds(120));
+        assert!(state.went_back);
+        assert_eq!(
+            state.read(START.after(DAY + seconds(180)), zero + seconds(180)),
+            START.after(seconds(180)),
+            "the first is still in doubt"
+        );
     }
 
     #[tokio::test(start_paused = true)]

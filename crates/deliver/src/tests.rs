@@ -1,1 +1,15 @@
-//! Deliveries under simulated time, network, DNS and store.
+//! Deliveries under simulated time, network, DNS and store: each sentence of what this crate
+//! promises, against peers that answer well, badly, or not at all.
+
+mod world;
+mod peer;
+
+mod delivered;
+mod destinations;
+mod drained;
+mod fairness;
+mod liars;
+mod notices;
+mod paced;
+mod retried;
+mod stored;

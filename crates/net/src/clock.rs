@@ -5,6 +5,8 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+#[cfg(any(test, feature = "simulation"))]
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,13 +26,15 @@ const WALL_CLOCK_CHECK: Duration = Duration::from_secs(3_600);
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Source {
     System,
     #[cfg(any(test, feature = "simulation"))]
     Simulated {
         start: Timestamp,
         origin: Moment,
+        /// Milliseconds by which the wall clock was set forward in all; clones share it.
+        jumped: Arc<AtomicI64>,
     },
 }
 
@@ -67,15 +71,34 @@ impl Clock {
         Self(Source::Simulated {
             start,
             origin: Moment::now(),
+            jumped: Arc::default(),
         })
+    }
+
+    /// Sets the wall clock, of this simulated clock and its clones, forward (or, if negative, back)
+    /// by so many milliseconds. Waits under way are not changed, as with a real clock. Nothing
+    /// happens to the system's.
+    #[cfg(any(test, feature = "simulation"))]
+    pub fn jump(&self, millis: i64) {
+        if let Source::Simulated { jumped, .. } = &self.0 {
+            jumped.fetch_add(millis, Ordering::Relaxed);
+        }
     }
 
     /// The wall-clock time.
     pub fn now(&self) -> Timestamp {
-        match self.0 {
+        match &self.0 {
             Source::System => system_time(),
             #[cfg(any(test, feature = "simulation"))]
-            Source::Simulated { start, origin } => start.after(origin.elapsed()),
+            Source::Simulated {
+                start,
+                origin,
+                jumped,
+            } => {
+                let jumped = jumped.load(Ordering::Relaxed);
+                let now = start.after(origin.elapsed());
+                Timestamp::from_millis(now.as_millis().saturating_add(jumped))
+            }
         }
     }
 
@@ -226,6 +249,18 @@ mod tests {
         assert_eq!(clock.now(), START);
         clock.sleep(Duration::from_secs(90)).await;
         assert_eq!(clock.now(), START.after(Duration::from_secs(90)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_simulated_wall_clock_is_set_for_all_its_clones_and_waits_go_on() {
+        let clock = Clock::simulated(START);
+        let other = clock.clone();
+        let before = clock.moment();
+        clock.jump(86_400_000);
+        assert_eq!(other.now(), START.after(Duration::from_secs(86_400)));
+        other.jump(-86_401_000);
+        assert_eq!(clock.now(), START.before(Duration::from_secs(1)));
+        assert_eq!(clock.moment(), before, "the monotonic time never jumps");
     }
 
     #[tokio::test(start_paused = true)]

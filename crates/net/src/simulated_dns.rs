@@ -19,6 +19,8 @@ pub enum DnsFault {
     ServFail,
     /// No answer at all.
     Silence,
+    /// The answer takes so long, beyond the latency of every answer.
+    Slow(Duration),
 }
 
 /// What a simulated resolver knows. Cheap to clone; clones share it.
@@ -89,6 +91,7 @@ impl SimulatedDns {
                 answer.answers.clear();
             }
             Some(DnsFault::Silence) => std::future::pending().await,
+            Some(DnsFault::Slow(delay)) => tokio::time::sleep(delay).await,
         }
         Ok(answer)
     }

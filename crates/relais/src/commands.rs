@@ -22,6 +22,7 @@ pub(crate) mod status;
 pub(crate) mod trace;
 pub(crate) mod why;
 mod session;
+mod signals;
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;

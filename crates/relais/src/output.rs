@@ -54,7 +54,7 @@ impl Output {
 
     /// One JSON value on one line.
     pub(crate) fn value(self, value: &Value) -> Result<(), Failure> {
-        self.line(&value.to_string())
+        self.line(&escaped(&value.to_string()))
     }
 
     /// Text as it stands, which ends with a line end already.
@@ -123,18 +123,39 @@ fn cut(text: &str) -> String {
 
 /// Without characters that move a cursor, end a line or turn the direction of writing.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    let harmful = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
-    };
-    if !text.contains(harmful) {
+    if !text.contains(is_harmful) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(
         text.chars()
-            .map(|one| if harmful(one) { '\u{fffd}' } else { one })
+            .map(|one| if is_harmful(one) { '\u{fffd}' } else { one })
             .collect(),
     )
+}
+
+fn is_harmful(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}'
+        )
+}
+
+/// JSON whose texts cannot move a cursor either: what [`clean`] takes out is written as an escape.
+/// Such characters stand only within texts. RFC 8259 §7.
+fn escaped(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_harmful) {
+        return Cow::Borrowed(json);
+    }
+    let mut text = String::with_capacity(json.len() + 16);
+    for character in json.chars() {
+        if is_harmful(character) {
+            text.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            text.push(character);
+        }
+    }
+    Cow::Owned(text)
 }
 
 /// As [`clean`], but lines stay lines.
@@ -187,6 +208,14 @@ mod tests {
             "a\u{fffd}[2Jb\u{fffd}\u{fffd}\u{fffd}c\u{fffd}d"
         );
         assert_eq!(clean("café 日本"), "café 日本");
+    }
+
+    #[test]
+    fn json_keeps_its_meaning_when_it_is_made_harmless() {
+        let value = serde_json::json!({ "subject": "a\u{9b}2J\u{202e}\u{1b}" });
+        let text = escaped(&value.to_string()).into_owned();
+        assert!(text.is_ascii() && !text.contains(is_harmful), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), value);
     }
 
     #[test]

@@ -126,7 +126,7 @@ fn english(event: &Event) -> String {
         EventKind::AuthFailed => format!("Login{} failed: {reply}", client(event, " from ")),
         EventKind::MessageAccepted if event.client.is_none() => format!(
             "Written by ourselves{}: {} to {to}{}. It is on stable storage.",
-            detail(event),
+            detail(event, ": "),
             sender(event, "from"),
             octets(event)
         ),
@@ -146,7 +146,11 @@ fn english(event: &Event) -> String {
             format!("Repaired on the way in: {}.", event.repairs.join(", "))
         }
         EventKind::DeliveryAttempted => {
-            format!("Tried at {hop}{}{}", took(event, "took"), colon(&reply))
+            format!(
+                "Tried at {hop}{}{}",
+                took(event, "took"),
+                colon(": ", &reply)
+            )
         }
         EventKind::RecipientDelivered => format!("Delivered to {to}: {hop} answered \"{reply}\"."),
         EventKind::RecipientDeferred => format!(
@@ -157,14 +161,14 @@ fn english(event: &Event) -> String {
         EventKind::RecipientExpired => format!("Gave up for {to}, its time was up: {reply}"),
         EventKind::RecipientHeld => format!(
             "Held for {to}: a person has to release it{}.",
-            detail(event)
+            detail(event, ": ")
         ),
-        EventKind::RecipientDiscarded => format!("Discarded for {to}{}.", detail(event)),
-        EventKind::NoticeSent => format!("Told {to} by a notice{}.", detail(event)),
-        EventKind::NoticeReceived => format!("A notice came back{}.", detail(event)),
-        EventKind::CheckChanged => format!("A check changed{}.", detail(event)),
-        EventKind::AlertRaised => format!("Alert{}.", detail(event)),
-        EventKind::SettingsChanged => format!("Settings changed{}.", detail(event)),
+        EventKind::RecipientDiscarded => format!("Discarded for {to}{}.", detail(event, ": ")),
+        EventKind::NoticeSent => format!("Told {to} by a notice{}.", detail(event, ": ")),
+        EventKind::NoticeReceived => format!("A notice came back{}.", detail(event, ": ")),
+        EventKind::CheckChanged => format!("A check changed{}.", detail(event, ": ")),
+        EventKind::AlertRaised => format!("Alert{}.", detail(event, ": ")),
+        EventKind::SettingsChanged => format!("Settings changed{}.", detail(event, ": ")),
     }
 }
 
@@ -191,7 +195,7 @@ fn french(event: &Event) -> String {
         }
         EventKind::MessageAccepted if event.client.is_none() => format!(
             "Écrit par nous-mêmes{} : {} pour {to}{}. Il est sur disque.",
-            detail(event),
+            detail(event, " : "),
             sender(event, "de"),
             octets(event)
         ),
@@ -211,7 +215,7 @@ fn french(event: &Event) -> String {
         EventKind::DeliveryAttempted => format!(
             "Essai auprès de {hop}{}{}",
             took(event, "durée"),
-            colon(&reply)
+            colon(" : ", &reply)
         ),
         EventKind::RecipientDelivered => format!("Remis à {to} : {hop} a répondu « {reply} »."),
         EventKind::RecipientDeferred => format!(
@@ -222,14 +226,14 @@ fn french(event: &Event) -> String {
         EventKind::RecipientExpired => format!("Abandonné pour {to}, délai dépassé : {reply}"),
         EventKind::RecipientHeld => format!(
             "Retenu pour {to} : une personne doit le libérer{}.",
-            detail(event)
+            detail(event, " : ")
         ),
-        EventKind::RecipientDiscarded => format!("Écarté pour {to}{}.", detail(event)),
-        EventKind::NoticeSent => format!("Avis envoyé à {to}{}.", detail(event)),
-        EventKind::NoticeReceived => format!("Un avis est revenu{}.", detail(event)),
-        EventKind::CheckChanged => format!("Un contrôle a changé{}.", detail(event)),
-        EventKind::AlertRaised => format!("Alerte{}.", detail(event)),
-        EventKind::SettingsChanged => format!("Réglages modifiés{}.", detail(event)),
+        EventKind::RecipientDiscarded => format!("Écarté pour {to}{}.", detail(event, " : ")),
+        EventKind::NoticeSent => format!("Avis envoyé à {to}{}.", detail(event, " : ")),
+        EventKind::NoticeReceived => format!("Un avis est revenu{}.", detail(event, " : ")),
+        EventKind::CheckChanged => format!("Un contrôle a changé{}.", detail(event, " : ")),
+        EventKind::AlertRaised => format!("Alerte{}.", detail(event, " : ")),
+        EventKind::SettingsChanged => format!("Réglages modifiés{}.", detail(event, " : ")),
     }
 }
 
@@ -297,18 +301,18 @@ fn reply(event: &Event) -> String {
     clean(words).into_owned()
 }
 
-fn detail(event: &Event) -> String {
+fn detail(event: &Event, mark: &str) -> String {
     let words = event.detail.as_deref().or(event.reply.as_deref());
     words
-        .map(|words| format!(": {}", clean(words).trim_end_matches('.')))
+        .map(|words| format!("{mark}{}", clean(words).trim_end_matches('.')))
         .unwrap_or_default()
 }
 
-fn colon(words: &str) -> String {
+fn colon(mark: &str, words: &str) -> String {
     if words.is_empty() {
         ".".to_owned()
     } else {
-        format!(": {words}")
+        format!("{mark}{words}")
     }
 }
 

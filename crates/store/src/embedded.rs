@@ -39,6 +39,8 @@ mod record;
 mod schema;
 pub(crate) mod trace_database;
 pub(crate) mod settings_tables;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use restored::after_restore;
 pub(crate) use schema::SCHEMA_VERSION;

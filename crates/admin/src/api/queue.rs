@@ -22,8 +22,8 @@ pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
         .route("/queue", get(list))
         .route("/queue/{id}", get(show))
-        .route("/queue-act", post(act))
-        .route("/queue-suspended", get(suspended).post(suspend))
+        .route("/queue/act", post(act))
+        .route("/queue/suspended", get(suspended).post(suspend))
 }
 
 /// Which entries are meant, as people write it.

@@ -32,12 +32,14 @@ pub(super) struct Changed {
     pub(super) version: u64,
     /// Objects that differ; kept ones are left out.
     pub(super) changes: Vec<change::Change>,
+    /// What is allowed but perhaps not meant.
+    pub(super) warnings: Vec<String>,
     /// Nothing was stored.
     pub(super) dry_run: bool,
 }
 
 impl Changed {
-    /// `{"version","changed","dry_run","changes":[{"object","act","keys":[…]}]}`
+    /// `{"version","changed","dry_run","changes":[{"object","act","keys":[…]}],"warnings":[…]}`
     pub(super) fn to_json(&self) -> Value {
         let keys = |one: &change::Change| -> Vec<Value> {
             let keys = one.keys.iter();
@@ -54,6 +56,7 @@ impl Changed {
             "changed": !changes.is_empty(),
             "dry_run": self.dry_run,
             "changes": changes,
+            "warnings": self.warnings,
         })
     }
 }
@@ -94,8 +97,9 @@ pub(super) async fn change(
             return Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail));
         }
         let document = make(&before.document)?;
-        let built = Settings::build(before.mode, before.version + 1, document.clone());
-        built.map_err(|errors| Problem::invalid(&errors))?;
+        let built = Settings::build(before.mode, before.version + 1, document.clone())
+            .map_err(|errors| Problem::invalid(&errors))?;
+        let warnings: Vec<_> = built.warnings().iter().map(ToString::to_string).collect();
         let mut changes = change::diff(&before.document, &document);
         changes.retain(|one| one.act != Act::Kept);
         let dry_run = intent == Intent::Tell;
@@ -103,6 +107,7 @@ pub(super) async fn change(
             return Ok(Changed {
                 version: before.version,
                 changes,
+                warnings,
                 dry_run,
             });
         }
@@ -119,6 +124,7 @@ pub(super) async fn change(
                 return Ok(Changed {
                     version,
                     changes,
+                    warnings,
                     dry_run,
                 });
             }

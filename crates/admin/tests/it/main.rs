@@ -144,13 +144,13 @@ async fn errors_are_problems_with_a_sentence() {
         ),
         (
             Method::POST,
-            "/api/v1/queue-act",
+            "/api/v1/queue/act",
             json!({ "act": "delete" }),
             400,
         ),
         (
             Method::POST,
-            "/api/v1/queue-act",
+            "/api/v1/queue/act",
             json!({ "act": "eat", "all": true }),
             400,
         ),

@@ -19,6 +19,7 @@ use tokio::sync::broadcast::error::RecvError;
 use relais_store::trace::{Event, EventKind, TraceQuery, TraceTerm};
 
 use super::session::Session;
+use super::signals::Signals;
 use crate::failure::Failure;
 use crate::output::{Output, Tone};
 use crate::wiring::Server;
@@ -49,12 +50,14 @@ pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
         None => Language::of_environment(),
     };
     let scene = scene::build().await.map_err(Failure::Failed)?;
+    let mut signals = Signals::listen()
+        .map_err(|error| Failure::Failed(format!("signals cannot be heard: {error}")))?;
     let teller = Teller {
         output: session.output,
         language,
     };
     let ended = tokio::select! {
-        ended = play(&scene, teller, arguments.once) => ended,
+        ended = play(&scene, teller, arguments.once, &mut signals) => ended,
         never = keep_house(&scene) => match never {},
     };
     scene.end().await;
@@ -67,10 +70,18 @@ async fn keep_house(scene: &Scene) -> Infallible {
     }
 }
 
-async fn play(scene: &Scene, teller: Teller, once: bool) -> Result<(), Failure> {
-    let well = tell(scene, teller).await?;
+async fn play(
+    scene: &Scene,
+    teller: Teller,
+    once: bool,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
+    let well = tokio::select! {
+        well = tell(scene, teller) => well?,
+        () = signals.next_end() => return Err(Failure::Failed("stopped".to_owned())),
+    };
     match (once, well) {
-        (false, _) => stay(scene, teller).await,
+        (false, _) => stay(scene, teller, signals).await,
         (true, true) => Ok(()),
         (true, false) => {
             let sentence = teller.language.pick(
@@ -406,7 +417,7 @@ fn judge(teller: Teller, mailboxes: &Mailboxes, sent: &Sent) -> Result<bool, Fai
 }
 
 /// Keeps running, and tells what happens, until somebody ends it.
-async fn stay(scene: &Scene, teller: Teller) -> Result<(), Failure> {
+async fn stay(scene: &Scene, teller: Teller, signals: &mut Signals) -> Result<(), Failure> {
     let relay: SocketAddr = scene.relay();
     teller.heading(
         "Your turn (Ctrl-C ends it, and removes everything):",
@@ -426,12 +437,9 @@ async fn stay(scene: &Scene, teller: Teller) -> Result<(), Failure> {
     ))?;
     teller.line("")?;
     let mut live = scene.server.store.live();
-    let ended = tokio::signal::ctrl_c();
-    tokio::pin!(ended);
     loop {
         tokio::select! {
-            // What cannot be heard cannot end us: then only a kill does.
-            _ = &mut ended => return Ok(()),
+            () = signals.next_end() => return Ok(()),
             events = live.recv() => match events {
                 Ok(events) => events.iter().try_for_each(|event| teller.event(event))?,
                 Err(RecvError::Lagged(_)) => {}

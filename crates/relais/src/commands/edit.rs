@@ -90,6 +90,14 @@ pub(super) fn show_changes(output: Output, answer: &Value) -> Result<(), Failure
             output.line(&line)?;
         }
     }
+    for warning in answer["warnings"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
+        output.line(&output.paint(Tone::Waiting, &format!("Note: {}", clean(warning))))?;
+    }
     let version = &answer["version"];
     match (
         changes.is_empty(),

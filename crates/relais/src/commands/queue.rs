@@ -258,7 +258,7 @@ async fn change(session: &Session, act: &str, wanted: &Act) -> Result<(), Failur
         None => wanted.criteria.selection(),
     };
     let body = json!({ "act": act, "selection": selection, "all": wanted.all });
-    let answer = api.post("/queue-act", &body).await?.value;
+    let answer = api.post("/queue/act", &body).await?.value;
     show_result(session.output, &answer)
 }
 
@@ -327,7 +327,7 @@ async fn count(api: &Api, criteria: &Criteria) -> Result<String, Failure> {
 async fn suspend(session: &Session, destination: &str, suspended: bool) -> Result<(), Failure> {
     let api = session.api().await?;
     let body = json!({ "destination": destination, "suspended": suspended });
-    let answer = api.post("/queue-suspended", &body).await?.value;
+    let answer = api.post("/queue/suspended", &body).await?.value;
     let output = session.output;
     if output.json {
         return output.value(&answer);

@@ -1,7 +1,6 @@
 //! `relais serve`: the server in the foreground, until a signal ends it.
 
 mod notify;
-mod signals;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +11,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use relais_store::trace::Event;
 
 use super::session::Session;
+use super::signals::{Signal, Signals};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::log::Log;
 use crate::output;
 use crate::wiring::{self, Server};
 use notify::Supervisor;
-use signals::{Signal, Signals};
 
 /// Everything must have ended by then (`product.md`, `interfaces.md`): what is left is cut.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(30);
@@ -38,12 +37,12 @@ pub(super) async fn run(session: &Session, _: Arguments) -> Result<(), Failure> 
     let sink = log.clone();
     let started = wiring::start(&config, Arc::new(move |event: &Event| sink.event(event))).await;
     let server = started.map_err(|error| Failure::Failed(error.to_string()))?;
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
     let supervisor = Supervisor::of_this_process();
     supervisor.ready();
     introduce(&server, &config);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     work(session, &server, &log, &supervisor, &mut signals, config).await;
     supervisor.stopping();
     tracing::info!("shutting down: no new mail is taken");

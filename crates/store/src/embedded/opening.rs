@@ -339,10 +339,10 @@ impl Background {
                 return;
             }
         };
-        done.send_replace(true);
         for queue_id in damaged {
             self.hold(queue_id, describe::ROW_DAMAGED);
         }
+        done.send_replace(true);
         match sweep(&self.shared) {
             Ok(without_file) => {
                 for queue_id in without_file {

@@ -448,6 +448,17 @@ impl Writer {
         }
     }
 
+    /// As if the disk ended there.
+    #[cfg(test)]
+    pub(super) fn limit_pages(&mut self, pages: i64) {
+        if let Some(connection) = &self.connection {
+            let sql = format!("PRAGMA max_page_count = {pages}");
+            connection
+                .query_row(&sql, [], |_| Ok(()))
+                .expect("SQLite knows it");
+        }
+    }
+
     /// Becomes a broken twin.
     #[cfg(feature = "broken-twins")]
     pub(super) fn break_promise(&mut self, twin: crate::options::BrokenTwin) {

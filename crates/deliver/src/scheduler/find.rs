@@ -1,0 +1,167 @@
+//! Finding the way of each queue, beside the scheduler.
+
+use std::sync::Arc;
+
+use relais_net::clock::Moment;
+use relais_policy::outcome::Outcome;
+use relais_store::queue::QueueKey;
+
+use super::{Asked, Entry, Scheduler};
+use crate::attempt::Finding;
+use crate::lanes::{LaneStage, Rota};
+use crate::settle::By;
+use crate::site::{Site, SiteKey, Terms, rest};
+use crate::way::{Way, find_way, judge_some};
+
+/// Look-ups of next hops at once. Each is one or two DNS questions.
+const FINDS_MAX: usize = 256;
+/// Those of them for destinations whose look-up failed before: silent name servers must not hold up
+/// the others.
+const FINDS_AGAIN_MAX: usize = FINDS_MAX / 2;
+
+impl Scheduler {
+    pub(super) fn want_way(&mut self, key: QueueKey) {
+        let Some(lane) = self.lanes.get_mut(&key) else {
+            return;
+        };
+        lane.busy = true;
+        if lane.failures == 0 {
+            self.to_find.push_back(key);
+        } else {
+            self.to_find_again.push_back(key);
+        }
+    }
+
+    pub(super) fn begin_finds(&mut self) {
+        while self.finds < FINDS_MAX {
+            let fresh = self.to_find.pop_front();
+            let again = fresh.is_none() && self.finds_again < FINDS_AGAIN_MAX;
+            let key = if again {
+                self.to_find_again.pop_front()
+            } else {
+                fresh
+            };
+            let Some(key) = key else {
+                return;
+            };
+            self.finds += 1;
+            self.finds_again += usize::from(again);
+            let shared = Arc::clone(&self.shared);
+            self.asks.push(Box::pin(async move {
+                let version = shared.context.store.settings().version;
+                let way = find_way(&shared, &key).await;
+                Asked::Found {
+                    key,
+                    again,
+                    version,
+                    way,
+                }
+            }));
+        }
+    }
+
+    pub(super) fn found(&mut self, key: QueueKey, version: u64, way: Way) {
+        let now = self.now();
+        let number = match way {
+            Way::Site(site, terms) => self.site(*site, terms, now),
+            Way::Judged(finding, by) => {
+                if let Some(number) = self.way_so_far(&key, version, &finding) {
+                    number
+                } else {
+                    return self.judge(key, version, finding, by);
+                }
+            }
+        };
+        let Some(lane) = self.lanes.get_mut(&key) else {
+            return;
+        };
+        if let LaneStage::At(before) = lane.stage
+            && before != number
+        {
+            // Its place in the other site's rota is found empty when its turn comes.
+            lane.in_rota = false;
+        }
+        lane.busy = false;
+        lane.stage = LaneStage::At(number);
+        lane.settings_version = version;
+        lane.found_at = now;
+        lane.failures = 0;
+        self.line_up(&key, number);
+        self.make_hungry(number);
+    }
+
+    /// While DNS is away, the way found before is still good: its sessions stand.
+    fn way_so_far(&self, key: &QueueKey, version: u64, finding: &Finding) -> Option<u64> {
+        let lane = self.lanes.get(key)?;
+        match lane.stage {
+            LaneStage::At(number) if finding.ours && lane.settings_version == version => {
+                self.sites.contains_key(&number).then_some(number)
+            }
+            LaneStage::At(_) | LaneStage::New | LaneStage::Resting(_) => None,
+        }
+    }
+
+    fn site(&mut self, key: SiteKey, terms: Arc<Terms>, now: Moment) -> u64 {
+        if let Some(number) = self.numbers.get(&key) {
+            if let Some(entry) = self.sites.get(number) {
+                entry.site.set_terms(terms);
+            }
+            return *number;
+        }
+        let number = self.number_next;
+        self.number_next += 1;
+        self.numbers.insert(key.clone(), number);
+        let site = Arc::new(Site::new(number, key, terms, self.attention.clone(), now));
+        self.sites.insert(
+            number,
+            Entry {
+                site,
+                rota: Rota::default(),
+            },
+        );
+        number
+    }
+
+    /// Mail that needs no attempt to be judged: some of it now, by the side.
+    fn judge(&mut self, key: QueueKey, version: u64, finding: Box<Finding>, by: By) {
+        let Some(lane) = self.lanes.get_mut(&key) else {
+            return;
+        };
+        lane.settings_version = version;
+        let shared = Arc::clone(&self.shared);
+        let cut = self.cut.clone();
+        let task = self.tracker.spawn(async move {
+            let work = judge_some(&shared, &key, &finding, &by);
+            tokio::select! {
+                biased;
+                () = cut.cancelled() => {}
+                () = work => {}
+            }
+            Asked::Judged { key, finding, by }
+        });
+        self.asks.push(Box::pin(async move {
+            match task.await {
+                Ok(asked) => asked,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
+        }));
+    }
+
+    pub(super) fn judged(&mut self, key: &QueueKey, finding: &Finding, by: &By) {
+        let now = self.now();
+        let jitter = self.shared.context.chance.fraction();
+        self.scan.wanted = true;
+        let Some(lane) = self.lanes.get_mut(key) else {
+            return;
+        };
+        lane.busy = false;
+        if finding.outcome != Outcome::Deferred {
+            lane.stage = LaneStage::New;
+            return;
+        }
+        lane.failures = lane.failures.saturating_add(1);
+        let until = now + rest(&by.retry, lane.failures).mul_f64(1.0 - jitter / 5.0);
+        lane.stage = LaneStage::Resting(until);
+        self.wake_at(until);
+    }
+}
