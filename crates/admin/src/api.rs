@@ -1,21 +1,22 @@
 //! The API, one file per noun; the nouns are those of the command line. `interfaces.md` §5.
+//! Modules stand in order of floors: each may use only those below it.
 //!
 //! Not here: who may ask (the doors, `service`): the socket's file permissions decide.
 
+mod why;
+mod status;
+mod simulate;
+mod trace;
+mod queue;
 mod attempts;
 mod audit;
-mod backup;
+mod organisations;
+mod domains;
 mod connectors;
 mod directory;
-mod domains;
-mod organisations;
-mod probes;
-mod queue;
 mod settings;
-mod simulate;
-mod status;
-mod trace;
-mod why;
+mod backup;
+mod probes;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

@@ -63,6 +63,15 @@ struct VersionLabel {
     version: &'static str,
 }
 
+/// Whether the numbers of the queue are complete.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Counted {
+    /// Yes.
+    Whole,
+    /// The store was opened a moment ago, and still reads.
+    Partly,
+}
+
 /// All counters of one server. Cheap to clone; clones count together.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
@@ -124,10 +133,11 @@ impl Metrics {
         Self(Arc::new(inner))
     }
 
-    /// The balance begins with what is in the queue: to be called once, right after the store is
-    /// open.
-    pub fn begin_balance(&self, counts: &QueueCounts) {
-        self.0.owed.fetch_add(in_queue(counts), Ordering::Relaxed);
+    /// The balance begins with what was in the queue when the store was opened: to be called once,
+    /// right after.
+    pub fn begin_balance(&self, recipients_at_open: u64) {
+        let recipients = i64::try_from(recipients_at_open).unwrap_or(i64::MAX);
+        self.0.owed.fetch_add(recipients, Ordering::Relaxed);
     }
 
     /// Counts an event. Never blocks, never fails.
@@ -188,7 +198,7 @@ impl Metrics {
     }
 
     /// The OpenMetrics text.
-    pub fn render(&self, counts: &QueueCounts, now: Timestamp) -> String {
+    pub fn render(&self, counts: &QueueCounts, counted: Counted, now: Timestamp) -> String {
         let inner = &self.0;
         for (state, number) in [
             ("queued", counts.queued),
@@ -202,9 +212,11 @@ impl Metrics {
             .oldest
             .map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
         inner.oldest_age.set(age);
-        inner
-            .unaccounted
-            .set(inner.owed.load(Ordering::Relaxed) - in_queue(counts));
+        // Before the whole queue is counted there is no balance to tell.
+        if counted == Counted::Whole {
+            let owed = inner.owed.load(Ordering::Relaxed);
+            inner.unaccounted.set(owed - in_queue(counts));
+        }
         let mut text = String::new();
         // Writing into a String cannot fail.
         let _ = encode(&mut text, &inner.registry);
@@ -321,7 +333,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_event_is_counted_from_the_start() {
-        let text = Metrics::new(NOW).render(&QueueCounts::default(), NOW);
+        let text = Metrics::new(NOW).render(&QueueCounts::default(), Counted::Whole, NOW);
         for kind in EventKind::ALL {
             let line = format!("relais_events_total{{event=\"{}\"}} 0", kind.name());
             assert!(text.contains(&line), "{line}\n{text}");
@@ -333,10 +345,7 @@ mod tests {
     #[test]
     fn the_balance_of_promises_reads_zero_only_when_all_are_accounted_for() {
         let metrics = Metrics::new(NOW);
-        metrics.begin_balance(&QueueCounts {
-            deferred: 1,
-            ..QueueCounts::default()
-        });
+        metrics.begin_balance(1);
         metrics.observe(&event(
             EventKind::MessageAccepted,
             &["a@b.example", "c@b.example"],
@@ -349,7 +358,7 @@ mod tests {
         };
         assert!(
             metrics
-                .render(&counts, NOW)
+                .render(&counts, Counted::Whole, NOW)
                 .contains("relais_unaccounted_recipients 0")
         );
         let lost = QueueCounts {
@@ -358,7 +367,7 @@ mod tests {
         };
         assert!(
             metrics
-                .render(&lost, NOW)
+                .render(&lost, Counted::Whole, NOW)
                 .contains("relais_unaccounted_recipients 1")
         );
     }
@@ -369,7 +378,7 @@ mod tests {
         let mut old = event(EventKind::MessageAccepted, &["a@b.example"]);
         old.time = Timestamp::from_millis(NOW.as_millis() - 1);
         metrics.observe(&old);
-        let text = metrics.render(&QueueCounts::default(), NOW);
+        let text = metrics.render(&QueueCounts::default(), Counted::Whole, NOW);
         assert!(text.contains("relais_unaccounted_recipients 0"));
         assert!(text.contains("relais_messages_accepted_total{connector=\"none\"} 1"));
     }
@@ -386,7 +395,7 @@ mod tests {
         let mut attempted = event(EventKind::DeliveryAttempted, &[]);
         attempted.duration_ms = Some(41);
         metrics.observe(&attempted);
-        let text = metrics.render(&QueueCounts::default(), NOW);
+        let text = metrics.render(&QueueCounts::default(), Counted::Whole, NOW);
         for line in [
             "relais_smtpd_rejects_total{reason=\"SRC-UNKNOWN\"} 1",
             "relais_deliveries_total{route=\"Smart\",result=\"delivered\"} 1",

@@ -254,13 +254,15 @@ impl Scheduler {
                     state: Some(state),
                     ..Criteria::default()
                 };
-                let now = context.clock.now();
-                let act = context
-                    .store
-                    .act(QueueAct::Retry, &criteria, "clock", now)
-                    .await;
-                if let Err(error) = act {
-                    tracing::warn!(%error, "due times could not be mended");
+                // Until it is done: whatever waits with a wrong due time would wait for days.
+                loop {
+                    let now = context.clock.now();
+                    let act = context.store.act(QueueAct::Retry, &criteria, "clock", now);
+                    match act.await {
+                        Ok(_) | Err(StoreError::Closed) => break,
+                        Err(error) => tracing::warn!(%error, "due times could not be mended yet"),
+                    }
+                    context.clock.sleep(STORE_PAUSE).await;
                 }
             }
         });

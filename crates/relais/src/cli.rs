@@ -1,13 +1,14 @@
-//! The command line. `interfaces.md` §3.
+//! The command line: arguments → command. `interfaces.md` §3.
 
-use std::path::PathBuf;
+use clap::{CommandFactory, Parser, Subcommand};
 
-use clap::{Args, Parser, Subcommand};
-
+use crate::commands::session::Session;
 use crate::commands::{
     apply, attempts, audit, backup, completion, connector, demo, directory, domain, export, health,
     organisation, queue, reference_command, schema, serve, simulate, status, trace, why,
 };
+use crate::failure::Failure;
+use crate::flags::Global;
 
 /// A self-hosted SMTP relay for devices and applications.
 #[derive(Debug, Parser)]
@@ -20,34 +21,14 @@ use crate::commands::{
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
-    pub(crate) global: Global,
+    global: Global,
     #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-/// Heading of flags that every command knows.
-const EVERYWHERE: &str = "Everywhere";
-
-/// Flags of every command.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Global {
-    /// Bootstrap file; else $RELAIS_CONFIG, else /etc/relais/relais.toml
-    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Data folder, with the control socket of the running server
-    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// JSON for scripts
-    #[arg(long, global = true, help_heading = EVERYWHERE)]
-    pub(crate) json: bool,
-    /// Another machine's server, with an API key (not there yet)
-    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "URL")]
-    pub(crate) server: Option<String>,
+    command: Command,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+enum Command {
     /// Run the server in the foreground
     Serve(serve::Arguments),
     /// Show everything at work on loopback, with a receiving server of its own
@@ -89,4 +70,31 @@ pub(crate) enum Command {
     /// Write the generated reference pages
     #[command(hide = true)]
     Reference(reference_command::Arguments),
+}
+
+/// Runs one command.
+pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
+    let session = Session::new(cli.global);
+    match cli.command {
+        Command::Serve(arguments) => Box::pin(serve::run(&session, arguments)).await,
+        Command::Demo(arguments) => Box::pin(demo::run(&session, arguments)).await,
+        Command::Status(arguments) => status::run(&session, arguments).await,
+        Command::Health(arguments) => health::run(&session, arguments).await,
+        Command::Apply(arguments) => apply::run(&session, arguments).await,
+        Command::Export(arguments) => export::run(&session, arguments).await,
+        Command::Simulate(arguments) => simulate::run(&session, arguments).await,
+        Command::Why(arguments) => why::run(&session, arguments).await,
+        Command::Trace(arguments) => trace::run(&session, arguments).await,
+        Command::Queue(arguments) => queue::run(&session, arguments).await,
+        Command::Organisation(arguments) => organisation::run(&session, arguments).await,
+        Command::Domain(arguments) => domain::run(&session, arguments).await,
+        Command::Connector(arguments) => connector::run(&session, arguments).await,
+        Command::Directory(arguments) => directory::run(&session, arguments).await,
+        Command::Attempts(arguments) => attempts::run(&session, arguments).await,
+        Command::Audit(arguments) => audit::run(&session, arguments).await,
+        Command::Backup(arguments) => backup::run(&session, arguments).await,
+        Command::Schema(arguments) => schema::run(&session, arguments, Cli::command()),
+        Command::Completion(arguments) => completion::run(arguments, Cli::command()),
+        Command::Reference(arguments) => reference_command::run(arguments, Cli::command()),
+    }
 }

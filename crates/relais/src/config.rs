@@ -3,9 +3,9 @@
 //!
 //! Not here: the settings document (`relais_policy::document`).
 
-pub(crate) mod keys;
 mod read;
 mod tree;
+pub(crate) mod keys;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};

@@ -4,8 +4,8 @@
 //! Writing never makes mail wait: lines go into a bounded buffer that one thread empties; what does
 //! not fit is dropped and counted.
 
-mod postfix;
 mod program;
+mod postfix;
 mod writer;
 
 use std::io::IsTerminal;

@@ -1,6 +1,7 @@
 //! The program: arguments → command. Modules stand in order of floors: each may use only those
 //! below it.
 
+mod cli;
 mod commands;
 mod reference;
 mod wiring;
@@ -9,7 +10,7 @@ mod client;
 mod words;
 mod output;
 mod failure;
-mod cli;
+mod flags;
 mod config;
 
 use std::process::ExitCode;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
             )));
         }
     };
-    let result = runtime.block_on(commands::run(cli));
+    let result = runtime.block_on(cli::run(cli));
     // What still runs holds no mail that is not in the store.
     runtime.shutdown_background();
     match result {

@@ -5,13 +5,10 @@ pub(crate) mod json_schema;
 
 use std::fmt::Write as _;
 
-use clap::CommandFactory;
-
 use relais_policy::document::schema::{self, DefaultValue};
 use relais_smtp::refusal::CATALOGUE;
 use relais_store::trace::{EVENT_FIELDS, EventKind, Presence};
 
-use crate::cli::Cli;
 use crate::config::keys::{self, Fallback};
 
 const HEAD: &str =
@@ -25,8 +22,8 @@ pub(crate) struct Page {
     pub(crate) text: String,
 }
 
-/// All pages.
-pub(crate) fn pages() -> Vec<Page> {
+/// All pages. `program`: the command line.
+pub(crate) fn pages(program: clap::Command) -> Vec<Page> {
     vec![
         Page {
             file: "settings.md",
@@ -46,7 +43,7 @@ pub(crate) fn pages() -> Vec<Page> {
         },
         Page {
             file: "commands.md",
-            text: commands(),
+            text: commands(program),
         },
     ]
 }
@@ -189,12 +186,12 @@ fn events() -> String {
     page
 }
 
-fn commands() -> String {
+fn commands(program: clap::Command) -> String {
     let mut page = format!(
         "# Commands\n\n{HEAD}Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 check failed, 75 try \
          later.\n"
     );
-    let mut program = Cli::command().term_width(100);
+    let mut program = program.term_width(100);
     program.build();
     describe(&mut page, &program, "relais");
     page

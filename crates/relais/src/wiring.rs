@@ -16,6 +16,7 @@ use relais_net::network::{Listener, Network};
 use relais_net::resolver::{Resolver, ResolverOptions};
 use relais_receive::service::{ListenerOptions, ReceiveContext, ReceiveOptions, ReceiveService};
 use relais_smtp::time::Timestamp;
+use relais_store::queue::StoreError;
 use relais_store::store::{OpenOptions, Store};
 use relais_store::trace::Event;
 
@@ -129,7 +130,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let now = clock.now();
     let metrics = Metrics::new(now);
     let store = open_store(config, &folder, now, &metrics, sink).await?;
-    metrics.begin_balance(&store.counts());
+    metrics.begin_balance(store.recipients_at_open());
     let readiness = Readiness::new(Phase::Starting);
     let context = AdminContext {
         store: store.clone(),
@@ -259,12 +260,34 @@ async fn open_store(
         }),
         now,
     };
-    Store::open(options)
-        .await
-        .map_err(|error| StartError::Store {
-            folder: folder.to_owned(),
-            because: error.to_string(),
-        })
+    open(options).await.map_err(|error| StartError::Store {
+        folder: folder.to_owned(),
+        because: error.to_string(),
+    })
+}
+
+#[cfg(not(feature = "broken-twins"))]
+async fn open(options: OpenOptions) -> Result<Store, StoreError> {
+    Store::open(options).await
+}
+
+/// Only in builds for the fault gates: the environment says which promise is broken.
+#[cfg(feature = "broken-twins")]
+async fn open(options: OpenOptions) -> Result<Store, StoreError> {
+    use relais_store::store::BrokenTwin;
+
+    let twin = match std::env::var("RELAIS_BROKEN_TWIN").as_deref() {
+        Ok("sync-dropped") => BrokenTwin::SyncDropped,
+        Ok("commit-early") => BrokenTwin::CommitEarly,
+        Ok("lease-forgotten") => BrokenTwin::LeaseForgotten,
+        Ok(other) => {
+            return Err(StoreError::Fault(format!(
+                "RELAIS_BROKEN_TWIN: no twin \"{other}\""
+            )));
+        }
+        Err(_) => return Store::open(options).await,
+    };
+    Store::open_broken(options, twin).await
 }
 
 /// The real network, with these name servers (none: the system's).

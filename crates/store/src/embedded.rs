@@ -69,6 +69,7 @@ pub struct Embedded {
     hourly: AtomicI64,
     /// The last queue id that the database remembers.
     remembered: AtomicI64,
+    recipients_at_open: u64,
     folder: PathBuf,
 }
 
@@ -125,6 +126,14 @@ impl Embedded {
         content: &Content,
     ) -> Result<ContentReader, StoreError> {
         Ok(ContentReader::new(content))
+    }
+
+    pub(crate) fn recipients_at_open(&self) -> u64 {
+        self.recipients_at_open
+    }
+
+    pub(crate) fn is_counted(&self) -> bool {
+        *self.rebuilt.borrow()
     }
 
     pub(crate) fn counts(&self) -> QueueCounts {

@@ -87,11 +87,47 @@ struct Queue {
 #[derive(Debug)]
 struct LeaseState {
     queue_id: i64,
+    /// On the lease clock.
     until: i64,
     /// Leased and not being settled.
     numbers: Vec<u32>,
     /// A settlement is on its way to the disk: these neither lapse nor settle twice.
     settling: Vec<u32>,
+}
+
+/// Milliseconds by which leases run. It follows the times that callers give, but no jump of theirs:
+/// a wall clock that is set must not take a lease from somebody who is still at work with it.
+#[derive(Clone, Copy, Debug, Default)]
+struct LeaseClock {
+    wall: Option<i64>,
+    elapsed: i64,
+}
+
+/// Between two looks, a lease never runs for longer than this, whatever the wall clock says. Who
+/// delivers looks at least once a minute.
+const LEASE_STEP_MAX_MILLIS: i64 = 60_000;
+/// No lease is prolonged by more than this: a day, in milliseconds.
+const LEASE_TIME_MAX_MILLIS: i64 = 86_400_000;
+
+impl LeaseClock {
+    /// Goes on to the wall clock's `now`.
+    fn advance(&mut self, now: i64) -> i64 {
+        let step = now.saturating_sub(self.wall.unwrap_or(now));
+        self.elapsed += step.clamp(0, LEASE_STEP_MAX_MILLIS);
+        self.wall = Some(now);
+        self.elapsed
+    }
+
+    /// Whether `now` can be the same wall clock, a moment later.
+    fn agrees_with(&self, now: i64) -> bool {
+        let step = now.saturating_sub(self.wall.unwrap_or(now));
+        (0..=LEASE_STEP_MAX_MILLIS).contains(&step)
+    }
+
+    /// The wall-clock time at which the lease clock shows `until`, if nothing jumps.
+    fn wall_at(&self, until: i64) -> Option<i64> {
+        self.wall?.checked_add(until.saturating_sub(self.elapsed))
+    }
 }
 
 /// See the sign on the door.
@@ -106,7 +142,9 @@ pub(crate) struct Index {
     expiry: BTreeSet<(i64, i64, u32)>,
     messages: BTreeMap<i64, Slots>,
     leases: HashMap<u64, LeaseState>,
+    /// By the lease clock.
     lapses: BTreeSet<(i64, u64)>,
+    lease_clock: LeaseClock,
     suspended: HashSet<Arc<str>>,
     last_token: u64,
     queued: u64,
@@ -229,7 +267,8 @@ impl Index {
             .into_iter()
             .for_each(|(at, _, _)| sooner(*at));
         let lapse = self.lapses.first().filter(|(until, _)| *until != i64::MAX);
-        lapse.into_iter().for_each(|(until, _)| sooner(*until));
+        let lapse = lapse.and_then(|(until, _)| self.lease_clock.wall_at(*until));
+        lapse.into_iter().for_each(sooner);
         next.map(Timestamp::from_millis)
     }
 

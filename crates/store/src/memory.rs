@@ -26,6 +26,8 @@ use crate::error::{CommitError, StoreError};
 use crate::health::Health;
 use crate::identifiers::QueueIds;
 use crate::index::{Index, NewSlot, Resolved, SlotState};
+#[cfg(feature = "broken-twins")]
+use crate::options::BrokenTwin;
 use crate::options::Observer;
 use crate::queue::{
     Committed, Content, MessageFacts, NewMessage, QueueCounts, QueueKey, RecipientChange,
@@ -35,6 +37,8 @@ use crate::spool::{Spool, Workers};
 use crate::trace::Event;
 
 mod administer;
+#[cfg(feature = "broken-twins")]
+mod twin;
 mod delivering;
 mod faults;
 
@@ -56,6 +60,9 @@ pub struct MemoryOptions {
     pub disk_reserve: u64,
     /// What goes wrong.
     pub faults: FaultPlan,
+    /// Which promise is broken on purpose.
+    #[cfg(feature = "broken-twins")]
+    pub broken: Option<BrokenTwin>,
     /// Now.
     pub now: Timestamp,
 }
@@ -68,6 +75,8 @@ impl MemoryOptions {
             observer: Arc::new(|_| {}),
             disk_reserve: 0,
             faults: FaultPlan::default(),
+            #[cfg(feature = "broken-twins")]
+            broken: None,
             now,
         }
     }
@@ -131,11 +140,15 @@ struct State {
     /// Writes that failed: found after a crash or not.
     doubtful: Vec<Doubtful>,
     dead: bool,
+    #[cfg(feature = "broken-twins")]
+    twin: twin::Twin,
 }
 
-enum Doubtful {
-    Messages(Vec<Stored>),
-    Settlement(QueueId, Vec<Resolved>),
+/// A write that failed, with the events that belong to it.
+struct Doubtful {
+    messages: Vec<Stored>,
+    settled: Option<(QueueId, Vec<Resolved>)>,
+    events: Vec<Event>,
 }
 
 /// The process died during a write: nobody will ever be told.
@@ -150,6 +163,10 @@ impl Memory {
         let spool = Spool::new(disk, folder, Workers::Inline, health.clone(), options.now)
             .expect("the simulated disk makes folders");
         let mut index = Index::default();
+        #[cfg(feature = "broken-twins")]
+        {
+            index.forgets_leases = options.broken == Some(BrokenTwin::LeaseForgotten);
+        }
         durable
             .suspended
             .iter()
@@ -187,6 +204,8 @@ impl Memory {
                 faults,
                 doubtful: Vec::new(),
                 dead: false,
+                #[cfg(feature = "broken-twins")]
+                twin: twin::Twin::new(options.broken),
             }),
         });
         store.sweep();
@@ -202,6 +221,10 @@ impl Memory {
             if state.faults.coin() {
                 apply_doubtful(&mut state.durable, doubtful);
             }
+        }
+        #[cfg(feature = "broken-twins")]
+        if self.health.may_commit() != Err(CommitError::Closed) {
+            state.twin.crash(&mut state.durable);
         }
         state.durable.last_id = state.durable.last_id.max(self.ids.last());
         self.disk.cut();
@@ -263,7 +286,11 @@ impl Memory {
         match state.faults.draw() {
             None => {}
             Some(Fault::Fails) => {
-                state.doubtful.push(Doubtful::Messages(vec![stored]));
+                state.doubtful.push(Doubtful {
+                    messages: vec![stored],
+                    settled: None,
+                    events: message.events,
+                });
                 let because = self.seal();
                 return Ok(Err(CommitError::Sealed { because }));
             }
@@ -274,6 +301,8 @@ impl Memory {
                 return Err(die(&mut state));
             }
         }
+        #[cfg(feature = "broken-twins")]
+        state.note_write(Some(queue_id));
         enter(&mut state, stored);
         self.publish(&mut state, message.events);
         drop(state);
@@ -438,13 +467,17 @@ fn note_reply(durable: &mut Durable, id: QueueId, number: u32, change: &Recipien
 }
 
 fn apply_doubtful(durable: &mut Durable, doubtful: Doubtful) {
-    match doubtful {
-        Doubtful::Messages(messages) => {
-            let messages = messages.into_iter().map(|m| (m.facts.queue_id.as_i64(), m));
-            durable.messages.extend(messages);
-        }
-        Doubtful::Settlement(id, resolved) => {
-            apply(durable, id, &resolved);
-        }
+    let Doubtful {
+        messages,
+        settled,
+        events,
+    } = doubtful;
+    let messages = messages
+        .into_iter()
+        .map(|message| (message.facts.queue_id.as_i64(), message));
+    durable.messages.extend(messages);
+    if let Some((id, resolved)) = settled {
+        apply(durable, id, &resolved);
     }
+    durable.events.extend(events);
 }

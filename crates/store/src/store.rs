@@ -277,6 +277,25 @@ impl Store {
         }
     }
 
+    /// Recipients in the queue when it was opened. [`Store::counts`] knows them only once the index
+    /// is filled, some seconds after the start of a store with a million messages.
+    pub fn recipients_at_open(&self) -> u64 {
+        match self {
+            Self::Embedded(store) => store.recipients_at_open(),
+            #[cfg(feature = "simulation")]
+            Self::Memory(_) => 0,
+        }
+    }
+
+    /// Whether [`Store::counts`] knows the whole queue.
+    pub fn is_counted(&self) -> bool {
+        match self {
+            Self::Embedded(store) => store.is_counted(),
+            #[cfg(feature = "simulation")]
+            Self::Memory(_) => true,
+        }
+    }
+
     /// Events, newest first.
     pub async fn trace(&self, query: &TraceQuery) -> Result<Vec<TraceRow>, StoreError> {
         match self {

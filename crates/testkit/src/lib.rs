@@ -1,8 +1,9 @@
-//! A world in a box for tests: a ledger of promises, peers of our own, a relay as a process, disks
-//! that lose power. Never shipped, never a normal dependency.
+//! A world in a box for tests: a seeded simulation, a ledger of promises, peers of our own, a relay
+//! as a process, disks that lose power. Never shipped, never a normal dependency.
 //!
 //! Modules stand in order of floors: each may use only those below it.
 
+pub mod world;
 pub mod postfix;
 pub mod process;
 pub mod image;

@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 
 use crate::context::{AdminContext, unready};
+use crate::metrics::Counted;
 
 pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
@@ -30,9 +31,13 @@ async fn readyz(State(context): State<AdminContext>) -> (StatusCode, String) {
 }
 
 async fn metrics(State(context): State<AdminContext>) -> impl IntoResponse {
-    let text = context
-        .metrics
-        .render(&context.store.counts(), context.clock.now());
+    let (counts, now) = (context.store.counts(), context.clock.now());
+    let counted = if context.store.is_counted() {
+        Counted::Whole
+    } else {
+        Counted::Partly
+    };
+    let text = context.metrics.render(&counts, counted, now);
     let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, form)], text)
 }

@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     prune: bool,
 }
 
-pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     let text = read_text(&arguments.file)?;
     let document = Document::from_toml(&text)
         .map_err(|error| Failure::Failed(format!("{}: {error}", shown(&arguments.file))))?;

@@ -21,7 +21,7 @@ enum Verb {
     },
 }
 
-pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     let Verb::List { since } = arguments.verb;
     let api = session.api_for_reading().await?;
     let answer = api

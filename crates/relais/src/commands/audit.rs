@@ -25,7 +25,7 @@ enum Verb {
     Verify,
 }
 
-pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     match arguments.verb {
         Verb::List { limit } => list(session, limit).await,
         Verb::Verify => verify(session).await,

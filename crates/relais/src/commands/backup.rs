@@ -42,7 +42,7 @@ enum Verb {
     },
 }
 
-pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     match arguments.verb {
         Verb::Create { target } => create(session, &wiring::absolute(&target)).await,
         Verb::Restore {

@@ -1,9 +1,8 @@
 //! `relais completion SHELL`: to be sourced, or put where the shell looks.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::cli::Cli;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -13,8 +12,8 @@ pub(crate) struct Arguments {
     shell: Shell,
 }
 
-pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: Arguments, mut program: Command) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "relais", &mut script);
+    clap_complete::generate(arguments.shell, &mut program, "relais", &mut script);
     Output::new(false).text(&String::from_utf8_lossy(&script))
 }

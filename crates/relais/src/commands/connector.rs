@@ -113,7 +113,7 @@ trait ConnectorKeys: Args {
     fn patch(&self) -> Patch;
 }
 
-pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     match arguments.direction {
         Direction::Inbound { verb } => act::<InboundConnector, _>(session, *verb).await,
         Direction::Outbound { verb } => act::<OutboundConnector, _>(session, *verb).await,

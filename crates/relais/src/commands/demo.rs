@@ -3,10 +3,10 @@
 //!
 //! Nothing outside of loopback is touched, and the data folder is a temporary one.
 
-mod letters;
-mod mailbox;
 mod scene;
+mod mailbox;
 mod visitor;
+mod letters;
 
 use std::convert::Infallible;
 use std::io;
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     lang: Option<String>,
 }
 
-pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     let language = match arguments.lang.as_deref() {
         Some("fr") => Language::French,
         Some(_) => Language::English,

@@ -57,7 +57,7 @@ struct Add {
     dry_run: bool,
 }
 
-pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     match arguments.verb {
         Verb::List => list(session).await,
         Verb::Add(wanted) => add(session, &wanted).await,

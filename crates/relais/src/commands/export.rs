@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
     output: Option<PathBuf>,
 }
 
-pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     let api = session.api_for_reading().await?;
     let (document, _) = edit::read(&api).await?;
     let text = if session.output.json {

@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
     ready: bool,
 }
 
-pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     let output = session.output;
     let answer = match session.api().await {
         Ok(api) => api.get("/health", &[]).await?.value,

@@ -53,7 +53,7 @@ impl Keys {
     }
 }
 
-pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     match arguments.verb {
         Verb::List => list(session).await,
         Verb::Add(keys) => add(session, &keys).await,

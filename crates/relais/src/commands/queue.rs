@@ -111,7 +111,7 @@ impl Criteria {
     }
 }
 
-pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     match arguments.verb {
         Verb::List(criteria) => list(session, &criteria).await,
         Verb::Show { id } => show(session, &id).await,

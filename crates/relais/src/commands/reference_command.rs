@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Command};
 
 use crate::failure::Failure;
 use crate::reference;
@@ -14,11 +14,11 @@ pub(crate) struct Arguments {
     write: PathBuf,
 }
 
-pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: Arguments, program: Command) -> Result<(), Failure> {
     let failed =
         |error: std::io::Error| Failure::Failed(format!("{}: {error}", arguments.write.display()));
     std::fs::create_dir_all(&arguments.write).map_err(failed)?;
-    for page in reference::pages() {
+    for page in reference::pages(program) {
         std::fs::write(arguments.write.join(page.file), page.text).map_err(failed)?;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! `relais schema`: the reference of everything that can be written and read; JSON Schema for
 //! programs.
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Command, ValueEnum};
 
 use super::session::Session;
 use crate::failure::Failure;
@@ -23,14 +23,18 @@ enum What {
     Events,
 }
 
-pub(super) fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) fn run(
+    session: &Session,
+    arguments: Arguments,
+    program: Command,
+) -> Result<(), Failure> {
     let output = session.output;
     let schema = match arguments.what {
         Some(What::Settings) => reference::json_schema::settings(),
         Some(What::Config) => reference::json_schema::config(),
         Some(What::Events) => reference::json_schema::events(),
         None => {
-            let pages = reference::pages().into_iter().map(|page| page.text);
+            let pages = reference::pages(program).into_iter().map(|page| page.text);
             return output.text(&pages.collect::<Vec<_>>().join("\n"));
         }
     };

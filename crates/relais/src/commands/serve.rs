@@ -25,7 +25,7 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(30);
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {}
 
-pub(super) async fn run(session: &Session, _: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, _: Arguments) -> Result<(), Failure> {
     let config = session.config()?;
     let log = Log::to_stdout(config.log, &config.hostname)
         .map_err(|error| Failure::Failed(format!("no thread for the log: {error}")))?;

@@ -2,22 +2,22 @@
 
 use std::path::PathBuf;
 
-use crate::cli::Global;
 use crate::client::{self, Api};
 use crate::config::{Config, Surroundings};
 use crate::failure::Failure;
+use crate::flags::Global;
 use crate::output::Output;
 use crate::wiring;
 
 /// One run of the program.
-pub(super) struct Session {
+pub(crate) struct Session {
     global: Global,
     /// Where answers go.
     pub(super) output: Output,
 }
 
 impl Session {
-    pub(super) fn new(global: Global) -> Self {
+    pub(crate) fn new(global: Global) -> Self {
         let output = Output::new(global.json);
         Self { global, output }
     }

@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     submission: bool,
 }
 
-pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     let question = json!({
         "ip": arguments.ip,
         "helo": arguments.helo,

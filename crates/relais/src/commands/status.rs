@@ -10,7 +10,7 @@ use crate::output::{Tone, clean, span};
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {}
 
-pub(super) async fn run(session: &Session, _: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, _: Arguments) -> Result<(), Failure> {
     let answer = session
         .api_for_reading()
         .await?

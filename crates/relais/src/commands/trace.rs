@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     limit: usize,
 }
 
-pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     let mut query = vec![("q", quoted(&arguments.tokens))];
     for (name, time) in [("since", &arguments.since), ("until", &arguments.until)] {
         query.extend(time.clone().map(|time| (name, time)));

@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     name: String,
 }
 
-pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     let api = session.api_for_reading().await?;
     let answer = api
         .get(&format!("/why/{}", encode(&arguments.name)), &[])

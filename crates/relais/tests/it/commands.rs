@@ -507,6 +507,7 @@ fn a_backup_is_made_while_mail_goes_on_verified_and_restored_held() {
     let restored = place.relais(&["backup", "restore", &target]).expect(0);
     assert!(restored.out.contains("held"), "{restored:?}");
     let server = place.serve();
+    server.relais(&["queue", "list"]).expect(0);
     assert_eq!(
         server.relais(&["--json", "status"]).expect(0).json()["held"],
         1

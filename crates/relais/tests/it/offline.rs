@@ -78,6 +78,8 @@ fn a_server_that_was_stopped_goes_on_where_it_was() {
     server.await_event("recipient.deferred", &id);
     let (_, place) = server.stop();
     let server = place.serve();
+    // Asked first because it waits until the whole queue is known.
+    server.relais(&["queue", "list"]).expect(0);
     let now = server.relais(&["--json", "status"]).expect(0).json();
     assert_eq!((&now["ready"], &now["deferred"]), (&true.into(), &1.into()));
     let metrics = server.http("/metrics").1;

@@ -1,8 +1,9 @@
 //! `relais serve`: fails closed, says what to do next, reloads, drains.
 
 use std::net::TcpListener;
+use std::process::Stdio;
 
-use crate::support::{CONTOSO, Place, Server};
+use crate::support::{CONTOSO, Lines, Place, Server, bare, run};
 
 #[test]
 fn without_an_organisation_all_mail_is_refused_and_the_next_step_is_told() {
@@ -27,12 +28,39 @@ fn without_an_organisation_all_mail_is_refused_and_the_next_step_is_told() {
 #[test]
 fn the_server_starts_without_any_file() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut command = crate::support::bare(&["--data-dir"]);
-    command.arg(folder.path().join("data")).arg("health");
-    command.env("RELAIS_LISTENER__0__ADDRESS", "127.0.0.1:0");
-    // No file and no server: the same defaults lead to one sentence, not to an error of the file.
-    let answer = crate::support::run(command, "").expect(4);
-    assert!(answer.err.contains("not running"), "{answer:?}");
+    let mut command = bare(&["serve"]);
+    command
+        .current_dir(folder.path())
+        .env("RELAIS_DATA_DIR", "data")
+        .env("RELAIS_LISTENER__0__ADDRESS", "127.0.0.1:0")
+        .env("RELAIS_ADMIN__ADDRESS", "")
+        .env("RELAIS_NONSENSE", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    let log = Lines::collect(child.stdout.take().expect("piped"));
+    let told = Lines::collect(child.stderr.take().expect("piped"));
+    told.wait_for("the first sentence", |line| {
+        line.contains("refuses all mail until")
+    });
+    log.wait_for("the warning", |line| {
+        line.contains("RELAIS_NONSENSE names no known key")
+    });
+    log.wait_for("the warning", |line| {
+        line.contains("does not offer STARTTLS yet")
+    });
+    let health = |json: &[&str]| {
+        let mut command = bare(json);
+        command
+            .current_dir(folder.path())
+            .env("RELAIS_DATA_DIR", "data");
+        run(command, "")
+    };
+    assert_eq!(health(&["health"]).expect(0).out, "Relais is ready.\n");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    health(&["health"]).expect(4);
 }
 
 #[test]
@@ -185,7 +213,7 @@ fn a_port_that_is_taken_is_named_in_one_sentence() {
     let place = Place::new("");
     let mut command = place.command(&["serve"]);
     command.env("RELAIS_LISTENER__0__ADDRESS", &address);
-    let answer = crate::support::run(command, "").expect(1);
+    let answer = run(command, "").expect(1);
     assert!(
         answer.err.contains(&format!("cannot listen on {address}")),
         "{answer:?}"

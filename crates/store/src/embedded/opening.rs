@@ -49,6 +49,7 @@ struct Start {
     suspended: Vec<String>,
     outbox: Vec<(u64, String)>,
     settings: Settings,
+    recipients: u64,
 }
 
 impl Embedded {
@@ -126,6 +127,7 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
         last_message,
         last_id,
         settings,
+        recipients,
         ..
     } = start;
     spawn("store-rebuild", move || {
@@ -144,6 +146,7 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
         rebuilt,
         hourly: AtomicI64::new(now.as_millis()),
         remembered: AtomicI64::new(last_id),
+        recipients_at_open: recipients,
         folder,
     })
 }
@@ -175,6 +178,7 @@ fn open_for_reading(folder: &Path, mode: Mode) -> Result<Embedded, StoreError> {
         rebuilt: watch::channel(true).1,
         hourly: AtomicI64::default(),
         remembered: AtomicI64::default(),
+        recipients_at_open: start.recipients,
         folder: folder.to_path_buf(),
     })
 }
@@ -278,11 +282,14 @@ fn read_start(connection: &Connection, mode: Mode) -> Result<Start, StoreError> 
         let outbox = statement
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
+        let recipients =
+            connection.query_row("SELECT count(*) FROM recipient", [], |row| row.get(0))?;
         let last_message = last.unwrap_or(0);
         let last_id = last_message.max(remembered.unwrap_or(0));
-        Ok((names, last_message, last_id, suspended, outbox))
+        Ok((names, last_message, last_id, suspended, outbox, recipients))
     };
-    let (names, last_message, last_id, suspended, outbox) = rows().map_err(schema::fault)?;
+    let (names, last_message, last_id, suspended, outbox, recipients) =
+        rows().map_err(schema::fault)?;
     Ok(Start {
         names,
         last_message,
@@ -290,6 +297,7 @@ fn read_start(connection: &Connection, mode: Mode) -> Result<Start, StoreError> 
         suspended,
         outbox,
         settings,
+        recipients,
     })
 }
 

@@ -7,8 +7,15 @@ use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 
 use super::slot::{GIVE_UP, HELD, HOLD_AFTER, Slot, SlotState, Slots};
-use super::{Choice, Chosen, Grant, Index, LeaseState, Resolved};
+use super::{
+    Choice, Chosen, Grant, Index, LEASE_TIME_MAX_MILLIS, LeaseClock, LeaseState, Resolved,
+};
 use crate::queue::{Criteria, QueueAct, QueueKey, RecipientChange};
+
+/// How long a lease is given for.
+fn lease_time(now: Timestamp, until: Timestamp) -> i64 {
+    until.as_millis().saturating_sub(now.as_millis()).max(0)
+}
 
 /// Messages looked at for one part of an act, so that the index is not locked for long.
 const CHOOSE_VISITS_MAX: usize = 10_000;
@@ -45,7 +52,7 @@ impl Index {
             behind = Bound::Excluded((due, id, number));
             let wanted = |slot: &Slot| slot.state().waits() && slot.state().due <= now.as_millis();
             let numbers = self.numbers_of(id, queue, recipients_max, number, wanted);
-            grants.push(self.grant(id, queue, numbers, until.as_millis()));
+            grants.push(self.grant(id, queue, numbers, lease_time(now, until)));
         }
         grants
     }
@@ -57,7 +64,11 @@ impl Index {
         now: Timestamp,
         until: Timestamp,
     ) -> Vec<Grant> {
-        self.reap(now);
+        // Lifetimes may run by another clock than due times: it moves the lease clock only where
+        // the two agree.
+        if self.lease_clock.agrees_with(now.as_millis()) {
+            self.reap(now);
+        }
         let mut grants = Vec::new();
         while grants.len() < messages_max {
             let Some(&(at, id, number)) = self.expiry.first() else {
@@ -72,7 +83,7 @@ impl Index {
             };
             let wanted = |slot: &Slot| slot.state().leaves_at() <= now.as_millis();
             let numbers = self.numbers_of(id, queue, usize::MAX, number, wanted);
-            grants.push(self.grant(id, queue, numbers, until.as_millis()));
+            grants.push(self.grant(id, queue, numbers, lease_time(now, until)));
         }
         grants
     }
@@ -86,7 +97,11 @@ impl Index {
             return false;
         }
         if self.lapses.remove(&(lease.until, token)) {
-            lease.until = until.as_millis();
+            let LeaseClock { wall, elapsed } = self.lease_clock;
+            let time = until.as_millis().saturating_sub(wall.unwrap_or(0));
+            let time = time.clamp(0, LEASE_TIME_MAX_MILLIS);
+            // Never sooner than before: the wall clock may have been set back since our last look.
+            lease.until = lease.until.max(elapsed.saturating_add(time));
             self.lapses.insert((lease.until, token));
         }
         true
@@ -280,8 +295,9 @@ impl Index {
 
     /// Leases whose time is up end; their recipients are due again.
     pub(super) fn reap(&mut self, now: Timestamp) {
+        let elapsed = self.lease_clock.advance(now.as_millis());
         while let Some(&(until, token)) = self.lapses.first() {
-            if until > now.as_millis() {
+            if until > elapsed {
                 return;
             }
             self.lapses.remove(&(until, token));
@@ -321,7 +337,9 @@ impl Index {
         numbers
     }
 
-    fn grant(&mut self, id: i64, queue: u32, numbers: Vec<u32>, until: i64) -> Grant {
+    /// `time` in milliseconds; `i64::MAX`: for good.
+    fn grant(&mut self, id: i64, queue: u32, numbers: Vec<u32>, time: i64) -> Grant {
+        let until = self.lease_clock.elapsed.saturating_add(time);
         self.last_token += 1;
         let token = self.last_token;
         let mut granted = Vec::with_capacity(numbers.len());

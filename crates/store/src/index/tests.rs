@@ -335,7 +335,10 @@ impl Pair {
             .iter_mut()
             .find(|(live, _)| *live == token);
         assert_eq!(renewed, entry.is_some());
-        entry.into_iter().for_each(|(_, end)| *end = until);
+        // A lease is prolonged, never cut short.
+        entry
+            .into_iter()
+            .for_each(|(_, end)| *end = until.max(*end));
     }
 
     fn settle(&mut self, lease: usize, change: u8, delay: i64, fails: bool) {

@@ -105,22 +105,28 @@ impl Memory {
             }));
         }
         notices.iter().for_each(|notice| notice.content.keep());
-        let notices: Vec<Stored> = notices.iter().map(stored_of).collect();
+        let stored: Vec<Stored> = notices.iter().map(stored_of).collect();
+        let mut events = events;
+        events.extend(notices.into_iter().flat_map(|notice| notice.events));
+        let notices = stored;
         let resolved = state.index.resolve(lease.queue_id, &changes);
         let fault = state.faults.draw();
         match fault {
             Some(Fault::DiesBefore) => return Err(die(&mut state)),
             Some(Fault::Fails) => {
                 state.index.abandon_settle(lease.token, &numbers);
-                state.doubtful.push(Doubtful::Messages(notices));
-                state
-                    .doubtful
-                    .push(Doubtful::Settlement(lease.queue_id, resolved));
+                state.doubtful.push(Doubtful {
+                    messages: notices,
+                    settled: Some((lease.queue_id, resolved)),
+                    events,
+                });
                 let because = self.seal();
                 return Ok(Err(StoreError::Sealed { because }.into()));
             }
             Some(Fault::DiesAfter) | None => {}
         }
+        #[cfg(feature = "broken-twins")]
+        state.note_write(None);
         for (number, change) in &changes {
             note_reply(&mut state.durable, lease.queue_id, *number, change);
         }
