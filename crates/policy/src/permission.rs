@@ -384,12 +384,23 @@ fn stranger_may_deliver_to(
         return Err(unknown());
     };
     let owned = settings.verified_domain(domain).ok_or_else(unknown)?;
+    if !owned.is_authoritative() && names_another_host(mailbox) {
+        return Err(unknown());
+    }
     let (mailbox, because) = in_accepted_domain(settings, &owned, mailbox, Client::Stranger)?;
     Ok(RecipientPermit {
         because,
         mailbox,
         organisation: owned.organisation.name.clone(),
     })
+}
+
+/// Whether the local part may be read as a route: `b%example.org`, `b@example.org`,
+/// `example.org!b`. We never read it so, but a mailbox host behind us that trusts us might, and
+/// would be an open relay through us (RFC 1123 §5.2.16; as Postfix without
+/// `allow_untrusted_routing`). Where we know the mailboxes, only those listed pass anyway.
+fn names_another_host(mailbox: &Mailbox) -> bool {
+    mailbox.local_part().as_str().contains(['%', '@', '!'])
 }
 
 /// Whether the sender has a connector.

@@ -7,12 +7,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use relais_policy::attribution::{Attribution, Facts, attribute};
+use relais_policy::document::Limits;
 use relais_policy::settings::Settings;
 use relais_smtp::content::Preset;
 use relais_smtp::domain::DOMAIN_OCTETS_MAX;
 use relais_store::trace::ClientSummary;
 
-use crate::limits::Standing;
+use crate::limits::{Group, GroupBound, Standing};
 
 /// The peer of one session.
 pub(crate) struct Identity {
@@ -46,8 +47,13 @@ impl Identity {
 
     /// The client greeted with this name.
     pub(crate) fn greeted(&mut self, name: &str) {
-        let end = name.floor_char_boundary(DOMAIN_OCTETS_MAX);
-        self.facts.helo = Some(name[..end].to_owned());
+        self.greeted_as(Some(name));
+    }
+
+    /// Its name is this now; `None`: it has not greeted.
+    pub(crate) fn greeted_as(&mut self, name: Option<&str>) {
+        let cut = |name: &str| name[..name.floor_char_boundary(DOMAIN_OCTETS_MAX)].to_owned();
+        self.facts.helo = name.map(cut);
         self.client = Arc::new(summary(&self.facts));
     }
 
@@ -102,6 +108,32 @@ impl<'a> Client<'a> {
                 .map(Preset::from),
             attribution,
         }
+    }
+
+    /// `limits.connections` of its connector and its organisation; none for strangers.
+    pub(crate) fn connection_bounds(&self) -> Vec<GroupBound> {
+        let (Some(found), Some(organisation)) = (self.attribution.connector(), &self.organisation)
+        else {
+            return Vec::new();
+        };
+        let hard = |limits: &Limits| {
+            let limit = limits.connections.filter(|limit| limit.hard);
+            limit.map(|limit| limit.value)
+        };
+        let group = |connector| Group {
+            organisation: Arc::clone(organisation),
+            connector,
+        };
+        vec![
+            GroupBound {
+                group: group(self.connector.clone()),
+                max: hard(&found.connector.limits),
+            },
+            GroupBound {
+                group: group(None),
+                max: hard(&found.organisation.limits),
+            },
+        ]
     }
 }
 

@@ -1,10 +1,16 @@
-//! How many connections there may be: in all, from one stranger, from one known client. Refuses at
-//! connect with 421 (CONN-LIMIT).
+//! How many connections there may be: in all, from one stranger, from one known client, of one
+//! connector and of one organisation (`limits.connections`). Refuses at connect with 421
+//! (CONN-LIMIT).
+//!
+//! Only a hard `limits.connections` refuses. A soft one is never a reason to turn a known client
+//! away (`product.md` §3): what comes over it is bounded by the server's own numbers, and paced
+//! where it leaves.
 //!
 //! Not here: errors and junk commands inside a session (`relais_smtp::server`); rates and quotas.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,6 +37,8 @@ struct State {
     total: usize,
     /// One entry for each address with an open connection: never more than `total`.
     by_source: HashMap<Source, usize>,
+    /// One entry for each connector and organisation with an open connection.
+    by_group: HashMap<Group, usize>,
     recorded: HashMap<Source, Moment>,
 }
 
@@ -52,10 +60,28 @@ pub(crate) enum Standing {
     Stranger,
 }
 
+/// Connections that are counted together, beside the source.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Group {
+    /// The organisation's name.
+    pub(crate) organisation: Arc<str>,
+    /// The inbound connector's name; `None`: all of the organisation.
+    pub(crate) connector: Option<Arc<str>>,
+}
+
+/// A group, and how many connections it may have.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct GroupBound {
+    pub(crate) group: Group,
+    /// The hard limit; `None`: there is none, and it is counted for the day when there is.
+    pub(crate) max: Option<u64>,
+}
+
 /// The place of one open connection; dropped, it is free again.
 pub(crate) struct Place {
     connections: Arc<Connections>,
     source: Source,
+    groups: Box<[Group]>,
 }
 
 /// No place.
@@ -75,11 +101,13 @@ impl Connections {
         })
     }
 
-    /// A place for a new connection.
+    /// A place for a new connection; `bounds` are those of its connector and organisation, empty
+    /// for strangers.
     pub(crate) fn admit(
         self: &Arc<Self>,
         address: IpAddr,
         standing: Standing,
+        bounds: &[GroupBound],
         now: Moment,
     ) -> Result<Place, Full> {
         let (source, max) = match standing {
@@ -88,16 +116,25 @@ impl Connections {
         };
         let mut state = self.lock();
         let open = state.by_source.get(&source).copied().unwrap_or(0);
-        if state.total >= self.max || open >= max {
+        let is_full = |bound: &GroupBound| {
+            let open = state.by_group.get(&bound.group).copied().unwrap_or(0);
+            bound.max.is_some_and(|max| open as u64 >= max)
+        };
+        if state.total >= self.max || open >= max || bounds.iter().any(is_full) {
             return Err(Full {
                 record: state.is_news(source, now),
             });
         }
         state.total += 1;
         *state.by_source.entry(source).or_insert(0) += 1;
+        let groups: Box<[Group]> = bounds.iter().map(|bound| bound.group.clone()).collect();
+        for group in &groups {
+            *state.by_group.entry(group.clone()).or_insert(0) += 1;
+        }
         Ok(Place {
             connections: Arc::clone(self),
             source,
+            groups,
         })
     }
 
@@ -129,11 +166,19 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.connections.lock();
         state.total -= 1;
-        if let Entry::Occupied(mut open) = state.by_source.entry(self.source) {
-            *open.get_mut() -= 1;
-            if *open.get() == 0 {
-                open.remove();
-            }
+        one_less(&mut state.by_source, self.source);
+        for group in std::mem::take(&mut self.groups) {
+            one_less(&mut state.by_group, group);
+        }
+    }
+}
+
+/// Nothing is kept of what has no open connection.
+fn one_less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) {
+    if let Entry::Occupied(mut open) = counts.entry(key) {
+        *open.get_mut() -= 1;
+        if *open.get() == 0 {
+            open.remove();
         }
     }
 }
@@ -166,7 +211,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stranger_gets_no_more_than_its_number_of_connections_until_one_ends() {
         let connections = connections();
-        let admit = || connections.admit(address("192.0.2.1"), Standing::Stranger, Moment::now());
+        let admit =
+            || connections.admit(address("192.0.2.1"), Standing::Stranger, &[], Moment::now());
         let one = admit();
         let _two = admit();
         assert!(one.is_ok() && admit().is_err());
@@ -179,9 +225,10 @@ mod tests {
         let connections = connections();
         let hosts = ["2001:db8::1", "2001:db8::2", "2001:db8::3"].map(address);
         let strangers =
-            hosts.map(|host| connections.admit(host, Standing::Stranger, Moment::now()));
+            hosts.map(|host| connections.admit(host, Standing::Stranger, &[], Moment::now()));
         assert_eq!(strangers.map(|place| place.is_ok()), [true, true, false]);
-        let clients = hosts.map(|host| connections.admit(host, Standing::Client, Moment::now()));
+        let clients =
+            hosts.map(|host| connections.admit(host, Standing::Client, &[], Moment::now()));
         assert_eq!(clients.map(|place| place.is_ok()), [true, true, true]);
     }
 
@@ -189,7 +236,14 @@ mod tests {
     async fn all_together_get_no_more_than_the_server_has() {
         let connections = connections();
         let places: Vec<_> = (0..6)
-            .map(|n| connections.admit([192, 0, 2, n].into(), Standing::Stranger, Moment::now()))
+            .map(|n| {
+                connections.admit(
+                    [192, 0, 2, n].into(),
+                    Standing::Stranger,
+                    &[],
+                    Moment::now(),
+                )
+            })
             .collect();
         assert!(places[..5].iter().all(Result::is_ok) && places[5].is_err());
         assert_eq!(connections.open(), 5);
@@ -202,10 +256,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_group_gets_no_more_than_its_hard_limit_whatever_its_addresses() {
+        let connections = connections();
+        let bound = |connector: Option<&str>, max| GroupBound {
+            group: Group {
+                organisation: "contoso".into(),
+                connector: connector.map(Into::into),
+            },
+            max,
+        };
+        let admit = |n, connector, max| {
+            let bounds = [bound(Some(connector), max), bound(None, Some(3))];
+            let address = [192, 0, 2, n].into();
+            connections.admit(address, Standing::Client, &bounds, Moment::now())
+        };
+        let (one, two) = (admit(1, "a", Some(2)), admit(2, "a", Some(2)));
+        assert!(one.is_ok() && two.is_ok() && admit(3, "a", Some(2)).is_err());
+        let three = admit(3, "b", None);
+        assert!(three.is_ok(), "another connector has its own number");
+        assert!(admit(4, "b", None).is_err(), "the organisation has three");
+        drop(one);
+        assert!(admit(4, "a", Some(2)).is_ok());
+        drop((two, three));
+        assert!(connections.lock().by_group.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_flood_from_one_address_is_recorded_once_a_minute() {
         let connections = connections();
         let now = Moment::now();
-        let admit = |now| connections.admit(address("192.0.2.1"), Standing::Stranger, now);
+        let admit = |now| connections.admit(address("192.0.2.1"), Standing::Stranger, &[], now);
         let _places = [admit(now), admit(now)];
         let seconds = Duration::from_secs;
         assert_eq!(admit(now).err(), Some(Full { record: true }));

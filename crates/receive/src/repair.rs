@@ -64,15 +64,15 @@ pub(crate) fn examine<'a>(
     if circumstances.preset == Preset::Tolerant {
         examined.repair_from(circumstances.reverse_path);
     }
-    let readable = matches!(examined.summary.from, FromField::Addresses(_));
-    if circumstances.standing == Standing::Client && !readable {
-        return Err(Refusal::HeaderFrom);
-    }
     match judge_from(&examined.summary.from) {
         HeaderFromVerdict::Permit => {}
         HeaderFromVerdict::Flag { domain } => examined.flagged = Some(domain),
         HeaderFromVerdict::Repair { from } => examined.replace_from(from),
         HeaderFromVerdict::Refuse(refusal) => return Err(refusal),
+    }
+    let readable = matches!(examined.summary.from, FromField::Addresses(_));
+    if circumstances.standing == Standing::Client && !readable {
+        return Err(Refusal::HeaderFrom);
     }
     if circumstances.preset == Preset::Tolerant {
         examined.add_missing(circumstances);
@@ -97,8 +97,10 @@ impl Examined<'_> {
 
     /// Policy's repair: From becomes the reverse-path, the original goes to Reply-To, where answers
     /// reach its author; a Reply-To that is there already says so itself.
+    /// What nobody could read is no address to answer to.
     fn replace_from(&mut self, mailbox: Mailbox) {
-        let to = if has_reply_to(&self.section) {
+        let readable = matches!(self.summary.from, FromField::Addresses(_));
+        let to = if !readable || has_reply_to(&self.section) {
             ORIGINAL_FROM
         } else {
             "Reply-To"

@@ -117,8 +117,12 @@ struct Door {
 impl Door {
     async fn serve(mut self, listener: Listener) {
         loop {
+            // In order, so that a simulation with the same seed goes the same way; and first what
+            // makes room, so that a flood of connections cannot keep what is over from ending.
             tokio::select! {
+                biased;
                 () = self.shared.draining.cancelled() => break,
+                Some(ended) = self.sessions.join_next() => note(ended),
                 accepted = listener.accept() => match accepted {
                     Ok(accepted) => self.admit(accepted),
                     Err(error) => {
@@ -126,7 +130,6 @@ impl Door {
                         tokio::time::sleep(BROKEN_LISTENER_PAUSE).await;
                     }
                 },
-                Some(ended) = self.sessions.join_next() => note(ended),
             }
         }
         drop(listener);
@@ -140,10 +143,11 @@ impl Door {
         let role = role_of(self.options.submission);
         let identity = Identity::new(accepted.peer, role);
         let client = Client::find(&settings, &identity);
+        let bounds = client.connection_bounds();
         let now = self.shared.context.clock.moment();
         match self
             .connections
-            .admit(identity.address(), client.standing, now)
+            .admit(identity.address(), client.standing, &bounds, now)
         {
             Ok(place) => {
                 let session = session::run(Beginning {

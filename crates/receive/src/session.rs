@@ -122,12 +122,18 @@ impl Session<'_> {
         let (consumed, step) = self.machine.advance(self.wire.unread(), &mut self.content);
         self.wire.consume(consumed);
         match step {
-            Step::Read(wait) => self.read(wait).await?,
+            Step::Read(wait) => {
+                // The peer has room to read what was said so far.
+                self.linger = Linger::No;
+                self.read(wait).await?;
+            }
             Step::Ask(question) => {
                 let answer = self.decide(question).await;
                 self.machine.answer(answer);
             }
             Step::Refused { refusal, stage } => {
+                // If the machine closes now, whatever the code, the peer may still be sending.
+                self.linger = Linger::Yes;
                 let reply = self.refused(&refusal, stage);
                 self.machine.refuse(reply);
             }
@@ -205,10 +211,16 @@ impl Session<'_> {
     async fn decide(&mut self, question: Question) -> Answer {
         match question {
             Question::Hello { name, .. } => {
+                let before = self.machine.hello().map(|(name, _)| Box::from(name));
                 self.identity.greeted(&name);
                 match self.asked().hello(&name) {
                     Ok(()) => Answer::Accept,
-                    Err(refusal) => Answer::Refuse(self.refused(&refusal, RefusedStage::Other)),
+                    Err(refusal) => {
+                        let reply = self.refused(&refusal, RefusedStage::Other);
+                        // The session stays as it was. RFC 5321 §4.1.4.
+                        self.identity.greeted_as(before.as_deref());
+                        Answer::Refuse(reply)
+                    }
                 }
             }
             Question::Sender {
@@ -336,9 +348,6 @@ impl Session<'_> {
 
     /// The machine refuses by itself.
     fn refused(&mut self, refusal: &Refusal, stage: RefusedStage) -> Reply {
-        if refusal.closes() {
-            self.linger = Linger::Yes;
-        }
         match stage {
             RefusedStage::Sender => {
                 let from = self.refused_argument();
@@ -470,7 +479,7 @@ mod tests {
             clock,
         };
         let address = "192.0.2.1:25".parse().expect("an address");
-        let place = connections.admit([192, 0, 2, 1].into(), Standing::Client, Moment::now());
+        let place = connections.admit([192, 0, 2, 1].into(), Standing::Client, &[], Moment::now());
         let beginning = Beginning {
             settings: context.store.settings(),
             shared: Arc::new(Shared {

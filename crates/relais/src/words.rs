@@ -176,7 +176,10 @@ fn french(event: &Event) -> String {
     let (to, hop, reply) = (recipients(event), hop(event), reply(event));
     match event.kind {
         EventKind::ConnectionRefused => {
-            format!("Connexion{} refusée : {reply}", client(event, " de "))
+            format!(
+                "Connexion{} refusée\u{202f}: {reply}",
+                client(event, " de ")
+            )
         }
         EventKind::AttemptRefused => {
             let to = event
@@ -185,55 +188,66 @@ fn french(event: &Event) -> String {
                 .map(|_| format!(" vers {to}"))
                 .unwrap_or_default();
             format!(
-                "Refusé{}, {}{to} : {reply}",
+                "Refusé{}, {}{to}\u{202f}: {reply}",
                 client(event, " pour "),
                 sender(event, "de")
             )
         }
         EventKind::AuthFailed => {
-            format!("Échec d'identification{} : {reply}", client(event, " de "))
+            format!(
+                "Échec d’identification{}\u{202f}: {reply}",
+                client(event, " de ")
+            )
         }
         EventKind::MessageAccepted if event.client.is_none() => format!(
-            "Écrit par nous-mêmes{} : {} pour {to}{}. Il est sur disque.",
-            detail(event, " : "),
+            "Écrit par nous-mêmes{}\u{202f}: {} pour {to}{}. Le message est sur disque.",
+            detail(event, "\u{202f}: "),
             sender(event, "de"),
             octets(event)
         ),
         EventKind::MessageAccepted => {
             let by = event.inbound_connector.as_deref();
             let by = by
-                .map(|name| format!(" par le connecteur « {} »", clean(name)))
+                .map(|name| format!(" par le connecteur «\u{202f}{}\u{202f}»", clean(name)))
                 .unwrap_or_default();
             format!(
-                "Accepté{}{by} : {} pour {to}{}. Il est sur disque, nous avons répondu 250.",
+                "Accepté{}{by}\u{202f}: {} pour {to}{}. Le message est sur disque\u{202f}; nous avons répondu 250.",
                 client(event, " de "),
                 sender(event, "de"),
                 octets(event)
             )
         }
-        EventKind::MessageRepaired => format!("Réparé à l'entrée : {}.", event.repairs.join(", ")),
+        EventKind::MessageRepaired => {
+            format!("Réparé à l’entrée\u{202f}: {}.", event.repairs.join(", "))
+        }
         EventKind::DeliveryAttempted => format!(
             "Essai auprès de {hop}{}{}",
             took(event, "durée"),
-            colon(" : ", &reply)
+            colon("\u{202f}: ", &reply)
         ),
-        EventKind::RecipientDelivered => format!("Remis à {to} : {hop} a répondu « {reply} »."),
+        EventKind::RecipientDelivered => {
+            format!("Remis à {to}\u{202f}: {hop} a répondu «\u{202f}{reply}\u{202f}».")
+        }
         EventKind::RecipientDeferred => format!(
-            "Pas encore remis à {to}, nouvel essai{} : {reply}",
+            "Pas encore remis à {to}, nouvel essai{}\u{202f}: {reply}",
             next(event, "à")
         ),
-        EventKind::RecipientFailed => format!("Échec pour {to} : {reply}"),
-        EventKind::RecipientExpired => format!("Abandonné pour {to}, délai dépassé : {reply}"),
+        EventKind::RecipientFailed => format!("Échec pour {to}\u{202f}: {reply}"),
+        EventKind::RecipientExpired => {
+            format!("Abandonné pour {to}, délai dépassé\u{202f}: {reply}")
+        }
         EventKind::RecipientHeld => format!(
-            "Retenu pour {to} : une personne doit le libérer{}.",
-            detail(event, " : ")
+            "Retenu pour {to}\u{202f}: une personne doit le libérer{}.",
+            detail(event, "\u{202f}: ")
         ),
-        EventKind::RecipientDiscarded => format!("Écarté pour {to}{}.", detail(event, " : ")),
-        EventKind::NoticeSent => format!("Avis envoyé à {to}{}.", detail(event, " : ")),
-        EventKind::NoticeReceived => format!("Un avis est revenu{}.", detail(event, " : ")),
-        EventKind::CheckChanged => format!("Un contrôle a changé{}.", detail(event, " : ")),
-        EventKind::AlertRaised => format!("Alerte{}.", detail(event, " : ")),
-        EventKind::SettingsChanged => format!("Réglages modifiés{}.", detail(event, " : ")),
+        EventKind::RecipientDiscarded => {
+            format!("Écarté pour {to}{}.", detail(event, "\u{202f}: "))
+        }
+        EventKind::NoticeSent => format!("Avis envoyé à {to}{}.", detail(event, "\u{202f}: ")),
+        EventKind::NoticeReceived => format!("Un avis est revenu{}.", detail(event, "\u{202f}: ")),
+        EventKind::CheckChanged => format!("Un contrôle a changé{}.", detail(event, "\u{202f}: ")),
+        EventKind::AlertRaised => format!("Alerte{}.", detail(event, "\u{202f}: ")),
+        EventKind::SettingsChanged => format!("Réglages modifiés{}.", detail(event, "\u{202f}: ")),
     }
 }
 
@@ -364,7 +378,7 @@ mod tests {
         );
         assert_eq!(
             sentence(&refused(), Language::French),
-            "Refusé pour 10.9.9.9 (scan\u{fffd}[2J), de <x@fabrikam.test> vers <a@contoso.test> : \
+            "Refusé pour 10.9.9.9 (scan\u{fffd}[2J), de <x@fabrikam.test> vers <a@contoso.test>\u{202f}: \
              550 5.7.1 Not registered for relay: 10.9.9.9 (SRC-UNKNOWN 22229)"
         );
     }

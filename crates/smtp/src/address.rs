@@ -8,10 +8,13 @@ use core::net::IpAddr;
 
 use crate::domain::Domain;
 
-/// Longest local part in octets. RFC 5321 §4.5.3.1.1.
-pub const LOCAL_PART_OCTETS_MAX: usize = 64;
-/// Longest path with its punctuation, in octets. RFC 5321 §4.5.3.1.3.
+/// Longest path with its punctuation, in octets. RFC 5321 §4.5.3.1.3. It bounds the local part too:
+/// the 64 octets of §4.5.3.1.1 are the least that a server must take, and senders that encode
+/// another address in it (VERP, SRS) need more.
 pub const PATH_OCTETS_MAX: usize = 256;
+
+/// Longest address literal: `[IPv6:` with 39 octets of address and `]`. RFC 5321 §4.1.3.
+const LITERAL_OCTETS_MAX: usize = 47;
 
 /// What stands before the `@`, without quotes or escapes: `a b`, not `"a b"`. Case is kept.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -57,8 +60,8 @@ pub enum AddressError {
     /// No `@`.
     #[error("the address has no @ and domain")]
     NoDomain,
-    /// Empty, longer than 64 octets, or with characters that need quotes.
-    #[error("the local part is empty, too long or not well formed")]
+    /// Empty, or with characters that need quotes.
+    #[error("the local part is empty or not well formed")]
     LocalPart,
     /// The part behind the `@` is no domain name.
     #[error("the domain is not well formed")]
@@ -102,18 +105,19 @@ impl Mailbox {
 
     /// From its checked parts. `local` is bare: `a b`, not `"a b"`.
     pub fn new(local: &str, host: Host) -> Result<Self, AddressError> {
-        if local.is_empty() || local.len() > LOCAL_PART_OCTETS_MAX {
+        if local.is_empty() {
             return Err(AddressError::LocalPart);
         }
         if local.chars().any(char::is_control) {
             return Err(AddressError::Control);
         }
-        // Again here: a domain grows when it is turned into A-labels.
+        // Again here: a domain grows when it is turned into A-labels, and a local part when it
+        // gets its quotes.
         let host_octets = match &host {
             Host::Domain(domain) => domain.as_str().len(),
-            Host::Literal(_) => 0,
+            Host::Literal(_) => LITERAL_OCTETS_MAX,
         };
-        if local.len() + host_octets + 3 > PATH_OCTETS_MAX {
+        if written_octets(local) + host_octets + 3 > PATH_OCTETS_MAX {
             return Err(AddressError::TooLong);
         }
         Ok(Self {
@@ -196,6 +200,15 @@ fn parse_quoted(text: &str) -> Result<(alloc::string::String, &str), AddressErro
         }
     }
     Err(AddressError::LocalPart)
+}
+
+/// The octets of a bare local part on the wire, with quotes and escapes where it needs them.
+fn written_octets(local: &str) -> usize {
+    if check_dot_string(local).is_ok() {
+        return local.len();
+    }
+    let escapes = local.bytes().filter(|byte| matches!(byte, b'"' | b'\\'));
+    local.len() + escapes.count() + 2
 }
 
 fn check_dot_string(local: &str) -> Result<(), AddressError> {
@@ -297,7 +310,8 @@ mod tests {
     #[test]
     fn texts_that_are_no_mailbox_say_why() {
         use AddressError as E;
-        let long_local = format!("{}@b.example", "l".repeat(65));
+        let long_local = format!("{}@b.example", "l".repeat(254 - 9));
+        let long_quoted = format!("\"{}\"@b.example", "\\\"".repeat(122));
         let long = format!("a@{}", vec!["d".repeat(63); 4].join("."));
         let grown = format!(
             "{}@{}.example",
@@ -322,7 +336,8 @@ mod tests {
             ("a\r\nb@c.example", E::Control),
             ("a\0@c.example", E::Control),
             ("a\u{85}@c.example", E::Control),
-            (&long_local, E::LocalPart),
+            (&long_local, E::TooLong),
+            (&long_quoted, E::TooLong),
             (&long, E::TooLong),
             (&grown, E::TooLong),
         ] {
@@ -331,6 +346,23 @@ mod tests {
         let host = || Host::parse("b.example").expect("a host");
         assert_eq!(Mailbox::new("", host()), Err(E::LocalPart));
         assert_eq!(Mailbox::new("a\nb", host()), Err(E::Control));
+        assert_eq!(
+            Mailbox::new(&"\"".repeat(130), host()),
+            Err(E::TooLong),
+            "with its escapes"
+        );
+    }
+
+    #[test]
+    fn long_local_parts_of_verp_and_srs_pass_up_to_the_longest_path() {
+        for octets in [65, 128, 244] {
+            let text = format!("{}@b.example", "l".repeat(octets));
+            let mailbox = Mailbox::parse(&text).expect("a mailbox");
+            assert_eq!(mailbox.to_string(), text);
+        }
+        let quoted = format!("\"{}\"@b.example", "\\\"".repeat(121));
+        let mailbox = Mailbox::parse(&quoted).expect("a mailbox");
+        assert_eq!(mailbox.to_string(), quoted);
     }
 
     #[test]

@@ -132,6 +132,11 @@ impl Relay {
             .sum())
     }
 
+    /// The number of the running process.
+    pub fn process_id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// The end of the log, for reports.
     pub fn log_tail(&self) -> String {
         let text = fs::read_to_string(self.folder.join("relais.log")).unwrap_or_default();
@@ -141,6 +146,11 @@ impl Relay {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
+        // Nothing of the machine's own configuration; `RELAIS_TOOLS` is for the tests, not for it.
+        let inherited = std::env::vars_os().map(|(name, _)| name);
+        for name in inherited.filter(|name| name.to_string_lossy().starts_with("RELAIS_")) {
+            command.env_remove(name);
+        }
         command
             .arg("--config")
             .arg(self.folder.join("relais.toml"))
@@ -154,6 +164,15 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The most resident memory that a running process ever had, in octets (`VmHWM` of Linux).
+pub fn peak_memory(process: u32) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    kib.map(|kib| kib << 10)
+        .ok_or_else(|| io::Error::other("no VmHWM in /proc"))
 }
 
 fn greets(address: SocketAddr) -> bool {

@@ -270,6 +270,7 @@ impl World {
                 dns.set(&destination.domain, records);
             }
             Act::Link { host, faults } => {
+                ledger.disturbs(host);
                 for address in &self.plan.hosts[host].addresses {
                     wire.set_faults(SocketAddr::new(*address, 25), faults.clone());
                 }
@@ -280,6 +281,7 @@ impl World {
                 }
             }
             Act::Partition { host } => {
+                ledger.disturbs(host);
                 if let Some(relay) = &self.relay {
                     for address in &self.plan.hosts[host].addresses {
                         let ours = usize::from(address.is_ipv6());
@@ -289,6 +291,7 @@ impl World {
             }
             Act::Heal => wire.heal(),
             Act::Reset { host } => {
+                ledger.disturbs(host);
                 for address in &self.plan.hosts[host].addresses {
                     wire.reset(*address);
                 }

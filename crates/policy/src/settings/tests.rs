@@ -351,7 +351,7 @@ verification = "assumed"
 [[organisation.inbound_connector]]
 name = "Printers"
 sender_ip_addresses = ["10.1.2.0/24"]
-limits = { message_size_max = "25 MiB" }
+limits = { message_size_max = "25 MiB", connections = 3 }
 "#;
     assert_eq!(settings(Mode::Lan, unremarkable).warnings(), []);
 }

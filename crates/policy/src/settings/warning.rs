@@ -287,12 +287,13 @@ impl Observer<'_> {
     fn limits(&mut self, object: &str, limits: &Limits) {
         let others = Limits {
             message_size_max: None,
+            connections: None,
             ..limits.clone()
         };
         if others != Limits::default() {
             self.warn(
                 object,
-                "limits other than message_size_max are kept and not enforced yet",
+                "limits other than message_size_max and connections are kept and not enforced yet",
             );
         }
     }

@@ -189,6 +189,24 @@ fn policys_word_on_from_is_done() {
 }
 
 #[test]
+fn policys_repair_gives_a_strict_client_the_from_that_it_left_out() {
+    let reverse_path = ReversePath::Mailbox(mailbox("scan@contoso.test"));
+    for (section, kept) in [
+        ("Subject: a\r\n\r\n", "Subject: a\r\n\r\n"),
+        ("From: Scanner\r\n\r\n", "X-Original-From: Scanner\r\n\r\n"),
+    ] {
+        let verdict = HeaderFromVerdict::Repair {
+            from: mailbox("scan@contoso.test"),
+        };
+        let (preset, standing) = (Preset::Strict, Standing::Client);
+        let repaired = examine_as(section, preset, standing, &reverse_path, verdict);
+        let repaired = repaired.expect("repaired");
+        assert_eq!(repaired.added, "From: <scan@contoso.test>\r\n");
+        assert_eq!(&*repaired.section, kept.as_bytes());
+    }
+}
+
+#[test]
 fn loops_are_refused() {
     let received = "Received: from a.test by b.test; Tue, 24 Nov 2026 10:00:00 +0000\r\n";
     let looping = |count| received.repeat(count) + GOOD;

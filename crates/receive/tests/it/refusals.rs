@@ -224,3 +224,32 @@ async fn a_smuggled_end_of_data_closes_the_session() {
     assert!(client.is_closed().await);
     world.assert_empty().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_greeting_that_is_refused_leaves_the_name_of_the_one_before() {
+    let world = world().await;
+    let mut client = world.greeted(STRANGER).await;
+    client
+        .play(&[
+            ("MAIL FROM:<someone@example.org>", "250"),
+            ("EHLO relay.contoso.test", "550"),
+            ("RCPT TO:<anna@contoso.test>", "250"),
+            ("DATA", "354"),
+        ])
+        .await;
+    assert!(client.say(&format!("{GOOD}.")).await.starts_with("250"));
+    let refused = &world.events("connection.refused").await[0];
+    let helo = |event: &relais_store::trace::Event| {
+        let client = event.client.as_ref().expect("a client");
+        client.helo.as_deref().map(str::to_owned)
+    };
+    assert_eq!(helo(refused).as_deref(), Some("relay.contoso.test"));
+    let accepted = &world.events("message.accepted").await[0];
+    assert_eq!(helo(accepted).as_deref(), Some("device.test"));
+    assert!(
+        world
+            .content()
+            .await
+            .starts_with("Received: from device.test ")
+    );
+}

@@ -291,6 +291,11 @@ pub(crate) fn settings_without(text: &str) -> String {
     SETTINGS.replace(text, "")
 }
 
+pub(crate) fn settings_with(text: &str, instead: &str) -> String {
+    assert!(SETTINGS.contains(text), "{text}");
+    SETTINGS.replace(text, instead)
+}
+
 fn address(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }

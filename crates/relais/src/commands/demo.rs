@@ -86,7 +86,7 @@ async fn play(
         (true, false) => {
             let sentence = teller.language.pick(
                 "something did not come out as it must",
-                "quelque chose ne s'est pas passé comme il faut",
+                "tout ne s’est pas passé comme prévu",
             );
             Err(Failure::Failed(sentence.to_owned()))
         }
@@ -140,9 +140,10 @@ impl Teller {
 async fn tell(scene: &Scene, teller: Teller) -> Result<bool, Failure> {
     let relay = scene.relay();
     teller.line(&format!(
-        "Relais {} {} {relay}; {} {}",
+        "Relais {} {} {relay}{} {} {}",
         env!("CARGO_PKG_VERSION"),
         teller.language.pick("listens on", "écoute sur"),
+        teller.language.pick(";", "\u{202f};"),
         teller.language.pick(
             "the receiving server stands at",
             "le serveur de réception est sur"
@@ -167,12 +168,12 @@ async fn tell(scene: &Scene, teller: Teller) -> Result<bool, Failure> {
 
     teller.heading(
         "1. A printer scans to e-mail: HELO, a PDF of 1 MB, no Date and no Message-ID",
-        "1. Une imprimante numérise vers un courriel : HELO, un PDF de 1 Mo, sans Date ni Message-ID",
+        "1. Une imprimante numérise vers un e-mail\u{202f}: HELO, un PDF de 1 Mo, sans Date ni Message-ID",
     )?;
     story(scene, teller, &printed, &[EventKind::RecipientDelivered]).await?;
     teller.heading(
         "2. A business application writes to two people at once, pipelined, in UTF-8; one of them is unknown there",
-        "2. Une application écrit à deux personnes à la fois, en pipeline et en UTF-8 ; l'une d'elles est inconnue là-bas",
+        "2. Une application écrit à deux personnes à la fois, en pipeline et en UTF-8\u{202f}; l’une d’elles est inconnue à destination",
     )?;
     let ends = [
         EventKind::RecipientDelivered,
@@ -182,7 +183,7 @@ async fn tell(scene: &Scene, teller: Teller) -> Result<bool, Failure> {
     story(scene, teller, &sent, &ends).await?;
     teller.heading(
         "   … and the notice about it, which goes to a person: the sender has no mailbox",
-        "   … et l'avis à ce sujet, qui va à une personne : l'expéditeur n'a pas de boîte",
+        "   … et l’avis à ce sujet, qui va à une personne\u{202f}: l’expéditeur n’a pas de boîte aux lettres",
     )?;
     let notice = notice_of(scene, &sent).await?;
     story(scene, teller, &notice, &[EventKind::RecipientDelivered]).await?;
@@ -194,7 +195,7 @@ async fn tell(scene: &Scene, teller: Teller) -> Result<bool, Failure> {
 
     teller.heading(
         "Did all come out as it must?",
-        "Tout s'est-il passé comme il faut ?",
+        "Tout s’est-il passé comme prévu\u{202f}?",
     )?;
     judge(
         teller,
@@ -390,27 +391,27 @@ fn judge(teller: Teller, mailboxes: &Mailboxes, sent: &Sent) -> Result<bool, Fai
         teller.check(
             scan.count() == 1,
             "the scan arrived once, its body the same to the octet",
-            "la numérisation est arrivée une fois, son corps identique à l'octet près",
+            "la numérisation est arrivée une fois, corps identique à l’octet près",
         )?,
         teller.check(
             invoice.count() == 1,
             "the invoice arrived once, all of it the same to the octet",
-            "la facture est arrivée une fois, identique à l'octet près",
+            "la facture est arrivée une fois, identique à l’octet près",
         )?,
         teller.check(
             notice.count() == 1 && !queue_id(&sent.sent).is_empty(),
             "the notice about the unknown recipient reached a person",
-            "l'avis sur le destinataire inconnu est parvenu à une personne",
+            "l’avis sur le destinataire inconnu est parvenu à une personne",
         )?,
         teller.check(
             sent.refused.starts_with("550 5.7.1 ") && sent.refused.contains("(SRC-UNKNOWN "),
             "the stranger was refused, and told why",
-            "l'inconnu a été refusé, avec la raison",
+            "l’inconnu a été refusé, et sait pourquoi",
         )?,
         teller.check(
             arrived.len() == 3,
             "nothing else was delivered",
-            "rien d'autre n'a été remis",
+            "rien d’autre n’a été remis",
         )?,
     ];
     Ok(results.iter().all(|well| *well))
@@ -421,7 +422,7 @@ async fn stay(scene: &Scene, teller: Teller, signals: &mut Signals) -> Result<()
     let relay: SocketAddr = scene.relay();
     teller.heading(
         "Your turn (Ctrl-C ends it, and removes everything):",
-        "À vous (Ctrl-C met fin à la démonstration et efface tout) :",
+        "À vous (Ctrl-C met fin à la démonstration et efface tout)\u{202f}:",
     )?;
     let hand = IpAddr::from(HAND);
     teller.line(&format!(

@@ -25,7 +25,8 @@ fn the_demo_speaks_french_by_the_environment() {
     command.env_remove("LC_ALL").env("LANG", "fr_FR.UTF-8");
     let told = run(command, "").expect(0);
     assert!(
-        told.out.contains("Tout s'est-il passé comme il faut ?"),
+        told.out
+            .contains("Tout s’est-il passé comme prévu\u{202f}?"),
         "{}",
         told.out
     );

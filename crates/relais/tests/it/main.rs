@@ -1,9 +1,14 @@
 //! The program as its users meet it: the real binary, on temporary folders and free ports.
 
+mod receiver;
 mod support;
 
 mod commands;
 mod demo;
+mod drain;
+mod foreign;
 mod golden;
 mod offline;
+mod pressure;
 mod serving;
+mod story;

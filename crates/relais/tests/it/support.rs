@@ -271,6 +271,11 @@ impl Server {
         self.place.relais(arguments)
     }
 
+    /// The number of its process.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
@@ -359,16 +364,26 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Connects, and hears the banner.
-    pub(crate) fn open(address: SocketAddr) -> Self {
+    /// Connects.
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("the listener answers");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-        let mut session = Self {
+        Self {
             reader: BufReader::new(stream),
-        };
+        }
+    }
+
+    /// Connects, and hears the banner.
+    pub(crate) fn open(address: SocketAddr) -> Self {
+        let mut session = Self::connect(address);
         let banner = session.hear();
         assert!(banner.starts_with("220 "), "{banner}");
         session
+    }
+
+    /// Sends octets as they are.
+    pub(crate) fn write(&mut self, octets: &[u8]) {
+        self.reader.get_mut().write_all(octets).expect("written");
     }
 
     /// Says a line; the last line of the reply.

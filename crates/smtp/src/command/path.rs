@@ -57,12 +57,22 @@ impl Argument<'_> {
         if self.inner.eq_ignore_ascii_case("postmaster") {
             return Some(ForwardPath::Postmaster);
         }
-        Mailbox::parse(self.inner).ok().map(ForwardPath::Mailbox)
+        let mailbox = Mailbox::parse(self.inner).ok()?;
+        (!is_bare_literal(&mailbox)).then_some(ForwardPath::Mailbox(mailbox))
     }
 
     pub(super) fn is_utf8(&self) -> bool {
         !self.inner.is_ascii()
     }
+}
+
+/// `a@192.0.2.1`: no top-level domain is all digits (RFC 1123 §2.1), so this is an address literal
+/// without its brackets. It must not pass as a domain where literals may not.
+fn is_bare_literal(mailbox: &Mailbox) -> bool {
+    let top = mailbox
+        .domain()
+        .and_then(|domain| domain.as_str().rsplit('.').next());
+    top.is_some_and(|top| top.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn strip_keyword<'a>(text: &'a str, keyword: &str) -> Option<&'a str> {

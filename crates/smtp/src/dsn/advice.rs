@@ -289,7 +289,7 @@ const TOO_BIG: Texts = Texts {
          scan, or send a link instead of the file.",
     ],
     french: [
-        "Le message est trop gros pour le destinataire.",
+        "Le message est trop volumineux pour le destinataire.",
         "Réduisez le message, par exemple avec moins de pages ou une numérisation moins fine, ou \
          envoyez un lien à la place du fichier.",
     ],
@@ -433,8 +433,8 @@ const PROTECTION: Texts = Texts {
         "The protection (TLS) that one side demands and the other offers must be made to fit.",
     ],
     french: [
-        "Une connexion aussi protégée qu’exigé n’a pas pu être établie.",
-        "La protection (TLS) exigée d’un côté et celle offerte de l’autre doivent être accordées.",
+        "Le niveau de protection exigé pour la connexion n’a pas pu être atteint.",
+        "La protection (TLS) exigée d’un côté et celle offerte de l’autre doivent être mises en accord.",
     ],
 };
 
@@ -471,7 +471,7 @@ const NOT_NOW: Texts = Texts {
         "Send the message again later, or reach the recipient by another way.",
     ],
     french: [
-        "Le serveur distant n’a pas pris le message pour le moment.",
+        "Le serveur distant n’accepte pas le message pour le moment.",
         "Renvoyez le message plus tard, ou joignez le destinataire par un autre moyen.",
     ],
 };

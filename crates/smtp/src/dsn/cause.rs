@@ -174,17 +174,17 @@ impl Cause {
                  lesquels le courrier ne doit pas partir."
             }
             Self::AddressLiteral => {
-                "L’adresse désigne un serveur par son numéro\u{202f}; ce courrier n’est pas remis \
+                "L’adresse désigne un serveur par son adresse IP\u{202f}; ce courrier n’est pas remis \
                  ici."
             }
             Self::NoRouteSelfMx => {
                 "Le domaine de l’adresse désigne ce serveur de messagerie lui-même, qui n’a pas de \
-                 boîtes aux lettres pour lui."
+                 boîtes aux lettres pour ce domaine."
             }
             Self::Loop => "Le message tourne en rond entre des serveurs de messagerie.",
             Self::Expired => "Le message n’a pas pu être remis dans le délai prévu.",
             Self::TooBig => {
-                "Le message est plus gros que ce que le serveur de messagerie distant accepte."
+                "Le message est plus volumineux que ce que le serveur de messagerie distant accepte."
             }
             Self::SmtpUtf8 => {
                 "Le message comporte des adresses à caractères internationaux, que le serveur de \

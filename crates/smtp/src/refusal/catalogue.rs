@@ -60,10 +60,10 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
             allow.",
         fix_en: "Let the device reuse one connection, or raise the connector's limit of \
             connections.",
-        cause_fr: "Cette adresse, ou l'ensemble des clients, occupe déjà toutes les connexions \
+        cause_fr: "Cette adresse, ou l’ensemble des clients, occupe déjà toutes les connexions \
             autorisées.",
-        fix_fr: "Faites réutiliser une seule connexion par l'appareil, ou relevez la limite de \
-            connexions du connecteur.",
+        fix_fr: "Réglez l’appareil pour qu’il réutilise une seule connexion, ou relevez la limite \
+            de connexions du connecteur.",
         sample: || Refusal::TooManyConnections,
     },
     CatalogueEntry {
@@ -71,9 +71,9 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_en: "The relay is stopping or being updated.",
         fix_en: "Nothing: the device tries again by itself. If it does not, send again in a \
             minute.",
-        cause_fr: "Le relais s'arrête ou se met à jour.",
-        fix_fr: "Rien à faire : l'appareil réessaie de lui-même. Sinon, renvoyez le message dans \
-            une minute.",
+        cause_fr: "Le relais s’arrête ou se met à jour.",
+        fix_fr: "Rien à faire\u{202f}: l’appareil réessaie de lui-même. Sinon, renvoyez le \
+            message dans une minute.",
         sample: || Refusal::ShuttingDown,
     },
     CatalogueEntry {
@@ -82,9 +82,9 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
             taken in.",
         fix_en: "Free space in the data folder, or see in the queue which destination holds mail \
             back.",
-        cause_fr: "Le disque ou la file d'attente du relais est sous sa réserve : rien de nouveau \
-            n'est accepté.",
-        fix_fr: "Libérez de l'espace dans le dossier de données, ou cherchez dans la file la \
+        cause_fr: "Le disque ou la file d’attente du relais est sous sa réserve\u{202f}: rien de \
+            nouveau n’est accepté.",
+        fix_fr: "Libérez de l’espace dans le dossier de données, ou cherchez dans la file la \
             destination qui bloque.",
         sample: || Refusal::NoRoom,
     },
@@ -93,9 +93,9 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_en: "The client sent no complete command, or no content, within the time allowed.",
         fix_en: "Check the network between device and relay; firewalls that inspect SMTP are a \
             frequent cause.",
-        cause_fr: "Le client n'a envoyé ni commande complète ni contenu dans le délai prévu.",
-        fix_fr: "Vérifiez le réseau entre l'appareil et le relais ; les pare-feu qui inspectent \
-            SMTP sont souvent en cause.",
+        cause_fr: "Le client n’a envoyé ni commande complète ni contenu dans le délai prévu.",
+        fix_fr: "Vérifiez le réseau entre l’appareil et le relais\u{202f}; les pare-feu qui \
+            inspectent SMTP sont souvent en cause.",
         sample: || Refusal::Timeout,
     },
     CatalogueEntry {
@@ -103,9 +103,10 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_en: "The session had too many refused or unknown commands, or commands without any \
             message.",
         fix_en: "Look in the trace at the first refusal of the session: it names the true cause.",
-        cause_fr: "La session a compté trop de commandes refusées ou inconnues, ou de commandes \
-            sans aucun message.",
-        fix_fr: "Regardez dans le suivi le premier refus de la session : il donne la vraie cause.",
+        cause_fr: "La session a comporté trop de commandes refusées ou inconnues, ou trop de \
+            commandes sans aucun message.",
+        fix_fr: "Regardez dans le suivi le premier refus de la session\u{202f}: il donne la vraie \
+            cause.",
         sample: || Refusal::TooManyErrors,
     },
     CatalogueEntry {
@@ -114,7 +115,7 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         fix_en: "Give the device a name of its own, or register its address in an inbound \
             connector.",
         cause_fr: "Un client inconnu se présente sous le nom du relais lui-même.",
-        fix_fr: "Donnez à l'appareil un nom qui lui est propre, ou déclarez son adresse dans un \
+        fix_fr: "Donnez à l’appareil un nom qui lui est propre, ou déclarez son adresse dans un \
             connecteur entrant.",
         sample: || Refusal::HeloForged {
             name: "relay.contoso.test".into(),
@@ -125,7 +126,7 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_en: "The line is no SMTP command.",
         fix_en: "Check that the program speaks SMTP here, and not HTTP or TLS on a clear-text \
             port.",
-        cause_fr: "La ligne n'est pas une commande SMTP.",
+        cause_fr: "La ligne n’est pas une commande SMTP.",
         fix_fr: "Vérifiez que le programme parle bien SMTP ici, et non HTTP ou TLS sur un port en \
             clair.",
         sample: || Refusal::Syntax(SyntaxFault::UnknownCommand),
@@ -136,7 +137,7 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         fix_en: "Update the program that sends, or give the device a connector with the tolerant \
             preset.",
         cause_fr: "La ligne est trop longue, ou contient un NUL, un CR seul ou un LF seul.",
-        fix_fr: "Mettez à jour le programme émetteur, ou rattachez l'appareil à un connecteur au \
+        fix_fr: "Mettez à jour le programme émetteur, ou rattachez l’appareil à un connecteur au \
             profil tolérant.",
         sample: || Refusal::Syntax(SyntaxFault::Line),
     },
@@ -146,8 +147,8 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         fix_en: "Compare the command in the trace with RFC 5321; a connector with the tolerant \
             preset forgives more.",
         cause_fr: "La commande est connue, mais ce qui la suit est mal formé.",
-        fix_fr: "Comparez la commande, dans le suivi, avec la RFC 5321 ; le profil tolérant d'un \
-            connecteur pardonne davantage.",
+        fix_fr: "Comparez la commande, dans le suivi, avec la RFC 5321\u{202f}; un connecteur au \
+            profil tolérant est plus indulgent.",
         sample: || Refusal::Syntax(SyntaxFault::Arguments),
     },
     CatalogueEntry {
@@ -155,7 +156,7 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_en: "The command is known, but the relay does not offer it here.",
         fix_en: "Switch the option off in the device, or use a listener that offers the command.",
         cause_fr: "La commande est connue, mais le relais ne la propose pas ici.",
-        fix_fr: "Désactivez l'option sur l'appareil, ou utilisez un port d'écoute qui propose \
+        fix_fr: "Désactivez l’option sur l’appareil, ou utilisez un port d’écoute qui propose \
             cette commande.",
         sample: || Refusal::Syntax(SyntaxFault::NotImplemented),
     },
@@ -165,10 +166,10 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
             accepted.",
         fix_en: "Look at the refusal before this one: mostly it follows from a MAIL or RCPT that \
             was refused.",
-        cause_fr: "La commande est arrivée au mauvais moment, par exemple RCPT avant que MAIL soit \
-            accepté.",
-        fix_fr: "Regardez le refus précédent : celui-ci découle le plus souvent d'un MAIL ou d'un \
-            RCPT refusé.",
+        cause_fr: "La commande est arrivée au mauvais moment, par exemple RCPT avant que MAIL \
+            soit accepté.",
+        fix_fr: "Regardez le refus précédent\u{202f}: celui-ci découle le plus souvent d’un MAIL \
+            ou d’un RCPT refusé.",
         sample: || Refusal::Syntax(SyntaxFault::Order),
     },
     CatalogueEntry {
@@ -176,8 +177,8 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_en: "The inbound connector asks for encryption, and the session is in clear text.",
         fix_en: "Switch on STARTTLS in the device, or set TLS to `offered` in the connector.",
         cause_fr: "Le connecteur entrant exige le chiffrement, et la session est en clair.",
-        fix_fr: "Activez STARTTLS sur l'appareil, ou réglez TLS sur « offered » dans le \
-            connecteur.",
+        fix_fr: "Activez STARTTLS sur l’appareil, ou réglez TLS sur «\u{202f}offered\u{202f}» \
+            dans le connecteur.",
         sample: || Refusal::TlsRequired,
     },
     CatalogueEntry {
@@ -185,9 +186,10 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_en: "This port is for client submission, and the client has not signed in.",
         fix_en: "Enter a credential in the device, or use port 25 with an address known to a \
             connector.",
-        cause_fr: "Ce port est réservé à l'envoi authentifié, et le client ne s'est pas identifié.",
-        fix_fr: "Saisissez un identifiant sur l'appareil, ou utilisez le port 25 depuis une \
-            adresse connue d'un connecteur.",
+        cause_fr: "Ce port est réservé à l’envoi authentifié, et le client ne s’est pas \
+            identifié.",
+        fix_fr: "Saisissez un identifiant sur l’appareil, ou utilisez le port 25 depuis une \
+            adresse connue d’un connecteur.",
         sample: || Refusal::AuthRequired,
     },
     CatalogueEntry {
@@ -195,8 +197,8 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_en: "No inbound connector knows the address that the message came from.",
         fix_en: "Add the address shown to an inbound connector, or adopt the attempt from the \
             list.",
-        cause_fr: "Aucun connecteur entrant ne connaît l'adresse d'où vient le message.",
-        fix_fr: "Ajoutez l'adresse indiquée à un connecteur entrant, ou adoptez la tentative \
+        cause_fr: "Aucun connecteur entrant ne connaît l’adresse d’où vient le message.",
+        fix_fr: "Ajoutez l’adresse indiquée à un connecteur entrant, ou adoptez la tentative \
             depuis la liste.",
         sample: || Refusal::SourceUnknown {
             address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
@@ -207,9 +209,9 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_en: "The address alone does not say who it is; the connector demands a further \
             factor.",
         fix_en: "Let the device sign in with a credential, or present a client certificate.",
-        cause_fr: "L'adresse seule ne dit pas de qui il s'agit ; le connecteur exige un facteur de \
-            plus.",
-        fix_fr: "Faites s'identifier l'appareil par un identifiant, ou présenter un certificat \
+        cause_fr: "L’adresse seule ne dit pas de qui il s’agit\u{202f}; le connecteur exige un \
+            facteur de plus.",
+        fix_fr: "Réglez l’appareil pour qu’il s’identifie, ou pour qu’il présente un certificat \
             client.",
         sample: || Refusal::SourceShared,
     },
@@ -217,17 +219,17 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         stage: "MAIL",
         cause_en: "The inbound connector of this client is disabled, or still a draft.",
         fix_en: "Enable the connector, or let it observe first.",
-        cause_fr: "Le connecteur entrant de ce client est désactivé, ou encore à l'état de \
+        cause_fr: "Le connecteur entrant de ce client est désactivé, ou encore à l’état de \
             brouillon.",
-        fix_fr: "Activez le connecteur, ou mettez-le d'abord en observation.",
+        fix_fr: "Activez le connecteur, ou mettez-le d’abord en observation.",
         sample: || Refusal::ConnectorDisabled,
     },
     CatalogueEntry {
         stage: "MAIL",
         cause_en: "The address behind MAIL FROM is missing or not well formed.",
         fix_en: "Enter a complete address, such as scanner@contoso.test, as the device's sender.",
-        cause_fr: "L'adresse après MAIL FROM manque ou est mal formée.",
-        fix_fr: "Saisissez comme expéditeur de l'appareil une adresse complète, par exemple \
+        cause_fr: "L’adresse après MAIL FROM manque ou est mal formée.",
+        fix_fr: "Saisissez comme expéditeur de l’appareil une adresse complète, par exemple \
             scanner@contoso.test.",
         sample: || Refusal::SenderSyntax,
     },
@@ -236,9 +238,9 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_en: "The sender's domain is not a verified domain of the organisation, or not one \
             this connector may use.",
         fix_en: "Change the sender's address in the device, or add and verify the domain.",
-        cause_fr: "Le domaine de l'expéditeur n'est pas un domaine vérifié de l'organisation, ou \
-            ce connecteur ne peut pas l'utiliser.",
-        fix_fr: "Changez l'adresse d'expéditeur de l'appareil, ou ajoutez et vérifiez le domaine.",
+        cause_fr: "Le domaine de l’expéditeur n’est pas un domaine vérifié de l’organisation, ou \
+            ce connecteur ne peut pas l’utiliser.",
+        fix_fr: "Changez l’adresse d’expéditeur de l’appareil, ou ajoutez et vérifiez le domaine.",
         sample: || Refusal::SenderDomain {
             domain: "fabrikam.test".into(),
         },
@@ -248,10 +250,10 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_en: "The proof of ownership of the sender's domain has vanished from DNS, and its \
             grace is over.",
         fix_en: "Publish the verification record again; the next check restores the domain.",
-        cause_fr: "La preuve de propriété du domaine de l'expéditeur a disparu du DNS, et le délai \
-            de grâce est passé.",
-        fix_fr: "Republiez l'enregistrement de vérification ; le contrôle suivant rétablit le \
-            domaine.",
+        cause_fr: "La preuve de propriété du domaine de l’expéditeur a disparu du DNS, et le \
+            délai de grâce est passé.",
+        fix_fr: "Republiez l’enregistrement de vérification\u{202f}; le contrôle suivant rétablit \
+            le domaine.",
         sample: || Refusal::SenderDomainLapsed {
             domain: sample_domain(),
         },
@@ -260,8 +262,9 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         stage: "MAIL",
         cause_en: "The credential is limited to other addresses than this one.",
         fix_en: "Use an address listed under `may_send_as`, or add this one there.",
-        cause_fr: "L'identifiant est limité à d'autres adresses que celle-ci.",
-        fix_fr: "Utilisez une adresse de la liste « may_send_as », ou ajoutez-y celle-ci.",
+        cause_fr: "L’identifiant est limité à d’autres adresses que celle-ci.",
+        fix_fr: "Utilisez une adresse de la liste «\u{202f}may_send_as\u{202f}», ou ajoutez-y \
+            celle-ci.",
         sample: || Refusal::SenderDenied {
             address: "ceo@contoso.test".into(),
         },
@@ -271,9 +274,9 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_en: "The empty sender is for notices, and only clients that are surely the \
             organisation's may use it.",
         fix_en: "Set a sender's address in the device, or give it a credential or a certificate.",
-        cause_fr: "L'expéditeur vide est réservé aux avis, et seuls les clients appartenant \
-            sûrement à l'organisation peuvent l'employer.",
-        fix_fr: "Réglez une adresse d'expéditeur sur l'appareil, ou donnez-lui un identifiant ou \
+        cause_fr: "L’expéditeur vide est réservé aux avis, et seuls les clients dont \
+            l’appartenance à l’organisation est certaine peuvent l’employer.",
+        fix_fr: "Réglez une adresse d’expéditeur sur l’appareil, ou donnez-lui un identifiant ou \
             un certificat.",
         sample: || Refusal::NullSender,
     },
@@ -281,17 +284,18 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         stage: "MAIL, DATA",
         cause_en: "The message is larger than the relay, or this connector, accepts.",
         fix_en: "Scan with a lower resolution or split the job; or raise `message_size_max`.",
-        cause_fr: "Le message dépasse la taille qu'accepte le relais, ou ce connecteur.",
-        fix_fr: "Numérisez en moindre résolution ou en plusieurs fois, ou relevez « \
-            message_size_max ».",
+        cause_fr: "Le message dépasse la taille qu’accepte le relais, ou ce connecteur.",
+        fix_fr: "Numérisez en moindre résolution ou en plusieurs fois, ou relevez \
+            «\u{202f}message_size_max\u{202f}».",
         sample: || Refusal::TooBig { limit: 25 << 20 },
     },
     CatalogueEntry {
         stage: "MAIL, RCPT",
         cause_en: "The client uses a parameter that the relay did not offer.",
         fix_en: "Switch the option off in the program; the trace shows the whole command.",
-        cause_fr: "Le client emploie un paramètre que le relais n'a pas proposé.",
-        fix_fr: "Désactivez l'option dans le programme ; le suivi montre la commande entière.",
+        cause_fr: "Le client emploie un paramètre que le relais n’a pas proposé.",
+        fix_fr: "Désactivez l’option dans le programme\u{202f}; le suivi montre la commande \
+            entière.",
         sample: || Refusal::Parameter {
             keyword: "XVERP".into(),
         },
@@ -300,7 +304,7 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         stage: "MAIL, RCPT",
         cause_en: "The address has letters outside ASCII, and the client did not say SMTPUTF8.",
         fix_en: "Use an address in ASCII, or a program that knows internationalised addresses.",
-        cause_fr: "L'adresse contient des lettres hors ASCII, et le client n'a pas annoncé \
+        cause_fr: "L’adresse contient des lettres hors ASCII, et le client n’a pas annoncé \
             SMTPUTF8.",
         fix_fr: "Utilisez une adresse en ASCII, ou un programme qui connaît les adresses \
             internationalisées.",
@@ -311,8 +315,8 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_en: "The client demands encryption all the way, which cannot be promised for this \
             session.",
         fix_en: "Send over TLS, or without REQUIRETLS.",
-        cause_fr: "Le client exige le chiffrement de bout en bout, ce qui ne peut être promis dans \
-            cette session.",
+        cause_fr: "Le client exige le chiffrement de bout en bout, ce qui ne peut être promis \
+            dans cette session.",
         fix_fr: "Envoyez par TLS, ou sans REQUIRETLS.",
         sample: || Refusal::RequireTlsUnavailable,
     },
@@ -320,24 +324,26 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         stage: "MAIL",
         cause_en: "More messages than the limit's pace can release are already waiting.",
         fix_en: "Let the program send more slowly, or raise the limit of the connector.",
-        cause_fr: "Plus de messages attendent déjà que le rythme autorisé n'en laisse partir.",
-        fix_fr: "Faites envoyer le programme plus lentement, ou relevez la limite du connecteur.",
+        cause_fr: "Les messages en attente dépassent déjà ce que le rythme autorisé laisse \
+            partir.",
+        fix_fr: "Ralentissez l’envoi dans le programme, ou relevez la limite du connecteur.",
         sample: || Refusal::Rate { retry_seconds: 60 },
     },
     CatalogueEntry {
         stage: "RCPT",
         cause_en: "The address behind RCPT TO is missing or not well formed.",
         fix_en: "Correct the address in the device's address book.",
-        cause_fr: "L'adresse après RCPT TO manque ou est mal formée.",
-        fix_fr: "Corrigez l'adresse dans le carnet d'adresses de l'appareil.",
+        cause_fr: "L’adresse après RCPT TO manque ou est mal formée.",
+        fix_fr: "Corrigez l’adresse dans le carnet d’adresses de l’appareil.",
         sample: || Refusal::RecipientSyntax,
     },
     CatalogueEntry {
         stage: "RCPT",
         cause_en: "The inbound connector does not allow mail to this domain.",
         fix_en: "Add the domain to `recipient_domains` of the connector, or `*` for all.",
-        cause_fr: "Le connecteur entrant n'autorise pas les messages vers ce domaine.",
-        fix_fr: "Ajoutez le domaine à « recipient_domains » du connecteur, ou « * » pour tous.",
+        cause_fr: "Le connecteur entrant n’autorise pas les messages vers ce domaine.",
+        fix_fr: "Ajoutez le domaine à «\u{202f}recipient_domains\u{202f}» du connecteur, ou \
+            «\u{202f}*\u{202f}» pour tous.",
         sample: || Refusal::RecipientScope {
             domain: "example.org".into(),
         },
@@ -346,7 +352,7 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         stage: "RCPT",
         cause_en: "DNS says that the recipient's domain does not exist.",
         fix_en: "Look for a typing error behind the @.",
-        cause_fr: "Le DNS indique que le domaine du destinataire n'existe pas.",
+        cause_fr: "Le DNS indique que le domaine du destinataire n’existe pas.",
         fix_fr: "Cherchez une faute de frappe après le @.",
         sample: || Refusal::RecipientDomainUnknown {
             domain: sample_domain(),
@@ -356,7 +362,8 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         stage: "RCPT",
         cause_en: "The recipient's domain says in DNS that it takes no mail.",
         fix_en: "Ask the recipient for another address.",
-        cause_fr: "Le domaine du destinataire déclare dans le DNS qu'il ne reçoit pas de courrier.",
+        cause_fr: "Le domaine du destinataire déclare dans le DNS qu’il ne reçoit pas de \
+            courrier.",
         fix_fr: "Demandez une autre adresse au destinataire.",
         sample: || Refusal::RecipientNullMx {
             domain: sample_domain(),
@@ -367,43 +374,44 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_en: "The domain is ours, and its directory has no such recipient.",
         fix_en: "Correct the address, or add the recipient to the directory.",
         cause_fr: "Le domaine est le nôtre, et son annuaire ne connaît pas ce destinataire.",
-        fix_fr: "Corrigez l'adresse, ou ajoutez le destinataire à l'annuaire.",
+        fix_fr: "Corrigez l’adresse, ou ajoutez le destinataire à l’annuaire.",
         sample: || Refusal::RecipientUnknown,
     },
     CatalogueEntry {
         stage: "RCPT",
         cause_en: "One message may have only so many recipients at once.",
         fix_en: "Most programs send the rest by themselves; else send in several parts.",
-        cause_fr: "Un message ne peut avoir qu'un nombre limité de destinataires à la fois.",
-        fix_fr: "La plupart des programmes envoient le reste d'eux-mêmes ; sinon, envoyez en \
-            plusieurs fois.",
+        cause_fr: "Un message ne peut avoir qu’un nombre limité de destinataires à la fois.",
+        fix_fr: "La plupart des programmes envoient le reste d’eux-mêmes\u{202f}; sinon, envoyez \
+            en plusieurs fois.",
         sample: || Refusal::TooManyRecipients,
     },
     CatalogueEntry {
         stage: "RCPT",
         cause_en: "The inbound connector is observing: it delivers to its test recipients only.",
         fix_en: "Enable the connector, or add the address to its test recipients.",
-        cause_fr: "Le connecteur entrant est en observation : il ne remet qu'à ses destinataires \
-            d'essai.",
-        fix_fr: "Activez le connecteur, ou ajoutez l'adresse à ses destinataires d'essai.",
+        cause_fr: "Le connecteur entrant est en observation\u{202f}: il ne remet qu’à ses \
+            destinataires d’essai.",
+        fix_fr: "Activez le connecteur, ou ajoutez l’adresse à ses destinataires d’essai.",
         sample: || Refusal::Sandbox,
     },
     CatalogueEntry {
         stage: "DATA",
         cause_en: "The content has no From field, several of them, or one that cannot be read.",
         fix_en: "Set the sender's address in the program; the tolerant preset adds a missing From.",
-        cause_fr: "Le contenu n'a pas de champ From, en a plusieurs, ou en a un illisible.",
-        fix_fr: "Réglez l'adresse d'expéditeur dans le programme ; le profil tolérant ajoute un \
-            From manquant.",
+        cause_fr: "Le contenu n’a pas de champ From, en a plusieurs, ou en a un qui est \
+            illisible.",
+        fix_fr: "Réglez l’adresse d’expéditeur dans le programme\u{202f}; le profil tolérant \
+            ajoute un From manquant.",
         sample: || Refusal::HeaderFrom,
     },
     CatalogueEntry {
         stage: "DATA",
         cause_en: "The From field shows a domain that is not verified for the organisation.",
         fix_en: "Change From in the program, verify the domain, or set `header_from` to `repair`.",
-        cause_fr: "Le champ From montre un domaine qui n'est pas vérifié pour l'organisation.",
-        fix_fr: "Changez From dans le programme, vérifiez le domaine, ou réglez « header_from » \
-            sur « repair ».",
+        cause_fr: "Le champ From montre un domaine qui n’est pas vérifié pour l’organisation.",
+        fix_fr: "Changez From dans le programme, vérifiez le domaine, ou réglez \
+            «\u{202f}header_from\u{202f}» sur «\u{202f}repair\u{202f}».",
         sample: || Refusal::HeaderDomain {
             domain: "fabrikam.test".into(),
         },
@@ -412,9 +420,10 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         stage: "DATA",
         cause_en: "The header section is larger than any mail program makes it.",
         fix_en: "Look in the program for a list of recipients or a text that landed in the header.",
-        cause_fr: "La section d'en-tête est plus grande que tout programme de courrier ne la fait.",
-        fix_fr: "Cherchez dans le programme une liste de destinataires ou un texte tombé dans \
-            l'en-tête.",
+        cause_fr: "La section d’en-tête est plus grande que ce que produit un programme de \
+            messagerie.",
+        fix_fr: "Cherchez dans le programme une liste de destinataires ou un texte égaré dans \
+            l’en-tête.",
         sample: || Refusal::HeaderTooBig,
     },
     CatalogueEntry {
@@ -425,8 +434,8 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
             returns.",
         cause_fr: "Le contenu a un retour chariot ou un saut de ligne seul, au lieu des deux \
             ensemble.",
-        fix_fr: "Mettez à jour le programme ; le profil tolérant complète les sauts de ligne, \
-            jamais les retours chariot.",
+        fix_fr: "Mettez à jour le programme\u{202f}; le profil tolérant complète les sauts de \
+            ligne, jamais les retours chariot.",
         sample: || Refusal::BareLineEnd,
     },
     CatalogueEntry {
@@ -435,17 +444,17 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
             second message in it.",
         fix_en: "Treat it as an attack unless the program is yours; then let it end each line with \
             CR LF.",
-        cause_fr: "Le contenu a un point entre des fins de ligne non conformes : d'autres \
+        cause_fr: "Le contenu a un point entre des fins de ligne non conformes\u{202f}: d’autres \
             pourraient y voir un second message.",
-        fix_fr: "Considérez-le comme une attaque, sauf si le programme est le vôtre : faites-lui \
-            terminer chaque ligne par CR LF.",
+        fix_fr: "Considérez-le comme une attaque, sauf si le programme est le vôtre\u{202f}: \
+            faites-lui terminer chaque ligne par CR LF.",
         sample: || Refusal::Smuggling,
     },
     CatalogueEntry {
         stage: "DATA",
         cause_en: "The message has passed so many servers that it must be going round in circles.",
         fix_en: "See in its Received fields which two servers send it to one another.",
-        cause_fr: "Le message est passé par tant de serveurs qu'il doit tourner en rond.",
+        cause_fr: "Le message est passé par tant de serveurs qu’il doit tourner en rond.",
         fix_fr: "Voyez dans ses champs Received quels serveurs se le renvoient.",
         sample: || Refusal::Loop,
     },
@@ -453,9 +462,10 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         stage: "DATA",
         cause_en: "The relay could not store the message safely, and so has not accepted it.",
         fix_en: "Look at `relais health`; the device may send again, nothing was kept.",
-        cause_fr: "Le relais n'a pas pu enregistrer le message de façon sûre : il ne l'a donc pas \
-            accepté.",
-        fix_fr: "Consultez « relais health » ; l'appareil peut renvoyer, rien n'a été conservé.",
+        cause_fr: "Le relais n’a pas pu enregistrer le message de façon sûre\u{202f}: il ne l’a \
+            donc pas accepté.",
+        fix_fr: "Consultez «\u{202f}relais health\u{202f}»\u{202f}; l’appareil peut renvoyer le \
+            message, rien n’a été conservé.",
         sample: || Refusal::Local,
     },
 ];

@@ -60,15 +60,16 @@ impl ServerSession {
 
     fn read_line(&mut self, input: &[u8], transaction: Transaction) -> (usize, Option<Step>) {
         let window = &input[..input.len().min(COMMAND_LINE_OCTETS_MAX)];
+        // A TLS handshake on a clear-text port: what looks like the end of a line in it is chance.
+        // RFC 8446 §5.1.
+        if self.hello.is_none() && window.first() == Some(&0x16) {
+            let fault = Refusal::Syntax(SyntaxFault::Line);
+            return (
+                input.len(),
+                Some(self.refuse_and_close(fault, RefusedStage::Other)),
+            );
+        }
         let Some(end) = memchr(b'\n', window) else {
-            // A TLS handshake on a clear-text port: there will never be a line. RFC 8446 §5.1.
-            if self.hello.is_none() && window.first() == Some(&0x16) {
-                let fault = Refusal::Syntax(SyntaxFault::Line);
-                return (
-                    input.len(),
-                    Some(self.refuse_and_close(fault, RefusedStage::Other)),
-                );
-            }
             if window.len() == COMMAND_LINE_OCTETS_MAX {
                 self.state = State::LongLine {
                     transaction,

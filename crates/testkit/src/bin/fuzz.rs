@@ -19,14 +19,18 @@ use relais_smtp::client::{ClientConfig, ClientSession, ClientStep, Protocol, Tra
 use relais_smtp::content::Preset;
 use relais_smtp::envelope::{Envelope, EnvelopeRecipient, SenderParameters};
 use relais_smtp::header;
-use relais_smtp::identifier::Reference;
+use relais_smtp::identifier::{QueueId, Reference};
 use relais_smtp::reply::Reply;
 use relais_smtp::server::{Answer, Question, ServerConfig, ServerSession, Step};
+use relais_smtp::time::Timestamp;
 use relais_store::trace::TraceQuery;
 use relais_testkit::mutate::Mutator;
 
 /// More steps than octets can cause: a machine that goes on has a loop.
 const STEPS_PER_OCTET_MAX: usize = 8;
+
+/// Transactions of one client session: one that is unsuited costs no octet.
+const TRANSACTIONS_MAX: u32 = 16;
 
 struct Target {
     name: &'static str,
@@ -53,6 +57,18 @@ const TARGETS: &[Target] = &[
         seeds: HEADERS,
         dictionary: HEADER_WORDS,
         run: headers,
+    },
+    Target {
+        name: "received",
+        seeds: &[
+            b"scanner",
+            b"a b\r\nBcc: x",
+            b"(((",
+            b"\xc3\xa9.test",
+            b"[192.0.2.1]",
+        ],
+        dictionary: HEADER_WORDS,
+        run: received,
     },
     Target {
         name: "replies",
@@ -288,12 +304,13 @@ fn server_config(choice: usize) -> ServerConfig {
 }
 
 fn commands(input: &[u8], choice: usize) {
-    let sizes: &[usize] = if choice & 2 == 0 {
-        &[usize::MAX]
-    } else {
-        &[1, 7, 64]
-    };
-    converse(server_config(choice), input, sizes);
+    let sizes: &[usize] = if choice & 2 == 0 { &[1] } else { &[1, 7, 64] };
+    let whole = converse(server_config(choice), input, &[usize::MAX]);
+    let split = converse(server_config(choice), input, sizes);
+    assert_eq!(
+        whole, split,
+        "the same octets, cut differently, were answered differently"
+    );
 }
 
 /// Whatever follows DATA: nothing but CRLF.CRLF ends content, however the octets are cut.
@@ -309,31 +326,68 @@ fn content(input: &[u8], choice: usize) {
     );
     let mut framed = b"\r\n".to_vec();
     framed.extend_from_slice(input);
-    let ends = framed.windows(5).any(|window| window == b"\r\n.\r\n");
-    assert!(ends || whole.is_empty(), "content ended without CRLF.CRLF");
+    let end = framed.windows(5).position(|window| window == b"\r\n.\r\n");
+    let Some(end) = end else {
+        assert!(whole.contents.is_empty(), "content ended without CRLF.CRLF");
+        return;
+    };
+    let sent = &framed[2..(end + 2).max(2)];
+    if let Some(first) = whole.contents.first()
+        && !has_bare_line_end(sent)
+    {
+        assert_eq!(
+            *first,
+            unstuffed(sent),
+            "content is what was sent, without the stuffing"
+        );
+    }
 }
 
-/// Runs a session; the contents that came out whole.
-fn converse(config: ServerConfig, input: &[u8], sizes: &[usize]) -> Vec<Vec<u8>> {
+/// RFC 5321 §4.5.2, the plain way.
+fn unstuffed(sent: &[u8]) -> Vec<u8> {
+    let lines = sent.split_inclusive(|octet| *octet == b'\n');
+    lines
+        .flat_map(|line| line.strip_prefix(b".").unwrap_or(line).to_vec())
+        .collect()
+}
+
+/// What came of a session.
+#[derive(Debug, Default, Eq, PartialEq)]
+struct Outcome {
+    /// Contents that came out whole.
+    contents: Vec<Vec<u8>>,
+    /// All that the server said.
+    said: Vec<u8>,
+}
+
+/// Runs a session on octets that arrive in pieces of these sizes.
+fn converse(config: ServerConfig, input: &[u8], sizes: &[usize]) -> Outcome {
     let mut session = ServerSession::new(config);
     let (mut given, mut used, mut turn) = (0, 0, 0);
-    let (mut content, mut contents) = (Vec::new(), Vec::new());
+    let (mut content, mut outcome) = (Vec::new(), Outcome::default());
     let steps_max = STEPS_PER_OCTET_MAX * (input.len() + 64);
     for _ in 0..steps_max {
         let (consumed, step) = session.advance(&input[used..given], &mut content);
         used += consumed;
         assert!(used <= given, "consumed more than was given");
+        outcome.said.append(session.output());
         match step {
             Step::Read(_) => {
                 if given == input.len() {
-                    return contents;
+                    return outcome;
                 }
                 given = given
                     .saturating_add(sizes[turn % sizes.len()])
                     .min(input.len());
                 turn += 1;
             }
-            Step::Ask(question) => session.answer(permit(question)),
+            Step::Ask(question) => {
+                if question == Question::Content {
+                    // What a transaction before it has left is void.
+                    content.clear();
+                }
+                session.answer(permit(question));
+            }
             Step::Refused { refusal, .. } => session.refuse(refusal.reply(Reference::from_bits(7))),
             Step::Content => {}
             Step::EndOfContent(summary) => {
@@ -342,12 +396,11 @@ fn converse(config: ServerConfig, input: &[u8], sizes: &[usize]) -> Vec<Vec<u8>>
                     !has_bare_line_end(&content),
                     "content with a bare CR or LF came out"
                 );
-                contents.push(std::mem::take(&mut content));
+                outcome.contents.push(std::mem::take(&mut content));
                 session.finish_content(taken());
             }
-            Step::Close => return contents,
+            Step::Close => return outcome,
         }
-        session.output().clear();
     }
     panic!("the session did not come to rest in {steps_max} steps");
 }
@@ -422,6 +475,37 @@ fn headers(input: &[u8], choice: usize) {
     ];
     let changed = header::change(section, &changes[..choice % 4]);
     header::read(&changed);
+    if choice.is_multiple_of(4) && end > 0 {
+        assert_eq!(changed, section, "nothing to change, nothing changed");
+    }
+}
+
+/// A greeting name of any kind makes no field of its own.
+fn received(input: &[u8], choice: usize) {
+    let to = mailbox("b@example.org");
+    let field = header::Received {
+        helo: &String::from_utf8_lossy(input),
+        address: [192, 0, 2, 1].into(),
+        hostname: "relay.test",
+        protocol: "ESMTP",
+        tls: None,
+        queue_id: QueueId::new(Timestamp::from_millis(1_795_514_400_000), 0, 1),
+        recipient: choice.is_multiple_of(2).then_some(&to),
+        time: Timestamp::from_millis(1_795_514_400_000),
+    };
+    let mut octets = Vec::new();
+    field.write_to(&mut octets);
+    assert!(octets.starts_with(b"Received: ") && octets.ends_with(b"\r\n"));
+    assert!(!has_bare_line_end(&octets), "a bare CR or LF in Received");
+    let lines = octets[..octets.len() - 2].split(|octet| *octet == b'\n');
+    for (number, line) in lines.enumerate() {
+        assert!(line.len() <= 998, "a line of {} octets", line.len());
+        assert!(
+            number == 0 || matches!(line.first(), Some(b' ' | b'\t')),
+            "a second field"
+        );
+    }
+    assert_eq!(header::read(&octets).received_count, 1);
 }
 
 fn replies(input: &[u8], choice: usize) {
@@ -434,7 +518,7 @@ fn replies(input: &[u8], choice: usize) {
         hostname: "relay.test".into(),
         protocol,
     });
-    let mut rest = input;
+    let (mut rest, mut begun) = (input, 0);
     for _ in 0..STEPS_PER_OCTET_MAX * (input.len() + 64) {
         match session.step() {
             ClientStep::Read(_) if rest.is_empty() => session.lost(),
@@ -443,8 +527,11 @@ fn replies(input: &[u8], choice: usize) {
                 session.receive(piece);
                 rest = later;
             }
-            ClientStep::Ready if choice % 5 == 4 => session.quit(),
-            ClientStep::Ready => session.begin(transaction()),
+            ClientStep::Ready if choice % 5 == 4 || begun == TRANSACTIONS_MAX => session.quit(),
+            ClientStep::Ready => {
+                begun += 1;
+                session.begin(transaction());
+            }
             ClientStep::Content => {
                 session.write_content(b"Subject: x\r\n\r\n.dot\r\n");
                 session.end_content();

@@ -417,10 +417,12 @@ impl Session {
         };
         Some(ledger.arrives(Arrival {
             at: ledger.now(),
+            answered: ledger.now(),
             host: *host,
             number,
             recipients: transaction.recipients,
             heard: Heard::No,
+            honest: self.lie == Lie::None,
             damage,
         }))
     }

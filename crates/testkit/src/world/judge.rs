@@ -15,6 +15,8 @@ use super::plan::{HOME, OWNER, POSTMASTER, Plan};
 
 /// A result that was known when the relay died had this long to become durable.
 const SETTLE_TIME: Duration = Duration::from_secs(60);
+/// An answer that was written is read, and its result stored, within this if nothing is wrong.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// The wall clock is set back by at most this in the simulation (twice an hour), and messages are
 /// accepted meanwhile: they seem older than they are.
 const CLOCK_ERROR: Duration = Duration::from_secs(2 * 3_600 + 60);
@@ -265,21 +267,24 @@ impl Judge<'_> {
 
     /// Whether the relay may not have known, or have lost the knowledge, that this arrived.
     fn may_come_again(&self, arrival: &Arrival) -> bool {
-        let soon = arrival.at + SETTLE_TIME;
+        let soon = arrival.answered + ANSWER_TIME;
         let died = |crash: &Duration| (arrival.at..=soon).contains(crash);
         let stopped = |(from, to): &(Duration, Duration)| *from <= soon && arrival.at <= *to;
         let sealed = |(from, to): &(Duration, Duration)| {
             *from <= soon + SETTLE_TIME && arrival.at <= to.saturating_add(SETTLE_TIME)
         };
-        match arrival.heard {
+        let disturbed = self
+            .pages
+            .disturbed
+            .get(&arrival.host)
+            .is_some_and(|from| *from <= soon);
+        let doubtful = match arrival.heard {
             Heard::No => true,
-            // Cut off at the end of a stop in order, before the answer could be read.
-            Heard::Perhaps if self.pages.stops.iter().any(stopped) => true,
-            Heard::Perhaps => true,
-            Heard::Surely => {
-                self.pages.crashes.iter().any(died) || self.pages.sealed.iter().any(sealed)
-            }
-        }
+            // The relay went away without another word: its own fault where nothing was wrong.
+            Heard::Perhaps => disturbed || !arrival.honest || self.pages.stops.iter().any(stopped),
+            Heard::Surely => false,
+        };
+        doubtful || self.pages.crashes.iter().any(died) || self.pages.sealed.iter().any(sealed)
     }
 
     /// I1: delivered means that it arrived; failed means that somebody said no for good.

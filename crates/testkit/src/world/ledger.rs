@@ -85,10 +85,14 @@ pub(super) enum Heard {
 #[derive(Clone, Debug)]
 pub(super) struct Arrival {
     pub(super) at: Duration,
+    /// When the host had answered.
+    pub(super) answered: Duration,
     pub(super) host: usize,
     pub(super) number: u64,
     pub(super) recipients: Vec<String>,
     pub(super) heard: Heard,
+    /// The host did nothing wrong in this session.
+    pub(super) honest: bool,
     pub(super) damage: Option<String>,
 }
 
@@ -118,6 +122,8 @@ pub(super) struct Pages {
     pub(super) stops: Vec<(Duration, Duration)>,
     /// When the store took nothing: from, to.
     pub(super) sealed: Vec<(Duration, Duration)>,
+    /// When the way to a host was disturbed first.
+    pub(super) disturbed: BTreeMap<usize, Duration>,
     /// Destinations whose DNS said no for a while or for ever.
     pub(super) gone: BTreeSet<String>,
     /// Acts of the administrator that end recipients.
@@ -159,6 +165,12 @@ impl Ledger {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// From now on the way to a host is not to be trusted.
+    pub(super) fn disturbs(&self, host: usize) {
+        let now = self.now();
+        self.pages().disturbed.entry(host).or_insert(now);
+    }
+
     /// A client begins with a message.
     pub(super) fn begins(&self, number: u64, sent: Sent) {
         self.pages().sent.insert(number, sent);
@@ -198,7 +210,11 @@ impl Ledger {
 
     /// What is known about the relay's having read the answer.
     pub(super) fn heard(&self, place: usize, heard: Heard) {
+        let now = self.now();
         if let Some(arrival) = self.pages().arrivals.get_mut(place) {
+            if heard == Heard::Perhaps {
+                arrival.answered = now;
+            }
             arrival.heard = heard;
         }
     }
