@@ -4,10 +4,10 @@
 //! - **Scan**: the store names the queues with something due; a scan follows a ring, a due time or
 //!   the end of a rest. It takes at most a twentieth of the time, so that a busy bell does not make
 //!   a busy scheduler.
-//! - **Lease by need**: a site asks for as many messages as it will soon send, one for a probe, fifty
-//!   in full flow. So a dead destination holds one message, not its whole queue.
-//! - **Turns**: sites take turns for leases and connections; within a site organisations take turns,
-//!   and within an organisation its destinations.
+//! - **Lease by need**: a site asks for as many messages as it will soon send, one for a probe,
+//!   fifty in full flow. So a dead destination holds one message, not its whole queue.
+//! - **Turns**: sites take turns for leases and connections; within a site organisations take
+//!   turns, and within an organisation its destinations.
 //! - **Probes**: sites that failed share a quarter of all connections. A thousand dead destinations
 //!   leave three quarters to the living.
 //!

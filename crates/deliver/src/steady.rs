@@ -2,8 +2,8 @@
 //! ahead for a while expires nothing.
 //!
 //! A jump forward counts only after it has lasted an hour; a jump back counts at once, and is told,
-//! because due times then lie too far ahead. At the start the clock is believed, as after a long rest
-//! it must be; but mail whose time ran out meanwhile gets its attempt first: nothing expires in the
+//! because due times then lie too far ahead. At the start the clock is believed, as after a long
+//! rest it must be; but mail whose time ran out meanwhile gets its attempt first: nothing expires in the
 //! first minute.
 
 use std::sync::{Mutex, PoisonError};
@@ -55,8 +55,8 @@ impl Steady {
         state.read(self.clock.now(), self.clock.moment())
     }
 
-    /// The time by which lifetimes end: before all of them in the first minute. The shortest lifetime
-    /// is twelve hours, so that this concerns only mail from before the start.
+    /// The time by which lifetimes end: before all of them in the first minute. The shortest
+    /// lifetime is twelve hours, so that this concerns only mail from before the start.
     pub(crate) fn expiry_now(&self) -> Timestamp {
         if self.clock.moment() < self.expiry_from {
             return Timestamp::from_millis(0);

@@ -26,10 +26,16 @@ const EXPECTED_EXCEPTIONS: &[(&str, &str)] = &[
         "\"\"@iana.org",
         "the grammar allows an empty local part; no mailbox has one",
     ),
+    (
+        "12345678901234567890123456789012345678901234567890123456789012345@iana.org",
+        LONG_LOCAL,
+    ),
     ("gatsby@f.sc.ot.t.f.i.tzg.era.l.d.", FINAL_DOT),
     ("test@example.", FINAL_DOT),
     ("a@bar.com.", FINAL_DOT),
 ];
+const LONG_LOCAL: &str =
+    "64 octets are what everybody must take (RFC 5321 §4.5.3.1.1), not what nobody may exceed";
 const FINAL_DOT: &str = "a final dot names the same domain, and is dropped";
 
 #[test]

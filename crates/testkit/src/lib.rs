@@ -7,7 +7,7 @@ pub mod world;
 pub mod postfix;
 pub mod process;
 pub mod image;
+pub mod sink;
 pub mod load;
 pub mod mutate;
-pub mod sink;
 pub mod ledger;

@@ -12,3 +12,4 @@ mod offline;
 mod pressure;
 mod serving;
 mod story;
+mod tidy;

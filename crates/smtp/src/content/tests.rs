@@ -1,3 +1,5 @@
+//! Content framing: end of data, dots, bare line ends, chunks.
+
 use super::*;
 use crate::refusal::Refusal;
 

@@ -1,3 +1,5 @@
+//! Header sections: what is read, what is changed, what stays to the octet.
+
 use super::*;
 use crate::identifier::QueueId;
 use crate::time::Timestamp;

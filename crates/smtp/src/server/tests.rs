@@ -1,3 +1,5 @@
+//! The machine alone, step by step; whole conversations are in `tests/dialogues`.
+
 use super::*;
 use crate::address::Mailbox;
 
