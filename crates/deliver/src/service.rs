@@ -37,7 +37,8 @@ impl DeliverService {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let cut = CancellationToken::new();
-        let steady = Arc::new(Steady::new(clock.clone()));
+        let newest = context.store.next_queue_id(clock.now()).created_at();
+        let steady = Arc::new(Steady::new(clock.clone(), newest));
         let poked = Arc::new(Notify::new());
         let (settler, writer) = Settler::new(&context, Arc::clone(&steady));
         let shared = Arc::new(Shared {

@@ -39,9 +39,12 @@ struct State {
 }
 
 impl Steady {
-    pub(crate) fn new(clock: Clock) -> Self {
+    /// `newest` is when the newest queue id was given, or would be given now: ids grow always, so
+    /// that one that lies ahead tells of a clock that was set back before we started.
+    pub(crate) fn new(clock: Clock, newest: Timestamp) -> Self {
         let moment = clock.moment();
-        let state = State::new(clock.now(), moment);
+        let mut state = State::new(clock.now(), moment);
+        state.went_back = newest.since(clock.now()) > DRIFT_MAX;
         Self {
             expiry_from: moment + FIRST_ATTEMPT_TIME,
             clock,
@@ -137,6 +140,16 @@ mod tests {
         let back = START.after(seconds(700));
         assert_eq!(state.read(back, zero + seconds(700)), back);
         assert!(state.went_back);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_id_from_the_future_tells_that_the_clock_went_back_before_we_started() {
+        let begun = |newest| Steady::new(Clock::simulated(START), newest);
+        assert!(!begun(START).take_went_back());
+        assert!(!begun(START.after(seconds(20))).take_went_back());
+        let steady = begun(START.after(DAY));
+        assert!(steady.take_went_back());
+        assert!(!steady.take_went_back(), "told once");
     }
 
     #[tokio::test(start_paused = true)]

@@ -80,6 +80,11 @@ impl Cache {
         }
     }
 
+    /// Lets all go.
+    pub(crate) fn clear(&self) {
+        *self.lock() = Messages::default();
+    }
+
     /// Lets those go that were accepted long ago.
     pub(crate) fn age(&self, now: Timestamp) {
         let mut cache = self.lock();

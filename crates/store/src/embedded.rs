@@ -6,13 +6,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 
 use arc_swap::ArcSwap;
 use relais_policy::settings::{Mode, Settings};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 
 use crate::bell::Bell;
 use crate::cache::FreshMessage;
@@ -32,21 +32,26 @@ mod upkeep;
 mod rebuild;
 mod writer;
 mod restored;
+mod doubt;
 mod group;
+mod operation;
 mod trace_feed;
 mod readers;
 mod record;
+mod line;
 mod schema;
 pub(crate) mod trace_database;
 pub(crate) mod settings_tables;
 #[cfg(test)]
 mod tests;
 
+use line::Door;
+use operation::{Commit, Prepared, Work};
 pub(crate) use restored::after_restore;
 pub(crate) use schema::SCHEMA_VERSION;
 use trace_database::TraceDatabases;
 use trace_feed::{Feed, Told};
-use writer::{Commit, Op, Prepared, Shared, Writer};
+use writer::{Op, Shared, Writer};
 
 /// Events that a live reader may lag behind.
 const LIVE_EVENTS_MAX: usize = 4_096;
@@ -55,7 +60,7 @@ const LIVE_EVENTS_MAX: usize = 4_096;
 pub struct Embedded {
     shared: Arc<Shared>,
     /// `None`: opened for reading.
-    ops: Option<mpsc::Sender<Op>>,
+    ops: Option<Door<Op>>,
     feed: Option<Feed>,
     databases: TraceDatabases,
     live: broadcast::Sender<Arc<[Event]>>,
@@ -101,7 +106,7 @@ impl Embedded {
             reply: Some(reply),
         });
         let ops = self.ops.as_ref().ok_or(CommitError::Closed)?;
-        ops.send(Op::Commit(commit))
+        ops.send(Op::Work(Work::Commit(commit)))
             .await
             .map_err(|_| CommitError::Closed)?;
         answer.await.map_err(|_| CommitError::Closed)??;
@@ -113,7 +118,7 @@ impl Embedded {
         if self.shared.health.is_closed() {
             return;
         }
-        let position = self.shared.position.fetch_add(1, Ordering::Relaxed);
+        let position = self.shared.reserve_positions(1);
         feed.try_send(position, Told::new(event));
     }
 
@@ -163,7 +168,7 @@ impl Embedded {
             // Nobody waits any more: it is done all the same.
             let _ = reply.send(work(writer));
         }));
-        ops.send(exclusive).await.map_err(|_| StoreError::Closed)?;
+        ops.send(exclusive).await?;
         answer.await.map_err(|_| StoreError::Closed)
     }
 }

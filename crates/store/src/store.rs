@@ -19,7 +19,7 @@ use crate::queue::{
     ActResult, Committed, Content, Criteria, DueQueue, Lease, Leased, ListedMessage, NewMessage,
     QueueAct, QueueCounts, QueueKey, Settlement,
 };
-use crate::settings::{AuditEntry, ChangeError, SettingsChange};
+use crate::settings::{AuditEntry, ChangeError, SettingsChange, SettingsVersion};
 use crate::trace::{Event, TraceQuery, TraceRow};
 
 pub use crate::content::{ContentReader, ContentWriter};
@@ -344,6 +344,18 @@ impl Store {
             Self::Embedded(store) => store.change_settings(change).await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.change_settings(change).await,
+        }
+    }
+
+    /// Versions of the settings, newest first.
+    pub async fn settings_versions(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<SettingsVersion>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.settings_versions(limit).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.settings_versions(limit).await,
         }
     }
 

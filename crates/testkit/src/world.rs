@@ -51,6 +51,9 @@ const NUMBERS_PER_CLIENT: u64 = 1_000;
 const LOOK_GAP: Duration = Duration::from_secs(10);
 /// How often it looks whether the relay has died in a write.
 const DEATH_LOOK_GAP: Duration = Duration::from_millis(50);
+/// The relay looks at the clock once a minute. One that dies between a jump and that look, or that
+/// is down when the clock jumps, cannot know when it lives again that due times are wrong.
+const SEEN_TIME: Duration = Duration::from_secs(65);
 /// If no write comes in this time, the relay dies without one.
 const DEATH_WAIT: Duration = Duration::from_secs(60);
 /// When all goes well, clients end within this: 60 messages and pauses of half an hour.
@@ -116,6 +119,8 @@ struct World {
     hosts: JoinSet<()>,
     /// By how much the wall clock is wrong now.
     jumped: i64,
+    /// The relay may not die before: see [`SEEN_TIME`].
+    seen_at: Moment,
     findings: Vec<Finding>,
 }
 
@@ -153,6 +158,7 @@ impl World {
             clients: JoinSet::new(),
             hosts: JoinSet::new(),
             jumped: 0,
+            seen_at: Moment::now(),
             findings: Vec::new(),
         };
         world.start_hosts();
@@ -316,6 +322,7 @@ impl World {
             Act::Jump { millis } => {
                 clock.jump(millis);
                 self.jumped += millis;
+                self.seen_at = Moment::now() + SEEN_TIME;
             }
             Act::Queue { act, destination } => self.act(act, destination).await,
             Act::Suspend {
@@ -339,6 +346,7 @@ impl World {
     }
 
     async fn crash(&mut self, down: Duration) {
+        tokio::time::sleep_until(self.seen_at).await;
         if let Some(relay) = self.relay.take() {
             let durable = relay.crash();
             tokio::time::sleep(down).await;
@@ -347,6 +355,7 @@ impl World {
     }
 
     async fn die_in_write(&mut self, fault: Fault, down: Duration) {
+        tokio::time::sleep_until(self.seen_at).await;
         self.order(fault);
         let until = Moment::now() + DEATH_WAIT;
         while let Some(relay) = &self.relay
@@ -359,6 +368,7 @@ impl World {
     }
 
     async fn restart(&mut self, down: Duration) {
+        tokio::time::sleep_until(self.seen_at).await;
         if let Some(relay) = self.relay.take() {
             let durable = relay.stop().await;
             tokio::time::sleep(down).await;

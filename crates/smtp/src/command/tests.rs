@@ -151,7 +151,7 @@ fn a_greeting_name_that_is_not_utf8_is_taken_by_the_tolerant_preset_only() {
 
 #[test]
 fn paths_that_are_not_well_formed_are_refused_with_their_own_token() {
-    let long_local = format!("<{}@b.example>", "l".repeat(65));
+    let long_local = format!("<{}@b.example>", "l".repeat(245));
     let long_path = format!("<{}@{}>", "l".repeat(64), vec!["d".repeat(50); 4].join("."));
     let bad = [
         "",
@@ -197,6 +197,14 @@ fn paths_that_are_not_well_formed_are_refused_with_their_own_token() {
             Err(Refusal::RecipientSyntax),
             "{path:?}"
         );
+    }
+    for path in ["<a@192.0.2.1>", "<a@1>", "<a@b.example.１>", "<@x:a@0.1>"] {
+        for refused in [
+            strict(&format!("RCPT TO:{path}")),
+            tolerant(&format!("RCPT TO:{path}")).map(|(command, _)| command),
+        ] {
+            assert_eq!(refused, Err(Refusal::RecipientSyntax), "{path:?}");
+        }
     }
     assert_eq!(strict("RCPT TO:<>"), Err(Refusal::RecipientSyntax));
     assert_eq!(tolerant("RCPT TO: <>"), Err(Refusal::RecipientSyntax));

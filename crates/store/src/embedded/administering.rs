@@ -16,7 +16,7 @@ use crate::describe;
 use crate::error::StoreError;
 use crate::index::{Choice, Chosen, GIVE_UP, HELD, SlotState, ViewedSlot};
 use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
-use crate::settings::{AuditEntry, ChangeError, SettingsChange};
+use crate::settings::{AuditEntry, ChangeError, SettingsChange, SettingsVersion};
 use crate::trace::{Event, EventKind, RefusedGroup, To, TraceQuery, TraceRow};
 
 /// Recipients changed in one transaction: others commit in between.
@@ -181,6 +181,16 @@ impl Embedded {
             Ok(version)
         };
         self.exclusively(work).await?
+    }
+
+    pub(crate) async fn settings_versions(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<SettingsVersion>, StoreError> {
+        self.shared
+            .readers
+            .ask(move |connection| settings_tables::versions(connection, limit))
+            .await
     }
 
     pub(crate) async fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

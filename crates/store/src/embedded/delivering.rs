@@ -6,9 +6,10 @@ use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 use tokio::sync::oneshot;
 
+use super::operation::{Settle, Work};
 use super::readers::{self, Found, FoundContent, FoundMessage, Want};
 use super::trace_feed::Told;
-use super::writer::{Op, Settle, Shared};
+use super::writer::{Op, Shared};
 use super::{Embedded, administering, prepare};
 use crate::describe;
 use crate::error::{SettleError, StoreError};
@@ -112,7 +113,7 @@ impl Embedded {
         let (reply, answer) = oneshot::channel();
         // First the place in the line, then the mark: nothing is marked for ever if this future is
         // dropped while it waits.
-        let place = ops.reserve().await.map_err(|_| StoreError::Closed)?;
+        let place = ops.place().await?;
         let numbers: Vec<u32> = changes.iter().map(|(number, _)| *number).collect();
         if !self
             .shared
@@ -123,13 +124,13 @@ impl Embedded {
                 queue_id: lease.queue_id,
             });
         }
-        place.send(Op::Settle(Box::new(Settle {
+        place.take(Op::Work(Work::Settle(Box::new(Settle {
             lease,
             changes,
             told,
             notices: prepared,
             reply,
-        })));
+        }))))?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use relais_smtp::identifier::QueueId;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::operation::{Prepared, Settle, Work};
 use super::trace_feed::Told;
-use super::writer::{Op, Prepared, Settle};
 use crate::checksum::Checksum;
 use crate::index::{Index, Resolved, SPOOLED, SlotState};
 use crate::queue::{Content, QueueKey, RecipientChange};
@@ -67,12 +67,12 @@ pub(super) struct Outbox {
 }
 
 impl Plan {
-    pub(super) fn new(ops: &[Op], index: &Index) -> Self {
-        let plan = |op: &Op| match op {
-            Op::Settle(settle) => plan_settlement(settle, index),
-            Op::Commit(_) | Op::Exclusive(_) | Op::Close(_) => Planned::default(),
+    pub(super) fn new(group: &[Work], index: &Index) -> Self {
+        let plan = |work: &Work| match work {
+            Work::Settle(settle) => plan_settlement(settle, index),
+            Work::Commit(_) => Planned::default(),
         };
-        let settlements = ops.iter().map(plan).collect();
+        let settlements = group.iter().map(plan).collect();
         Self {
             settlements,
             new_keys: Vec::new(),
@@ -101,19 +101,10 @@ pub(super) fn planned(queue_id: QueueId, resolved: Vec<Resolved>, index: &Index)
     }
 }
 
-/// All messages of a group, notices included.
-pub(super) fn messages(ops: &[Op]) -> impl Iterator<Item = &Prepared> {
-    ops.iter().flat_map(|op| match op {
-        Op::Commit(commit) => std::slice::from_ref(&commit.prepared).iter(),
-        Op::Settle(settle) => settle.notices.iter(),
-        Op::Exclusive(_) | Op::Close(_) => [].iter(),
-    })
-}
-
 /// One transaction. When this returns `Ok`, everything is on stable storage.
 pub(super) fn write(
     connection: &mut Connection,
-    ops: &[Op],
+    group: &[Work],
     plan: &mut Plan,
     keys: &mut HashMap<QueueKey, i64>,
     outbox: Outbox,
@@ -124,29 +115,21 @@ pub(super) fn write(
         new_keys,
         gone_files,
     } = plan;
-    for (op, planned) in ops.iter().zip(settlements) {
-        match op {
-            Op::Commit(commit) => {
-                insert_message(&transaction, &commit.prepared, keys, new_keys)?;
-            }
-            Op::Settle(settle) => {
-                let queue_id = settle.lease.queue_id;
-                let changes = &settle.changes;
-                let gone = change(&transaction, queue_id, planned, changes, keys)?;
-                gone_files.extend(gone);
-                for notice in &settle.notices {
-                    insert_message(&transaction, notice, keys, new_keys)?;
-                }
-            }
-            Op::Exclusive(_) | Op::Close(_) => {}
+    for (work, planned) in group.iter().zip(settlements) {
+        if let Work::Settle(settle) = work {
+            let queue_id = settle.lease.queue_id;
+            let gone = change(&transaction, queue_id, planned, &settle.changes, keys)?;
+            gone_files.extend(gone);
+        }
+        for message in work.messages() {
+            insert_message(&transaction, message, keys, new_keys)?;
         }
     }
-    let told = ops.iter().flat_map(|op| match op {
-        Op::Commit(commit) => commit.told.iter(),
-        Op::Settle(settle) => settle.told.iter(),
-        Op::Exclusive(_) | Op::Close(_) => [].iter(),
-    });
-    insert_outbox(&transaction, outbox.position, told)?;
+    insert_outbox(
+        &transaction,
+        outbox.position,
+        group.iter().flat_map(Work::told),
+    )?;
     transaction
         .prepare_cached(DELETE_OUTBOX)?
         .execute([outbox.traced])?;
@@ -305,27 +288,16 @@ pub(super) fn insert_outbox<'a>(
         .map(|_| ())
 }
 
-/// Takes out what was refused to its sender but may have been written. A real write and sync.
-pub(super) fn take_out(
-    connection: &mut Connection,
-    messages: &[QueueId],
-    positions: &[u64],
-    last_queue_id: i64,
-) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for id in messages {
-        transaction
-            .prepare_cached(DELETE_RECIPIENTS)?
-            .execute([id.as_i64()])?;
-        transaction
-            .prepare_cached(DELETE_MESSAGE)?
-            .execute([id.as_i64()])?;
-    }
-    for position in positions {
-        transaction.execute("DELETE FROM outbox WHERE position = ?1", [position])?;
-    }
-    remember(&transaction, last_queue_id)?;
-    transaction.commit()
+/// Takes a message out, with its recipients.
+pub(super) fn delete(transaction: &Transaction<'_>, queue_id: QueueId) -> rusqlite::Result<()> {
+    let id = queue_id.as_i64();
+    transaction
+        .prepare_cached(DELETE_RECIPIENTS)?
+        .execute([id])?;
+    transaction
+        .prepare_cached(DELETE_MESSAGE)?
+        .execute([id])
+        .map(|_| ())
 }
 
 /// Remembers the last queue id given, so that ids never repeat though all messages are gone and

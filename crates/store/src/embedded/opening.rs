@@ -11,12 +11,13 @@ use relais_policy::settings::{Mode, Settings};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, watch};
 
+use super::line::{self, Door};
 use super::rebuild::{self, QueueNames};
 use super::trace_database::TraceDatabases;
 use super::trace_feed::{self, Feed};
-use super::writer::{OPS_MAX, Op, Shared, Writer};
+use super::writer::{Op, Shared, Writer};
 use super::{Embedded, LIVE_EVENTS_MAX, administering, group, schema, settings_tables};
 use crate::bell::Bell;
 use crate::cache::Cache;
@@ -107,7 +108,7 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
     let shared = share(&disk, &folder, workers, now, &start, (position, traced))?;
     *shared.lock.lock().expect("nobody else has it yet") = Some(lock);
 
-    let (ops, receiver) = mpsc::channel(OPS_MAX);
+    let (ops, line) = line::line();
     let keys: HashMap<QueueKey, i64> = start
         .names
         .iter()
@@ -115,11 +116,11 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
         .collect();
     let mut writer = Writer::new(shared.clone(), connection, feed.clone(), keys);
     adjust(&mut writer);
-    spawn("store", move || writer.run(receiver))?;
+    spawn("store", move || writer.run(&line))?;
     let (done, rebuilt) = watch::channel(false);
     let background = Background {
         shared: shared.clone(),
-        ops: ops.downgrade(),
+        ops: ops.clone(),
         now,
     };
     let Start {
@@ -332,7 +333,7 @@ fn replay(
 /// What goes on behind the opening.
 struct Background {
     shared: Arc<Shared>,
-    ops: mpsc::WeakSender<Op>,
+    ops: Door<Op>,
     now: Timestamp,
 }
 
@@ -369,10 +370,8 @@ impl Background {
                 tracing::error!(%queue_id, %error, "the message could not be held");
             }
         }));
-        if let Some(ops) = self.ops.upgrade() {
-            // Closing already: the next start finds it again.
-            let _ = ops.blocking_send(hold);
-        }
+        // Closed already: the next start finds it again.
+        let _ = self.ops.send_beside(hold);
     }
 }
 

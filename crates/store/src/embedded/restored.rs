@@ -106,8 +106,11 @@ mod tests {
 
     const LATER: Timestamp = Timestamp::from_millis(5_000);
 
+    /// Expiry, flags, last reply, and whether the checksum fits.
+    type Found = (i64, u8, Option<String>, bool);
+
     /// Expiry, flags and last reply of each recipient afterwards, and whether its checksum fits.
-    fn after(held_because: Option<&str>) -> (u64, Vec<(i64, u8, Option<String>, bool)>) {
+    fn after(held_because: Option<&str>) -> (u64, Vec<Found>) {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = schema::open_writer(folder.path()).unwrap();
         let transaction = connection.transaction().unwrap();

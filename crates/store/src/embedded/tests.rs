@@ -15,7 +15,7 @@ use rusqlite::{Connection, params};
 use super::schema::DATABASE_FILE;
 use super::{Embedded, group, record, schema};
 use crate::checksum::Checksum;
-use crate::error::{CommitError, StoreError};
+use crate::error::{CommitError, SettleError, StoreError};
 use crate::index::SlotState;
 use crate::options::OpenOptions;
 use crate::queue::{
@@ -79,9 +79,13 @@ fn facts(queue_id: QueueId, size: u64) -> MessageFacts {
 }
 
 async fn commit(store: &Embedded, to: &str, content: &[u8]) -> Result<QueueId, CommitError> {
-    let queue_id = store.next_queue_id(NOW);
+    let message = message(store.next_queue_id(NOW), to, content);
+    store.commit(message).await.map(|proof| proof.queue_id())
+}
+
+fn message(queue_id: QueueId, to: &str, content: &[u8]) -> NewMessage {
     let mailbox = Mailbox::parse(to).unwrap();
-    let message = NewMessage {
+    NewMessage {
         facts: facts(queue_id, content.len() as u64),
         recipients: vec![NewRecipient {
             key: key(&mailbox.host().to_string()),
@@ -94,8 +98,7 @@ async fn commit(store: &Embedded, to: &str, content: &[u8]) -> Result<QueueId, C
             queue_id: Some(queue_id),
             ..Event::new(NOW, EventKind::MessageAccepted)
         }],
-    };
-    store.commit(message).await.map(|proof| proof.queue_id())
+    }
 }
 
 async fn lease(store: &Embedded, destination: &str, now: Timestamp) -> Vec<Leased> {
@@ -197,6 +200,67 @@ async fn on_a_full_disk_messages_are_refused_and_settlements_pass() {
         left[0].recipients[0].recipient.forward_path.to_string(),
         "c@example.org"
     );
+}
+
+#[tokio::test]
+async fn what_failed_and_was_written_all_the_same_is_made_to_agree_with_what_was_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    commit(&store, "a@example.org", b"first").await.unwrap();
+    let leased = lease(&store, "example.org", NOW).await.remove(0);
+    let notice_id = store.next_queue_id(NOW);
+    let delivered = || Settlement {
+        events: vec![Event::new(NOW, EventKind::RecipientFailed)],
+        notices: vec![message(notice_id, "scan@contoso.test", b"notice")],
+        ..done(&leased)
+    };
+    // The writer is kept busy until both wait for it: one group.
+    let (go, wait) = std::sync::mpsc::channel();
+    let busy = store.exclusively(move |writer| {
+        writer.fail_after_commit();
+        wait.recv()
+    });
+    let (_, refused, settled, _) = tokio::join!(
+        busy,
+        commit(&store, "b@example.org", b"second"),
+        store.settle(delivered()),
+        async { go.send(()) }
+    );
+    assert!(
+        matches!(refused, Err(CommitError::Sealed { .. })),
+        "{refused:?}"
+    );
+    assert!(
+        matches!(settled, Err(SettleError::Store(StoreError::Sealed { .. }))),
+        "{settled:?}"
+    );
+    store.maintain(at(1)).await;
+    assert_eq!(store.may_commit(), Ok(()));
+    let again = store.settle(delivered()).await;
+    assert!(
+        matches!(again, Err(SettleError::LeaseLost { .. })),
+        "it is settled: {again:?}"
+    );
+    agrees(&store, notice_id).await;
+    close(store).await;
+    agrees(&open(folder.path()).await, notice_id).await;
+}
+
+/// The notice is queued, the message settled, the refused one unknown; the trace says the same.
+async fn agrees(store: &Embedded, notice_id: QueueId) {
+    let listed = store.list(&Criteria::default(), None, 10).await.unwrap();
+    assert_eq!(
+        listed.iter().map(|m| m.queue_id).collect::<Vec<_>>(),
+        [notice_id]
+    );
+    assert_eq!(rows(store, "event:recipient.failed").await.len(), 1);
+    assert_eq!(
+        rows(store, "event:message.accepted").await.len(),
+        2,
+        "first and notice"
+    );
+    assert_eq!(lease(store, "contoso.test", NOW).await.len(), 1);
+    assert!(lease(store, "example.org", at(1_000)).await.is_empty());
 }
 
 /// Commits three messages, damages the second, opens again: the other two are delivered.

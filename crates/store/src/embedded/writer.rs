@@ -11,27 +11,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use relais_smtp::identifier::QueueId;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use super::doubt::{self, Doubt, DoubtfulSettlement};
 use super::group::{self, Outbox, Plan};
+use super::line::Line;
+use super::operation::{Commit, Prepared, Settle, Work};
 use super::readers::Readers;
 use super::schema;
 use super::trace_feed::{Feed, Told};
 use crate::bell::Bell;
-use crate::cache::{Cache, FreshMessage};
+use crate::cache::Cache;
 use crate::disk::DiskFile;
-use crate::error::{CommitError, SettleError, StoreError};
+use crate::error::{CommitError, StoreError};
 use crate::health::Health;
 use crate::identifiers::QueueIds;
-use crate::index::{Index, NewSlot};
-use crate::queue::{Lease, QueueKey, RecipientChange};
+use crate::index::{Index, Resolved};
+use crate::queue::QueueKey;
 use crate::spool::Spool;
 use crate::trace::Event;
 
-/// Operations that may wait for the writer; more wait at the door.
-pub(super) const OPS_MAX: usize = 1_024;
 /// Octets of content in one group: bounds the size of a transaction and the wait for it.
 const GROUP_OCTETS_MAX: usize = 32 * 1_024 * 1_024;
 
@@ -54,30 +54,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Positions for so many events: the first of them. Those of a group that fails stay unused.
+    pub(super) fn reserve_positions(&self, events: usize) -> u64 {
+        self.position.fetch_add(events as u64, Ordering::Relaxed)
+    }
+
     pub(super) fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A message ready to be written.
-pub(super) struct Prepared {
-    pub(super) message: Arc<FreshMessage>,
-    pub(super) envelope: Vec<u8>,
-    pub(super) slots: Vec<NewSlot>,
-}
-
-pub(super) struct Commit {
-    pub(super) prepared: Prepared,
-    pub(super) told: Vec<Told>,
-    pub(super) reply: Option<oneshot::Sender<Result<(), CommitError>>>,
-}
-
-pub(super) struct Settle {
-    pub(super) lease: Lease,
-    pub(super) changes: Vec<(u32, RecipientChange)>,
-    pub(super) told: Vec<Told>,
-    pub(super) notices: Vec<Prepared>,
-    pub(super) reply: oneshot::Sender<Result<(), SettleError>>,
 }
 
 /// Work that has a transaction of its own.
@@ -85,20 +69,17 @@ pub(super) type Exclusive = Box<dyn FnOnce(&mut Writer) + Send>;
 
 /// What the writer does.
 pub(super) enum Op {
-    Commit(Box<Commit>),
-    Settle(Box<Settle>),
+    Work(Work),
     Exclusive(Exclusive),
     /// The last one: everything before it is stored.
     Close(oneshot::Sender<()>),
 }
 
 impl Op {
-    fn octets(&self) -> usize {
-        match self {
-            Self::Commit(commit) => commit.prepared.octets(),
-            Self::Settle(settle) => settle.notices.iter().map(Prepared::octets).sum(),
-            Self::Exclusive(_) | Self::Close(_) => 0,
-        }
+    /// Results of deliveries do not need the disk at once. A crash in between makes duplicates,
+    /// which SMTP allows (RFC 1047); a sync saved for each message makes a quiet relay faster.
+    fn is_patient(&self) -> bool {
+        matches!(self, Self::Work(Work::Settle(_)))
     }
 }
 
@@ -109,10 +90,10 @@ pub(super) struct Writer {
     connection: Option<Connection>,
     feed: Feed,
     keys: HashMap<QueueKey, i64>,
-    /// Messages whose commit failed: they may be in the log all the same.
-    doubtful: Vec<QueueId>,
-    /// The same for rows of the outbox.
-    doubtful_positions: Vec<u64>,
+    /// Groups that failed: they may be in the log all the same.
+    doubts: Vec<Doubt>,
+    #[cfg(test)]
+    fails_after_commit: bool,
     #[cfg(feature = "broken-twins")]
     twin: Option<crate::options::BrokenTwin>,
 }
@@ -129,17 +110,18 @@ impl Writer {
             connection: Some(connection),
             feed,
             keys,
-            doubtful: Vec::new(),
-            doubtful_positions: Vec::new(),
+            doubts: Vec::new(),
+            #[cfg(test)]
+            fails_after_commit: false,
             #[cfg(feature = "broken-twins")]
             twin: None,
         }
     }
 
     /// Works until told to close, or until nobody can ask any more.
-    pub(super) fn run(mut self, mut ops: mpsc::Receiver<Op>) {
-        let mut waiting = Vec::with_capacity(OPS_MAX);
-        while ops.blocking_recv_many(&mut waiting, OPS_MAX) > 0 {
+    pub(super) fn run(mut self, line: &Line<Op>) {
+        let mut waiting = Vec::new();
+        while line.take(&mut waiting, Op::is_patient) {
             let mut group = Vec::with_capacity(waiting.len());
             let mut octets = 0;
             for op in waiting.drain(..) {
@@ -155,9 +137,9 @@ impl Writer {
                         let _ = done.send(());
                         return;
                     }
-                    op @ (Op::Commit(_) | Op::Settle(_)) => {
-                        octets += op.octets();
-                        group.push(op);
+                    Op::Work(work) => {
+                        octets += work.octets();
+                        group.push(work);
                         if octets >= GROUP_OCTETS_MAX {
                             self.commit_group(std::mem::take(&mut group));
                             octets = 0;
@@ -181,14 +163,14 @@ impl Writer {
         let transaction = begun.map_err(|error| failed(&self.shared.health, &error))?;
         let (value, events) = work(&transaction)?;
         let told: Vec<Told> = events.into_iter().map(Told::new).collect();
-        let position = self.shared.position.load(Ordering::Relaxed);
+        let position = self.shared.reserve_positions(told.len());
         let stored = group::insert_outbox(&transaction, position, told.iter())
             .and_then(|()| transaction.commit());
         if let Err(error) = stored {
-            self.doubtful_positions.push(position);
+            self.doubts.push(Doubt::of_events(position));
             return Err(failed(&self.shared.health, &error).into());
         }
-        self.publish(told);
+        self.publish(position, told);
         Ok(value)
     }
 
@@ -206,19 +188,43 @@ impl Writer {
                 "a reader is in the way of recovery".to_owned(),
             ));
         }
-        group::take_out(
-            &mut connection,
-            &self.doubtful,
-            &self.doubtful_positions,
-            self.shared.ids.last(),
-        )
-        .map_err(schema::fault)?;
-        self.doubtful.clear();
-        self.doubtful_positions.clear();
+        let there = doubt::settle(&mut connection, &self.doubts, self.shared.ids.last());
+        let there = there.map_err(schema::fault)?;
         self.connection = Some(connection);
+        // What the disk has may differ from what is remembered of it.
+        self.shared.cache.clear();
+        for (doubt, there) in std::mem::take(&mut self.doubts).into_iter().zip(there) {
+            if there {
+                self.accept(doubt);
+            }
+        }
         self.shared.health.unseal();
         self.shared.bell.ring();
         Ok(())
+    }
+
+    /// A group was on the disk though its callers were told otherwise: what it settled is settled.
+    fn accept(&mut self, doubt: Doubt) {
+        let (position, settlements) = doubt.into_settlements();
+        let mut index = self.shared.index();
+        let mut all_told = Vec::new();
+        for settlement in settlements {
+            let DoubtfulSettlement {
+                lease,
+                resolved,
+                notices,
+                told,
+            } = settlement;
+            let numbers: Vec<u32> = resolved.iter().map(|(number, _)| *number).collect();
+            // Lost in the meantime: who has the next lease finds no row.
+            if index.begin_settle(lease.queue_id, lease.token, &numbers) {
+                index.finish_settle(lease.queue_id, lease.token, &resolved);
+            }
+            notices.iter().for_each(|notice| enter(&mut index, notice));
+            all_told.extend(told);
+        }
+        drop(index);
+        self.publish(position, all_told);
     }
 
     /// Forgets queues that no recipient belongs to.
@@ -249,19 +255,19 @@ impl Writer {
         &mut self.keys
     }
 
-    fn commit_group(&mut self, mut ops: Vec<Op>) {
-        if ops.is_empty() {
+    fn commit_group(&mut self, mut group: Vec<Work>) {
+        if group.is_empty() {
             return;
         }
         #[cfg(feature = "broken-twins")]
-        self.answer_early(&mut ops);
-        match self.write(&ops) {
-            Ok(plan) => self.finish(ops, plan),
-            Err(error) => self.fail(&mut ops, &error),
+        self.answer_early(&mut group);
+        match self.write(&group) {
+            Ok((plan, position)) => self.finish(group, plan, position),
+            Err(error) => self.fail(&mut group, error),
         }
     }
 
-    fn write(&mut self, ops: &[Op]) -> Result<Plan, WriteError> {
+    fn write(&mut self, group: &[Work]) -> Result<(Plan, u64), WriteError> {
         if let Err(error) = self.shared.health.may_write() {
             return Err(WriteError::Refused(error));
         }
@@ -269,36 +275,43 @@ impl Writer {
             .connection
             .as_mut()
             .ok_or(WriteError::Refused(StoreError::Closed))?;
-        let mut plan = Plan::new(ops, &self.shared.index());
+        let mut plan = Plan::new(group, &self.shared.index());
         let outbox = Outbox {
-            position: self.shared.position.load(Ordering::Relaxed),
+            position: self
+                .shared
+                .reserve_positions(group.iter().map(|work| work.told().len()).sum()),
             traced: self.shared.traced.load(Ordering::Acquire),
         };
-        let written = group::write(connection, ops, &mut plan, &mut self.keys, outbox);
-        match written {
-            Ok(()) => Ok(plan),
-            Err(error) => {
-                // Numbers of queues that were made in this transaction are gone with it.
-                plan.new_keys.iter().for_each(|key| {
-                    self.keys.remove(key);
-                });
-                Err(WriteError::of(error, outbox.position))
-            }
+        let written = group::write(connection, group, &mut plan, &mut self.keys, outbox);
+        #[cfg(test)]
+        let written = written.and_then(|()| self.pretend());
+        if let Err(error) = written {
+            // Numbers of queues that were made in this transaction are gone with it.
+            plan.new_keys.iter().for_each(|key| {
+                self.keys.remove(key);
+            });
+            let resolved = plan
+                .settlements
+                .into_iter()
+                .map(|planned| planned.resolved)
+                .collect();
+            return Err(WriteError::of(&error, outbox.position, resolved));
         }
+        Ok((plan, outbox.position))
     }
 
     /// Durable: into the index, then everybody is told.
-    fn finish(&mut self, ops: Vec<Op>, plan: Plan) {
+    fn finish(&mut self, group: Vec<Work>, plan: Plan, position: u64) {
         let shared = &self.shared;
         shared
             .cache
-            .insert(group::messages(&ops).map(|prepared| prepared.message.clone()));
+            .insert(messages(&group).map(|prepared| prepared.message.clone()));
         let mut index = shared.index();
         let mut settled = Vec::new();
-        for (op, planned) in ops.iter().zip(&plan.settlements) {
-            match op {
-                Op::Commit(commit) => enter(&mut index, &commit.prepared),
-                Op::Settle(settle) => {
+        for (work, planned) in group.iter().zip(&plan.settlements) {
+            match work {
+                Work::Commit(commit) => enter(&mut index, &commit.prepared),
+                Work::Settle(settle) => {
                     let lease = &settle.lease;
                     let gone = index.finish_settle(lease.queue_id, lease.token, &planned.resolved);
                     if gone || planned.resolved.iter().any(|(_, state)| state.is_some()) {
@@ -309,7 +322,6 @@ impl Writer {
                         .iter()
                         .for_each(|notice| enter(&mut index, notice));
                 }
-                Op::Exclusive(_) | Op::Close(_) => {}
             }
         }
         drop(index);
@@ -317,10 +329,10 @@ impl Writer {
         plan.gone_files
             .iter()
             .for_each(|name| shared.spool.remove(name));
-        let mut all_told = Vec::with_capacity(ops.len() * 2);
-        for op in ops {
-            match op {
-                Op::Commit(commit) => {
+        let mut all_told = Vec::with_capacity(group.len() * 2);
+        for work in group {
+            match work {
+                Work::Commit(commit) => {
                     let Commit {
                         prepared,
                         told,
@@ -331,7 +343,7 @@ impl Writer {
                     // The session may be gone; the message is ours all the same.
                     let _ = reply.map(|reply| reply.send(Ok(())));
                 }
-                Op::Settle(settle) => {
+                Work::Settle(settle) => {
                     let Settle {
                         told,
                         notices,
@@ -344,53 +356,49 @@ impl Writer {
                     all_told.extend(told);
                     let _ = reply.send(Ok(()));
                 }
-                Op::Exclusive(_) | Op::Close(_) => {}
             }
         }
         shared.bell.ring();
-        self.publish(all_told);
+        self.publish(position, all_told);
     }
 
-    fn publish(&mut self, told: Vec<Told>) {
-        if told.is_empty() {
-            return;
+    fn publish(&mut self, position: u64, told: Vec<Told>) {
+        if !told.is_empty() {
+            self.feed.send(position, told);
         }
-        let position = self
-            .shared
-            .position
-            .fetch_add(told.len() as u64, Ordering::Relaxed);
-        self.feed.send(position, told);
     }
 
-    fn fail(&mut self, ops: &mut Vec<Op>, error: &WriteError) {
+    fn fail(&mut self, group: &mut Vec<Work>, error: WriteError) {
         match error {
             // One mistake must not take the others with it.
-            WriteError::Mistake(_) if ops.len() > 1 => {
-                for op in ops.drain(..) {
-                    self.commit_group(vec![op]);
+            WriteError::Mistake(_) if group.len() > 1 => {
+                for work in group.drain(..) {
+                    self.commit_group(vec![work]);
                 }
             }
-            WriteError::Full if ops.iter().any(|op| matches!(op, Op::Commit(_))) => {
-                self.fail_full(ops);
+            WriteError::Full if group.iter().any(|work| matches!(work, Work::Commit(_))) => {
+                self.fail_full(group);
             }
-            WriteError::Doubtful { because, position } => {
+            WriteError::Doubtful {
+                ref because,
+                position,
+                ref resolved,
+            } => {
                 self.shared.health.seal(because);
-                self.doubtful
-                    .extend(group::messages(ops).map(|p| p.message.facts.queue_id));
-                self.doubtful_positions.push(*position);
                 // Their rows may exist: the sweep decides about their files after recovery.
-                group::messages(ops).for_each(|prepared| prepared.message.content.keep());
-                self.refuse(ops, error);
+                messages(group).for_each(|prepared| prepared.message.content.keep());
+                self.doubts.push(doubt::doubt(position, group, resolved));
+                self.refuse(group, &error);
             }
             WriteError::Full | WriteError::Mistake(_) | WriteError::Refused(_) => {
-                self.refuse(ops, error);
+                self.refuse(group, &error);
             }
         }
     }
 
     /// Messages are refused; settlements, which free space, are tried again in the space that the
     /// log takes.
-    fn fail_full(&mut self, ops: &mut Vec<Op>) {
+    fn fail_full(&mut self, group: &mut Vec<Work>) {
         self.shared.health.set_no_room(true);
         if let Some(connection) = &self.connection {
             let checkpoint = "PRAGMA wal_checkpoint(RESTART)";
@@ -398,25 +406,25 @@ impl Writer {
                 tracing::warn!(%error, "the log could not be written back on a full disk");
             }
         }
-        let (mut commits, settlements): (Vec<Op>, Vec<Op>) =
-            ops.drain(..).partition(|op| matches!(op, Op::Commit(_)));
+        let (mut commits, settlements): (Vec<Work>, Vec<Work>) = group
+            .drain(..)
+            .partition(|work| matches!(work, Work::Commit(_)));
         self.refuse(&mut commits, &WriteError::Full);
         self.commit_group(settlements);
     }
 
-    fn refuse(&mut self, ops: &mut Vec<Op>, error: &WriteError) {
+    fn refuse(&mut self, group: &mut Vec<Work>, error: &WriteError) {
         let mut index = self.shared.index();
-        for op in ops.drain(..) {
-            match op {
-                Op::Commit(commit) => {
+        for work in group.drain(..) {
+            match work {
+                Work::Commit(commit) => {
                     let _ = commit.reply.map(|reply| reply.send(Err(error.of_commit())));
                 }
-                Op::Settle(settle) => {
+                Work::Settle(settle) => {
                     let numbers: Vec<u32> = settle.changes.iter().map(|(n, _)| *n).collect();
                     index.abandon_settle(settle.lease.token, &numbers);
                     let _ = settle.reply.send(Err(error.of_settle().into()));
                 }
-                Op::Exclusive(_) | Op::Close(_) => {}
             }
         }
     }
@@ -448,6 +456,24 @@ impl Writer {
         }
     }
 
+    /// The next group is written, and its callers are told that it is not.
+    #[cfg(test)]
+    pub(super) fn fail_after_commit(&mut self) {
+        self.fails_after_commit = true;
+    }
+
+    #[cfg(test)]
+    fn pretend(&mut self) -> rusqlite::Result<()> {
+        if !std::mem::take(&mut self.fails_after_commit) {
+            return Ok(());
+        }
+        // SQLITE_IOERR.
+        Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(10),
+            None,
+        ))
+    }
+
     /// As if the disk ended there.
     #[cfg(test)]
     pub(super) fn limit_pages(&mut self, pages: i64) {
@@ -475,26 +501,20 @@ impl Writer {
     }
 
     #[cfg(feature = "broken-twins")]
-    fn answer_early(&mut self, ops: &mut [Op]) {
+    fn answer_early(&mut self, group: &mut [Work]) {
         if self.twin != Some(crate::options::BrokenTwin::CommitEarly) {
             return;
         }
-        for op in ops {
-            if let Op::Commit(commit) = op {
+        for work in group {
+            if let Work::Commit(commit) = work {
                 let _ = commit.reply.take().map(|reply| reply.send(Ok(())));
             }
         }
     }
 }
 
-impl Prepared {
-    fn octets(&self) -> usize {
-        let inline = match &self.message.content {
-            crate::queue::Content::Inline(octets) => octets.len(),
-            crate::queue::Content::Spooled(_) => 0,
-        };
-        self.envelope.len() + inline
-    }
+fn messages(group: &[Work]) -> impl Iterator<Item = &Prepared> {
+    group.iter().flat_map(Work::messages)
 }
 
 fn enter(index: &mut Index, prepared: &Prepared) {
@@ -511,11 +531,15 @@ enum WriteError {
     /// Undone: no space.
     Full,
     /// What is on the disk is not known.
-    Doubtful { because: String, position: u64 },
+    Doubtful {
+        because: String,
+        position: u64,
+        resolved: Vec<Vec<Resolved>>,
+    },
 }
 
 impl WriteError {
-    fn of(error: rusqlite::Error, position: u64) -> Self {
+    fn of(error: &rusqlite::Error, position: u64, resolved: Vec<Vec<Resolved>>) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch) => {
@@ -524,6 +548,7 @@ impl WriteError {
             _ => Self::Doubtful {
                 because: error.to_string(),
                 position,
+                resolved,
             },
         }
     }

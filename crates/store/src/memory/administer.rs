@@ -18,7 +18,7 @@ use crate::embedded::settings_tables::{self, NewAuditEntry};
 use crate::error::StoreError;
 use crate::index::Chosen;
 use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
-use crate::settings::{AuditEntry, ChangeError, SettingsChange};
+use crate::settings::{AuditEntry, ChangeError, SettingsChange, SettingsVersion};
 use crate::trace::{Event, EventKind, RefusedGroup, TraceQuery, TraceRow};
 
 /// Recipients changed in one write.
@@ -247,6 +247,13 @@ impl Memory {
         };
         self.publish(&mut state, vec![event]);
         Ok(version)
+    }
+
+    pub(crate) async fn settings_versions(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<SettingsVersion>, StoreError> {
+        settings_tables::versions(tables(&mut self.state())?, limit)
     }
 
     pub(crate) async fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

@@ -49,6 +49,9 @@ async fn a_change_is_in_force_at_once_and_after_a_restart(mut world: World) {
         assert_eq!(settings.version, 2);
         assert_eq!(settings.document, document(&["fabrikam"]));
     }
+    let versions = world.store().settings_versions(10).await.unwrap();
+    let numbers: Vec<_> = versions.iter().map(|version| version.version).collect();
+    assert_eq!(numbers, [2, 1]);
     let query = TraceQuery::parse("event:settings.changed").unwrap();
     let rows = world.store().trace(&query).await.unwrap();
     assert_eq!(rows.len(), 2);

@@ -415,8 +415,14 @@ impl Under<'_> {
         } else {
             "HDRS"
         };
+        let needs = self
+            .draft
+            .recipients
+            .iter()
+            .any(|one| !one.address.is_ascii());
+        let utf8 = if needs { " SMTPUTF8" } else { "" };
         format!(
-            "MAIL FROM:<{from}> RET={ret} ENVID=e{}{body}\r\n",
+            "MAIL FROM:<{from}> RET={ret} ENVID=e{}{body}{utf8}\r\n",
             self.number
         )
     }

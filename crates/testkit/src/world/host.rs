@@ -221,10 +221,13 @@ impl Session {
             .unwrap_or_default()
             .to_ascii_uppercase();
         match verb.as_str() {
+            "EHLO" | "HELO" if self.running.host.offers.lmtp => {
+                self.say_plainly("500 5.5.1 this is LMTP").await
+            }
             "EHLO" if !self.running.host.offers.extended => {
                 self.say(Step::Hello, "502 5.5.1 not here").await
             }
-            "EHLO" => {
+            "EHLO" | "LHLO" => {
                 let reply = ehlo_reply(&self.running.host.name, &self.running.host.offers);
                 self.say(Step::Hello, &reply).await
             }
@@ -268,6 +271,12 @@ impl Session {
         }
         self.recipients_since_greeting += 1;
         let some = self.lie == Lie::TemporaryForSome && self.recipients_since_greeting % 2 == 1;
+        if !address.is_ascii() && !self.running.host.offers.smtp_utf8 {
+            // Nobody may ask this here; the ledger finds a failure without a cause.
+            return self
+                .say(Step::Recipient, "553 5.6.7 what letters are these")
+                .await;
+        }
         if address.contains("-unknown@") {
             let reply = format!("550 5.1.1 no such person: {address}");
             return self.refuse(Step::Recipient, &reply).await;
@@ -353,9 +362,10 @@ impl Session {
 
     /// The end of data: the message is taken, unless the host says no.
     async fn taken(&mut self) -> Result<(), Ended> {
-        let transaction = std::mem::take(&mut self.transaction);
-        if self.says_no(Step::End).await? {
-            return Ok(());
+        let mut transaction = std::mem::take(&mut self.transaction);
+        let answers = self.answers(&mut transaction);
+        if transaction.recipients.is_empty() {
+            return self.say(Step::End, &answers).await;
         }
         let vanishes = matches!(
             self.lie,
@@ -366,7 +376,7 @@ impl Session {
         );
         // A host that goes away at this point has taken the message or not; both happen.
         if vanishes && self.running.chance.below(2) == 0 {
-            return self.say(Step::End, "250 2.0.0 taken").await;
+            return self.say(Step::End, &answers).await;
         }
         let place = self.arrive(transaction);
         match self.lie {
@@ -375,13 +385,49 @@ impl Session {
             _ => {}
         }
         let began = self.running.ledger.now();
-        let said = self.say(Step::End, "250 2.0.0 taken").await;
+        let said = self.say(Step::End, &answers).await;
         let in_time = self.running.ledger.now() - began < TOO_LATE && self.lie != Lie::TakeTooLate;
         if let (Some(place), Ok(()), true) = (place, &said, in_time && !vanishes) {
             self.running.ledger.heard(place, Heard::Perhaps);
             self.unheard = Some(place);
         }
         said
+    }
+
+    /// What is said at the end of data; whoever is refused is taken out of the recipients. By LMTP
+    /// each has an answer of its own.
+    fn answers(&self, transaction: &mut Transaction) -> String {
+        let no = match self.lie {
+            Lie::Temporary(Step::End) => Some("451 4.3.0 not now"),
+            Lie::Permanent(Step::End) => Some("554 5.7.1 not at End"),
+            _ => None,
+        };
+        let recipients = std::mem::take(&mut transaction.recipients);
+        let mut answers = Vec::new();
+        for (place, recipient) in recipients.into_iter().enumerate() {
+            let busy = self.running.host.offers.lmtp
+                && self.lie == Lie::TemporaryForSome
+                && place % 2 == 0;
+            match (no, busy) {
+                (Some(no), _) => answers.push(no),
+                (None, true) => answers.push("450 4.2.1 mailbox busy"),
+                (None, false) => {
+                    answers.push("250 2.0.0 taken");
+                    transaction.recipients.push(recipient);
+                }
+            }
+        }
+        if self.lie == Lie::Permanent(Step::End) {
+            self.running
+                .ledger
+                .pages()
+                .refusals
+                .insert("554 5.7.1 not at End".to_owned());
+        }
+        if !self.running.host.offers.lmtp {
+            answers.truncate(1);
+        }
+        answers.join("\r\n")
     }
 
     fn arrive(&self, transaction: Transaction) -> Option<usize> {
@@ -562,6 +608,7 @@ fn ehlo_reply(name: &str, offers: &Offers) -> String {
     add(offers.chunking, "CHUNKING");
     add(offers.eight_bit, "8BITMIME");
     add(offers.dsn, "DSN");
+    add(offers.smtp_utf8, "SMTPUTF8");
     if let Some(size) = offers.size {
         add(true, &format!("SIZE {size}"));
     }

@@ -337,7 +337,10 @@ impl Judge<'_> {
         let given_up = self.pages.bounces > 0 && reply.contains("administrator");
         let lacks = destination.hosts.iter().any(|host| {
             let offers = &self.plan.hosts[*host].offers;
-            !offers.extended || !offers.eight_bit || offers.size.is_some()
+            !offers.extended
+                || !offers.eight_bit
+                || !offers.smtp_utf8 && !to.is_ascii()
+                || offers.size.is_some()
         });
         let unsuited = lacks && reply.starts_with("next hop");
         if gone || given_up || unsuited {
@@ -400,7 +403,8 @@ impl Judge<'_> {
                     (false, true) => Some("I6: somebody was told of a failure, wrongly"),
                     _ => None,
                 };
-                let relayed = count("relayed") && wanted.notify != NotifyWish::SuccessAndFailure;
+                let relayed = (count("relayed") || count("delivered"))
+                    && wanted.notify != NotifyWish::SuccessAndFailure;
                 let relayed = relayed.then_some("I6: a success was told that nobody asked for");
                 let delayed = count("delayed")
                     && !matches!(wanted.notify, NotifyWish::Default | NotifyWish::DelayOnly);

@@ -34,9 +34,12 @@ pub(super) struct Offers {
     pub(super) chunking: bool,
     pub(super) eight_bit: bool,
     pub(super) dsn: bool,
+    pub(super) smtp_utf8: bool,
     pub(super) size: Option<u64>,
     /// More recipients than this get 452.
     pub(super) recipients_max: usize,
+    /// Speaks LMTP: one answer for each recipient. RFC 2033.
+    pub(super) lmtp: bool,
 }
 
 /// A receiving host.
@@ -132,6 +135,8 @@ impl Plan {
         // Everything that a failing notice needs must come back: the home host is tolerant.
         plan.hosts[0].offers.size = None;
         plan.hosts[0].offers.eight_bit = true;
+        plan.hosts[0].offers.smtp_utf8 = true;
+        plan.hosts[0].offers.lmtp = chance.below(3) == 0;
         let smart = chance.below(2) == 0;
         for number in 1..=2 + chance.below(4) {
             plan.draw_destination(chance, number, smart && number == 1);
@@ -185,11 +190,16 @@ impl Plan {
         let hours = self.lifetime.as_secs() / 3_600;
         let retry =
             format!("{{ first = \"{first}m\", max = \"{max}m\", lifetime = \"{hours}h\" }}");
+        let protocol = if self.hosts[0].offers.lmtp {
+            "lmtp:"
+        } else {
+            ""
+        };
         let mut text = format!(
             "[[organisation]]\nname = \"contoso\"\nlanguage = \"{language}\"\n\
              postmaster = \"{POSTMASTER}\"\n[[organisation.domain]]\nname = \"{HOME}\"\n\
              kind = \"internal-relay\"\nverification = \"assumed\"\n\
-             mailbox_host = \"mail.contoso.test:25\"\n"
+             mailbox_host = \"{protocol}mail.contoso.test:25\"\n"
         );
         let people = (1..=PEOPLE).map(|number| format!("user{number}@{HOME}"));
         for address in people.chain([OWNER.to_owned(), POSTMASTER.to_owned()]) {
@@ -266,6 +276,7 @@ impl Plan {
                 0..UNKNOWN_PERCENT => "-unknown",
                 10..16 => "-grey",
                 20..24 => "-full",
+                30..33 if client.manner != Manner::Old => "-zoë",
                 _ => "",
             };
             Wanted {
@@ -347,6 +358,7 @@ fn host(chance: &Chance, number: usize, name: String) -> Host {
         chunking: chance.below(3) == 0,
         eight_bit: chance.below(10) > 0,
         dsn: chance.below(3) == 0,
+        smtp_utf8: chance.below(3) > 0,
         size: (chance.below(3) == 0).then(|| {
             if chance.below(3) == 0 {
                 60_000
@@ -355,6 +367,7 @@ fn host(chance: &Chance, number: usize, name: String) -> Host {
             }
         }),
         recipients_max: if chance.below(6) == 0 { 2 } else { 100 },
+        lmtp: false,
     };
     Host {
         name,
