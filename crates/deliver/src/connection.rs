@@ -128,20 +128,30 @@ async fn deliver(
     let mut reached = held.is_some();
     let mut ours = false;
     while !attempt.open().is_empty() {
-        let mut connection = match held.take() {
-            Some(connection) => connection,
-            None => match search.connect(&site, shared, &mut attempt).await {
-                Found::Connected(connection) => connection,
-                Found::Exhausted => break,
-                Found::Stopped => {
-                    shared
-                        .settler
-                        .give_back(&attempt.leased, context.clock.now())
-                        .await;
-                    return None;
-                }
-            },
+        let found = match held.take() {
+            Some(connection) => Some(Found::Connected(connection)),
+            None => {
+                search
+                    .connect_within(&mut lease, &site, shared, &mut attempt)
+                    .await
+            }
         };
+        let mut connection = match found {
+            Some(Found::Connected(connection)) => connection,
+            Some(Found::Exhausted) => break,
+            Some(Found::Stopped) => {
+                shared
+                    .settler
+                    .give_back(&attempt.leased, context.clock.now())
+                    .await;
+                return None;
+            }
+            None => return lost_during_attempt(&lease),
+        };
+        // Hosts that say nothing for minutes add up: the right must be fresh for what comes now.
+        if !is_still_ours(context, &mut lease).await {
+            return Some(connection);
+        }
         place.set_connected(true);
         reached = true;
         let asked = connection.recipients(&attempt, &site);
@@ -150,8 +160,7 @@ async fn deliver(
             .transact(&attempt, &asked, &mut lease, context)
             .await
         else {
-            tracing::warn!(queue_id = %lease.queue_id, "the lease was lost during an attempt");
-            return None;
+            return lost_during_attempt(&lease);
         };
         if search.may_try_again(&mut connection, &result) {
             place.set_connected(false);
@@ -176,6 +185,12 @@ async fn deliver(
     };
     close_attempt(shared, &site, ended, work.ticket, work.put_back).await;
     held
+}
+
+/// Somebody else has the message now: nothing of this attempt counts.
+fn lost_during_attempt(lease: &Lease) -> Option<Box<Connection>> {
+    tracing::warn!(queue_id = %lease.queue_id, "the lease was lost during an attempt");
+    None
 }
 
 /// An attempt after its last transaction.
@@ -332,6 +347,25 @@ impl Search {
             postponed: VecDeque::new(),
             tried: 0,
             end: context.clock.moment() + SEARCH_TIMEOUT,
+        }
+    }
+
+    /// The next host that greets us, with the lease kept meanwhile; `None`: it was lost.
+    async fn connect_within(
+        &mut self,
+        lease: &mut Lease,
+        site: &Site,
+        shared: &Shared,
+        attempt: &mut Attempt,
+    ) -> Option<Found> {
+        let context = &shared.context;
+        if !is_still_ours(context, lease).await {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            found = self.connect(site, shared, attempt) => Some(found),
+            () = keep(&context.store, &context.clock, lease) => None,
         }
     }
 

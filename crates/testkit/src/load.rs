@@ -34,7 +34,7 @@ pub fn content_of(number: u64) -> Vec<u8> {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        if state % 7 == 0 {
+        if state.is_multiple_of(7) {
             content.push(b'.');
         }
         content.extend_from_slice(format!("{state:016x} line of message {number}\r\n").as_bytes());
@@ -130,7 +130,7 @@ fn send_one(peer: &mut Peer, number: u64, ledger: &Ledger) -> io::Result<()> {
     if peer.command("MAIL FROM:<load@contoso.test>\r\n")? != 250 {
         return Ok(());
     }
-    let wanted = if number % 5 == 0 { 2 } else { 1 };
+    let wanted = if number.is_multiple_of(5) { 2 } else { 1 };
     for recipient in 0..wanted {
         let reply = peer.command(&format!("RCPT TO:<r{recipient}@receiver.test>\r\n"))?;
         if reply != 250 {

@@ -289,7 +289,7 @@ fn server_config(choice: usize) -> ServerConfig {
     ServerConfig {
         hostname: "relay.test".into(),
         size_octets_max: 4_096,
-        preset: if choice % 2 == 0 {
+        preset: if choice.is_multiple_of(2) {
             Preset::Strict
         } else {
             Preset::Tolerant
@@ -570,7 +570,7 @@ fn settings(input: &[u8], choice: usize) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;
     };
-    let mode = if choice % 2 == 0 {
+    let mode = if choice.is_multiple_of(2) {
         Mode::Lan
     } else {
         Mode::Hosted

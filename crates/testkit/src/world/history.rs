@@ -58,7 +58,9 @@ impl History {
         let concerned = |line: &&Line| messages.contains(&line.message);
         let of_messages = || self.lines.iter().filter(concerned);
         let first = of_messages().next().map_or(Duration::ZERO, |line| line.at);
-        let last = of_messages().last().map_or(Duration::MAX, |line| line.at);
+        let last = of_messages()
+            .next_back()
+            .map_or(Duration::MAX, |line| line.at);
         let shown = self.lines.iter().filter(|line| {
             let general = line.message == 0 && (first..=last).contains(&line.at);
             general || messages.contains(&line.message)

@@ -586,7 +586,7 @@ impl Session {
     }
 
     async fn read(&mut self) -> Result<(), Ended> {
-        let mut buffer = [0; READ_OCTETS];
+        let mut buffer = vec![0; READ_OCTETS];
         match self.stream.read(&mut buffer).await {
             Ok(count) if count > 0 => {
                 self.unread.extend_from_slice(&buffer[..count]);
