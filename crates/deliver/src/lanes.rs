@@ -1,8 +1,8 @@
 //! The queues that have something due, as the scheduler sees them, and whose turn it is. Pure.
 //!
 //! A *lane* is one queue of the store: one organisation's mail for one destination. Lanes whose
-//! mail leaves by the same next hops feed the same site. A [`Rota`] is fair between organisations first,
-//! and between the lanes of each then.
+//! mail leaves by the same next hops feed the same site. A [`Rota`] is fair between organisations
+//! first, and between the lanes of each then.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Large messages at the same time: how much memory the real relay ever needs.
 //!
 //! ```text
-//! memory [--messages 100] [--megabytes 50] [--limit-megabytes 200] [--binary target/release/relais]
+//! memory [--messages 100] [--megabytes 50] [--limit-megabytes 200] [--binary PATH]
 //! ```
 //!
 //! Not here: whether content arrives to the octet (`crates/relais/tests/it/pressure.rs`).
