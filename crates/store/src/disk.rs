@@ -1,7 +1,7 @@
 //! The few file operations that the store uses, as a trait: the real disk, or the simulated one
 //! that forgets what was not synced. The only file of the workspace that touches content files.
 //!
-//! All methods block; callers run them on threads that may (see [`crate::spool`]).
+//! All methods block; callers run them on threads that may (see `spool`).
 //!
 //! Not here: SQLite's own files.
 

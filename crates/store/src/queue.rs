@@ -93,7 +93,7 @@ pub struct NewMessage {
 pub enum Content {
     /// At most [`INLINE_OCTETS_MAX`].
     Inline(Arc<[u8]>),
-    /// In a spool file that is synced, folder included. Only [`ContentWriter`] and the store make
+    /// In a spool file that is synced, folder included. Only `ContentWriter` and the store make
     /// one.
     Spooled(SpooledContent),
 }
