@@ -10,7 +10,7 @@ use crate::queue::{Content, INLINE_OCTETS_MAX, SpooledContent};
 use crate::spool::{Spool, SpoolFile};
 
 /// Octets gathered before they go to the file: 100 writers at once take 25 MB.
-const WRITE_OCTETS: usize = 256 * 1_024;
+const WRITE_OCTETS: usize = 128 * 1_024;
 /// Octets of one piece read.
 const READ_OCTETS: usize = 64 * 1_024;
 

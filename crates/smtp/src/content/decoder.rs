@@ -273,7 +273,8 @@ impl Decoder {
                 self.summary.bare_lf_repaired += 1;
             }
             (LineEnd::BareLf, Preset::Strict) | (LineEnd::BareCr, _) => {
-                self.fault.get_or_insert(Fault::BareLineEnd);
+                // It outranks "too big", so that what is said does not depend on how the octets came.
+                self.fault = Some(Fault::BareLineEnd);
             }
         }
         self.summary.line_octets_max = self.summary.line_octets_max.max(octets);
