@@ -1,5 +1,5 @@
-//! One immutable snapshot of the settings, checked and indexed. A session keeps the snapshot with
-//! which it began; the trace notes its version.
+//! One immutable snapshot of the settings, checked and indexed. A mail transaction keeps the
+//! snapshot with which it began; the trace notes its version.
 //!
 //! Not here: reading and writing ([`crate::document`]), what changes ([`crate::change`]).
 

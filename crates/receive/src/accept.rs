@@ -197,8 +197,9 @@ impl Reception {
             hostname: &arrival.context.options.hostname,
             now: arrival.context.clock.now(),
         };
+        let attribution = client.attribution(arrival.identity);
         examine(section, summary, &circumstances, |from| {
-            permission::header_from(client.settings, &client.attribution, reverse_path, from)
+            permission::header_from(&client.settings, &attribution, reverse_path, from)
         })
     }
 

@@ -26,7 +26,7 @@ const LINE_OCTETS_MAX: u64 = 998;
 /// Everything about a message but its content.
 pub(crate) struct Arrival<'a> {
     pub(crate) context: &'a ReceiveContext,
-    pub(crate) client: &'a Client<'a>,
+    pub(crate) client: &'a Client,
     pub(crate) identity: &'a Identity,
     pub(crate) transaction: &'a Transaction,
     pub(crate) envelope: &'a Envelope,
@@ -90,7 +90,7 @@ impl Arrival<'_> {
         for recipient in &self.envelope.recipients {
             let host = recipient.forward_path.host();
             let (key, expires_at) = ways.entry(host).or_insert_with(|| {
-                let retry = route(self.client.settings, organisation, host).retry;
+                let retry = route(&self.client.settings, organisation, host).retry;
                 let (organisation, destination) =
                     (Arc::clone(organisation), host.to_string().into());
                 (

@@ -71,11 +71,10 @@ impl Identity {
     }
 }
 
-/// The client that the facts make, in one snapshot of the settings. Found once for a session, and
-/// anew when its facts change.
-pub(crate) struct Client<'a> {
-    pub(crate) settings: &'a Settings,
-    pub(crate) attribution: Attribution<'a>,
+/// The client that the facts make, in one snapshot of the settings. Found at connect, and anew
+/// before each transaction if the settings or the facts are others by then.
+pub(crate) struct Client {
+    pub(crate) settings: Arc<Settings>,
     pub(crate) standing: Standing,
     /// `None` for strangers.
     pub(crate) organisation: Option<Arc<str>>,
@@ -85,17 +84,10 @@ pub(crate) struct Client<'a> {
     pub(crate) preset: Option<Preset>,
 }
 
-impl<'a> Client<'a> {
-    pub(crate) fn find(settings: &'a Settings, identity: &Identity) -> Self {
-        let attribution = attribute(settings, &identity.facts);
-        let found = match &attribution {
-            Attribution::Connector { found, .. } | Attribution::FactorMissing { found, .. } => {
-                Some(*found)
-            }
-            Attribution::Stranger => None,
-        };
+impl Client {
+    pub(crate) fn find(settings: Arc<Settings>, identity: &Identity) -> Self {
+        let found = attribute(&settings, &identity.facts).connector();
         Self {
-            settings,
             standing: if found.is_some() {
                 Standing::Client
             } else {
@@ -106,13 +98,19 @@ impl<'a> Client<'a> {
             preset: found
                 .and_then(|found| found.connector.preset)
                 .map(Preset::from),
-            attribution,
+            settings,
         }
     }
 
+    /// Which connector, and by which factor. Looked up where it is needed: some table look-ups.
+    pub(crate) fn attribution(&self, identity: &Identity) -> Attribution<'_> {
+        attribute(&self.settings, &identity.facts)
+    }
+
     /// `limits.connections` of its connector and its organisation; none for strangers.
-    pub(crate) fn connection_bounds(&self) -> Vec<GroupBound> {
-        let (Some(found), Some(organisation)) = (self.attribution.connector(), &self.organisation)
+    pub(crate) fn connection_bounds(&self, identity: &Identity) -> Vec<GroupBound> {
+        let (Some(found), Some(organisation)) =
+            (self.attribution(identity).connector(), &self.organisation)
         else {
             return Vec::new();
         };

@@ -23,7 +23,7 @@ use crate::shared::{RECIPIENT_DNS_TIMEOUT, Shared};
 /// Whom the questions are about.
 pub(crate) struct Asked<'a> {
     pub(crate) shared: &'a Shared,
-    pub(crate) client: &'a Client<'a>,
+    pub(crate) client: &'a Client,
     pub(crate) identity: &'a Identity,
 }
 
@@ -32,7 +32,7 @@ impl Asked<'_> {
     pub(crate) fn hello(&self, name: &str) -> Result<(), Refusal> {
         let facts = self.identity.facts();
         may_greet(
-            &self.client.attribution,
+            &self.client.attribution(self.identity),
             facts,
             name,
             &self.shared.ourselves,
@@ -56,7 +56,8 @@ impl Asked<'_> {
             .map_err(|error| refusal_of(&error))?;
         let client = self.client;
         let facts = self.identity.facts();
-        let permit = may_send(client.settings, &client.attribution, facts, reverse_path)?;
+        let attribution = client.attribution(self.identity);
+        let permit = may_send(&client.settings, &attribution, facts, reverse_path)?;
         let most = context.options.message_size_max;
         let limit = permit
             .size_octets_max
@@ -86,8 +87,8 @@ impl Asked<'_> {
         transaction: &mut Transaction,
     ) -> Result<EnvelopeRecipient, Refusal> {
         let permit = may_deliver_to(
-            self.client.settings,
-            &self.client.attribution,
+            &self.client.settings,
+            &self.client.attribution(self.identity),
             self.identity.facts(),
             forward_path,
             transaction.organisation.as_deref(),
@@ -112,7 +113,7 @@ impl Asked<'_> {
     }
 
     fn goes_by_mx(&self, organisation: &str, host: &Host) -> bool {
-        match route(self.client.settings, organisation, host).kind {
+        match route(&self.client.settings, organisation, host).kind {
             RouteKind::Mx { .. } => true,
             RouteKind::Hosts(_) | RouteKind::Literal(_) => false,
         }

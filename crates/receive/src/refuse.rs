@@ -45,7 +45,7 @@ impl Refusals {
     pub(crate) fn attempt(
         &mut self,
         context: &ReceiveContext,
-        client: &Client<'_>,
+        client: &Client,
         identity: &Identity,
         refusal: &Refusal,
         about: About,
@@ -64,7 +64,7 @@ impl Refusals {
     pub(crate) fn connection(
         &mut self,
         context: &ReceiveContext,
-        client: &Client<'_>,
+        client: &Client,
         identity: &Identity,
         refusal: &Refusal,
     ) -> Reply {
@@ -87,7 +87,7 @@ impl Refusals {
     fn record(
         &mut self,
         context: &ReceiveContext,
-        client: &Client<'_>,
+        client: &Client,
         identity: &Identity,
         refusal: &Refusal,
         kind: EventKind,

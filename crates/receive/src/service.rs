@@ -142,8 +142,8 @@ impl Door {
         let settings = self.shared.context.store.settings();
         let role = role_of(self.options.submission);
         let identity = Identity::new(accepted.peer, role);
-        let client = Client::find(&settings, &identity);
-        let bounds = client.connection_bounds();
+        let client = Client::find(settings, &identity);
+        let bounds = client.connection_bounds(&identity);
         let now = self.shared.context.clock.moment();
         match self
             .connections
@@ -152,7 +152,7 @@ impl Door {
             Ok(place) => {
                 let session = session::run(Beginning {
                     shared: Arc::clone(&self.shared),
-                    settings: Arc::clone(&settings),
+                    client,
                     identity,
                     listener_preset: self.options.preset,
                     stream: accepted.stream,

@@ -2,7 +2,8 @@
 //! Takes the machine's questions to `questions`, its content to `accept`, its refusals to
 //! `refuse`; nothing else.
 //!
-//! A session keeps the settings with which it began. It is small while it waits: no buffers, and
+//! A transaction keeps the settings with which it began; the next one looks anew, so that a change
+//! reaches sessions that stay open for hours. A session is small while it waits: no buffers, and
 //! the rare large futures are boxed, so that 10,000 idle ones cost little.
 
 use std::pin::Pin;
@@ -11,7 +12,6 @@ use std::sync::Arc;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use relais_net::stream::Stream;
-use relais_policy::settings::Settings;
 use relais_smtp::address::{ForwardPath, PATH_OCTETS_MAX};
 use relais_smtp::content::{ContentSummary, Preset};
 use relais_smtp::refusal::Refusal;
@@ -36,7 +36,7 @@ const PIECE_OCTETS: usize = 32 * 1_024;
 /// One session.
 struct Session<'a> {
     shared: &'a Shared,
-    client: Client<'a>,
+    client: Client,
     identity: Identity,
     listener_preset: Preset,
     machine: Box<ServerSession>,
@@ -56,8 +56,8 @@ struct Over;
 /// What a session begins with.
 pub(crate) struct Beginning {
     pub(crate) shared: Arc<Shared>,
-    /// The snapshot that holds for the whole session.
-    pub(crate) settings: Arc<Settings>,
+    /// Who it is by the address alone.
+    pub(crate) client: Client,
     pub(crate) identity: Identity,
     /// Where no connector names one.
     pub(crate) listener_preset: Preset,
@@ -70,13 +70,12 @@ pub(crate) struct Beginning {
 pub(crate) async fn run(beginning: Beginning) {
     let Beginning {
         shared,
-        settings,
+        client,
         identity,
         listener_preset,
         stream,
         place,
     } = beginning;
-    let client = Client::find(&settings, &identity);
     let mut session = Session {
         machine: Box::new(ServerSession::new(config(
             &shared,
@@ -102,7 +101,7 @@ pub(crate) async fn run(beginning: Beginning) {
     drop(place);
 }
 
-fn config(shared: &Shared, client: &Client<'_>, listener_preset: Preset) -> ServerConfig {
+fn config(shared: &Shared, client: &Client, listener_preset: Preset) -> ServerConfig {
     let options = &shared.context.options;
     ServerConfig {
         hostname: options.hostname.as_str().into(),
@@ -174,6 +173,8 @@ impl Session<'_> {
         let idle = !self.machine.in_transaction();
         let draining = idle.then_some(self.draining.as_mut());
         match self.wire.read(wait, draining).await {
+            // After the wait, which may have been long, and before a line is read by the preset.
+            ReadEnd::Octets if idle => self.look_anew(),
             ReadEnd::Octets => {}
             ReadEnd::Draining => self.end(&Refusal::ShuttingDown),
             ReadEnd::TimedOut => self.timed_out(),
@@ -206,6 +207,22 @@ impl Session<'_> {
         self.linger = Linger::Yes;
         self.reception = None;
         self.machine.close_with(reply);
+    }
+
+    /// Who the client is by the settings of now. Between transactions only: what was decided about
+    /// the one under way holds to its end.
+    fn look_anew(&mut self) {
+        let settings = self.shared.context.store.settings();
+        if !Arc::ptr_eq(&settings, &self.client.settings) {
+            self.know(Client::find(settings, &self.identity));
+        }
+    }
+
+    /// The client is this one from here on.
+    fn know(&mut self, client: Client) {
+        self.machine
+            .set_preset(client.preset.unwrap_or(self.listener_preset));
+        self.client = client;
     }
 
     async fn decide(&mut self, question: Question) -> Answer {
@@ -480,14 +497,15 @@ mod tests {
         };
         let address = "192.0.2.1:25".parse().expect("an address");
         let place = connections.admit([192, 0, 2, 1].into(), Standing::Client, &[], Moment::now());
+        let identity = Identity::new(address, Role::Relay);
         let beginning = Beginning {
-            settings: context.store.settings(),
+            client: Client::find(context.store.settings(), &identity),
             shared: Arc::new(Shared {
                 context,
                 ourselves: Vec::new(),
                 draining: CancellationToken::new(),
             }),
-            identity: Identity::new(address, Role::Relay),
+            identity,
             listener_preset: Preset::Strict,
             stream: Stream::pair().0,
             place: place.expect("there is room"),

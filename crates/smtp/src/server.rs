@@ -381,6 +381,11 @@ impl ServerSession {
         self.state = self.after(&reply);
     }
 
+    /// Preset for command syntax from here on: the client turned out to be another one.
+    pub fn set_preset(&mut self, preset: Preset) {
+        self.config.preset = preset;
+    }
+
     /// Ends the session from outside (time-out, shutdown): `reply` (421) becomes the last output.
     pub fn close_with(&mut self, reply: Reply) {
         reply.write_to(&mut self.output);

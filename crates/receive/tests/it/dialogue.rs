@@ -2,7 +2,7 @@
 
 use relais_store::trace::To;
 
-use crate::world::{ERP, GOOD, PRINTER, Wish, World, apply, settings_without, world};
+use crate::world::{ERP, GOOD, Wish, World, world};
 
 #[tokio::test(start_paused = true)]
 async fn a_message_is_answered_with_its_queue_id_and_is_in_the_store() {
@@ -141,23 +141,6 @@ async fn parameters_of_dsn_reach_the_store() {
     );
     let original = recipient.original.as_ref().expect("given");
     assert_eq!(&*original.address, "old@example.org");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_session_keeps_the_settings_with_which_it_began() {
-    let world = world().await;
-    let mut old = world.greeted(PRINTER).await;
-    apply(
-        &world.store,
-        &settings_without("sender_ip_addresses = [\"10.1.2.0/24\"]\n"),
-    )
-    .await;
-    let reply = old.mail("scan@contoso.test", "b@example.org", GOOD).await;
-    assert!(reply.starts_with("250 2.0.0"), "{reply}");
-    let mut new = world.greeted(PRINTER).await;
-    new.say("MAIL FROM:<scan@contoso.test>").await;
-    let reply = new.say("RCPT TO:<b@example.org>").await;
-    assert!(reply.contains("(SRC-UNKNOWN "), "{reply}");
 }
 
 #[tokio::test(start_paused = true)]

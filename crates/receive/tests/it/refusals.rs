@@ -7,7 +7,7 @@ use relais_net::zone::ZoneRecord;
 use relais_store::trace::To;
 use tokio::time::Instant;
 
-use crate::world::{ERP, GOOD, STRANGER, world};
+use crate::world::{ERP, GOOD, STRANGER, apply, settings_with, world};
 
 #[tokio::test(start_paused = true)]
 async fn a_stranger_is_refused_at_rcpt_and_found_again_by_its_reference() {
@@ -252,4 +252,26 @@ async fn a_greeting_that_is_refused_leaves_the_name_of_the_one_before() {
             .await
             .starts_with("Received: from device.test ")
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_settings_reaches_an_open_session_with_its_next_transaction() {
+    let world = world().await;
+    let mut client = world.greeted(ERP).await;
+    client
+        .play(&[
+            ("MAIL FROM:<erp@contoso.test>", "250"),
+            ("RCPT TO:<b@example.org>", "250"),
+        ])
+        .await;
+    let disabled = settings_with(
+        "preset = \"strict\"",
+        "preset = \"strict\"\nstate = \"disabled\"",
+    );
+    apply(&world.store, &disabled).await;
+    // What was decided about the transaction under way holds to its end.
+    client.play(&[("DATA", "354")]).await;
+    assert!(client.say(&format!("{GOOD}.")).await.starts_with("250"));
+    let refused = client.say("MAIL FROM:<erp@contoso.test>").await;
+    assert!(refused.contains("(CONN-OFF "), "{refused}");
 }

@@ -286,11 +286,6 @@ pub(crate) async fn apply(store: &Store, toml: &str) {
         .expect("the settings are valid");
 }
 
-pub(crate) fn settings_without(text: &str) -> String {
-    assert!(SETTINGS.contains(text), "{text}");
-    SETTINGS.replace(text, "")
-}
-
 pub(crate) fn settings_with(text: &str, instead: &str) -> String {
     assert!(SETTINGS.contains(text), "{text}");
     SETTINGS.replace(text, instead)
