@@ -1,7 +1,9 @@
 //! Which client is this? (address, certificate, credential) → exactly one inbound connector, or why
 //! not. Never decided by the recipient, nor by the greeting name.
 //!
-//! Credential before certificate before address; of addresses, the longest prefix. A connector
+//! Credential before certificate before address; of addresses, the longest prefix; of the names of
+//! a certificate, those that a connector bears as they are before those that a wildcard covers. A
+//! certificate that proves nothing is no certificate. A connector
 //! with `identified_by = "all"` wants every factor that it gives, and where one is missing no
 //! wider connector is tried. A draft never takes a client away from a connector in use: it is
 //! found only where nothing else is, so that a person sees why.
@@ -12,20 +14,21 @@ use relais_smtp::domain::Domain;
 
 use crate::document::{ConnectorState, IdentifiedBy};
 use crate::settings::{OwnedConnector, Settings};
+use crate::tls::{Certificate, TlsVersion};
 
 /// What is known of the client, all proved but the greeting name.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// The peer's address after PROXY protocol, canonical (IPv4-mapped IPv6 is IPv4).
     pub address: IpAddr,
-    /// A name of its verified certificate. Always `None` until TLS exists.
-    pub certificate_name: Option<String>,
+    /// The certificate that it presented, as judged.
+    pub certificate: Option<Certificate>,
     /// The user it authenticated as. Always `None` until AUTH exists.
     pub credential: Option<String>,
     /// The greeting name: a hint for the trace only.
     pub helo: Option<String>,
-    /// The session is encrypted.
-    pub tls: bool,
+    /// The session is encrypted, by this version.
+    pub tls: Option<TlsVersion>,
     /// The listener demands authentication.
     pub submission: bool,
 }
@@ -35,12 +38,20 @@ impl Facts {
     pub fn of_address(address: IpAddr) -> Self {
         Self {
             address: address.to_canonical(),
-            certificate_name: None,
+            certificate: None,
             credential: None,
             helo: None,
-            tls: false,
+            tls: None,
             submission: false,
         }
+    }
+
+    /// The names that its certificate proves.
+    pub fn certificate_names(&self) -> &[Box<str>] {
+        self.certificate
+            .as_ref()
+            .map(Certificate::names)
+            .unwrap_or_default()
     }
 }
 
@@ -54,8 +65,11 @@ pub enum Because {
         /// No other organisation's connector covers the address.
         exclusive: bool,
     },
-    /// The certificate's name.
-    Certificate,
+    /// A name of the certificate.
+    Certificate {
+        /// Which.
+        name: Box<str>,
+    },
     /// The credential.
     Credential,
 }
@@ -65,7 +79,7 @@ impl Because {
     pub fn rule(&self) -> &'static str {
         match self {
             Self::Address { .. } => "longest prefix",
-            Self::Certificate => "certificate name",
+            Self::Certificate { .. } => "certificate name",
             Self::Credential => "authenticated user",
         }
     }
@@ -111,14 +125,9 @@ impl<'a> Attribution<'a> {
                 format!("ip {} in {network}", facts.address)
             }
             Self::Connector {
-                because: Because::Certificate,
+                because: Because::Certificate { name },
                 ..
-            } => {
-                format!(
-                    "certificate {}",
-                    facts.certificate_name.as_deref().unwrap_or_default()
-                )
-            }
+            } => format!("certificate {name}"),
             Self::Connector {
                 because: Because::Credential,
                 ..
@@ -147,16 +156,19 @@ fn by_credential<'a>(settings: &'a Settings, facts: &Facts) -> Option<Attributio
     Some(choose(settings, facts, &[found], &Because::Credential)?.0)
 }
 
-/// The name itself before a wildcard; a wildcard stands for one label (RFC 9525 §6.3).
+/// The names themselves before wildcards; a wildcard stands for one label (RFC 9525 §6.3).
 fn by_certificate<'a>(settings: &'a Settings, facts: &Facts) -> Option<Attribution<'a>> {
-    let name = certificate_name(facts)?;
-    let wildcard = name
-        .split_once('.')
-        .map(|(_, parent)| format!("*.{parent}"));
+    let names = facts.certificate_names();
+    let exact = names.iter().map(|name| (name, name.clone()));
+    let wildcards = names.iter().filter_map(|name| {
+        let (first, parent) = name.split_once('.')?;
+        (!first.is_empty()).then(|| (name, format!("*.{parent}").into()))
+    });
     let mut draft = None;
-    for name in [Some(name), wildcard].into_iter().flatten() {
-        let candidates = settings.connectors_by_certificate(&name);
-        match choose(settings, facts, &candidates, &Because::Certificate) {
+    for (name, pattern) in exact.chain(wildcards) {
+        let candidates = settings.connectors_by_certificate(&pattern);
+        let because = Because::Certificate { name: name.clone() };
+        match choose(settings, facts, &candidates, &because) {
             Some((found, Standing::Real)) => return Some(found),
             Some((found, Standing::Draft)) => draft = draft.or(Some(found)),
             None => {}
@@ -254,7 +266,10 @@ fn missing_factor_of(
     }
     let pattern = connector.tls_sender_certificate_name.trim();
     if !pattern.is_empty()
-        && !certificate_name(facts).is_some_and(|name| certificate_matches(pattern, &name))
+        && !facts
+            .certificate_names()
+            .iter()
+            .any(|name| certificate_matches(pattern, name))
     {
         return Some("certificate");
     }
@@ -267,16 +282,6 @@ fn missing_factor_of(
     }
     // Their addresses are not looked up yet: what is not proved does not hold.
     (!connector.sender_dns_names.is_empty()).then_some("DNS name")
-}
-
-fn certificate_name(facts: &Facts) -> Option<String> {
-    let name = facts
-        .certificate_name
-        .as_deref()?
-        .trim()
-        .to_ascii_lowercase();
-    let name = name.strip_suffix('.').unwrap_or(&name);
-    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// `*.contoso.test` matches one label more, `relay.contoso.test` itself only.
@@ -300,14 +305,23 @@ pub(crate) fn is_exclusive(settings: &Settings, organisation: &str, address: IpA
     claims.peek().is_some() && claims.all(|(_, found)| found.organisation.name == organisation)
 }
 
-/// Whether the certificate's name lies in a verified domain of the organisation: the domain
+/// Whether a name of the certificate lies in a verified domain of the organisation: the domain
 /// itself, or a host below it.
 pub(crate) fn certificate_lies_in_verified_domain(
     settings: &Settings,
     organisation: &str,
     facts: &Facts,
 ) -> bool {
-    let Some(name) = certificate_name(facts).and_then(|name| Domain::parse(&name).ok()) else {
+    facts
+        .certificate_names()
+        .iter()
+        .any(|name| lies_in_verified_domain(settings, organisation, name))
+}
+
+fn lies_in_verified_domain(settings: &Settings, organisation: &str, name: &str) -> bool {
+    // A certificate for every host of a domain lies in it as each of them does.
+    let name = name.strip_prefix("*.").unwrap_or(name);
+    let Ok(name) = Domain::parse(name) else {
         return false;
     };
     let mut rest = Some(name.as_str());

@@ -12,6 +12,7 @@ pub mod schedule;
 pub mod route;
 pub mod permission;
 pub mod attribution;
+pub mod tls;
 pub mod settings;
 pub mod change;
 pub mod document;

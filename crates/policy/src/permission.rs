@@ -13,6 +13,7 @@ use relais_smtp::refusal::Refusal;
 use crate::attribution::{Attribution, Facts, certificate_lies_in_verified_domain, is_exclusive};
 use crate::document::{ConnectorState, HeaderFromPolicy, InboundTls};
 use crate::settings::{DirectoryAnswer, Mode, OwnedConnector, OwnedDomain, Settings};
+use crate::tls::CertificateFault;
 
 /// MAIL is permitted.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -188,17 +189,41 @@ fn admit<'a>(
         // Its credential was taken away since it authenticated.
         Attribution::Stranger if facts.submission => return Err(Refusal::AuthRequired),
         Attribution::Stranger => return Ok(None),
-        Attribution::FactorMissing { .. } => return Err(Refusal::SourceShared),
+        Attribution::FactorMissing { missing, .. } => {
+            let certificate = (*missing == "certificate").then(|| certificate_refused(facts));
+            return Err(certificate.flatten().unwrap_or(Refusal::SourceShared));
+        }
         Attribution::Connector { found, .. } => *found,
     };
     match found.connector.state {
         ConnectorState::Draft | ConnectorState::Disabled => return Err(Refusal::ConnectorDisabled),
         ConnectorState::Observing | ConnectorState::Enabled => {}
     }
-    if found.connector.tls == InboundTls::Required && !facts.tls {
+    if found.connector.tls == InboundTls::Required && facts.tls.is_none() {
         return Err(Refusal::TlsRequired);
     }
     Ok(Some(found))
+}
+
+/// What is told to a client that presented a certificate, and that nothing identifies.
+fn certificate_refused(facts: &Facts) -> Option<Refusal> {
+    let certificate = facts.certificate.as_ref()?;
+    let Some(fault) = certificate.fault() else {
+        let name = certificate.names().first()?;
+        return Some(Refusal::CertificateNoMatch {
+            reason: format!("no connector names {name}").into(),
+        });
+    };
+    let reason = fault.words().into();
+    Some(match fault {
+        CertificateFault::NoName => Refusal::CertificateNoMatch { reason },
+        CertificateFault::Expired | CertificateFault::NotYetValid => {
+            Refusal::CertificateExpired { reason }
+        }
+        CertificateFault::Untrusted | CertificateFault::WrongUsage => {
+            Refusal::CertificateUntrusted { reason }
+        }
+    })
 }
 
 /// A notice has no sender to hold to a domain, so the client itself must be beyond doubt.
@@ -377,8 +402,10 @@ fn stranger_may_deliver_to(
         }
         ForwardPath::Mailbox(mailbox) => mailbox,
     };
-    let unknown = || Refusal::SourceUnknown {
-        address: facts.address,
+    let unknown = || {
+        certificate_refused(facts).unwrap_or(Refusal::SourceUnknown {
+            address: facts.address,
+        })
     };
     let Host::Domain(domain) = mailbox.host() else {
         return Err(unknown());

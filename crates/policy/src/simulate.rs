@@ -197,7 +197,12 @@ impl Simulation<'_> {
         };
         let of_client = matches!(
             refusal,
-            Refusal::AuthRequired | Refusal::SourceShared | Refusal::ConnectorDisabled
+            Refusal::AuthRequired
+                | Refusal::SourceShared
+                | Refusal::CertificateNoMatch { .. }
+                | Refusal::CertificateExpired { .. }
+                | Refusal::CertificateUntrusted { .. }
+                | Refusal::ConnectorDisabled
         );
         if of_client {
             return Err(self.refused("attribution", refusal));
@@ -210,10 +215,9 @@ impl Simulation<'_> {
     }
 
     fn tls(&mut self) {
-        let session = if self.question.facts.tls {
-            "encrypted"
-        } else {
-            "clear"
+        let session = match self.question.facts.tls {
+            Some(version) => format!("TLS {version}"),
+            None => "clear".to_owned(),
         };
         let demand = match self
             .attribution
@@ -225,7 +229,7 @@ impl Simulation<'_> {
             Some(InboundTls::Off) => "the connector does without TLS",
             None => "no connector demands TLS",
         };
-        self.step("tls", session.to_owned(), demand);
+        self.step("tls", session, demand);
     }
 
     fn size(&mut self, sender: &SenderPermit) -> Result<(), Refusal> {

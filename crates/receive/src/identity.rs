@@ -35,10 +35,10 @@ impl Identity {
     pub(crate) fn new(peer: SocketAddr, role: Role) -> Self {
         let facts = Facts {
             address: peer.ip().to_canonical(),
-            certificate_name: None,
+            certificate: None,
             credential: None,
             helo: None,
-            tls: false,
+            tls: None,
             submission: role == Role::Submission,
         };
         let client = Arc::new(summary(&facts));
@@ -140,7 +140,10 @@ fn summary(facts: &Facts) -> ClientSummary {
         address: facts.address,
         helo: facts.helo.as_deref().map(Into::into),
         credential: facts.credential.as_deref().map(Into::into),
-        certificate: facts.certificate_name.as_deref().map(Into::into),
+        certificate: facts
+            .certificate_names()
+            .first()
+            .map(|name| (**name).into()),
     }
 }
 

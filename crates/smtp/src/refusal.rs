@@ -42,6 +42,14 @@ pub enum Refusal {
     },
     /// SYNTAX: a line that is no command, or out of order.
     Syntax(SyntaxFault),
+    /// TLS-OLD, 421 4.7.0: the handshake failed, or its version is forbidden by policy. Where it
+    /// failed nobody reads the reply: it is for the trace.
+    TlsHandshake {
+        /// What the client offered, and why that is not enough.
+        fault: Box<str>,
+    },
+    /// TLS-TEMP, 454 4.7.0: there is no certificate to serve with. RFC 3207 §4.
+    TlsUnavailable,
     /// TLS-REQUIRED, 530 5.7.0.
     TlsRequired,
     /// AUTH-REQUIRED, 530 5.7.0: submission listener without authentication.
@@ -53,6 +61,24 @@ pub enum Refusal {
     },
     /// SRC-SHARED, 550 5.7.1: a further factor that the connector demands is missing.
     SourceShared,
+    /// CERT-NOMATCH, 550 5.7.1: a certificate that is in order, but of nobody's connector, where
+    /// nothing else identifies the client.
+    CertificateNoMatch {
+        /// Which name, or that there is none.
+        reason: Box<str>,
+    },
+    /// CERT-EXPIRED, 550 5.7.1: a certificate outside its time, where nothing else identifies the
+    /// client.
+    CertificateExpired {
+        /// Over, or not yet begun.
+        reason: Box<str>,
+    },
+    /// CERT-UNTRUSTED, 550 5.7.1: a certificate of no trusted authority or for another use, where
+    /// nothing else identifies the client.
+    CertificateUntrusted {
+        /// What is wrong with it.
+        reason: Box<str>,
+    },
     /// CONN-OFF, 550 5.7.1: the connector is disabled or a draft.
     ConnectorDisabled,
     /// FROM-SYNTAX, 501 5.1.7.
@@ -243,6 +269,10 @@ impl Refusal {
     fn value(&self) -> Cow<'_, str> {
         match self {
             Self::HeloForged { name } => Cow::Borrowed(name),
+            Self::TlsHandshake { fault } => Cow::Borrowed(fault),
+            Self::CertificateNoMatch { reason }
+            | Self::CertificateExpired { reason }
+            | Self::CertificateUntrusted { reason } => Cow::Borrowed(reason),
             Self::SourceUnknown { address } => Cow::Owned(address.to_canonical().to_string()),
             Self::SenderDomain { domain }
             | Self::RecipientScope { domain }
@@ -260,6 +290,7 @@ impl Refusal {
             | Self::Timeout
             | Self::TooManyErrors
             | Self::Syntax(_)
+            | Self::TlsUnavailable
             | Self::TlsRequired
             | Self::AuthRequired
             | Self::SourceShared
@@ -295,6 +326,8 @@ impl Refusal {
             Self::Timeout => "TIMEOUT 421 4.4.2 Timeout, closing",
             Self::TooManyErrors => "ERRORS 421 4.7.0 Too many errors, closing",
             Self::HeloForged { .. } => "HELO-FORGED 550 5.7.1 HELO name not yours: <name>",
+            Self::TlsHandshake { .. } => "TLS-OLD 421 4.7.0 TLS not accepted: <fault>",
+            Self::TlsUnavailable => "TLS-TEMP 454 4.7.0 TLS not available",
             Self::TlsRequired => "TLS-REQUIRED 530 5.7.0 Must issue STARTTLS first",
             Self::AuthRequired => "AUTH-REQUIRED 530 5.7.0 Authentication required",
             Self::SourceUnknown { .. } => {
@@ -302,6 +335,15 @@ impl Refusal {
             }
             Self::SourceShared => {
                 "SRC-SHARED 550 5.7.1 Shared address: authenticate or use client certificate"
+            }
+            Self::CertificateNoMatch { .. } => {
+                "CERT-NOMATCH 550 5.7.1 Client certificate not accepted: <reason>"
+            }
+            Self::CertificateExpired { .. } => {
+                "CERT-EXPIRED 550 5.7.1 Client certificate not accepted: <reason>"
+            }
+            Self::CertificateUntrusted { .. } => {
+                "CERT-UNTRUSTED 550 5.7.1 Client certificate not accepted: <reason>"
             }
             Self::ConnectorDisabled => "CONN-OFF 550 5.7.1 Connector disabled",
             Self::SenderSyntax => "FROM-SYNTAX 501 5.1.7 Bad sender address syntax",

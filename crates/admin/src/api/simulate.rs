@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use relais_policy::attribution::Facts;
 use relais_policy::simulate::{Answer, Question, simulate};
+use relais_policy::tls::{Certificate, TlsVersion};
 use relais_smtp::address::{ForwardPath, Mailbox, ReversePath};
 
 use crate::context::AdminContext;
@@ -36,7 +37,7 @@ pub(super) struct Imagined {
     pub(super) header_from: Option<String>,
     #[serde(default)]
     pub(super) size: Option<u64>,
-    /// `1.2`, `1.3`: the session is encrypted; absent, `none`: it is not.
+    /// `1.2`, `1.3`: the session is encrypted; `none`: it is not. Absent: as the certificate needs.
     #[serde(default)]
     pub(super) tls: Option<String>,
     /// Through a listener that demands AUTH.
@@ -82,10 +83,13 @@ pub(super) fn question(context: &AdminContext, imagined: &Imagined) -> Result<Qu
     Ok(Question {
         facts: Facts {
             address: imagined.ip.to_canonical(),
-            certificate_name: imagined.certificate_name.clone(),
+            certificate: imagined
+                .certificate_name
+                .as_deref()
+                .map(|name| Certificate::verified([name])),
             credential: imagined.credential.clone(),
             helo: imagined.helo.clone(),
-            tls: imagined.tls.as_deref().is_some_and(|tls| tls != "none"),
+            tls: tls(imagined)?,
             submission: imagined.submission,
         },
         reverse_path,
@@ -94,6 +98,24 @@ pub(super) fn question(context: &AdminContext, imagined: &Imagined) -> Result<Qu
         size: imagined.size,
         size_octets_max: context.message_size_max,
     })
+}
+
+/// A certificate comes with TLS only.
+fn tls(imagined: &Imagined) -> Result<Option<TlsVersion>, Problem> {
+    let has_certificate = imagined.certificate_name.is_some();
+    match imagined.tls.as_deref() {
+        None => Ok(has_certificate.then_some(TlsVersion::V1_3)),
+        Some("none") if has_certificate => Err(Problem::bad_request(
+            "A certificate needs TLS: leave \"tls\" out, or name a version.".to_owned(),
+        )),
+        Some("none") => Ok(None),
+        Some(text) => match TlsVersion::parse(text) {
+            Some(version) => Ok(Some(version)),
+            None => Err(Problem::bad_request(format!(
+                "The TLS version \"{text}\" is none of none, 1.0, 1.1, 1.2, 1.3."
+            ))),
+        },
+    }
 }
 
 /// Without angle brackets.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use relais_policy::attribution::Facts;
 use relais_policy::simulate::Question;
+use relais_policy::tls::{Certificate, TlsVersion};
 use relais_smtp::address::{ForwardPath, Mailbox, ReversePath};
 use relais_smtp::identifier::{QueueId, Reference};
 use relais_store::queue::Criteria;
@@ -136,10 +137,16 @@ fn question(context: &AdminContext, event: &Event, to: &str) -> Option<Question>
     Some(Question {
         facts: Facts {
             address: client.address,
-            certificate_name: owned(&client.certificate),
+            certificate: client
+                .certificate
+                .as_deref()
+                .map(|name| Certificate::verified([name])),
             credential: owned(&client.credential),
             helo: owned(&client.helo),
-            tls: event.tls.is_some(),
+            tls: event
+                .tls
+                .as_ref()
+                .and_then(|tls| TlsVersion::parse(&tls.version)),
             submission: false,
         },
         reverse_path,

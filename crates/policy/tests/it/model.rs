@@ -4,6 +4,7 @@
 use relais_policy::attribution::{Attribution, Facts, attribute};
 use relais_policy::permission::may_send;
 use relais_policy::settings::{Mode, Settings};
+use relais_policy::tls::Certificate;
 
 use crate::world::{build, refused, reverse_path};
 
@@ -59,7 +60,9 @@ fn facts(held: Factors) -> Facts {
         "192.0.2.9"
     };
     let mut facts = Facts::of_address(address.parse().expect("an address"));
-    facts.certificate_name = held.certificate.then(|| "scan.contoso.test".to_owned());
+    facts.certificate = held
+        .certificate
+        .then(|| Certificate::verified(["scan.contoso.test"]));
     facts.credential = held.credential.then(|| "scan".to_owned());
     facts
 }

@@ -18,7 +18,9 @@ use relais_smtp::domain::Domain;
 use relais_smtp::header::FromField;
 use relais_smtp::reply::Reply;
 
-use crate::world::{Worlds, attributed, facts, forward_path, mailbox, refused, reverse_path, rows};
+use crate::world::{
+    Worlds, attributed, certificate, facts, forward_path, mailbox, refused, reverse_path, rows,
+};
 
 /// Compares every row and shows all that differ.
 fn check(table: &str, answer: impl Fn(&Worlds, &[&str]) -> String, expected: usize) {
@@ -39,7 +41,7 @@ fn attribution() {
     let table = include_str!("../tables/attribution.md");
     let facts_of = |row: &[&str]| {
         let mut facts = facts(row[1]);
-        facts.certificate_name = (!row[2].is_empty()).then(|| row[2].to_owned());
+        facts.certificate = (!row[2].is_empty()).then(|| certificate(row[2]));
         facts.credential = (!row[3].is_empty()).then(|| row[3].to_owned());
         facts
     };
@@ -392,6 +394,9 @@ fn every_refusal_that_a_decision_gives_stands_in_a_table() {
         });
     let expected = [
         "AUTH-REQUIRED",
+        "CERT-EXPIRED",
+        "CERT-NOMATCH",
+        "CERT-UNTRUSTED",
         "CONN-OFF",
         "FROM-DENIED",
         "FROM-DOMAIN",

@@ -3,6 +3,7 @@
 use relais_policy::attribution::{Attribution, Facts, attribute};
 use relais_policy::document::Document;
 use relais_policy::settings::{Mode, Settings};
+use relais_policy::tls::{Certificate, CertificateFault, TlsVersion};
 use relais_smtp::address::{ForwardPath, Mailbox, ReversePath};
 use relais_smtp::identifier::Reference;
 use relais_smtp::refusal::Refusal;
@@ -66,14 +67,27 @@ pub(crate) fn facts(text: &str) -> Facts {
     let mut facts = Facts::of_address(address);
     for word in words {
         match word.split_once('=') {
-            Some(("certificate", name)) => facts.certificate_name = Some(name.to_owned()),
+            Some(("certificate", names)) => facts.certificate = Some(certificate(names)),
             Some(("credential", user)) => facts.credential = Some(user.to_owned()),
-            None if word == "tls" => facts.tls = true,
+            None if word == "tls" => facts.tls = Some(TlsVersion::V1_3),
             None if word == "submission" => facts.submission = true,
             _ => panic!("what is {word}?"),
         }
     }
     facts
+}
+
+/// `a.test,b.test`: these names are verified; `!expired`: it is no proof.
+pub(crate) fn certificate(text: &str) -> Certificate {
+    match text.strip_prefix('!') {
+        None => Certificate::verified(text.split(',')),
+        Some("untrusted") => Certificate::faulty(CertificateFault::Untrusted),
+        Some("expired") => Certificate::faulty(CertificateFault::Expired),
+        Some("not-yet-valid") => Certificate::faulty(CertificateFault::NotYetValid),
+        Some("wrong-usage") => Certificate::faulty(CertificateFault::WrongUsage),
+        Some("no-name") => Certificate::faulty(CertificateFault::NoName),
+        Some(other) => panic!("what is {other}?"),
+    }
 }
 
 pub(crate) fn mailbox(text: &str) -> Mailbox {

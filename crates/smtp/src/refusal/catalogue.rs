@@ -12,7 +12,8 @@ use crate::reply::{EnhancedStatus, ReplyCode};
 /// One refusal, explained.
 #[derive(Clone, Copy, Debug)]
 pub struct CatalogueEntry {
-    /// The command at which it happens: `connect`, `EHLO`, `MAIL`, `RCPT`, `DATA` or `any`.
+    /// The command at which it happens: `connect`, `EHLO`, `STARTTLS`, `MAIL`, `RCPT`, `DATA` or
+    /// `any`.
     pub stage: &'static str,
     /// Why it happens, one English sentence.
     pub cause_en: &'static str,
@@ -173,6 +174,28 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         sample: || Refusal::Syntax(SyntaxFault::Order),
     },
     CatalogueEntry {
+        stage: "STARTTLS",
+        cause_en: "The TLS handshake failed: mostly the client knows only old versions or ciphers, or does not trust \
+            our certificate.",
+        fix_en: "Update the client or its list of authorities, or give the listener a certificate that it \
+            trusts; see what it offered in the trace.",
+        cause_fr: "La négociation TLS a échoué\u{202f}: le plus souvent, le client ne connaît que d’anciennes versions \
+            ou d’anciens chiffrements, ou ne fait pas confiance à notre certificat.",
+        fix_fr: "Mettez à jour le client ou sa liste d’autorités, ou donnez à l’écoute un certificat auquel \
+            il fait confiance\u{202f}; la trace montre ce qu’il proposait.",
+        sample: || Refusal::TlsHandshake {
+            fault: "only TLS 1.0 offered".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "STARTTLS",
+        cause_en: "The relay has no certificate that it can use at the moment.",
+        fix_en: "Look at `relais health` for the certificate file that cannot be read; try again later.",
+        cause_fr: "Le relais n’a en ce moment aucun certificat utilisable.",
+        fix_fr: "Cherchez avec «\u{202f}relais health\u{202f}» le fichier de certificat illisible\u{202f}; réessayez ensuite.",
+        sample: || Refusal::TlsUnavailable,
+    },
+    CatalogueEntry {
         stage: "MAIL",
         cause_en: "The inbound connector asks for encryption, and the session is in clear text.",
         fix_en: "Switch on STARTTLS in the device, or set TLS to `offered` in the connector.",
@@ -214,6 +237,42 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         fix_fr: "Réglez l’appareil pour qu’il s’identifie, ou pour qu’il présente un certificat \
             client.",
         sample: || Refusal::SourceShared,
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "The client certificate is in order, but no connector names it, and nothing else identifies the \
+            client.",
+        fix_en: "Enter one of its names as certificate name in the inbound connector.",
+        cause_fr: "Le certificat client est en règle, mais aucun connecteur n’en porte le nom, et rien d’autre \
+            n’identifie le client.",
+        fix_fr: "Saisissez l’un de ses noms comme nom de certificat dans le connecteur entrant.",
+        sample: || Refusal::CertificateNoMatch {
+            reason: "no connector names scan.fabrikam.test".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "The client certificate is outside its period of validity, and nothing else identifies the client.",
+        fix_en: "Renew the certificate in the device, and check the clocks of the device and of this machine.",
+        cause_fr: "Le certificat client est hors de sa période de validité, et rien d’autre n’identifie le client.",
+        fix_fr: "Renouvelez le certificat de l’appareil, et vérifiez l’heure de l’appareil et de cette machine.",
+        sample: || Refusal::CertificateExpired {
+            reason: "expired".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "The client certificate comes from no authority that the relay trusts, or is made for another \
+            use, and nothing else identifies the client.",
+        fix_en: "Add the authority to `client_ca` of the listener, or issue a certificate for client \
+            authentication.",
+        cause_fr: "Le certificat client ne vient d’aucune autorité reconnue par le relais, ou est prévu pour un \
+            autre usage, et rien d’autre n’identifie le client.",
+        fix_fr: "Ajoutez l’autorité à `client_ca` dans l’écoute, ou émettez un certificat prévu pour \
+            l’authentification du client.",
+        sample: || Refusal::CertificateUntrusted {
+            reason: "not issued by a trusted authority".into(),
+        },
     },
     CatalogueEntry {
         stage: "MAIL",
@@ -491,39 +550,44 @@ mod tests {
             Refusal::Syntax(SyntaxFault::Arguments) => 8,
             Refusal::Syntax(SyntaxFault::NotImplemented) => 9,
             Refusal::Syntax(SyntaxFault::Order) => 10,
-            Refusal::TlsRequired => 11,
-            Refusal::AuthRequired => 12,
-            Refusal::SourceUnknown { .. } => 13,
-            Refusal::SourceShared => 14,
-            Refusal::ConnectorDisabled => 15,
-            Refusal::SenderSyntax => 16,
-            Refusal::SenderDomain { .. } => 17,
-            Refusal::SenderDomainLapsed { .. } => 18,
-            Refusal::SenderDenied { .. } => 19,
-            Refusal::NullSender => 20,
-            Refusal::TooBig { .. } => 21,
-            Refusal::Parameter { .. } => 22,
-            Refusal::Utf8NotDeclared => 23,
-            Refusal::RequireTlsUnavailable => 24,
-            Refusal::Rate { .. } => 25,
-            Refusal::RecipientSyntax => 26,
-            Refusal::RecipientScope { .. } => 27,
-            Refusal::RecipientDomainUnknown { .. } => 28,
-            Refusal::RecipientNullMx { .. } => 29,
-            Refusal::RecipientUnknown => 30,
-            Refusal::TooManyRecipients => 31,
-            Refusal::Sandbox => 32,
-            Refusal::HeaderFrom => 33,
-            Refusal::HeaderDomain { .. } => 34,
-            Refusal::HeaderTooBig => 35,
-            Refusal::BareLineEnd => 36,
-            Refusal::Smuggling => 37,
-            Refusal::Loop => 38,
-            Refusal::Local => 39,
+            Refusal::TlsHandshake { .. } => 11,
+            Refusal::TlsUnavailable => 12,
+            Refusal::TlsRequired => 13,
+            Refusal::AuthRequired => 14,
+            Refusal::SourceUnknown { .. } => 15,
+            Refusal::SourceShared => 16,
+            Refusal::CertificateNoMatch { .. } => 17,
+            Refusal::CertificateExpired { .. } => 18,
+            Refusal::CertificateUntrusted { .. } => 19,
+            Refusal::ConnectorDisabled => 20,
+            Refusal::SenderSyntax => 21,
+            Refusal::SenderDomain { .. } => 22,
+            Refusal::SenderDomainLapsed { .. } => 23,
+            Refusal::SenderDenied { .. } => 24,
+            Refusal::NullSender => 25,
+            Refusal::TooBig { .. } => 26,
+            Refusal::Parameter { .. } => 27,
+            Refusal::Utf8NotDeclared => 28,
+            Refusal::RequireTlsUnavailable => 29,
+            Refusal::Rate { .. } => 30,
+            Refusal::RecipientSyntax => 31,
+            Refusal::RecipientScope { .. } => 32,
+            Refusal::RecipientDomainUnknown { .. } => 33,
+            Refusal::RecipientNullMx { .. } => 34,
+            Refusal::RecipientUnknown => 35,
+            Refusal::TooManyRecipients => 36,
+            Refusal::Sandbox => 37,
+            Refusal::HeaderFrom => 38,
+            Refusal::HeaderDomain { .. } => 39,
+            Refusal::HeaderTooBig => 40,
+            Refusal::BareLineEnd => 41,
+            Refusal::Smuggling => 42,
+            Refusal::Loop => 43,
+            Refusal::Local => 44,
         }
     }
     /// One above the greatest number.
-    const VARIANTS: usize = 40;
+    const VARIANTS: usize = 45;
 
     #[test]
     fn every_refusal_is_in_the_catalogue_once_and_in_order() {
