@@ -111,6 +111,7 @@ fn config(shared: &Shared, client: &Client, listener_preset: Preset) -> ServerCo
         errors_max: ERRORS_MAX,
         junk_commands_max: JUNK_COMMANDS_MAX,
         starttls: false,
+        tls: false,
         auth_mechanisms: Vec::new(),
         require_tls: false,
     }
@@ -144,6 +145,8 @@ impl Session<'_> {
                 self.transaction = None;
                 self.machine.finish_content(reply);
             }
+            // Never accepted below.
+            Step::StartTls => return Err(Over),
             Step::Close => {
                 self.wire
                     .send(self.machine.output())
@@ -283,6 +286,10 @@ impl Session<'_> {
                     Answer::Refuse(self.refuse_attempt(&refusal, about))
                 }
             },
+            Question::StartTls => {
+                let refusal = Refusal::TlsUnavailable;
+                Answer::Refuse(self.refused(&refusal, RefusedStage::Other))
+            }
             Question::Content => {
                 self.content = Vec::new();
                 self.reception = Some(Box::new(Reception::begin(&self.shared.context)));

@@ -123,6 +123,7 @@ fn config() -> ServerConfig {
         errors_max: 20,
         junk_commands_max: 100,
         starttls: false,
+        tls: false,
         auth_mechanisms: Vec::new(),
         require_tls: false,
     }
@@ -143,7 +144,10 @@ fn play(session: &mut ServerSession, input: &[u8], content: &mut Vec<u8>) {
                 let id = QueueId::new(Timestamp::from_millis(1_795_514_400_123), 1, 1);
                 session.finish_content(Reply::accepted(id));
             }
-            Step::Ask(Question::Hello { .. } | Question::Content) => session.answer(Answer::Accept),
+            Step::Ask(Question::Hello { .. } | Question::Content | Question::StartTls) => {
+                session.answer(Answer::Accept);
+            }
+            Step::StartTls => panic!("it was not offered"),
             Step::Ask(Question::Sender { .. }) => {
                 let size_octets_max = 50 * 1_024 * 1_024;
                 session.answer(Answer::Sender {

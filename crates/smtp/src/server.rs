@@ -11,6 +11,8 @@
 //!         Step::Refused(refusal)  record it, then session.refuse(refusal.reply(reference))
 //!         Step::Content           take what `content` holds (may be done later: it only grows)
 //!         Step::EndOfContent(s)   store it, then session.finish_content(reply)
+//!         Step::StartTls          flush session.output(), forget all that was read, do the
+//!                                 handshake, then session.secured(…); if it fails, close
 //!         Step::Close             flush session.output(), close
 //!     }
 //! }
@@ -54,8 +56,10 @@ pub struct ServerConfig {
     /// NOOP, RSET, VRFY, HELP, EHLO, empty chunks, and commands out of order, without a message in
     /// between, before 421. Postfix: 100.
     pub junk_commands_max: u32,
-    /// STARTTLS is offered. Always false until TLS exists.
+    /// STARTTLS is offered while the session is in clear text.
     pub starttls: bool,
+    /// The session is encrypted from its first octet. RFC 8314 §3.3.
+    pub tls: bool,
     /// AUTH mechanisms offered. Always empty until authentication exists.
     pub auth_mechanisms: Vec<&'static str>,
     /// REQUIRETLS is offered. RFC 8689.
@@ -81,6 +85,9 @@ pub enum Step {
     Content,
     /// All content is in the buffer: store it, and call [`ServerSession::finish_content`].
     EndOfContent(ContentSummary),
+    /// Send [`ServerSession::output`], throw away whatever was read behind the command, and do the
+    /// handshake; then [`ServerSession::secured`]. If it fails, close: no text can follow.
+    StartTls,
     /// Send [`ServerSession::output`], then close.
     Close,
 }
@@ -137,6 +144,8 @@ pub enum Question {
     /// DATA or the first BDAT, with at least one recipient: new content begins, what is left of
     /// older content is void. Answer: [`Answer::Accept`] or [`Answer::Refuse`].
     Content,
+    /// STARTTLS, where it is offered. Answer: [`Answer::Accept`] or [`Answer::Refuse`].
+    StartTls,
 }
 
 /// The driver's decision.
@@ -210,6 +219,10 @@ enum State {
     Discard { remaining: u64, refused: Refused },
     /// [`Step::EndOfContent`] was returned.
     Finishing { envelope: Envelope },
+    /// 220 was said to STARTTLS: whatever has been read is void, and the handshake comes next.
+    ToStartTls,
+    /// [`Step::StartTls`] was returned.
+    StartingTls,
     /// Nothing comes any more.
     Closing,
 }
@@ -244,6 +257,9 @@ enum Asked {
         terms: Terms,
         size: u64,
         last: bool,
+    },
+    StartTls {
+        transaction: Transaction,
     },
 }
 
@@ -296,6 +312,10 @@ impl ServerSession {
         self.state = match (asked, answer) {
             (asked, Answer::Refuse(reply)) => self.answered_no(asked, &reply),
             (Asked::Hello { hello, .. }, Answer::Accept) => self.greet(hello),
+            (Asked::StartTls { .. }, Answer::Accept) => {
+                self.say("220 2.0.0 Ready to start TLS");
+                State::ToStartTls
+            }
             (
                 Asked::Sender {
                     reverse_path,
@@ -386,6 +406,20 @@ impl ServerSession {
         self.config.preset = preset;
     }
 
+    /// The handshake is done: the session begins anew, without greeting, transaction, or anything
+    /// else that was said in clear text; only its errors count on. RFC 3207 §4.2.
+    pub fn secured(&mut self) {
+        debug_assert!(
+            matches!(self.state, State::StartingTls),
+            "TLS was not to be started"
+        );
+        self.config.tls = true;
+        self.hello = None;
+        self.repairs.clear();
+        self.output.clear();
+        self.state = State::Ready(Transaction::Idle);
+    }
+
     /// Ends the session from outside (time-out, shutdown): `reply` (421) becomes the last output.
     pub fn close_with(&mut self, reply: Reply) {
         reply.write_to(&mut self.output);
@@ -434,18 +468,21 @@ impl ServerSession {
             .map(|hello| (&*hello.name, hello.extended))
     }
 
-    /// `SMTP`, `ESMTP` or `UTF8SMTP`, for the Received field of this transaction. RFC 3848,
-    /// RFC 6531 §4.3.
+    /// `SMTP`, `ESMTP`, `ESMTPS`, `UTF8SMTP` or `UTF8SMTPS`, for the Received field of this
+    /// transaction. RFC 3848, RFC 6531 §4.3; after HELO there is no name for TLS.
     pub fn protocol(&self) -> &'static str {
         let utf8 = match (self.envelope(), self.transaction()) {
             (Some(envelope), _) => envelope.parameters.smtp_utf8,
             (None, Some(transaction)) => transaction.is_smtp_utf8(),
             (None, None) => false,
         };
-        match &self.hello {
-            Some(hello) if hello.extended && utf8 => "UTF8SMTP",
-            Some(hello) if hello.extended => "ESMTP",
-            _ => "SMTP",
+        let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
+        match (extended, utf8, self.config.tls) {
+            (false, _, _) => "SMTP",
+            (true, false, false) => "ESMTP",
+            (true, false, true) => "ESMTPS",
+            (true, true, false) => "UTF8SMTP",
+            (true, true, true) => "UTF8SMTPS",
         }
     }
 
@@ -460,9 +497,11 @@ impl ServerSession {
             State::Ready(transaction)
             | State::LongLine { transaction, .. }
             | State::Refusing(Then::Ready(transaction))
-            | State::Asked(Asked::Hello { transaction, .. } | Asked::Recipient { transaction }) => {
-                Some(transaction)
-            }
+            | State::Asked(
+                Asked::Hello { transaction, .. }
+                | Asked::Recipient { transaction }
+                | Asked::StartTls { transaction },
+            ) => Some(transaction),
             State::Greeting
             | State::ToRefuse(..)
             | State::Refusing(Then::Ended(_) | Then::Close(_))
@@ -471,6 +510,8 @@ impl ServerSession {
             | State::Chunk { .. }
             | State::Discard { .. }
             | State::Finishing { .. }
+            | State::ToStartTls
+            | State::StartingTls
             | State::Closing => None,
         }
     }

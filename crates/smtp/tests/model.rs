@@ -151,6 +151,7 @@ impl Machine {
             errors_max: 1_000,
             junk_commands_max: 1_000,
             starttls: false,
+            tls: false,
             auth_mechanisms: Vec::new(),
             require_tls: false,
         };
@@ -190,6 +191,7 @@ impl Machine {
             match step {
                 Step::Read(_) => break,
                 Step::Close => self.closed = true,
+                Step::StartTls => panic!("it is not offered"),
                 Step::Content => {}
                 Step::Refused { refusal, .. } => self.session.refuse(reply(&refusal)),
                 Step::EndOfContent(_) => self.store(act),
@@ -214,7 +216,7 @@ impl Machine {
             return Answer::Refuse(reply(&Refusal::Sandbox));
         }
         match question {
-            Question::Hello { .. } => Answer::Accept,
+            Question::Hello { .. } | Question::StartTls => Answer::Accept,
             Question::Content => {
                 self.content.clear();
                 Answer::Accept

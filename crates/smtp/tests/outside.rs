@@ -188,6 +188,7 @@ fn transactions(preset: Preset, content: &[u8], framing: Framing) -> (usize, usi
         errors_max: 20,
         junk_commands_max: 100,
         starttls: false,
+        tls: false,
         auth_mechanisms: Vec::new(),
         require_tls: false,
     });
@@ -201,14 +202,14 @@ fn transactions(preset: Preset, content: &[u8], framing: Framing) -> (usize, usi
             unread.drain(..used);
             match step {
                 Step::Read(_) => break,
-                Step::Close => return (senders, messages),
+                Step::Close | Step::StartTls => return (senders, messages),
                 Step::Content => {}
                 Step::Refused { refusal, .. } => session.refuse(refusal.reply(reference)),
                 Step::EndOfContent(_) => {
                     messages += 1;
                     session.finish_content(Refusal::Local.reply(reference));
                 }
-                Step::Ask(Question::Hello { .. } | Question::Content) => {
+                Step::Ask(Question::Hello { .. } | Question::Content | Question::StartTls) => {
                     session.answer(Answer::Accept)
                 }
                 Step::Ask(Question::Sender { .. }) => {

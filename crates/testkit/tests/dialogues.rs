@@ -59,6 +59,9 @@ fn left_out(dialogue: &Dialogue) -> Option<&'static str> {
     {
         return Some("the service's own limits are fixed and larger");
     }
+    if dialogue.setting("starttls").is_some() {
+        return Some("the file cannot say a handshake");
+    }
     if decided("refuse-hello", "HELO-FORGED") {
         return Some("the forged name is refused to strangers, who may not send what follows");
     }

@@ -1,11 +1,10 @@
 //! The commands, one by one: may it come now, and what follows. RFC 5321 §4.1.4.
 //!
 //! DATA and BDAT without an accepted recipient get 503 (RFC 5321 §3.3 allows 503 and 554), as does
-//! every command that comes at the wrong moment. STARTTLS and AUTH get 502 until they exist: their
-//! place is `perform`, each with a step of its own. STARTTLS hands the driver the handshake; all
-//! that was read behind the command is thrown away, and the session starts anew without greeting
-//! (RFC 3207 §4.2; CVE-2011-0411). AUTH hands it the exchange, whose lines never reach
-//! `refused_line`.
+//! every command that comes at the wrong moment. STARTTLS hands the driver the handshake; all that
+//! was read behind the command is thrown away, and the session starts anew without greeting
+//! (RFC 3207 §4.2; CVE-2011-0411). AUTH gets 502 until it exists: its place is `perform`, with a
+//! step of its own that hands the driver the exchange, whose lines never reach `refused_line`.
 
 use alloc::string::String;
 
@@ -87,7 +86,8 @@ impl ServerSession {
                 self.state = State::Closing;
                 None
             }
-            Command::Expn | Command::StartTls | Command::Auth => {
+            Command::StartTls => Some(self.start_tls(transaction)),
+            Command::Expn | Command::Auth => {
                 let fault = Refusal::Syntax(SyntaxFault::NotImplemented);
                 Some(self.refused(fault, RefusedStage::Other, transaction))
             }
@@ -105,6 +105,10 @@ impl ServerSession {
             }
             Asked::Recipient { mut transaction } => {
                 self.errors += u32::from(transaction.refused_recipient());
+                transaction
+            }
+            Asked::StartTls { transaction } => {
+                self.errors += 1;
                 transaction
             }
             Asked::Sender { .. } | Asked::Data { .. } => {
@@ -283,6 +287,19 @@ impl ServerSession {
             | Transaction::Sender { .. }
             | Transaction::Chunks { .. }) => self.out_of_order(other),
         }
+    }
+
+    /// 502 where it is not offered, 503 the second time. RFC 3207 §4.2.
+    fn start_tls(&mut self, transaction: Transaction) -> Step {
+        if self.config.tls {
+            return self.out_of_order(transaction);
+        }
+        if !self.config.starttls {
+            let fault = Refusal::Syntax(SyntaxFault::NotImplemented);
+            return self.refused(fault, RefusedStage::Other, transaction);
+        }
+        self.state = State::Asked(Asked::StartTls { transaction });
+        Step::Ask(Question::StartTls)
     }
 
     fn out_of_order(&mut self, transaction: Transaction) -> Step {

@@ -48,7 +48,16 @@ impl ServerSession {
             State::ToRefuse(refusal, stage) => {
                 (0, Some(self.refused(refusal, stage, Transaction::Idle)))
             }
-            state @ (State::Asked(_) | State::Refusing(_) | State::Finishing { .. }) => {
+            State::ToStartTls => {
+                self.state = State::StartingTls;
+                // What came behind the command in clear text must not count as encrypted
+                // (CVE-2011-0411).
+                (input.len(), Some(Step::StartTls))
+            }
+            state @ (State::Asked(_)
+            | State::Refusing(_)
+            | State::Finishing { .. }
+            | State::StartingTls) => {
                 debug_assert!(false, "the last step was not answered");
                 // Nothing can be promised to the client any more, and nothing was.
                 drop(state);

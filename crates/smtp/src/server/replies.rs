@@ -35,7 +35,7 @@ impl ServerSession {
         self.say("250-CHUNKING");
         self.say("250-DSN");
         self.say("250-ENHANCEDSTATUSCODES");
-        if self.config.starttls {
+        if self.config.starttls && !self.config.tls {
             self.say("250-STARTTLS");
         }
         if !self.config.auth_mechanisms.is_empty() {
@@ -50,7 +50,7 @@ impl ServerSession {
     }
 
     pub(super) fn say_help(&mut self) {
-        self.say("214-2.0.0 EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
+        self.say("214-2.0.0 EHLO HELO STARTTLS MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
         self.say("214 2.0.0 Each refusal ends with its reference: relais why REFERENCE");
     }
 }

@@ -12,6 +12,7 @@ fn config() -> ServerConfig {
         errors_max: 20,
         junk_commands_max: 100,
         starttls: false,
+        tls: false,
         auth_mechanisms: Vec::new(),
         require_tls: false,
     }
@@ -58,7 +59,7 @@ impl Driver {
 
 fn agree(question: Question) -> Answer {
     match question {
-        Question::Hello { .. } | Question::Content => Answer::Accept,
+        Question::Hello { .. } | Question::Content | Question::StartTls => Answer::Accept,
         Question::Sender { .. } => Answer::Sender {
             size_octets_max: 1_000,
             preset: Preset::Strict,
@@ -282,6 +283,91 @@ fn extensions_that_need_more_are_offered_only_where_the_driver_says_so() {
     assert_eq!(driver.said(), "250 2.1.0 Sender ok\r\n");
 }
 
+/// A session that has said the envelope and then STARTTLS, with `behind` in the same segment.
+fn starting_tls(behind: &str) -> Driver {
+    let mut driver = Driver::with(ServerConfig {
+        starttls: true,
+        ..config()
+    });
+    driver.send(ENVELOPE);
+    driver.said();
+    assert_eq!(
+        driver.send(&format!("STARTTLS\r\n{behind}")),
+        Step::StartTls
+    );
+    assert_eq!(driver.said(), "220 2.0.0 Ready to start TLS\r\n");
+    driver
+}
+
+#[test]
+fn what_stands_behind_starttls_in_clear_text_is_thrown_away() {
+    let injected = "EHLO evil.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n";
+    for behind in [injected, "E", "\0", "MAIL FROM:<a@b.example>"] {
+        let mut driver = starting_tls(behind);
+        assert!(driver.unread.is_empty(), "{:?}", driver.unread);
+        driver.session.secured();
+        assert_eq!(driver.send(""), Step::Read(Wait::Command));
+        assert_eq!(driver.said(), "");
+        assert_eq!(driver.session.hello(), None);
+    }
+}
+
+#[test]
+fn tls_begins_a_new_session_without_greeting_or_transaction() {
+    let mut driver = starting_tls("");
+    assert!(!driver.session.in_transaction() && driver.session.envelope().is_none());
+    driver.session.secured();
+    let step = driver.send("MAIL FROM:<a@b.example>\r\n");
+    let refusal = Refusal::Syntax(SyntaxFault::Order);
+    assert!(
+        matches!(&step, Step::Refused { refusal: found, .. } if *found == refusal),
+        "{step:?}"
+    );
+    driver.session.refuse(reply(&refusal));
+    driver.said();
+    assert_eq!(driver.send("EHLO a.example\r\n"), Step::Read(Wait::Command));
+    let said = driver.said();
+    assert!(!said.contains("STARTTLS"), "{said}");
+    assert!(!said.contains("220"), "{said}");
+}
+
+#[test]
+fn the_protocol_says_whether_the_session_is_encrypted() {
+    for (tls, parameters, protocol) in [
+        (false, "", "ESMTP"),
+        (false, " SMTPUTF8", "UTF8SMTP"),
+        (true, "", "ESMTPS"),
+        (true, " SMTPUTF8", "UTF8SMTPS"),
+    ] {
+        let mut driver = Driver::with(ServerConfig { tls, ..config() });
+        driver.send("EHLO a.example\r\n");
+        driver.send(&format!("MAIL FROM:<a@b.example>{parameters}\r\n"));
+        assert_eq!(driver.session.protocol(), protocol);
+    }
+}
+
+#[test]
+fn starttls_that_cannot_be_had_leaves_the_session_as_it_was() {
+    let mut driver = Driver::with(ServerConfig {
+        starttls: true,
+        ..config()
+    });
+    driver.send(ENVELOPE);
+    driver.said();
+    driver.unread.extend_from_slice(b"STARTTLS\r\nDATA\r\n");
+    let (used, step) = driver.session.advance(&driver.unread, &mut driver.content);
+    driver.unread.drain(..used);
+    assert_eq!(step, Step::Ask(Question::StartTls));
+    driver
+        .session
+        .answer(Answer::Refuse(reply(&Refusal::TlsUnavailable)));
+    assert_eq!(driver.send(""), Step::Read(Wait::Content));
+    assert_eq!(
+        driver.said(),
+        "454 4.7.0 TLS not available (TLS-TEMP 7F3K2)\r\n354 End data with <CR><LF>.<CR><LF>\r\n"
+    );
+}
+
 #[test]
 fn a_long_line_waits_for_a_command_and_costs_no_memory() {
     let mut driver = Driver::new();
@@ -315,6 +401,7 @@ const PIECES: &[&str] = &[
     "\0",
     "x",
     "RSET\r\n",
+    "STARTTLS\r\n",
     "NOOP\r\n",
     "\r\n",
 ];
@@ -324,7 +411,10 @@ proptest::proptest! {
     fn no_octets_make_the_session_panic_or_wait_without_reading(
         octets in proptest::collection::vec(proptest::sample::select(PIECES), 0..40),
     ) {
-        let mut driver = Driver::new();
+        let mut driver = Driver::with(ServerConfig {
+            starttls: true,
+            ..config()
+        });
         let mut steps = 0;
         for text in octets {
             let mut step = driver.send(text);
@@ -334,6 +424,7 @@ proptest::proptest! {
                     Step::Read(_) | Step::Close => break,
                     Step::Refused { refusal, .. } => driver.session.refuse(reply(&refusal)),
                     Step::EndOfContent(_) => driver.session.finish_content(reply(&Refusal::Local)),
+                    Step::StartTls => driver.session.secured(),
                     Step::Content | Step::Ask(_) => {}
                 }
                 step = driver.send("");

@@ -298,6 +298,7 @@ fn server_config(choice: usize) -> ServerConfig {
         errors_max: 20,
         junk_commands_max: 100,
         starttls: choice & 4 != 0,
+        tls: choice & 8 != 0,
         auth_mechanisms: Vec::new(),
         require_tls: false,
     }
@@ -400,6 +401,8 @@ fn converse(config: ServerConfig, input: &[u8], sizes: &[usize]) -> Outcome {
                 session.finish_content(taken());
             }
             Step::Close => return outcome,
+            // What comes behind it is void; how much that is depends on how it arrives.
+            Step::StartTls => return outcome,
         }
     }
     panic!("the session did not come to rest in {steps_max} steps");
@@ -419,7 +422,7 @@ fn has_bare_line_end(content: &[u8]) -> bool {
 
 fn permit(question: Question) -> Answer {
     match question {
-        Question::Hello { .. } | Question::Content => Answer::Accept,
+        Question::Hello { .. } | Question::Content | Question::StartTls => Answer::Accept,
         Question::Sender { .. } => Answer::Sender {
             size_octets_max: 4_096,
             preset: Preset::Tolerant,

@@ -137,7 +137,7 @@ impl Mailboxes {
                     self.keep(&machine, std::mem::take(&mut content));
                     machine.finish_content(reply(250, EnhancedStatus::new(2, 0, 0), "Delivered"));
                 }
-                Step::Close => {
+                Step::Close | Step::StartTls => {
                     stream.write_all(machine.output()).await?;
                     return stream.shutdown().await;
                 }
@@ -156,7 +156,7 @@ impl Mailboxes {
 
     fn decide(&self, question: Question) -> Answer {
         match question {
-            Question::Hello { .. } | Question::Content => Answer::Accept,
+            Question::Hello { .. } | Question::Content | Question::StartTls => Answer::Accept,
             Question::Sender { .. } => Answer::Sender {
                 size_octets_max: MESSAGE_OCTETS_MAX,
                 preset: Preset::Strict,
@@ -217,6 +217,7 @@ fn config() -> ServerConfig {
         errors_max: 20,
         junk_commands_max: 100,
         starttls: false,
+        tls: false,
         auth_mechanisms: Vec::new(),
         require_tls: false,
     }
