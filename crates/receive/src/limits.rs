@@ -84,6 +84,9 @@ pub(crate) struct Place {
     groups: Box<[Group]>,
 }
 
+/// A connection of which it is not known yet whose it is; it counts in the total only.
+pub(crate) struct Waiting(Arc<Connections>);
+
 /// No place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Full {
@@ -138,6 +141,21 @@ impl Connections {
         })
     }
 
+    /// A place in the total for a connection whose client is not known yet, if there is one.
+    pub(crate) fn wait(self: &Arc<Self>) -> Option<Waiting> {
+        let mut state = self.lock();
+        if state.total >= self.max {
+            return None;
+        }
+        state.total += 1;
+        Some(Waiting(Arc::clone(self)))
+    }
+
+    /// Whether a refusal of this address should be recorded: no other was lately.
+    pub(crate) fn is_news(&self, address: IpAddr, now: Moment) -> bool {
+        self.lock().is_news(Source::Client(address), now)
+    }
+
     /// Connections open now.
     pub(crate) fn open(&self) -> usize {
         self.lock().total
@@ -159,6 +177,12 @@ impl State {
         }
         self.recorded.insert(source, now);
         true
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.lock().total -= 1;
     }
 }
 

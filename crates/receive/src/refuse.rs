@@ -68,7 +68,18 @@ impl Refusals {
         identity: &Identity,
         refusal: &Refusal,
     ) -> Reply {
-        let about = About::default();
+        self.connection_about(context, client, identity, refusal, About::default())
+    }
+
+    /// The same, with what the reply does not say.
+    pub(crate) fn connection_about(
+        &mut self,
+        context: &ReceiveContext,
+        client: &Client,
+        identity: &Identity,
+        refusal: &Refusal,
+        about: About,
+    ) -> Reply {
         self.record(
             context,
             client,

@@ -3,7 +3,11 @@
 //! Each listener is one task that owns its sessions; the service owns the listeners. Nothing of it
 //! outlives the service.
 //!
-//! Not here: what is said in a session (`session`); opening sockets (`relais_net::network`).
+//! A connection from a proxy (`proxy_protocol_from`) is nobody's until its header says whose it is:
+//! limits, attribution and trace see the client's address only.
+//!
+//! Not here: what is said in a session (`session`); opening sockets (`relais_net::network`); the
+//! form of the header (`relais_net::proxy`).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,14 +16,18 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use ipnet::IpNet;
+
 use relais_net::network::{Accepted, Listener};
+use relais_net::proxy::{HeaderFault, Proxied, read_header};
 use relais_smtp::content::Preset;
 use relais_smtp::domain::Domain;
 use relais_smtp::refusal::Refusal;
+use relais_smtp::reply::Reply;
 
 use crate::identity::{Client, Identity};
-use crate::limits::{Connections, Full};
-use crate::refuse::{Refusals, say};
+use crate::limits::{Connections, Full, Waiting};
+use crate::refuse::{About, Refusals, say};
 use crate::session::{self, Beginning, role_of};
 use crate::shared::Shared;
 
@@ -37,6 +45,17 @@ pub struct ListenerOptions {
     pub submission: bool,
     /// Default preset.
     pub preset: Preset,
+    /// Peers that may, and must, say by the PROXY protocol who their client is.
+    pub proxies: Vec<IpNet>,
+}
+
+impl ListenerOptions {
+    fn is_proxy(&self, peer: SocketAddr) -> bool {
+        let address = peer.ip();
+        self.proxies
+            .iter()
+            .any(|network| network.contains(&address))
+    }
 }
 
 /// The running listeners. Dropped without [`ReceiveService::drain`], it cuts every session.
@@ -61,9 +80,11 @@ impl ReceiveService {
         });
         let serve = |(listener, options)| {
             let door = Door {
-                shared: Arc::clone(&shared),
-                connections: Arc::clone(&connections),
-                options,
+                entry: Arc::new(Entry {
+                    shared: Arc::clone(&shared),
+                    connections: Arc::clone(&connections),
+                    options,
+                }),
                 sessions: JoinSet::new(),
             };
             tokio::spawn(door.serve(listener))
@@ -108,25 +129,24 @@ impl Drop for ReceiveService {
 
 /// One listener with its sessions.
 struct Door {
-    shared: Arc<Shared>,
-    connections: Arc<Connections>,
-    options: ListenerOptions,
+    entry: Arc<Entry>,
     sessions: JoinSet<()>,
 }
 
 impl Door {
     async fn serve(mut self, listener: Listener) {
+        let entry = Arc::clone(&self.entry);
         loop {
             // In order, so that a simulation with the same seed goes the same way; and first what
             // makes room, so that a flood of connections cannot keep what is over from ending.
             tokio::select! {
                 biased;
-                () = self.shared.draining.cancelled() => break,
+                () = entry.shared.draining.cancelled() => break,
                 Some(ended) = self.sessions.join_next() => note(ended),
                 accepted = listener.accept() => match accepted {
-                    Ok(accepted) => self.admit(accepted),
+                    Ok(accepted) => self.take(accepted),
                     Err(error) => {
-                        tracing::error!(%error, address = %self.options.address, "listener");
+                        tracing::error!(%error, address = %entry.options.address, "listener");
                         tokio::time::sleep(BROKEN_LISTENER_PAUSE).await;
                     }
                 },
@@ -138,28 +158,83 @@ impl Door {
         }
     }
 
-    fn admit(&mut self, accepted: Accepted) {
+    fn take(&mut self, accepted: Accepted) {
+        let entry = &self.entry;
+        if !entry.options.is_proxy(accepted.peer) {
+            if let Some(beginning) = entry.admit(accepted) {
+                self.sessions.spawn(session::run(beginning));
+            }
+            return;
+        }
+        match entry.connections.wait() {
+            Some(waiting) => {
+                self.sessions
+                    .spawn(Arc::clone(entry).introduced(accepted, waiting));
+            }
+            None => entry.turn_away(&accepted, None),
+        }
+    }
+}
+
+/// What the connections of one listener have in common.
+struct Entry {
+    shared: Arc<Shared>,
+    connections: Arc<Connections>,
+    options: ListenerOptions,
+}
+
+impl Entry {
+    /// A connection from a proxy: nothing is counted, attributed or said before its header tells
+    /// who the client is.
+    async fn introduced(self: Arc<Self>, mut accepted: Accepted, waiting: Waiting) {
+        let shared = &self.shared;
+        let read = read_header(&mut accepted.stream, &shared.context.clock);
+        let header = tokio::select! {
+            biased;
+            () = shared.draining.cancelled() => return,
+            header = read => header,
+        };
+        match header {
+            Ok(Proxied::Peer) => {}
+            Ok(Proxied::Client {
+                source,
+                destination,
+            }) => {
+                accepted.peer = source;
+                accepted.local = destination;
+            }
+            // Load balancers look every few seconds whether the port is open: no news.
+            Err(HeaderFault::Silent) => return,
+            Err(fault) => return self.turn_away(&accepted, Some(fault)),
+        }
+        // Its place is counted under the client's address from here on.
+        drop(waiting);
+        if let Some(beginning) = self.admit(accepted) {
+            // Boxed: a session is the larger part of this future, which began without one.
+            Box::pin(session::run(beginning)).await;
+        }
+    }
+
+    /// A place for the connection, or its refusal.
+    fn admit(&self, accepted: Accepted) -> Option<Beginning> {
         let settings = self.shared.context.store.settings();
         let role = role_of(self.options.submission);
         let identity = Identity::new(accepted.peer, role);
         let client = Client::find(settings, &identity);
         let bounds = client.connection_bounds(&identity);
         let now = self.shared.context.clock.moment();
-        match self
+        let admitted = self
             .connections
-            .admit(identity.address(), client.standing, &bounds, now)
-        {
-            Ok(place) => {
-                let session = session::run(Beginning {
-                    shared: Arc::clone(&self.shared),
-                    client,
-                    identity,
-                    listener_preset: self.options.preset,
-                    stream: accepted.stream,
-                    place,
-                });
-                self.sessions.spawn(session);
-            }
+            .admit(identity.address(), client.standing, &bounds, now);
+        match admitted {
+            Ok(place) => Some(Beginning {
+                shared: Arc::clone(&self.shared),
+                client,
+                identity,
+                listener_preset: self.options.preset,
+                stream: accepted.stream,
+                place,
+            }),
             Err(Full { record }) => {
                 let (context, refusal) = (&self.shared.context, Refusal::TooManyConnections);
                 let reply = if record {
@@ -167,13 +242,42 @@ impl Door {
                 } else {
                     say(context, &refusal)
                 };
-                let mut octets = Vec::new();
-                reply.write_to(&mut octets);
-                // A new connection has room for one line; if not, closing says enough.
-                let _ = accepted.stream.try_write(&octets);
+                last_words(&accepted, &reply);
+                None
             }
         }
     }
+
+    /// A proxy without a good header; without a fault, one too many of them. Its own address is
+    /// all that is known, and a broken proxy is recorded once a minute.
+    fn turn_away(&self, accepted: &Accepted, fault: Option<HeaderFault>) {
+        let context = &self.shared.context;
+        let refusal = match fault {
+            Some(_) => Refusal::ProxyHeader,
+            None => Refusal::TooManyConnections,
+        };
+        let address = accepted.peer.ip();
+        let reply = if self.connections.is_news(address, context.clock.moment()) {
+            let settings = context.store.settings();
+            let identity = Identity::new(accepted.peer, role_of(self.options.submission));
+            let client = Client::find(settings, &identity);
+            let about = About {
+                detail: fault.map(|fault| fault.to_string().into()),
+                ..About::default()
+            };
+            Refusals::default().connection_about(context, &client, &identity, &refusal, about)
+        } else {
+            say(context, &refusal)
+        };
+        last_words(accepted, &reply);
+    }
+}
+
+/// A new connection has room for one line; if not, closing says enough.
+fn last_words(accepted: &Accepted, reply: &Reply) {
+    let mut octets = Vec::new();
+    reply.write_to(&mut octets);
+    let _ = accepted.stream.try_write(&octets);
 }
 
 /// A session never ends with an error of its own; a panic is our fault and must be seen.

@@ -10,6 +10,8 @@ pub(crate) mod keys;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
+
 use relais_policy::settings::Mode;
 use relais_smtp::content::Preset;
 
@@ -57,12 +59,14 @@ pub(crate) struct Config {
 }
 
 /// One door for mail.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ListenerConfig {
     pub(crate) address: SocketAddr,
     /// AUTH is required.
     pub(crate) submission: bool,
     pub(crate) preset: Preset,
+    /// Peers that may, and must, send a PROXY header.
+    pub(crate) proxies: Vec<IpNet>,
 }
 
 /// How mail leaves.
@@ -320,8 +324,7 @@ fn read_listeners(
         .filter_map(|block| read_listener(block, warnings))
         .collect();
     if listeners.is_empty() && mistakes.borrow().is_empty() {
-        let message = "no listener can open yet: write one with tls = \"none\" or \"starttls\" \
-                       and without proxy_protocol_from";
+        let message = "no listener can open yet: write one with tls = \"none\" or \"starttls\"";
         mistakes.borrow_mut().push(Mistake {
             place: Place::Absent,
             message: message.to_owned(),
@@ -358,12 +361,6 @@ fn read_listener(block: &Reader<'_>, warnings: &mut Vec<String>) -> Option<Liste
         ));
         return None;
     }
-    if !proxies.is_empty() {
-        warnings.push(format!(
-            "listener {address} stays closed: the PROXY protocol is not there yet"
-        ));
-        return None;
-    }
     if tls == "starttls" {
         warnings.push(format!(
             "listener {address} does not offer STARTTLS yet: sessions are in clear text"
@@ -378,6 +375,7 @@ fn read_listener(block: &Reader<'_>, warnings: &mut Vec<String>) -> Option<Liste
         address,
         submission,
         preset,
+        proxies,
     })
 }
 

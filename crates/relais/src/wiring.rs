@@ -351,6 +351,7 @@ impl Doors {
                 address,
                 submission: one.submission,
                 preset: one.preset,
+                proxies: one.proxies,
             };
             doors.mail.push((listener, options));
         }

@@ -27,6 +27,8 @@ pub const REFUSAL_TEXT_CHARACTERS_MAX: usize = 100;
 pub enum Refusal {
     /// CONN-LIMIT, 421 4.7.0: too many connections from this address, or in all.
     TooManyConnections,
+    /// PROXY, 421 4.3.5: a peer of `proxy_protocol_from` without a good PROXY header.
+    ProxyHeader,
     /// BUSY, 421 4.3.2: draining or shutting down.
     ShuttingDown,
     /// BUSY, 452 4.3.1: disk or queue below its reserve.
@@ -285,6 +287,7 @@ impl Refusal {
             Self::TooBig { limit } => Cow::Owned(octets(*limit)),
             Self::Rate { retry_seconds } => Cow::Owned(retry_seconds.to_string()),
             Self::TooManyConnections
+            | Self::ProxyHeader
             | Self::ShuttingDown
             | Self::NoRoom
             | Self::Timeout
@@ -321,6 +324,7 @@ impl Refusal {
         match self {
             Self::Syntax(fault) => fault.row(),
             Self::TooManyConnections => "CONN-LIMIT 421 4.7.0 Too many connections, retry later",
+            Self::ProxyHeader => "PROXY 421 4.3.5 PROXY header missing or malformed",
             Self::ShuttingDown => "BUSY 421 4.3.2 Service not available, retry later",
             Self::NoRoom => "BUSY 452 4.3.1 Insufficient storage, retry later",
             Self::Timeout => "TIMEOUT 421 4.4.2 Timeout, closing",

@@ -246,6 +246,7 @@ async fn start(dialogue: &Dialogue, store: &Store, way: Way) -> (ReceiveService,
         address,
         submission: false,
         preset,
+        proxies: Vec::new(),
     };
     let service = ReceiveService::start(context, vec![(listener, options)]);
     let player = match way {

@@ -4,6 +4,7 @@ mod content;
 mod dialogue;
 mod drain;
 mod limits;
+mod proxied;
 mod refusals;
 mod storage;
 mod world;

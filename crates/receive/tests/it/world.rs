@@ -76,6 +76,7 @@ pub(crate) struct Wish {
     pub(crate) submission: bool,
     pub(crate) faults: FaultPlan,
     pub(crate) disk_reserve: u64,
+    pub(crate) proxies: &'static [&'static str],
 }
 
 impl Default for Wish {
@@ -87,6 +88,7 @@ impl Default for Wish {
             submission: false,
             faults: FaultPlan::default(),
             disk_reserve: 0,
+            proxies: &[],
         }
     }
 }
@@ -150,6 +152,7 @@ impl World {
             address: port_25(),
             submission: wish.submission,
             preset: Preset::Strict,
+            proxies: wish.proxies.iter().map(|one| network_of(one)).collect(),
         };
         let service = ReceiveService::start(context, vec![(listener, options)]);
         Self {
@@ -289,6 +292,10 @@ pub(crate) async fn apply(store: &Store, toml: &str) {
 pub(crate) fn settings_with(text: &str, instead: &str) -> String {
     assert!(SETTINGS.contains(text), "{text}");
     SETTINGS.replace(text, instead)
+}
+
+fn network_of(text: &str) -> ipnet::IpNet {
+    text.parse().expect("a network")
 }
 
 fn address(text: &str) -> IpAddr {

@@ -253,8 +253,8 @@ const LISTENER: &[Key] = &[
         "proxy_protocol_from",
         Kind::Networks,
         NONE,
-        "Only these peers may, and must, send a PROXY header. Not there yet: such a listener does \
-         not open.",
+        "Only these peers may, and must, say by the PROXY protocol (version 1 or 2) who their \
+         client is. Leave their own addresses out of inbound connectors.",
     ),
     key(
         "certificate",

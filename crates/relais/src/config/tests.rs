@@ -127,7 +127,8 @@ fn an_empty_file_gives_the_defaults_and_one_listener_on_loopback() {
         [ListenerConfig {
             address: "127.0.0.1:2525".parse().expect("an address"),
             submission: false,
-            preset: Preset::Strict
+            preset: Preset::Strict,
+            proxies: Vec::new(),
         }]
     );
     assert_eq!(config.admin_address, "127.0.0.1:8025".parse().ok());

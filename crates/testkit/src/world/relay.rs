@@ -107,6 +107,7 @@ impl Relay {
             address,
             submission: false,
             preset: Preset::Strict,
+            proxies: Vec::new(),
         };
         let deliver = DeliverContext {
             store: store.clone(),

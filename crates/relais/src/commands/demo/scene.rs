@@ -158,6 +158,7 @@ fn config(
         address: relay,
         submission: false,
         preset: Preset::Strict,
+        proxies: Vec::new(),
     }];
     config.admin_address = None;
     config.nameservers = vec![dns];
