@@ -9,6 +9,7 @@ mod simulate;
 mod trace;
 mod queue;
 mod attempts;
+mod restricted;
 mod audit;
 mod organisations;
 mod domains;
@@ -38,6 +39,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(trace::routes())
         .merge(queue::routes())
         .merge(attempts::routes())
+        .merge(restricted::routes())
         .merge(audit::routes())
         .merge(organisations::routes())
         .merge(domains::routes())

@@ -179,6 +179,8 @@ impl Metrics {
             EventKind::NoticeSent
             | EventKind::MessageRepaired
             | EventKind::NoticeReceived
+            | EventKind::EntityRestricted
+            | EventKind::EntityReleased
             | EventKind::CheckChanged
             | EventKind::AlertRaised
             | EventKind::SettingsChanged => {}

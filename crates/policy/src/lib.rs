@@ -11,6 +11,7 @@ pub mod outcome;
 pub mod schedule;
 pub mod route;
 pub mod permission;
+pub mod restriction;
 pub mod attribution;
 pub mod tls;
 pub mod settings;

@@ -16,6 +16,7 @@ use crate::document::{ConnectorState, InboundTls};
 use crate::permission::{
     HeaderFromVerdict, RecipientPermit, SenderPermit, header_from, may_deliver_to, may_send,
 };
+use crate::restriction::{self, InForce};
 use crate::route::{Route, RouteKind, route};
 use crate::settings::Settings;
 
@@ -71,7 +72,7 @@ pub struct RouteAnswer {
 /// One step.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct SimulationStep {
-    /// `attribution`, `tls`, `sender`, `size`, `recipient`, `header-from`, `route`.
+    /// `attribution`, `restricted`, `tls`, `sender`, `size`, `recipient`, `header-from`, `route`.
     pub question: &'static str,
     /// What was found.
     pub answer: String,
@@ -80,10 +81,16 @@ pub struct SimulationStep {
 }
 
 /// Decides.
-pub fn simulate(settings: &Settings, question: &Question, reference: Reference) -> Answer {
+pub fn simulate(
+    settings: &Settings,
+    restricted: &InForce<'_>,
+    question: &Question,
+    reference: Reference,
+) -> Answer {
     let attribution = attribute(settings, &question.facts);
     let mut simulation = Simulation {
         settings,
+        restricted,
         question,
         attribution,
         steps: Vec::new(),
@@ -118,6 +125,7 @@ pub fn simulate(settings: &Settings, question: &Question, reference: Reference) 
 
 struct Simulation<'a> {
     settings: &'a Settings,
+    restricted: &'a InForce<'a>,
     question: &'a Question,
     attribution: Attribution<'a>,
     steps: Vec<SimulationStep>,
@@ -182,6 +190,8 @@ impl Simulation<'_> {
             Attribution::Stranger => "no connector covers it".to_owned(),
         };
         self.step("attribution", self.attribution.describe(facts), because);
+        restriction::may_use(self.restricted, &self.attribution, facts)
+            .map_err(|refusal| self.refused("restricted", refusal))?;
         let verdict = may_send(settings, &self.attribution, facts, &question.reverse_path);
         let refusal = match verdict {
             Ok(permit) => {
@@ -190,6 +200,8 @@ impl Simulation<'_> {
                     ReversePath::Null => "<>".to_owned(),
                     ReversePath::Mailbox(mailbox) => mailbox.to_string(),
                 };
+                restriction::may_send_as(self.restricted, &question.reverse_path)
+                    .map_err(|refusal| self.refused("restricted", refusal))?;
                 self.step("sender", shown, permit.because.clone());
                 return Ok(permit);
             }
@@ -254,6 +266,9 @@ impl Simulation<'_> {
         let verdict = may_deliver_to(self.settings, &self.attribution, facts, forward_path, None);
         match verdict {
             Ok(permit) => {
+                let (organisation, mailbox) = (&permit.organisation, &permit.mailbox);
+                restriction::may_deliver_to(self.restricted, organisation, mailbox)
+                    .map_err(|refusal| self.refused("restricted", refusal))?;
                 self.step(
                     "recipient",
                     permit.mailbox.to_string(),

@@ -1,4 +1,5 @@
-//! What the session machine asks, answered: by policy, by the store's readiness, and for MX
+//! What the session machine asks, answered: by policy, by what is restricted at this moment, by the
+//! store's readiness, and for MX
 //! destinations by DNS. Each "no" is a reason from the catalogue.
 //!
 //! Not here: recording and saying it (`refuse`); the decisions themselves (`relais_policy`).
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use relais_net::resolver::DnsError;
 use relais_policy::permission::{may_deliver_to, may_greet, may_send};
+use relais_policy::restriction;
 use relais_policy::route::{RouteKind, route};
 use relais_smtp::address::{ForwardPath, Host, ReversePath};
 use relais_smtp::content::Preset;
@@ -56,8 +58,12 @@ impl Asked<'_> {
             .map_err(|error| refusal_of(&error))?;
         let client = self.client;
         let facts = self.identity.facts();
+        let restrictions = context.store.restrictions();
+        let restricted = restrictions.in_force(context.clock.now());
         let attribution = client.attribution(self.identity);
+        restriction::may_use(&restricted, &attribution, facts)?;
         let permit = may_send(&client.settings, &attribution, facts, reverse_path)?;
+        restriction::may_send_as(&restricted, reverse_path)?;
         let most = context.options.message_size_max;
         let limit = permit
             .size_octets_max
@@ -93,6 +99,10 @@ impl Asked<'_> {
             forward_path,
             transaction.organisation.as_deref(),
         )?;
+        let context = &self.shared.context;
+        let restrictions = context.store.restrictions();
+        let restricted = restrictions.in_force(context.clock.now());
+        restriction::may_deliver_to(&restricted, &permit.organisation, &permit.mailbox)?;
         let organisation = match &transaction.organisation {
             Some(known) if **known == *permit.organisation => Arc::clone(known),
             Some(_) | None => permit.organisation.as_str().into(),

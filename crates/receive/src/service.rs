@@ -20,6 +20,7 @@ use ipnet::IpNet;
 
 use relais_net::network::{Accepted, Listener};
 use relais_net::proxy::{HeaderFault, Proxied, read_header};
+use relais_policy::restriction::may_connect;
 use relais_smtp::content::Preset;
 use relais_smtp::domain::Domain;
 use relais_smtp::refusal::Refusal;
@@ -30,6 +31,7 @@ use crate::limits::{Connections, Full, Waiting};
 use crate::refuse::{About, Refusals, say};
 use crate::session::{self, Beginning, role_of};
 use crate::shared::Shared;
+use crate::wire::{Linger, Wire};
 
 pub use crate::shared::{ReceiveContext, ReceiveOptions};
 
@@ -171,7 +173,10 @@ impl Door {
                 self.sessions
                     .spawn(Arc::clone(entry).introduced(accepted, waiting));
             }
-            None => entry.turn_away(&accepted, None),
+            None => {
+                let reply = entry.refusal_of_proxy(&accepted, None);
+                last_words(&accepted, &reply);
+            }
         }
     }
 }
@@ -205,7 +210,10 @@ impl Entry {
             }
             // Load balancers look every few seconds whether the port is open: no news.
             Err(HeaderFault::Silent) => return,
-            Err(fault) => return self.turn_away(&accepted, Some(fault)),
+            Err(fault) => {
+                let reply = self.refusal_of_proxy(&accepted, Some(fault));
+                return self.part(accepted, &reply).await;
+            }
         }
         // Its place is counted under the client's address from here on.
         drop(waiting);
@@ -222,7 +230,15 @@ impl Entry {
         let identity = Identity::new(accepted.peer, role);
         let client = Client::find(settings, &identity);
         let bounds = client.connection_bounds(&identity);
-        let now = self.shared.context.clock.moment();
+        let context = &self.shared.context;
+        let restrictions = context.store.restrictions();
+        let restricted = restrictions.in_force(context.clock.now());
+        let now = context.clock.moment();
+        if let Err(refusal) = may_connect(&restricted, identity.address()) {
+            let record = self.connections.is_news(identity.address(), now);
+            self.refuse(&accepted, &client, &identity, &refusal, record);
+            return None;
+        }
         let admitted = self
             .connections
             .admit(identity.address(), client.standing, &bounds, now);
@@ -236,28 +252,41 @@ impl Entry {
                 place,
             }),
             Err(Full { record }) => {
-                let (context, refusal) = (&self.shared.context, Refusal::TooManyConnections);
-                let reply = if record {
-                    Refusals::default().connection(context, &client, &identity, &refusal)
-                } else {
-                    say(context, &refusal)
-                };
-                last_words(&accepted, &reply);
+                let refusal = Refusal::TooManyConnections;
+                self.refuse(&accepted, &client, &identity, &refusal, record);
                 None
             }
         }
     }
 
+    /// Says no to a new connection; `record`: and keeps it for people to see.
+    fn refuse(
+        &self,
+        accepted: &Accepted,
+        client: &Client,
+        identity: &Identity,
+        refusal: &Refusal,
+        record: bool,
+    ) {
+        let context = &self.shared.context;
+        let reply = if record {
+            Refusals::default().connection(context, client, identity, refusal)
+        } else {
+            say(context, refusal)
+        };
+        last_words(accepted, &reply);
+    }
+
     /// A proxy without a good header; without a fault, one too many of them. Its own address is
     /// all that is known, and a broken proxy is recorded once a minute.
-    fn turn_away(&self, accepted: &Accepted, fault: Option<HeaderFault>) {
+    fn refusal_of_proxy(&self, accepted: &Accepted, fault: Option<HeaderFault>) -> Reply {
         let context = &self.shared.context;
         let refusal = match fault {
             Some(_) => Refusal::ProxyHeader,
             None => Refusal::TooManyConnections,
         };
         let address = accepted.peer.ip();
-        let reply = if self.connections.is_news(address, context.clock.moment()) {
+        if self.connections.is_news(address, context.clock.moment()) {
             let settings = context.store.settings();
             let identity = Identity::new(accepted.peer, role_of(self.options.submission));
             let client = Client::find(settings, &identity);
@@ -268,8 +297,17 @@ impl Entry {
             Refusals::default().connection_about(context, &client, &identity, &refusal, about)
         } else {
             say(context, &refusal)
-        };
-        last_words(accepted, &reply);
+        }
+    }
+
+    /// The last reply to a peer that has said something already: it must be able to read it.
+    async fn part(&self, accepted: Accepted, reply: &Reply) {
+        let mut octets = Vec::new();
+        reply.write_to(&mut octets);
+        let mut wire = Wire::new(accepted.stream, self.shared.context.clock.clone());
+        if wire.send(&mut octets).await.is_ok() {
+            wire.close(Linger::Yes).await;
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::session::Session;
 use crate::commands::{
     apply, attempts, audit, backup, completion, connector, demo, directory, domain, export, health,
-    organisation, queue, reference_command, schema, serve, simulate, status, trace, why,
+    organisation, queue, reference_command, restricted, schema, serve, simulate, status, trace,
+    why,
 };
 use crate::failure::Failure;
 use crate::flags::Global;
@@ -59,6 +60,8 @@ enum Command {
     Directory(directory::Arguments),
     /// Refused attempts: what knocked and was turned away
     Attempts(attempts::Arguments),
+    /// Restricted entities: what is blocked, and why
+    Restricted(restricted::Arguments),
     /// Who changed what
     Audit(audit::Arguments),
     /// Copies of everything
@@ -91,6 +94,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Connector(arguments) => connector::run(&session, arguments).await,
         Command::Directory(arguments) => directory::run(&session, arguments).await,
         Command::Attempts(arguments) => attempts::run(&session, arguments).await,
+        Command::Restricted(arguments) => restricted::run(&session, arguments).await,
         Command::Audit(arguments) => audit::run(&session, arguments).await,
         Command::Backup(arguments) => backup::run(&session, arguments).await,
         Command::Schema(arguments) => schema::run(&session, arguments, Cli::command()),

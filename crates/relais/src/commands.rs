@@ -15,6 +15,7 @@ pub(crate) mod organisation;
 pub(crate) mod domain;
 pub(crate) mod connector;
 pub(crate) mod attempts;
+pub(crate) mod restricted;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod schema;

@@ -84,6 +84,7 @@ pub(crate) fn tone(event: &Event) -> Tone {
         | EventKind::RecipientFailed
         | EventKind::RecipientExpired
         | EventKind::RecipientDiscarded
+        | EventKind::EntityRestricted
         | EventKind::AlertRaised => Tone::Bad,
         EventKind::RecipientDeferred | EventKind::RecipientHeld => Tone::Waiting,
         EventKind::MessageAccepted
@@ -92,6 +93,7 @@ pub(crate) fn tone(event: &Event) -> Tone {
         | EventKind::RecipientDelivered
         | EventKind::NoticeSent
         | EventKind::NoticeReceived
+        | EventKind::EntityReleased
         | EventKind::CheckChanged
         | EventKind::SettingsChanged => Tone::Good,
     }
@@ -166,6 +168,8 @@ fn english(event: &Event) -> String {
         EventKind::RecipientDiscarded => format!("Discarded for {to}{}.", detail(event, ": ")),
         EventKind::NoticeSent => format!("Told {to} by a notice{}.", detail(event, ": ")),
         EventKind::NoticeReceived => format!("A notice came back{}.", detail(event, ": ")),
+        EventKind::EntityRestricted => format!("Blocked{}.", detail(event, ": ")),
+        EventKind::EntityReleased => format!("Released{}.", detail(event, ": ")),
         EventKind::CheckChanged => format!("A check changed{}.", detail(event, ": ")),
         EventKind::AlertRaised => format!("Alert{}.", detail(event, ": ")),
         EventKind::SettingsChanged => format!("Settings changed{}.", detail(event, ": ")),
@@ -245,6 +249,8 @@ fn french(event: &Event) -> String {
         }
         EventKind::NoticeSent => format!("Avis envoyé à {to}{}.", detail(event, "\u{202f}: ")),
         EventKind::NoticeReceived => format!("Un avis est revenu{}.", detail(event, "\u{202f}: ")),
+        EventKind::EntityRestricted => format!("Bloqué{}.", detail(event, "\u{202f}: ")),
+        EventKind::EntityReleased => format!("Débloqué{}.", detail(event, "\u{202f}: ")),
         EventKind::CheckChanged => format!("Un contrôle a changé{}.", detail(event, "\u{202f}: ")),
         EventKind::AlertRaised => format!("Alerte{}.", detail(event, "\u{202f}: ")),
         EventKind::SettingsChanged => format!("Réglages modifiés{}.", detail(event, "\u{202f}: ")),

@@ -33,6 +33,8 @@ pub enum Refusal {
     ShuttingDown,
     /// BUSY, 452 4.3.1: disk or queue below its reserve.
     NoRoom,
+    /// IP-BLOCKED, 554 5.7.1 and close: the client's address is a restricted entity.
+    AddressBlocked,
     /// TIMEOUT, 421 4.4.2: no command or content within its time.
     Timeout,
     /// ERRORS, 421 4.7.0: too many errors or junk commands in this session.
@@ -83,6 +85,12 @@ pub enum Refusal {
     },
     /// CONN-OFF, 550 5.7.1: the connector is disabled or a draft.
     ConnectorDisabled,
+    /// CONN-BLOCKED, 550 5.7.1: the connector is a restricted entity.
+    ConnectorBlocked,
+    /// TENANT-BLOCKED, 550 5.7.1: the organisation is a restricted entity.
+    OrganisationBlocked,
+    /// AUTH-DISABLED, 525 5.7.13: the credential is a restricted entity.
+    CredentialDisabled,
     /// FROM-SYNTAX, 501 5.1.7.
     SenderSyntax,
     /// FROM-DOMAIN, 550 5.7.1: not a verified domain of the organisation within `sender_domains`.
@@ -100,6 +108,8 @@ pub enum Refusal {
         /// The address refused.
         address: Box<str>,
     },
+    /// FROM-BLOCKED, 550 5.7.1: the sender's address or domain is a restricted entity.
+    SenderBlocked,
     /// FROM-NULL, 550 5.7.1: the null reverse-path without a sufficient factor.
     NullSender,
     /// SIZE, 552 5.3.4: declared or real size above the limit.
@@ -140,6 +150,8 @@ pub enum Refusal {
     },
     /// RCPT-UNKNOWN, 550 5.1.1: not in the directory of an authoritative domain.
     RecipientUnknown,
+    /// RCPT-BLOCKED, 550 5.7.1: the recipient's address or domain is a restricted entity.
+    RecipientBlocked,
     /// RCPT-MANY, 452 4.5.3.
     TooManyRecipients,
     /// SANDBOX, 550 5.7.1: the connector is observing, and this is no test recipient.
@@ -228,11 +240,13 @@ impl Refusal {
         let room =
             REFUSAL_TEXT_CHARACTERS_MAX.saturating_sub(head.len() + tail.len() + ending.len());
         let value = cut(self.safe_value(), room);
-        Reply::new(
-            self.code(),
-            self.status(),
-            format!("{head}{value}{tail}{ending}"),
-        )
+        let text = format!("{head}{value}{tail}{ending}");
+        let reply = Reply::new(self.code(), self.status(), text);
+        if self.closes() {
+            reply.and_close()
+        } else {
+            reply
+        }
     }
 
     /// The cause as in the reply, without token and reference, not cut. ASCII without controls.
@@ -243,7 +257,7 @@ impl Refusal {
 
     /// Whether the session ends with this reply (421, 521, 554 at connect).
     pub fn closes(&self) -> bool {
-        matches!(self.code().get(), 421 | 521)
+        matches!(self.code().get(), 421 | 521) || matches!(self, Self::AddressBlocked)
     }
 
     /// The pattern before and behind its placeholder.
@@ -290,6 +304,7 @@ impl Refusal {
             | Self::ProxyHeader
             | Self::ShuttingDown
             | Self::NoRoom
+            | Self::AddressBlocked
             | Self::Timeout
             | Self::TooManyErrors
             | Self::Syntax(_)
@@ -298,12 +313,17 @@ impl Refusal {
             | Self::AuthRequired
             | Self::SourceShared
             | Self::ConnectorDisabled
+            | Self::ConnectorBlocked
+            | Self::OrganisationBlocked
+            | Self::CredentialDisabled
             | Self::SenderSyntax
+            | Self::SenderBlocked
             | Self::NullSender
             | Self::Utf8NotDeclared
             | Self::RequireTlsUnavailable
             | Self::RecipientSyntax
             | Self::RecipientUnknown
+            | Self::RecipientBlocked
             | Self::TooManyRecipients
             | Self::Sandbox
             | Self::HeaderFrom
@@ -327,6 +347,7 @@ impl Refusal {
             Self::ProxyHeader => "PROXY 421 4.3.5 PROXY header missing or malformed",
             Self::ShuttingDown => "BUSY 421 4.3.2 Service not available, retry later",
             Self::NoRoom => "BUSY 452 4.3.1 Insufficient storage, retry later",
+            Self::AddressBlocked => "IP-BLOCKED 554 5.7.1 Client address blocked",
             Self::Timeout => "TIMEOUT 421 4.4.2 Timeout, closing",
             Self::TooManyErrors => "ERRORS 421 4.7.0 Too many errors, closing",
             Self::HeloForged { .. } => "HELO-FORGED 550 5.7.1 HELO name not yours: <name>",
@@ -350,6 +371,11 @@ impl Refusal {
                 "CERT-UNTRUSTED 550 5.7.1 Client certificate not accepted: <reason>"
             }
             Self::ConnectorDisabled => "CONN-OFF 550 5.7.1 Connector disabled",
+            Self::ConnectorBlocked => {
+                "CONN-BLOCKED 550 5.7.1 Connector blocked, contact your administrator"
+            }
+            Self::OrganisationBlocked => "TENANT-BLOCKED 550 5.7.1 Organization suspended",
+            Self::CredentialDisabled => "AUTH-DISABLED 525 5.7.13 Credential disabled",
             Self::SenderSyntax => "FROM-SYNTAX 501 5.1.7 Bad sender address syntax",
             Self::SenderDomain { .. } => {
                 "FROM-DOMAIN 550 5.7.1 Sender domain not verified: <domain>"
@@ -358,6 +384,7 @@ impl Refusal {
                 "FROM-LAPSED 550 5.7.1 Sender domain not verified: <domain>"
             }
             Self::SenderDenied { .. } => "FROM-DENIED 550 5.7.1 Not allowed to send as <address>",
+            Self::SenderBlocked => "FROM-BLOCKED 550 5.7.1 Sender blocked",
             Self::NullSender => "FROM-NULL 550 5.7.1 Null sender not allowed from this source",
             Self::TooBig { .. } => "SIZE 552 5.3.4 Message too big, limit <size>",
             Self::Parameter { .. } => "EXT 555 5.5.4 Parameter not supported: <keyword>",
@@ -373,6 +400,7 @@ impl Refusal {
                 "RCPT-DNS 556 5.1.10 Recipient domain takes no mail: <domain>"
             }
             Self::RecipientUnknown => "RCPT-UNKNOWN 550 5.1.1 No such recipient",
+            Self::RecipientBlocked => "RCPT-BLOCKED 550 5.7.1 Recipient blocked by policy",
             Self::TooManyRecipients => "RCPT-MANY 452 4.5.3 Too many recipients",
             Self::Sandbox => "SANDBOX 550 5.7.1 Test mode: only test recipients",
             Self::HeaderFrom => "HDR-FROM 550 5.6.0 Header From missing or invalid",
@@ -501,8 +529,9 @@ mod tests {
     }
 
     #[test]
-    fn only_421_and_521_close() {
+    fn only_421_and_521_and_a_blocked_address_close() {
         assert!(Refusal::Smuggling.closes() && Refusal::Timeout.closes());
+        assert!(Refusal::AddressBlocked.closes() && !Refusal::Loop.closes());
         assert!(!Refusal::BareLineEnd.closes() && !Refusal::NoRoom.closes());
     }
 }

@@ -110,6 +110,8 @@ pub struct Reply {
     code: ReplyCode,
     status: Option<EnhancedStatus>,
     lines: Vec<Cow<'static, str>>,
+    /// The session ends with it, though its code does not say so.
+    is_last: bool,
 }
 
 impl Reply {
@@ -123,6 +125,7 @@ impl Reply {
             code,
             status: Some(status),
             lines: alloc::vec![text.into()],
+            is_last: false,
         }
     }
 
@@ -132,6 +135,7 @@ impl Reply {
             code,
             status: None,
             lines,
+            is_last: false,
         }
     }
 
@@ -145,6 +149,7 @@ impl Reply {
             code,
             status,
             lines,
+            is_last: false,
         }
     }
 
@@ -156,6 +161,18 @@ impl Reply {
             EnhancedStatus::new(2, 0, 0),
             format!("Queued as {queue_id}"),
         )
+    }
+
+    /// The session ends with this reply, whatever its code.
+    pub fn and_close(mut self) -> Self {
+        self.is_last = true;
+        self
+    }
+
+    /// Whether the session ends with this reply: 421 (RFC 5321 §3.8), 521 (RFC 7504 §3), and what
+    /// was made with [`Reply::and_close`].
+    pub fn closes(&self) -> bool {
+        self.is_last || matches!(self.code.0, 421 | 521)
     }
 
     /// The three digits.
@@ -210,6 +227,7 @@ impl Reply {
             code,
             status,
             lines: alloc::vec![Cow::Owned(text.to_owned())],
+            is_last: false,
         })
     }
 }

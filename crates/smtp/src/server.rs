@@ -162,7 +162,7 @@ pub enum Answer {
     },
     /// The recipient is accepted, perhaps as another mailbox (`<Postmaster>`).
     Recipient(EnvelopeRecipient),
-    /// Refused with this reply; closes if the reply says 421 or 521.
+    /// Refused with this reply; closes if the reply does.
     Refuse(Reply),
 }
 
@@ -376,10 +376,10 @@ impl ServerSession {
         );
         reply.write_to(&mut self.output);
         self.state = match mem::replace(&mut self.state, State::Closing) {
-            State::Refusing(Then::Ready(transaction)) if !closes(&reply) => {
+            State::Refusing(Then::Ready(transaction)) if !reply.closes() => {
                 State::Ready(transaction)
             }
-            State::Refusing(Then::Ended(_)) if !closes(&reply) => State::Ready(Transaction::Idle),
+            State::Refusing(Then::Ended(_)) if !reply.closes() => State::Ready(Transaction::Idle),
             _ => State::Closing,
         };
         self.refused_line = None;
@@ -565,17 +565,12 @@ impl ServerSession {
     /// What follows the reply that ended a transaction.
     fn after(&mut self, reply: &Reply) -> State {
         self.end_transaction();
-        if closes(reply) {
+        if reply.closes() {
             State::Closing
         } else {
             State::Ready(Transaction::Idle)
         }
     }
-}
-
-/// 421 and 521 end the session. RFC 5321 §3.8, RFC 7504 §3.
-fn closes(reply: &Reply) -> bool {
-    matches!(reply.code().get(), 421 | 521)
 }
 
 #[cfg(test)]

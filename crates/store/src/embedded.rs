@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use arc_swap::ArcSwap;
+use relais_policy::restriction::Restrictions;
 use relais_policy::settings::{Mode, Settings};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
@@ -41,6 +42,7 @@ mod record;
 mod line;
 mod schema;
 pub(crate) mod trace_database;
+pub(crate) mod restriction_tables;
 pub(crate) mod settings_tables;
 #[cfg(test)]
 mod tests;
@@ -65,6 +67,7 @@ pub struct Embedded {
     databases: TraceDatabases,
     live: broadcast::Sender<Arc<[Event]>>,
     settings: Arc<ArcSwap<Settings>>,
+    restrictions: Arc<ArcSwap<Restrictions>>,
     mode: Mode,
     disk: Arc<dyn Disk>,
     disk_reserve: u64,
@@ -151,6 +154,10 @@ impl Embedded {
 
     pub(crate) fn settings(&self) -> Arc<Settings> {
         self.settings.load_full()
+    }
+
+    pub(crate) fn restrictions(&self) -> Arc<Restrictions> {
+        self.restrictions.load_full()
     }
 
     pub(crate) fn unhealthy(&self) -> Option<String> {

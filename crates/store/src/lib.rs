@@ -21,6 +21,7 @@ mod health;
 pub mod disk;
 mod checksum;
 pub mod settings;
+pub mod restriction;
 mod options;
 pub mod trace;
 mod files;

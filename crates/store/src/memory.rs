@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use relais_policy::restriction::Restrictions;
 use relais_policy::settings::{Mode, Settings};
 use relais_smtp::envelope::EnvelopeRecipient;
 use relais_smtp::identifier::QueueId;
@@ -21,7 +22,7 @@ use crate::bell::Bell;
 use crate::content::{ContentReader, ContentWriter};
 use crate::describe;
 use crate::disk::{Disk, SimulatedDisk};
-use crate::embedded::settings_tables;
+use crate::embedded::{restriction_tables, settings_tables};
 use crate::error::{CommitError, StoreError};
 use crate::health::Health;
 use crate::identifiers::QueueIds;
@@ -129,6 +130,7 @@ pub struct Memory {
     bell: Bell,
     live: broadcast::Sender<Arc<[Event]>>,
     settings: ArcSwap<Settings>,
+    restrictions: ArcSwap<Restrictions>,
     ids: QueueIds,
     state: Mutex<State>,
 }
@@ -177,6 +179,7 @@ impl Memory {
         }
         let tables = durable.tables.take().unwrap_or_else(new_tables);
         let (version, document) = settings_tables::load_latest(&tables).unwrap_or_default();
+        let restrictions = restriction_tables::load(&tables).unwrap_or_default();
         durable.tables = Some(tables);
         let settings = if version == 0 {
             Settings::empty(options.mode)
@@ -197,6 +200,7 @@ impl Memory {
             bell: Bell::default(),
             live: broadcast::Sender::new(LIVE_EVENTS_MAX),
             settings: ArcSwap::new(settings),
+            restrictions: ArcSwap::from_pointee(restrictions),
             ids,
             state: Mutex::new(State {
                 index,
@@ -381,6 +385,7 @@ fn die(state: &mut State) -> Died {
 fn new_tables() -> Connection {
     let tables = Connection::open_in_memory().expect("SQLite opens in memory");
     settings_tables::create(&tables).expect("SQLite makes tables in memory");
+    restriction_tables::create(&tables).expect("SQLite makes tables in memory");
     tables
 }
 

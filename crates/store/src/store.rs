@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use relais_policy::restriction::Restrictions;
 use relais_policy::settings::{Mode, Settings};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
@@ -19,6 +20,7 @@ use crate::queue::{
     ActResult, Committed, Content, Criteria, DueQueue, Lease, Leased, ListedMessage, NewMessage,
     QueueAct, QueueCounts, QueueKey, Settlement,
 };
+use crate::restriction::{EntityChange, IgnoredAttempts};
 use crate::settings::{AuditEntry, ChangeError, SettingsChange, SettingsVersion};
 use crate::trace::{Event, TraceQuery, TraceRow};
 
@@ -344,6 +346,43 @@ impl Store {
             Self::Embedded(store) => store.change_settings(change).await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.change_settings(change).await,
+        }
+    }
+
+    /// What is restricted. Cheap.
+    pub fn restrictions(&self) -> Arc<Restrictions> {
+        match self {
+            Self::Embedded(store) => store.restrictions(),
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.restrictions(),
+        }
+    }
+
+    /// Restricts or releases, with audit entry and event; in force when it returns. How many
+    /// entities it concerned.
+    pub async fn change_entities(&self, change: EntityChange) -> Result<usize, StoreError> {
+        match self {
+            Self::Embedded(store) => store.change_entities(change).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.change_entities(change).await,
+        }
+    }
+
+    /// A group of refused attempts is not to be listed any more; audited.
+    pub async fn ignore_attempts(&self, ignored: IgnoredAttempts) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded(store) => store.ignore_attempts(ignored).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.ignore_attempts(ignored).await,
+        }
+    }
+
+    /// Groups of refused attempts that are not to be listed, whether their time is over or not.
+    pub async fn ignored_attempts(&self) -> Result<Vec<IgnoredAttempts>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.ignored_attempts().await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.ignored_attempts().await,
         }
     }
 

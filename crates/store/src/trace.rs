@@ -21,7 +21,7 @@ use relais_smtp::time::Timestamp;
 pub use self::json::EventReadError;
 pub use self::query::{
     QUERY_OCTETS_MAX, QUERY_TERMS_MAX, TRACE_LIMIT_DEFAULT, TRACE_LIMIT_MAX, TraceQuery,
-    TraceQueryError, TraceTerm, parse_since,
+    TraceQueryError, TraceTerm, parse_since, parse_until,
 };
 
 /// What happened.
@@ -55,6 +55,10 @@ pub enum EventKind {
     NoticeSent,
     /// `notice.received`.
     NoticeReceived,
+    /// `entity.restricted`: blocked, by a person or a guard.
+    EntityRestricted,
+    /// `entity.released`: by a person, or because its time was over.
+    EntityReleased,
     /// `check.changed`.
     CheckChanged,
     /// `alert.raised`.
@@ -80,6 +84,8 @@ impl EventKind {
         Self::RecipientDiscarded,
         Self::NoticeSent,
         Self::NoticeReceived,
+        Self::EntityRestricted,
+        Self::EntityReleased,
         Self::CheckChanged,
         Self::AlertRaised,
         Self::SettingsChanged,
@@ -102,6 +108,8 @@ impl EventKind {
             Self::RecipientDiscarded => "recipient.discarded",
             Self::NoticeSent => "notice.sent",
             Self::NoticeReceived => "notice.received",
+            Self::EntityRestricted => "entity.restricted",
+            Self::EntityReleased => "entity.released",
             Self::CheckChanged => "check.changed",
             Self::AlertRaised => "alert.raised",
             Self::SettingsChanged => "settings.changed",
@@ -151,6 +159,13 @@ impl EventKind {
             }
             Self::NoticeSent => "A notice (delivery status notification) was put into the queue.",
             Self::NoticeReceived => "A notice from another server about mail of ours came back.",
+            Self::EntityRestricted => {
+                "An address, domain, connector, credential or organisation was blocked; detail \
+                 says which, why and by whom."
+            }
+            Self::EntityReleased => {
+                "A blocked entity was released; detail says which, and by whom."
+            }
             Self::CheckChanged => "The result of a self-check changed; detail says which and how.",
             Self::AlertRaised => "An alert was raised; detail says why.",
             Self::SettingsChanged => {
@@ -174,6 +189,8 @@ impl EventKind {
             Self::DeliveryAttempted
             | Self::NoticeSent
             | Self::NoticeReceived
+            | Self::EntityRestricted
+            | Self::EntityReleased
             | Self::CheckChanged
             | Self::AlertRaised
             | Self::SettingsChanged => None,

@@ -55,8 +55,10 @@ async fn answer(
 
 /// By the settings in force.
 pub(super) fn decide(context: &AdminContext, question: &Question) -> Answer {
+    let restrictions = context.store.restrictions();
     simulate(
         &context.store.settings(),
+        &restrictions.in_force(context.clock.now()),
         question,
         context.chance.reference(),
     )

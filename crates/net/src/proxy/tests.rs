@@ -1,3 +1,5 @@
+//! The PROXY header in good and bad form, and over a stream.
+
 use tokio::io::AsyncWriteExt;
 
 use relais_smtp::time::Timestamp;

@@ -1,10 +1,12 @@
 //! What `relais simulate` says: the contract's JSON, and that it agrees with the decisions.
 
 use relais_policy::attribution::Facts;
+use relais_policy::restriction::{Entity, Restriction, Restrictions};
 use relais_policy::simulate::{Answer, Question, simulate};
 use relais_smtp::identifier::Reference;
+use relais_smtp::time::Timestamp;
 
-use crate::world::{Worlds, facts, forward_path, mailbox, reverse_path};
+use crate::world::{Worlds, facts, forward_path, mailbox, reverse_path, rows};
 
 fn question(client: &str, from: &str, to: &str) -> Question {
     Question {
@@ -18,7 +20,16 @@ fn question(client: &str, from: &str, to: &str) -> Question {
 }
 
 fn ask(question: &Question) -> Answer {
-    simulate(Worlds::new().get("lan"), question, Reference::from_bits(0))
+    ask_while(&Restrictions::default(), question)
+}
+
+fn ask_while(restrictions: &Restrictions, question: &Question) -> Answer {
+    simulate(
+        Worlds::new().get("lan"),
+        &restrictions.in_force(Timestamp::from_millis(0)),
+        question,
+        Reference::from_bits(0),
+    )
 }
 
 /// `question: answer (because)`, one a line.
@@ -152,9 +163,74 @@ fn an_empty_server_refuses_and_says_why() {
     };
     let answer = simulate(
         Worlds::new().get("empty"),
+        &Restrictions::default().in_force(Timestamp::from_millis(0)),
         &question,
         Reference::from_bits(0),
     );
     assert_eq!(answer.token, Some("SRC-UNKNOWN"));
     assert_eq!(answer.organisation, None);
+}
+
+/// `ip 10.1.2.0/24 until 60`
+fn restriction(text: &str) -> Restriction {
+    let (text, until) = match text.split_once(" until ") {
+        Some((text, second)) => (text, Some(at(second))),
+        None => (text, None),
+    };
+    let (kind, value) = text.split_once(' ').expect("kind and value");
+    let kind = kind.parse().expect("a kind");
+    Restriction {
+        entity: Entity::parse(kind, value).expect("a value of its kind"),
+        reason: "spam".to_owned(),
+        by: "anna".to_owned(),
+        since: Timestamp::from_millis(0),
+        until,
+    }
+}
+
+fn at(second: &str) -> Timestamp {
+    Timestamp::from_millis(second.parse::<i64>().expect("a number") * 1_000)
+}
+
+#[test]
+fn what_is_restricted_is_refused_and_the_rest_is_not() {
+    let (worlds, reference) = (Worlds::new(), Reference::from_bits(0));
+    let mut wrong = Vec::new();
+    for row in rows(include_str!("../tables/restricted.md")) {
+        let [restricted, second, client, from, to, expected] = row.as_slice() else {
+            panic!("six cells: {row:?}");
+        };
+        let all = Restrictions::build(restricted.split("; ").map(restriction));
+        let in_force = all.in_force(at(second));
+        let answer = simulate(
+            worlds.get("lan"),
+            &in_force,
+            &question(client, from, to),
+            reference,
+        );
+        let found = answer.reply.map_or_else(
+            || answer.verdict.to_owned(),
+            |reply| reply.replace(&format!(" {reference})"), ")"),
+        );
+        if found != *expected {
+            wrong.push(format!("{}\n    found: {found}", row.join(" | ")));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_restriction_is_a_step_of_its_own() {
+    let all = Restrictions::build([restriction("ip 10.1.2.9")]);
+    let answer = ask_while(
+        &all,
+        &question("10.1.2.9", "a@contoso.test", "b@example.org"),
+    );
+    assert_eq!(
+        steps(&answer),
+        [
+            "attribution: ip 10.1.2.9 in 10.1.2.0/24 (longest prefix)",
+            "restricted: refused (IP-BLOCKED) (Client address blocked)",
+        ]
+    );
 }

@@ -59,6 +59,8 @@ pub(super) fn lines(event: &Event, hostname: &str, process: u32) -> Vec<String> 
         EventKind::MessageRepaired
         | EventKind::DeliveryAttempted
         | EventKind::NoticeReceived
+        | EventKind::EntityRestricted
+        | EventKind::EntityReleased
         | EventKind::CheckChanged
         | EventKind::AlertRaised
         | EventKind::SettingsChanged => Vec::new(),

@@ -10,6 +10,8 @@ mod foreign;
 mod golden;
 mod offline;
 mod pressure;
+mod proxied;
+mod restricted;
 mod serving;
 mod story;
 mod tidy;

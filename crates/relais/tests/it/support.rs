@@ -70,6 +70,10 @@ impl Answer {
     }
 }
 
+/// A second listener, which believes PROXY headers from loopback: see [`Server::session_from`].
+pub(crate) const BEHIND_PROXY: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\ntls = \"none\"\n\
+                                       proxy_protocol_from = [\"127.0.0.1\"]\n";
+
 /// A folder with a bootstrap file; a server may run on it.
 pub(crate) struct Place {
     folder: TempDir,
@@ -313,6 +317,28 @@ impl Server {
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
         (status.expect("a status"), body.to_owned())
+    }
+
+    /// The address of its mail listener with this number, in the order of the file.
+    #[track_caller]
+    pub(crate) fn listener(&self, number: usize) -> SocketAddr {
+        let started = self
+            .log
+            .wait_for("started", |line| line.contains("\"started\""));
+        let started: Value = serde_json::from_str(&started).expect("JSON");
+        let addresses = started["listeners"].as_str().unwrap_or_default();
+        let address = addresses.split(' ').nth(number);
+        address
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_else(|| panic!("{started}"))
+    }
+
+    /// Opens an SMTP session as this client, through the listener behind a proxy.
+    #[track_caller]
+    pub(crate) fn session_from(&self, client: &str) -> Session {
+        let mut session = Session::connect(self.listener(1));
+        session.write(format!("PROXY TCP4 {client} 192.0.2.1 4000 25\r\n").as_bytes());
+        session
     }
 
     /// Opens an SMTP session.

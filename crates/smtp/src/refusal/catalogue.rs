@@ -101,6 +101,16 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         sample: || Refusal::NoRoom,
     },
     CatalogueEntry {
+        stage: "connect, MAIL",
+        cause_en: "Somebody has blocked this client's address, or a network around it.",
+        fix_en: "See who, why and until when with `relais restricted list`, and release it once \
+            the cause is gone.",
+        cause_fr: "L’adresse de ce client, ou un réseau qui la contient, a été bloquée.",
+        fix_fr: "Voyez par qui, pourquoi et jusqu’à quand avec «\u{202f}relais restricted \
+            list\u{202f}», puis levez le blocage une fois la cause disparue.",
+        sample: || Refusal::AddressBlocked,
+    },
+    CatalogueEntry {
         stage: "any",
         cause_en: "The client sent no complete command, or no content, within the time allowed.",
         fix_en: "Check the network between device and relay; firewalls that inspect SMTP are a \
@@ -295,6 +305,37 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         sample: || Refusal::ConnectorDisabled,
     },
     CatalogueEntry {
+        stage: "MAIL, RCPT",
+        cause_en: "Somebody has blocked the inbound connector that covers this client.",
+        fix_en: "See who, why and until when with `relais restricted list`; release it with \
+            `relais restricted release connector`.",
+        cause_fr: "Le connecteur entrant qui couvre ce client a été bloqué.",
+        fix_fr: "Voyez par qui, pourquoi et jusqu’à quand avec «\u{202f}relais restricted \
+            list\u{202f}»\u{202f}; levez le blocage avec «\u{202f}relais restricted release \
+            connector\u{202f}».",
+        sample: || Refusal::ConnectorBlocked,
+    },
+    CatalogueEntry {
+        stage: "MAIL, RCPT",
+        cause_en: "The whole organisation is suspended.",
+        fix_en: "The operator of the relay releases it with `relais restricted release \
+            organisation`.",
+        cause_fr: "L’organisation entière est suspendue.",
+        fix_fr: "L’exploitant du relais lève la suspension avec «\u{202f}relais restricted release \
+            organisation\u{202f}».",
+        sample: || Refusal::OrganisationBlocked,
+    },
+    CatalogueEntry {
+        stage: "AUTH, MAIL",
+        cause_en: "Somebody has blocked the credential, or it is disabled or expired.",
+        fix_en: "See `relais restricted list` and `relais credential list`; release it, or give \
+            the device a new one.",
+        cause_fr: "L’identifiant a été bloqué, ou il est désactivé ou expiré.",
+        fix_fr: "Consultez «\u{202f}relais restricted list\u{202f}» et «\u{202f}relais credential \
+            list\u{202f}»\u{202f}; levez le blocage, ou donnez un nouvel identifiant à l’appareil.",
+        sample: || Refusal::CredentialDisabled,
+    },
+    CatalogueEntry {
         stage: "MAIL",
         cause_en: "The address behind MAIL FROM is missing or not well formed.",
         fix_en: "Enter a complete address, such as scanner@contoso.test, as the device's sender.",
@@ -338,6 +379,16 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         sample: || Refusal::SenderDenied {
             address: "ceo@contoso.test".into(),
         },
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "Somebody has blocked the sender's address or domain.",
+        fix_en: "See who, why and until when with `relais restricted list`, and release it once \
+            the cause is gone, or send from another address.",
+        cause_fr: "L’adresse ou le domaine de l’expéditeur a été bloqué.",
+        fix_fr: "Voyez par qui, pourquoi et jusqu’à quand avec «\u{202f}relais restricted \
+            list\u{202f}»\u{202f}; levez le blocage, ou envoyez depuis une autre adresse.",
+        sample: || Refusal::SenderBlocked,
     },
     CatalogueEntry {
         stage: "MAIL",
@@ -446,6 +497,16 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_fr: "Le domaine est le nôtre, et son annuaire ne connaît pas ce destinataire.",
         fix_fr: "Corrigez l’adresse, ou ajoutez le destinataire à l’annuaire.",
         sample: || Refusal::RecipientUnknown,
+    },
+    CatalogueEntry {
+        stage: "RCPT",
+        cause_en: "Somebody has blocked mail to this recipient or to its domain.",
+        fix_en: "See why with `relais restricted list`; the other recipients of the message are \
+            not concerned.",
+        cause_fr: "Les messages vers ce destinataire, ou vers son domaine, ont été bloqués.",
+        fix_fr: "Voyez pourquoi avec «\u{202f}relais restricted list\u{202f}»\u{202f}; les autres \
+            destinataires du message ne sont pas concernés.",
+        sample: || Refusal::RecipientBlocked,
     },
     CatalogueEntry {
         stage: "RCPT",
@@ -567,6 +628,7 @@ mod tests {
         Refusal::ProxyHeader,
         Refusal::ShuttingDown,
         Refusal::NoRoom,
+        Refusal::AddressBlocked,
         Refusal::Timeout,
         Refusal::TooManyErrors,
         Refusal::HeloForged { .. },
@@ -585,10 +647,14 @@ mod tests {
         Refusal::CertificateExpired { .. },
         Refusal::CertificateUntrusted { .. },
         Refusal::ConnectorDisabled,
+        Refusal::ConnectorBlocked,
+        Refusal::OrganisationBlocked,
+        Refusal::CredentialDisabled,
         Refusal::SenderSyntax,
         Refusal::SenderDomain { .. },
         Refusal::SenderDomainLapsed { .. },
         Refusal::SenderDenied { .. },
+        Refusal::SenderBlocked,
         Refusal::NullSender,
         Refusal::TooBig { .. },
         Refusal::Parameter { .. },
@@ -600,6 +666,7 @@ mod tests {
         Refusal::RecipientDomainUnknown { .. },
         Refusal::RecipientNullMx { .. },
         Refusal::RecipientUnknown,
+        Refusal::RecipientBlocked,
         Refusal::TooManyRecipients,
         Refusal::Sandbox,
         Refusal::HeaderFrom,
@@ -629,8 +696,9 @@ mod tests {
                 .pattern()
                 .split_once('<')
                 .unwrap_or((entry.pattern(), ""));
-            // The one exception says its cause, "Shared address:", well before.
-            assert!(head.len() <= 40 || entry.token() == "SRC-SHARED", "{head}");
+            // The exceptions say their causes, "Shared address", "Connector blocked", well before.
+            let is_exception = matches!(entry.token(), "SRC-SHARED" | "CONN-BLOCKED");
+            assert!(head.len() <= 40 || is_exception, "{head}");
             let reply = refusal.reply(reference);
             assert!(reply.text().len() <= REFUSAL_TEXT_CHARACTERS_MAX, "{reply}");
             assert!(reply.text().is_ascii(), "{reply}");
@@ -647,7 +715,7 @@ mod tests {
             );
             assert_eq!(
                 refusal.closes(),
-                matches!(entry.code().get(), 421 | 521),
+                matches!(entry.code().get(), 421 | 521) || entry.token() == "IP-BLOCKED",
                 "{reply}"
             );
         }

@@ -6,7 +6,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::{Asked, Question, Refused, RefusedStage, ServerSession, State, Step, Wait, closes};
+use super::{Asked, Question, Refused, RefusedStage, ServerSession, State, Step, Wait};
 use crate::content::{Decoded, Decoder, FAR_OCTETS};
 use crate::envelope::Envelope;
 use crate::refusal::{Refusal, SyntaxFault};
@@ -68,7 +68,7 @@ impl ServerSession {
     pub(super) fn refuse_chunk(&mut self, size: u64, reply: &Reply) -> State {
         self.errors += 1;
         self.end_transaction();
-        if closes(reply) || self.is_far(size) {
+        if reply.closes() || self.is_far(size) {
             reply.write_to(&mut self.output);
             return State::Closing;
         }

@@ -9,7 +9,7 @@
 use alloc::string::String;
 
 use super::{
-    Asked, Question, RefusedStage, ServerSession, State, Step, closes,
+    Asked, Question, RefusedStage, ServerSession, State, Step,
     transaction::{Hello, Terms, Transaction},
 };
 use crate::address::ReversePath;
@@ -118,7 +118,7 @@ impl ServerSession {
             }
         };
         reply.write_to(&mut self.output);
-        if closes(reply) {
+        if reply.closes() {
             State::Closing
         } else {
             State::Ready(transaction)

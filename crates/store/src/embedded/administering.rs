@@ -11,11 +11,12 @@ use super::group::{self, Planned};
 use super::readers::{self, Found, Want};
 use super::settings_tables::{self, NewAuditEntry};
 use super::writer::Writer;
-use super::{Embedded, schema};
+use super::{Embedded, restriction_tables, schema};
 use crate::describe;
 use crate::error::StoreError;
 use crate::index::{Choice, Chosen, GIVE_UP, HELD, SlotState, ViewedSlot};
 use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
+use crate::restriction::{EntityChange, IgnoredAttempts};
 use crate::settings::{AuditEntry, ChangeError, SettingsChange, SettingsVersion};
 use crate::trace::{Event, EventKind, RefusedGroup, To, TraceQuery, TraceRow};
 
@@ -181,6 +182,35 @@ impl Embedded {
             Ok(version)
         };
         self.exclusively(work).await?
+    }
+
+    pub(crate) async fn change_entities(&self, change: EntityChange) -> Result<usize, StoreError> {
+        let in_force = self.restrictions.clone();
+        let work = move |writer: &mut Writer| {
+            let (concerned, all) = writer.transact(|transaction| {
+                let (concerned, events) = restriction_tables::change(transaction, &change)?;
+                let all = restriction_tables::load(transaction)?;
+                Ok::<_, StoreError>(((concerned, all), events))
+            })?;
+            // On the writer's thread, so that snapshots follow each other as changes do.
+            in_force.store(Arc::new(all));
+            Ok(concerned)
+        };
+        self.exclusively(work).await?
+    }
+
+    pub(crate) async fn ignore_attempts(&self, ignored: IgnoredAttempts) -> Result<(), StoreError> {
+        let work = move |writer: &mut Writer| {
+            writer.transact(|transaction| {
+                restriction_tables::ignore(transaction, &ignored)?;
+                Ok::<_, StoreError>(((), Vec::new()))
+            })
+        };
+        self.exclusively(work).await?
+    }
+
+    pub(crate) async fn ignored_attempts(&self) -> Result<Vec<IgnoredAttempts>, StoreError> {
+        self.shared.readers.ask(restriction_tables::ignored).await
     }
 
     pub(crate) async fn settings_versions(

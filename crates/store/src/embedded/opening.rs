@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use relais_policy::restriction::Restrictions;
 use relais_policy::settings::{Mode, Settings};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
@@ -18,7 +19,9 @@ use super::rebuild::{self, QueueNames};
 use super::trace_database::TraceDatabases;
 use super::trace_feed::{self, Feed};
 use super::writer::{Op, Shared, Writer};
-use super::{Embedded, LIVE_EVENTS_MAX, administering, group, schema, settings_tables};
+use super::{
+    Embedded, LIVE_EVENTS_MAX, administering, group, restriction_tables, schema, settings_tables,
+};
 use crate::bell::Bell;
 use crate::cache::Cache;
 use crate::describe;
@@ -50,6 +53,7 @@ struct Start {
     suspended: Vec<String>,
     outbox: Vec<(u64, String)>,
     settings: Settings,
+    restrictions: Restrictions,
     recipients: u64,
 }
 
@@ -128,6 +132,7 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
         last_message,
         last_id,
         settings,
+        restrictions,
         recipients,
         ..
     } = start;
@@ -141,6 +146,7 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
         databases,
         live,
         settings: Arc::new(ArcSwap::from_pointee(settings)),
+        restrictions: Arc::new(ArcSwap::from_pointee(restrictions)),
         mode,
         disk,
         disk_reserve,
@@ -173,6 +179,7 @@ fn open_for_reading(folder: &Path, mode: Mode) -> Result<Embedded, StoreError> {
         databases: TraceDatabases::new(folder.join(TRACE_FOLDER)),
         live: broadcast::Sender::new(1),
         settings: Arc::new(ArcSwap::from_pointee(start.settings)),
+        restrictions: Arc::new(ArcSwap::from_pointee(start.restrictions)),
         mode,
         disk,
         disk_reserve: 0,
@@ -263,6 +270,7 @@ fn read_start(connection: &Connection, mode: Mode) -> Result<Start, StoreError> 
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         StoreError::Fault(format!("settings version {version}: {}", errors.join("; ")))
     })?;
+    let restrictions = restriction_tables::load(connection)?;
     let rows = || {
         let names = rebuild::queue_names(connection)?;
         let last: Option<i64> =
@@ -298,6 +306,7 @@ fn read_start(connection: &Connection, mode: Mode) -> Result<Start, StoreError> 
         suspended,
         outbox,
         settings,
+        restrictions,
         recipients,
     })
 }

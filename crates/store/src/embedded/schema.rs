@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::settings_tables;
+use super::{restriction_tables, settings_tables};
 use crate::error::StoreError;
 
 /// The file in the data folder.
@@ -83,6 +83,7 @@ pub(crate) fn open_writer(folder: &Path) -> Result<Connection, StoreError> {
         .map_err(fault)?;
     migrate(&mut connection)?;
     settings_tables::create(&connection)?;
+    restriction_tables::create(&connection)?;
     Ok(connection)
 }
 

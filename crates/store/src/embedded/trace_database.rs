@@ -388,6 +388,8 @@ fn refused_client(event: &Event) -> Option<String> {
         | EventKind::RecipientDiscarded
         | EventKind::NoticeSent
         | EventKind::NoticeReceived
+        | EventKind::EntityRestricted
+        | EventKind::EntityReleased
         | EventKind::CheckChanged
         | EventKind::AlertRaised
         | EventKind::SettingsChanged => false,

@@ -11,6 +11,7 @@ use super::opening::REMEMBER_STEP;
 use super::writer::{Op, Writer};
 use super::{Embedded, administering, group, opening, schema};
 use crate::error::StoreError;
+use crate::restriction::EntityChange;
 
 /// Between two rounds of what is done now and then: sweeps, retention. Milliseconds.
 const HOURLY_MILLIS: i64 = 3_600_000;
@@ -26,6 +27,7 @@ impl Embedded {
         self.feed.iter().for_each(|feed| feed.tick());
         self.shared.cache.age(now);
         self.remember_ids().await;
+        self.release_ended(now).await;
         let last = self.hourly.load(Ordering::Relaxed);
         // A clock that went back starts a new hour.
         if now.as_millis() < last || now.as_millis() - last >= HOURLY_MILLIS {
@@ -105,6 +107,19 @@ impl Embedded {
         match self.exclusively(Writer::recover).await {
             Ok(Ok(())) | Err(_) => {}
             Ok(Err(error)) => tracing::error!(%error, "the store is still sealed"),
+        }
+    }
+
+    /// A restriction ends by itself at its time; here it is told and forgotten.
+    async fn release_ended(&self, now: Timestamp) {
+        if !self.restrictions.load().iter().any(|one| one.is_over(now)) {
+            return;
+        }
+        if let Err(error) = self
+            .change_entities(EntityChange::Expire { time: now })
+            .await
+        {
+            tracing::warn!(%error, "restrictions that are over are not forgotten yet");
         }
     }
 

@@ -5,6 +5,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use relais_policy::restriction::Restrictions;
 use relais_policy::settings::Settings;
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
@@ -14,10 +15,12 @@ use tokio::sync::broadcast;
 use super::{Died, Fault, Memory, State, apply};
 use crate::describe;
 use crate::disk::Disk;
+use crate::embedded::restriction_tables;
 use crate::embedded::settings_tables::{self, NewAuditEntry};
 use crate::error::StoreError;
 use crate::index::Chosen;
 use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
+use crate::restriction::{EntityChange, IgnoredAttempts};
 use crate::settings::{AuditEntry, ChangeError, SettingsChange, SettingsVersion};
 use crate::trace::{Event, EventKind, RefusedGroup, TraceQuery, TraceRow};
 
@@ -249,6 +252,34 @@ impl Memory {
         Ok(version)
     }
 
+    pub(crate) fn restrictions(&self) -> Arc<Restrictions> {
+        self.restrictions.load_full()
+    }
+
+    pub(crate) async fn change_entities(&self, change: EntityChange) -> Result<usize, StoreError> {
+        let mut state = self.state();
+        self.health.may_write()?;
+        let transaction = begin(tables(&mut state)?)?;
+        let (concerned, events) = restriction_tables::change(&transaction, &change)?;
+        let all = restriction_tables::load(&transaction)?;
+        transaction.commit().map_err(fault)?;
+        self.restrictions.store(Arc::new(all));
+        self.publish(&mut state, events);
+        Ok(concerned)
+    }
+
+    pub(crate) async fn ignore_attempts(&self, ignored: IgnoredAttempts) -> Result<(), StoreError> {
+        let mut state = self.state();
+        self.health.may_write()?;
+        let transaction = begin(tables(&mut state)?)?;
+        restriction_tables::ignore(&transaction, &ignored)?;
+        transaction.commit().map_err(fault)
+    }
+
+    pub(crate) async fn ignored_attempts(&self) -> Result<Vec<IgnoredAttempts>, StoreError> {
+        restriction_tables::ignored(tables(&mut self.state())?)
+    }
+
     pub(crate) async fn settings_versions(
         &self,
         limit: usize,
@@ -265,6 +296,12 @@ impl Memory {
     }
 
     pub(crate) async fn maintain(&self, now: Timestamp) {
+        if self.restrictions.load().iter().any(|one| one.is_over(now)) {
+            // A store that is sealed forgets them later.
+            let _ = self
+                .change_entities(EntityChange::Expire { time: now })
+                .await;
+        }
         let mut state = self.state();
         let free = self.disk.free_octets(std::path::Path::new("")).unwrap_or(0);
         self.health.set_no_room(free < self.disk_reserve);

@@ -121,9 +121,22 @@ impl TraceTerm {
 /// Reads `--since`: a span before `now` (`90s`, `30m`, `1h`, `7d`, `2w`), a day (`2026-11-24`, UTC)
 /// or an RFC 3339 time.
 pub fn parse_since(text: &str, now: Timestamp) -> Result<Timestamp, TraceQueryError> {
+    parse_time(text, |span| now.before(span))
+}
+
+/// Reads `--until` of what is to end: a span from `now` on (`1h`, `7d`), a day (its beginning, UTC)
+/// or an RFC 3339 time.
+pub fn parse_until(text: &str, now: Timestamp) -> Result<Timestamp, TraceQueryError> {
+    parse_time(text, |span| now.after(span))
+}
+
+fn parse_time(
+    text: &str,
+    from_now: impl FnOnce(Duration) -> Timestamp,
+) -> Result<Timestamp, TraceQueryError> {
     let text = text.trim();
     if let Some(span) = span_of(text) {
-        return Ok(now.before(span));
+        return Ok(from_now(span));
     }
     let time = Timestamp::parse_rfc3339(text)
         .or_else(|| Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")));

@@ -135,6 +135,8 @@ const fn has_kind_key(kind: EventKind) -> bool {
         | EventKind::RecipientDiscarded
         | EventKind::NoticeSent
         | EventKind::NoticeReceived
+        | EventKind::EntityRestricted
+        | EventKind::EntityReleased
         | EventKind::CheckChanged
         | EventKind::AlertRaised
         | EventKind::SettingsChanged => true,

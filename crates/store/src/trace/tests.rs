@@ -204,6 +204,22 @@ fn example(kind: EventKind) -> (&'static str, Event) {
                 ..of_message(kind)
             },
         ),
+        EventKind::EntityRestricted => (
+            "18-entity-restricted",
+            Event {
+                organisation: some("contoso"),
+                inbound_connector: some("Printers"),
+                detail: some("connector contoso/Printers: bulk mail; by uid 0 (root)"),
+                ..event(kind)
+            },
+        ),
+        EventKind::EntityReleased => (
+            "19-entity-released",
+            Event {
+                detail: some("ip 203.0.113.7: was bulk mail; by the clock"),
+                ..event(kind)
+            },
+        ),
         EventKind::CheckChanged => (
             "15-check-changed",
             Event {

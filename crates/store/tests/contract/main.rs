@@ -26,6 +26,7 @@ mod content;
 mod history;
 mod queue;
 mod refusing;
+mod restricting;
 mod settings;
 mod trace;
 mod world;

@@ -1,0 +1,261 @@
+//! Tables of restricted entities and of ignored groups of refused attempts, and what is done with
+//! them. Plain functions over a connection or transaction of whoever owns the database, so that a
+//! change, its audit entry and its events share one transaction.
+//!
+//! Not here: what a restriction means (`relais_policy::restriction`), and swapping the snapshot.
+
+use relais_policy::restriction::{Entity, EntityKind, RESTRICTIONS_MAX, Restriction, Restrictions};
+use relais_smtp::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::settings_tables::{self, LIST_ROWS_MAX, NewAuditEntry};
+use crate::describe;
+use crate::error::StoreError;
+use crate::restriction::{EntityChange, IgnoredAttempts};
+use crate::trace::{Event, EventKind};
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS restriction (
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    since INTEGER NOT NULL,     -- milliseconds
+    until INTEGER,              -- milliseconds; NULL: until it is released
+    PRIMARY KEY (kind, value)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ignored_attempts (
+    address TEXT NOT NULL,
+    token TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    until INTEGER,
+    PRIMARY KEY (address, token)
+) STRICT, WITHOUT ROWID;
+";
+
+/// Who releases what is over.
+const THE_CLOCK: &str = "the clock";
+
+/// Makes the tables where they are absent.
+pub(crate) fn create(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute_batch(SCHEMA).map_err(fault)
+}
+
+/// Everything that is restricted. A folder that an older Relais left, read without a server, has
+/// no such table yet.
+pub(crate) fn load(connection: &Connection) -> Result<Restrictions, StoreError> {
+    if !is_there(connection, "restriction")? {
+        return Ok(Restrictions::default());
+    }
+    let sql = "SELECT kind, value, reason, actor, since, until FROM restriction";
+    let mut statement = connection.prepare_cached(sql).map_err(fault)?;
+    let rows = statement.query_map([], restriction_of).map_err(fault)?;
+    let restrictions: Vec<_> = rows.collect::<Result<_, _>>().map_err(fault)?;
+    Ok(Restrictions::build(restrictions.into_iter().flatten()))
+}
+
+/// Makes the change with its audit entry; how many entities it concerned, and its events.
+pub(crate) fn change(
+    transaction: &Transaction<'_>,
+    change: &EntityChange,
+) -> Result<(usize, Vec<Event>), StoreError> {
+    match change {
+        EntityChange::Restrict(restriction) => restrict(transaction, restriction),
+        EntityChange::Release { entity, by, time } => {
+            let Some(found) = find(transaction, entity)? else {
+                return Ok((0, Vec::new()));
+            };
+            release(transaction, &found, by, *time).map(|event| (1, vec![event]))
+        }
+        EntityChange::Expire { time } => {
+            let mut events = Vec::new();
+            for ended in load(transaction)?.iter().filter(|one| one.is_over(*time)) {
+                events.push(release(transaction, ended, THE_CLOCK, *time)?);
+            }
+            Ok((events.len(), events))
+        }
+    }
+}
+
+fn restrict(
+    transaction: &Transaction<'_>,
+    restriction: &Restriction,
+) -> Result<(usize, Vec<Event>), StoreError> {
+    let Restriction {
+        entity,
+        reason,
+        by,
+        since,
+        until,
+    } = restriction;
+    let count = "SELECT count(*) FROM restriction";
+    let count: usize = transaction
+        .query_row(count, [], |row| row.get(0))
+        .map_err(fault)?;
+    if count >= RESTRICTIONS_MAX {
+        return Err(StoreError::Fault(format!(
+            "{RESTRICTIONS_MAX} entities are restricted already: release some"
+        )));
+    }
+    let sql = "INSERT OR REPLACE INTO restriction (kind, value, reason, actor, since, until)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let values = params![
+        entity.kind().name(),
+        entity.value(),
+        reason,
+        by,
+        since.as_millis(),
+        until.map(Timestamp::as_millis),
+    ];
+    transaction.execute(sql, values).map_err(fault)?;
+    let mut detail = format!("{entity}: {reason}");
+    if let Some(until) = until {
+        detail.push_str(&format!("; until {}", until.to_rfc3339()));
+    }
+    audit(transaction, "entity.restricted", &detail, by, *since)?;
+    let event = entity_event(*since, EventKind::EntityRestricted, entity, &detail, by);
+    Ok((1, vec![event]))
+}
+
+fn release(
+    transaction: &Transaction<'_>,
+    restriction: &Restriction,
+    by: &str,
+    time: Timestamp,
+) -> Result<Event, StoreError> {
+    let entity = &restriction.entity;
+    let sql = "DELETE FROM restriction WHERE kind = ?1 AND value = ?2";
+    transaction
+        .execute(sql, [entity.kind().name(), entity.value()])
+        .map_err(fault)?;
+    let detail = format!("{entity}: was {}", restriction.reason);
+    audit(transaction, "entity.released", &detail, by, time)?;
+    let kind = EventKind::EntityReleased;
+    Ok(entity_event(time, kind, entity, &detail, by))
+}
+
+fn entity_event(
+    time: Timestamp,
+    kind: EventKind,
+    entity: &Entity,
+    detail: &str,
+    by: &str,
+) -> Event {
+    let (organisation, connector) = match entity.kind() {
+        EntityKind::Organisation => (Some(entity.value()), None),
+        EntityKind::Connector => entity
+            .value()
+            .split_once('/')
+            .map_or((None, None), |(one, other)| (Some(one), Some(other))),
+        EntityKind::Ip | EntityKind::Address | EntityKind::Domain | EntityKind::Credential => {
+            (None, None)
+        }
+    };
+    Event {
+        organisation: organisation.map(Into::into),
+        inbound_connector: connector.map(Into::into),
+        detail: Some(format!("{detail}; {}", describe::by(by)).into()),
+        ..Event::new(time, kind)
+    }
+}
+
+fn find(connection: &Connection, entity: &Entity) -> Result<Option<Restriction>, StoreError> {
+    let sql = "SELECT kind, value, reason, actor, since, until FROM restriction
+               WHERE kind = ?1 AND value = ?2";
+    let names = [entity.kind().name(), entity.value()];
+    let found = connection.query_row(sql, names, restriction_of);
+    Ok(found.optional().map_err(fault)?.flatten())
+}
+
+/// `None` for what a newer Relais wrote and this one cannot read.
+fn restriction_of(row: &Row<'_>) -> rusqlite::Result<Option<Restriction>> {
+    let (kind, value): (String, String) = (row.get(0)?, row.get(1)?);
+    let kind = EntityKind::from_name(&kind);
+    let Some(entity) = kind.and_then(|kind| Entity::parse(kind, &value).ok()) else {
+        return Ok(None);
+    };
+    Ok(Some(Restriction {
+        entity,
+        reason: row.get(2)?,
+        by: row.get(3)?,
+        since: Timestamp::from_millis(row.get(4)?),
+        until: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_millis),
+    }))
+}
+
+/// From now on this group is not listed.
+pub(crate) fn ignore(
+    transaction: &Transaction<'_>,
+    ignored: &IgnoredAttempts,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM ignored_attempts WHERE until <= ?1";
+    let since = ignored.since.as_millis();
+    transaction.execute(sql, [since]).map_err(fault)?;
+    let sql = "INSERT OR REPLACE INTO ignored_attempts (address, token, actor, since, until)
+               VALUES (?1, ?2, ?3, ?4, ?5)";
+    let address = ignored.address.to_string();
+    let until = ignored.until.map(Timestamp::as_millis);
+    let values = params![address, ignored.token, ignored.by, since, until];
+    transaction.execute(sql, values).map_err(fault)?;
+    let detail = format!("{address} {}", ignored.token);
+    audit(
+        transaction,
+        "attempts.ignored",
+        &detail,
+        &ignored.by,
+        ignored.since,
+    )
+}
+
+/// The groups that are not listed, at most [`LIST_ROWS_MAX`].
+pub(crate) fn ignored(connection: &Connection) -> Result<Vec<IgnoredAttempts>, StoreError> {
+    if !is_there(connection, "ignored_attempts")? {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT address, token, actor, since, until FROM ignored_attempts LIMIT ?1";
+    let mut statement = connection.prepare_cached(sql).map_err(fault)?;
+    let rows = statement.query_map([LIST_ROWS_MAX], |row| {
+        let address = row.get::<_, String>(0)?.parse().ok();
+        let (token, by, since, until) = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+        Ok(address.map(|address| IgnoredAttempts {
+            address,
+            token,
+            by,
+            since: Timestamp::from_millis(since),
+            until: Option::<i64>::map(until, Timestamp::from_millis),
+        }))
+    });
+    let rows = rows.map_err(fault)?.collect::<Result<Vec<_>, _>>();
+    Ok(rows.map_err(fault)?.into_iter().flatten().collect())
+}
+
+fn audit(
+    transaction: &Transaction<'_>,
+    act: &str,
+    detail: &str,
+    actor: &str,
+    time: Timestamp,
+) -> Result<(), StoreError> {
+    let entry = NewAuditEntry {
+        time,
+        actor,
+        via: "",
+        act,
+        detail: &[detail.to_owned()],
+        settings_version: None,
+    };
+    settings_tables::append_audit(transaction, &entry).map(|_| ())
+}
+
+fn is_there(connection: &Connection, table: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
+    let count: i64 = connection
+        .query_row(sql, [table], |row| row.get(0))
+        .map_err(fault)?;
+    Ok(count > 0)
+}
+
+fn fault(error: rusqlite::Error) -> StoreError {
+    StoreError::Fault(format!("restrictions: {error}"))
+}

@@ -1,0 +1,51 @@
+//! What a person, or a guard, does to restricted entities and to groups of refused attempts: the
+//! values. Their tables are in `embedded/restriction_tables.rs`; what a restriction means is in
+//! `relais_policy::restriction`.
+
+use std::net::IpAddr;
+
+use relais_policy::restriction::{Entity, Restriction};
+use relais_smtp::time::Timestamp;
+
+/// A change to the restricted entities.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum EntityChange {
+    /// Restricts an entity; one that is restricted already gets the new reason and time.
+    Restrict(Restriction),
+    /// Releases one.
+    Release {
+        /// Which.
+        entity: Entity,
+        /// By whom.
+        by: String,
+        /// When.
+        time: Timestamp,
+    },
+    /// Releases those whose time is over.
+    Expire {
+        /// Now.
+        time: Timestamp,
+    },
+}
+
+/// A group of refused attempts that nobody wants to see: this address with this reason.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IgnoredAttempts {
+    /// Of the client.
+    pub address: IpAddr,
+    /// The reason: with another one the address is seen again.
+    pub token: String,
+    /// By whom.
+    pub by: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; `None`: for good.
+    pub until: Option<Timestamp>,
+}
+
+impl IgnoredAttempts {
+    /// Whether its time is over.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
