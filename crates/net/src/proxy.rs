@@ -18,8 +18,9 @@ use crate::stream::Stream;
 
 /// Longest line of version 1 with its CRLF in octets. Specification §2.1.
 pub const V1_OCTETS_MAX: usize = 107;
-/// What may follow the first 16 octets of version 2: addresses (at most 216) and extensions. Proxies
-/// send some hundred octets; the 65,535 that the length can name would be a buffer for nothing.
+/// What may follow the first 16 octets of version 2: addresses (at most 216) and extensions.
+/// Proxies send some hundred octets; the 65,535 that the length can name would be a buffer for
+/// nothing.
 pub const V2_BODY_OCTETS_MAX: usize = 4_096;
 /// The header must be whole by then. Specification §2: "at least 3 seconds"; as Postfix's
 /// `smtpd_upstream_proxy_timeout`.
