@@ -16,6 +16,22 @@ pub struct Envelope {
     pub recipients: Vec<EnvelopeRecipient>,
 }
 
+impl Envelope {
+    /// Adds a recipient. One that is there already (same local part, octet by octet, and same
+    /// domain) gets one copy: RFC 5321 §4.1.1.3 asks for no more, and address books of devices
+    /// repeat themselves. The first stays, and asks for the notices that either asked for.
+    pub fn add(&mut self, recipient: EnvelopeRecipient) {
+        let same = |known: &&mut EnvelopeRecipient| known.forward_path == recipient.forward_path;
+        match self.recipients.iter_mut().find(same) {
+            None => self.recipients.push(recipient),
+            Some(known) => {
+                known.notify = Notify::either(known.notify, recipient.notify);
+                known.original = known.original.take().or(recipient.original);
+            }
+        }
+    }
+}
+
 /// Parameters of `MAIL FROM`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SenderParameters {
@@ -82,6 +98,26 @@ impl Notify {
         failure: false,
         delay: false,
     };
+    /// What no `NOTIFY` means, where it must be written: failure, and delay as we tell it anyway.
+    const DEFAULT: Self = Self {
+        success: false,
+        failure: true,
+        delay: true,
+    };
+
+    /// What one copy must tell where two were asked for. Silence was wanted only if both wanted it.
+    fn either(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        if one == other {
+            return one;
+        }
+        let (one, other) = (one.unwrap_or(Self::DEFAULT), other.unwrap_or(Self::DEFAULT));
+        let both = Self {
+            success: one.success || other.success,
+            failure: one.failure || other.failure,
+            delay: one.delay || other.delay,
+        };
+        (both != Self::DEFAULT).then_some(both)
+    }
 }
 
 /// The argument of `ORCPT`, decoded from xtext (RFC 3461 §4.2) or its UTF-8 form (RFC 6533 §3).

@@ -16,7 +16,8 @@ use relais_smtp::server::{Answer, Question, ServerConfig, ServerSession, Step};
 enum Act {
     Hello(bool),
     Mail(bool),
-    Rcpt(bool),
+    /// RCPT for one of eight mailboxes.
+    Rcpt(bool, u8),
     /// DATA, agreed or not, and its content stored or not.
     Data(bool, bool),
     /// BDAT: agreed or not, the last or not, stored or not.
@@ -34,7 +35,7 @@ struct Model {
     transaction: Transaction,
     closed: bool,
     /// (recipients, chunks) of each message stored.
-    stored: Vec<(usize, usize)>,
+    stored: Vec<(u32, usize)>,
 }
 
 #[derive(Debug, Default)]
@@ -42,8 +43,9 @@ enum Transaction {
     #[default]
     Idle,
     Sender,
-    Recipients(usize),
-    Chunks(usize, usize),
+    /// The mailboxes as bits: one named twice gets one copy.
+    Recipients(u8),
+    Chunks(u8, usize),
 }
 
 impl Model {
@@ -62,22 +64,24 @@ impl Model {
             (Act::Hello(false), same) => (same, vec![550]),
             (Act::Mail(true), T::Idle) if self.greeted => (T::Sender, vec![250]),
             (Act::Mail(false), T::Idle) if self.greeted => (T::Idle, vec![550]),
-            (Act::Rcpt(true), T::Sender) => (T::Recipients(1), vec![250]),
-            (Act::Rcpt(true), T::Recipients(count)) => (T::Recipients(count + 1), vec![250]),
-            (Act::Rcpt(false), same @ (T::Sender | T::Recipients(_))) => (same, vec![550]),
-            (Act::Data(true, stored), T::Recipients(count)) => {
-                (T::Idle, vec![354, self.store(count, 1, stored)])
+            (Act::Rcpt(true, who), T::Sender) => (T::Recipients(1 << who), vec![250]),
+            (Act::Rcpt(true, who), T::Recipients(others)) => {
+                (T::Recipients(others | 1 << who), vec![250])
+            }
+            (Act::Rcpt(false, _), same @ (T::Sender | T::Recipients(_))) => (same, vec![550]),
+            (Act::Data(true, stored), T::Recipients(mailboxes)) => {
+                (T::Idle, vec![354, self.store(mailboxes, 1, stored)])
             }
             (Act::Data(false, _), T::Recipients(_)) => (T::Idle, vec![550]),
             (Act::Bdat(false, ..), T::Recipients(_)) => (T::Idle, vec![550]),
-            (Act::Bdat(true, last, stored), T::Recipients(count)) => {
-                self.chunk(count, 1, last, stored)
+            (Act::Bdat(true, last, stored), T::Recipients(mailboxes)) => {
+                self.chunk(mailboxes, 1, last, stored)
             }
-            (Act::Bdat(_, last, stored), T::Chunks(count, chunks)) => {
-                self.chunk(count, chunks + 1, last, stored)
+            (Act::Bdat(_, last, stored), T::Chunks(mailboxes, chunks)) => {
+                self.chunk(mailboxes, chunks + 1, last, stored)
             }
             (Act::Bdat(..), T::Idle | T::Sender) => (T::Idle, vec![503]),
-            (Act::Mail(_) | Act::Rcpt(_) | Act::Data(..), same) => (same, vec![503]),
+            (Act::Mail(_) | Act::Rcpt(..) | Act::Data(..), same) => (same, vec![503]),
             (Act::Rset, _) => (T::Idle, vec![250]),
             (Act::Noop, same) => (same, vec![250]),
             (Act::Unknown, same) => (same, vec![500]),
@@ -92,20 +96,23 @@ impl Model {
 
     fn chunk(
         &mut self,
-        count: usize,
+        mailboxes: u8,
         chunks: usize,
         last: bool,
         stored: bool,
     ) -> (Transaction, Vec<u16>) {
         if last {
-            return (Transaction::Idle, vec![self.store(count, chunks, stored)]);
+            return (
+                Transaction::Idle,
+                vec![self.store(mailboxes, chunks, stored)],
+            );
         }
-        (Transaction::Chunks(count, chunks), vec![250])
+        (Transaction::Chunks(mailboxes, chunks), vec![250])
     }
 
-    fn store(&mut self, count: usize, chunks: usize, stored: bool) -> u16 {
+    fn store(&mut self, mailboxes: u8, chunks: usize, stored: bool) -> u16 {
         if stored {
-            self.stored.push((count, chunks));
+            self.stored.push((mailboxes.count_ones(), chunks));
             return 250;
         }
         550
@@ -118,7 +125,7 @@ fn wire(act: Act) -> String {
     match act {
         Act::Hello(yes) => format!("EHLO {}.example\r\n", word(yes)),
         Act::Mail(yes) => format!("MAIL FROM:<{}@contoso.test>\r\n", word(yes)),
-        Act::Rcpt(yes) => format!("RCPT TO:<{}@fabrikam.example>\r\n", word(yes)),
+        Act::Rcpt(yes, who) => format!("RCPT TO:<{}{who}@fabrikam.example>\r\n", word(yes)),
         // Where DATA is not taken, what follows is read as commands: content only with 354.
         Act::Data(..) => "DATA\r\n".into(),
         Act::Bdat(_, last, _) => {
@@ -137,7 +144,7 @@ struct Machine {
     unread: Vec<u8>,
     content: Vec<u8>,
     said: Vec<u8>,
-    stored: Vec<(usize, usize)>,
+    stored: Vec<(u32, usize)>,
     closed: bool,
 }
 
@@ -209,7 +216,7 @@ impl Machine {
             (Question::Hello { name, .. }, _) => name.starts_with("yes"),
             (Question::Content, Act::Data(agreed, _) | Act::Bdat(agreed, ..)) => agreed,
             (Question::Sender { .. }, Act::Mail(agreed)) => agreed,
-            (Question::Recipient { .. }, Act::Rcpt(agreed)) => agreed,
+            (Question::Recipient { .. }, Act::Rcpt(agreed, _)) => agreed,
             (question, act) => panic!("{question:?} at {act:?}"),
         };
         if !agreed {
@@ -233,10 +240,11 @@ impl Machine {
                 let ForwardPath::Mailbox(forward_path) = forward_path else {
                     panic!("a mailbox")
                 };
-                assert_eq!(
-                    forward_path,
-                    Mailbox::parse("yes@fabrikam.example").expect("a mailbox")
-                );
+                let Act::Rcpt(_, who) = act else {
+                    panic!("a recipient at {act:?}")
+                };
+                let expected = format!("yes{who}@fabrikam.example");
+                assert_eq!(forward_path, Mailbox::parse(&expected).expect("a mailbox"));
                 Answer::Recipient(EnvelopeRecipient {
                     forward_path,
                     notify,
@@ -250,12 +258,8 @@ impl Machine {
         let (Act::Data(_, stored) | Act::Bdat(_, _, stored)) = act else {
             panic!("no content")
         };
-        let recipients = self
-            .session
-            .envelope()
-            .expect("an envelope")
-            .recipients
-            .len();
+        let envelope = self.session.envelope().expect("an envelope");
+        let recipients = u32::try_from(envelope.recipients.len()).expect("few");
         let chunks = self.content.len() / 6;
         assert_eq!(self.content, b"QUIT\r\n".repeat(chunks));
         if stored {
@@ -278,7 +282,7 @@ fn acts() -> impl Strategy<Value = Vec<(Act, usize)>> {
     let act = prop_oneof![
         3 => agreed().prop_map(Act::Hello),
         4 => agreed().prop_map(Act::Mail),
-        6 => agreed().prop_map(Act::Rcpt),
+        6 => (agreed(), 0_u8..8).prop_map(|(agreed, who)| Act::Rcpt(agreed, who)),
         3 => (agreed(), agreed()).prop_map(|(agreed, stored)| Act::Data(agreed, stored)),
         4 => (agreed(), any::<bool>(), agreed())
             .prop_map(|(agreed, last, stored)| Act::Bdat(agreed, last, stored)),

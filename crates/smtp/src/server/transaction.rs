@@ -38,6 +38,8 @@ pub(super) enum Transaction {
     Recipients {
         envelope: Envelope,
         terms: Terms,
+        /// RCPT commands accepted. Some may have named the same mailbox.
+        accepted: usize,
         /// Recipients refused since the first was accepted.
         refused: usize,
     },
@@ -65,18 +67,21 @@ impl Transaction {
                 Self::Recipients {
                     envelope,
                     terms,
+                    accepted: 1,
                     refused: 0,
                 }
             }
             Self::Recipients {
                 mut envelope,
                 terms,
+                accepted,
                 refused,
             } => {
-                envelope.recipients.push(recipient);
+                envelope.add(recipient);
                 Self::Recipients {
                     envelope,
                     terms,
+                    accepted: accepted + 1,
                     refused,
                 }
             }
@@ -93,10 +98,10 @@ impl Transaction {
     pub(super) fn refused_recipient(&mut self) -> bool {
         match self {
             Self::Recipients {
-                envelope, refused, ..
+                accepted, refused, ..
             } => {
                 *refused += 1;
-                *refused > envelope.recipients.len()
+                *refused > *accepted
             }
             Self::Idle | Self::Sender { .. } | Self::Chunks { .. } => true,
         }
@@ -116,11 +121,11 @@ impl Transaction {
         }
     }
 
-    /// The number of recipients, if more may be added.
+    /// How often a recipient was accepted, if more may be: repeating one is bounded too.
     pub(super) fn recipients_so_far(&self) -> Option<usize> {
         match self {
             Self::Sender { .. } => Some(0),
-            Self::Recipients { envelope, .. } => Some(envelope.recipients.len()),
+            Self::Recipients { accepted, .. } => Some(*accepted),
             Self::Idle | Self::Chunks { .. } => None,
         }
     }
