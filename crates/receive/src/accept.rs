@@ -20,9 +20,10 @@ use std::sync::Arc;
 
 use relais_net::clock::Moment;
 use relais_policy::permission;
-use relais_smtp::content::{ContentSummary, Repair};
+use relais_smtp::content::{ContentSummary, Preset, Repair};
 use relais_smtp::header::{
-    FromField, HEADER_SECTION_OCTETS_MAX, HeaderSummary, header_section_end, read,
+    FromField, HEADER_SECTION_OCTETS_MAX, HeaderSummary, MailboxLine, header_section_end,
+    mailbox_line, read,
 };
 use relais_smtp::identifier::QueueId;
 use relais_smtp::refusal::Refusal;
@@ -57,6 +58,8 @@ pub(crate) struct Reception {
     queue_id: QueueId,
     began: Moment,
     stage: Stage,
+    /// A line of a mailbox file stood before the header section and was left out.
+    mailbox_line: bool,
 }
 
 enum Stage {
@@ -98,6 +101,7 @@ impl Reception {
             queue_id: context.store.next_queue_id(context.clock.now()),
             began: context.clock.moment(),
             stage: Stage::Header(Vec::new()),
+            mailbox_line: false,
         }
     }
 
@@ -126,10 +130,23 @@ impl Reception {
         let Stage::Header(held) = &mut self.stage else {
             return;
         };
-        let end = match header_section_end(held) {
+        let too_long = held.len() > HEADER_SECTION_OCTETS_MAX;
+        let mut end = header_section_end(held);
+        if end == Some(0) && arrival.transaction.preset == Preset::Tolerant {
+            match mailbox_line(held) {
+                MailboxLine::Octets(line) => {
+                    held.drain(..line);
+                    self.mailbox_line = true;
+                    end = header_section_end(held);
+                }
+                MailboxLine::Unknown if !too_long => return,
+                MailboxLine::Unknown | MailboxLine::None => {}
+            }
+        }
+        let end = match end {
             Some(end) => end,
-            // Too long already: `begin_storing` says so.
-            None if held.len() > HEADER_SECTION_OCTETS_MAX => held.len(),
+            // `begin_storing` says so.
+            None if too_long => held.len(),
             None => return,
         };
         let held = std::mem::take(held);
@@ -163,13 +180,15 @@ impl Reception {
         head.extend_from_slice(examined.added.as_bytes());
         // Content without a header section would otherwise continue our Received field.
         let is_bare = end == 0 && !body.is_empty();
+        let mut repairs = examined.repairs;
+        repairs.extend(self.mailbox_line.then_some(Repair::MailboxLine));
         let separator: &[u8] = if is_bare { b"\r\n" } else { b"" };
         let mut storing = Storing {
             writer: arrival.context.store.content_writer(),
             noted,
             message_id: examined.summary.message_id.as_deref().map(Into::into),
             utf8_header: !examined.section.is_ascii() || !examined.added.is_ascii(),
-            repairs: examined.repairs,
+            repairs,
         };
         for piece in [&head[..], &examined.section, separator, body] {
             if let Err(error) = storing.writer.write(piece).await {
@@ -216,8 +235,11 @@ impl Reception {
         let storing = match std::mem::replace(&mut self.stage, Stage::Header(Vec::new())) {
             Stage::Body(storing) => *storing,
             Stage::Refused(no) => return Err(no),
-            // No empty line anywhere: all of it is header section.
-            Stage::Header(held) => self.begin_storing(arrival, &held, held.len()).await?,
+            // No empty line anywhere: all of it is header section, or none of it.
+            Stage::Header(held) => {
+                let end = header_section_end(&held).unwrap_or(held.len());
+                self.begin_storing(arrival, &held, end).await?
+            }
         };
         let noted = storing.noted.clone();
         let committed = commit(arrival, queue_id, began, storing, summary).await;

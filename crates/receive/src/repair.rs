@@ -54,6 +54,9 @@ pub(crate) fn examine<'a>(
     if summary.received_count > RECEIVED_FIELDS_MAX {
         return Err(Refusal::Loop);
     }
+    if summary.has_hidden_line {
+        return Err(Refusal::HeaderNul);
+    }
     let mut examined = Examined {
         summary,
         added: String::new(),

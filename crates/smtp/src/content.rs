@@ -42,6 +42,8 @@ pub enum Repair {
     PathSyntax,
     /// `helo-syntax`: a greeting name of no valid form.
     HeloSyntax,
+    /// `mailbox-line`: a `From ` line of a mailbox file before the header section was left out.
+    MailboxLine,
 }
 
 impl Repair {
@@ -57,6 +59,7 @@ impl Repair {
             Self::LongLine => "long-line",
             Self::PathSyntax => "path-syntax",
             Self::HeloSyntax => "helo-syntax",
+            Self::MailboxLine => "mailbox-line",
         }
     }
 }

@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 
 use memchr::memmem;
 
-use self::field::Field;
+use self::field::{Field, Piece};
 use crate::address::Mailbox;
 
 pub use self::change::{FieldChange, change};
@@ -49,6 +49,9 @@ pub struct HeaderSummary {
     pub has_mime_version: bool,
     /// A Content-Type or Content-Transfer-Encoding field is there.
     pub has_mime_fields: bool,
+    /// A line that is no field has a NUL: servers that drop NUL would see a field there, or the end
+    /// of the section.
+    pub has_hidden_line: bool,
     /// Auto-Submitted other than `no`, or Precedence bulk/junk/list.
     pub is_automatic: bool,
 }
@@ -85,13 +88,48 @@ pub fn header_section_end(content: &[u8]) -> Option<usize> {
     memmem::find(content, b"\r\n\r\n").map(|at| at + 4)
 }
 
+/// What stands before a header section.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MailboxLine {
+    /// Nothing of the kind.
+    None,
+    /// A `From ` line of so many octets, with its line end; a field follows.
+    Octets(usize),
+    /// `content` does not show it yet.
+    Unknown,
+}
+
+/// Whether `content` begins with the line that separates messages in a mailbox file (RFC 4155,
+/// appendix A). Programs that read their mail from one leave it there. It counts only where a
+/// field follows: text may begin with `From` too.
+pub fn mailbox_line(content: &[u8]) -> MailboxLine {
+    let quotes = content.iter().take_while(|octet| **octet == b'>').count();
+    if !content[quotes..].starts_with(b"From ") {
+        return MailboxLine::None;
+    }
+    let end = field::line_end(content);
+    let (line, rest) = content.split_at(end);
+    let next = &rest[..field::line_end(rest)];
+    if !line.ends_with(b"\n") || !next.ends_with(b"\n") {
+        return MailboxLine::Unknown;
+    }
+    match field::field_name(next) {
+        Some(_) => MailboxLine::Octets(end),
+        None => MailboxLine::None,
+    }
+}
+
 /// Reads a header section (up to and including the empty line, if there is one). Never fails:
 /// what cannot be read is missing. No more than [`HEADER_SECTION_OCTETS_MAX`] is read.
 pub fn read(section: &[u8]) -> HeaderSummary {
     let section = &section[..section.len().min(HEADER_SECTION_OCTETS_MAX)];
     let mut summary = HeaderSummary::default();
-    for field in field::fields(section) {
-        read_field(&field, &mut summary);
+    for piece in field::pieces(section) {
+        match piece {
+            Piece::Field(field) => read_field(&field, &mut summary),
+            Piece::Other(line) if line.starts_with(b"\r\n") => break,
+            Piece::Other(line) => summary.has_hidden_line |= line.contains(&b'\0'),
+        }
     }
     summary
 }

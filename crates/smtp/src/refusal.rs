@@ -173,6 +173,8 @@ pub enum Refusal {
     Loop,
     /// LOCAL, 451 4.3.0: the store could not make it durable. Never a 250 before that.
     Local,
+    /// HDR-NUL, 550 5.6.0: a header line with a NUL that is no field.
+    HeaderNul,
 }
 
 /// What is wrong with a line. All have the token SYNTAX.
@@ -331,7 +333,8 @@ impl Refusal {
             | Self::BareLineEnd
             | Self::Smuggling
             | Self::Loop
-            | Self::Local => Cow::Borrowed(""),
+            | Self::Local
+            | Self::HeaderNul => Cow::Borrowed(""),
         }
     }
 
@@ -411,6 +414,7 @@ impl Refusal {
             Self::BareLineEnd => "HDR-BARELF 550 5.6.0 Bare line feed or carriage return",
             Self::Smuggling => "HDR-BARELF 521 5.5.2 Ambiguous end of data, closing",
             Self::Loop => "LOOP 554 5.4.6 Mail loop",
+            Self::HeaderNul => "HDR-NUL 550 5.6.0 NUL in a header line",
             Self::Local => "LOCAL 451 4.3.0 Local error, not accepted",
         }
     }

@@ -99,6 +99,61 @@ async fn a_tolerant_device_gets_its_message_repaired_and_recorded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_line_of_a_mailbox_file_is_left_out_for_tolerant_devices_only() {
+    let world = world().await;
+    let line = "From scan@contoso.test Tue Nov 24 10:00:00 2026\r\n";
+    let mut printer = world.greeted(PRINTER).await;
+    accepted(&mut printer, &format!("{line}{GOOD}Body\r\n")).await;
+    let content = world.content().await;
+    assert!(
+        content.contains(&format!("+0000\r\n{GOOD}Body\r\n")),
+        "{content}"
+    );
+    assert!(!content.contains("From scan@"), "{content}");
+    let events = world.events("message.repaired").await;
+    assert_eq!(events[0].repairs, ["mailbox-line"]);
+    assert_eq!(events[0].header_from.as_deref(), Some("scan@contoso.test"));
+    let mut erp = world.greeted(ERP).await;
+    let reply = refused(&mut erp, &format!("{line}{GOOD}Body\r\n")).await;
+    assert!(reply.contains("(HDR-FROM "), "{reply}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn text_that_begins_with_from_keeps_its_first_line() {
+    let text = "From now on, no paper.\r\nAsk Anna.\r\n";
+    for content in [
+        text,
+        "From now on, no paper.\r\n",
+        "From now on\r\n\r\nSubject: x\r\n",
+    ] {
+        let world = world().await;
+        let mut printer = world.greeted(PRINTER).await;
+        accepted(&mut printer, content).await;
+        let stored = world.content().await;
+        assert!(stored.contains(&format!(">\r\n\r\n{content}")), "{stored}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_field_hidden_by_a_nul_is_refused_to_everybody() {
+    for hidden in [
+        "Fr\0om: x@fabrikam.test",
+        "\0From: x@fabrikam.test",
+        "From \0: x",
+        "\0",
+    ] {
+        let world = world().await;
+        let mut printer = world.greeted(PRINTER).await;
+        let content = format!("Subject: a\r\n{hidden}\r\n{GOOD}Body\r\n");
+        let reply = refused(&mut printer, &content).await;
+        assert!(
+            reply.starts_with("550 5.6.0 NUL in a header line (HDR-NUL "),
+            "{reply}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn declared_eight_bit_content_is_no_repair() {
     let world = world().await;
     let mut client = world.greeted(ERP).await;

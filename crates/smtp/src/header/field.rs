@@ -38,14 +38,6 @@ impl Field<'_> {
     }
 }
 
-/// The fields of a section, up to its empty line.
-pub(super) fn fields(section: &[u8]) -> impl Iterator<Item = Field<'_>> {
-    pieces(section).filter_map(|piece| match piece {
-        Piece::Field(field) => Some(field),
-        Piece::Other(_) => None,
-    })
-}
-
 /// A part of a section: nothing is left out.
 pub(super) enum Piece<'a> {
     Field(Field<'a>),
@@ -102,7 +94,7 @@ pub(super) fn is_no_field(content: &[u8]) -> bool {
 }
 
 /// The name, and where its colon is. White space before the colon is obsolete: RFC 5322 §4.5.
-fn field_name(line: &[u8]) -> Option<(&[u8], usize)> {
+pub(super) fn field_name(line: &[u8]) -> Option<(&[u8], usize)> {
     let colon = memchr(b':', line)?;
     let name = line[..colon].trim_ascii_end();
     let fits = !name.is_empty() && name.iter().all(|octet| is_name(*octet));
@@ -115,6 +107,6 @@ fn is_name(octet: u8) -> bool {
 }
 
 /// The length of the first line with its LF.
-fn line_end(text: &[u8]) -> usize {
+pub(super) fn line_end(text: &[u8]) -> usize {
     memchr(b'\n', text).map_or(text.len(), |at| at + 1)
 }

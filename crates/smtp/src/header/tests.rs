@@ -23,6 +23,44 @@ fn subject(value: &[u8]) -> String {
 }
 
 #[test]
+fn a_mailbox_line_is_one_only_where_a_field_follows() {
+    let cases: [(&str, MailboxLine); 11] = [
+        ("From x Tue\r\nSubject: a\r\n", MailboxLine::Octets(12)),
+        (">From x\r\nSubject : a\r\n", MailboxLine::Octets(9)),
+        ("From x\r\nSubject: a", MailboxLine::Unknown),
+        ("From x\r\n", MailboxLine::Unknown),
+        ("From x", MailboxLine::Unknown),
+        ("From x\r\nnot a field\r\n", MailboxLine::None),
+        ("From x\r\n\r\nSubject: a\r\n", MailboxLine::None),
+        ("From x\r\n Subject: a\r\n", MailboxLine::None),
+        ("From: x\r\nSubject: a\r\n", MailboxLine::None),
+        ("from x\r\nSubject: a\r\n", MailboxLine::None),
+        ("", MailboxLine::None),
+    ];
+    for (content, expected) in cases {
+        assert_eq!(mailbox_line(content.as_bytes()), expected, "{content:?}");
+    }
+}
+
+#[test]
+fn a_nul_hides_a_line_only_where_it_is_no_field() {
+    for hidden in [
+        "Fr\0om: x\r\n",
+        "\0From: x\r\n",
+        "From\0: x\r\n",
+        "\0\r\n",
+        "x\0\r\n",
+    ] {
+        let section = format!("Subject: a\r\n{hidden}\r\n");
+        assert!(summary(&section).has_hidden_line, "{hidden:?}");
+    }
+    for fine in ["X: a\0b\r\n", "X: a\r\n b\0c\r\n", "no field\r\n", ""] {
+        let section = format!("Subject: a\r\n{fine}\r\nbody\0\r\n");
+        assert!(!summary(&section).has_hidden_line, "{fine:?}");
+    }
+}
+
+#[test]
 fn a_from_field_that_is_ambiguous_or_has_no_address_is_not_read() {
     let bad = [
         "",

@@ -599,6 +599,17 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
             message, rien n’a été conservé.",
         sample: || Refusal::Local,
     },
+    CatalogueEntry {
+        stage: "DATA",
+        cause_en: "A line of the header section has a NUL octet and is no field: servers that drop \
+            NUL would read another header than we do.",
+        fix_en: "Update the program; a field name has letters, digits and hyphens only.",
+        cause_fr: "Une ligne de la section d’en-tête contient un octet NUL et n’est pas un champ\u{202f}: \
+            les serveurs qui ignorent NUL y liraient un autre en-tête que nous.",
+        fix_fr: "Mettez à jour le programme\u{202f}; un nom de champ n’a que des lettres, des \
+            chiffres et des traits d’union.",
+        sample: || Refusal::HeaderNul,
+    },
 ];
 
 #[cfg(test)]
@@ -676,6 +687,7 @@ mod tests {
         Refusal::Smuggling,
         Refusal::Loop,
         Refusal::Local,
+        Refusal::HeaderNul,
     }
 
     #[test]

@@ -267,7 +267,7 @@ fn civil_of(days: i64) -> (i64, i64, i64) {
 // ---- reading -----------------------------------------------------------------------------------
 
 /// Every repair, so that its word can be read back.
-const REPAIRS: [Repair; 9] = [
+const REPAIRS: [Repair; 10] = [
     Repair::BareLineFeed,
     Repair::Date,
     Repair::MessageId,
@@ -277,6 +277,7 @@ const REPAIRS: [Repair; 9] = [
     Repair::LongLine,
     Repair::PathSyntax,
     Repair::HeloSyntax,
+    Repair::MailboxLine,
 ];
 
 pub(super) fn read(text: &str) -> Result<Event, EventReadError> {
