@@ -129,6 +129,16 @@ pub(crate) struct Attempt {
     findings: Vec<Option<Finding>>,
     /// Places of those without a final result.
     open: Vec<usize>,
+    /// Places of those whose result was handed out.
+    settled: Vec<bool>,
+    pub(crate) tries: Vec<Try>,
+}
+
+/// Results to be settled: what became of the recipients at these places, and what was tried since
+/// the last part.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) findings: Vec<(usize, Finding)>,
     pub(crate) tries: Vec<Try>,
 }
 
@@ -140,6 +150,7 @@ impl Attempt {
             leased,
             findings,
             open: (0..count).collect(),
+            settled: vec![false; count],
             tries: Vec::new(),
         }
     }
@@ -273,14 +284,56 @@ impl Attempt {
         }
     }
 
-    /// The end: one finding for each recipient. Those that no host decided on are deferred.
-    pub(crate) fn findings(self) -> (Leased, Vec<Finding>, Vec<Try>) {
-        let findings = self.findings.into_iter().map(|finding| {
-            finding.unwrap_or_else(|| {
-                Finding::ours(Outcome::Deferred, Cause::Unreachable, "no host was tried")
-            })
-        });
-        (self.leased, findings.collect(), self.tries)
+    /// Those delivered so far, if the attempt goes on with others: they must not be at risk for as
+    /// long as it takes. `None`: nobody new. Failures wait for the end, for one notice about all.
+    pub(crate) fn delivered_part(&mut self) -> Option<Part> {
+        if self.open.is_empty() {
+            return None;
+        }
+        let mut findings = Vec::new();
+        for (place, finding) in self.findings.iter().enumerate() {
+            if let Some(finding) = finding
+                && finding.outcome == Outcome::Delivered
+                && !std::mem::replace(&mut self.settled[place], true)
+            {
+                findings.push((place, finding.clone()));
+            }
+        }
+        let is_news = !findings.is_empty();
+        is_news.then(|| Part {
+            findings,
+            tries: std::mem::take(&mut self.tries),
+        })
+    }
+
+    /// The end: one finding for each recipient that is left. Those that no host decided on are
+    /// deferred.
+    pub(crate) fn last_part(&mut self) -> Part {
+        self.open.clear();
+        let mut part = self.closed_part();
+        let undecided = (0..self.settled.len()).filter(|place| !self.settled[*place]);
+        let deferred = || Finding::ours(Outcome::Deferred, Cause::Unreachable, "no host was tried");
+        part.findings
+            .extend(undecided.map(|place| (place, deferred())));
+        part
+    }
+
+    /// Those with a final finding that are left.
+    pub(crate) fn closed_part(&mut self) -> Part {
+        let mut findings = Vec::new();
+        for (place, settled) in self.settled.iter_mut().enumerate() {
+            if *settled || self.open.contains(&place) {
+                continue;
+            }
+            if let Some(finding) = self.findings[place].take() {
+                *settled = true;
+                findings.push((place, finding));
+            }
+        }
+        Part {
+            findings,
+            tries: std::mem::take(&mut self.tries),
+        }
     }
 }
 
@@ -521,16 +574,21 @@ mod tests {
             "no address",
         ));
         assert!(attempt.lacks_host());
-        let (_, findings, tries) = attempt.findings();
-        assert_eq!(findings[0].outcome, Outcome::Deferred);
-        assert_eq!(&*findings[0].answer.line(), "421 4.3.2 busy");
+        let Part { findings, tries } = attempt.last_part();
+        assert_eq!(findings[0].1.outcome, Outcome::Deferred);
+        assert_eq!(&*findings[0].1.answer.line(), "421 4.3.2 busy");
         assert_eq!(tries.len(), 1);
     }
 
     #[test]
     fn without_any_host_a_message_is_deferred() {
-        let (_, findings, tries) = attempt(2).findings();
-        assert!(findings.iter().all(|one| one.outcome == Outcome::Deferred));
+        let Part { findings, tries } = attempt(2).last_part();
+        assert_eq!(findings.len(), 2);
+        assert!(
+            findings
+                .iter()
+                .all(|(_, one)| one.outcome == Outcome::Deferred)
+        );
         assert!(tries.is_empty());
     }
 }

@@ -140,10 +140,8 @@ async fn deliver(
             Some(Found::Connected(connection)) => connection,
             Some(Found::Exhausted) => break,
             Some(Found::Stopped) => {
-                shared
-                    .settler
-                    .give_back(&attempt.leased, context.clock.now())
-                    .await;
+                attempt.leased.lease = lease;
+                shared.settler.settle_stopped(attempt, &by(&site)).await;
                 return None;
             }
             None => return lost_during_attempt(&lease),
@@ -169,6 +167,9 @@ async fn deliver(
         let duration = context.clock.moment().saturating_duration_since(begun);
         ours = connection.session.content_failed();
         let next = connection.fold(&mut attempt, &asked, result, duration);
+        attempt.leased.lease = lease.clone();
+        let terms = by(&site);
+        shared.settler.settle_delivered(&mut attempt, &terms).await;
         if next == Next::Elsewhere {
             site.session_failed();
             place.set_connected(false);
@@ -230,16 +231,19 @@ async fn close_attempt(shared: &Shared, site: &Site, ended: Ended, ticket: Ticke
     } else if let Some(said) = attempt.said() {
         site.answered(said, now);
     }
-    let terms = site.terms();
-    let by = By {
-        connector: terms.connector.clone(),
-        retry: terms.retry.clone(),
-        protocol: site.key.protocol,
-    };
-    shared.settler.settle(attempt, &by).await;
+    shared.settler.settle(attempt, &by(site)).await;
     drop(ticket);
     if let Some((works, until)) = returned {
         shared.give_back(works, until).await;
+    }
+}
+
+fn by(site: &Site) -> By {
+    let terms = site.terms();
+    By {
+        connector: terms.connector.clone(),
+        retry: terms.retry.clone(),
+        protocol: site.key.protocol,
     }
 }
 

@@ -320,7 +320,9 @@ impl Scheduler {
             LaneStage::At(_) if stale => self.want_way(queue.key),
             LaneStage::At(number) => {
                 let rests = self.sites.get(&number).is_some_and(|entry| {
-                    if more {
+                    if queue.asked_for {
+                        entry.site.end_rest();
+                    } else if more {
                         entry.site.shorten_rest(now);
                     }
                     entry.site.rests_until(now).is_some()
@@ -329,7 +331,9 @@ impl Scheduler {
                 self.line_up(&queue.key, number);
                 self.make_hungry(number);
             }
-            LaneStage::Resting(until) if until <= now || lane.settings_version != version => {
+            LaneStage::Resting(until)
+                if until <= now || lane.settings_version != version || queue.asked_for =>
+            {
                 self.want_way(queue.key);
             }
             LaneStage::Resting(until) => {

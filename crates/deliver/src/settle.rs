@@ -26,7 +26,7 @@ use relais_store::store::Store;
 use relais_store::trace::{Event, EventKind, To};
 use tokio::sync::mpsc;
 
-use crate::attempt::{Answer, Attempt, Finding, Try};
+use crate::attempt::{Answer, Attempt, Finding, Part, Try};
 use crate::context::{DeliverContext, DeliverOptions};
 use crate::notice::{self, Told};
 use crate::steady::Steady;
@@ -97,16 +97,49 @@ impl Settler {
     }
 
     /// Applies the result of an attempt.
-    pub(crate) async fn settle(&self, attempt: Attempt, by: &By) {
-        let (leased, findings, tries) = attempt.findings();
-        let mut draft = self.draft(&leased, by);
-        for one in &tries {
+    pub(crate) async fn settle(&self, mut attempt: Attempt, by: &By) {
+        let part = attempt.last_part();
+        self.settle_part(&attempt.leased, &part, by).await;
+    }
+
+    /// Applies what is certain while an attempt goes on.
+    pub(crate) async fn settle_delivered(&self, attempt: &mut Attempt, by: &By) {
+        if let Some(part) = attempt.delivered_part() {
+            self.settle_part(&attempt.leased, &part, by).await;
+        }
+    }
+
+    /// Applies what is certain, and returns the rest untried: we are stopping.
+    pub(crate) async fn settle_stopped(&self, mut attempt: Attempt, by: &By) {
+        let until = self.clock.now();
+        let open = attempt.open().to_vec();
+        let part = attempt.closed_part();
+        let mut draft = self.drafted(&attempt.leased, &part, by);
+        let open = open
+            .into_iter()
+            .filter_map(|place| attempt.leased.recipients.get(place));
+        draft
+            .changes
+            .extend(open.map(|one| (one.number, RecipientChange::Returned { until })));
+        self.finish(draft).await;
+    }
+
+    async fn settle_part(&self, leased: &Leased, part: &Part, by: &By) {
+        let draft = self.drafted(leased, part, by);
+        self.finish(draft).await;
+    }
+
+    fn drafted<'a>(&self, leased: &'a Leased, part: &Part, by: &'a By) -> Draft<'a> {
+        let mut draft = self.draft(leased, by);
+        for one in &part.tries {
             draft.attempted(one);
         }
-        for (recipient, finding) in leased.recipients.iter().zip(&findings) {
-            self.apply(&mut draft, recipient, finding);
+        for (place, finding) in &part.findings {
+            if let Some(recipient) = leased.recipients.get(*place) {
+                self.apply(&mut draft, recipient, finding);
+            }
         }
-        self.finish(draft).await;
+        draft
     }
 
     /// Ends recipients whose time is up, or whom a person gave up.
@@ -446,8 +479,9 @@ async fn write(store: Store, clock: Clock, mut settlements: mpsc::Receiver<Settl
     }
 }
 
-async fn store_one(store: &Store, clock: &Clock, settlement: Settlement) {
+async fn store_one(store: &Store, clock: &Clock, mut settlement: Settlement) {
     let mut wait = STORE_RETRY_MIN;
+    let (mut wall, mut moment) = (clock.now(), clock.moment());
     loop {
         match store.settle(copy(&settlement)).await {
             Ok(()) => return,
@@ -469,7 +503,23 @@ async fn store_one(store: &Store, clock: &Clock, settlement: Settlement) {
                 );
                 clock.sleep(wait).await;
                 wait = (wait * 2).min(STORE_RETRY_MAX);
+                let expected = wall.after(clock.moment().saturating_duration_since(moment));
+                (wall, moment) = (clock.now(), clock.moment());
+                move_back(&mut settlement, expected.since(wall));
             }
+        }
+    }
+}
+
+/// The clock went back by so much while the store was ill: what is to be tried a minute later must
+/// not wait for days.
+fn move_back(settlement: &mut Settlement, by: Duration) {
+    for (_, change) in &mut settlement.changes {
+        match change {
+            RecipientChange::Deferred { until, .. } | RecipientChange::Returned { until } => {
+                *until = until.before(by);
+            }
+            RecipientChange::Done => {}
         }
     }
 }

@@ -4,7 +4,7 @@
 //! - **Window**: connections by feedback, from `policy::schedule`.
 //! - **Rest**: after all hosts failed, nothing is tried until the rest ends; then one message goes
 //!   ahead as a probe. A rest is short beside the retry schedule of messages, so that recovery is
-//!   found soon, and costs one attempt.
+//!   found soon, and costs one attempt. A person's retry ends it.
 //! - **Slow**: a site that refuses message after message temporarily is asked by one connection,
 //!   ten times a second, until it takes one: a hundred thousand refusals cost the others nothing.
 //! - **Pace**: connections, messages per minute, recipients per day, as the connector says.
@@ -282,6 +282,15 @@ impl Site {
         let mut state = self.lock();
         let rested = state.failed_at.is_some_and(|at| now >= at + REST_MIN);
         if state.failures > 0 && rested {
+            state.rest_until = None;
+        }
+    }
+
+    /// A person wants mail tried now: a rest after failure ends, however new it is. One message
+    /// goes ahead all the same.
+    pub(crate) fn end_rest(&self) {
+        let mut state = self.lock();
+        if state.failures > 0 {
             state.rest_until = None;
         }
     }

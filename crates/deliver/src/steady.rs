@@ -1,7 +1,8 @@
 //! A wall clock that does not believe every jump: lifetimes end by it, so that a clock that runs
 //! ahead for a while expires nothing.
 //!
-//! A jump forward counts only after it has lasted an hour; a jump back counts at once, and is told,
+//! A jump forward counts only after it has lasted an hour, and a further one has an hour of its own:
+//! a small error that is old must not let a great one in. A jump back counts at once, and is told,
 //! because due times then lie too far ahead. At the start the clock is believed, as after a long
 //! rest it must be; but mail whose time ran out meanwhile gets its attempt first: nothing expires
 //! in the first minute.
@@ -97,6 +98,9 @@ impl State {
             self.believe(wall, moment);
             return wall;
         }
+        if wall.since(expected) > DRIFT_MAX {
+            self.ahead_since = None;
+        }
         let since = *self.ahead_since.get_or_insert(moment);
         if moment.saturating_duration_since(since) >= JUMP_BELIEVED_AFTER {
             self.believe(wall, moment);
@@ -177,6 +181,23 @@ mod tests {
             START.after(seconds(180)),
             "the first is still in doubt"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_jump_is_not_believed_because_the_first_has_lasted() {
+        let zero = Moment::now();
+        let mut state = State::new(START, zero);
+        let hour_ahead = START.after(seconds(3_600));
+        state.read(hour_ahead, zero);
+        let days_ahead = |second: u64| hour_ahead.after(DAY * 8 + seconds(second));
+        state.read(days_ahead(1_800), zero + seconds(1_800));
+        assert_eq!(
+            state.read(days_ahead(3_700), zero + seconds(3_700)),
+            START.after(seconds(3_700)),
+            "half an hour after the second"
+        );
+        let believed = days_ahead(5_400);
+        assert_eq!(state.read(believed, zero + seconds(5_400)), believed);
     }
 
     #[tokio::test(start_paused = true)]

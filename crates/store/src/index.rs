@@ -82,6 +82,8 @@ struct Queue {
     head: Option<i64>,
     recipients: usize,
     suspended: bool,
+    /// See [`DueQueue::asked_for`].
+    asked_for: bool,
 }
 
 #[derive(Debug)]
@@ -93,6 +95,18 @@ struct LeaseState {
     numbers: Vec<u32>,
     /// A settlement is on its way to the disk: these neither lapse nor settle twice.
     settling: Vec<u32>,
+    purpose: Purpose,
+}
+
+/// What a lease was given for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Purpose {
+    /// An attempt: all of it was due.
+    Attempt,
+    /// The end of its time, or of a person's patience.
+    Ending,
+    /// A person's act; `now`: who asks wants it tried now.
+    Act { now: bool },
 }
 
 /// Milliseconds by which leases run. It follows the times that callers give, but no jump of theirs:
@@ -231,15 +245,17 @@ impl Index {
     pub(crate) fn due(&mut self, now: Timestamp, limit: usize) -> Vec<DueQueue> {
         self.reap(now);
         let now = now.as_millis();
-        let heads = self.heads.range(..=(now, u32::MAX)).take(limit);
+        let (heads, queues) = (&self.heads, &mut self.queues);
+        let heads = heads.range(..=(now, u32::MAX)).take(limit);
         heads
             .map(|&(oldest, queue)| {
-                let queue = &self.queues[queue as usize];
+                let queue = &mut queues[queue as usize];
                 let due = queue.due.range(..=(now, i64::MAX, u32::MAX));
                 DueQueue {
                     key: queue.key.clone(),
                     due: due.take(DUE_COUNT_MAX).count(),
                     oldest: Timestamp::from_millis(oldest),
+                    asked_for: std::mem::take(&mut queue.asked_for),
                 }
             })
             .collect()
@@ -407,6 +423,7 @@ impl Index {
             head: None,
             recipients: 0,
             suspended: self.suspended.contains(&key.destination),
+            asked_for: false,
         };
         let number = if let Some(number) = self.free.pop() {
             self.queues[number as usize] = queue;

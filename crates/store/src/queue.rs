@@ -228,6 +228,9 @@ pub struct DueQueue {
     pub due: usize,
     /// The earliest due time among them.
     pub oldest: Timestamp,
+    /// A person asked for some of them (retry, release) since this was told last: a destination
+    /// that rests is not to rest on.
+    pub asked_for: bool,
 }
 
 /// Which entries an administrator means. All that are given must hold; nothing given: all.

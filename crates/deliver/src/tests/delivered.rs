@@ -3,7 +3,7 @@
 use relais_store::trace::EventKind;
 
 use super::peer::{Act, Peer, counts};
-use super::world::{SETTINGS, World, mail, pass, seconds};
+use super::world::{SETTINGS, World, mail, minutes, pass, seconds};
 
 #[tokio::test(start_paused = true)]
 async fn a_message_arrives_with_its_octets_unchanged_and_its_events_tell_the_story() {
@@ -221,6 +221,31 @@ async fn rcptmax_cuts_a_message_into_transactions() {
     pass(seconds(2)).await;
     let sizes: Vec<_> = peer.took().iter().map(|took| took.to.len()).collect();
     assert_eq!(sizes, [2, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_it_is_settled_before_the_next_transaction_of_the_same_message() {
+    let mut world = World::delivering(SETTINGS).await;
+    let peer = Peer::start(&world, "192.0.2.1", 25).await;
+    peer.offers(&["PIPELINING", "LIMITS RCPTMAX=1"]);
+    peer.script(|heard| match heard.verb.as_str() {
+        "MAIL" if heard.transaction > 1 => Act::Silence,
+        _ => Act::Usual,
+    });
+    world.domain("b.example", "192.0.2.1");
+    world.accept(mail(&["a@b.example", "c@b.example"])).await;
+    pass(seconds(2)).await;
+    assert_eq!(peer.took_for(), ["a@b.example"]);
+    assert_eq!(
+        world.recipients(EventKind::RecipientDelivered),
+        ["a@b.example"]
+    );
+    world.drain(seconds(30)).await;
+    peer.script(|_| Act::Usual);
+    world.start();
+    pass(minutes(20)).await;
+    assert_eq!(peer.took_for(), ["a@b.example", "c@b.example"]);
+    assert_eq!(world.in_queue(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use relais_net::simulated_dns::DnsFault;
 use relais_store::queue::{Criteria, QueueAct};
 use relais_store::trace::EventKind;
 
@@ -239,6 +240,28 @@ async fn mail_that_a_person_wants_tried_now_is_tried_now() {
         .unwrap();
     pass(seconds(5)).await;
     assert_eq!(peer.took().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_wants_tried_now_does_not_wait_for_a_rest_that_has_just_begun() {
+    let world = World::delivering(SETTINGS).await;
+    let peer = Peer::start(&world, "192.0.2.1", 25).await;
+    peer.script(|_| Act::Say("421 4.3.2 later"));
+    world.domain("b.example", "192.0.2.1");
+    world.domain("c.example", "192.0.2.1");
+    world.dns.set_fault("c.example", Some(DnsFault::ServFail));
+    world.accept(mail(&["a@b.example"])).await;
+    world.accept(mail(&["a@c.example"])).await;
+    pass(seconds(2)).await;
+    assert_eq!(world.events(EventKind::RecipientDeferred).len(), 2);
+    peer.script(|_| Act::Usual);
+    world.dns.set_fault("c.example", None);
+    let now = world.clock.now();
+    let all = Criteria::default();
+    let retry = world.store.act(QueueAct::Retry, &all, "test", now);
+    retry.await.unwrap();
+    pass(seconds(1)).await;
+    assert_eq!(peer.took_for(), ["a@b.example", "a@c.example"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -41,6 +41,40 @@ async fn a_result_that_the_store_could_not_take_is_stored_when_it_has_recovered(
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_deferred_while_the_store_is_ill_does_not_keep_a_time_from_before_the_clock_went_back()
+ {
+    const TEN_DAYS: i64 = 864_000_000;
+    let mut world = World::new(SETTINGS).await;
+    let peer = Peer::start(&world, "192.0.2.1", 25).await;
+    peer.script(|heard| match heard.verb.as_str() {
+        "RCPT" => Act::Say("450 4.2.1 later"),
+        _ => Act::Usual,
+    });
+    world.domain("b.example", "192.0.2.1");
+    world.clock.jump(TEN_DAYS);
+    world.accept(mail(&["a@b.example"])).await;
+    let Store::Memory(memory) = &world.store else {
+        panic!("not in memory");
+    };
+    memory.set_faults(FaultPlan {
+        ordered: VecDeque::from([Some(Fault::Fails)]),
+        ..FaultPlan::default()
+    });
+    world.start();
+    pass(seconds(20)).await;
+    assert_eq!(peer.heard("RCPT").len(), 1);
+    world.clock.jump(-TEN_DAYS);
+    pass(minutes(2)).await;
+    for _ in 0..5 {
+        world.store.maintain(world.clock.now()).await;
+        pass(seconds(10)).await;
+    }
+    peer.script(|_| Act::Usual);
+    pass(minutes(10)).await;
+    assert_eq!(peer.took().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lease_is_renewed_while_a_slow_transfer_lasts() {
     let world = World::delivering(SETTINGS).await;
     let peer = Peer::start(&world, "192.0.2.1", 25).await;

@@ -8,7 +8,7 @@ use relais_smtp::time::Timestamp;
 
 use super::slot::{GIVE_UP, HELD, HOLD_AFTER, Slot, SlotState, Slots};
 use super::{
-    Choice, Chosen, Grant, Index, LEASE_TIME_MAX_MILLIS, LeaseClock, LeaseState, Resolved,
+    Choice, Chosen, Grant, Index, LEASE_TIME_MAX_MILLIS, LeaseClock, LeaseState, Purpose, Resolved,
 };
 use crate::queue::{Criteria, QueueAct, QueueKey, RecipientChange};
 
@@ -52,7 +52,8 @@ impl Index {
             behind = Bound::Excluded((due, id, number));
             let wanted = |slot: &Slot| slot.state().waits() && slot.state().due <= now.as_millis();
             let numbers = self.numbers_of(id, queue, recipients_max, number, wanted);
-            grants.push(self.grant(id, queue, numbers, lease_time(now, until)));
+            let time = lease_time(now, until);
+            grants.push(self.grant(id, queue, numbers, time, Purpose::Attempt));
         }
         grants
     }
@@ -83,7 +84,8 @@ impl Index {
             };
             let wanted = |slot: &Slot| slot.state().leaves_at() <= now.as_millis();
             let numbers = self.numbers_of(id, queue, usize::MAX, number, wanted);
-            grants.push(self.grant(id, queue, numbers, lease_time(now, until)));
+            let time = lease_time(now, until);
+            grants.push(self.grant(id, queue, numbers, time, Purpose::Ending));
         }
         grants
     }
@@ -113,8 +115,8 @@ impl Index {
             return;
         };
         let numbers = std::mem::take(&mut lease.numbers);
-        let id = lease.queue_id;
-        self.put_back(id, &numbers);
+        let (id, purpose) = (lease.queue_id, lease.purpose);
+        self.put_back(id, &numbers, purpose);
         self.end_if_empty(token);
     }
 
@@ -159,7 +161,9 @@ impl Index {
         resolved: &[Resolved],
     ) -> bool {
         let id = queue_id.as_i64();
+        let mut asked_for = false;
         if let Some(lease) = self.leases.get_mut(&token) {
+            asked_for = lease.purpose == Purpose::Act { now: true };
             lease
                 .settling
                 .retain(|number| !resolved.iter().any(|(settled, _)| settled == number));
@@ -188,6 +192,7 @@ impl Index {
                 self.account(before, -1);
                 self.account(after, 1);
                 self.enter(id, *number, queue, after);
+                self.queues[queue as usize].asked_for |= asked_for;
             } else {
                 gone.push(*number);
                 self.account(before, -1);
@@ -259,7 +264,10 @@ impl Index {
         let taken = quiet.len() + marked.len();
         if let Some((_, queue, _)) = quiet.first().copied() {
             let numbers: Vec<u32> = quiet.iter().map(|(number, _, _)| *number).collect();
-            let grant = self.grant(id, queue, numbers.clone(), i64::MAX);
+            let purpose = Purpose::Act {
+                now: matches!(act, QueueAct::Retry | QueueAct::Release),
+            };
+            let grant = self.grant(id, queue, numbers.clone(), i64::MAX, purpose);
             self.begin_settle(queue_id, grant.token, &numbers);
             let slots = quiet
                 .into_iter()
@@ -305,8 +313,8 @@ impl Index {
                 continue;
             };
             let numbers = std::mem::take(&mut lease.numbers);
-            let id = lease.queue_id;
-            self.put_back(id, &numbers);
+            let (id, purpose) = (lease.queue_id, lease.purpose);
+            self.put_back(id, &numbers, purpose);
             self.end_if_empty(token);
         }
     }
@@ -338,7 +346,14 @@ impl Index {
     }
 
     /// `time` in milliseconds; `i64::MAX`: for good.
-    fn grant(&mut self, id: i64, queue: u32, numbers: Vec<u32>, time: i64) -> Grant {
+    fn grant(
+        &mut self,
+        id: i64,
+        queue: u32,
+        numbers: Vec<u32>,
+        time: i64,
+        purpose: Purpose,
+    ) -> Grant {
         let until = self.lease_clock.elapsed.saturating_add(time);
         self.last_token += 1;
         let token = self.last_token;
@@ -364,6 +379,7 @@ impl Index {
             until,
             numbers,
             settling: Vec::new(),
+            purpose,
         };
         self.leases.insert(token, lease);
         Grant {
@@ -374,7 +390,13 @@ impl Index {
         }
     }
 
-    fn put_back(&mut self, id: i64, numbers: &[u32]) {
+    fn put_back(&mut self, id: i64, numbers: &[u32], purpose: Purpose) {
+        // What was leased for an attempt was due. It is due again, whatever the wall clock shows
+        // now: set back meanwhile, it would have it wait for days.
+        let latest = match (purpose, self.lease_clock.wall) {
+            (Purpose::Attempt, Some(wall)) => wall,
+            (Purpose::Attempt | Purpose::Ending | Purpose::Act { .. }, _) => i64::MAX,
+        };
         for number in numbers {
             let slot = self
                 .messages
@@ -384,7 +406,8 @@ impl Index {
             slot.active = false;
             // An attempt that came to no end is an end, for the one who asked to hold.
             let before = slot.state();
-            let after = before.recovered();
+            let mut after = before.recovered();
+            after.due = after.due.min(latest);
             slot.set_state(after);
             let queue = slot.queue;
             self.account(before, -1);

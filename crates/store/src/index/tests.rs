@@ -544,6 +544,24 @@ fn a_lease_does_not_lapse_while_its_settlement_is_on_the_way() {
 }
 
 #[test]
+fn what_lapses_after_the_clock_went_back_is_due_at_once() {
+    let mut index = Index::default();
+    let state = SlotState::fresh(time(900_000), time(2_000_000));
+    index.insert(
+        id(1),
+        &[NewSlot {
+            number: 0,
+            key: key(0),
+            state,
+        }],
+    );
+    let leased = index.lease(&key(0), 1, 1, time(900_000), time(930_000));
+    assert_eq!(leased.len(), 1);
+    assert!(index.due(time(1_000), 10).is_empty());
+    assert_eq!(index.due(time(31_000), 10).len(), 1);
+}
+
+#[test]
 fn queues_without_recipients_are_forgotten_and_their_place_used_again() {
     let mut index = Index::default();
     let state = SlotState::fresh(time(0), time(1_000));

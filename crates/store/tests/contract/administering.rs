@@ -367,6 +367,33 @@ async fn retried_recipients_are_due_now(mut world: World) {
     assert_eq!(leased.recipients[0].attempts, 1);
 }
 
+async fn who_delivers_is_told_once_that_a_person_asked(world: World) {
+    let store = world.store();
+    commit(store, &["a@example.org", "b@example.net"], NOW).await;
+    let asked_for = async || -> Vec<_> {
+        let due = store.due(at(20), 10).await.unwrap();
+        let one = |queue: relais_store::queue::DueQueue| (queue.key.destination, queue.asked_for);
+        let mut all: Vec<_> = due.into_iter().map(one).collect();
+        all.sort_unstable();
+        all
+    };
+    let (net, org) = ("example.net", "example.org");
+    assert_eq!(
+        asked_for().await,
+        [(net.into(), false), (org.into(), false)]
+    );
+    act(store, QueueAct::Retry, &to(org)).await;
+    assert_eq!(asked_for().await, [(net.into(), false), (org.into(), true)]);
+    assert_eq!(
+        asked_for().await,
+        [(net.into(), false), (org.into(), false)]
+    );
+    act(store, QueueAct::Hold, &to(net)).await;
+    assert_eq!(asked_for().await, [(org.into(), false)]);
+    act(store, QueueAct::Release, &to(net)).await;
+    assert_eq!(asked_for().await, [(net.into(), true), (org.into(), false)]);
+}
+
 async fn an_act_on_many_reaches_all_of_them(world: World) {
     let store = world.store();
     for _ in 0..620 {
@@ -471,6 +498,7 @@ rules! {
     bounced_recipients_are_leased_next_to_be_given_up,
     deleted_recipients_are_gone_and_active_ones_are_left,
     retried_recipients_are_due_now,
+    who_delivers_is_told_once_that_a_person_asked,
     an_act_on_many_reaches_all_of_them,
     a_suspended_destination_is_not_leased_until_it_is_resumed,
     counts_follow_what_happens,
