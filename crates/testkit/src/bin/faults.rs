@@ -29,6 +29,12 @@ const WINDOW: Duration = Duration::from_secs(2);
 const CLIENTS: usize = 8;
 /// The rest of the queue must be gone by then (first retry after a minute, stretched by a fifth).
 const DRAIN_MAX: Duration = Duration::from_secs(180);
+/// A line of progress after so many.
+const PROGRESS_CYCLES: u64 = 100;
+/// The disk has room for this, and for what the trace keeps of each cycle: some 2,000 messages at
+/// full speed, 1.5 KiB each. The file is sparse.
+const DISK_MIB: u64 = 512;
+const DISK_MIB_PER_CYCLE: u64 = 8;
 /// Twins get so many cycles to show their fault.
 const TWIN_CYCLES: u64 = 20;
 
@@ -81,9 +87,12 @@ fn gate(fault: Fault, binary: &Path, cycles: u64) -> io::Result<bool> {
     if fault == Fault::Power && !can_cut_power() {
         return Ok(true);
     }
-    let mut bench = Bench::new(fault, binary, None)?;
-    for _ in 0..cycles {
+    let mut bench = Bench::new(fault, binary, None, cycles)?;
+    for cycle in 1..=cycles {
         bench.cycle()?;
+        if cycle % PROGRESS_CYCLES == 0 && cycle < cycles {
+            println!("{fault:?}: {cycle} of {cycles} cycles");
+        }
     }
     let verdict = bench.finish()?;
     let restart = bench.longest_restart;
@@ -135,7 +144,7 @@ fn twins(binary: &Path) -> io::Result<bool> {
 
 fn twin_turns_red(binary: &Path, twin: &str, fault: Fault) -> io::Result<bool> {
     for _ in 0..TWIN_CYCLES {
-        let mut bench = Bench::new(fault, binary, Some(twin))?;
+        let mut bench = Bench::new(fault, binary, Some(twin), 1)?;
         // A store that does not open any more is as red as a lost message.
         let judged = bench.cycle().and_then(|()| bench.finish());
         if !judged.is_ok_and(|verdict| verdict.is_clean()) {
@@ -158,10 +167,10 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(fault: Fault, binary: &Path, twin: Option<&str>) -> io::Result<Self> {
+    fn new(fault: Fault, binary: &Path, twin: Option<&str>, cycles: u64) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let image = match fault {
-            Fault::Power => Some(DiskImage::create(1_024)?),
+            Fault::Power => Some(DiskImage::create(DISK_MIB + cycles * DISK_MIB_PER_CYCLE)?),
             Fault::Kill | Fault::Stop => None,
         };
         let data = image

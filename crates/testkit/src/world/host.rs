@@ -505,7 +505,12 @@ impl Session {
                 return Err(Ended);
             }
             Lie::HalfReply(at) if at == step => {
-                let half = &reply[..reply.len() / 2];
+                // By LMTP each line of the last reply is a reply: a whole one would be no lie.
+                let cut = match (step, reply.split_once('\r')) {
+                    (Step::End, Some((first, _))) => first,
+                    (_, _) => reply,
+                };
+                let half = &cut[..cut.len() / 2];
                 self.send(half.as_bytes()).await?;
                 return Err(Ended);
             }
