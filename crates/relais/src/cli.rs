@@ -18,7 +18,9 @@ use crate::flags::Global;
     version,
     about,
     disable_help_subcommand = true,
-    after_help = "Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 check failed, 75 try later."
+    after_help = "Begin with `relais demo` (all of it at work on loopback), then `relais serve` and, beside it, \
+                  `relais apply -f settings.toml`: who may send.\n\n\
+                  Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 check failed, 75 try later."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

@@ -187,6 +187,19 @@ pub(crate) fn size(octets: u64) -> String {
     format!("{octets} B")
 }
 
+/// The same in French: binary multiples of the *octet*, and a decimal comma.
+pub(crate) fn taille(octets: u64) -> String {
+    let english = size(octets);
+    match english.split_once(' ') {
+        Some((number, "B")) => format!("{number}\u{202f}octets"),
+        Some((number, unit)) => {
+            let (number, prefix) = (number.replace('.', ","), unit.trim_end_matches('B'));
+            format!("{number}\u{202f}{prefix}o")
+        }
+        None => english,
+    }
+}
+
 /// Seconds for people.
 pub(crate) fn span(seconds: u64) -> String {
     match seconds {
@@ -234,6 +247,14 @@ mod tests {
             (1 << 30, "1.0 GiB"),
         ] {
             assert_eq!(size(octets), text);
+        }
+        for (octets, text) in [
+            (0, "0\u{202f}octets"),
+            (1_536, "1,5\u{202f}Kio"),
+            (1_048_576, "1,0\u{202f}Mio"),
+            (1 << 30, "1,0\u{202f}Gio"),
+        ] {
+            assert_eq!(taille(octets), text);
         }
         for (seconds, text) in [
             (0, "0s"),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use relais_store::trace::{ClientSummary, Event, EventKind, To};
 
-use crate::output::{Tone, clean, size};
+use crate::output::{Tone, clean, size, taille};
 
 /// Recipients that a line names; the rest is counted.
 const RECIPIENTS_SHOWN: usize = 3;
@@ -69,6 +69,9 @@ pub(crate) fn line(event: &Event) -> String {
     {
         let _ = write!(line, ": {}", clean(part));
     }
+    if event.kind == EventKind::MessageRepaired {
+        let _ = write!(line, ": {}", event.repairs.join(", "));
+    }
     if let Some(octets) = event.size {
         let _ = write!(line, " ({})", size(octets));
     }
@@ -130,7 +133,7 @@ fn english(event: &Event) -> String {
             "Written by ourselves{}: {} to {to}{}. It is on stable storage.",
             detail(event, ": "),
             sender(event, "from"),
-            octets(event)
+            octets(event, size)
         ),
         EventKind::MessageAccepted => {
             let by = event.inbound_connector.as_deref();
@@ -141,7 +144,7 @@ fn english(event: &Event) -> String {
                 "Accepted{}{by}: {} to {to}{}. It is on stable storage; we answered 250.",
                 client(event, " from "),
                 sender(event, "from"),
-                octets(event)
+                octets(event, size)
             )
         }
         EventKind::MessageRepaired => {
@@ -207,7 +210,7 @@ fn french(event: &Event) -> String {
             "Écrit par nous-mêmes{}\u{202f}: {} pour {to}{}. Le message est sur disque.",
             detail(event, "\u{202f}: "),
             sender(event, "de"),
-            octets(event)
+            octets(event, taille)
         ),
         EventKind::MessageAccepted => {
             let by = event.inbound_connector.as_deref();
@@ -218,7 +221,7 @@ fn french(event: &Event) -> String {
                 "Accepté{}{by}\u{202f}: {} pour {to}{}. Le message est sur disque\u{202f}; nous avons répondu 250.",
                 client(event, " de "),
                 sender(event, "de"),
-                octets(event)
+                octets(event, taille)
             )
         }
         EventKind::MessageRepaired => {
@@ -300,10 +303,10 @@ fn sender(event: &Event, word: &str) -> String {
     )
 }
 
-fn octets(event: &Event) -> String {
+fn octets(event: &Event, words: fn(u64) -> String) -> String {
     event
         .size
-        .map(|octets| format!(", {}", size(octets)))
+        .map(|octets| format!(", {}", words(octets)))
         .unwrap_or_default()
 }
 
@@ -387,6 +390,25 @@ mod tests {
             "Refusé pour 10.9.9.9 (scan\u{fffd}[2J), de <x@fabrikam.test> vers <a@contoso.test>\u{202f}: \
              550 5.7.1 Not registered for relay: 10.9.9.9 (SRC-UNKNOWN 22229)"
         );
+    }
+
+    #[test]
+    fn the_line_of_a_repair_names_it() {
+        let event = Event {
+            repairs: vec!["date", "message-id"],
+            ..Event::new(Timestamp::from_millis(0), EventKind::MessageRepaired)
+        };
+        assert_eq!(line(&event), "message.repaired: date, message-id");
+    }
+
+    #[test]
+    fn sizes_are_told_in_the_units_of_the_language() {
+        let event = Event {
+            size: Some(1_536),
+            ..Event::new(Timestamp::from_millis(0), EventKind::MessageAccepted)
+        };
+        assert!(sentence(&event, Language::English).contains(", 1.5 KiB."));
+        assert!(sentence(&event, Language::French).contains(", 1,5\u{202f}Kio."));
     }
 
     #[test]

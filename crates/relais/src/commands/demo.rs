@@ -16,6 +16,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio::sync::broadcast::error::RecvError;
 
+use relais_smtp::refusal::CATALOGUE;
 use relais_store::trace::{Event, EventKind, TraceQuery, TraceTerm};
 
 use super::session::Session;
@@ -49,15 +50,16 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
         Some(_) => Language::English,
         None => Language::of_environment(),
     };
-    let scene = scene::build().await.map_err(Failure::Failed)?;
+    let scene = scene::build(language).await.map_err(Failure::Failed)?;
     let mut signals = Signals::listen()
         .map_err(|error| Failure::Failed(format!("signals cannot be heard: {error}")))?;
     let teller = Teller {
         output: session.output,
         language,
+        stays: !arguments.once,
     };
     let ended = tokio::select! {
-        ended = play(&scene, teller, arguments.once, &mut signals) => ended,
+        ended = play(&scene, teller, &mut signals) => ended,
         never = keep_house(&scene) => match never {},
     };
     scene.end().await;
@@ -70,20 +72,15 @@ async fn keep_house(scene: &Scene) -> Infallible {
     }
 }
 
-async fn play(
-    scene: &Scene,
-    teller: Teller,
-    once: bool,
-    signals: &mut Signals,
-) -> Result<(), Failure> {
+async fn play(scene: &Scene, teller: Teller, signals: &mut Signals) -> Result<(), Failure> {
     let well = tokio::select! {
         well = tell(scene, teller) => well?,
         () = signals.next_end() => return Err(Failure::Failed("stopped".to_owned())),
     };
-    match (once, well) {
-        (false, _) => stay(scene, teller, signals).await,
-        (true, true) => Ok(()),
-        (true, false) => {
+    match (teller.stays, well) {
+        (true, _) => stay(scene, teller, signals).await,
+        (false, true) => Ok(()),
+        (false, false) => {
             let sentence = teller.language.pick(
                 "something did not come out as it must",
                 "tout ne s’est pas passé comme prévu",
@@ -98,6 +95,8 @@ async fn play(
 struct Teller {
     output: Output,
     language: Language,
+    /// The relay keeps running: commands for it can be named.
+    stays: bool,
 }
 
 impl Teller {
@@ -167,8 +166,8 @@ async fn tell(scene: &Scene, teller: Teller) -> Result<bool, Failure> {
     let refused = stranger(scene).await.map_err(broken("stranger"))?;
 
     teller.heading(
-        "1. A printer scans to e-mail: HELO, a PDF of 1 MB, no Date and no Message-ID",
-        "1. Une imprimante numérise vers un e-mail\u{202f}: HELO, un PDF de 1 Mo, sans Date ni Message-ID",
+        "1. A printer scans to e-mail: HELO, a PDF of 1 MB (a third more in base64), no Date and no Message-ID",
+        "1. Une imprimante numérise vers un e-mail\u{202f}: HELO, un PDF de 1 Mo (un tiers de plus en base64), sans Date ni Message-ID",
     )?;
     story(scene, teller, &printed, &[EventKind::RecipientDelivered]).await?;
     teller.heading(
@@ -308,11 +307,36 @@ async fn refusal_story(scene: &Scene, teller: Teller, reply: &str) -> Result<(),
     for event in await_events(&scene.server, "ref", reference, |events| !events.is_empty()).await? {
         teller.event(&event)?;
     }
-    teller.line(&format!(
-        "  {} `relais --data-dir {} why {reference}`",
-        teller.language.pick("More:", "Plus :"),
-        scene.folder().display()
-    ))
+    let explained = CATALOGUE
+        .iter()
+        .find(|entry| reply.contains(&format!("({} ", entry.token())));
+    if let Some(entry) = explained {
+        let language = teller.language;
+        teller.line(&format!(
+            "  {} {}",
+            language.pick("Cause:", "Cause\u{202f}:"),
+            language.pick(entry.cause_en, entry.cause_fr)
+        ))?;
+        teller.line(&format!(
+            "  {} {}",
+            language.pick("What to do:", "Que faire\u{202f}:"),
+            language.pick(entry.fix_en, entry.fix_fr)
+        ))?;
+    }
+    if teller.stays {
+        let more = teller
+            .language
+            .pick("The same later:", "Plus tard\u{202f}:");
+        teller.line(&format!("  {more} {} why {reference}", program(scene)))?;
+    }
+    Ok(())
+}
+
+/// This program, as it was called, on the demo's data.
+fn program(scene: &Scene) -> String {
+    let called = std::env::args().next();
+    let called = called.unwrap_or_else(|| "relais".to_owned());
+    format!("{called} --data-dir {}", scene.folder().display())
 }
 
 /// The reply that the notice about a message would have got: its accepted event names it.
@@ -428,14 +452,10 @@ async fn stay(scene: &Scene, teller: Teller, signals: &mut Signals) -> Result<()
     teller.line(&format!(
         "  swaks --server {relay} --local-interface {hand} --from you@contoso.test --to {KLARA}"
     ))?;
-    teller.line(&format!(
-        "  relais --data-dir {} trace",
-        scene.folder().display()
-    ))?;
-    teller.line(&format!(
-        "  relais --data-dir {} queue list",
-        scene.folder().display()
-    ))?;
+    let program = program(scene);
+    for command in ["trace", "status", "queue list"] {
+        teller.line(&format!("  {program} {command}"))?;
+    }
     teller.line("")?;
     let mut live = scene.server.store.live();
     loop {

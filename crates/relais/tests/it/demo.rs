@@ -13,10 +13,13 @@ fn the_demo_ends_with_0_and_tells_the_story_of_each_message() {
         "Told <anna@contoso.test> by a notice",
         "Refused for 127.0.0.66",
         "SRC-UNKNOWN",
+        "\n  What to do: ",
     ] {
         assert!(told.out.contains(words), "{words}\n{}", told.out);
     }
     assert!(!told.out.contains("FAIL"), "{}", told.out);
+    // Nothing is left that a command could ask.
+    assert!(!told.out.contains("--data-dir"), "{}", told.out);
 }
 
 #[test]
@@ -30,6 +33,8 @@ fn the_demo_speaks_french_by_the_environment() {
         "{}",
         told.out
     );
+    assert!(told.out.contains(", 1,3\u{202f}Mio."), "{}", told.out);
+    assert!(!told.out.contains("iB"), "{}", told.out);
     assert!(
         told.out.contains("Remis à <klara@fabrikam.example>"),
         "{}",

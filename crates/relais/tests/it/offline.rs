@@ -90,6 +90,23 @@ fn a_server_that_was_stopped_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_package_gets_a_manual_page_for_each_command() {
+    let place = Place::new("");
+    let folder = tempfile::tempdir().expect("a folder");
+    let pages = folder.path().join("man1");
+    place
+        .relais(&["reference", "--man", pages.to_str().expect("a path")])
+        .expect(0);
+    let read = |name: &str| std::fs::read_to_string(pages.join(name)).expect(name);
+    let main = read("relais.1");
+    assert!(main.contains(".TH relais 1"), "{main}");
+    assert!(main.contains("relais\\-queue(1)"), "{main}");
+    assert!(!main.contains("reference"), "{main}");
+    assert!(read("relais-queue-retry.1").contains("Try now"));
+    place.relais(&["reference"]).expect(2);
+}
+
+#[test]
 fn a_settings_file_is_checked_before_a_server_is_asked() {
     let place = Place::new("");
     let answer = place

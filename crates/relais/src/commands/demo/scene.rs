@@ -16,6 +16,7 @@ use relais_store::settings::SettingsChange;
 use super::mailbox::Mailboxes;
 use crate::config::{Config, ListenerConfig, Surroundings};
 use crate::wiring::{self, Server, StartError};
+use crate::words::Language;
 
 /// A person elsewhere, who has a mailbox.
 pub(super) const KLARA: &str = "klara@fabrikam.example";
@@ -67,8 +68,8 @@ impl Scene {
     }
 }
 
-/// Builds it; in words, why not.
-pub(super) async fn build() -> Result<Scene, String> {
+/// Builds it; in words, why not. Notices are written in `language`.
+pub(super) async fn build(language: Language) -> Result<Scene, String> {
     let (clock, chance) = (Clock::system(), Chance::system());
     let folder = TempDir::with_prefix("relais-demo-")
         .map_err(|error| format!("no temporary folder: {error}"))?;
@@ -87,7 +88,7 @@ pub(super) async fn build() -> Result<Scene, String> {
         dns.address(),
     )?;
     let server = start(config).await.map_err(|error| error.to_string())?;
-    let document = Document::from_toml(&settings(mailboxes.address()))
+    let document = Document::from_toml(&settings(mailboxes.address(), language))
         .map_err(|error| format!("the demo's settings: {error}"))?;
     let change = SettingsChange {
         expected_version: server.store.settings().version,
@@ -168,13 +169,15 @@ fn config(
     Ok(config)
 }
 
-fn settings(mailboxes: SocketAddr) -> String {
+fn settings(mailboxes: SocketAddr, language: Language) -> String {
+    let language = language.pick("en", "fr");
     let address = |octets: [u8; 4]| std::net::Ipv4Addr::from(octets).to_string();
     format!(
         r#"
 [[organisation]]
 name = "contoso"
 display_name = "Contoso SA"
+language = "{language}"
 postmaster = "{OWNER}"
 
 [[organisation.domain]]
