@@ -41,8 +41,7 @@ async fn a_result_that_the_store_could_not_take_is_stored_when_it_has_recovered(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_deferred_while_the_store_is_ill_does_not_keep_a_time_from_before_the_clock_went_back()
- {
+async fn a_deferral_that_waited_for_an_ill_store_follows_a_clock_that_went_back() {
     const TEN_DAYS: i64 = 864_000_000;
     let mut world = World::new(SETTINGS).await;
     let peer = Peer::start(&world, "192.0.2.1", 25).await;

@@ -101,7 +101,7 @@ fn a_package_gets_a_manual_page_for_each_command() {
     let main = read("relais.1");
     assert!(main.contains(".TH relais 1"), "{main}");
     assert!(main.contains("relais\\-queue(1)"), "{main}");
-    assert!(!main.contains("reference"), "{main}");
+    assert!(!main.contains("relais\\-reference"), "{main}");
     assert!(read("relais-queue-retry.1").contains("Try now"));
     place.relais(&["reference"]).expect(2);
 }
