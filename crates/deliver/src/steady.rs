@@ -3,9 +3,9 @@
 //!
 //! A jump forward counts only after it has lasted an hour, and a further one has an hour of its
 //! own: a small error that is old must not let a great one in. A jump back counts at once, and is
-//! told, because due times then lie too far ahead. At the start the clock is believed, as after a long
-//! rest it must be; but mail whose time ran out meanwhile gets its attempt first: nothing expires
-//! in the first minute.
+//! told, because due times then lie too far ahead. At the start the clock is believed, as after a
+//! long rest it must be; but mail whose time ran out meanwhile gets its attempt first: nothing
+//! expires in the first minute.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
