@@ -1,10 +1,12 @@
 //! What all requests share, and who asks.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use relais_net::clock::{Chance, Clock};
+use relais_net::tls::{CertificateStore, SeenCertificates};
 use relais_store::store::Store;
 
 use crate::metrics::Metrics;
@@ -26,6 +28,17 @@ pub struct AdminContext {
     pub metrics: Metrics,
     /// Whether the listeners are up.
     pub readiness: Readiness,
+    /// The certificates in use.
+    pub certificates: CertificateView,
+}
+
+/// Certificates, for whoever must renew them. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct CertificateView {
+    /// What each listener with TLS shows.
+    pub of_listeners: Vec<(SocketAddr, CertificateStore)>,
+    /// Those of clients that led to a connector since the start.
+    pub of_clients: SeenCertificates,
 }
 
 /// Where the server stands between start and end.

@@ -13,6 +13,7 @@ pub mod resolver;
 pub mod simulated_dns;
 pub mod dns_answer;
 pub mod zone;
+pub mod tls;
 pub mod stream;
 #[cfg(any(test, feature = "simulation"))]
 mod pipe;

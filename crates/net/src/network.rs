@@ -1,6 +1,6 @@
 //! Listening and dialling: the real world, or the simulated one.
 //!
-//! Not here: what is said on a connection; TLS (joins in `stream` later); PROXY protocol (`proxy`).
+//! Not here: what is said on a connection; TLS (`tls`); PROXY protocol (`proxy`).
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};

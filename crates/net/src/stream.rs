@@ -1,14 +1,16 @@
-//! A connected byte stream: TCP or simulated. TLS joins here later as a further variant, so that
-//! drivers need not change.
+//! A connected byte stream: TCP, simulated, or TLS over either, so that drivers need not care.
 //!
-//! Not here: deadlines and bounds (the drivers, with `clock`); making connections (`network`).
+//! An idle TLS stream holds its keys and one small buffer; what has been decrypted and not yet read
+//! counts as readable. Not here: deadlines and bounds (the drivers, with `clock`); making
+//! connections (`network`); handshakes (`tls`).
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
 
 #[cfg(any(test, feature = "simulation"))]
 use crate::pipe::PipeEnd;
@@ -21,6 +23,7 @@ pub struct Stream(Kind);
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpStream),
+    Tls(Box<TlsStream<Stream>>),
     #[cfg(any(test, feature = "simulation"))]
     Simulated(PipeEnd),
 }
@@ -28,6 +31,10 @@ enum Kind {
 impl Stream {
     pub(crate) fn tcp(stream: TcpStream) -> Self {
         Self(Kind::Tcp(stream))
+    }
+
+    pub(crate) fn tls(stream: TlsStream<Self>) -> Self {
+        Self(Kind::Tls(Box::new(stream)))
     }
 
     #[cfg(any(test, feature = "simulation"))]
@@ -43,10 +50,18 @@ impl Stream {
     }
 
     /// Waits until a read would not block (or the peer closed), holding no buffer meanwhile: an
-    /// idle connection costs no buffer.
+    /// idle connection costs no buffer. With TLS a read may still find only part of a record.
     pub async fn readable(&self) -> io::Result<()> {
         match &self.0 {
             Kind::Tcp(stream) => stream.readable().await,
+            Kind::Tls(stream) => {
+                let (inner, connection) = stream.get_ref();
+                if connection.wants_read() {
+                    Box::pin(inner.readable()).await
+                } else {
+                    Ok(())
+                }
+            }
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(end) => {
                 end.readable().await;
@@ -57,18 +72,28 @@ impl Stream {
 
     /// Reads what is there without waiting; `WouldBlock` if nothing is, 0 once the peer closed its
     /// direction.
-    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &self.0 {
+    pub fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.0 {
             Kind::Tcp(stream) => stream.try_read(buffer),
+            Kind::Tls(stream) => {
+                let mut buffer = ReadBuf::new(buffer);
+                let mut context = Context::from_waker(Waker::noop());
+                match Pin::new(stream).poll_read(&mut context, &mut buffer) {
+                    Poll::Ready(read) => read.map(|()| buffer.filled().len()),
+                    Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+                }
+            }
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(end) => end.try_read(buffer),
         }
     }
 
-    /// Writes what the peer has room for without waiting; `WouldBlock` if it has none.
+    /// Writes what the peer has room for without waiting; `WouldBlock` if it has none. Always so
+    /// with TLS, whose records leave as a whole: write and flush there.
     pub fn try_write(&self, octets: &[u8]) -> io::Result<usize> {
         match &self.0 {
             Kind::Tcp(stream) => stream.try_write(octets),
+            Kind::Tls(_) => Err(io::ErrorKind::WouldBlock.into()),
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(end) => end.try_write(octets),
         }
@@ -83,6 +108,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Kind::Tls(stream) => cut_off_is_end(Pin::new(stream).poll_read(context, buffer)),
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(end) => end.poll_read(context, buffer),
         }
@@ -97,6 +123,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream).poll_write(context, octets),
+            Kind::Tls(stream) => Pin::new(stream).poll_write(context, octets),
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(end) => end.poll_write(context, octets),
         }
@@ -105,6 +132,7 @@ impl AsyncWrite for Stream {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Kind::Tls(stream) => Pin::new(stream).poll_flush(context),
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(_) => Poll::Ready(Ok(())),
         }
@@ -113,6 +141,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Kind::Tls(stream) => Pin::new(stream).poll_shutdown(context),
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(end) => {
                 end.close();
@@ -128,6 +157,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Kind::Tls(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(end) => {
                 let piece = pieces.iter().find(|piece| !piece.is_empty());
@@ -139,8 +169,20 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match &self.0 {
             Kind::Tcp(stream) => stream.is_write_vectored(),
+            Kind::Tls(stream) => stream.is_write_vectored(),
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(_) => false,
         }
+    }
+}
+
+/// A peer that closes without the farewell of TLS (RFC 8446 §6.1), as many do behind QUIT, has
+/// closed: whoever reads knows from SMTP whether something is missing.
+fn cut_off_is_end(read: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+    match read {
+        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Poll::Ready(Ok(()))
+        }
+        other => other,
     }
 }

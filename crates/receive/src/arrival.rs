@@ -72,7 +72,7 @@ impl Arrival<'_> {
             address: self.identity.address(),
             hostname: &self.context.options.hostname,
             protocol: self.protocol,
-            tls: None,
+            tls: self.identity.tls_words(),
             queue_id,
             recipient,
             time: self.context.clock.now(),
@@ -137,6 +137,7 @@ impl Arrival<'_> {
         accepted.organisation = Some(Arc::clone(&facts.organisation));
         accepted.inbound_connector = facts.inbound_connector.clone();
         accepted.client = facts.client.clone();
+        accepted.tls = self.identity.tls().cloned();
         accepted.from = Some(Arc::clone(&self.transaction.from));
         accepted.header_from = facts.header_from.clone();
         accepted.to = Some(To::Many(addresses_of(self.envelope)));

@@ -1,17 +1,19 @@
-//! Who is at the other end: the facts about the peer, its summary for the trace, and the client
-//! that `relais_policy::attribution` finds in it.
+//! Who is at the other end: the facts about the peer, what TLS says of it, its summary for the
+//! trace, and the client that `relais_policy::attribution` finds in it.
 //!
 //! Not here: what follows from the facts (`relais_policy`).
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use relais_policy::attribution::{Attribution, Facts, attribute};
-use relais_policy::document::Limits;
+use relais_net::tls::{JudgedCertificate, TlsSession};
+use relais_policy::attribution::{Attribution, Because, Facts, attribute};
+use relais_policy::document::{InboundTls, Limits};
 use relais_policy::settings::Settings;
 use relais_smtp::content::Preset;
 use relais_smtp::domain::DOMAIN_OCTETS_MAX;
-use relais_store::trace::ClientSummary;
+use relais_smtp::time::Timestamp;
+use relais_store::trace::{ClientSummary, TlsSummary};
 
 use crate::limits::{Group, GroupBound, Standing};
 
@@ -19,6 +21,16 @@ use crate::limits::{Group, GroupBound, Standing};
 pub(crate) struct Identity {
     facts: Facts,
     client: Arc<ClientSummary>,
+    tls: Option<Box<Tls>>,
+}
+
+/// What TLS says.
+struct Tls {
+    summary: Arc<TlsSummary>,
+    /// For Received.
+    words: String,
+    /// The end of the certificate's time.
+    not_after: Option<Timestamp>,
 }
 
 /// Whether the listener demands authentication.
@@ -42,7 +54,60 @@ impl Identity {
             submission: role == Role::Submission,
         };
         let client = Arc::new(summary(&facts));
-        Self { facts, client }
+        Self {
+            facts,
+            client,
+            tls: None,
+        }
+    }
+
+    /// The session is encrypted. Nothing that was said before counts. RFC 3207 §4.2.
+    pub(crate) fn secured(&mut self, session: &TlsSession, judged: Option<JudgedCertificate>) {
+        let (certificate, not_after) = match judged {
+            Some(judged) => (Some(judged.certificate), judged.not_after),
+            None => (None, None),
+        };
+        let is_verified = certificate
+            .as_ref()
+            .is_some_and(|one| one.fault().is_none());
+        let (version, cipher) = (session.version, session.cipher);
+        self.tls = Some(Box::new(Tls {
+            summary: Arc::new(TlsSummary {
+                version: version.name().into(),
+                cipher: cipher.into(),
+                verified: if is_verified { "certificate" } else { "no" }.into(),
+            }),
+            words: format!("TLS{version} {cipher}"),
+            not_after,
+        }));
+        self.facts.tls = Some(version);
+        self.facts.certificate = certificate;
+        self.greeted_as(None);
+    }
+
+    /// For events.
+    pub(crate) fn tls(&self) -> Option<&Arc<TlsSummary>> {
+        self.tls.as_ref().map(|tls| &tls.summary)
+    }
+
+    /// `TLS1.3 TLS_AES_256_GCM_SHA384`, for Received.
+    pub(crate) fn tls_words(&self) -> Option<&str> {
+        self.tls.as_ref().map(|tls| &*tls.words)
+    }
+
+    /// The end of its certificate's time.
+    pub(crate) fn certificate_ends(&self) -> Option<Timestamp> {
+        self.tls.as_ref()?.not_after
+    }
+
+    /// The name by which it was found is told before the others of its certificate.
+    pub(crate) fn found_by(&mut self, name: &str) {
+        if self.client.certificate.as_deref() != Some(name) {
+            self.client = Arc::new(ClientSummary {
+                certificate: Some(name.into()),
+                ..(*self.client).clone()
+            });
+        }
     }
 
     /// The client greeted with this name.
@@ -54,7 +119,12 @@ impl Identity {
     pub(crate) fn greeted_as(&mut self, name: Option<&str>) {
         let cut = |name: &str| name[..name.floor_char_boundary(DOMAIN_OCTETS_MAX)].to_owned();
         self.facts.helo = name.map(cut);
-        self.client = Arc::new(summary(&self.facts));
+        let certificate = self.client.certificate.clone();
+        let mut summary = summary(&self.facts);
+        if summary.certificate.is_some() && certificate.is_some() {
+            summary.certificate = certificate;
+        }
+        self.client = Arc::new(summary);
     }
 
     pub(crate) fn facts(&self) -> &Facts {
@@ -82,11 +152,23 @@ pub(crate) struct Client {
     pub(crate) connector: Option<Arc<str>>,
     /// The connector's preset, if it names one.
     pub(crate) preset: Option<Preset>,
+    /// Its connector does without TLS, so that STARTTLS is not offered.
+    pub(crate) without_tls: bool,
+    /// The name of its certificate by which it was found.
+    pub(crate) certificate_name: Option<Box<str>>,
 }
 
 impl Client {
     pub(crate) fn find(settings: Arc<Settings>, identity: &Identity) -> Self {
-        let found = attribute(&settings, &identity.facts).connector();
+        let attribution = attribute(&settings, &identity.facts);
+        let found = attribution.connector();
+        let certificate_name = match &attribution {
+            Attribution::Connector {
+                because: Because::Certificate { name },
+                ..
+            } => Some(name.clone()),
+            _ => None,
+        };
         Self {
             standing: if found.is_some() {
                 Standing::Client
@@ -98,6 +180,8 @@ impl Client {
             preset: found
                 .and_then(|found| found.connector.preset)
                 .map(Preset::from),
+            without_tls: found.is_some_and(|found| found.connector.tls == InboundTls::Off),
+            certificate_name,
             settings,
         }
     }

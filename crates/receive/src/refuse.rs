@@ -115,6 +115,7 @@ impl Refusals {
         event.organisation = client.organisation.clone();
         event.inbound_connector = client.connector.clone();
         event.client = Some(Arc::clone(identity.client()));
+        event.tls = identity.tls().cloned();
         event.from = about.from;
         event.to = about.to;
         event.header_from = about.header_from;

@@ -33,13 +33,13 @@ use crate::session::{self, Beginning, role_of};
 use crate::shared::Shared;
 use crate::wire::{Linger, Wire};
 
-pub use crate::shared::{ReceiveContext, ReceiveOptions};
+pub use crate::shared::{ListenerTls, ReceiveContext, ReceiveOptions};
 
 /// Wait after a fault of the listening socket that does not pass by itself.
 const BROKEN_LISTENER_PAUSE: Duration = Duration::from_secs(1);
 
 /// One listener.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ListenerOptions {
     /// Where.
     pub address: SocketAddr,
@@ -49,6 +49,8 @@ pub struct ListenerOptions {
     pub preset: Preset,
     /// Peers that may, and must, say by the PROXY protocol who their client is.
     pub proxies: Vec<IpNet>,
+    /// Whether and how sessions are encrypted.
+    pub tls: ListenerTls,
 }
 
 impl ListenerOptions {
@@ -175,7 +177,7 @@ impl Door {
             }
             None => {
                 let reply = entry.refusal_of_proxy(&accepted, None);
-                last_words(&accepted, &reply);
+                entry.last_words(&accepted, &reply);
             }
         }
     }
@@ -248,6 +250,7 @@ impl Entry {
                 client,
                 identity,
                 listener_preset: self.options.preset,
+                tls: self.options.tls.clone(),
                 stream: accepted.stream,
                 place,
             }),
@@ -274,7 +277,7 @@ impl Entry {
         } else {
             say(context, refusal)
         };
-        last_words(accepted, &reply);
+        self.last_words(accepted, &reply);
     }
 
     /// A proxy without a good header; without a fault, one too many of them. Its own address is
@@ -300,8 +303,26 @@ impl Entry {
         }
     }
 
+    /// A new connection has room for one line; if not, closing says enough.
+    fn last_words(&self, accepted: &Accepted, reply: &Reply) {
+        if self.speaks_only_tls() {
+            return;
+        }
+        let mut octets = Vec::new();
+        reply.write_to(&mut octets);
+        let _ = accepted.stream.try_write(&octets);
+    }
+
+    /// Clear text would be noise to its clients.
+    fn speaks_only_tls(&self) -> bool {
+        matches!(self.options.tls, ListenerTls::Implicit(_))
+    }
+
     /// The last reply to a peer that has said something already: it must be able to read it.
     async fn part(&self, accepted: Accepted, reply: &Reply) {
+        if self.speaks_only_tls() {
+            return;
+        }
         let mut octets = Vec::new();
         reply.write_to(&mut octets);
         let mut wire = Wire::new(accepted.stream, self.shared.context.clock.clone());
@@ -309,13 +330,6 @@ impl Entry {
             wire.close(Linger::Yes).await;
         }
     }
-}
-
-/// A new connection has room for one line; if not, closing says enough.
-fn last_words(accepted: &Accepted, reply: &Reply) {
-    let mut octets = Vec::new();
-    reply.write_to(&mut octets);
-    let _ = accepted.stream.try_write(&octets);
 }
 
 /// A session never ends with an error of its own; a panic is our fault and must be seen.

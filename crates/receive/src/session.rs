@@ -6,6 +6,8 @@
 //! reaches sessions that stay open for hours. A session is small while it waits: no buffers, and
 //! the rare large futures are boxed, so that 10,000 idle ones cost little.
 
+mod encryption;
+
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ use crate::identity::{Client, Identity, Role};
 use crate::limits::Place;
 use crate::questions::Asked;
 use crate::refuse::{About, Refusals, say};
-use crate::shared::{ERRORS_MAX, JUNK_COMMANDS_MAX, RECIPIENTS_MAX, Shared};
+use crate::shared::{ERRORS_MAX, JUNK_COMMANDS_MAX, ListenerTls, RECIPIENTS_MAX, Shared};
 use crate::wire::{Linger, ReadEnd, Wire};
 
 /// Content is passed on in pieces of at least this, so that small messages go in one.
@@ -39,6 +41,7 @@ struct Session<'a> {
     client: Client,
     identity: Identity,
     listener_preset: Preset,
+    tls: ListenerTls,
     machine: Box<ServerSession>,
     wire: Wire,
     /// Decoded, and not yet taken by the reception.
@@ -61,6 +64,7 @@ pub(crate) struct Beginning {
     pub(crate) identity: Identity,
     /// Where no connector names one.
     pub(crate) listener_preset: Preset,
+    pub(crate) tls: ListenerTls,
     pub(crate) stream: Stream,
     /// Frees the place of the connection at the end.
     pub(crate) place: Place,
@@ -73,6 +77,7 @@ pub(crate) async fn run(beginning: Beginning) {
         client,
         identity,
         listener_preset,
+        tls,
         stream,
         place,
     } = beginning;
@@ -81,6 +86,7 @@ pub(crate) async fn run(beginning: Beginning) {
             &shared,
             &client,
             listener_preset,
+            &tls,
         ))),
         wire: Wire::new(stream, shared.context.clock.clone()),
         draining: Box::pin(shared.draining.clone().cancelled_owned()),
@@ -88,20 +94,28 @@ pub(crate) async fn run(beginning: Beginning) {
         client,
         identity,
         listener_preset,
+        tls,
         content: Vec::new(),
         transaction: None,
         reception: None,
         refusals: Refusals::default(),
         linger: Linger::No,
     };
-    while let Ok(()) = session.step().await {}
+    if session.begin().await.is_ok() {
+        while let Ok(()) = session.step().await {}
+    }
     // A message that never came whole leaves nothing, however long closing takes.
     session.reception = None;
     session.wire.close(session.linger).await;
     drop(place);
 }
 
-fn config(shared: &Shared, client: &Client, listener_preset: Preset) -> ServerConfig {
+fn config(
+    shared: &Shared,
+    client: &Client,
+    listener_preset: Preset,
+    tls: &ListenerTls,
+) -> ServerConfig {
     let options = &shared.context.options;
     ServerConfig {
         hostname: options.hostname.as_str().into(),
@@ -110,14 +124,30 @@ fn config(shared: &Shared, client: &Client, listener_preset: Preset) -> ServerCo
         recipients_max: RECIPIENTS_MAX,
         errors_max: ERRORS_MAX,
         junk_commands_max: JUNK_COMMANDS_MAX,
-        starttls: false,
-        tls: false,
+        starttls: offers_starttls(tls, client),
+        tls: matches!(tls, ListenerTls::Implicit(_)),
         auth_mechanisms: Vec::new(),
         require_tls: false,
     }
 }
 
+fn offers_starttls(tls: &ListenerTls, client: &Client) -> bool {
+    matches!(tls, ListenerTls::StartTls(_)) && !client.without_tls
+}
+
 impl Session<'_> {
+    /// What comes before the greeting.
+    async fn begin(&mut self) -> Result<(), Over> {
+        match &self.tls {
+            ListenerTls::None | ListenerTls::StartTls(_) => Ok(()),
+            ListenerTls::Implicit(tls) => {
+                let tls = tls.clone();
+                // Boxed: large, and over before anything is said.
+                Box::pin(self.handshake(&tls)).await
+            }
+        }
+    }
+
     async fn step(&mut self) -> Result<(), Over> {
         let (consumed, step) = self.machine.advance(self.wire.unread(), &mut self.content);
         self.wire.consume(consumed);
@@ -145,8 +175,7 @@ impl Session<'_> {
                 self.transaction = None;
                 self.machine.finish_content(reply);
             }
-            // Never accepted below.
-            Step::StartTls => return Err(Over),
+            Step::StartTls => Box::pin(self.start_tls()).await?,
             Step::Close => {
                 self.wire
                     .send(self.machine.output())
@@ -225,6 +254,11 @@ impl Session<'_> {
     fn know(&mut self, client: Client) {
         self.machine
             .set_preset(client.preset.unwrap_or(self.listener_preset));
+        self.machine
+            .set_starttls(offers_starttls(&self.tls, &client));
+        if let Some(name) = &client.certificate_name {
+            self.identity.found_by(name);
+        }
         self.client = client;
     }
 
@@ -286,10 +320,13 @@ impl Session<'_> {
                     Answer::Refuse(self.refuse_attempt(&refusal, about))
                 }
             },
-            Question::StartTls => {
-                let refusal = Refusal::TlsUnavailable;
-                Answer::Refuse(self.refused(&refusal, RefusedStage::Other))
-            }
+            Question::StartTls => match self.server_tls() {
+                Some(tls) if tls.certificates().current().is_some() => Answer::Accept,
+                Some(_) | None => {
+                    let refusal = Refusal::TlsUnavailable;
+                    Answer::Refuse(self.refused(&refusal, RefusedStage::Other))
+                }
+            },
             Question::Content => {
                 self.content = Vec::new();
                 self.reception = Some(Box::new(Reception::begin(&self.shared.context)));
@@ -468,6 +505,7 @@ mod tests {
     use relais_net::resolver::Resolver;
     use relais_net::simulated_dns::SimulatedDns;
     use relais_net::simulation::SimulatedNetwork;
+    use relais_net::tls::SeenCertificates;
     use relais_smtp::time::Timestamp;
     use relais_store::memory::MemoryOptions;
     use relais_store::store::Store;
@@ -499,6 +537,7 @@ mod tests {
             store: Store::in_memory(MemoryOptions::new(clock.now())),
             network: Network::simulated(&wire, Vec::new(), resolver),
             chance,
+            certificates: SeenCertificates::new(),
             options,
             clock,
         };
@@ -514,6 +553,7 @@ mod tests {
             }),
             identity,
             listener_preset: Preset::Strict,
+            tls: ListenerTls::None,
             stream: Stream::pair().0,
             place: place.expect("there is room"),
         };

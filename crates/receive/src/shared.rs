@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use relais_net::clock::{Chance, Clock};
 use relais_net::network::Network;
+use relais_net::tls::{SeenCertificates, ServerTls};
 use relais_smtp::domain::Domain;
 use relais_store::store::Store;
 
@@ -24,6 +25,9 @@ pub(crate) const CONTENT_TIMEOUT: Duration = Duration::from_secs(180);
 pub(crate) const CONTENT_BLOCK_OCTETS: u64 = 64 * 1_024;
 /// A peer that does not read our replies is cut after this. As RFC 5321 §4.5.3.2.7 for commands.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(300);
+/// A handshake must be done within this. Between the 5 minutes that RFC 5321 gives a command and
+/// the few seconds that it takes: old devices on slow links need some.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
 /// No session lives longer, however busy: settings of yesterday must not hold for ever.
 pub(crate) const SESSION_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
 /// DNS may delay the answer to one RCPT by this; then the message is queued. `product.md` §3.
@@ -40,6 +44,8 @@ pub struct ReceiveContext {
     pub chance: Chance,
     /// DNS (RCPT-DNS) only; sessions never dial.
     pub network: Network,
+    /// Client certificates that led to a connector, watched for their end.
+    pub certificates: SeenCertificates,
     /// Bounds and names.
     pub options: ReceiveOptions,
 }
@@ -59,6 +65,16 @@ pub struct ReceiveOptions {
     pub connections_per_client_max: usize,
 }
 
+/// TLS of a listener.
+#[derive(Clone)]
+pub enum ListenerTls {
+    /// Never.
+    None,
+    /// When the client asks for it. RFC 3207.
+    StartTls(ServerTls),
+    /// From the first octet. RFC 8314 §3.3.
+    Implicit(ServerTls),
+}
 /// The context, and the signal to end.
 pub(crate) struct Shared {
     pub(crate) context: ReceiveContext,

@@ -15,10 +15,12 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use relais_net::clock::{Clock, Deadline, Moment};
 use relais_net::stream::Stream;
+use relais_net::tls::{HandshakeFault, ServerTls, TlsSession};
 use relais_smtp::server::Wait;
 
 use crate::shared::{
-    COMMAND_TIMEOUT, CONTENT_BLOCK_OCTETS, CONTENT_TIMEOUT, SESSION_TIMEOUT, WRITE_TIMEOUT,
+    COMMAND_TIMEOUT, CONTENT_BLOCK_OCTETS, CONTENT_TIMEOUT, HANDSHAKE_TIMEOUT, SESSION_TIMEOUT,
+    WRITE_TIMEOUT,
 };
 
 /// Octets read at once. Allocated when something comes and freed when nothing is left: an idle
@@ -34,7 +36,8 @@ const LINGER_OCTETS_MAX: usize = 1_024 * 1_024;
 
 /// The octets of one session.
 pub(crate) struct Wire {
-    stream: Stream,
+    /// `None`: a handshake failed, and the connection is closed.
+    stream: Option<Stream>,
     clock: Clock,
     /// Read, and not yet used from `used` on.
     unread: Vec<u8>,
@@ -62,6 +65,15 @@ pub(crate) enum ReadEnd {
     Broken,
 }
 
+/// Why there is no TLS.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum NoTls {
+    /// The handshake failed.
+    Fault(HandshakeFault),
+    /// It took too long.
+    TimedOut,
+}
+
 /// The connection is broken, or the peer does not read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct WireBroken;
@@ -71,7 +83,7 @@ impl Wire {
         let session_ends = clock.moment() + SESSION_TIMEOUT;
         let deadline = Deadline::new(clock.moment() + COMMAND_TIMEOUT);
         Self {
-            stream,
+            stream: Some(stream),
             clock,
             unread: Vec::new(),
             used: 0,
@@ -80,6 +92,24 @@ impl Wire {
             request: None,
             block: 0,
         }
+    }
+
+    /// Does the handshake; whatever was read before is thrown away. If it fails, the connection is
+    /// closed.
+    pub(crate) async fn start_tls(&mut self, tls: &ServerTls) -> Result<TlsSession, NoTls> {
+        self.unread = Vec::new();
+        self.used = 0;
+        let stream = self.stream.take();
+        let stream = stream.ok_or(NoTls::Fault(HandshakeFault::Silent))?;
+        self.deadline
+            .set((self.clock.moment() + HANDSHAKE_TIMEOUT).min(self.session_ends));
+        let accepted = self.deadline.guard(tls.accept(stream)).await;
+        let (stream, session) = accepted
+            .map_err(|_| NoTls::TimedOut)?
+            .map_err(NoTls::Fault)?;
+        self.stream = Some(stream);
+        self.request = None;
+        Ok(session)
     }
 
     /// Octets read and not yet used.
@@ -114,8 +144,11 @@ impl Wire {
         context: &mut Context<'_>,
         draining: Option<&mut Pin<&mut WaitForCancellationFutureOwned>>,
     ) -> Poll<ReadEnd> {
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(ReadEnd::Broken);
+        };
         self.unread.reserve(READ_OCTETS);
-        match pin!(self.stream.read_buf(&mut self.unread)).poll(context) {
+        match pin!(stream.read_buf(&mut self.unread)).poll(context) {
             Poll::Ready(Ok(0)) => return Poll::Ready(ReadEnd::EndOfFile),
             Poll::Ready(Ok(_)) => return Poll::Ready(ReadEnd::Octets),
             Poll::Ready(Err(_)) => return Poll::Ready(ReadEnd::Broken),
@@ -166,14 +199,18 @@ impl Wire {
             return Ok(());
         }
         self.request = None;
-        let sent = match self.stream.try_write(output) {
+        let stream = self.stream.as_mut().ok_or(WireBroken)?;
+        let sent = match stream.try_write(output) {
             Ok(sent) => sent,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(_) => return Err(WireBroken),
         };
         if sent < output.len() {
             self.deadline.set(self.clock.moment() + WRITE_TIMEOUT);
-            let rest = self.stream.write_all(&output[sent..]);
+            let rest = async {
+                stream.write_all(&output[sent..]).await?;
+                stream.flush().await
+            };
             self.deadline
                 .guard(rest)
                 .await
@@ -189,15 +226,19 @@ impl Wire {
 
     /// Closes after the last reply was sent.
     pub(crate) async fn close(mut self, linger: Linger) {
-        if self.stream.shutdown().await.is_err() || linger == Linger::No {
+        let Some(mut stream) = self.stream.take() else {
+            return;
+        };
+        self.deadline.set(self.clock.moment() + LINGER_TIMEOUT);
+        let farewell = self.deadline.guard(stream.shutdown()).await;
+        if !matches!(farewell, Ok(Ok(()))) || linger == Linger::No {
             return;
         }
-        self.deadline.set(self.clock.moment() + LINGER_TIMEOUT);
         let mut waste = Vec::with_capacity(READ_OCTETS);
         let mut total = 0;
         while total < LINGER_OCTETS_MAX {
             waste.clear();
-            match self.deadline.guard(self.stream.read_buf(&mut waste)).await {
+            match self.deadline.guard(stream.read_buf(&mut waste)).await {
                 Ok(Ok(count)) if count > 0 => total += count,
                 Ok(_) | Err(_) => return,
             }

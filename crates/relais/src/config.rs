@@ -41,7 +41,7 @@ pub(crate) struct Config {
     /// As written, or the default; made absolute by the wiring.
     pub(crate) data_dir: PathBuf,
     pub(crate) mode: Mode,
-    /// Those that can open; never empty.
+    /// Never empty.
     pub(crate) listeners: Vec<ListenerConfig>,
     pub(crate) admin_address: Option<SocketAddr>,
     pub(crate) nameservers: Vec<SocketAddr>,
@@ -67,6 +67,23 @@ pub(crate) struct ListenerConfig {
     pub(crate) preset: Preset,
     /// Peers that may, and must, send a PROXY header.
     pub(crate) proxies: Vec<IpNet>,
+    pub(crate) tls: TlsMode,
+    /// `None`: the self-signed one.
+    pub(crate) certificate: Option<PathBuf>,
+    /// `None`: beside the certificate, or in it.
+    pub(crate) private_key: Option<PathBuf>,
+    /// Further authorities for client certificates.
+    pub(crate) client_ca: Vec<PathBuf>,
+    /// The subject's common name counts where there is no alternative name.
+    pub(crate) certificate_common_name: bool,
+}
+
+/// TLS of a listener.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TlsMode {
+    None,
+    StartTls,
+    Implicit,
 }
 
 /// How mail leaves.
@@ -319,18 +336,10 @@ fn read_listeners(
     if blocks.is_empty() {
         blocks.push(Reader::defaults("listener", mistakes));
     }
-    let listeners: Vec<_> = blocks
+    blocks
         .iter()
         .filter_map(|block| read_listener(block, warnings))
-        .collect();
-    if listeners.is_empty() && mistakes.borrow().is_empty() {
-        let message = "no listener can open yet: write one with tls = \"none\" or \"starttls\"";
-        mistakes.borrow_mut().push(Mistake {
-            place: Place::Absent,
-            message: message.to_owned(),
-        });
-    }
-    listeners
+        .collect()
 }
 
 fn read_listener(block: &Reader<'_>, warnings: &mut Vec<String>) -> Option<ListenerConfig> {
@@ -347,23 +356,28 @@ fn read_listener(block: &Reader<'_>, warnings: &mut Vec<String>) -> Option<Liste
     } else {
         Preset::Strict
     };
-    let (tls, proxies) = (block.text("tls"), block.networks("proxy_protocol_from"));
-    // Read for their mistakes; of no effect before TLS exists, and `tls` says so below.
-    let _ = (block.text("certificate"), block.text("private_key"));
-    let _ = (
+    let proxies = block.networks("proxy_protocol_from");
+    let tls = match block.text("tls").as_str() {
+        "none" => TlsMode::None,
+        "implicit" => TlsMode::Implicit,
+        _ => TlsMode::StartTls,
+    };
+    let path = |key| Some(block.text(key)).filter(|path| !path.is_empty());
+    let (certificate, private_key) = (path("certificate"), path("private_key"));
+    if certificate.is_none() && private_key.is_some() {
+        block.mistake(
+            "private_key",
+            "listener.private_key: its certificate is missing; write certificate".to_owned(),
+        );
+    }
+    let (client_ca, certificate_common_name) = (
         block.paths("client_ca"),
         block.boolean("certificate_common_name"),
     );
     let address = address?;
-    if tls == "implicit" {
+    if tls == TlsMode::None && (certificate.is_some() || !client_ca.is_empty()) {
         warnings.push(format!(
-            "listener {address} stays closed: TLS from the first octet is not there yet"
-        ));
-        return None;
-    }
-    if tls == "starttls" {
-        warnings.push(format!(
-            "listener {address} does not offer STARTTLS yet: sessions are in clear text"
+            "listener {address} has tls = \"none\": its certificate and client_ca have no effect"
         ));
     }
     if submission {
@@ -376,6 +390,11 @@ fn read_listener(block: &Reader<'_>, warnings: &mut Vec<String>) -> Option<Liste
         submission,
         preset,
         proxies,
+        tls,
+        certificate: certificate.map(PathBuf::from),
+        private_key: private_key.map(PathBuf::from),
+        client_ca,
+        certificate_common_name,
     })
 }
 

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod reference;
 mod wiring;
+mod certificates;
 mod log;
 mod client;
 mod words;

@@ -3,10 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use relais_admin::context::{AdminContext, Phase, Readiness};
+use relais_admin::context::{AdminContext, CertificateView, Phase, Readiness};
 use relais_admin::local::LocalApi;
 use relais_admin::metrics::Metrics;
 use relais_admin::service::AdminService;
@@ -14,12 +14,16 @@ use relais_deliver::service::{DeliverContext, DeliverOptions, DeliverService};
 use relais_net::clock::{Chance, Clock};
 use relais_net::network::{Listener, Network};
 use relais_net::resolver::{Resolver, ResolverOptions};
-use relais_receive::service::{ListenerOptions, ReceiveContext, ReceiveOptions, ReceiveService};
+use relais_net::tls::SeenCertificates;
+use relais_receive::service::{
+    ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
+};
 use relais_smtp::time::Timestamp;
 use relais_store::queue::StoreError;
 use relais_store::store::{OpenOptions, Store};
 use relais_store::trace::Event;
 
+use crate::certificates::{self, Certificates};
 use crate::config::{Config, ListenerConfig};
 
 /// Connections from one address that no connector covers: a stranger's server rarely has more than
@@ -103,6 +107,7 @@ pub(crate) struct Server {
     receive: ReceiveService,
     deliver: DeliverService,
     admin_service: AdminService,
+    certificates: Mutex<Certificates>,
 }
 
 /// Where the control socket stands.
@@ -132,6 +137,9 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let store = open_store(config, &folder, now, &metrics, sink).await?;
     metrics.begin_balance(store.recipients_at_open());
     let readiness = Readiness::new(Phase::Starting);
+    let (certificates, tls) =
+        Certificates::open(&doors.mail, &config.hostname, &folder, clock.now());
+    let seen = SeenCertificates::new();
     let context = AdminContext {
         store: store.clone(),
         clock: clock.clone(),
@@ -140,6 +148,10 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         message_size_max: config.message_size_max,
         metrics: metrics.clone(),
         readiness: readiness.clone(),
+        certificates: CertificateView {
+            of_listeners: certificates::shown(&doors.mail_addresses, &tls),
+            of_clients: seen.clone(),
+        },
     };
     let admin_service =
         AdminService::start(context, socket.clone(), doors.admin).map_err(|error| {
@@ -154,9 +166,14 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
             clock: clock.clone(),
             chance: chance.clone(),
             network: network.clone(),
+            certificates: seen,
             options: receive_options(config),
         },
-        doors.mail,
+        doors
+            .listeners
+            .into_iter()
+            .zip(listener_options(&doors.mail, &doors.mail_addresses, tls))
+            .collect(),
     );
     let deliver = DeliverService::start(DeliverContext {
         store: store.clone(),
@@ -176,15 +193,25 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         receive,
         deliver,
         admin_service,
+        certificates: Mutex::new(certificates),
     })
 }
 
 impl Server {
     /// One second's housekeeping, then the pause until the next.
     pub(crate) async fn keep_house(&self) {
+        let due = self.certificates().keep(self.clock.now());
+        due.into_iter().for_each(|event| self.store.record(event));
         self.store.maintain(self.clock.now()).await;
         self.metrics.set_connections(self.receive.connections());
         self.clock.sleep(MAINTENANCE_INTERVAL).await;
+    }
+
+    /// The certificates of its listeners.
+    pub(crate) fn certificates(&self) -> MutexGuard<'_, Certificates> {
+        self.certificates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes no new mail, ends what is under way, writes what waits: 30 seconds at most.
@@ -217,6 +244,7 @@ pub(crate) async fn open_for_reading(config: &Config) -> Result<LocalApi, StartE
         hostname: config.hostname.clone(),
         message_size_max: config.message_size_max,
         readiness: Readiness::new(Phase::NotRunning),
+        certificates: CertificateView::default(),
     }))
 }
 
@@ -324,9 +352,27 @@ fn deliver_options(config: &Config) -> DeliverOptions {
     }
 }
 
+fn listener_options(
+    configured: &[ListenerConfig],
+    addresses: &[SocketAddr],
+    tls: Vec<ListenerTls>,
+) -> Vec<ListenerOptions> {
+    let listeners = configured.iter().zip(addresses).zip(tls);
+    let options = listeners.map(|((one, address), tls)| ListenerOptions {
+        address: *address,
+        submission: one.submission,
+        preset: one.preset,
+        proxies: one.proxies.clone(),
+        tls,
+    });
+    options.collect()
+}
+
 /// Open listening sockets.
 struct Doors {
-    mail: Vec<(Listener, ListenerOptions)>,
+    /// As configured, in the order in which they were opened.
+    mail: Vec<ListenerConfig>,
+    listeners: Vec<Listener>,
     mail_addresses: Vec<SocketAddr>,
     admin: Option<Listener>,
     admin_address: Option<SocketAddr>,
@@ -336,6 +382,7 @@ impl Doors {
     async fn open(network: &Network, config: &Config) -> Result<Self, StartError> {
         let mut doors = Self {
             mail: Vec::new(),
+            listeners: Vec::new(),
             mail_addresses: Vec::new(),
             admin: None,
             admin_address: None,
@@ -347,13 +394,8 @@ impl Doors {
             let listener = listen(network, one.address).await?;
             let address = listener.local_address().unwrap_or(one.address);
             doors.mail_addresses.push(address);
-            let options = ListenerOptions {
-                address,
-                submission: one.submission,
-                preset: one.preset,
-                proxies: one.proxies,
-            };
-            doors.mail.push((listener, options));
+            doors.listeners.push(listener);
+            doors.mail.push(one);
         }
         if let Some(address) = config.admin_address {
             let listener = listen(network, address).await?;

@@ -406,6 +406,11 @@ impl ServerSession {
         self.config.preset = preset;
     }
 
+    /// Whether STARTTLS is offered from here on: the client turned out to be another one.
+    pub fn set_starttls(&mut self, offered: bool) {
+        self.config.starttls = offered;
+    }
+
     /// The handshake is done: the session begins anew, without greeting, transaction, or anything
     /// else that was said in clear text; only its errors count on. RFC 3207 §4.2.
     pub fn secured(&mut self) {

@@ -17,8 +17,11 @@ use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
 use relais_net::simulation::{Faults, SimulatedNetwork};
 use relais_net::stream::Stream;
+use relais_net::tls::SeenCertificates;
 use relais_policy::document::Document;
-use relais_receive::service::{ListenerOptions, ReceiveContext, ReceiveOptions, ReceiveService};
+use relais_receive::service::{
+    ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
+};
 use relais_smtp::content::Preset;
 use relais_smtp::time::Timestamp;
 use relais_store::memory::MemoryOptions;
@@ -234,6 +237,7 @@ async fn start(dialogue: &Dialogue, store: &Store, way: Way) -> (ReceiveService,
         clock: Clock::simulated(START),
         chance: Chance::seeded(2),
         network: network.clone(),
+        certificates: SeenCertificates::new(),
         options: ReceiveOptions {
             hostname: "relay.contoso.test".to_owned(),
             message_size_max: limit.parse().expect("a number"),
@@ -247,6 +251,7 @@ async fn start(dialogue: &Dialogue, store: &Store, way: Way) -> (ReceiveService,
         submission: false,
         preset,
         proxies: Vec::new(),
+        tls: ListenerTls::None,
     };
     let service = ReceiveService::start(context, vec![(listener, options)]);
     let player = match way {

@@ -1,12 +1,20 @@
 //! How the server is: one screen, and yes or no.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use relais_net::tls::{CertificateStore, SeenCertificate};
+
 use crate::context::{AdminContext, unready};
 use crate::problem::Problem;
+
+/// Client certificates on one page: those that end first.
+const CLIENT_CERTIFICATES_MAX: usize = 100;
 
 pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
@@ -46,7 +54,46 @@ async fn status(State(context): State<AdminContext>) -> Json<Value> {
         "organisations": settings.document.organisation.len(),
         "domains": domains,
         "inbound_connectors": connectors,
+        "certificates": certificates(&context),
+        "client_certificates": client_certificates(&context),
     }))
+}
+
+/// What each listener with TLS shows; nulls where nothing can be loaded.
+fn certificates(context: &AdminContext) -> Vec<Value> {
+    let now = context.clock.now();
+    let row = |(listener, store): &(SocketAddr, CertificateStore)| {
+        let shown = store.current();
+        let shown = shown.as_ref();
+        json!({
+            "listener": listener,
+            "names": shown.map(|shown| shown.names()),
+            "fingerprint": shown.map(|shown| shown.fingerprint()),
+            "not_after": shown.map(|shown| shown.not_after().to_rfc3339()),
+            "days_left": shown.map(|shown| days(shown.not_after().since(now))),
+        })
+    };
+    context.certificates.of_listeners.iter().map(row).collect()
+}
+
+/// Those that led to a connector since the start, the one that ends first in front.
+fn client_certificates(context: &AdminContext) -> Vec<Value> {
+    let now = context.clock.now();
+    let row = |seen: &SeenCertificate| {
+        json!({
+            "name": seen.name,
+            "fingerprint": seen.fingerprint,
+            "not_after": seen.not_after.to_rfc3339(),
+            "days_left": days(seen.not_after.since(now)),
+            "last_seen": seen.last_seen.to_rfc3339(),
+        })
+    };
+    let seen = context.certificates.of_clients.list();
+    seen.iter().take(CLIENT_CERTIFICATES_MAX).map(row).collect()
+}
+
+fn days(left: Duration) -> u64 {
+    left.as_secs() / (24 * 3_600)
 }
 
 async fn health(State(context): State<AdminContext>) -> Json<Value> {

@@ -16,7 +16,7 @@ use tokio::net::UnixStream;
 use tower::ServiceExt;
 
 use relais_admin::api;
-use relais_admin::context::{AdminContext, Caller, Phase, Readiness};
+use relais_admin::context::{AdminContext, Caller, CertificateView, Phase, Readiness};
 use relais_admin::metrics::Metrics;
 use relais_admin::service::AdminService;
 use relais_net::clock::{Chance, Clock};
@@ -55,6 +55,7 @@ async fn context(folder: &Path) -> AdminContext {
         message_size_max: 50 << 20,
         metrics,
         readiness: Readiness::new(Phase::Serving),
+        certificates: CertificateView::default(),
     }
 }
 

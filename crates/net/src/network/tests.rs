@@ -235,7 +235,7 @@ async fn octets_come_one_at_a_time_if_so_set() {
     wire.set_faults(port_25(), Some(faults));
     let listener = server.listen(port_25()).await.expect("free");
     let mut stream = client.dial(port_25(), None).await.expect("it listens");
-    let accepted = listener.accept().await.expect("a connection").stream;
+    let mut accepted = listener.accept().await.expect("a connection").stream;
     stream.write_all(b"NOOP").await.expect("room");
     let mut read = Vec::new();
     while read.len() < 4 {

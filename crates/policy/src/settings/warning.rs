@@ -10,7 +10,7 @@ use relais_smtp::domain::Domain;
 
 use crate::document::{
     AcceptedDomain, AuthMethod, ConnectorState, Credential, IdentifiedBy, InboundConnector,
-    InboundTls, LicencePolicy, Limits, Organisation, OutboundConnector, OutboundTls,
+    LicencePolicy, Limits, Organisation, OutboundConnector, OutboundTls,
 };
 use crate::range::special_network;
 
@@ -121,30 +121,23 @@ impl Observer<'_> {
             .credential
             .iter()
             .any(|c| c.inbound_connector == connector.name);
-        let later = !connector.tls_sender_certificate_name.is_empty()
-            || !connector.sender_dns_names.is_empty()
-            || by_credential;
-        let by_address = !connector.sender_ip_addresses.is_empty();
-        if !by_address && !later {
+        let later = !connector.sender_dns_names.is_empty() || by_credential;
+        let now = !connector.sender_ip_addresses.is_empty()
+            || !connector.tls_sender_certificate_name.is_empty();
+        if !now && !later {
             let message = "no factor, so no client can be recognised as its own; give \
                            sender_ip_addresses";
             self.warn(object, message);
         }
-        if later && (!by_address || connector.identified_by == IdentifiedBy::All) {
-            let message = "it needs a certificate, credential or DNS name, which are not \
-                           recognised yet; until then only addresses are";
+        if later && (!now || connector.identified_by == IdentifiedBy::All) {
+            let message = "it needs a credential or DNS name, which are not recognised yet; \
+                           until then only addresses and certificates are";
             self.warn(object, message);
         }
         connector
             .sender_ip_addresses
             .iter()
             .for_each(|network| self.width(object, network));
-        if connector.tls == InboundTls::Required {
-            self.warn(
-                object,
-                "tls is required and not available yet, so its clients are refused",
-            );
-        }
         if connector.state == ConnectorState::Observing && connector.test_recipients.is_empty() {
             let message = "observing without test_recipients, so every recipient is refused";
             self.warn(object, message);

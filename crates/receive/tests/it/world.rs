@@ -12,8 +12,11 @@ use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
 use relais_net::simulation::SimulatedNetwork;
 use relais_net::stream::Stream;
+use relais_net::tls::SeenCertificates;
 use relais_policy::document::Document;
-use relais_receive::service::{ListenerOptions, ReceiveContext, ReceiveOptions, ReceiveService};
+use relais_receive::service::{
+    ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
+};
 use relais_smtp::content::Preset;
 use relais_smtp::time::Timestamp;
 use relais_store::memory::{Durable, Fault, FaultPlan, Memory, MemoryOptions};
@@ -139,6 +142,7 @@ impl World {
             clock: clock.clone(),
             chance: Chance::seeded(2),
             network: network.clone(),
+            certificates: SeenCertificates::new(),
             options: ReceiveOptions {
                 hostname: "relay.contoso.test".to_owned(),
                 message_size_max: wish.message_size_max,
@@ -153,6 +157,7 @@ impl World {
             submission: wish.submission,
             preset: Preset::Strict,
             proxies: wish.proxies.iter().map(|one| network_of(one)).collect(),
+            tls: ListenerTls::None,
         };
         let service = ReceiveService::start(context, vec![(listener, options)]);
         Self {

@@ -12,6 +12,7 @@ use relais_store::trace::Event;
 
 use super::session::Session;
 use super::signals::{Signal, Signals};
+use crate::certificates::shown_fingerprint;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::log::Log;
@@ -86,6 +87,7 @@ async fn work(
                 Signal::Reload => {
                     supervisor.reloading();
                     reload(session, log, &mut config);
+                    server.certificates().reload(server.clock.now());
                     supervisor.ready();
                 }
             },
@@ -159,6 +161,13 @@ fn introduce(server: &Server, config: &Config) {
         env!("CARGO_PKG_VERSION"),
         addresses.join(", ")
     ));
+    if let Some(own) = server.certificates().self_signed() {
+        output::tell(&format!(
+            "TLS: self-signed certificate for {}, SHA-256 {}",
+            own.names().join(" "),
+            shown_fingerprint(own.fingerprint())
+        ));
+    }
     let admin = server.admin.map(|address| address.to_string());
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

@@ -3,9 +3,11 @@
 use clap::Args;
 use serde_json::Value;
 
+use relais_net::tls::WARNING_DAYS;
+
 use super::session::Session;
 use crate::failure::Failure;
-use crate::output::{Tone, clean, span};
+use crate::output::{Output, Tone, clean, span};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {}
@@ -41,10 +43,44 @@ pub(crate) async fn run(session: &Session, _: Arguments) -> Result<(), Failure> 
         number("deferred"),
         number("held")
     ))?;
-    match answer["oldest_age_s"].as_u64() {
-        Some(age) => output.line(&format!("Oldest     {}", span(age))),
-        None => Ok(()),
+    if let Some(age) = answer["oldest_age_s"].as_u64() {
+        output.line(&format!("Oldest     {}", span(age)))?;
     }
+    for (title, key) in [("TLS", "certificates"), ("Clients", "client_certificates")] {
+        for one in answer[key].as_array().into_iter().flatten() {
+            if let Some(line) = certificate(output, key, one) {
+                output.line(&format!("{title:<10} {line}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One certificate; of clients only those that end soon.
+fn certificate(output: Output, key: &str, one: &Value) -> Option<String> {
+    let text = |key: &str| clean(one[key].as_str().unwrap_or_default()).into_owned();
+    let of_client = key == "client_certificates";
+    let Some(days) = one["days_left"].as_u64() else {
+        let line = format!("{}: no certificate can be loaded", text("listener"));
+        return Some(output.paint(Tone::Bad, &line));
+    };
+    if of_client && days > WARNING_DAYS[0] {
+        return None;
+    }
+    let whose = if of_client {
+        text("name")
+    } else {
+        let names = one["names"].as_array().into_iter().flatten();
+        let names: Vec<_> = names.filter_map(Value::as_str).map(clean).collect();
+        format!("{} {}", text("listener"), names.join(" "))
+    };
+    let day = text("not_after").chars().take(10).collect::<String>();
+    let line = format!("{whose}, valid until {day} ({days} days)");
+    Some(if days <= WARNING_DAYS[0] {
+        output.paint(Tone::Bad, &line)
+    } else {
+        line
+    })
 }
 
 fn settings(answer: &Value, organisations: u64) -> String {

@@ -240,8 +240,7 @@ const LISTENER: &[Key] = &[
         "tls",
         Kind::Choice(&["none", "starttls", "implicit"]),
         Toml("\"starttls\""),
-        "Not offered yet: `starttls` listens in clear text with a warning, `implicit` does not \
-         open.",
+        "`starttls`: when the client asks for it; `implicit`: from the first octet, as on port 465.",
     ),
     key(
         "preset",
@@ -260,27 +259,26 @@ const LISTENER: &[Key] = &[
         "certificate",
         Kind::Path,
         EMPTY,
-        "PEM chain. Takes effect once TLS exists.",
+        "PEM chain, read again when it changes. Empty: a self-signed one, made at the first start \
+         and kept in the data folder.",
     ),
     key(
         "private_key",
         Kind::Path,
         EMPTY,
-        "Its key; empty: beside the certificate as `.key`, or in the same file. Takes effect once \
-         TLS exists.",
+        "Its key; empty: beside the certificate as `.key`, or in the same file.",
     ),
     key(
         "client_ca",
         Kind::Paths,
         NONE,
-        "Further roots for client certificates. Takes effect once TLS exists.",
+        "Further roots for client certificates; those of the system count too.",
     ),
     key(
         "certificate_common_name",
         Kind::Boolean,
         Toml("false"),
-        "The subject's common name counts where a client certificate has no alternative name. \
-         Takes effect once TLS exists.",
+        "The subject's common name counts where a client certificate has no alternative name.",
     ),
 ];
 

@@ -92,8 +92,8 @@ fn a_mistake_is_named_with_line_column_and_the_nearest_known_name() {
             "put it in quotes",
         ),
         (
-            "[[listener]]\ntls = \"implicit\"",
-            "no listener can open yet",
+            "[[listener]]\nprivate_key = \"/etc/relais/tls.key\"",
+            "listener.private_key: its certificate is missing",
         ),
         (
             "hostname = \"a b\"",
@@ -129,6 +129,11 @@ fn an_empty_file_gives_the_defaults_and_one_listener_on_loopback() {
             submission: false,
             preset: Preset::Strict,
             proxies: Vec::new(),
+            tls: TlsMode::StartTls,
+            certificate: None,
+            private_key: None,
+            client_ca: Vec::new(),
+            certificate_common_name: false,
         }]
     );
     assert_eq!(config.admin_address, "127.0.0.1:8025".parse().ok());
@@ -145,12 +150,7 @@ fn an_empty_file_gives_the_defaults_and_one_listener_on_loopback() {
             level: LogLevel::Info
         }
     );
-    assert!(
-        config
-            .warnings
-            .iter()
-            .any(|warning| warning.contains("STARTTLS"))
-    );
+    assert_eq!(config.warnings, Vec::<String>::new());
     let root = Config::parse(
         "",
         &Surroundings {
@@ -247,15 +247,14 @@ fn a_wrong_variable_is_named_in_the_mistake() {
 }
 
 #[test]
-fn what_has_no_effect_yet_is_said_in_one_sentence() {
-    let text = "[[listener]]\naddress = \"127.0.0.1:25\"\n[[listener]]\naddress = \"127.0.0.1:465\"\n\
-                tls = \"implicit\"\n[[listener]]\naddress = \"127.0.0.1:26\"\ntls = \"none\"\n\
+fn what_has_no_effect_is_said_in_one_sentence() {
+    let text = "[[listener]]\naddress = \"127.0.0.1:25\"\ntls = \"none\"\ncertificate = \"/a.pem\"\n\
+                [[listener]]\naddress = \"127.0.0.1:26\"\ntls = \"none\"\n\
                 proxy_protocol_from = [\"10.0.0.10\"]\n[acme]\ndirectory = \"https://acme.example\"\n";
     let config = Config::parse(text, &bare()).expect("right");
     assert_eq!(config.listeners.len(), 2);
     for expected in [
-        "127.0.0.1:25 does not offer STARTTLS",
-        "127.0.0.1:465 stays closed",
+        "127.0.0.1:25 has tls = \"none\": its certificate",
         "acme has no effect yet",
     ] {
         assert!(

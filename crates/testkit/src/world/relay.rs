@@ -12,8 +12,11 @@ use relais_net::network::Network;
 use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
 use relais_net::simulation::SimulatedNetwork;
+use relais_net::tls::SeenCertificates;
 use relais_policy::document::Document;
-use relais_receive::service::{ListenerOptions, ReceiveContext, ReceiveOptions, ReceiveService};
+use relais_receive::service::{
+    ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
+};
 use relais_smtp::content::Preset;
 use relais_store::memory::{Durable, Memory, MemoryOptions};
 use relais_store::settings::SettingsChange;
@@ -95,6 +98,7 @@ impl Relay {
             clock: clock.clone(),
             chance: chance.split(),
             network: network.clone(),
+            certificates: SeenCertificates::new(),
             options: ReceiveOptions {
                 hostname: HOSTNAME.to_owned(),
                 message_size_max: MESSAGE_OCTETS_MAX,
@@ -108,6 +112,7 @@ impl Relay {
             submission: false,
             preset: Preset::Strict,
             proxies: Vec::new(),
+            tls: ListenerTls::None,
         };
         let deliver = DeliverContext {
             store: store.clone(),

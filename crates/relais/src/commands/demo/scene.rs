@@ -14,7 +14,7 @@ use relais_smtp::content::Preset;
 use relais_store::settings::SettingsChange;
 
 use super::mailbox::Mailboxes;
-use crate::config::{Config, ListenerConfig, Surroundings};
+use crate::config::{Config, ListenerConfig, Surroundings, TlsMode};
 use crate::wiring::{self, Server, StartError};
 use crate::words::Language;
 
@@ -160,6 +160,11 @@ fn config(
         submission: false,
         preset: Preset::Strict,
         proxies: Vec::new(),
+        tls: TlsMode::None,
+        certificate: None,
+        private_key: None,
+        client_ca: Vec::new(),
+        certificate_common_name: false,
     }];
     config.admin_address = None;
     config.nameservers = vec![dns];

@@ -1,0 +1,100 @@
+//! TLS of a server: one certificate store and one set of client authorities for each listener, the
+//! handshake, and what it proves. TLS 1.2 and 1.3 by rustls; older versions are refused and their
+//! hellos read, so that a person sees why. RFC 8446, RFC 5246; RFC 9325 for what is left out.
+//!
+//! Client certificates are asked for and never demanded: any chain passes the handshake if the
+//! client holds its key, and [`ClientAuthorities::judge`] says afterwards what it is worth.
+//!
+//! A client side joins here with a `connect` beside [`ServerTls::accept`]; the stream is the same
+//! variant. Another library for old devices joins with an `accept` that gives the same
+//! [`TlsSession`].
+//!
+//! Not here: files and their reloading (the wiring), what follows from a certificate
+//! (`relais_policy`), STARTTLS (`relais_smtp::server`).
+
+mod accept;
+mod client_hello;
+mod client_certificate;
+mod server_certificate;
+mod expiry;
+mod x509;
+
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::server::ServerConfig;
+
+use relais_policy::tls::TlsVersion;
+
+pub use self::accept::{HANDSHAKE_OCTETS_MAX, HandshakeFault};
+pub use self::client_certificate::{ClientAuthorities, JudgedCertificate, system_roots};
+pub use self::expiry::{SeenCertificate, SeenCertificates, WARNING_DAYS, expires_within_days};
+pub use self::server_certificate::{
+    CertificateError, CertificateStore, ServerCertificate, self_signed,
+};
+
+/// How a listener does TLS. Cheap to clone.
+#[derive(Clone)]
+pub struct ServerTls {
+    config: Arc<ServerConfig>,
+    certificates: CertificateStore,
+    authorities: ClientAuthorities,
+}
+
+/// What a finished handshake says.
+#[derive(Clone, Debug)]
+pub struct TlsSession {
+    /// The version.
+    pub version: TlsVersion,
+    /// The cipher suite by its registered name.
+    pub cipher: &'static str,
+    /// The client's certificate, if it presented one: not yet judged.
+    pub certificates: Option<ClientChain>,
+}
+
+/// The chain that a client presented, its own certificate first. The client holds its key.
+#[derive(Clone, Debug)]
+pub struct ClientChain(Vec<rustls::pki_types::CertificateDer<'static>>);
+
+impl ServerTls {
+    /// Serves with what the store holds at each handshake, and judges clients by these authorities.
+    pub fn new(certificates: CertificateStore, authorities: ClientAuthorities) -> Self {
+        let provider = provider();
+        let verifier = client_certificate::AskAndNotJudge::new(&provider);
+        let builder = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .expect("the provider has cipher suites for both versions");
+        let mut config = builder
+            .with_client_cert_verifier(Arc::new(verifier))
+            .with_cert_resolver(Arc::new(certificates.clone()));
+        // Sessions are resumed from tickets that clients keep: they cost the server no memory. One
+        // is enough for a client that comes back one connection at a time.
+        if let Ok(ticketer) = rustls::crypto::aws_lc_rs::Ticketer::new() {
+            config.ticketer = ticketer;
+        }
+        config.send_tls13_tickets = 1;
+        Self {
+            config: Arc::new(config),
+            certificates,
+            authorities,
+        }
+    }
+
+    /// What it serves with.
+    pub fn certificates(&self) -> &CertificateStore {
+        &self.certificates
+    }
+
+    /// Whom it believes about clients.
+    pub fn authorities(&self) -> &ClientAuthorities {
+        &self.authorities
+    }
+}
+
+/// The one provider of cryptography.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! The handshake of a session, whether it comes first or behind STARTTLS, and what is learnt of it:
+//! who the client is, why there is none, and that a certificate ends soon.
+//!
+//! Not here: the handshake itself (`relais_net::tls`); what STARTTLS ends (`relais_smtp::server`).
+
+use std::sync::Arc;
+
+use relais_net::tls::{HandshakeFault, SeenCertificate, ServerTls};
+use relais_smtp::refusal::Refusal;
+use relais_store::trace::{Event, EventKind};
+
+use super::{Over, Session};
+use crate::identity::Client;
+use crate::refuse::About;
+use crate::shared::ListenerTls;
+use crate::wire::NoTls;
+
+impl Session<'_> {
+    pub(super) fn server_tls(&self) -> Option<ServerTls> {
+        match &self.tls {
+            ListenerTls::None => None,
+            ListenerTls::StartTls(tls) | ListenerTls::Implicit(tls) => Some(tls.clone()),
+        }
+    }
+
+    /// 220 was said: sends it, and does the handshake.
+    pub(super) async fn start_tls(&mut self) -> Result<(), Over> {
+        self.wire
+            .send(self.machine.output())
+            .await
+            .map_err(|_| Over)?;
+        let tls = self.server_tls().ok_or(Over)?;
+        self.transaction = None;
+        self.reception = None;
+        self.handshake(&tls).await?;
+        self.machine.secured();
+        Ok(())
+    }
+
+    /// Whoever is there is looked at anew, by what the handshake has proved.
+    pub(super) async fn handshake(&mut self, tls: &ServerTls) -> Result<(), Over> {
+        let session = match self.wire.start_tls(tls).await {
+            Ok(session) => session,
+            Err(no) => {
+                self.no_tls(no);
+                return Err(Over);
+            }
+        };
+        let now = self.shared.context.clock.now();
+        let judge = |chain| tls.authorities().judge(chain, now);
+        let judged = session.certificates.as_ref().map(judge);
+        self.identity.secured(&session, judged);
+        let settings = self.shared.context.store.settings();
+        self.know(Client::find(settings, &self.identity));
+        self.watch_certificate();
+        Ok(())
+    }
+
+    /// Nobody reads a reply now, but a person can find out why.
+    fn no_tls(&mut self, no: NoTls) {
+        let (refusal, detail) = match no {
+            NoTls::Fault(HandshakeFault::Silent) => return,
+            NoTls::Fault(HandshakeFault::NoCertificate) => (Refusal::TlsUnavailable, None),
+            NoTls::Fault(HandshakeFault::Failed { fault, offer }) => {
+                let fault = fault.into();
+                (Refusal::TlsHandshake { fault }, offer.map(Into::into))
+            }
+            NoTls::TimedOut => {
+                let fault = "the handshake took too long".into();
+                (Refusal::TlsHandshake { fault }, None)
+            }
+        };
+        let about = About {
+            detail,
+            ..About::default()
+        };
+        self.refuse_attempt(&refusal, about);
+    }
+
+    /// Somebody is told in good time that a device's certificate ends.
+    fn watch_certificate(&self) {
+        let facts = self.identity.facts();
+        let fingerprint = facts.certificate.as_ref().and_then(|one| one.fingerprint());
+        let (Some(name), Some(fingerprint), Some(not_after)) = (
+            &self.client.certificate_name,
+            fingerprint,
+            self.identity.certificate_ends(),
+        ) else {
+            return;
+        };
+        let context = &self.shared.context;
+        let seen = SeenCertificate {
+            name: name.clone(),
+            fingerprint: fingerprint.into(),
+            not_after,
+            last_seen: context.clock.now(),
+        };
+        let Some(days) = context.certificates.saw(seen) else {
+            return;
+        };
+        let mut event = Event::new(context.clock.now(), EventKind::CheckChanged);
+        event.organisation = self.client.organisation.clone();
+        event.inbound_connector = self.client.connector.clone();
+        event.client = Some(Arc::clone(self.identity.client()));
+        let day = not_after.day();
+        let words = format!("client certificate {name} expires on {day}, within {days} days");
+        event.detail = Some(words.into());
+        context.store.record(event);
+    }
+}
