@@ -1,8 +1,10 @@
 //! The program as its users meet it: the real binary, on temporary folders and free ports.
 
+mod authority;
 mod receiver;
 mod support;
 
+mod client_certificates;
 mod commands;
 mod demo;
 mod drain;
@@ -15,3 +17,4 @@ mod restricted;
 mod serving;
 mod story;
 mod tidy;
+mod tls;
