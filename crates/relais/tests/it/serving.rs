@@ -47,8 +47,8 @@ fn the_server_starts_without_any_file() {
     log.wait_for("the warning", |line| {
         line.contains("RELAIS_NONSENSE names no known key")
     });
-    log.wait_for("the warning", |line| {
-        line.contains("does not offer STARTTLS yet")
+    told.wait_for("the fingerprint", |line| {
+        line.contains("TLS: self-signed certificate for ")
     });
     let health = |json: &[&str]| {
         let mut command = bare(json);
