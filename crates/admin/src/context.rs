@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
+use relais_net::authority::AuthorityOptions;
 use relais_net::clock::{Chance, Clock};
+use relais_net::resolver::Resolver;
 use relais_net::tls::{CertificateStore, SeenCertificates};
+use relais_smtp::domain::Domain;
 use relais_store::store::Store;
 
 use crate::metrics::Metrics;
@@ -30,6 +33,21 @@ pub struct AdminContext {
     pub readiness: Readiness,
     /// The certificates in use.
     pub certificates: CertificateView,
+    /// Whom looks at domains ask; none without a server.
+    pub dns: Option<Dns>,
+}
+
+/// Whom looks ask.
+#[derive(Clone)]
+pub struct Dns {
+    /// The configured resolver.
+    pub resolver: Resolver,
+    /// How the servers that answer for a domain are asked.
+    pub authority: AuthorityOptions,
+    /// `[dns] blocklists`: asked of addresses that a person looks at.
+    pub blocklists: Vec<Domain>,
+    /// Rung when the settings changed: new domains are looked at without delay.
+    pub changed: Arc<Notify>,
 }
 
 /// Certificates, for whoever must renew them. Cheap to clone.
@@ -110,6 +128,14 @@ impl Caller {
         Self {
             actor: "anonymous".into(),
             via: "listener",
+        }
+    }
+
+    /// Relais itself, that looks at domains every day.
+    pub(crate) fn watch() -> Self {
+        Self {
+            actor: "daily check".into(),
+            via: "start",
         }
     }
 

@@ -6,6 +6,7 @@
 pub mod service;
 pub mod local;
 pub mod api;
+pub mod proving;
 pub mod problem;
 pub mod context;
 pub mod metrics;

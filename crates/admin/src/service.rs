@@ -26,6 +26,7 @@ use relais_net::network::Listener;
 use crate::api;
 use crate::context::Caller;
 pub use crate::context::{AdminContext, Phase, Readiness};
+use crate::proving;
 
 /// Connections at the same time, per door: a scrape, some probes, some terminals with `--live`.
 const CONNECTIONS_MAX: usize = 256;
@@ -44,8 +45,8 @@ pub struct AdminService {
 }
 
 impl AdminService {
-    /// Serves both. A socket left behind by a dead server is replaced: that no live one uses it is
-    /// known from the store's lock.
+    /// Serves both, and looks at domains by itself. A socket left behind by a dead server is
+    /// replaced: that no live one uses it is known from the store's lock.
     pub fn start(
         context: AdminContext,
         socket: PathBuf,
@@ -62,6 +63,9 @@ impl AdminService {
                 .clone()
                 .serve_socket(local, api::router(context.clone())),
         );
+        if let Some(dns) = context.dns.clone() {
+            tasks.spawn(proving::watch(context.clone(), dns, closing.clone()));
+        }
         if let Some(listener) = listener {
             tasks.spawn(doors.serve_listener(listener, api::probes(context)));
         }

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::rdata::CNAME;
+use hickory_proto::rr::rdata::{CNAME, NS, PTR};
 use hickory_proto::rr::{Name, RData, Record};
 
 use relais_policy::route::Mx;
@@ -19,6 +19,8 @@ pub const MX_MAX: usize = 64;
 pub const ADDRESSES_MAX: usize = 64;
 /// Aliases followed from a name to its records; longer chains are mistakes or traps.
 const ALIASES_MAX: usize = 16;
+/// TXT records, names of servers and reverse names that we look at.
+pub const OTHERS_MAX: usize = 64;
 
 /// State of a DNS answer. RFC 4035 §4.3. Always `Insecure` until validation exists.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -111,6 +113,37 @@ pub fn interpret_mx(name: &Domain, message: &Message) -> Result<Answer<Mx>, DnsE
 pub fn interpret_addresses(name: &Domain, message: &Message) -> Result<Answer<IpAddr>, DnsError> {
     let addresses = records_of(name, message)?.filter_map(|record| record.data.ip_addr());
     let records = addresses.take(ADDRESSES_MAX).collect();
+    not_empty(name, records)
+}
+
+/// The TXT records of `name` in an answer, in its order, at most [`OTHERS_MAX`]: the strings of
+/// each joined without spaces (as RFC 7208 §3.3 does), octets that are no UTF-8 replaced.
+///
+/// # Errors
+/// As the answer says; see [`DnsError`].
+pub fn interpret_texts(name: &Domain, message: &Message) -> Result<Answer<String>, DnsError> {
+    let texts = records_of(name, message)?.filter_map(|record| match &record.data {
+        RData::TXT(text) => {
+            let joined = text.txt_data.concat();
+            Some(String::from_utf8_lossy(&joined).into_owned())
+        }
+        _ => None,
+    });
+    let records = texts.take(OTHERS_MAX).collect();
+    not_empty(name, records)
+}
+
+/// The names that NS or PTR records of `name` lead to, in the answer's order, at most
+/// [`OTHERS_MAX`]; names that cannot be a host's are left out.
+///
+/// # Errors
+/// As the answer says; see [`DnsError`].
+pub fn interpret_names(name: &Domain, message: &Message) -> Result<Answer<Domain>, DnsError> {
+    let names = records_of(name, message)?.filter_map(|record| match &record.data {
+        RData::NS(NS(target)) | RData::PTR(PTR(target)) => Domain::parse(&target.to_ascii()).ok(),
+        _ => None,
+    });
+    let records = names.take(OTHERS_MAX).collect();
     not_empty(name, records)
 }
 

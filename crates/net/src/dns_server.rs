@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use hickory_proto::op::Message;
@@ -35,6 +35,7 @@ const FAULT_PAUSE: Duration = Duration::from_millis(100);
 /// A running server; stops when dropped.
 pub struct DnsServer {
     address: SocketAddr,
+    zone: Arc<Served>,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -48,22 +49,48 @@ impl DnsServer {
         address: SocketAddr,
         records: Vec<(String, ZoneRecord)>,
     ) -> io::Result<Self> {
-        let zone = Zone::new(&records)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let zone = Arc::new(zone);
+        let zone = Arc::new(Served(RwLock::new(read(&records)?)));
         let (udp, tcp) = bind_both(address).await?;
         let address = tcp.local_addr()?;
         let tasks = [
             tokio::spawn(serve_udp(udp, Arc::clone(&zone))),
-            tokio::spawn(serve_tcp(tcp, zone)),
+            tokio::spawn(serve_tcp(tcp, Arc::clone(&zone))),
         ];
-        Ok(Self { address, tasks })
+        Ok(Self {
+            address,
+            zone,
+            tasks,
+        })
+    }
+
+    /// Serves these records instead, from the next question on.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a name that is none; then everything stays as it was.
+    pub fn replace(&self, records: &[(String, ZoneRecord)]) -> io::Result<()> {
+        let zone = read(records)?;
+        *self.zone.0.write().unwrap_or_else(PoisonError::into_inner) = zone;
+        Ok(())
     }
 
     /// Where it answers.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
+}
+
+/// The zone, which may be another one the next time.
+struct Served(RwLock<Zone>);
+
+impl Served {
+    fn answer(&self, question: &Message) -> Message {
+        let zone = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        zone.answer(question)
+    }
+}
+
+fn read(records: &[(String, ZoneRecord)]) -> io::Result<Zone> {
+    Zone::new(records).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
 impl Drop for DnsServer {
@@ -86,7 +113,7 @@ async fn bind_both(address: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> 
     }
 }
 
-async fn serve_udp(socket: UdpSocket, zone: Arc<Zone>) {
+async fn serve_udp(socket: UdpSocket, zone: Arc<Served>) {
     let mut buffer = [0; UDP_OCTETS_MAX as usize];
     loop {
         let (length, client) = match socket.recv_from(&mut buffer).await {
@@ -107,7 +134,7 @@ async fn serve_udp(socket: UdpSocket, zone: Arc<Zone>) {
     }
 }
 
-async fn serve_tcp(listener: TcpListener, zone: Arc<Zone>) {
+async fn serve_tcp(listener: TcpListener, zone: Arc<Served>) {
     let room = Arc::new(Semaphore::new(TCP_CONNECTIONS_MAX));
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else {
@@ -130,7 +157,7 @@ async fn serve_tcp(listener: TcpListener, zone: Arc<Zone>) {
     }
 }
 
-async fn serve_connection(mut stream: TcpStream, zone: &Zone) -> io::Result<()> {
+async fn serve_connection(mut stream: TcpStream, zone: &Served) -> io::Result<()> {
     let mut question = Vec::new();
     loop {
         let read = async {
@@ -157,7 +184,7 @@ enum Transport {
     Tcp,
 }
 
-fn answer(zone: &Zone, octets: &[u8], transport: Transport) -> Option<Vec<u8>> {
+fn answer(zone: &Served, octets: &[u8], transport: Transport) -> Option<Vec<u8>> {
     let question = Message::from_vec(octets).ok()?;
     let answer = zone.answer(&question);
     let whole = answer.to_vec().ok()?;
@@ -243,6 +270,17 @@ mod tests {
         assert_eq!(none, Err(DnsError::NoRecords("a.test".into())));
         let below = resolver.mx(&domain("_dmarc.a.test")).await;
         assert_eq!(below, Err(DnsError::NoRecords("_dmarc.a.test".into())));
+    }
+
+    #[tokio::test]
+    async fn records_that_are_replaced_are_served_at_once() {
+        let text = |text: &str| vec![("a.test".to_owned(), ZoneRecord::Text(text.to_owned()))];
+        let (server, resolver) = resolver(text("old")).await;
+        for now in ["old", "new"] {
+            server.replace(&text(now)).expect("it is a name");
+            let found = resolver.texts(&domain("a.test")).await.expect("an answer");
+            assert_eq!(found.records, [now], "past every cache");
+        }
     }
 
     #[tokio::test]

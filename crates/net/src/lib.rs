@@ -8,7 +8,9 @@ pub mod proxy;
 pub mod network;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
+pub mod authority;
 pub mod resolver;
+mod dns_client;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulated_dns;
 pub mod dns_answer;

@@ -19,7 +19,11 @@ use hickory_resolver::{Resolver as HickoryResolver, TokioResolver};
 use relais_policy::route::Mx;
 use relais_smtp::domain::Domain;
 
-use crate::dns_answer::{interpret_addresses, interpret_mx, join_families};
+use crate::clock::Chance;
+use crate::dns_answer::{
+    interpret_addresses, interpret_mx, interpret_names, interpret_texts, join_families,
+};
+use crate::dns_client::{Recursion, exchange};
 #[cfg(any(test, feature = "simulation"))]
 use crate::simulated_dns::SimulatedDns;
 
@@ -29,6 +33,8 @@ pub use crate::dns_answer::{Answer, DnsError, Validation};
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Tries at each server.
 const TRIES: usize = 2;
+/// Configured servers asked one after the other past the cache; the C library has 3.
+const SERVERS_MAX: usize = 3;
 /// A whole look-up, with all servers, aliases and TCP.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Answers kept.
@@ -52,9 +58,16 @@ pub struct ResolverOptions {
 pub struct Resolver(Arc<Kind>);
 
 enum Kind {
-    System(Box<TokioResolver>),
+    System(Box<System>),
     #[cfg(any(test, feature = "simulation"))]
     Simulated(SimulatedDns),
+}
+
+struct System {
+    library: TokioResolver,
+    /// Whom the library asks, for questions past its cache.
+    servers: Vec<SocketAddr>,
+    chance: Chance,
 }
 
 impl Resolver {
@@ -69,8 +82,9 @@ impl Resolver {
         } else {
             config_of(&options.nameservers)
         };
+        let servers = servers_of(&config);
         let builder = HickoryResolver::builder_with_config(config, TokioRuntimeProvider::default());
-        let resolver =
+        let library =
             builder
                 .with_options(bounds())
                 .build()
@@ -78,7 +92,12 @@ impl Resolver {
                     name: ".".into(),
                     because: error.to_string().into(),
                 })?;
-        Ok(Self(Arc::new(Kind::System(Box::new(resolver)))))
+        let chance = Chance::system();
+        Ok(Self(Arc::new(Kind::System(Box::new(System {
+            library,
+            servers,
+            chance,
+        })))))
     }
 
     /// A resolver that knows what `dns` knows.
@@ -95,13 +114,115 @@ impl Resolver {
     pub async fn mx(&self, domain: &Domain) -> Result<Answer<Mx>, DnsError> {
         within_limit(domain, async {
             match &*self.0 {
-                Kind::System(resolver) => {
-                    let lookup = ask(resolver, domain, RecordType::MX).await?;
+                Kind::System(system) => {
+                    let lookup = ask(&system.library, domain, RecordType::MX).await?;
                     interpret_mx(domain, lookup.message())
                 }
                 #[cfg(any(test, feature = "simulation"))]
                 Kind::Simulated(dns) => {
                     interpret_mx(domain, &dns.ask(domain, RecordType::MX).await?)
+                }
+            }
+        })
+        .await
+    }
+
+    /// TXT records of a domain, each with its strings joined, from the configured servers past our
+    /// own cache: people look right after they have published one. At most 64; 30 s at most.
+    ///
+    /// # Errors
+    /// See [`DnsError`]; temporary only if no server answered.
+    pub async fn texts(&self, domain: &Domain) -> Result<Answer<String>, DnsError> {
+        within_limit(domain, async {
+            match &*self.0 {
+                Kind::System(system) => {
+                    let mut last = DnsError::temporary(domain, "there is no server to ask");
+                    for server in &system.servers {
+                        let desired = Recursion::Desired;
+                        let answer =
+                            exchange(&system.chance, *server, domain, RecordType::TXT, desired);
+                        match answer.await.and_then(|it| interpret_texts(domain, &it)) {
+                            Err(error @ DnsError::Temporary { .. }) => last = error,
+                            settled => return settled,
+                        }
+                    }
+                    Err(last)
+                }
+                #[cfg(any(test, feature = "simulation"))]
+                Kind::Simulated(dns) => {
+                    interpret_texts(domain, &dns.ask(domain, RecordType::TXT).await?)
+                }
+            }
+        })
+        .await
+    }
+
+    /// TXT records of a domain as one server says that answers for it. At most 64; 30 s at most.
+    ///
+    /// # Errors
+    /// See [`DnsError`]; temporary too where the server does not answer for the domain.
+    pub async fn texts_at(
+        &self,
+        server: SocketAddr,
+        domain: &Domain,
+    ) -> Result<Answer<String>, DnsError> {
+        within_limit(domain, async {
+            let answer = match &*self.0 {
+                Kind::System(system) => {
+                    let none = Recursion::None;
+                    exchange(&system.chance, server, domain, RecordType::TXT, none).await?
+                }
+                #[cfg(any(test, feature = "simulation"))]
+                Kind::Simulated(dns) => dns.ask_at(server, domain, RecordType::TXT).await?,
+            };
+            let found = interpret_texts(domain, &answer);
+            let is_lame = !answer.metadata.authoritative;
+            match found {
+                // What it says of others' names is hearsay, a referral among it (RFC 1034 §4.3.2).
+                Ok(_) | Err(DnsError::NoSuchDomain(_) | DnsError::NoRecords(_)) if is_lame => {
+                    let because = "the server does not answer for the domain";
+                    Err(DnsError::temporary(domain, because))
+                }
+                found => found,
+            }
+        })
+        .await
+    }
+
+    /// The servers that the NS records of a domain name, at most 64; 30 s at most.
+    ///
+    /// # Errors
+    /// See [`DnsError`].
+    pub async fn name_servers(&self, domain: &Domain) -> Result<Answer<Domain>, DnsError> {
+        self.names(domain, RecordType::NS).await
+    }
+
+    /// The names that an address leads back to (PTR), at most 64; 30 s at most.
+    ///
+    /// # Errors
+    /// See [`DnsError`].
+    pub async fn reverse_names(&self, address: IpAddr) -> Result<Answer<Domain>, DnsError> {
+        let asked = Name::from(address.to_canonical()).to_ascii();
+        match Domain::parse(&asked) {
+            Ok(name) => self.names(&name, RecordType::PTR).await,
+            Err(_) => Err(DnsError::NoSuchDomain(asked.into())),
+        }
+    }
+
+    async fn names(
+        &self,
+        domain: &Domain,
+        record_type: RecordType,
+    ) -> Result<Answer<Domain>, DnsError> {
+        within_limit(domain, async {
+            match &*self.0 {
+                Kind::System(system) => {
+                    let lookup = ask(&system.library, domain, record_type).await?;
+                    interpret_names(domain, lookup.message())
+                }
+                #[cfg(any(test, feature = "simulation"))]
+                Kind::Simulated(dns) => {
+                    interpret_names(domain, &dns.ask(domain, record_type).await?)
                 }
             }
         })
@@ -129,8 +250,8 @@ impl Resolver {
         record_type: RecordType,
     ) -> Result<Answer<IpAddr>, DnsError> {
         match &*self.0 {
-            Kind::System(resolver) => {
-                let lookup = ask(resolver, host, record_type).await?;
+            Kind::System(system) => {
+                let lookup = ask(&system.library, host, record_type).await?;
                 interpret_addresses(host, lookup.message())
             }
             #[cfg(any(test, feature = "simulation"))]
@@ -190,6 +311,18 @@ fn config_of(nameservers: &[SocketAddr]) -> ResolverConfig {
         config
     });
     ResolverConfig::from_name_servers(servers.collect())
+}
+
+/// Where a configuration asks over UDP, in its order.
+fn servers_of(config: &ResolverConfig) -> Vec<SocketAddr> {
+    let servers = config.name_servers().iter().flat_map(|server| {
+        let ports = server.connections.iter().map(|connection| connection.port);
+        ports.map(|port| SocketAddr::new(server.ip, port))
+    });
+    let mut servers: Vec<_> = servers.collect();
+    servers.dedup();
+    servers.truncate(SERVERS_MAX);
+    servers
 }
 
 fn system_config() -> ResolverConfig {

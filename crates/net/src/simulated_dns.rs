@@ -1,6 +1,7 @@
 //! Simulated DNS: a zone that tests change while they run, with faults by name.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     records: BTreeMap<String, Vec<ZoneRecord>>,
+    /// What single servers know otherwise.
+    at: BTreeMap<(SocketAddr, String), Vec<ZoneRecord>>,
     faults: BTreeMap<String, DnsFault>,
     questions: u64,
 }
@@ -58,7 +61,12 @@ impl SimulatedDns {
         }
     }
 
-    /// A fault for questions about a name, or its end.
+    /// What one server says of a name from now on, when it is asked itself.
+    pub fn set_at(&self, server: SocketAddr, name: &str, records: Vec<ZoneRecord>) {
+        self.lock().at.insert((server, name.to_owned()), records);
+    }
+
+    /// A fault for questions about a name, or to a server by its address, or its end.
     pub fn set_fault(&self, name: &str, fault: Option<DnsFault>) {
         let mut state = self.lock();
         match fault {
@@ -77,13 +85,37 @@ impl SimulatedDns {
         domain: &Domain,
         record_type: RecordType,
     ) -> Result<Message, DnsError> {
-        let fault = {
-            let mut state = self.lock();
-            state.questions += 1;
-            state.faults.get(domain.as_str()).copied()
-        };
+        let fault = self.fault(domain.as_str());
+        self.answer_in_time(None, domain, record_type, fault).await
+    }
+
+    /// One server asked by itself.
+    pub(crate) async fn ask_at(
+        &self,
+        server: SocketAddr,
+        domain: &Domain,
+        record_type: RecordType,
+    ) -> Result<Message, DnsError> {
+        let fault = self.fault(&server.ip().to_string());
+        self.answer_in_time(Some(server), domain, record_type, fault)
+            .await
+    }
+
+    fn fault(&self, name: &str) -> Option<DnsFault> {
+        let mut state = self.lock();
+        state.questions += 1;
+        state.faults.get(name).copied()
+    }
+
+    async fn answer_in_time(
+        &self,
+        server: Option<SocketAddr>,
+        domain: &Domain,
+        record_type: RecordType,
+        fault: Option<DnsFault>,
+    ) -> Result<Message, DnsError> {
         tokio::time::sleep(self.0.latency).await;
-        let mut answer = self.answer(domain, record_type)?;
+        let mut answer = self.answer(server, domain, record_type)?;
         match fault {
             None => {}
             Some(DnsFault::ServFail) => {
@@ -96,15 +128,22 @@ impl SimulatedDns {
         Ok(answer)
     }
 
-    fn answer(&self, domain: &Domain, record_type: RecordType) -> Result<Message, DnsError> {
+    fn answer(
+        &self,
+        server: Option<SocketAddr>,
+        domain: &Domain,
+        record_type: RecordType,
+    ) -> Result<Message, DnsError> {
         let wrong = |_| DnsError::temporary(domain, "the name cannot be asked for");
         let mut name = Name::from_ascii(domain.as_str()).map_err(wrong)?;
         name.set_fqdn(true);
         let mut query = Message::query();
         query.add_query(Query::query(name, record_type));
         let state = self.lock();
-        let records: Vec<_> = state
-            .records
+        let mut known = state.records.clone();
+        let own = state.at.iter().filter(|((at, _), _)| server == Some(*at));
+        known.extend(own.map(|((_, name), records)| (name.clone(), records.clone())));
+        let records: Vec<_> = known
             .iter()
             .flat_map(|(name, records)| records.iter().map(|one| (name.clone(), one.clone())))
             .collect();

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::{CNAME, MX, SOA, TXT};
+use hickory_proto::rr::rdata::{CNAME, MX, NS, PTR, SOA, TXT};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 /// TTL of every record, in seconds.
@@ -28,6 +28,10 @@ pub enum ZoneRecord {
     Mx(u16, String),
     /// CNAME.
     Alias(String),
+    /// NS.
+    NameServer(String),
+    /// PTR.
+    Pointer(String),
     /// TXT; cut into strings of 255 octets.
     Text(String),
 }
@@ -127,6 +131,8 @@ fn data_of(record: &ZoneRecord) -> Result<RData, ZoneError> {
             RData::MX(MX::new(*preference, parse_name(exchange)?))
         }
         ZoneRecord::Alias(target) => RData::CNAME(CNAME(parse_name(target)?)),
+        ZoneRecord::NameServer(host) => RData::NS(NS(parse_name(host)?)),
+        ZoneRecord::Pointer(host) => RData::PTR(PTR(parse_name(host)?)),
         ZoneRecord::Text(text) => RData::TXT(TXT::from_bytes(
             text.as_bytes().chunks(TEXT_STRING_OCTETS_MAX).collect(),
         )),

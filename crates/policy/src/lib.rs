@@ -6,6 +6,7 @@
 //! Modules stand in order of floors: each may use only those below it.
 
 pub mod simulate;
+pub mod source;
 pub mod notice;
 pub mod outcome;
 pub mod schedule;
@@ -15,6 +16,7 @@ pub mod restriction;
 pub mod attribution;
 pub mod tls;
 pub mod settings;
+pub mod proof;
 pub mod change;
 pub mod document;
 pub mod range;

@@ -12,7 +12,7 @@ use relais_smtp::refusal::Refusal;
 
 use crate::attribution::{Attribution, Facts, certificate_lies_in_verified_domain, is_exclusive};
 use crate::document::{ConnectorState, HeaderFromPolicy, InboundTls};
-use crate::settings::{DirectoryAnswer, Mode, OwnedConnector, OwnedDomain, Settings};
+use crate::settings::{DirectoryAnswer, DomainState, Mode, OwnedConnector, OwnedDomain, Settings};
 use crate::tls::CertificateFault;
 
 /// MAIL is permitted.
@@ -262,7 +262,9 @@ fn may_send_as(
     let Some(domain) = mailbox.domain() else {
         return Err(refusal());
     };
-    let owned = settings.verified_domain(domain).ok_or_else(refusal)?;
+    let Some(owned) = settings.verified_domain(domain) else {
+        return Err(not_verified(settings, organisation, domain));
+    };
     let in_scope = found
         .scopes
         .senders
@@ -286,10 +288,31 @@ fn may_send_as(
             address: mailbox.to_string().into(),
         });
     }
+    let standing = match owned.state {
+        DomainState::Lapsing => "a lapsing domain (its record has gone from DNS)",
+        DomainState::Verified | DomainState::Pending | DomainState::Suspended => {
+            "a verified domain"
+        }
+    };
     Ok(format!(
-        "{} is a verified domain of {organisation}",
+        "{} is {standing} of {organisation}",
         owned.domain.name
     ))
+}
+
+/// Nobody's verified domain: was it this organisation's until its record went away?
+fn not_verified(settings: &Settings, organisation: &str, domain: &Domain) -> Refusal {
+    let own = settings.accepted_domain_of(organisation, domain);
+    match own.map(|owned| owned.state) {
+        Some(DomainState::Suspended) => Refusal::SenderDomainLapsed {
+            domain: domain.clone(),
+        },
+        Some(DomainState::Pending | DomainState::Verified | DomainState::Lapsing) | None => {
+            Refusal::SenderDomain {
+                domain: domain.as_str().into(),
+            }
+        }
+    }
 }
 
 /// `scan@contoso.test`, or `*@contoso.test` for the whole domain.

@@ -16,9 +16,10 @@ use relais_smtp::address::{Host, Mailbox};
 use relais_smtp::domain::Domain;
 
 use crate::document::{
-    AcceptedDomain, Credential, Document, DomainKind, InboundConnector, Organisation,
+    AcceptedDomain, Credential, Document, DomainKind, IdentifiedBy, InboundConnector, Organisation,
     OutboundConnector, Verification,
 };
+use crate::proof::{Proof, ProofKey, Proofs, Standing};
 
 pub use check::{
     CREDENTIALS_MAX, DIRECTORY_ENTRIES_MAX, DOMAINS_MAX, ERRORS_MAX, INBOUND_CONNECTORS_MAX,
@@ -49,8 +50,10 @@ pub struct Settings {
     /// From the bootstrap file.
     pub mode: Mode,
     /// As written.
-    pub document: Document,
-    indexes: Indexes,
+    pub document: Arc<Document>,
+    /// What DNS showed of the accepted domains; changes without a new version.
+    pub proofs: Arc<Proofs>,
+    indexes: Arc<Indexes>,
 }
 
 /// What is wrong with a document that can be read: each a sentence that names object, cause, fix.
@@ -70,6 +73,41 @@ pub enum DomainState {
     Pending,
     /// Proved.
     Verified,
+    /// Proved once; its record has gone, and days of grace run: as if verified.
+    Lapsing,
+    /// Its record has been gone for longer than the grace: affects nothing.
+    Suspended,
+}
+
+impl DomainState {
+    /// The word, for people and JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Verified => "verified",
+            Self::Lapsing => "lapsing",
+            Self::Suspended => "suspended",
+        }
+    }
+
+    /// Whether the domain may be used.
+    pub const fn is_in_force(self) -> bool {
+        match self {
+            Self::Verified | Self::Lapsing => true,
+            Self::Pending | Self::Suspended => false,
+        }
+    }
+}
+
+impl From<Standing> for DomainState {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::Pending => Self::Pending,
+            Standing::Verified => Self::Verified,
+            Standing::Lapsing { .. } => Self::Lapsing,
+            Standing::Suspended => Self::Suspended,
+        }
+    }
 }
 
 /// An accepted domain with the organisation it belongs to.
@@ -79,16 +117,16 @@ pub struct OwnedDomain<'a> {
     pub organisation: &'a Organisation,
     /// The domain's settings (of the parent where `subdomains` covers it).
     pub domain: &'a AcceptedDomain,
-    /// Pending or verified.
+    /// Where it stands.
     pub state: DomainState,
     /// How many mailboxes the directory lists in it; 0: its directory is empty.
     pub mailboxes: usize,
 }
 
 impl OwnedDomain<'_> {
-    /// Whether it is proved: only then does it affect anything.
+    /// Whether it is proved, or was until a few days ago: only then does it affect anything.
     pub fn is_verified(&self) -> bool {
-        self.state == DomainState::Verified
+        self.state.is_in_force()
     }
 
     /// Whether unknown recipients are refused.
@@ -119,6 +157,13 @@ impl OwnedConnector<'_> {
         is_in_use(self.connector.state)
     }
 
+    /// Whether the address alone is not enough.
+    pub fn demands_second_factor(&self) -> bool {
+        let by_certificate = !self.connector.tls_sender_certificate_name.trim().is_empty();
+        self.connector.identified_by == IdentifiedBy::All
+            && (self.takes_credential || by_certificate)
+    }
+
     /// Whether both are the same connector of the same organisation.
     pub fn is_same(&self, other: &OwnedConnector<'_>) -> bool {
         std::ptr::eq(self.connector, other.connector)
@@ -127,26 +172,48 @@ impl OwnedConnector<'_> {
 
 impl Settings {
     /// Checks the whole document and indexes it. All errors are reported, not only the first, up
-    /// to [`ERRORS_MAX`].
+    /// to [`ERRORS_MAX`]. Nothing is proved yet: see [`Settings::with_proofs`].
     pub fn build(mode: Mode, version: u64, document: Document) -> Result<Self, Vec<SettingsError>> {
         check::check(mode, &document)?;
         let indexes = Indexes::build(&document);
         Ok(Self {
             version,
             mode,
-            document,
-            indexes,
+            document: Arc::new(document),
+            proofs: Arc::default(),
+            indexes: Arc::new(indexes),
         })
+    }
+
+    /// The same settings with these proofs; those of domains that it does not have are left out.
+    #[must_use]
+    pub fn with_proofs(&self, mut proofs: Proofs) -> Self {
+        proofs.retain(|key| self.has_domain(key));
+        Self {
+            version: self.version,
+            mode: self.mode,
+            document: self.document.clone(),
+            proofs: Arc::new(proofs),
+            indexes: self.indexes.clone(),
+        }
+    }
+
+    /// The same settings with this proof instead of the one before.
+    #[must_use]
+    pub fn with_proof(&self, key: ProofKey, proof: Proof) -> Self {
+        let mut proofs = (*self.proofs).clone();
+        proofs.insert(key, proof);
+        self.with_proofs(proofs)
     }
 
     /// No organisation: everything is refused.
     pub fn empty(mode: Mode) -> Arc<Self> {
-        let document = Document::default();
         Arc::new(Self {
             version: 0,
             mode,
-            document,
-            indexes: Indexes::default(),
+            document: Arc::default(),
+            proofs: Arc::default(),
+            indexes: Arc::default(),
         })
     }
 
@@ -172,17 +239,19 @@ impl Settings {
     }
 
     /// The accepted domain that covers `domain`, exactly or as a parent with `subdomains`. A
-    /// verified one wins over a pending one.
+    /// verified one wins over a pending one, whoever's they are.
     pub fn accepted_domain(&self, domain: &Domain) -> Option<OwnedDomain<'_>> {
-        let place = self.indexes.covering(&self.document, domain)?;
-        let organisation = &self.document.organisation[place.organisation];
-        let domain = &organisation.domain[place.object];
-        let mailboxes = self.indexes.mailboxes.get(&place).copied().unwrap_or(0);
-        Some(OwnedDomain {
-            organisation,
-            domain,
-            state: state_of(domain),
-            mailboxes,
+        self.covering(domain, |_| true)
+    }
+
+    /// The accepted domain of that organisation that covers `domain`.
+    pub fn accepted_domain_of(
+        &self,
+        organisation: &str,
+        domain: &Domain,
+    ) -> Option<OwnedDomain<'_>> {
+        self.covering(domain, |place| {
+            self.document.organisation[place.organisation].name == organisation
         })
     }
 
@@ -198,11 +267,52 @@ impl Settings {
             .is_some_and(|owned| owned.organisation.name == organisation)
     }
 
-    /// The directory's entry for an address: local part without regard to case.
+    /// The proof of an organisation's domain, if somebody has made its token.
+    pub fn proof(&self, organisation: &str, domain: &Domain) -> Option<&Proof> {
+        self.proofs.get(organisation, domain)
+    }
+
+    /// Whether another organisation's claim to this very domain is in force.
+    pub fn is_taken(&self, organisation: &str, domain: &Domain) -> bool {
+        let others = self.indexes.claims(domain).iter();
+        let mut others = others
+            .filter(|place| self.document.organisation[place.organisation].name != organisation);
+        others.any(|place| self.claim(*place).is_in_force())
+    }
+
+    /// Every accepted domain with its organisation, in the order of the document.
+    pub fn domains(&self) -> impl Iterator<Item = (ProofKey, OwnedDomain<'_>)> {
+        let organisations = self.document.organisation.iter().enumerate();
+        organisations.flat_map(move |(organisation, owner)| {
+            let places = (0..owner.domain.len()).map(move |object| Place {
+                organisation,
+                object,
+            });
+            places.filter_map(move |place| {
+                let name = Domain::parse(&owner.domain[place.object].name).ok()?;
+                let key = ProofKey::new(&owner.name, &name);
+                Some((key, self.owned_domain(place)))
+            })
+        })
+    }
+
+    /// The directory's entry for an address: local part without regard to case. Asked of the
+    /// organisation whose domain it is.
     pub fn directory(&self, mailbox: &Mailbox) -> Option<DirectoryAnswer> {
+        let owned = self.accepted_domain(mailbox.domain()?)?;
+        self.directory_of(&owned.organisation.name, mailbox)
+    }
+
+    /// What that organisation's directory says of an address.
+    pub(crate) fn directory_of(
+        &self,
+        organisation: &str,
+        mailbox: &Mailbox,
+    ) -> Option<DirectoryAnswer> {
+        let (at, _) = self.organisation_at(organisation)?;
         self.indexes
             .directory
-            .get(&directory_key(mailbox))
+            .get(&directory_key(at, mailbox))
             .map(|has_mailbox| match has_mailbox {
                 true => DirectoryAnswer::Mailbox,
                 false => DirectoryAnswer::Person,
@@ -302,6 +412,82 @@ impl Settings {
             .find(|(_, object)| object.name == name)
     }
 
+    /// A domain covers itself, and with `subdomains` what lies below; nearest first, those in
+    /// force before others.
+    fn covering(&self, domain: &Domain, may: impl Fn(Place) -> bool) -> Option<OwnedDomain<'_>> {
+        let mut idle = None;
+        for place in self.indexes.covering(&self.document, domain) {
+            if !may(place) {
+                continue;
+            }
+            let owned = self.owned_domain(place);
+            if owned.is_verified() {
+                return Some(owned);
+            }
+            idle = idle.or(Some(owned));
+        }
+        idle
+    }
+
+    fn owned_domain(&self, place: Place) -> OwnedDomain<'_> {
+        let organisation = &self.document.organisation[place.organisation];
+        let domain = &organisation.domain[place.object];
+        OwnedDomain {
+            organisation,
+            domain,
+            state: self.state_of(place),
+            mailboxes: self.indexes.mailboxes.get(&place).copied().unwrap_or(0),
+        }
+    }
+
+    /// Where a claim to a domain stands. Of several in force one counts: what somebody on the
+    /// machine said before what DNS shows, then the older organisation's.
+    fn state_of(&self, place: Place) -> DomainState {
+        let claim = self.claim(place);
+        if !claim.is_in_force() {
+            return claim;
+        }
+        let name = &self.document.organisation[place.organisation].domain[place.object].name;
+        let Ok(domain) = Domain::parse(name) else {
+            return DomainState::Pending;
+        };
+        let claims = self.indexes.claims(&domain);
+        let is_assumed = |place: &&Place| self.is_assumed(**place);
+        let in_force = |place: &&Place| self.claim(**place).is_in_force();
+        let holder = claims.iter().find(is_assumed);
+        match holder.or_else(|| claims.iter().find(in_force)) {
+            Some(holder) if *holder == place => claim,
+            Some(_) | None => DomainState::Pending,
+        }
+    }
+
+    /// Where a claim stands by itself.
+    fn claim(&self, place: Place) -> DomainState {
+        if self.is_assumed(place) {
+            return DomainState::Verified;
+        }
+        let organisation = &self.document.organisation[place.organisation];
+        let proof = Domain::parse(&organisation.domain[place.object].name)
+            .ok()
+            .and_then(|domain| self.proofs.get(&organisation.name, &domain));
+        proof.map_or(DomainState::Pending, |proof| proof.standing.into())
+    }
+
+    fn is_assumed(&self, place: Place) -> bool {
+        let organisation = &self.document.organisation[place.organisation];
+        match organisation.domain[place.object].verification {
+            Verification::Assumed => true,
+            Verification::Dns => false,
+        }
+    }
+
+    /// Whether that organisation has that very domain.
+    pub fn has_domain(&self, key: &ProofKey) -> bool {
+        let mut claims = self.indexes.claims(&key.domain).iter();
+        claims
+            .any(|place| *self.document.organisation[place.organisation].name == *key.organisation)
+    }
+
     fn connector_at(&self, place: Place) -> OwnedConnector<'_> {
         let organisation = &self.document.organisation[place.organisation];
         OwnedConnector {
@@ -320,14 +506,6 @@ pub enum DirectoryAnswer {
     Mailbox,
     /// A person without mailbox.
     Person,
-}
-
-/// Proof by DNS is not seen yet, whatever the zone says: nobody looks so far.
-fn state_of(domain: &AcceptedDomain) -> DomainState {
-    match domain.verification {
-        Verification::Assumed => DomainState::Verified,
-        Verification::Dns => DomainState::Pending,
-    }
 }
 
 #[cfg(test)]

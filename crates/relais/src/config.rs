@@ -14,6 +14,7 @@ use ipnet::IpNet;
 
 use relais_policy::settings::Mode;
 use relais_smtp::content::Preset;
+use relais_smtp::domain::Domain;
 
 use read::{Mistakes, Reader};
 use tree::Tree;
@@ -46,6 +47,10 @@ pub(crate) struct Config {
     pub(crate) admin_address: Option<SocketAddr>,
     pub(crate) nameservers: Vec<SocketAddr>,
     pub(crate) nameservers_trusted: bool,
+    /// Asked of addresses that a person looks at.
+    pub(crate) blocklists: Vec<Domain>,
+    /// Where the servers that answer for a domain are asked.
+    pub(crate) authoritative_port: u16,
     pub(crate) deliver: DeliverConfig,
     /// Octets.
     pub(crate) message_size_max: u64,
@@ -297,6 +302,8 @@ fn read_config(
         admin_address: read_admin(&Reader::table(tree, "admin", mistakes), warnings),
         nameservers: dns.servers("nameservers", 53),
         nameservers_trusted: dns.boolean("trusted"),
+        blocklists: dns.names("blocklists"),
+        authoritative_port: u16::try_from(dns.integer("authoritative_port")).unwrap_or(53),
         deliver: read_deliver(&Reader::table(tree, "deliver", mistakes), warnings),
         message_size_max,
         connections_max: usize::try_from(limits.integer("connections_max")).unwrap_or(usize::MAX),
@@ -478,7 +485,6 @@ fn read_later(tree: &Tree, mistakes: &Mistakes, warnings: &mut Vec<String>) {
         warnings.push("legacy_listener stays closed: this build has no legacy TLS".to_owned());
     }
     let dns = Reader::table(tree, "dns", mistakes);
-    let _ = dns.integer("authoritative_port");
     if !dns.targets("port25_probes").is_empty() {
         warnings.push("dns.port25_probes has no effect yet".to_owned());
     }

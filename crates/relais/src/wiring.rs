@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use relais_admin::context::{AdminContext, CertificateView, Phase, Readiness};
+use relais_admin::context::{AdminContext, CertificateView, Dns, Phase, Readiness};
 use relais_admin::local::LocalApi;
 use relais_admin::metrics::Metrics;
 use relais_admin::service::AdminService;
 use relais_deliver::service::{DeliverContext, DeliverOptions, DeliverService};
+use relais_net::authority::AuthorityOptions;
 use relais_net::clock::{Chance, Clock};
 use relais_net::network::{Listener, Network};
 use relais_net::resolver::{Resolver, ResolverOptions};
 use relais_net::tls::SeenCertificates;
+use relais_policy::settings::Mode;
 use relais_receive::service::{
     ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
 };
@@ -152,6 +154,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
             of_listeners: certificates::shown(&doors.mail_addresses, &tls),
             of_clients: seen.clone(),
         },
+        dns: Some(dns(config, &network)),
     };
     let admin_service =
         AdminService::start(context, socket.clone(), doors.admin).map_err(|error| {
@@ -245,6 +248,7 @@ pub(crate) async fn open_for_reading(config: &Config) -> Result<LocalApi, StartE
         message_size_max: config.message_size_max,
         readiness: Readiness::new(Phase::NotRunning),
         certificates: CertificateView::default(),
+        dns: None,
     }))
 }
 
@@ -366,6 +370,19 @@ fn listener_options(
         tls,
     });
     options.collect()
+}
+
+/// Where domains are not the operator's own, their owners do not lead us to private addresses.
+fn dns(config: &Config, network: &Network) -> Dns {
+    Dns {
+        resolver: network.resolver().clone(),
+        authority: AuthorityOptions {
+            port: config.authoritative_port,
+            private_servers: config.mode == Mode::Lan || config.deliver.allow_private_destinations,
+        },
+        blocklists: config.blocklists.clone(),
+        changed: Arc::default(),
+    }
 }
 
 /// Open listening sockets.

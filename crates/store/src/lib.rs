@@ -23,6 +23,7 @@ mod checksum;
 pub mod settings;
 pub mod restriction;
 mod options;
+pub mod proof;
 pub mod trace;
 mod files;
 mod error;

@@ -22,7 +22,7 @@ use crate::bell::Bell;
 use crate::content::{ContentReader, ContentWriter};
 use crate::describe;
 use crate::disk::{Disk, SimulatedDisk};
-use crate::embedded::{restriction_tables, settings_tables};
+use crate::embedded::{proof_table, restriction_tables, settings_tables};
 use crate::error::{CommitError, StoreError};
 use crate::health::Health;
 use crate::identifiers::QueueIds;
@@ -180,6 +180,7 @@ impl Memory {
         let tables = durable.tables.take().unwrap_or_else(new_tables);
         let (version, document) = settings_tables::load_latest(&tables).unwrap_or_default();
         let restrictions = restriction_tables::load(&tables).unwrap_or_default();
+        let proofs = proof_table::load(&tables).unwrap_or_default();
         durable.tables = Some(tables);
         let settings = if version == 0 {
             Settings::empty(options.mode)
@@ -187,6 +188,7 @@ impl Memory {
             Settings::build(options.mode, version, document)
                 .map_or_else(|_| Settings::empty(options.mode), Arc::new)
         };
+        let settings = Arc::new(settings.with_proofs(proofs));
         let last_id = durable.messages.keys().next_back().copied().unwrap_or(0);
         let ids = QueueIds::new(durable.last_id.max(last_id));
         let faults = options.faults;
@@ -386,6 +388,7 @@ fn new_tables() -> Connection {
     let tables = Connection::open_in_memory().expect("SQLite opens in memory");
     settings_tables::create(&tables).expect("SQLite makes tables in memory");
     restriction_tables::create(&tables).expect("SQLite makes tables in memory");
+    proof_table::create(&tables).expect("SQLite makes tables in memory");
     tables
 }
 

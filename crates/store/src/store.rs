@@ -16,6 +16,7 @@ use crate::embedded::Embedded;
 use crate::error::{CommitError, SettleError, StoreError};
 #[cfg(feature = "simulation")]
 use crate::memory::Memory;
+use crate::proof::ProofChange;
 use crate::queue::{
     ActResult, Committed, Content, Criteria, DueQueue, Lease, Leased, ListedMessage, NewMessage,
     QueueAct, QueueCounts, QueueKey, Settlement,
@@ -383,6 +384,18 @@ impl Store {
             Self::Embedded(store) => store.ignored_attempts().await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.ignored_attempts().await,
+        }
+    }
+
+    /// Stores what a look into DNS showed of a domain; a domain that stands elsewhere afterwards
+    /// makes `check.changed` and an audit entry. Swaps the snapshot, whose version stays. `false`:
+    /// it does not fit any more (another change came between, the domain is gone, or somebody
+    /// else has it now) and nothing was stored.
+    pub async fn change_proof(&self, change: ProofChange) -> Result<bool, StoreError> {
+        match self {
+            Self::Embedded(store) => store.change_proof(change).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.change_proof(change).await,
         }
     }
 

@@ -1,16 +1,28 @@
-//! Connectors as they are in force, with their organisation.
+//! Connectors as they are in force, with their organisation; and whether an address is fit for one.
 
-use axum::extract::State;
+use std::net::IpAddr;
+
+use axum::extract::{Path, State};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::Serialize;
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::context::AdminContext;
+use relais_net::resolver::{DnsError, Resolver};
+use relais_policy::attribution::Facts;
+use relais_policy::source::{
+    Listed, Listing, ReverseNames, SourceReport, blocklist_name, check_source, is_public,
+};
+use relais_smtp::domain::Domain;
+
+use crate::context::{AdminContext, Dns};
+use crate::problem::{Parameters, Problem};
 
 pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
         .route("/connectors/inbound", get(inbound))
+        .route("/connectors/inbound/check/{address}", get(check))
         .route("/connectors/outbound", get(outbound))
 }
 
@@ -30,6 +42,83 @@ async fn outbound(State(context): State<AdminContext>) -> Json<Value> {
         .flat_map(|one| one.outbound_connector.iter().map(|it| owned(&one.name, it)))
         .collect();
     Json(json!({ "connectors": connectors }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Whose {
+    #[serde(default)]
+    organisation: Option<String>,
+}
+
+/// Which connector covers the address, whose it is, and whether it will stay so.
+async fn check(
+    State(context): State<AdminContext>,
+    Path(address): Path<String>,
+    Parameters(whose): Parameters<Whose>,
+) -> Result<Json<SourceReport>, Problem> {
+    let address: IpAddr = address
+        .trim()
+        .parse()
+        .map_err(|_| Problem::bad_request(format!("\"{address}\" is no IP address.")))?;
+    let settings = context.store.settings();
+    let organisations = settings.document.organisation.as_slice();
+    let organisation = match (&whose.organisation, organisations) {
+        (Some(name), _) if settings.organisation(name).is_some() => name.as_str(),
+        (Some(name), _) => {
+            return Err(Problem::not_found(format!(
+                "There is no organisation {name}."
+            )));
+        }
+        (None, [only]) => only.name.as_str(),
+        (None, []) => {
+            let detail = "There is no organisation yet: make one with `relais organisation add \
+                          NAME`.";
+            return Err(Problem::not_found(detail));
+        }
+        (None, _) => {
+            let detail = "There are several organisations: name one with --organisation.";
+            return Err(Problem::bad_request(detail));
+        }
+    };
+    let facts = Facts::of_address(address);
+    let (reverse, listings) = match &context.dns {
+        Some(dns) if is_public(facts.address) => ask(dns, facts.address).await,
+        Some(_) => (ReverseNames::None, Vec::new()),
+        None => {
+            let because = "DNS is asked by the running server".to_owned();
+            (ReverseNames::Unknown(because), Vec::new())
+        }
+    };
+    let report = check_source(&settings, organisation, &facts, &reverse, &listings);
+    Ok(Json(report))
+}
+
+async fn ask(dns: &Dns, address: IpAddr) -> (ReverseNames, Vec<Listing>) {
+    let lists = dns.blocklists.iter();
+    let listings = join_all(lists.map(|list| listing(&dns.resolver, address, list)));
+    let (names, listings) = tokio::join!(dns.resolver.reverse_names(address), listings);
+    let reverse = match names {
+        Ok(answer) => ReverseNames::Names(answer.records),
+        Err(DnsError::NoSuchDomain(_) | DnsError::NoRecords(_)) => ReverseNames::None,
+        Err(error @ DnsError::Temporary { .. }) => ReverseNames::Unknown(error.to_string()),
+    };
+    (reverse, listings)
+}
+
+async fn listing(resolver: &Resolver, address: IpAddr, list: &Domain) -> Listing {
+    let answer = match blocklist_name(address, list) {
+        None => Listed::Unknown("its name is too long to be asked".to_owned()),
+        Some(name) => match resolver.addresses(&name).await {
+            Ok(answer) => Listed::of_codes(answer.records),
+            Err(DnsError::NoSuchDomain(_) | DnsError::NoRecords(_)) => Listed::No,
+            Err(error @ DnsError::Temporary { .. }) => Listed::Unknown(error.to_string()),
+        },
+    };
+    Listing {
+        list: list.clone(),
+        answer,
+    }
 }
 
 /// The connector's own fields with `organisation` beside them.

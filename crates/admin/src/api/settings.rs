@@ -16,6 +16,7 @@ use relais_store::settings::{ChangeError, SettingsChange};
 
 use crate::context::{AdminContext, Caller};
 use crate::problem::{Input, Parameters, Problem};
+use crate::proving;
 
 /// How often a change is made anew when somebody else's comes between.
 const CONFLICTS_MAX: usize = 5;
@@ -98,7 +99,8 @@ pub(super) async fn change(
         }
         let document = make(&before.document)?;
         let built = Settings::build(before.mode, before.version + 1, document.clone())
-            .map_err(|errors| Problem::invalid(&errors))?;
+            .map_err(|errors| Problem::invalid(&errors))?
+            .with_proofs((*before.proofs).clone());
         let warnings: Vec<_> = built.warnings().iter().map(ToString::to_string).collect();
         let mut changes = change::diff(&before.document, &document);
         changes.retain(|one| one.act != Act::Kept);
@@ -121,6 +123,7 @@ pub(super) async fn change(
         });
         match stored.await {
             Ok(version) => {
+                tell_of_domains(context).await;
                 return Ok(Changed {
                     version,
                     changes,
@@ -138,10 +141,20 @@ pub(super) async fn change(
     }
 }
 
+/// Domains that are new get their tokens, and are looked at without delay.
+async fn tell_of_domains(context: &AdminContext) {
+    if let Err(error) = proving::make_tokens(context).await {
+        tracing::debug!(%error, "tokens of domains are made later");
+    }
+    if let Some(dns) = &context.dns {
+        dns.changed.notify_one();
+    }
+}
+
 async fn read(State(context): State<AdminContext>) -> Response {
     let settings = context.store.settings();
     let tag = format!("\"{}\"", settings.version);
-    ([(header::ETAG, tag)], Json(&settings.document)).into_response()
+    ([(header::ETAG, tag)], Json(&*settings.document)).into_response()
 }
 
 #[derive(Deserialize)]

@@ -56,6 +56,7 @@ async fn context(folder: &Path) -> AdminContext {
         metrics,
         readiness: Readiness::new(Phase::Serving),
         certificates: CertificateView::default(),
+        dns: None,
     }
 }
 
@@ -168,11 +169,12 @@ async fn errors_are_problems_with_a_sentence() {
             json!({ "ip": "10.1.2.9", "from": "a", "to": "b" }),
             400,
         ),
+        (Method::POST, "/api/v1/domains/a..b/verify", json!({}), 400),
         (
             Method::POST,
             "/api/v1/domains/contoso.test/verify",
             json!({}),
-            400,
+            404,
         ),
         (
             Method::POST,

@@ -9,7 +9,7 @@ use relais_smtp::domain::Domain;
 
 use crate::document::{
     AcceptedDomain, BYTE_COUNT_MAX, Credential, DirectoryEntry, Document, LIMIT_VALUE_MAX, Limits,
-    Organisation,
+    Organisation, Verification,
 };
 
 use super::host::MailboxHost;
@@ -243,7 +243,7 @@ impl Checker {
                                [[organisation.domain]], or remove the recipient";
                 self.error(&object, message.to_owned());
             }
-            if !seen.insert(super::directory_key(&mailbox)) {
+            if !seen.insert(super::index::address_key(&mailbox)) {
                 self.error(
                     &object,
                     "the address is listed twice; remove one entry".to_owned(),
@@ -406,23 +406,26 @@ impl Checker {
         }
     }
 
+    /// Several organisations may claim a domain: whoever proves it has it, and a claim that is
+    /// not proved stands in nobody's way. What somebody on the machine says needs no proof, so it
+    /// can be said for one only.
     fn unique_domains(&mut self, organisations: &[Organisation]) {
-        let mut owners = HashMap::new();
+        let mut claims = std::collections::HashSet::new();
+        let mut assumed = std::collections::HashSet::new();
         for organisation in organisations {
             for domain in &organisation.domain {
                 let Ok(name) = Domain::parse(&domain.name) else {
                     continue;
                 };
-                let Some(owner) = owners.insert(name, &organisation.name) else {
-                    continue;
-                };
                 let object = format!("organisation {}, domain {}", organisation.name, domain.name);
-                let message = if *owner == organisation.name {
-                    "the domain is listed twice; remove one entry"
-                } else {
-                    "another organisation has this domain; a domain belongs to one only"
-                };
-                self.error(&object, message.to_owned());
+                if !claims.insert((organisation.name.as_str(), name.clone())) {
+                    let message = "the domain is listed twice; remove one entry";
+                    self.error(&object, message.to_owned());
+                } else if domain.verification == Verification::Assumed && !assumed.insert(name) {
+                    let message = "another organisation has this domain, verified by hand too; a \
+                                   domain belongs to one only";
+                    self.error(&object, message.to_owned());
+                }
             }
         }
     }

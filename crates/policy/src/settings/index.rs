@@ -24,10 +24,12 @@ pub(crate) struct Place {
 #[derive(Debug, Default)]
 pub(super) struct Indexes {
     pub(super) networks: NetworkIndex,
-    pub(super) domains: HashMap<Domain, Place>,
+    /// Who claims a domain, in the order of the document.
+    pub(super) domains: HashMap<Domain, Vec<Place>>,
     /// Mailboxes that the directory lists, by accepted domain.
     pub(super) mailboxes: HashMap<Place, usize>,
-    pub(super) directory: HashMap<Box<str>, bool>,
+    /// By organisation's place and address: whether it has a mailbox.
+    pub(super) directory: HashMap<(usize, Box<str>), bool>,
     /// Scopes of inbound and outbound connectors, in the order of the document.
     pub(super) inbound_scopes: Vec<Vec<ConnectorScopes>>,
     pub(super) outbound_scopes: Vec<Vec<Vec<Scope>>>,
@@ -45,13 +47,11 @@ impl Indexes {
         for (organisation, object) in document.organisation.iter().enumerate() {
             for (at, domain) in object.domain.iter().enumerate() {
                 if let Ok(name) = Domain::parse(&domain.name) {
-                    indexes.domains.insert(
-                        name,
-                        Place {
-                            organisation,
-                            object: at,
-                        },
-                    );
+                    let place = Place {
+                        organisation,
+                        object: at,
+                    };
+                    indexes.domains.entry(name).or_default().push(place);
                 }
             }
             let inbound = object
@@ -115,52 +115,65 @@ impl Indexes {
         }
     }
 
-    /// After the domains: an entry counts for the accepted domain that covers it.
+    /// After the domains: an entry counts for its organisation's nearest domain that covers it.
     fn add_directory(&mut self, document: &Document) {
-        for entry in document
-            .organisation
-            .iter()
-            .flat_map(|object| &object.recipient)
-        {
-            let Ok(mailbox) = Mailbox::parse(entry.address.trim()) else {
-                continue;
-            };
-            self.directory
-                .insert(directory_key(&mailbox), entry.mailbox);
-            let place = mailbox
-                .domain()
-                .and_then(|domain| self.covering(document, domain));
-            if let (Some(place), true) = (place, entry.mailbox) {
-                *self.mailboxes.entry(place).or_default() += 1;
+        for (organisation, object) in document.organisation.iter().enumerate() {
+            for entry in &object.recipient {
+                let Ok(mailbox) = Mailbox::parse(entry.address.trim()) else {
+                    continue;
+                };
+                self.directory
+                    .insert(directory_key(organisation, &mailbox), entry.mailbox);
+                let place = mailbox.domain().and_then(|domain| {
+                    self.covering(document, domain)
+                        .find(|place| place.organisation == organisation)
+                });
+                if let (Some(place), true) = (place, entry.mailbox) {
+                    *self.mailboxes.entry(place).or_default() += 1;
+                }
             }
         }
     }
 
-    /// The accepted domain that covers a domain: itself before its parents, nearest first, with
-    /// verified ones before pending ones.
-    pub(super) fn covering(&self, document: &Document, domain: &Domain) -> Option<Place> {
-        let mut pending = None;
-        let mut rest = Some(domain.as_str());
-        while let Some(name) = rest {
-            rest = name.split_once('.').map(|(_, parent)| parent);
-            let Some(place) = Domain::parse(name).ok().and_then(|d| self.domains.get(&d)) else {
-                continue;
-            };
-            let accepted = &document.organisation[place.organisation].domain[place.object];
-            if name.len() != domain.as_str().len() && !accepted.subdomains {
-                continue;
-            }
-            if super::state_of(accepted) == super::DomainState::Verified {
-                return Some(*place);
-            }
-            pending = pending.or(Some(*place));
-        }
-        pending
+    /// Who claims this very domain.
+    pub(super) fn claims(&self, domain: &Domain) -> &[Place] {
+        self.domains
+            .get(domain)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+
+    /// The accepted domains that cover a domain: itself before its parents, nearest first.
+    pub(super) fn covering<'a>(
+        &'a self,
+        document: &'a Document,
+        domain: &'a Domain,
+    ) -> impl Iterator<Item = Place> + 'a {
+        let whole = domain.as_str();
+        let parent = |name: &&'a str| name.split_once('.').map(|(_, parent)| parent);
+        let names = std::iter::successors(Some(whole), parent);
+        names.flat_map(move |name| {
+            let places = Domain::parse(name).ok().and_then(|d| self.domains.get(&d));
+            let places = places
+                .map(Vec::as_slice)
+                .unwrap_or_default()
+                .iter()
+                .copied();
+            places.filter(move |place| {
+                let organisation = &document.organisation[place.organisation];
+                name.len() == whole.len() || organisation.domain[place.object].subdomains
+            })
+        })
     }
 }
 
 /// Local parts are compared without regard to case: devices and people write them in any.
-pub(super) fn directory_key(mailbox: &Mailbox) -> Box<str> {
+pub(super) fn directory_key(organisation: usize, mailbox: &Mailbox) -> (usize, Box<str>) {
+    (organisation, address_key(mailbox))
+}
+
+/// The address as it is compared.
+pub(super) fn address_key(mailbox: &Mailbox) -> Box<str> {
     let local = mailbox.local_part().as_str().to_lowercase();
     match mailbox.host() {
         Host::Domain(domain) => format!("{local}@{domain}").into_boxed_str(),

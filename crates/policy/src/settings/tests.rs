@@ -130,6 +130,13 @@ fn an_address_belongs_to_one_organisation_unless_both_demand_more() {
             "192.175.48.0/24",
             "",
             "state = \"disabled\"",
+            1,
+        ),
+        (
+            "192.175.48.7",
+            "192.175.48.0/24",
+            "",
+            "state = \"draft\"",
             0,
         ),
     ] {
@@ -164,23 +171,85 @@ sender_ip_addresses = ["10.1.2.0/24"]
 }
 
 #[test]
-fn domains_and_users_are_unique_over_organisations() {
-    let organisation = |name: &str| {
+fn users_are_unique_over_organisations_and_domains_are_claimed_until_one_is_proved() {
+    let organisation = |name: &str, verification: &str| {
         format!(
             "[[organisation]]\nname = \"{name}\"\n[[organisation.domain]]\nname = \"shared.test\"\n\
-             [[organisation.inbound_connector]]\nname = \"C\"\n\
+             verification = \"{verification}\"\n[[organisation.inbound_connector]]\nname = \"C\"\n\
              [[organisation.credential]]\nuser = \"scan\"\ninbound_connector = \"C\"\n"
         )
     };
-    assert_eq!(
-        errors(Mode::Hosted, &(organisation("a") + &organisation("b"))),
-        [
-            "organisation b, domain shared.test: another organisation has this domain; a domain \
-             belongs to one only",
-            "organisation b, credential scan: the user name is taken; users are unique over all \
-             organisations",
-        ]
-    );
+    let user = "organisation b, credential scan: the user name is taken; users are unique over all \
+                organisations";
+    let claimed = organisation("a", "assumed") + &organisation("b", "dns");
+    assert_eq!(errors(Mode::Hosted, &claimed), [user]);
+    let taken = organisation("a", "assumed") + &organisation("b", "assumed");
+    let domain = "organisation b, domain shared.test: another organisation has this domain, \
+                  verified by hand too; a domain belongs to one only";
+    assert_eq!(errors(Mode::Hosted, &taken), [domain, user]);
+}
+
+fn proof(standing: Standing) -> Proof {
+    let token = crate::proof::ProofToken::stored("t");
+    let proof = Proof::new(token, relais_smtp::time::Timestamp::from_millis(0));
+    Proof { standing, ..proof }
+}
+
+#[test]
+fn of_several_claims_one_counts_and_by_hand_goes_first() {
+    let organisation = |name: &str, verification: &str| {
+        format!(
+            "[[organisation]]\nname = \"{name}\"\n[[organisation.domain]]\nname = \"shared.test\"\n\
+             verification = \"{verification}\"\n"
+        )
+    };
+    let shared = Domain::parse("shared.test").unwrap();
+    let key = |name: &str| ProofKey::new(name, &shared);
+    for (second, proved, owner) in [
+        ("dns", &["a"][..], Some("a")),
+        ("dns", &["b"], Some("b")),
+        ("dns", &["a", "b"], Some("a")),
+        ("assumed", &["a"], Some("b")),
+        ("dns", &[], None),
+    ] {
+        let text = organisation("a", "dns") + &organisation("b", second);
+        let proofs = proved
+            .iter()
+            .map(|name| (key(name), proof(Standing::Verified)));
+        let settings = settings(Mode::Hosted, &text).with_proofs(proofs.collect());
+        let found = settings.verified_domain(&shared);
+        let found = found.map(|owned| owned.organisation.name.as_str());
+        assert_eq!(found, owner, "{second} {proved:?}");
+        for name in ["a", "b"] {
+            let own = settings.accepted_domain_of(name, &shared).unwrap();
+            assert_eq!(
+                own.is_verified(),
+                owner == Some(name),
+                "{name}: {second} {proved:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn proofs_of_domains_that_are_gone_are_left_out() {
+    let settings = settings(Mode::Lan, WORLD);
+    let key = |organisation: &str, domain: &str| {
+        ProofKey::new(organisation, &Domain::parse(domain).unwrap())
+    };
+    let keys = [
+        key("contoso", "contoso.test"),
+        key("contoso", "gone.test"),
+        key("fabrikam", "contoso.test"),
+    ];
+    let proofs = keys.map(|key| (key, proof(Standing::Pending)));
+    let kept = settings.with_proofs(proofs.into_iter().collect());
+    let kept = kept
+        .proofs
+        .iter()
+        .map(|(key, _)| key.clone())
+        .collect::<Vec<_>>();
+    assert_eq!(kept, [key("contoso", "contoso.test")]);
 }
 
 const WORLD: &str = r#"

@@ -15,7 +15,8 @@ use crate::document::{
 use crate::range::special_network;
 
 use super::scope::Scope;
-use super::{DirectoryAnswer, Settings};
+use super::{DirectoryAnswer, DomainState, Settings};
+use crate::proof::GRACE;
 
 /// A setting that is allowed and perhaps not meant: one sentence with object, cause, fix.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -70,13 +71,19 @@ impl Observer<'_> {
                 "no postmaster, so alerts and mail to <Postmaster> reach nobody",
             );
         }
-        self.addressee(&object, "postmaster", &organisation.postmaster);
+        self.addressee(
+            &object,
+            organisation,
+            "postmaster",
+            &organisation.postmaster,
+        );
         if organisation.licences.policy != LicencePolicy::Off {
             self.warn(&object, "licences are kept and not counted yet");
         }
         self.limits(&object, &organisation.limits);
         for domain in &organisation.domain {
-            self.domain(&format!("{object}, domain {}", domain.name), domain);
+            let object = format!("{object}, domain {}", domain.name);
+            self.domain(&object, organisation, domain);
         }
         for connector in &organisation.inbound_connector {
             let object = format!("{object}, inbound connector {}", connector.name);
@@ -95,21 +102,43 @@ impl Observer<'_> {
         }
     }
 
-    fn domain(&mut self, object: &str, domain: &AcceptedDomain) {
+    fn domain(&mut self, object: &str, organisation: &Organisation, domain: &AcceptedDomain) {
         let Ok(name) = Domain::parse(&domain.name) else {
             return;
         };
-        let Some(owned) = self.settings.accepted_domain(&name) else {
+        let Some(owned) = self.settings.accepted_domain_of(&organisation.name, &name) else {
             return;
         };
-        if super::state_of(domain) == super::DomainState::Pending {
-            let message = "pending: nothing may be sent from it and nothing is taken for it until \
-                           it is verified; on this machine: relais domain verify --assume";
-            self.warn(object, message);
-        } else if owned.is_authoritative() && owned.mailboxes == 0 {
-            let message = "authoritative with an empty directory: strangers are refused; import \
-                           its mailboxes, or write kind = \"internal-relay\"";
-            self.warn(object, message);
+        match owned.state {
+            DomainState::Pending => {
+                let message = format!(
+                    "pending: nothing may be sent from it and nothing is taken for it until it is \
+                     verified; publish what `relais domain records {name}` shows, or on this \
+                     machine: relais domain verify {name} --assume"
+                );
+                self.warn(object, message);
+            }
+            DomainState::Lapsing => {
+                let message = format!(
+                    "lapsing: its verification record has gone from DNS, and after {} days of that \
+                     it is suspended; publish what `relais domain records {name}` shows",
+                    GRACE.as_secs() / 86_400
+                );
+                self.warn(object, message);
+            }
+            DomainState::Suspended => {
+                let message = format!(
+                    "suspended: its verification record has gone from DNS; publish what `relais \
+                     domain records {name}` shows"
+                );
+                self.warn(object, message);
+            }
+            DomainState::Verified if owned.is_authoritative() && owned.mailboxes == 0 => {
+                let message = "authoritative with an empty directory: strangers are refused; \
+                               import its mailboxes, or write kind = \"internal-relay\"";
+                self.warn(object, message);
+            }
+            DomainState::Verified => {}
         }
         if !domain.bounce_domain.is_empty() {
             self.warn(object, "bounce_domain is kept and not used yet");
@@ -143,7 +172,7 @@ impl Observer<'_> {
             self.warn(object, message);
         }
         self.sender_domains(object, organisation, connector);
-        self.addressee(object, "owner", &connector.owner);
+        self.addressee(object, organisation, "owner", &connector.owner);
         self.limits(object, &connector.limits);
     }
 
@@ -178,8 +207,8 @@ impl Observer<'_> {
                 Ok(Scope::Exact(domain) | Scope::Below(domain)) => domain,
                 Ok(Scope::Any | Scope::Own | Scope::Literal(_)) | Err(_) => continue,
             };
-            let accepted = self.settings.accepted_domain(&domain);
-            if accepted.is_none_or(|owned| owned.organisation.name != organisation.name) {
+            let name = &organisation.name;
+            if self.settings.accepted_domain_of(name, &domain).is_none() {
                 let message = format!(
                     "sender_domains names {domain}, which is no accepted domain of this \
                      organisation, so it allows nothing"
@@ -190,15 +219,17 @@ impl Observer<'_> {
     }
 
     /// An address of our own that gets notices should be a mailbox.
-    fn addressee(&mut self, object: &str, key: &str, address: &str) {
+    fn addressee(&mut self, object: &str, organisation: &Organisation, key: &str, address: &str) {
         let Ok(mailbox) = Mailbox::parse(address.trim()) else {
             return;
         };
+        let name = &organisation.name;
         let accepted = mailbox
             .domain()
-            .and_then(|domain| self.settings.accepted_domain(domain));
+            .and_then(|domain| self.settings.accepted_domain_of(name, domain));
         let has_directory = accepted.is_some_and(|owned| owned.mailboxes > 0);
-        if has_directory && self.settings.directory(&mailbox) != Some(DirectoryAnswer::Mailbox) {
+        let listed = self.settings.directory_of(name, &mailbox);
+        if has_directory && listed != Some(DirectoryAnswer::Mailbox) {
             let message = format!("{key} {address} is no mailbox of the directory");
             self.warn(object, message);
         }
@@ -267,8 +298,8 @@ impl Observer<'_> {
                 .and_then(|(_, name)| Domain::parse(name).ok());
             let accepted = domain
                 .as_ref()
-                .and_then(|name| self.settings.accepted_domain(name));
-            if accepted.is_none_or(|owned| owned.organisation.name != organisation.name) {
+                .and_then(|name| self.settings.accepted_domain_of(&organisation.name, name));
+            if accepted.is_none() {
                 let message = format!(
                     "may_send_as {entry}: its domain is no accepted domain of this organisation"
                 );

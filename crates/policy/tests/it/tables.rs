@@ -11,6 +11,9 @@ use relais_policy::permission::{
     HeaderFromVerdict, header_from, may_deliver_to, may_greet, may_send,
 };
 use relais_policy::route::{Mx, MxHosts, RouteKind, mx_hosts, route};
+use relais_policy::source::{
+    Listed, Listing, ReverseNames, Verdict, check_source, sign_of_dynamic,
+};
 use relais_smtp::address::Host;
 use relais_smtp::client::{Protocol, Stage, Unsuited};
 use relais_smtp::content::Preset;
@@ -378,6 +381,59 @@ fn notices() {
 }
 
 #[test]
+fn sources() {
+    let answer = |worlds: &Worlds, row: &[&str]| {
+        let settings = worlds.get(row[0]);
+        let reverse = match row[3] {
+            "-" => ReverseNames::None,
+            "?" => ReverseNames::Unknown("no answer in time".to_owned()),
+            name => ReverseNames::Names(vec![Domain::parse(name).expect("a name")]),
+        };
+        let list = Domain::parse("list.test").expect("a name");
+        let listing = Listing {
+            list,
+            answer: match row[4] {
+                "" => Listed::No,
+                code => Listed::of_codes(vec![code.parse().expect("an address")]),
+            },
+        };
+        let report = check_source(settings, row[1], &facts(row[2]), &reverse, &[listing]);
+        let covering = report.connector.as_ref().map(|one| {
+            let needs = one
+                .detail
+                .split_once("need a ")
+                .map(|(_, rest)| rest.split(' ').next());
+            let needs = needs.flatten().map(|factor| format!(", needs {factor}"));
+            let state = format!("{:?}", one.state).to_lowercase();
+            format!("{} {state}{}", one.name, needs.unwrap_or_default())
+        });
+        let checks = report
+            .checks
+            .iter()
+            .filter_map(|check| match check.verdict {
+                Verdict::Good => None,
+                Verdict::Bad => Some(format!("{} bad", check.check)),
+                Verdict::Unknown => Some(format!("{} unknown", check.check)),
+            });
+        let parts = covering.into_iter().chain(checks).collect::<Vec<_>>();
+        let is_bad = parts.iter().any(|part| part.ends_with(" bad"));
+        assert_eq!(report.ok, !is_bad, "{row:?}");
+        parts.join(", ")
+    };
+    check(include_str!("../tables/source.md"), answer, 5);
+}
+
+#[test]
+fn dynamic_names() {
+    let answer = |_: &Worlds, row: &[&str]| {
+        let address = row[0].parse().expect("an address");
+        let name = Domain::parse(row[1]).expect("a name");
+        sign_of_dynamic(address, &name).unwrap_or_default()
+    };
+    check(include_str!("../tables/dynamic.md"), answer, 2);
+}
+
+#[test]
 fn every_refusal_that_a_decision_gives_stands_in_a_table() {
     let tables = [
         include_str!("../tables/sender.md"),
@@ -400,6 +456,7 @@ fn every_refusal_that_a_decision_gives_stands_in_a_table() {
         "CONN-OFF",
         "FROM-DENIED",
         "FROM-DOMAIN",
+        "FROM-LAPSED",
         "FROM-NULL",
         "HDR-DOMAIN",
         "HDR-FROM",

@@ -1,17 +1,23 @@
 //! The worlds of the tables, and reading their rows.
 
+use std::time::Duration;
+
 use relais_policy::attribution::{Attribution, Facts, attribute};
 use relais_policy::document::Document;
+use relais_policy::proof::{Proof, ProofKey, ProofToken, Standing};
 use relais_policy::settings::{Mode, Settings};
 use relais_policy::tls::{Certificate, CertificateFault, TlsVersion};
 use relais_smtp::address::{ForwardPath, Mailbox, ReversePath};
+use relais_smtp::domain::Domain;
 use relais_smtp::identifier::Reference;
 use relais_smtp::refusal::Refusal;
+use relais_smtp::time::Timestamp;
 
 pub(crate) struct Worlds {
     lan: Settings,
     hosted: Settings,
     empty: Settings,
+    claims: Settings,
 }
 
 impl Worlds {
@@ -20,6 +26,7 @@ impl Worlds {
             lan: build(Mode::Lan, include_str!("../tables/lan.toml")),
             hosted: build(Mode::Hosted, include_str!("../tables/hosted.toml")),
             empty: build(Mode::Lan, ""),
+            claims: claims(),
         }
     }
 
@@ -28,6 +35,7 @@ impl Worlds {
             "lan" => &self.lan,
             "hosted" => &self.hosted,
             "empty" => &self.empty,
+            "claims" => &self.claims,
             other => panic!("no world {other}"),
         }
     }
@@ -36,6 +44,28 @@ impl Worlds {
 pub(crate) fn build(mode: Mode, text: &str) -> Settings {
     let document = Document::from_toml(text).unwrap_or_else(|error| panic!("{error}"));
     Settings::build(mode, 1, document).unwrap_or_else(|errors| panic!("{errors:#?}"))
+}
+
+/// Who proved what in `claims.toml`; everything else is pending.
+fn claims() -> Settings {
+    let absent_for = Duration::from_secs(3_600);
+    let proofs = [
+        ("contoso", "contoso.test", Standing::Verified),
+        ("contoso", "lapsing.test", Standing::Lapsing { absent_for }),
+        ("contoso", "gone.test", Standing::Suspended),
+        ("contoso", "moved.test", Standing::Suspended),
+        ("fabrikam", "fabrikam.test", Standing::Verified),
+        ("fabrikam", "moved.test", Standing::Verified),
+    ];
+    let proofs = proofs.map(|(organisation, domain, standing)| {
+        let domain = Domain::parse(domain).expect("a domain");
+        let token = ProofToken::stored(organisation);
+        let proof = Proof::new(token, Timestamp::from_millis(0));
+        let proof = Proof { standing, ..proof };
+        (ProofKey::new(organisation, &domain), proof)
+    });
+    let text = include_str!("../tables/claims.toml");
+    build(Mode::Hosted, text).with_proofs(proofs.into_iter().collect())
 }
 
 /// The rows of the one table of a Markdown file, without its head; `\|` is a bar within a cell.

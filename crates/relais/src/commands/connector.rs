@@ -2,6 +2,8 @@
 
 mod keys;
 
+use std::net::IpAddr;
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,8 +14,9 @@ use relais_policy::document::{InboundConnector, Organisation, OutboundConnector}
 use self::keys::{InboundKeys, OutboundKeys};
 use super::edit::{Patch, edit, organisation};
 use super::session::Session;
+use crate::client::encode;
 use crate::failure::Failure;
-use crate::output::clean;
+use crate::output::{Tone, clean};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -26,12 +29,27 @@ enum Direction {
     /// Who may send through us
     Inbound {
         #[command(subcommand)]
-        verb: Box<Verb<InboundKeys>>,
+        verb: InboundVerb,
     },
     /// How mail leaves
     Outbound {
         #[command(subcommand)]
         verb: Box<Verb<OutboundKeys>>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum InboundVerb {
+    #[command(flatten)]
+    Common(Box<Verb<InboundKeys>>),
+    /// Ask of an address: which connector covers it, whose it is, whether it will stay; exit 4 if
+    /// it is no good proof of a client
+    Check {
+        /// IPv4 or IPv6
+        address: IpAddr,
+        /// For whom; may be left out where there is only one
+        #[arg(long, value_name = "NAME")]
+        organisation: Option<String>,
     },
 }
 
@@ -115,9 +133,54 @@ trait ConnectorKeys: Args {
 
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     match arguments.direction {
-        Direction::Inbound { verb } => act::<InboundConnector, _>(session, *verb).await,
+        Direction::Inbound { verb } => match verb {
+            InboundVerb::Common(verb) => act::<InboundConnector, _>(session, *verb).await,
+            InboundVerb::Check {
+                address,
+                organisation,
+            } => check(session, address, organisation).await,
+        },
         Direction::Outbound { verb } => act::<OutboundConnector, _>(session, *verb).await,
     }
+}
+
+/// What covers an address, and what is to be said against it.
+async fn check(
+    session: &Session,
+    address: IpAddr,
+    organisation: Option<String>,
+) -> Result<(), Failure> {
+    let path = format!("/connectors/inbound/check/{}", encode(&address.to_string()));
+    let query = organisation.map(|name| ("organisation", name));
+    let api = session.api_for_reading().await?;
+    let report = api.get(&path, query.as_slice()).await?.value;
+    let output = session.output;
+    let word = |value: &Value| clean(value.as_str().unwrap_or_default()).into_owned();
+    if output.json {
+        output.value(&report)?;
+    } else {
+        match &report["connector"] {
+            Value::Null => output.line(&format!("No inbound connector covers {address}."))?,
+            covering => {
+                output.line(&word(&covering["detail"]))?;
+                output.line(&format!("  {}", word(&covering["because"])))?;
+            }
+        }
+        for check in report["checks"].as_array().into_iter().flatten() {
+            let tone = match check["verdict"].as_str() {
+                Some("good") => Tone::Good,
+                Some("bad") => Tone::Bad,
+                _ => Tone::Waiting,
+            };
+            let verdict = output.paint(tone, &format!("{:<7}", word(&check["verdict"])));
+            let (name, detail) = (word(&check["check"]), word(&check["detail"]));
+            output.line(&format!("  {verdict} {name:<9} {detail}"))?;
+        }
+    }
+    if report["ok"] == true {
+        return Ok(());
+    }
+    Err(Failure::CheckFailed(String::new()))
 }
 
 async fn act<C: Connector, K: ConnectorKeys>(

@@ -1,7 +1,7 @@
-//! `relais domain`: accepted domains; listed, added, verified by hand.
+//! `relais domain`: accepted domains; listed, added, proved by DNS or by hand, looked at.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use relais_policy::document::AcceptedDomain;
 use relais_smtp::domain::Domain;
@@ -10,6 +10,10 @@ use super::edit::{Patch, edit, organisation, show_changes};
 use super::session::Session;
 use crate::client::encode;
 use crate::failure::Failure;
+use crate::output::{Tone, clean, span};
+
+/// Longest character string of a TXT record in octets. RFC 1035 §3.3.
+const TEXT_STRING_OCTETS_MAX: usize = 255;
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -23,13 +27,35 @@ enum Verb {
     List,
     /// Add one; it affects nothing until it is verified
     Add(Add),
-    /// Verify one
+    /// Look for its record in DNS now; exit 4 while it is not proved
     Verify {
         /// Which
         name: String,
+        /// Whose; may be left out unless several organisations claim it
+        #[arg(long, value_name = "NAME")]
+        organisation: Option<String>,
         /// By hand: you say that it is yours, and the audit records it
         #[arg(long)]
         assume: bool,
+    },
+    /// What to publish in DNS for one
+    Records {
+        /// Which
+        name: String,
+        /// Whose; may be left out unless several organisations claim it
+        #[arg(long, value_name = "NAME")]
+        organisation: Option<String>,
+        /// How: for people, for a zone file, for programs
+        #[arg(long, value_parser = ["table", "zone", "json"], default_value = "table")]
+        format: String,
+    },
+    /// Ask DNS now whether all is well with one; exit 4 if not
+    Check {
+        /// Which
+        name: String,
+        /// Whose; may be left out unless several organisations claim it
+        #[arg(long, value_name = "NAME")]
+        organisation: Option<String>,
     },
 }
 
@@ -61,10 +87,27 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
     match arguments.verb {
         Verb::List => list(session).await,
         Verb::Add(wanted) => add(session, &wanted).await,
-        Verb::Verify { name, assume } => {
+        Verb::Records {
+            name,
+            organisation,
+            format,
+        } => records(session, &name, organisation, &format).await,
+        Verb::Check { name, organisation } => {
+            let body = json!({ "organisation": organisation });
+            look(session, &format!("/domains/{}/check", encode(&name)), &body).await
+        }
+        Verb::Verify {
+            name,
+            organisation,
+            assume,
+        } => {
             let api = session.api().await?;
             let path = format!("/domains/{}/verify", encode(&name));
-            let answer = api.post(&path, &json!({ "assume": assume })).await?;
+            let body = json!({ "assume": assume, "organisation": organisation });
+            if !assume {
+                return look(session, &path, &body).await;
+            }
+            let answer = api.post(&path, &body).await?;
             show_changes(session.output, &answer.value)
         }
     }
@@ -118,6 +161,111 @@ async fn list(session: &Session) -> Result<(), Failure> {
     )
 }
 
+/// DNS is asked; what each server said is shown.
+async fn look(session: &Session, path: &str, body: &Value) -> Result<(), Failure> {
+    let answer = session.api().await?.post(path, body).await?.value;
+    let output = session.output;
+    let checks = list_of(&answer["checks"]);
+    let is_good = !checks.is_empty() && checks.iter().all(|check| check["ok"] == true);
+    if output.json {
+        output.value(&answer)?;
+    } else {
+        for check in checks {
+            for server in list_of(&check["servers"]) {
+                output.line(&format!("  {}", word(&server["answer"])))?;
+            }
+            let tone = if check["ok"] == true {
+                Tone::Good
+            } else {
+                Tone::Bad
+            };
+            output.line(&output.paint(tone, &word(&check["detail"])))?;
+        }
+        let mut standing = format!("{} is {}", word(&answer["name"]), word(&answer["state"]));
+        if answer["verification"] == "assumed" {
+            standing.push_str(", by hand");
+        }
+        if let Some(left) = answer["grace_left_s"].as_u64() {
+            standing.push_str(&format!("; it is suspended in {}", span(left)));
+        }
+        output.line(&format!("{standing}."))?;
+    }
+    if is_good {
+        return Ok(());
+    }
+    Err(Failure::CheckFailed(String::new()))
+}
+
+async fn records(
+    session: &Session,
+    name: &str,
+    organisation: Option<String>,
+    format: &str,
+) -> Result<(), Failure> {
+    let path = format!("/domains/{}/records", encode(name));
+    let query = organisation.map(|name| ("organisation", name));
+    let query = query.as_slice();
+    let answer = session
+        .api_for_reading()
+        .await?
+        .get(&path, query)
+        .await?
+        .value;
+    let output = session.output;
+    let records = list_of(&answer["records"]);
+    if output.json || format == "json" {
+        return output.value(&answer);
+    }
+    if records.is_empty() {
+        return Err(Failure::TryLater(
+            "its token is not made yet: start the server with `relais serve`".to_owned(),
+        ));
+    }
+    for record in records {
+        let (name, kind) = (word(&record["name"]), word(&record["type"]));
+        let value = word(&record["value"]);
+        if format == "zone" {
+            output.line(&format!("; {}", word(&record["words"])))?;
+            let ttl = &record["ttl"];
+            output.line(&format!(
+                "{name}. {ttl} IN {kind} {}",
+                zone_data(&kind, &value)
+            ))?;
+            continue;
+        }
+        output.line(&output.paint(Tone::Heading, &word(&record["purpose"])))?;
+        for (label, text) in [("name", &name), ("type", &kind), ("value", &value)] {
+            output.line(&format!("  {label:<6} {text}"))?;
+        }
+        output.line(&format!("  {}", word(&record["words"])))?;
+    }
+    Ok(())
+}
+
+/// A record's data in a zone file: a text in strings of at most 255 octets (RFC 1035 §3.3.14,
+/// §5.1).
+fn zone_data(kind: &str, value: &str) -> String {
+    if kind != "TXT" {
+        return value.to_owned();
+    }
+    let strings = value
+        .as_bytes()
+        .chunks(TEXT_STRING_OCTETS_MAX)
+        .map(|string| {
+            let text = String::from_utf8_lossy(string);
+            format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+        });
+    strings.collect::<Vec<_>>().join(" ")
+}
+
+fn list_of(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn word(value: &Value) -> String {
+    clean(value.as_str().unwrap_or_default()).into_owned()
+}
+
 async fn add(session: &Session, wanted: &Add) -> Result<(), Failure> {
     let name = Domain::parse(&wanted.name)
         .map_err(|error| Failure::Usage(format!("\"{}\": {error}", wanted.name)))?;
@@ -142,5 +290,13 @@ async fn add(session: &Session, wanted: &Add) -> Result<(), Failure> {
         owner.domain.push(made.clone());
         Ok(())
     })
-    .await
+    .await?;
+    if wanted.assume || wanted.dry_run || session.output.json {
+        return Ok(());
+    }
+    session
+        .output
+        .line("Publish this; it is looked for by itself:")?;
+    let whose = wanted.organisation.clone();
+    records(session, name.as_str(), whose, "table").await
 }

@@ -66,6 +66,8 @@ pub(crate) enum Kind {
     Servers,
     /// Names or addresses with a port.
     Targets,
+    /// Domain names.
+    Names,
     /// Addresses.
     Addresses,
     /// Addresses and networks.
@@ -94,6 +96,7 @@ impl Kind {
             Self::Servers => {
                 "list of addresses, as \"192.0.2.53\" or \"127.0.0.1:5353\"".to_owned()
             }
+            Self::Names => "list of domain names, as \"list.example.net\"".to_owned(),
             Self::Targets => "list of hosts with port, as \"mx.example.org:25\"".to_owned(),
             Self::Addresses => "list of addresses".to_owned(),
             Self::Networks => "list of addresses and networks, as \"10.1.2.0/24\"".to_owned(),
@@ -388,7 +391,14 @@ const DNS: &[Key] = &[
         "authoritative_port",
         PORT,
         Toml("53"),
-        "Where the servers named by NS records are asked. Takes effect with DNS checks.",
+        "Where the servers named by NS records are asked.",
+    ),
+    key(
+        "blocklists",
+        Kind::Names,
+        NONE,
+        "DNS blocklists that `connector inbound check` asks about an address (RFC 5782); mind the \
+         terms of each.",
     ),
     key(
         "port25_probes",

@@ -253,6 +253,11 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Domain names.
+    pub(crate) fn names(&self, key: &'static str) -> Vec<Domain> {
+        self.list(key, |text| Domain::parse(text).ok())
+    }
+
     /// Addresses.
     pub(crate) fn addresses(&self, key: &'static str) -> Vec<IpAddr> {
         self.list(key, |text| text.parse().ok())
@@ -391,6 +396,7 @@ fn check_text(kind: Kind, text: &str) -> Result<(), String> {
         | Kind::Socket
         | Kind::Servers
         | Kind::Targets
+        | Kind::Names
         | Kind::Addresses
         | Kind::Networks
         | Kind::Integer(..)

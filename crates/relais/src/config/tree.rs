@@ -224,7 +224,12 @@ fn value_of(kind: Kind, text: &str, place: &Place) -> Value {
             .trim()
             .parse()
             .map_or_else(|_| as_text(), Value::Integer),
-        Kind::Paths | Kind::Servers | Kind::Targets | Kind::Addresses | Kind::Networks => {
+        Kind::Paths
+        | Kind::Servers
+        | Kind::Targets
+        | Kind::Names
+        | Kind::Addresses
+        | Kind::Networks => {
             let parts = text
                 .split(',')
                 .map(str::trim)

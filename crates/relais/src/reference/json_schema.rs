@@ -110,6 +110,7 @@ fn config_property(key: &keys::Key) -> Value {
         keys::Kind::Paths
         | keys::Kind::Servers
         | keys::Kind::Targets
+        | keys::Kind::Names
         | keys::Kind::Addresses
         | keys::Kind::Networks => json!({ "type": "array", "items": text }),
         keys::Kind::Choice(choices) => json!({ "enum": choices }),

@@ -7,6 +7,7 @@ mod support;
 mod client_certificates;
 mod commands;
 mod demo;
+mod domains;
 mod drain;
 mod foreign;
 mod golden;

@@ -91,6 +91,14 @@ impl Place {
         Self { folder }
     }
 
+    /// In this mode.
+    pub(crate) fn with_mode(self, mode: &str) -> Self {
+        let file = self.path("relais.toml");
+        let text = std::fs::read_to_string(&file).expect("a file");
+        std::fs::write(file, format!("mode = \"{mode}\"\n{text}")).expect("a file");
+        self
+    }
+
     /// A path in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

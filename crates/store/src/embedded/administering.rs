@@ -11,10 +11,11 @@ use super::group::{self, Planned};
 use super::readers::{self, Found, Want};
 use super::settings_tables::{self, NewAuditEntry};
 use super::writer::Writer;
-use super::{Embedded, restriction_tables, schema};
+use super::{Embedded, proof_table, restriction_tables, schema};
 use crate::describe;
 use crate::error::StoreError;
 use crate::index::{Choice, Chosen, GIVE_UP, HELD, SlotState, ViewedSlot};
+use crate::proof::{ProofChange, gone};
 use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
 use crate::restriction::{EntityChange, IgnoredAttempts};
 use crate::settings::{AuditEntry, ChangeError, SettingsChange, SettingsVersion};
@@ -168,8 +169,11 @@ impl Embedded {
             .map_err(ChangeError::Invalid)?;
         let in_force = self.settings.clone();
         let work = move |writer: &mut Writer| {
+            let proofs = in_force.load().proofs.clone();
+            let settings = settings.with_proofs((*proofs).clone());
             let version = writer.transact(|transaction| {
                 let version = settings_tables::change(transaction, &change)?;
+                proof_table::forget(transaction, gone(&proofs, &settings))?;
                 let event = Event {
                     settings_version: Some(version),
                     detail: Some(change.summary.join("; ").into()),
@@ -205,6 +209,25 @@ impl Embedded {
                 restriction_tables::ignore(transaction, &ignored)?;
                 Ok::<_, StoreError>(((), Vec::new()))
             })
+        };
+        self.exclusively(work).await?
+    }
+
+    pub(crate) async fn change_proof(&self, change: ProofChange) -> Result<bool, StoreError> {
+        let in_force = self.settings.clone();
+        let work = move |writer: &mut Writer| {
+            let settings = in_force.load_full();
+            if !change.fits(&settings) {
+                return Ok(false);
+            }
+            let note = change.note();
+            writer.transact(|transaction| {
+                proof_table::change(transaction, &change, note.as_ref())?;
+                let event = note.map(|(_, lines)| change.event(&lines, settings.version));
+                Ok::<_, StoreError>(((), event.into_iter().collect()))
+            })?;
+            in_force.store(Arc::new(settings.with_proof(change.key, change.after)));
+            Ok(true)
         };
         self.exclusively(work).await?
     }

@@ -20,7 +20,8 @@ use super::trace_database::TraceDatabases;
 use super::trace_feed::{self, Feed};
 use super::writer::{Op, Shared, Writer};
 use super::{
-    Embedded, LIVE_EVENTS_MAX, administering, group, restriction_tables, schema, settings_tables,
+    Embedded, LIVE_EVENTS_MAX, administering, group, proof_table, restriction_tables, schema,
+    settings_tables,
 };
 use crate::bell::Bell;
 use crate::cache::Cache;
@@ -271,6 +272,7 @@ fn read_start(connection: &Connection, mode: Mode) -> Result<Start, StoreError> 
         StoreError::Fault(format!("settings version {version}: {}", errors.join("; ")))
     })?;
     let restrictions = restriction_tables::load(connection)?;
+    let settings = settings.with_proofs(proof_table::load(connection)?);
     let rows = || {
         let names = rebuild::queue_names(connection)?;
         let last: Option<i64> =

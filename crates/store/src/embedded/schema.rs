@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::{restriction_tables, settings_tables};
+use super::{proof_table, restriction_tables, settings_tables};
 use crate::error::StoreError;
 
 /// The file in the data folder.
@@ -84,6 +84,7 @@ pub(crate) fn open_writer(folder: &Path) -> Result<Connection, StoreError> {
     migrate(&mut connection)?;
     settings_tables::create(&connection)?;
     restriction_tables::create(&connection)?;
+    proof_table::create(&connection)?;
     Ok(connection)
 }
 

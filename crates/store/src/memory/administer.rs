@@ -15,10 +15,12 @@ use tokio::sync::broadcast;
 use super::{Died, Fault, Memory, State, apply};
 use crate::describe;
 use crate::disk::Disk;
+use crate::embedded::proof_table;
 use crate::embedded::restriction_tables;
 use crate::embedded::settings_tables::{self, NewAuditEntry};
 use crate::error::StoreError;
 use crate::index::Chosen;
+use crate::proof::{ProofChange, gone};
 use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
 use crate::restriction::{EntityChange, IgnoredAttempts};
 use crate::settings::{AuditEntry, ChangeError, SettingsChange, SettingsVersion};
@@ -239,8 +241,11 @@ impl Memory {
         self.health.may_write()?;
         let settings = Settings::build(self.mode, version, change.document.clone())
             .map_err(ChangeError::Invalid)?;
+        let proofs = self.settings.load().proofs.clone();
+        let settings = settings.with_proofs((*proofs).clone());
         let transaction = begin(tables(&mut state)?)?;
         let version = settings_tables::change(&transaction, &change)?;
+        proof_table::forget(&transaction, gone(&proofs, &settings))?;
         transaction.commit().map_err(fault)?;
         self.settings.store(Arc::new(settings));
         let event = Event {
@@ -278,6 +283,24 @@ impl Memory {
 
     pub(crate) async fn ignored_attempts(&self) -> Result<Vec<IgnoredAttempts>, StoreError> {
         restriction_tables::ignored(tables(&mut self.state())?)
+    }
+
+    pub(crate) async fn change_proof(&self, change: ProofChange) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        self.health.may_write()?;
+        let settings = self.settings.load_full();
+        if !change.fits(&settings) {
+            return Ok(false);
+        }
+        let note = change.note();
+        let transaction = begin(tables(&mut state)?)?;
+        proof_table::change(&transaction, &change, note.as_ref())?;
+        transaction.commit().map_err(fault)?;
+        let event = note.map(|(_, lines)| change.event(&lines, settings.version));
+        self.publish(&mut state, event.into_iter().collect());
+        let settings = settings.with_proof(change.key, change.after);
+        self.settings.store(Arc::new(settings));
+        Ok(true)
     }
 
     pub(crate) async fn settings_versions(

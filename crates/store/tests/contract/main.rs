@@ -24,6 +24,7 @@ macro_rules! rules {
 mod administering;
 mod content;
 mod history;
+mod proofs;
 mod queue;
 mod refusing;
 mod restricting;

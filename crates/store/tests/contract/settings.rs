@@ -47,7 +47,7 @@ async fn a_change_is_in_force_at_once_and_after_a_restart(mut world: World) {
         }
         let settings = world.store().settings();
         assert_eq!(settings.version, 2);
-        assert_eq!(settings.document, document(&["fabrikam"]));
+        assert_eq!(*settings.document, document(&["fabrikam"]));
     }
     let versions = world.store().settings_versions(10).await.unwrap();
     let numbers: Vec<_> = versions.iter().map(|version| version.version).collect();
@@ -65,7 +65,7 @@ async fn a_change_from_an_old_version_is_a_conflict(world: World) {
         .unwrap();
     let late = store.change_settings(change(0, &["fabrikam"])).await;
     assert_eq!(late, Err(ChangeError::Conflict { current: 1 }));
-    assert_eq!(store.settings().document, document(&["contoso"]));
+    assert_eq!(*store.settings().document, document(&["contoso"]));
     assert_eq!(store.audit(10).await.unwrap().len(), 1);
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use ipnet::IpNet;
 
-use crate::document::{Document, IdentifiedBy, InboundConnector, Organisation};
+use crate::document::{ConnectorState, Document, IdentifiedBy, InboundConnector, Organisation};
 use crate::range::special_network;
 
 use super::super::Mode;
@@ -54,19 +54,32 @@ fn hosted_ranges(document: &Document, checker: &mut Checker) {
 }
 
 /// Two connectors in use with equal networks are refused; in hosted mode, organisations may not
-/// overlap at all unless both sides demand a second factor.
+/// overlap at all unless both sides demand a second factor. There a disabled connector holds its
+/// networks too: it refuses their clients, which must be nobody else's.
 fn overlaps(mode: Mode, document: &Document, checker: &mut Checker) {
     let mut index = NetworkIndex::default();
-    each_in_use(document, |place, _, connector| {
+    let holds = |state| match mode {
+        Mode::Lan => is_in_use(state),
+        Mode::Hosted => state != ConnectorState::Draft,
+    };
+    each(document, holds, |place, _, connector| {
         for network in &connector.sender_ip_addresses {
             index.insert(*network, place);
         }
     });
-    each_in_use(document, |place, organisation, connector| {
+    let state_of = |place: Place| {
+        let organisation = &document.organisation[place.organisation];
+        organisation.inbound_connector[place.object].state
+    };
+    each(document, holds, |place, organisation, connector| {
         for network in &connector.sender_ip_addresses {
             for (wider, others) in index.holding(network.trunc()) {
                 for other in others.iter().filter(|other| **other != place) {
                     let same_organisation = other.organisation == place.organisation;
+                    let in_use = is_in_use(connector.state) && is_in_use(state_of(*other));
+                    if same_organisation && !in_use {
+                        continue;
+                    }
                     let is_equal = wider.prefix_len() == network.prefix_len();
                     let message = match (same_organisation, is_equal, mode) {
                         (true, true, _) if other.object < place.object => {
@@ -156,11 +169,19 @@ fn object(organisation: &Organisation, connector: &InboundConnector) -> String {
 
 fn each_in_use<'d>(
     document: &'d Document,
+    visit: impl FnMut(Place, &'d Organisation, &'d InboundConnector),
+) {
+    each(document, is_in_use, visit);
+}
+
+fn each<'d>(
+    document: &'d Document,
+    wanted: impl Fn(ConnectorState) -> bool,
     mut visit: impl FnMut(Place, &'d Organisation, &'d InboundConnector),
 ) {
     for (organisation, object) in document.organisation.iter().enumerate() {
         for (at, connector) in object.inbound_connector.iter().enumerate() {
-            if is_in_use(connector.state) {
+            if wanted(connector.state) {
                 visit(
                     Place {
                         organisation,
