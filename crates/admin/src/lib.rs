@@ -4,6 +4,7 @@
 //! Modules stand in order of floors: each may use only those below it.
 
 pub mod service;
+mod challenge;
 pub mod local;
 pub mod api;
 pub mod proving;

@@ -1,5 +1,5 @@
-//! The two doors: the local socket (trusted: file permissions), and the admin listener (probes and
-//! metrics only, until callers can be told apart).
+//! The doors: the local socket (trusted: file permissions), the admin listener (probes and metrics
+//! only, until callers can be told apart), and that for challenges of ACME.
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -21,9 +21,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use relais_net::acme::ChallengeAnswers;
 use relais_net::network::Listener;
 
 use crate::api;
+use crate::challenge;
 use crate::context::Caller;
 pub use crate::context::{AdminContext, Phase, Readiness};
 use crate::proving;
@@ -85,6 +87,28 @@ impl AdminService {
         if let Err(error) = std::fs::remove_file(&self.socket) {
             tracing::debug!(%error, "the control socket was already gone");
         }
+    }
+}
+
+/// The running door for http-01 challenges. Closed when dropped.
+pub struct ChallengeService(CancellationToken);
+
+impl ChallengeService {
+    /// Answers what an order under way has put into `answers`.
+    pub fn start(listener: Listener, answers: ChallengeAnswers) -> Self {
+        let closing = CancellationToken::new();
+        let doors = Doors {
+            closing: closing.clone(),
+            tasks: TaskTracker::new(),
+        };
+        tokio::spawn(doors.serve_listener(listener, challenge::router(answers)));
+        Self(closing)
+    }
+}
+
+impl Drop for ChallengeService {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod dns_server;
 pub mod proxy;
+pub mod acme;
 pub mod network;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;

@@ -6,6 +6,7 @@
 //! after the other, so a change counts once it has stood still for a round. Not here: handshakes
 //! (`relais_net::tls`).
 
+mod acme;
 mod files;
 
 use std::net::SocketAddr;
@@ -19,13 +20,17 @@ use relais_receive::service::ListenerTls;
 use relais_smtp::time::Timestamp;
 use relais_store::trace::{Event, EventKind};
 
-use crate::config::{ListenerConfig, TlsMode};
+use crate::config::{AcmeConfig, ListenerConfig, TlsMode};
 use files::Signature;
+
+pub(crate) use acme::Keeper;
 
 /// Every certificate that listeners use.
 pub(crate) struct Certificates {
     sources: Vec<Source>,
     authorities: Vec<Authorities>,
+    /// Where nobody named a certificate, a keeper orders one.
+    acme: Option<AcmeConfig>,
 }
 
 /// One certificate, and where it comes from.
@@ -47,6 +52,8 @@ enum Origin {
     },
     /// Made by us, for this name.
     SelfSigned { folder: PathBuf, hostname: String },
+    /// Ordered by the keeper; until the first order is done, made by us.
+    Acme { folder: PathBuf, hostname: String },
 }
 
 /// Whom listeners believe about clients, from files.
@@ -61,7 +68,7 @@ impl Certificates {
     /// Reads, or makes, what these listeners need; gives the TLS of each, in their order. What
     /// cannot be read is told, and its listeners answer 454 until it can be.
     pub(crate) fn open(
-        listeners: &[ListenerConfig],
+        (listeners, acme): (&[ListenerConfig], Option<&AcmeConfig>),
         hostname: &str,
         folder: &Path,
         now: Timestamp,
@@ -69,6 +76,7 @@ impl Certificates {
         let mut all = Self {
             sources: Vec::new(),
             authorities: Vec::new(),
+            acme: acme.cloned(),
         };
         let tls = listeners
             .iter()
@@ -92,15 +100,20 @@ impl Certificates {
                 certificate: certificate.clone(),
                 private_key: listener.private_key.clone(),
             },
-            None => Origin::SelfSigned {
-                folder: folder.join("tls"),
-                hostname: hostname.to_owned(),
-            },
+            None => self.unnamed(folder.join("tls"), hostname.to_owned()),
         };
         let tls = ServerTls::new(self.store_of(origin, now), self.authorities_of(listener));
         match listener.tls {
             TlsMode::None | TlsMode::StartTls => ListenerTls::StartTls(tls),
             TlsMode::Implicit => ListenerTls::Implicit(tls),
+        }
+    }
+
+    fn unnamed(&self, folder: PathBuf, hostname: String) -> Origin {
+        if self.acme.is_some() {
+            Origin::Acme { folder, hostname }
+        } else {
+            Origin::SelfSigned { folder, hostname }
         }
     }
 
@@ -185,6 +198,7 @@ impl Origin {
             }
             // Nobody but us writes them.
             Self::SelfSigned { .. } => Vec::new(),
+            Self::Acme { folder, .. } => vec![acme::certificate_file(folder)],
         }
     }
 
@@ -195,6 +209,10 @@ impl Origin {
                 private_key,
             } => files::read_certificate(certificate, private_key.as_deref()),
             Self::SelfSigned { folder, hostname } => files::self_signed(folder, hostname, now),
+            Self::Acme { folder, hostname } if !acme::certificate_file(folder).exists() => {
+                files::self_signed(folder, hostname, now)
+            }
+            Self::Acme { folder, .. } => acme::read(folder),
         }
     }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
+use relais_net::acme::{AcmeServer, ChallengeKind};
 use relais_policy::settings::Mode;
 use relais_smtp::content::Preset;
 use relais_smtp::domain::Domain;
@@ -44,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) mode: Mode,
     /// Never empty.
     pub(crate) listeners: Vec<ListenerConfig>,
+    /// A certificate for the hostname is ordered and kept fresh.
+    pub(crate) acme: Option<AcmeConfig>,
     pub(crate) admin_address: Option<SocketAddr>,
     pub(crate) nameservers: Vec<SocketAddr>,
     pub(crate) nameservers_trusted: bool,
@@ -81,6 +84,17 @@ pub(crate) struct ListenerConfig {
     pub(crate) client_ca: Vec<PathBuf>,
     /// The subject's common name counts where there is no alternative name.
     pub(crate) certificate_common_name: bool,
+}
+
+/// `[acme]` with a directory.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct AcmeConfig {
+    pub(crate) server: AcmeServer,
+    /// `mailto:…`, or empty.
+    pub(crate) contact: String,
+    pub(crate) challenge: ChallengeKind,
+    /// Where the challenge is answered.
+    pub(crate) address: SocketAddr,
 }
 
 /// TLS of a listener.
@@ -280,9 +294,11 @@ fn read_config(
             "limits.message_size_max: write 64 KiB to 2 GiB".into(),
         );
     }
+    let hostname = read_hostname(&top, surroundings, warnings);
     Config {
         file: None,
-        hostname: read_hostname(&top, surroundings, warnings),
+        acme: read_acme(&Reader::table(tree, "acme", mistakes), &hostname),
+        hostname,
         data_dir: top
             .text_or("data_dir", || {
                 if surroundings.root {
@@ -463,18 +479,47 @@ fn check_store(store: &Reader<'_>) {
     }
 }
 
+/// `[acme]`: none without a directory.
+fn read_acme(acme: &Reader<'_>, hostname: &str) -> Option<AcmeConfig> {
+    let challenge = match acme.text("challenge").as_str() {
+        "tls-alpn-01" => ChallengeKind::TlsAlpn01,
+        _ => ChallengeKind::Http01,
+    };
+    let (http, tls) = (acme.socket("http_address"), acme.socket("tls_address"));
+    let (contact, extra_ca) = (acme.text("contact"), acme.text("extra_ca"));
+    let directory = acme.text("directory");
+    if directory.is_empty() {
+        return None;
+    }
+    if !directory.starts_with("https://") {
+        let words = format!("acme.directory: \"{directory}\" must begin with https://");
+        acme.mistake("directory", words);
+    }
+    if !contact.is_empty() && !contact.starts_with("mailto:") {
+        let words = format!("acme.contact: write \"mailto:{contact}\"");
+        acme.mistake("contact", words);
+    }
+    if !hostname.contains('.') {
+        let words =
+            format!("acme: hostname \"{hostname}\" is no name that a certificate could be for");
+        acme.mistake("directory", words);
+    }
+    Some(AcmeConfig {
+        server: AcmeServer {
+            directory,
+            extra_ca: (!extra_ca.is_empty()).then(|| extra_ca.into()),
+        },
+        contact,
+        challenge,
+        address: match challenge {
+            ChallengeKind::Http01 => http?,
+            ChallengeKind::TlsAlpn01 => tls?,
+        },
+    })
+}
+
 /// Keys of later releases: read for their mistakes, a warning where somebody relies on them.
 fn read_later(tree: &Tree, mistakes: &Mistakes, warnings: &mut Vec<String>) {
-    let acme = Reader::table(tree, "acme", mistakes);
-    let _ = (
-        acme.text("contact"),
-        acme.text("challenge"),
-        acme.socket("http_address"),
-    );
-    let _ = acme.text("extra_ca");
-    if !acme.text("directory").is_empty() {
-        warnings.push("acme has no effect yet: no certificate is fetched".to_owned());
-    }
     let legacy = Reader::table(tree, "legacy_listener", mistakes);
     if legacy.present() {
         let _ = (

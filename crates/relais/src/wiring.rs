@@ -20,12 +20,13 @@ use relais_policy::settings::Mode;
 use relais_receive::service::{
     ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
 };
+use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
 use relais_store::queue::StoreError;
 use relais_store::store::{OpenOptions, Store};
 use relais_store::trace::Event;
 
-use crate::certificates::{self, Certificates};
+use crate::certificates::{self, Certificates, Keeper};
 use crate::config::{Config, ListenerConfig};
 
 /// Connections from one address that no connector covers: a stranger's server rarely has more than
@@ -110,6 +111,8 @@ pub(crate) struct Server {
     deliver: DeliverService,
     admin_service: AdminService,
     certificates: Mutex<Certificates>,
+    /// Held: dropped, it stops.
+    _keeper: Option<Keeper>,
 }
 
 /// Where the control socket stands.
@@ -139,8 +142,13 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let store = open_store(config, &folder, now, &metrics, sink).await?;
     metrics.begin_balance(store.recipients_at_open());
     let readiness = Readiness::new(Phase::Starting);
-    let (certificates, tls) =
-        Certificates::open(&doors.mail, &config.hostname, &folder, clock.now());
+    let (certificates, tls) = Certificates::open(
+        (&doors.mail, config.acme.as_ref()),
+        &config.hostname,
+        &folder,
+        clock.now(),
+    );
+    let keeper = keeper(config, doors.challenge, &folder, (&clock, &chance));
     let seen = SeenCertificates::new();
     let context = AdminContext {
         store: store.clone(),
@@ -197,7 +205,25 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         deliver,
         admin_service,
         certificates: Mutex::new(certificates),
+        _keeper: keeper,
     })
+}
+
+/// Keeps the certificate by ACME, if one is wanted.
+fn keeper(
+    config: &Config,
+    challenge: Option<Listener>,
+    folder: &Path,
+    (clock, chance): (&Clock, &Chance),
+) -> Option<Keeper> {
+    let acme = config.acme.clone()?;
+    let name = Domain::parse(&config.hostname).ok()?;
+    Some(Keeper::start(
+        (acme, name),
+        folder.join("tls"),
+        challenge?,
+        (clock.clone(), chance.split()),
+    ))
 }
 
 impl Server {
@@ -393,6 +419,8 @@ struct Doors {
     mail_addresses: Vec<SocketAddr>,
     admin: Option<Listener>,
     admin_address: Option<SocketAddr>,
+    /// For challenges of ACME.
+    challenge: Option<Listener>,
 }
 
 impl Doors {
@@ -403,6 +431,7 @@ impl Doors {
             mail_addresses: Vec::new(),
             admin: None,
             admin_address: None,
+            challenge: None,
         };
         let mut wanted: Vec<ListenerConfig> = config.listeners.clone();
         // `[::]` would take IPv4's port too if it came first.
@@ -418,6 +447,9 @@ impl Doors {
             let listener = listen(network, address).await?;
             doors.admin_address = Some(listener.local_address().unwrap_or(address));
             doors.admin = Some(listener);
+        }
+        if let Some(acme) = &config.acme {
+            doors.challenge = Some(listen(network, acme.address).await?);
         }
         Ok(doors)
     }

@@ -19,7 +19,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use relais_smtp::time::Timestamp;
 
-use super::x509::{dns_names, fingerprint, not_after};
+use super::x509::{dns_names, fingerprint, not_after, not_before};
 
 /// How long a self-signed certificate is valid: two years, less than what clients refuse as too
 /// long (825 days in some).
@@ -33,6 +33,7 @@ pub struct ServerCertificate {
     certified: Arc<CertifiedKey>,
     fingerprint: Box<str>,
     names: Vec<Box<str>>,
+    not_before: Timestamp,
     not_after: Timestamp,
 }
 
@@ -65,7 +66,8 @@ impl ServerCertificate {
             .map_err(|error| unreadable(&error))?;
         let own = chain.first().ok_or(CertificateError::NoCertificate)?;
         let (_, parsed) = X509Certificate::from_der(own).map_err(|error| unreadable(&error))?;
-        let (names, not_after) = (dns_names(&parsed), not_after(&parsed));
+        let (not_before, not_after) = (not_before(&parsed), not_after(&parsed));
+        let names = dns_names(&parsed);
         let fingerprint = fingerprint(own);
         let key = match PrivateKeyDer::from_pem_slice(key) {
             Ok(key) => key,
@@ -89,6 +91,7 @@ impl ServerCertificate {
             certified: Arc::new(certified),
             fingerprint,
             names,
+            not_before,
             not_after,
         })
     }
@@ -101,6 +104,11 @@ impl ServerCertificate {
     /// The DNS names that it bears.
     pub fn names(&self) -> &[Box<str>] {
         &self.names
+    }
+
+    /// The beginning of its time.
+    pub fn not_before(&self) -> Timestamp {
+        self.not_before
     }
 
     /// The end of its time.

@@ -2,7 +2,7 @@
 
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
-use x509_parser::prelude::{GeneralName, X509Certificate};
+use x509_parser::prelude::{ASN1Time, GeneralName, X509Certificate};
 
 use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
@@ -17,15 +17,18 @@ pub(super) fn fingerprint(certificate: &CertificateDer<'_>) -> Box<str> {
     digits.collect::<String>().into()
 }
 
+/// The beginning of its time.
+pub(super) fn not_before(parsed: &X509Certificate<'_>) -> Timestamp {
+    timestamp(parsed.validity().not_before)
+}
+
 /// The end of its time.
 pub(super) fn not_after(parsed: &X509Certificate<'_>) -> Timestamp {
-    Timestamp::from_millis(
-        parsed
-            .validity()
-            .not_after
-            .timestamp()
-            .saturating_mul(1_000),
-    )
+    timestamp(parsed.validity().not_after)
+}
+
+fn timestamp(time: ASN1Time) -> Timestamp {
+    Timestamp::from_millis(time.timestamp().saturating_mul(1_000))
 }
 
 /// The DNS names of the extension that could be names of hosts, in their order.

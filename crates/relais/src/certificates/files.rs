@@ -139,19 +139,23 @@ pub(super) fn self_signed(
         "it is renewed before anybody is warned"
     );
     let (chain, secret) = make_self_signed(hostname, now).map_err(|error| unmade(&error))?;
-    let builder = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(FOLDER_MODE)
-        .create(folder);
-    builder.map_err(|error| unmade(&error))?;
+    make_folder(folder).map_err(|error| unmade(&error))?;
     // The key first: a certificate without its key would be taken for a broken pair.
     write(&key, &secret).map_err(|error| unmade(&error))?;
     write(&certificate, &chain).map_err(|error| unmade(&error))?;
     read_certificate(&certificate, Some(&key))
 }
 
-/// Whole or not at all.
-fn write(file: &Path, text: &str) -> io::Result<()> {
+/// The folder of keys, for us alone.
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(FOLDER_MODE)
+        .create(folder)
+}
+
+/// Whole or not at all, for us alone.
+pub(super) fn write(file: &Path, text: &str) -> io::Result<()> {
     let fresh = file.with_extension("new");
     let mut options = OpenOptions::new();
     options

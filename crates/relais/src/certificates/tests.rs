@@ -15,6 +15,7 @@ fn ours(folder: &Path) -> Certificates {
     let mut all = Certificates {
         sources: Vec::new(),
         authorities: Vec::new(),
+        acme: None,
     };
     let origin = Origin::SelfSigned {
         folder: folder.join("tls"),
@@ -43,6 +44,7 @@ fn of_files(certificate: &Path) -> Certificates {
     let mut all = Certificates {
         sources: Vec::new(),
         authorities: Vec::new(),
+        acme: None,
     };
     let origin = Origin::Files {
         certificate: certificate.to_owned(),

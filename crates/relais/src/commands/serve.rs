@@ -125,6 +125,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("data_dir", old.data_dir != new.data_dir),
         ("mode", old.mode != new.mode),
         ("listener", old.listeners != new.listeners),
+        ("acme", old.acme != new.acme),
         ("admin", old.admin_address != new.admin_address),
         (
             "dns",

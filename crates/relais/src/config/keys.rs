@@ -152,7 +152,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section {
         name: "acme",
         form: Form::Table,
-        words: "Certificates by ACME. Takes effect once TLS exists.",
+        words: "A certificate by ACME for `hostname`, shown by listeners that name none.",
         keys: ACME,
     },
     Section {
@@ -322,10 +322,16 @@ const ACME: &[Key] = &[
         "Where http-01 is answered.",
     ),
     key(
+        "tls_address",
+        Kind::Socket,
+        Toml("\"0.0.0.0:443\""),
+        "Where tls-alpn-01 is answered.",
+    ),
+    key(
         "extra_ca",
         Kind::Path,
         EMPTY,
-        "PEM, for a private ACME server.",
+        "PEM with the root of a private ACME server; then no other is believed.",
     ),
 ];
 

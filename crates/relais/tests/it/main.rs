@@ -4,6 +4,7 @@ mod authority;
 mod receiver;
 mod support;
 
+mod acme;
 mod client_certificates;
 mod commands;
 mod demo;
