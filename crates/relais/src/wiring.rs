@@ -126,15 +126,11 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let chance = Chance::system();
     let folder = absolute(&config.data_dir);
     check_owner(&folder)?;
-    let socket = control_socket(&folder);
-    if socket.as_os_str().len() > SOCKET_PATH_OCTETS_MAX {
-        return Err(StartError::LongPath(socket));
-    }
-    let options = ResolverOptions {
+    let socket = socket_within_bounds(&folder)?;
+    let network = network_with(&ResolverOptions {
         nameservers: config.nameservers.clone(),
         trusted: config.nameservers_trusted,
-    };
-    let network = network_with(&options)?;
+    })?;
     // Before the store: a port that is taken is the commonest mistake, and costs nothing to find.
     let doors = Doors::open(&network, config).await?;
     let now = clock.now();
@@ -164,13 +160,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         },
         dns: Some(dns(config, &network)),
     };
-    let admin_service =
-        AdminService::start(context, socket.clone(), doors.admin).map_err(|error| {
-            StartError::Socket {
-                socket: socket.clone(),
-                because: error.to_string(),
-            }
-        })?;
+    let admin_service = start_admin(context, socket, doors.admin)?;
     let receive = ReceiveService::start(
         ReceiveContext {
             store: store.clone(),
@@ -206,6 +196,25 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         admin_service,
         certificates: Mutex::new(certificates),
         _keeper: keeper,
+    })
+}
+
+fn socket_within_bounds(folder: &Path) -> Result<PathBuf, StartError> {
+    let socket = control_socket(folder);
+    if socket.as_os_str().len() > SOCKET_PATH_OCTETS_MAX {
+        return Err(StartError::LongPath(socket));
+    }
+    Ok(socket)
+}
+
+fn start_admin(
+    context: AdminContext,
+    socket: PathBuf,
+    listener: Option<Listener>,
+) -> Result<AdminService, StartError> {
+    AdminService::start(context, socket.clone(), listener).map_err(|error| StartError::Socket {
+        socket,
+        because: error.to_string(),
     })
 }
 

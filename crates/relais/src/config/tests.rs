@@ -250,12 +250,12 @@ fn a_wrong_variable_is_named_in_the_mistake() {
 fn what_has_no_effect_is_said_in_one_sentence() {
     let text = "[[listener]]\naddress = \"127.0.0.1:25\"\ntls = \"none\"\ncertificate = \"/a.pem\"\n\
                 [[listener]]\naddress = \"127.0.0.1:26\"\ntls = \"none\"\n\
-                proxy_protocol_from = [\"10.0.0.10\"]\n[acme]\ndirectory = \"https://acme.example\"\n";
+                proxy_protocol_from = [\"10.0.0.10\"]\n[dns]\nport25_probes = [\"192.0.2.1:25\"]\n";
     let config = Config::parse(text, &bare()).expect("right");
     assert_eq!(config.listeners.len(), 2);
     for expected in [
         "127.0.0.1:25 has tls = \"none\": its certificate",
-        "acme has no effect yet",
+        "dns.port25_probes has no effect yet",
     ] {
         assert!(
             config
@@ -265,4 +265,38 @@ fn what_has_no_effect_is_said_in_one_sentence() {
             "{expected}"
         );
     }
+}
+
+#[test]
+fn acme_needs_an_address_of_https_a_mailto_and_a_name_that_a_certificate_can_be_for() {
+    let mistakes = Config::parse(
+        "hostname = \"relay\"\n[acme]\ndirectory = \"http://acme.example\"\ncontact = \"it@a.test\"\n",
+        &bare(),
+    )
+    .expect_err("wrong");
+    let said: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    for expected in [
+        "must begin with https://",
+        "\"mailto:it@a.test\"",
+        "\"relay\" is no name",
+    ] {
+        assert!(
+            said.iter().any(|one| one.contains(expected)),
+            "{expected}: {said:?}"
+        );
+    }
+}
+
+#[test]
+fn acme_answers_its_challenge_at_the_address_of_that_challenge() {
+    let of = |more: &str| {
+        let text = format!(
+            "hostname = \"relay.contoso.test\"\n[acme]\ndirectory = \"https://acme.example\"\n{more}"
+        );
+        Config::parse(&text, &bare()).expect("right").acme
+    };
+    assert_eq!(of("").map(|acme| acme.address.port()), Some(80));
+    let alpn = of("challenge = \"tls-alpn-01\"\n");
+    assert_eq!(alpn.map(|acme| acme.address.port()), Some(443));
+    assert_eq!(Config::parse("", &bare()).expect("right").acme, None);
 }

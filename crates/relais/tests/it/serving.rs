@@ -246,9 +246,9 @@ fn a_wrong_bootstrap_file_is_refused_with_line_and_column() {
 
 #[test]
 fn what_has_no_effect_yet_is_warned_of_once_the_server_runs() {
-    let place = Place::new("[acme]\ndirectory = \"https://acme.example/directory\"\n");
+    let place = Place::new("[dns]\nport25_probes = [\"192.0.2.1:25\"]\n");
     let server = place.serve();
     server.log.wait_for("the warning", |line| {
-        line.contains("acme has no effect yet")
+        line.contains("dns.port25_probes has no effect yet")
     });
 }
