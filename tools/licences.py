@@ -10,7 +10,9 @@ import sys
 
 ALLOWED = {"MIT", "Apache-2.0", "ISC", "BSD-2-Clause", "BSD-3-Clause", "Unicode-3.0", "Unlicense", "Zlib",
            "0BSD", "MIT-0", "CC0-1.0", "BSL-1.0", "Apache-2.0 WITH LLVM-exception"}
-BANNED = {"ring", "openssl-sys", "native-tls"}
+BANNED = {"ring", "native-tls"}
+# Only the feature for old devices may bring the system's OpenSSL.
+BANNED_BY_DEFAULT = BANNED | {"openssl-sys"}
 SINGLE = {"tokio", "hyper", "hickory-proto", "rusqlite", "serde", "axum"}
 
 
@@ -33,7 +35,10 @@ tree = subprocess.check_output(["cargo", "tree", "--workspace", "--all-features"
                                 "--prefix", "none", "--format", "{p}"], text=True)
 built = {line.split()[0] for line in tree.splitlines() if line.strip()}
 assert "tokio" in built, "cargo tree lists what is built"
-faults += [f"{name}: banned" for name in sorted(BANNED & built)]
+default = subprocess.check_output(["cargo", "tree", "--workspace", "--target", "all", "--locked", "--prefix", "none",
+                                   "--format", "{p}"], text=True)
+default = {line.split()[0] for line in default.splitlines() if line.strip()}
+faults += [f"{name}: banned" for name in sorted(BANNED & built | BANNED_BY_DEFAULT & default)]
 faults += [f"{name}: several versions {sorted(versions[name])}" for name in SINGLE if len(versions.get(name, ())) > 1]
 for fault in faults:
     print(fault)

@@ -24,6 +24,9 @@ pub struct Stream(Kind);
 enum Kind {
     Tcp(TcpStream),
     Tls(Box<TlsStream<Stream>>),
+    /// By OpenSSL, for old devices.
+    #[cfg(feature = "legacy-tls")]
+    Legacy(Box<tokio_openssl::SslStream<Stream>>),
     #[cfg(any(test, feature = "simulation"))]
     Simulated(PipeEnd),
 }
@@ -35,6 +38,11 @@ impl Stream {
 
     pub(crate) fn tls(stream: TlsStream<Self>) -> Self {
         Self(Kind::Tls(Box::new(stream)))
+    }
+
+    #[cfg(feature = "legacy-tls")]
+    pub(crate) fn legacy(stream: tokio_openssl::SslStream<Self>) -> Self {
+        Self(Kind::Legacy(Box::new(stream)))
     }
 
     #[cfg(any(test, feature = "simulation"))]
@@ -62,6 +70,14 @@ impl Stream {
                     Ok(())
                 }
             }
+            #[cfg(feature = "legacy-tls")]
+            Kind::Legacy(stream) => {
+                if stream.ssl().pending() > 0 {
+                    Ok(())
+                } else {
+                    Box::pin(stream.get_ref().readable()).await
+                }
+            }
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(end) => {
                 end.readable().await;
@@ -75,14 +91,9 @@ impl Stream {
     pub fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.0 {
             Kind::Tcp(stream) => stream.try_read(buffer),
-            Kind::Tls(stream) => {
-                let mut buffer = ReadBuf::new(buffer);
-                let mut context = Context::from_waker(Waker::noop());
-                match Pin::new(stream).poll_read(&mut context, &mut buffer) {
-                    Poll::Ready(read) => read.map(|()| buffer.filled().len()),
-                    Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-                }
-            }
+            Kind::Tls(stream) => read_now(Pin::new(stream), buffer),
+            #[cfg(feature = "legacy-tls")]
+            Kind::Legacy(stream) => read_now(Pin::new(stream), buffer),
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(end) => end.try_read(buffer),
         }
@@ -94,9 +105,21 @@ impl Stream {
         match &self.0 {
             Kind::Tcp(stream) => stream.try_write(octets),
             Kind::Tls(_) => Err(io::ErrorKind::WouldBlock.into()),
+            #[cfg(feature = "legacy-tls")]
+            Kind::Legacy(_) => Err(io::ErrorKind::WouldBlock.into()),
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(end) => end.try_write(octets),
         }
+    }
+}
+
+/// A read that does not wait, of a stream that can only be polled.
+fn read_now(stream: Pin<&mut impl AsyncRead>, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut buffer = ReadBuf::new(buffer);
+    let mut context = Context::from_waker(Waker::noop());
+    match stream.poll_read(&mut context, &mut buffer) {
+        Poll::Ready(read) => read.map(|()| buffer.filled().len()),
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
     }
 }
 
@@ -109,6 +132,8 @@ impl AsyncRead for Stream {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Kind::Tls(stream) => cut_off_is_end(Pin::new(stream).poll_read(context, buffer)),
+            #[cfg(feature = "legacy-tls")]
+            Kind::Legacy(stream) => cut_off_is_end(Pin::new(stream).poll_read(context, buffer)),
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(end) => end.poll_read(context, buffer),
         }
@@ -124,6 +149,8 @@ impl AsyncWrite for Stream {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream).poll_write(context, octets),
             Kind::Tls(stream) => Pin::new(stream).poll_write(context, octets),
+            #[cfg(feature = "legacy-tls")]
+            Kind::Legacy(stream) => Pin::new(stream).poll_write(context, octets),
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(end) => end.poll_write(context, octets),
         }
@@ -133,6 +160,8 @@ impl AsyncWrite for Stream {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Kind::Tls(stream) => Pin::new(stream).poll_flush(context),
+            #[cfg(feature = "legacy-tls")]
+            Kind::Legacy(stream) => Pin::new(stream).poll_flush(context),
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(_) => Poll::Ready(Ok(())),
         }
@@ -142,6 +171,8 @@ impl AsyncWrite for Stream {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Kind::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            #[cfg(feature = "legacy-tls")]
+            Kind::Legacy(stream) => Pin::new(stream).poll_shutdown(context),
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(end) => {
                 end.close();
@@ -158,6 +189,8 @@ impl AsyncWrite for Stream {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
             Kind::Tls(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            #[cfg(feature = "legacy-tls")]
+            Kind::Legacy(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(end) => {
                 let piece = pieces.iter().find(|piece| !piece.is_empty());
@@ -170,6 +203,8 @@ impl AsyncWrite for Stream {
         match &self.0 {
             Kind::Tcp(stream) => stream.is_write_vectored(),
             Kind::Tls(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "legacy-tls")]
+            Kind::Legacy(stream) => stream.is_write_vectored(),
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(_) => false,
         }

@@ -13,10 +13,13 @@
 //! (`relais_policy`), STARTTLS (`relais_smtp::server`).
 
 mod accept;
+#[cfg(feature = "legacy-tls")]
+mod legacy;
 mod client_hello;
 mod client_certificate;
 mod server_certificate;
 mod expiry;
+mod old_clients;
 mod x509;
 
 use std::sync::Arc;
@@ -29,16 +32,25 @@ use relais_policy::tls::TlsVersion;
 pub use self::accept::{HANDSHAKE_OCTETS_MAX, HandshakeFault};
 pub use self::client_certificate::{ClientAuthorities, JudgedCertificate, system_roots};
 pub use self::expiry::{SeenCertificate, SeenCertificates, WARNING_DAYS, expires_within_days};
+pub use self::old_clients::{OldClient, OldClients};
 pub use self::server_certificate::{
-    CertificateError, CertificateStore, ServerCertificate, self_signed,
+    CertificateError, CertificateStore, KeyKind, ServerCertificate, self_signed,
 };
 
 /// How a listener does TLS. Cheap to clone.
 #[derive(Clone)]
 pub struct ServerTls {
-    config: Arc<ServerConfig>,
+    engine: Engine,
     certificates: CertificateStore,
     authorities: ClientAuthorities,
+}
+
+/// Which library speaks.
+#[derive(Clone)]
+enum Engine {
+    Rustls(Arc<ServerConfig>),
+    #[cfg(feature = "legacy-tls")]
+    OpenSsl(legacy::LegacyEngine),
 }
 
 /// What a finished handshake says.
@@ -74,9 +86,32 @@ impl ServerTls {
         }
         config.send_tls13_tickets = 1;
         Self {
-            config: Arc::new(config),
+            engine: Engine::Rustls(Arc::new(config)),
             certificates,
             authorities,
+        }
+    }
+
+    /// The same for old devices, by OpenSSL: TLS 1.0 and 1.1, RSA key exchange, CBC suites. Only for
+    /// a listener that named addresses alone may use.
+    #[cfg(feature = "legacy-tls")]
+    pub fn legacy_dangerous(
+        certificates: CertificateStore,
+        authorities: ClientAuthorities,
+    ) -> Self {
+        Self {
+            engine: Engine::OpenSsl(legacy::LegacyEngine::default()),
+            certificates,
+            authorities,
+        }
+    }
+
+    /// Whether it speaks with old devices.
+    pub fn is_legacy(&self) -> bool {
+        match &self.engine {
+            Engine::Rustls(_) => false,
+            #[cfg(feature = "legacy-tls")]
+            Engine::OpenSsl(_) => true,
         }
     }
 

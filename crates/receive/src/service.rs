@@ -9,7 +9,7 @@
 //! Not here: what is said in a session (`session`); opening sockets (`relais_net::network`); the
 //! form of the header (`relais_net::proxy`).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use relais_smtp::content::Preset;
 use relais_smtp::domain::Domain;
 use relais_smtp::refusal::Refusal;
 use relais_smtp::reply::Reply;
+use relais_smtp::time::Timestamp;
 
 use crate::identity::{Client, Identity};
 use crate::limits::{Connections, Full, Waiting};
@@ -47,6 +48,8 @@ pub struct ListenerOptions {
     pub submission: bool,
     /// Default preset.
     pub preset: Preset,
+    /// `None`: everybody may use it, always.
+    pub bounds: Option<ListenerBounds>,
     /// Peers that may, and must, say by the PROXY protocol who their client is.
     pub proxies: Vec<IpNet>,
     /// Whether and how sessions are encrypted.
@@ -59,6 +62,29 @@ impl ListenerOptions {
         self.proxies
             .iter()
             .any(|network| network.contains(&address))
+    }
+}
+
+/// Who may use a listener, and until when: one with old TLS is not for everybody, nor for ever.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListenerBounds {
+    /// These clients.
+    pub sources: Vec<IpNet>,
+    /// The first moment at which it is closed.
+    pub expires: Timestamp,
+}
+
+impl ListenerBounds {
+    /// May this client use the listener now?
+    fn admit(&self, client: IpAddr, now: Timestamp) -> Result<(), Refusal> {
+        if now >= self.expires {
+            let day = self.expires.day().into();
+            return Err(Refusal::ListenerExpired { day });
+        }
+        if self.sources.iter().any(|source| source.contains(&client)) {
+            return Ok(());
+        }
+        Err(Refusal::ListenerSource { address: client })
     }
 }
 
@@ -236,7 +262,12 @@ impl Entry {
         let restrictions = context.store.restrictions();
         let restricted = restrictions.in_force(context.clock.now());
         let now = context.clock.moment();
-        if let Err(refusal) = may_connect(&restricted, identity.address()) {
+        let bounded = match &self.options.bounds {
+            Some(bounds) => bounds.admit(identity.address(), context.clock.now()),
+            None => Ok(()),
+        };
+        let may = bounded.and_then(|()| may_connect(&restricted, identity.address()));
+        if let Err(refusal) = may {
             let record = self.connections.is_news(identity.address(), now);
             self.refuse(&accepted, &client, &identity, &refusal, record);
             return None;

@@ -505,7 +505,7 @@ mod tests {
     use relais_net::resolver::Resolver;
     use relais_net::simulated_dns::SimulatedDns;
     use relais_net::simulation::SimulatedNetwork;
-    use relais_net::tls::SeenCertificates;
+    use relais_net::tls::{OldClients, SeenCertificates};
     use relais_smtp::time::Timestamp;
     use relais_store::memory::MemoryOptions;
     use relais_store::store::Store;
@@ -538,6 +538,7 @@ mod tests {
             network: Network::simulated(&wire, Vec::new(), resolver),
             chance,
             certificates: SeenCertificates::new(),
+            old_clients: OldClients::new(),
             options,
             clock,
         };

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use relais_net::clock::{Chance, Clock};
 use relais_net::network::Network;
-use relais_net::tls::{SeenCertificates, ServerTls};
+use relais_net::tls::{OldClients, SeenCertificates, ServerTls};
 use relais_smtp::domain::Domain;
 use relais_store::store::Store;
 
@@ -46,6 +46,8 @@ pub struct ReceiveContext {
     pub network: Network,
     /// Client certificates that led to a connector, watched for their end.
     pub certificates: SeenCertificates,
+    /// Who uses the listener for old devices.
+    pub old_clients: OldClients,
     /// Bounds and names.
     pub options: ReceiveOptions,
 }

@@ -7,14 +7,15 @@
 //! (`relais_net::tls`).
 
 mod acme;
+mod old_clients;
 mod files;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use relais_net::tls::{
-    CertificateStore, ClientAuthorities, ServerCertificate, ServerTls, expires_within_days,
-    system_roots,
+    CertificateStore, ClientAuthorities, KeyKind, ServerCertificate, ServerTls,
+    expires_within_days, system_roots,
 };
 use relais_receive::service::ListenerTls;
 use relais_smtp::time::Timestamp;
@@ -24,6 +25,7 @@ use crate::config::{AcmeConfig, ListenerConfig, TlsMode};
 use files::Signature;
 
 pub(crate) use acme::Keeper;
+pub(crate) use old_clients::OldClientsReport;
 
 /// Every certificate that listeners use.
 pub(crate) struct Certificates {
@@ -51,7 +53,11 @@ enum Origin {
         private_key: Option<PathBuf>,
     },
     /// Made by us, for this name.
-    SelfSigned { folder: PathBuf, hostname: String },
+    SelfSigned {
+        folder: PathBuf,
+        hostname: String,
+        kind: KeyKind,
+    },
     /// Ordered by the keeper; until the first order is done, made by us.
     Acme { folder: PathBuf, hostname: String },
 }
@@ -100,20 +106,43 @@ impl Certificates {
                 certificate: certificate.clone(),
                 private_key: listener.private_key.clone(),
             },
+            None if listener.legacy.is_some() => Origin::SelfSigned {
+                folder: folder.join("tls"),
+                hostname: hostname.to_owned(),
+                kind: KeyKind::Rsa2048,
+            },
             None => self.unnamed(folder.join("tls"), hostname.to_owned()),
         };
-        let tls = ServerTls::new(self.store_of(origin, now), self.authorities_of(listener));
+        let tls = self.server_tls(origin, listener, now);
         match listener.tls {
             TlsMode::None | TlsMode::StartTls => ListenerTls::StartTls(tls),
             TlsMode::Implicit => ListenerTls::Implicit(tls),
         }
     }
 
+    fn server_tls(
+        &mut self,
+        origin: Origin,
+        listener: &ListenerConfig,
+        now: Timestamp,
+    ) -> ServerTls {
+        let (store, authorities) = (self.store_of(origin, now), self.authorities_of(listener));
+        #[cfg(feature = "legacy-tls")]
+        if listener.legacy.is_some() {
+            return ServerTls::legacy_dangerous(store, authorities);
+        }
+        ServerTls::new(store, authorities)
+    }
+
     fn unnamed(&self, folder: PathBuf, hostname: String) -> Origin {
         if self.acme.is_some() {
             Origin::Acme { folder, hostname }
         } else {
-            Origin::SelfSigned { folder, hostname }
+            Origin::SelfSigned {
+                folder,
+                hostname,
+                kind: KeyKind::EcdsaP256,
+            }
         }
     }
 
@@ -208,9 +237,13 @@ impl Origin {
                 certificate,
                 private_key,
             } => files::read_certificate(certificate, private_key.as_deref()),
-            Self::SelfSigned { folder, hostname } => files::self_signed(folder, hostname, now),
+            Self::SelfSigned {
+                folder,
+                hostname,
+                kind,
+            } => files::self_signed(folder, hostname, *kind, now),
             Self::Acme { folder, hostname } if !acme::certificate_file(folder).exists() => {
-                files::self_signed(folder, hostname, now)
+                files::self_signed(folder, hostname, KeyKind::EcdsaP256, now)
             }
             Self::Acme { folder, .. } => acme::read(folder),
         }

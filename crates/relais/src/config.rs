@@ -16,6 +16,7 @@ use relais_net::acme::{AcmeServer, ChallengeKind};
 use relais_policy::settings::Mode;
 use relais_smtp::content::Preset;
 use relais_smtp::domain::Domain;
+use relais_smtp::time::Timestamp;
 
 use read::{Mistakes, Reader};
 use tree::Tree;
@@ -84,6 +85,16 @@ pub(crate) struct ListenerConfig {
     pub(crate) client_ca: Vec<PathBuf>,
     /// The subject's common name counts where there is no alternative name.
     pub(crate) certificate_common_name: bool,
+    /// It speaks old TLS, within these bounds.
+    pub(crate) legacy: Option<LegacyConfig>,
+}
+
+/// The bounds of a listener with old TLS.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct LegacyConfig {
+    pub(crate) sources: Vec<IpNet>,
+    /// Midnight of the day, UTC.
+    pub(crate) expires: Timestamp,
 }
 
 /// `[acme]` with a directory.
@@ -314,7 +325,12 @@ fn read_config(
         } else {
             Mode::Lan
         },
-        listeners: read_listeners(tree, mistakes, warnings),
+        listeners: {
+            let legacy = read_legacy(&Reader::table(tree, "legacy_listener", mistakes));
+            let mut listeners = read_listeners(tree, mistakes, warnings);
+            listeners.extend(legacy);
+            listeners
+        },
         admin_address: read_admin(&Reader::table(tree, "admin", mistakes), warnings),
         nameservers: dns.servers("nameservers", 53),
         nameservers_trusted: dns.boolean("trusted"),
@@ -418,6 +434,7 @@ fn read_listener(block: &Reader<'_>, warnings: &mut Vec<String>) -> Option<Liste
         private_key: private_key.map(PathBuf::from),
         client_ca,
         certificate_common_name,
+        legacy: None,
     })
 }
 
@@ -479,6 +496,49 @@ fn check_store(store: &Reader<'_>) {
     }
 }
 
+/// `[legacy_listener]`, only in builds that have old TLS.
+fn read_legacy(legacy: &Reader<'_>) -> Option<ListenerConfig> {
+    if !legacy.present() {
+        return None;
+    }
+    let (address, sources) = (
+        legacy.socket("address"),
+        legacy.networks("source_addresses"),
+    );
+    let (expires, tls) = (legacy.text("expires"), legacy.text("tls"));
+    let path = |key| Some(legacy.text(key)).filter(|path| !path.is_empty());
+    let (certificate, private_key) = (path("certificate"), path("private_key"));
+    if cfg!(not(feature = "legacy-tls")) {
+        let words = "legacy_listener: this program was built without old TLS; build it with \
+                     --features legacy-tls (needs libssl-dev), or remove the section";
+        legacy.mistake("address", words.to_owned());
+        return None;
+    }
+    if sources.is_empty() {
+        let words = "legacy_listener.source_addresses: name the devices that may use it; old TLS is \
+                     for nobody else";
+        legacy.mistake("source_addresses", words.to_owned());
+    }
+    // A date was checked by its kind; its first moment is that of UTC.
+    let expires = Timestamp::parse_rfc3339(&format!("{expires}T00:00:00Z"))?;
+    Some(ListenerConfig {
+        address: address?,
+        submission: false,
+        preset: Preset::Tolerant,
+        proxies: Vec::new(),
+        tls: if tls == "implicit" {
+            TlsMode::Implicit
+        } else {
+            TlsMode::StartTls
+        },
+        certificate: certificate.map(PathBuf::from),
+        private_key: private_key.map(PathBuf::from),
+        client_ca: Vec::new(),
+        certificate_common_name: false,
+        legacy: Some(LegacyConfig { sources, expires }),
+    })
+}
+
 /// `[acme]`: none without a directory.
 fn read_acme(acme: &Reader<'_>, hostname: &str) -> Option<AcmeConfig> {
     let challenge = match acme.text("challenge").as_str() {
@@ -520,15 +580,6 @@ fn read_acme(acme: &Reader<'_>, hostname: &str) -> Option<AcmeConfig> {
 
 /// Keys of later releases: read for their mistakes, a warning where somebody relies on them.
 fn read_later(tree: &Tree, mistakes: &Mistakes, warnings: &mut Vec<String>) {
-    let legacy = Reader::table(tree, "legacy_listener", mistakes);
-    if legacy.present() {
-        let _ = (
-            legacy.socket("address"),
-            legacy.networks("source_addresses"),
-        );
-        let _ = legacy.text("expires");
-        warnings.push("legacy_listener stays closed: this build has no legacy TLS".to_owned());
-    }
     let dns = Reader::table(tree, "dns", mistakes);
     if !dns.targets("port25_probes").is_empty() {
         warnings.push("dns.port25_probes has no effect yet".to_owned());

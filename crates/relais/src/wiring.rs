@@ -18,7 +18,7 @@ use relais_net::resolver::{Resolver, ResolverOptions};
 use relais_net::tls::SeenCertificates;
 use relais_policy::settings::Mode;
 use relais_receive::service::{
-    ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
+    ListenerBounds, ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
 };
 use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
@@ -26,7 +26,7 @@ use relais_store::queue::StoreError;
 use relais_store::store::{OpenOptions, Store};
 use relais_store::trace::Event;
 
-use crate::certificates::{self, Certificates, Keeper};
+use crate::certificates::{self, Certificates, Keeper, OldClientsReport};
 use crate::config::{Config, ListenerConfig};
 
 /// Connections from one address that no connector covers: a stranger's server rarely has more than
@@ -113,6 +113,7 @@ pub(crate) struct Server {
     certificates: Mutex<Certificates>,
     /// Held: dropped, it stops.
     _keeper: Option<Keeper>,
+    old_clients: Mutex<OldClientsReport>,
 }
 
 /// Where the control socket stands.
@@ -146,6 +147,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     );
     let keeper = keeper(config, doors.challenge, &folder, (&clock, &chance));
     let seen = SeenCertificates::new();
+    let old_clients = OldClientsReport::open(&folder, clock.now());
     let context = AdminContext {
         store: store.clone(),
         clock: clock.clone(),
@@ -168,6 +170,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
             chance: chance.clone(),
             network: network.clone(),
             certificates: seen,
+            old_clients: old_clients.list.clone(),
             options: receive_options(config),
         },
         doors
@@ -196,6 +199,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         admin_service,
         certificates: Mutex::new(certificates),
         _keeper: keeper,
+        old_clients: Mutex::new(old_clients),
     })
 }
 
@@ -240,9 +244,19 @@ impl Server {
     pub(crate) async fn keep_house(&self) {
         let due = self.certificates().keep(self.clock.now());
         due.into_iter().for_each(|event| self.store.record(event));
+        let report = self.old_clients().keep(self.clock.now());
+        report
+            .into_iter()
+            .for_each(|event| self.store.record(event));
         self.store.maintain(self.clock.now()).await;
         self.metrics.set_connections(self.receive.connections());
         self.clock.sleep(MAINTENANCE_INTERVAL).await;
+    }
+
+    fn old_clients(&self) -> MutexGuard<'_, OldClientsReport> {
+        self.old_clients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The certificates of its listeners.
@@ -255,6 +269,7 @@ impl Server {
     /// Takes no new mail, ends what is under way, writes what waits: 30 seconds at most.
     pub(crate) async fn drain(self) {
         self.readiness.enter(Phase::Draining);
+        self.old_clients().write();
         tokio::join!(
             self.receive.drain(MAIL_DRAIN_TIME),
             self.deliver.drain(MAIL_DRAIN_TIME)
@@ -401,6 +416,10 @@ fn listener_options(
         address: *address,
         submission: one.submission,
         preset: one.preset,
+        bounds: one.legacy.as_ref().map(|legacy| ListenerBounds {
+            sources: legacy.sources.clone(),
+            expires: legacy.expires,
+        }),
         proxies: one.proxies.clone(),
         tls,
     });

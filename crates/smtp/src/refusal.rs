@@ -35,6 +35,16 @@ pub enum Refusal {
     NoRoom,
     /// IP-BLOCKED, 554 5.7.1 and close: the client's address is a restricted entity.
     AddressBlocked,
+    /// LISTENER-SRC, 554 5.7.1 and close: a listener for named addresses only, and this is none.
+    ListenerSource {
+        /// The client's address.
+        address: IpAddr,
+    },
+    /// LISTENER-EXPIRED, 554 5.7.1 and close: the day of a listener for old devices has passed.
+    ListenerExpired {
+        /// The day, `2027-12-31`.
+        day: Box<str>,
+    },
     /// TIMEOUT, 421 4.4.2: no command or content within its time.
     Timeout,
     /// ERRORS, 421 4.7.0: too many errors or junk commands in this session.
@@ -259,7 +269,11 @@ impl Refusal {
 
     /// Whether the session ends with this reply (421, 521, 554 at connect).
     pub fn closes(&self) -> bool {
-        matches!(self.code().get(), 421 | 521) || matches!(self, Self::AddressBlocked)
+        matches!(self.code().get(), 421 | 521)
+            || matches!(
+                self,
+                Self::AddressBlocked | Self::ListenerSource { .. } | Self::ListenerExpired { .. }
+            )
     }
 
     /// The pattern before and behind its placeholder.
@@ -291,7 +305,10 @@ impl Refusal {
             Self::CertificateNoMatch { reason }
             | Self::CertificateExpired { reason }
             | Self::CertificateUntrusted { reason } => Cow::Borrowed(reason),
-            Self::SourceUnknown { address } => Cow::Owned(address.to_canonical().to_string()),
+            Self::ListenerExpired { day } => Cow::Borrowed(day),
+            Self::SourceUnknown { address } | Self::ListenerSource { address } => {
+                Cow::Owned(address.to_canonical().to_string())
+            }
             Self::SenderDomain { domain }
             | Self::RecipientScope { domain }
             | Self::HeaderDomain { domain } => Cow::Borrowed(domain),
@@ -351,6 +368,12 @@ impl Refusal {
             Self::ShuttingDown => "BUSY 421 4.3.2 Service not available, retry later",
             Self::NoRoom => "BUSY 452 4.3.1 Insufficient storage, retry later",
             Self::AddressBlocked => "IP-BLOCKED 554 5.7.1 Client address blocked",
+            Self::ListenerSource { .. } => {
+                "LISTENER-SRC 554 5.7.1 Not allowed on this listener: <address>"
+            }
+            Self::ListenerExpired { .. } => {
+                "LISTENER-EXPIRED 554 5.7.1 Listener for old TLS expired: <day>"
+            }
             Self::Timeout => "TIMEOUT 421 4.4.2 Timeout, closing",
             Self::TooManyErrors => "ERRORS 421 4.7.0 Too many errors, closing",
             Self::HeloForged { .. } => "HELO-FORGED 550 5.7.1 HELO name not yours: <name>",

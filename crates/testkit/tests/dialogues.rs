@@ -17,7 +17,7 @@ use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
 use relais_net::simulation::{Faults, SimulatedNetwork};
 use relais_net::stream::Stream;
-use relais_net::tls::SeenCertificates;
+use relais_net::tls::{OldClients, SeenCertificates};
 use relais_policy::document::Document;
 use relais_receive::service::{
     ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
@@ -238,6 +238,7 @@ async fn start(dialogue: &Dialogue, store: &Store, way: Way) -> (ReceiveService,
         chance: Chance::seeded(2),
         network: network.clone(),
         certificates: SeenCertificates::new(),
+        old_clients: OldClients::new(),
         options: ReceiveOptions {
             hostname: "relay.contoso.test".to_owned(),
             message_size_max: limit.parse().expect("a number"),
@@ -247,6 +248,7 @@ async fn start(dialogue: &Dialogue, store: &Store, way: Way) -> (ReceiveService,
         },
     };
     let options = ListenerOptions {
+        bounds: None,
         address,
         submission: false,
         preset,

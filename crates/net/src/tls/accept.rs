@@ -4,8 +4,9 @@
 //! that we speak can be described. Not here: time (the caller).
 
 use std::io;
+use std::sync::Arc;
 
-use rustls::server::Acceptor;
+use rustls::server::{Acceptor, ServerConfig};
 use rustls::{AlertDescription, PeerIncompatible, ProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::server::StartHandshake;
@@ -13,7 +14,7 @@ use tokio_rustls::server::StartHandshake;
 use relais_policy::tls::TlsVersion;
 
 use super::client_hello::Offer;
-use super::{ClientChain, ServerTls, TlsSession};
+use super::{ClientChain, Engine, ServerTls, TlsSession};
 use crate::stream::Stream;
 
 /// Octets of a first message that are read before we give up. Hellos with post-quantum keys have
@@ -47,28 +48,39 @@ impl ServerTls {
         if self.certificates.current().is_none() {
             return Err(HandshakeFault::NoCertificate);
         }
-        let (start, offer) = first_message(stream).await?;
-        let accepted = start.into_stream(self.config.clone()).await;
-        let stream = accepted.map_err(|error| HandshakeFault::Failed {
-            fault: words(&error),
-            offer: offer.map(|offer| offer.to_string()),
-        })?;
-        let (_, connection) = stream.get_ref();
-        let session = TlsSession {
-            version: match connection.protocol_version() {
-                Some(ProtocolVersion::TLSv1_3) => TlsVersion::V1_3,
-                _ => TlsVersion::V1_2,
-            },
-            cipher: connection
-                .negotiated_cipher_suite()
-                .and_then(|suite| suite.suite().as_str())
-                .unwrap_or("unknown"),
-            certificates: connection
-                .peer_certificates()
-                .map(|chain| ClientChain(chain.to_vec())),
-        };
-        Ok((Stream::tls(stream.into()), session))
+        match &self.engine {
+            Engine::Rustls(config) => accept_rustls(config, stream).await,
+            #[cfg(feature = "legacy-tls")]
+            Engine::OpenSsl(engine) => engine.accept(&self.certificates, stream).await,
+        }
     }
+}
+
+async fn accept_rustls(
+    config: &Arc<ServerConfig>,
+    stream: Stream,
+) -> Result<(Stream, TlsSession), HandshakeFault> {
+    let (start, offer) = first_message(stream).await?;
+    let accepted = start.into_stream(Arc::clone(config)).await;
+    let stream = accepted.map_err(|error| HandshakeFault::Failed {
+        fault: words(&error),
+        offer: offer.map(|offer| offer.to_string()),
+    })?;
+    let (_, connection) = stream.get_ref();
+    let session = TlsSession {
+        version: match connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => TlsVersion::V1_3,
+            _ => TlsVersion::V1_2,
+        },
+        cipher: connection
+            .negotiated_cipher_suite()
+            .and_then(|suite| suite.suite().as_str())
+            .unwrap_or("unknown"),
+        certificates: connection
+            .peer_certificates()
+            .map(|chain| ClientChain(chain.to_vec())),
+    };
+    Ok((Stream::tls(stream.into()), session))
 }
 
 /// Reads the client's first message, as we and as rustls read it.

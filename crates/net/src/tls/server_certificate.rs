@@ -31,6 +31,9 @@ const SELF_SIGNED_BEFORE: Duration = Duration::from_secs(24 * 3_600);
 #[derive(Clone)]
 pub struct ServerCertificate {
     certified: Arc<CertifiedKey>,
+    /// For OpenSSL, which makes its own of it.
+    #[cfg(feature = "legacy-tls")]
+    key: Arc<PrivateKeyDer<'static>>,
     fingerprint: Box<str>,
     names: Vec<Box<str>>,
     not_before: Timestamp,
@@ -76,6 +79,8 @@ impl ServerCertificate {
             }
             Err(error) => return Err(unreadable(&error)),
         };
+        #[cfg(feature = "legacy-tls")]
+        let kept_key = Arc::new(key.clone_key());
         let signer = super::provider()
             .key_provider
             .load_private_key(key)
@@ -89,11 +94,23 @@ impl ServerCertificate {
         }
         Ok(Self {
             certified: Arc::new(certified),
+            #[cfg(feature = "legacy-tls")]
+            key: kept_key,
             fingerprint,
             names,
             not_before,
             not_after,
         })
+    }
+
+    #[cfg(feature = "legacy-tls")]
+    pub(super) fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.certified.cert
+    }
+
+    #[cfg(feature = "legacy-tls")]
+    pub(super) fn key(&self) -> &PrivateKeyDer<'static> {
+        &self.key
     }
 
     /// SHA-256 of the certificate in lower-case hexadecimal digits.
@@ -123,10 +140,29 @@ impl fmt::Debug for ServerCertificate {
     }
 }
 
-/// Makes a certificate for this name that signs itself, ECDSA P-256: certificate and key in PEM.
-pub fn self_signed(hostname: &str, now: Timestamp) -> Result<(String, String), CertificateError> {
+/// The key of a certificate that we make.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyKind {
+    /// Small and quick; every client of the last fifteen years knows it.
+    EcdsaP256,
+    /// For old devices, some of which know nothing else.
+    Rsa2048,
+}
+
+/// Makes a certificate for this name that signs itself: certificate and key in PEM.
+pub fn self_signed(
+    hostname: &str,
+    kind: KeyKind,
+    now: Timestamp,
+) -> Result<(String, String), CertificateError> {
     let unreadable = |error: rcgen::Error| CertificateError::Unreadable(error.to_string());
-    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(unreadable)?;
+    let key = match kind {
+        KeyKind::EcdsaP256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+        KeyKind::Rsa2048 => {
+            KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
+        }
+    };
+    let key = key.map_err(unreadable)?;
     let mut params = CertificateParams::new(vec![hostname.to_owned()]).map_err(unreadable)?;
     let mut subject = DistinguishedName::new();
     subject.push(DnType::CommonName, hostname);

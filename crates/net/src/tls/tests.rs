@@ -161,7 +161,7 @@ fn an_authority_of_the_same_name_and_a_self_signed_one_are_not_believed() {
     let with_authority = format!("{pem}{}", theirs.pem);
     let found = judged(&known, &with_authority);
     assert_eq!(found.fault(), Some(CertificateFault::Untrusted));
-    let (own, _) = self_signed("scan.contoso.test", NOW).expect("made");
+    let (own, _) = self_signed("scan.contoso.test", KeyKind::EcdsaP256, NOW).expect("made");
     assert!(judged(&known, &own).fault().is_some());
     let nobody = ClientAuthorities::new(RootCertStore::empty(), [], false).expect("none");
     assert_eq!(
@@ -286,7 +286,7 @@ fn client(
 
 fn server(authority: &Authority) -> ServerTls {
     let store = CertificateStore::new();
-    let (pem, key) = self_signed("relay.contoso.test", NOW).expect("made");
+    let (pem, key) = self_signed("relay.contoso.test", KeyKind::EcdsaP256, NOW).expect("made");
     let own = ServerCertificate::from_pem(pem.as_bytes(), key.as_bytes()).expect("right");
     store.install(own);
     ServerTls::new(store, authorities(authority, false))
@@ -367,7 +367,7 @@ async fn a_new_certificate_is_shown_from_the_next_handshake_on_and_old_sessions_
         (accepted.expect("a session").0, connected, fingerprint)
     };
     let (mut old, mut old_client, first) = shown().await;
-    let (pem, key) = self_signed("relay.contoso.test", NOW).expect("made");
+    let (pem, key) = self_signed("relay.contoso.test", KeyKind::EcdsaP256, NOW).expect("made");
     let new = ServerCertificate::from_pem(pem.as_bytes(), key.as_bytes()).expect("right");
     let expected: Box<str> = new.fingerprint().into();
     tls.certificates().install(new);
@@ -424,8 +424,8 @@ async fn without_a_certificate_there_is_no_handshake() {
 
 #[test]
 fn a_certificate_that_cannot_serve_is_refused_with_its_reason() {
-    let (pem, key) = self_signed("relay.contoso.test", NOW).expect("made");
-    let (_, other) = self_signed("relay.contoso.test", NOW).expect("made");
+    let (pem, key) = self_signed("relay.contoso.test", KeyKind::EcdsaP256, NOW).expect("made");
+    let (_, other) = self_signed("relay.contoso.test", KeyKind::EcdsaP256, NOW).expect("made");
     let error = |pem: &str, key: &str| {
         ServerCertificate::from_pem(pem.as_bytes(), key.as_bytes()).expect_err("wrong")
     };

@@ -48,6 +48,13 @@ impl Session<'_> {
         };
         let now = self.shared.context.clock.now();
         let judge = |chain| tls.authorities().judge(chain, now);
+        if tls.is_legacy() {
+            let address = self.identity.address();
+            let context = &self.shared.context;
+            context
+                .old_clients
+                .saw(address, session.version, session.cipher, now);
+        }
         let judged = session.certificates.as_ref().map(judge);
         self.identity.secured(&session, judged);
         let settings = self.shared.context.store.settings();

@@ -12,7 +12,7 @@ use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
 use relais_net::simulation::SimulatedNetwork;
 use relais_net::stream::Stream;
-use relais_net::tls::SeenCertificates;
+use relais_net::tls::{OldClients, SeenCertificates};
 use relais_policy::document::Document;
 use relais_receive::service::{
     ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
@@ -143,6 +143,7 @@ impl World {
             chance: Chance::seeded(2),
             network: network.clone(),
             certificates: SeenCertificates::new(),
+            old_clients: OldClients::new(),
             options: ReceiveOptions {
                 hostname: "relay.contoso.test".to_owned(),
                 message_size_max: wish.message_size_max,
@@ -156,6 +157,7 @@ impl World {
             address: port_25(),
             submission: wish.submission,
             preset: Preset::Strict,
+            bounds: None,
             proxies: wish.proxies.iter().map(|one| network_of(one)).collect(),
             tls: ListenerTls::None,
         };

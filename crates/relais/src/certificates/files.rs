@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use relais_net::tls::{
-    CertificateError, ClientAuthorities, ServerCertificate, WARNING_DAYS, expires_within_days,
-    self_signed as make_self_signed, system_roots,
+    CertificateError, ClientAuthorities, KeyKind, ServerCertificate, WARNING_DAYS,
+    expires_within_days, self_signed as make_self_signed, system_roots,
 };
 use relais_smtp::time::Timestamp;
 
@@ -113,12 +113,15 @@ pub(super) fn authorities(
 pub(super) fn self_signed(
     folder: &Path,
     hostname: &str,
+    kind: KeyKind,
     now: Timestamp,
 ) -> Result<ServerCertificate, String> {
-    let (certificate, key) = (
-        folder.join("self-signed.pem"),
-        folder.join("self-signed.key"),
-    );
+    let name = match kind {
+        KeyKind::EcdsaP256 => "self-signed",
+        KeyKind::Rsa2048 => "self-signed-rsa",
+    };
+    let file = |ending: &str| folder.join(format!("{name}.{ending}"));
+    let (certificate, key) = (file("pem"), file("key"));
     if let Ok(found) = read_certificate(&certificate, Some(&key))
         && found
             .names()
@@ -138,7 +141,7 @@ pub(super) fn self_signed(
         WARNING_DAYS[0] > 0,
         "it is renewed before anybody is warned"
     );
-    let (chain, secret) = make_self_signed(hostname, now).map_err(|error| unmade(&error))?;
+    let (chain, secret) = make_self_signed(hostname, kind, now).map_err(|error| unmade(&error))?;
     make_folder(folder).map_err(|error| unmade(&error))?;
     // The key first: a certificate without its key would be taken for a broken pair.
     write(&key, &secret).map_err(|error| unmade(&error))?;

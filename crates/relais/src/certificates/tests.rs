@@ -20,6 +20,7 @@ fn ours(folder: &Path) -> Certificates {
     let origin = Origin::SelfSigned {
         folder: folder.join("tls"),
         hostname: "relay.contoso.test".to_owned(),
+        kind: KeyKind::EcdsaP256,
     };
     all.store_of(origin, NOW);
     all
@@ -32,8 +33,8 @@ fn fingerprint(certificates: &Certificates) -> String {
 
 /// Writes a certificate made at this time, with its key beside it.
 fn put(file: &Path, made: Timestamp) -> String {
-    let (pem, key) =
-        relais_net::tls::self_signed("relay.contoso.test", made).expect("it can be made");
+    let (pem, key) = relais_net::tls::self_signed("relay.contoso.test", KeyKind::EcdsaP256, made)
+        .expect("it can be made");
     fs::write(file, &pem).expect("a file");
     fs::write(file.with_extension("key"), &key).expect("a file");
     let made = ServerCertificate::from_pem(pem.as_bytes(), key.as_bytes()).expect("right");

@@ -287,12 +287,35 @@ const LISTENER: &[Key] = &[
 
 const LEGACY_LISTENER: &[Key] = &[
     key("address", Kind::Socket, Required, "Where to listen."),
-    key("source_addresses", Kind::Networks, NONE, "Who may use it."),
+    key(
+        "source_addresses",
+        Kind::Networks,
+        Required,
+        "Who may use it.",
+    ),
     key(
         "expires",
         Kind::Date,
         Required,
         "The day from which it stays closed.",
+    ),
+    key(
+        "tls",
+        Kind::Choice(&["starttls", "implicit"]),
+        Toml("\"starttls\""),
+        "When TLS begins.",
+    ),
+    key(
+        "certificate",
+        Kind::Path,
+        EMPTY,
+        "PEM chain; empty: a self-signed one with an RSA key, which old devices need.",
+    ),
+    key(
+        "private_key",
+        Kind::Path,
+        EMPTY,
+        "Its key; empty: beside the certificate as `.key`, or in the same file.",
     ),
 ];
 

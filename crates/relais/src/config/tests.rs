@@ -134,6 +134,7 @@ fn an_empty_file_gives_the_defaults_and_one_listener_on_loopback() {
             private_key: None,
             client_ca: Vec::new(),
             certificate_common_name: false,
+            legacy: None,
         }]
     );
     assert_eq!(config.admin_address, "127.0.0.1:8025".parse().ok());
@@ -165,6 +166,10 @@ fn an_empty_file_gives_the_defaults_and_one_listener_on_loopback() {
 #[test]
 fn every_key_of_the_table_is_accepted() {
     for section in keys::SECTIONS {
+        // In other builds the whole section is a mistake.
+        if section.name == "legacy_listener" && cfg!(not(feature = "legacy-tls")) {
+            continue;
+        }
         for key in section.keys {
             let keys::Fallback::Toml(value) = key.default else {
                 continue;
@@ -175,6 +180,7 @@ fn every_key_of_the_table_is_accepted() {
                 .filter(|other| other.default == keys::Fallback::Required)
                 .map(|other| match other.kind {
                     keys::Kind::Socket => format!("{} = \"127.0.0.1:1\"\n", other.name),
+                    keys::Kind::Networks => format!("{} = [\"10.1.2.0/24\"]\n", other.name),
                     keys::Kind::Date => format!("{} = \"2027-12-31\"\n", other.name),
                     _ => format!("{} = \"text\"\n", other.name),
                 })
@@ -299,4 +305,17 @@ fn acme_answers_its_challenge_at_the_address_of_that_challenge() {
     let alpn = of("challenge = \"tls-alpn-01\"\n");
     assert_eq!(alpn.map(|acme| acme.address.port()), Some(443));
     assert_eq!(Config::parse("", &bare()).expect("right").acme, None);
+}
+
+#[cfg(not(feature = "legacy-tls"))]
+#[test]
+fn without_old_tls_its_listener_is_a_mistake_that_names_the_build() {
+    let text = "[legacy_listener]\naddress = \"10.1.0.5:2525\"\n\
+                source_addresses = [\"10.1.2.0/24\"]\nexpires = \"2027-12-31\"\n";
+    let mistakes = Config::parse(text, &bare()).expect_err("wrong");
+    assert!(
+        mistakes[0].to_string().contains("--features legacy-tls"),
+        "{}",
+        mistakes[0]
+    );
 }

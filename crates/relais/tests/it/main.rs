@@ -13,6 +13,8 @@ mod drain;
 mod foreign;
 mod golden;
 mod offline;
+#[cfg(feature = "legacy-tls")]
+mod old_devices;
 mod pressure;
 mod proxied;
 mod restricted;

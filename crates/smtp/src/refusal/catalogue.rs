@@ -111,6 +111,33 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         sample: || Refusal::AddressBlocked,
     },
     CatalogueEntry {
+        stage: "connect",
+        cause_en: "This listener speaks old TLS, and only the addresses in its `source_addresses` \
+            may use it.",
+        fix_en: "Add the device's address to legacy_listener.source_addresses, or let it use \
+            another listener with TLS 1.2.",
+        cause_fr: "Ce point d’écoute parle l’ancien TLS\u{202f}; seules les adresses de ses \
+            source_addresses peuvent s’en servir.",
+        fix_fr: "Ajoutez l’adresse de l’appareil à legacy_listener.source_addresses, ou \
+            faites-lui utiliser un autre point d’écoute, en TLS 1.2.",
+        sample: || Refusal::ListenerSource {
+            address: IpAddr::V4(Ipv4Addr::new(10, 1, 2, 9)),
+        },
+    },
+    CatalogueEntry {
+        stage: "connect",
+        cause_en: "The listener for old TLS was opened until a day that has passed.",
+        fix_en: "Replace or update the devices that still use it; or set legacy_listener.expires \
+            to a later day and restart.",
+        cause_fr: "Le point d’écoute pour l’ancien TLS était ouvert jusqu’à une date qui est \
+            passée.",
+        fix_fr: "Remplacez ou mettez à jour les appareils qui s’en servent encore\u{202f}; ou \
+            reportez legacy_listener.expires et redémarrez.",
+        sample: || Refusal::ListenerExpired {
+            day: "2027-12-31".into(),
+        },
+    },
+    CatalogueEntry {
         stage: "any",
         cause_en: "The client sent no complete command, or no content, within the time allowed.",
         fix_en: "Check the network between device and relay; firewalls that inspect SMTP are a \
@@ -640,6 +667,8 @@ mod tests {
         Refusal::ShuttingDown,
         Refusal::NoRoom,
         Refusal::AddressBlocked,
+        Refusal::ListenerSource { .. },
+        Refusal::ListenerExpired { .. },
         Refusal::Timeout,
         Refusal::TooManyErrors,
         Refusal::HeloForged { .. },
@@ -727,7 +756,8 @@ mod tests {
             );
             assert_eq!(
                 refusal.closes(),
-                matches!(entry.code().get(), 421 | 521) || entry.token() == "IP-BLOCKED",
+                matches!(entry.code().get(), 421 | 521)
+                    || ["IP-BLOCKED", "LISTENER-SRC", "LISTENER-EXPIRED"].contains(&entry.token()),
                 "{reply}"
             );
         }

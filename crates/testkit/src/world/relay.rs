@@ -12,7 +12,7 @@ use relais_net::network::Network;
 use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
 use relais_net::simulation::SimulatedNetwork;
-use relais_net::tls::SeenCertificates;
+use relais_net::tls::{OldClients, SeenCertificates};
 use relais_policy::document::Document;
 use relais_receive::service::{
     ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
@@ -99,6 +99,7 @@ impl Relay {
             chance: chance.split(),
             network: network.clone(),
             certificates: SeenCertificates::new(),
+            old_clients: OldClients::new(),
             options: ReceiveOptions {
                 hostname: HOSTNAME.to_owned(),
                 message_size_max: MESSAGE_OCTETS_MAX,
@@ -111,6 +112,7 @@ impl Relay {
             address,
             submission: false,
             preset: Preset::Strict,
+            bounds: None,
             proxies: Vec::new(),
             tls: ListenerTls::None,
         };

@@ -165,6 +165,7 @@ fn config(
         private_key: None,
         client_ca: Vec::new(),
         certificate_common_name: false,
+        legacy: None,
     }];
     config.admin_address = None;
     config.nameservers = vec![dns];
