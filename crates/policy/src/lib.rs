@@ -5,6 +5,7 @@
 //!
 //! Modules stand in order of floors: each may use only those below it.
 
+pub mod adopt;
 pub mod simulate;
 pub mod source;
 pub mod notice;

@@ -36,6 +36,8 @@ pub(crate) struct About {
     pub(crate) subject: Option<Arc<str>>,
     /// Octets, declared or received.
     pub(crate) size: Option<u64>,
+    /// Repairs of its commands.
+    pub(crate) repairs: Vec<&'static str>,
     /// Why, in words that the reply does not say.
     pub(crate) detail: Option<Arc<str>>,
 }
@@ -121,6 +123,7 @@ impl Refusals {
         event.header_from = about.header_from;
         event.subject = about.subject;
         event.size = about.size;
+        event.repairs = about.repairs;
         event.detail = about.detail;
         event.token = Some(refusal.token().into());
         event.reply = Some(reply.to_string().into());

@@ -401,6 +401,7 @@ impl Session<'_> {
                     subject: noted.subject,
                     size: Some(summary.size),
                     detail: noted.detail,
+                    ..About::default()
                 };
                 self.refuse_attempt(&refusal, about)
             }
@@ -455,10 +456,12 @@ impl Session<'_> {
         say(context, refusal)
     }
 
-    fn refuse_attempt(&mut self, refusal: &Refusal, about: About) -> Reply {
+    fn refuse_attempt(&mut self, refusal: &Refusal, mut about: About) -> Reply {
         if refusal.closes() {
             self.linger = Linger::Yes;
         }
+        let repairs = self.machine.repairs().iter();
+        about.repairs = repairs.map(|repair| repair.name()).collect();
         let (context, client) = (&self.shared.context, &self.client);
         self.refusals
             .attempt(context, client, &self.identity, refusal, about)

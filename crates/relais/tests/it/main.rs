@@ -6,6 +6,7 @@ mod support;
 
 mod acme;
 mod client_certificates;
+mod attempts;
 mod commands;
 mod demo;
 mod domains;
