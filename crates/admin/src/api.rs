@@ -14,6 +14,7 @@ mod audit;
 mod organisations;
 mod domains;
 mod connectors;
+mod listen;
 mod directory;
 mod settings;
 mod backup;
@@ -44,6 +45,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(organisations::routes())
         .merge(domains::routes())
         .merge(connectors::routes())
+        .merge(listen::routes())
         .merge(directory::routes())
         .merge(backup::routes());
     Router::new()

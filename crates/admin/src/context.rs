@@ -7,6 +7,7 @@ use tokio::sync::{Notify, watch};
 
 use relais_net::authority::AuthorityOptions;
 use relais_net::clock::{Chance, Clock};
+use relais_net::conversation::Conversations;
 use relais_net::resolver::Resolver;
 use relais_net::tls::{CertificateStore, SeenCertificates};
 use relais_smtp::domain::Domain;
@@ -31,6 +32,8 @@ pub struct AdminContext {
     pub metrics: Metrics,
     /// Whether the listeners are up.
     pub readiness: Readiness,
+    /// What is said in sessions at this moment.
+    pub conversations: Conversations,
     /// The certificates in use.
     pub certificates: CertificateView,
     /// Whom looks at domains ask; none without a server.

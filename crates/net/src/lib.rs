@@ -3,6 +3,7 @@
 //!
 //! Modules stand in order of floors: each may use only those below it.
 
+pub mod conversation;
 pub mod dns_server;
 pub mod proxy;
 pub mod acme;

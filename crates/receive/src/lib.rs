@@ -10,6 +10,7 @@ mod questions;
 mod accept;
 mod arrival;
 mod repair;
+mod hearing;
 mod refuse;
 mod identity;
 mod limits;

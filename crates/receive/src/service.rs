@@ -27,6 +27,7 @@ use relais_smtp::refusal::Refusal;
 use relais_smtp::reply::Reply;
 use relais_smtp::time::Timestamp;
 
+use crate::hearing::Speaker;
 use crate::identity::{Client, Identity};
 use crate::limits::{Connections, Full, Waiting};
 use crate::refuse::{About, Refusals, say};
@@ -308,6 +309,12 @@ impl Entry {
         } else {
             say(context, refusal)
         };
+        let speaker = Speaker {
+            context,
+            client,
+            identity,
+        };
+        speaker.tell_turned_away(&reply.to_string());
         self.last_words(accepted, &reply);
     }
 

@@ -25,6 +25,7 @@ use relais_store::trace::To;
 
 use crate::accept::{NotAccepted, Noted, Reception};
 use crate::arrival::{Arrival, Transaction, addresses_of};
+use crate::hearing::{Hearing, Speaker};
 use crate::identity::{Client, Identity, Role};
 use crate::limits::Place;
 use crate::questions::Asked;
@@ -51,6 +52,8 @@ struct Session<'a> {
     refusals: Refusals,
     draining: Pin<Box<WaitForCancellationFutureOwned>>,
     linger: Linger,
+    /// While somebody listens.
+    hearing: Option<Box<Hearing>>,
 }
 
 /// The session is over.
@@ -100,12 +103,16 @@ pub(crate) async fn run(beginning: Beginning) {
         reception: None,
         refusals: Refusals::default(),
         linger: Linger::No,
+        hearing: None,
     };
     if session.begin().await.is_ok() {
         while let Ok(()) = session.step().await {}
     }
     // A message that never came whole leaves nothing, however long closing takes.
     session.reception = None;
+    if let Some(hearing) = &session.hearing {
+        hearing.end(session.speaker());
+    }
     session.wire.close(session.linger).await;
     drop(place);
 }
@@ -149,7 +156,7 @@ impl Session<'_> {
     }
 
     async fn step(&mut self) -> Result<(), Over> {
-        let (consumed, step) = self.machine.advance(self.wire.unread(), &mut self.content);
+        let (consumed, step) = self.advance();
         self.wire.consume(consumed);
         match step {
             Step::Read(wait) => {
@@ -177,14 +184,54 @@ impl Session<'_> {
             }
             Step::StartTls => Box::pin(self.start_tls()).await?,
             Step::Close => {
-                self.wire
-                    .send(self.machine.output())
-                    .await
-                    .map_err(|_| Over)?;
+                self.send().await?;
                 return Err(Over);
             }
         }
         Ok(())
+    }
+
+    fn speaker(&self) -> Speaker<'_> {
+        Speaker {
+            context: &self.shared.context,
+            client: &self.client,
+            identity: &self.identity,
+        }
+    }
+
+    /// One step of the machine, told to whoever listens.
+    fn advance(&mut self) -> (usize, Step) {
+        let speaker = Speaker {
+            context: &self.shared.context,
+            client: &self.client,
+            identity: &self.identity,
+        };
+        let (unread, content) = (self.wire.unread(), &mut self.content);
+        if !speaker.is_heard() {
+            return self.machine.advance(unread, content);
+        }
+        let begin = || Box::new(Hearing::begin(speaker));
+        self.hearing
+            .get_or_insert_with(begin)
+            .advance(speaker, &mut self.machine, unread, content)
+    }
+
+    /// Sends all that we have said.
+    async fn send(&mut self) -> Result<(), Over> {
+        if let Some(mut hearing) = self.hearing.take() {
+            let speaker = Speaker {
+                context: &self.shared.context,
+                client: &self.client,
+                identity: &self.identity,
+            };
+            hearing.tell_replies(speaker, &mut self.machine);
+            hearing.sent();
+            self.hearing = Some(hearing);
+        }
+        self.wire
+            .send(self.machine.output())
+            .await
+            .map_err(|_| Over)
     }
 
     /// Sends what there is to send, and waits for more.
@@ -198,10 +245,7 @@ impl Session<'_> {
                 return Ok(());
             }
         }
-        self.wire
-            .send(self.machine.output())
-            .await
-            .map_err(|_| Over)?;
+        self.send().await?;
         let idle = !self.machine.in_transaction();
         let draining = idle.then_some(self.draining.as_mut());
         match self.wire.read(wait, draining).await {
@@ -504,6 +548,7 @@ pub(crate) fn role_of(submission: bool) -> Role {
 #[cfg(test)]
 mod tests {
     use relais_net::clock::{Chance, Clock, Moment};
+    use relais_net::conversation::Conversations;
     use relais_net::network::Network;
     use relais_net::resolver::Resolver;
     use relais_net::simulated_dns::SimulatedDns;
@@ -542,6 +587,7 @@ mod tests {
             chance,
             certificates: SeenCertificates::new(),
             old_clients: OldClients::new(),
+            conversations: Conversations::default(),
             options,
             clock,
         };

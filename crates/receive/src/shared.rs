@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use relais_net::clock::{Chance, Clock};
+use relais_net::conversation::Conversations;
 use relais_net::network::Network;
 use relais_net::tls::{OldClients, SeenCertificates, ServerTls};
 use relais_smtp::domain::Domain;
@@ -48,6 +49,8 @@ pub struct ReceiveContext {
     pub certificates: SeenCertificates,
     /// Who uses the listener for old devices.
     pub old_clients: OldClients,
+    /// Where sessions tell what is said, while somebody listens.
+    pub conversations: Conversations,
     /// Bounds and names.
     pub options: ReceiveOptions,
 }

@@ -2,6 +2,7 @@
 //! same API over the data folder when no server runs.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -98,12 +99,12 @@ impl Api {
         }
     }
 
-    /// Asks for lines without an end; each goes to `line`.
+    /// Asks for lines without an end; each goes to `line`, which says whether it wants more.
     pub(crate) async fn follow(
         &self,
         path: &str,
         query: &[(&str, String)],
-        mut line: impl FnMut(&str) -> Result<(), Failure>,
+        mut line: impl FnMut(&str) -> Result<ControlFlow<()>, Failure>,
     ) -> Result<(), Failure> {
         let Self::Socket(socket) = self else {
             return Err(Failure::TryLater(
@@ -131,7 +132,9 @@ impl Api {
             unread.extend_from_slice(&data);
             while let Some(end) = unread.iter().position(|octet| *octet == b'\n') {
                 let text: Vec<u8> = unread.drain(..=end).collect();
-                line(String::from_utf8_lossy(&text).trim_end())?;
+                if line(String::from_utf8_lossy(&text).trim_end())?.is_break() {
+                    return Ok(());
+                }
             }
         }
         Ok(())

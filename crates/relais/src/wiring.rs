@@ -13,6 +13,7 @@ use relais_admin::service::AdminService;
 use relais_deliver::service::{DeliverContext, DeliverOptions, DeliverService};
 use relais_net::authority::AuthorityOptions;
 use relais_net::clock::{Chance, Clock};
+use relais_net::conversation::Conversations;
 use relais_net::network::{Listener, Network};
 use relais_net::resolver::{Resolver, ResolverOptions};
 use relais_net::tls::SeenCertificates;
@@ -148,6 +149,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let keeper = keeper(config, doors.challenge, &folder, (&clock, &chance));
     let seen = SeenCertificates::new();
     let old_clients = OldClientsReport::open(&folder, clock.now());
+    let conversations = Conversations::default();
     let context = AdminContext {
         store: store.clone(),
         clock: clock.clone(),
@@ -156,6 +158,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         message_size_max: config.message_size_max,
         metrics: metrics.clone(),
         readiness: readiness.clone(),
+        conversations: conversations.clone(),
         certificates: CertificateView {
             of_listeners: certificates::shown(&doors.mail_addresses, &tls),
             of_clients: seen.clone(),
@@ -171,6 +174,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
             network: network.clone(),
             certificates: seen,
             old_clients: old_clients.list.clone(),
+            conversations,
             options: receive_options(config),
         },
         doors
@@ -297,6 +301,7 @@ pub(crate) async fn open_for_reading(config: &Config) -> Result<LocalApi, StartE
         hostname: config.hostname.clone(),
         message_size_max: config.message_size_max,
         readiness: Readiness::new(Phase::NotRunning),
+        conversations: Conversations::default(),
         certificates: CertificateView::default(),
         dns: None,
     }))

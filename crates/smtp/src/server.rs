@@ -299,6 +299,20 @@ impl ServerSession {
         }
     }
 
+    /// As [`ServerSession::advance`], one turn: at most one command line, or a piece of content.
+    /// `None`: there is more to do.
+    pub fn advance_once(&mut self, input: &[u8], content: &mut Vec<u8>) -> (usize, Option<Step>) {
+        self.turn(input, content)
+    }
+
+    /// Whether the next octets are content, and no command line.
+    pub fn reads_content(&self) -> bool {
+        matches!(
+            self.state,
+            State::Data { .. } | State::Chunk { .. } | State::Discard { .. }
+        )
+    }
+
     /// The answer to [`Step::Ask`].
     pub fn answer(&mut self, answer: Answer) {
         let asked = match mem::replace(&mut self.state, State::Closing) {

@@ -12,6 +12,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use relais_net::clock::{Chance, Clock};
+
+use relais_net::conversation::Conversations;
 use relais_net::network::Network;
 use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
@@ -239,6 +241,7 @@ async fn start(dialogue: &Dialogue, store: &Store, way: Way) -> (ReceiveService,
         network: network.clone(),
         certificates: SeenCertificates::new(),
         old_clients: OldClients::new(),
+        conversations: Conversations::default(),
         options: ReceiveOptions {
             hostname: "relay.contoso.test".to_owned(),
             message_size_max: limit.parse().expect("a number"),

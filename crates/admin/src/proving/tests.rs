@@ -66,6 +66,7 @@ impl World {
             hostname: "relay.contoso.test".to_owned(),
             message_size_max: 1 << 20,
             metrics: Metrics::new(START),
+            conversations: relais_net::conversation::Conversations::default(),
             readiness: Readiness::new(Phase::Serving),
             certificates: CertificateView::default(),
             dns: Some(Dns {

@@ -20,6 +20,7 @@ use relais_admin::context::{AdminContext, Caller, CertificateView, Phase, Readin
 use relais_admin::metrics::Metrics;
 use relais_admin::service::AdminService;
 use relais_net::clock::{Chance, Clock};
+use relais_net::conversation::Conversations;
 use relais_policy::settings::Mode;
 use relais_store::store::{OpenOptions, Store};
 
@@ -55,6 +56,7 @@ async fn context(folder: &Path) -> AdminContext {
         message_size_max: 50 << 20,
         metrics,
         readiness: Readiness::new(Phase::Serving),
+        conversations: Conversations::default(),
         certificates: CertificateView::default(),
         dns: None,
     }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relais_net::clock::{Chance, Clock};
+
+use relais_net::conversation::Conversations;
 use relais_net::network::Network;
 use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
@@ -144,6 +146,7 @@ impl World {
             network: network.clone(),
             certificates: SeenCertificates::new(),
             old_clients: OldClients::new(),
+            conversations: Conversations::default(),
             options: ReceiveOptions {
                 hostname: "relay.contoso.test".to_owned(),
                 message_size_max: wish.message_size_max,

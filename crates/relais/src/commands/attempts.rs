@@ -1,5 +1,7 @@
 //! `relais attempts`: what knocked and was turned away, and what to make of it.
 
+use std::ops::ControlFlow;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -153,8 +155,10 @@ async fn live(session: &Session, all: bool) -> Result<(), Failure> {
     let output = session.output;
     let query = [("all", all.to_string())];
     let api = session.api().await?;
-    api.follow("/attempts/live", &query, |line| show_live(output, line))
-        .await
+    api.follow("/attempts/live", &query, |line| {
+        show_live(output, line).map(ControlFlow::Continue)
+    })
+    .await
 }
 
 fn show_live(output: Output, line: &str) -> Result<(), Failure> {

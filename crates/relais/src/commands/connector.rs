@@ -1,5 +1,6 @@
 //! `relais connector inbound|outbound`: listed, shown, made, changed one key at a time.
 
+mod listen;
 mod keys;
 
 use std::net::IpAddr;
@@ -51,6 +52,8 @@ enum InboundVerb {
         #[arg(long, value_name = "NAME")]
         organisation: Option<String>,
     },
+    /// Press Scan now: wait for a device of this connector, and show what is said as it happens
+    Listen(listen::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -139,6 +142,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
                 address,
                 organisation,
             } => check(session, address, organisation).await,
+            InboundVerb::Listen(arguments) => listen::run(session, arguments).await,
         },
         Direction::Outbound { verb } => act::<OutboundConnector, _>(session, *verb).await,
     }

@@ -1,5 +1,7 @@
 //! `relais trace`: what happened, newest first; or as it happens.
 
+use std::ops::ControlFlow;
+
 use clap::Args;
 use serde_json::Value;
 
@@ -42,7 +44,9 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
     if arguments.live {
         let api = session.api().await?;
         return api
-            .follow("/trace/live", &query, |text| show_live(output, text))
+            .follow("/trace/live", &query, |text| {
+                show_live(output, text).map(ControlFlow::Continue)
+            })
             .await;
     }
     let api = session.api_for_reading().await?;

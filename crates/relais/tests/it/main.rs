@@ -13,6 +13,7 @@ mod domains;
 mod drain;
 mod foreign;
 mod golden;
+mod listen;
 mod offline;
 #[cfg(feature = "legacy-tls")]
 mod old_devices;

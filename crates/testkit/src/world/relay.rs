@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use relais_deliver::service::{DeliverContext, DeliverOptions, DeliverService};
 use relais_net::clock::{Chance, Clock};
+use relais_net::conversation::Conversations;
 use relais_net::network::Network;
 use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
@@ -100,6 +101,7 @@ impl Relay {
             network: network.clone(),
             certificates: SeenCertificates::new(),
             old_clients: OldClients::new(),
+            conversations: Conversations::default(),
             options: ReceiveOptions {
                 hostname: HOSTNAME.to_owned(),
                 message_size_max: MESSAGE_OCTETS_MAX,

@@ -1,0 +1,220 @@
+//! Telling a session's conversation to whoever listens (`relais connector inbound listen`), line by
+//! line, both directions. Secrets are never told: no argument of AUTH, no answer to a challenge,
+//! and after an AUTH nothing that is no known command; of content only how much it was.
+//!
+//! Not here: who listens (`relais_net::conversation`).
+
+use relais_net::conversation::{Conversations, Heard, Said};
+use relais_smtp::server::{ServerSession, Step};
+
+use crate::identity::{Client, Identity};
+use crate::shared::ReceiveContext;
+
+/// Octets of a line that are told. Device makers' lines are short; the rest is noise.
+const LINE_OCTETS_MAX: usize = 500;
+/// What stands for a secret.
+const HIDDEN: &str = "[hidden]";
+/// Commands that have no secret in them.
+const COMMANDS: [&str; 14] = [
+    "BDAT", "DATA", "EHLO", "ETRN", "EXPN", "HELO", "HELP", "LHLO", "MAIL", "NOOP", "QUIT", "RCPT",
+    "RSET", "STARTTLS",
+];
+
+/// What was told of one session.
+#[derive(Debug)]
+pub(crate) struct Hearing {
+    session: u64,
+    /// Octets of the machine's output that were told.
+    told: usize,
+    /// An AUTH was heard: what follows may be a name or password.
+    auth: bool,
+    /// We asked for the next part of a login.
+    challenged: bool,
+    content: u64,
+}
+
+/// Of whom it is told.
+#[derive(Clone, Copy)]
+pub(crate) struct Speaker<'a> {
+    pub(crate) context: &'a ReceiveContext,
+    pub(crate) client: &'a Client,
+    pub(crate) identity: &'a Identity,
+}
+
+impl Speaker<'_> {
+    fn conversations(&self) -> &Conversations {
+        &self.context.conversations
+    }
+
+    /// Whether anybody listens.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.conversations().anybody_listens()
+    }
+
+    fn tell(&self, session: u64, said: Said) {
+        self.conversations().tell(Heard {
+            session,
+            time: self.context.clock.now(),
+            client: self.identity.address(),
+            organisation: self.client.organisation.clone(),
+            connector: self.client.connector.clone(),
+            said,
+        });
+    }
+
+    /// A session that ends with its first reply.
+    pub(crate) fn tell_turned_away(&self, reply: &str) {
+        if !self.is_heard() {
+            return;
+        }
+        let session = self.conversations().next_session();
+        self.tell(session, Said::Began);
+        self.tell(session, Said::Server(cut(reply).into()));
+        self.tell(session, Said::Ended);
+    }
+}
+
+impl Hearing {
+    /// Somebody began to listen.
+    pub(crate) fn begin(speaker: Speaker<'_>) -> Self {
+        let session = speaker.conversations().next_session();
+        speaker.tell(session, Said::Began);
+        Self {
+            session,
+            told: 0,
+            auth: false,
+            challenged: false,
+            content: 0,
+        }
+    }
+
+    /// As [`ServerSession::advance`], one turn after the other, each told.
+    pub(crate) fn advance(
+        &mut self,
+        speaker: Speaker<'_>,
+        machine: &mut ServerSession,
+        input: &[u8],
+        content: &mut Vec<u8>,
+    ) -> (usize, Step) {
+        let mut used = 0;
+        loop {
+            self.tell_replies(speaker, machine);
+            let is_content = machine.reads_content();
+            let (more, step) = machine.advance_once(&input[used..], content);
+            if is_content {
+                self.content += more as u64;
+            } else {
+                self.tell_line(speaker, &input[used..used + more]);
+            }
+            used += more;
+            if let Some(step) = step {
+                return (used, step);
+            }
+        }
+    }
+
+    /// What we said since the last time. To be called before the output is sent and emptied.
+    pub(crate) fn tell_replies(&mut self, speaker: Speaker<'_>, machine: &mut ServerSession) {
+        let output = machine.output();
+        let fresh = output.get(self.told..).unwrap_or_default();
+        let lines = String::from_utf8_lossy(fresh).into_owned();
+        self.told = output.len();
+        if !lines.is_empty() && self.content > 0 {
+            let note = format!("{} octets of content", self.content);
+            self.content = 0;
+            speaker.tell(self.session, Said::Note(note.into()));
+        }
+        for line in lines.lines() {
+            self.challenged = line.starts_with("334");
+            let line = if self.challenged {
+                format!("334 {HIDDEN}")
+            } else {
+                cut(line).to_owned()
+            };
+            speaker.tell(self.session, Said::Server(line.into()));
+        }
+    }
+
+    /// The output was sent and is empty.
+    pub(crate) fn sent(&mut self) {
+        self.told = 0;
+    }
+
+    fn tell_line(&mut self, speaker: Speaker<'_>, octets: &[u8]) {
+        if octets.is_empty() {
+            return;
+        }
+        let text = String::from_utf8_lossy(octets);
+        let line = self.without_secrets(text.trim_end_matches(['\r', '\n']));
+        speaker.tell(self.session, Said::Client(line.into()));
+    }
+
+    fn without_secrets(&mut self, line: &str) -> String {
+        let mut words = line.split_ascii_whitespace();
+        let verb = words.next().unwrap_or_default().to_ascii_uppercase();
+        if self.challenged {
+            self.challenged = false;
+            return HIDDEN.to_owned();
+        }
+        if verb == "AUTH" {
+            self.auth = true;
+            let mechanism = words.next().unwrap_or_default();
+            let more = words.next().map(|_| format!(" {HIDDEN}"));
+            return cut(&format!("AUTH {mechanism}{}", more.unwrap_or_default())).to_owned();
+        }
+        if self.auth && !COMMANDS.contains(&verb.as_str()) {
+            return HIDDEN.to_owned();
+        }
+        cut(line).to_owned()
+    }
+
+    /// The session is over.
+    pub(crate) fn end(&self, speaker: Speaker<'_>) {
+        speaker.tell(self.session, Said::Ended);
+    }
+}
+
+fn cut(line: &str) -> &str {
+    &line[..line.floor_char_boundary(LINE_OCTETS_MAX)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hearing() -> Hearing {
+        Hearing {
+            session: 0,
+            told: 0,
+            auth: false,
+            challenged: false,
+            content: 0,
+        }
+    }
+
+    #[test]
+    fn no_secret_of_a_login_is_told() {
+        let mut hearing = hearing();
+        for (line, expected) in [
+            ("EHLO scan2", "EHLO scan2"),
+            ("VmVyeSBzZWNyZXQ=", "VmVyeSBzZWNyZXQ="),
+            ("auth plain AHNjYW4AcHc=", "AUTH plain [hidden]"),
+            ("AUTH LOGIN", "AUTH LOGIN"),
+            ("c2Nhbg==", "[hidden]"),
+            ("password", "[hidden]"),
+            ("", "[hidden]"),
+            ("mail FROM:<a@contoso.test>", "mail FROM:<a@contoso.test>"),
+        ] {
+            assert_eq!(hearing.without_secrets(line), expected, "{line}");
+        }
+        hearing.challenged = true;
+        assert_eq!(hearing.without_secrets("QUIT"), "[hidden]");
+        assert_eq!(hearing.without_secrets("QUIT"), "QUIT");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_at_a_character() {
+        let line = "é".repeat(400);
+        assert_eq!(hearing().without_secrets(&line), "é".repeat(250));
+    }
+}
