@@ -85,6 +85,8 @@ impl ServerTls {
             config.ticketer = ticketer;
         }
         config.send_tls13_tickets = 1;
+        // The strongest suite that both know, whatever the client prefers.
+        config.ignore_client_order = true;
         Self {
             engine: Engine::Rustls(Arc::new(config)),
             certificates,
