@@ -15,6 +15,7 @@ mod organisations;
 mod domains;
 mod connectors;
 mod listen;
+mod credentials;
 mod directory;
 mod settings;
 mod backup;
@@ -46,6 +47,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(domains::routes())
         .merge(connectors::routes())
         .merge(listen::routes())
+        .merge(credentials::routes())
         .merge(directory::routes())
         .merge(backup::routes());
     Router::new()

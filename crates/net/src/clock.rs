@@ -221,6 +221,13 @@ impl Chance {
         self.with(|generator| generator.random_range(0..bound.max(1)))
     }
 
+    /// Octets that nobody can guess: nonces, salts, keys.
+    pub fn octets<const COUNT: usize>(&self) -> [u8; COUNT] {
+        let mut octets = [0; COUNT];
+        self.with(|generator| generator.fill_bytes(&mut octets));
+        octets
+    }
+
     /// A fresh reference for a refusal.
     pub fn reference(&self) -> Reference {
         Reference::from_bits(self.with(Rng::next_u32))

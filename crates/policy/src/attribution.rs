@@ -23,7 +23,7 @@ pub struct Facts {
     pub address: IpAddr,
     /// The certificate that it presented, as judged.
     pub certificate: Option<Certificate>,
-    /// The user it authenticated as. Always `None` until AUTH exists.
+    /// The user it authenticated as.
     pub credential: Option<String>,
     /// The greeting name: a hint for the trace only.
     pub helo: Option<String>,
@@ -152,7 +152,10 @@ pub fn attribute<'a>(settings: &'a Settings, facts: &Facts) -> Attribution<'a> {
 }
 
 fn by_credential<'a>(settings: &'a Settings, facts: &Facts) -> Option<Attribution<'a>> {
-    let (found, _) = settings.credential(facts.credential.as_deref()?)?;
+    let (found, credential) = settings.credential(facts.credential.as_deref()?)?;
+    if !credential.enabled {
+        return None;
+    }
     Some(choose(settings, facts, &[found], &Because::Credential)?.0)
 }
 
@@ -277,7 +280,9 @@ fn missing_factor_of(
         .credential
         .as_deref()
         .and_then(|user| settings.credential(user));
-    if found.takes_credential && !user.is_some_and(|(named, _)| named.is_same(found)) {
+    if found.takes_credential
+        && !user.is_some_and(|(named, one)| one.enabled && named.is_same(found))
+    {
         return Some("credential");
     }
     // Their addresses are not looked up yet: what is not proved does not hold.

@@ -219,7 +219,13 @@ const KINDS: [(&str, &str, &str); 6] = [
 ];
 
 /// Keys whose values are never shown. Files that hold secrets are named, not read.
-const SECRETS: [&str; 3] = ["password_hash", "scram_sha_256", "parameters"];
+const SECRETS: [&str; 5] = [
+    "password_hash",
+    "scram_sha_256",
+    "previous_password_hash",
+    "previous_scram_sha_256",
+    "parameters",
+];
 
 struct Comparison {
     defaults: Defaults,

@@ -262,6 +262,21 @@ pub struct Credential {
     /// The SCRAM verifier; empty: SCRAM fails.
     #[serde(default)]
     pub scram_sha_256: String,
+    /// The hash before the last rotation.
+    #[serde(default)]
+    pub previous_password_hash: String,
+    /// The verifier before the last rotation.
+    #[serde(default)]
+    pub previous_scram_sha_256: String,
+    /// Until when the previous password counts, RFC 3339; empty: no longer.
+    #[serde(default)]
+    pub previous_until: String,
+    /// False: the right password is refused too.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// From when on it is refused, RFC 3339; empty: never.
+    #[serde(default)]
+    pub expires: String,
     /// Empty: from everywhere.
     #[serde(default, with = "value::networks")]
     pub source_addresses: Vec<IpNet>,
@@ -282,6 +297,11 @@ impl Credential {
             user: user.into(),
             password_hash: String::new(),
             scram_sha_256: String::new(),
+            previous_password_hash: String::new(),
+            previous_scram_sha_256: String::new(),
+            previous_until: String::new(),
+            enabled: true,
+            expires: String::new(),
             source_addresses: Vec::new(),
             tls_min: tls_min(),
             inbound_connector: inbound_connector.into(),

@@ -11,7 +11,7 @@ use relais_smtp::header::FromField;
 use relais_smtp::refusal::Refusal;
 
 use crate::attribution::{Attribution, Facts, certificate_lies_in_verified_domain, is_exclusive};
-use crate::document::{ConnectorState, HeaderFromPolicy, InboundTls};
+use crate::document::{ConnectorState, Credential, HeaderFromPolicy, InboundTls};
 use crate::settings::{DirectoryAnswer, DomainState, Mode, OwnedConnector, OwnedDomain, Settings};
 use crate::tls::CertificateFault;
 
@@ -47,7 +47,7 @@ pub enum HeaderFromVerdict {
     Permit,
     /// Let pass, with a flag in the trace.
     Flag {
-        /// The domain that is not verified.
+        /// The domain that is not verified, or the address that the credential may not use.
         domain: String,
     },
     /// From is to become this mailbox, the original goes to Reply-To.
@@ -85,7 +85,7 @@ pub fn may_send(
     facts: &Facts,
     reverse_path: &ReversePath,
 ) -> Result<SenderPermit, Refusal> {
-    let Some(found) = admit(attribution, facts)? else {
+    let Some(found) = admit(settings, attribution, facts)? else {
         return Ok(SenderPermit {
             because: format!("no connector for {}: its recipients decide", facts.address),
             size_octets_max: None,
@@ -115,7 +115,7 @@ pub fn may_deliver_to(
     forward_path: &ForwardPath,
     previous: Option<&str>,
 ) -> Result<RecipientPermit, Refusal> {
-    match admit(attribution, facts)? {
+    match admit(settings, attribution, facts)? {
         Some(found) => client_may_deliver_to(settings, &found, forward_path),
         None => {
             let permit = stranger_may_deliver_to(settings, facts, forward_path)?;
@@ -128,9 +128,11 @@ pub fn may_deliver_to(
 }
 
 /// May this content's From stand? `from` after tolerant repairs. Strangers: always permitted here.
+/// On a submission listener nothing is only flagged.
 pub fn header_from(
     settings: &Settings,
     attribution: &Attribution<'_>,
+    facts: &Facts,
     reverse_path: &ReversePath,
     from: &FromField,
 ) -> HeaderFromVerdict {
@@ -154,7 +156,9 @@ pub fn header_from(
                 .iter()
                 .find(|a| !settings.is_own(organisation, a.host()))
             {
-                None => return HeaderFromVerdict::Permit,
+                None => {
+                    return header_from_credential(settings, facts, policy, repaired, addresses);
+                }
                 Some(outside) => outside.host().to_string(),
             }
         }
@@ -167,27 +171,55 @@ pub fn header_from(
     };
     match (policy, repaired) {
         (HeaderFromPolicy::Repair, Some(from)) => HeaderFromVerdict::Repair { from },
-        (HeaderFromPolicy::Flag, _) => HeaderFromVerdict::Flag { domain },
-        (HeaderFromPolicy::Refuse | HeaderFromPolicy::Repair, _) => {
-            HeaderFromVerdict::Refuse(Refusal::HeaderDomain {
-                domain: domain.into(),
-            })
-        }
+        (HeaderFromPolicy::Flag, _) if !facts.submission => HeaderFromVerdict::Flag { domain },
+        _ => HeaderFromVerdict::Refuse(Refusal::HeaderDomain {
+            domain: domain.into(),
+        }),
+    }
+}
+
+/// The header From of a client that is limited to addresses of its own: it lies in verified
+/// domains, and must be one of those addresses too. Otherwise a device could write in anybody's
+/// name. On a submission listener that is refused whatever `header_from` says (S6), unless it is
+/// repaired; elsewhere `header_from` decides.
+fn header_from_credential(
+    settings: &Settings,
+    facts: &Facts,
+    policy: HeaderFromPolicy,
+    repaired: Option<Mailbox>,
+    addresses: &[Mailbox],
+) -> HeaderFromVerdict {
+    let credential = credential_of(settings, facts);
+    let denied = credential.and_then(|credential| {
+        let mut addresses = addresses.iter();
+        addresses.find(|address| !may_use(credential, address))
+    });
+    let Some(denied) = denied else {
+        return HeaderFromVerdict::Permit;
+    };
+    match (policy, repaired) {
+        (HeaderFromPolicy::Repair, Some(from)) => HeaderFromVerdict::Repair { from },
+        (HeaderFromPolicy::Flag, _) if !facts.submission => HeaderFromVerdict::Flag {
+            domain: denied.to_string(),
+        },
+        _ => HeaderFromVerdict::Refuse(Refusal::SenderDenied {
+            address: denied.to_string().into(),
+        }),
     }
 }
 
 /// What holds whatever the reverse-path: the client's connector may be used now. `None`: a
 /// stranger.
 fn admit<'a>(
+    settings: &Settings,
     attribution: &Attribution<'a>,
     facts: &Facts,
 ) -> Result<Option<OwnedConnector<'a>>, Refusal> {
-    if facts.submission && facts.credential.is_none() {
+    // Not only before it authenticates: its credential may have been taken away since.
+    if facts.submission && credential_of(settings, facts).is_none() {
         return Err(Refusal::AuthRequired);
     }
     let found = match attribution {
-        // Its credential was taken away since it authenticated.
-        Attribution::Stranger if facts.submission => return Err(Refusal::AuthRequired),
         Attribution::Stranger => return Ok(None),
         Attribution::FactorMissing { missing, .. } => {
             let certificate = (*missing == "certificate").then(|| certificate_refused(facts));
@@ -233,11 +265,7 @@ fn may_send_null(
     facts: &Facts,
 ) -> Result<&'static str, Refusal> {
     let organisation = &found.organisation.name;
-    if facts
-        .credential
-        .as_deref()
-        .is_some_and(|user| settings.credential(user).is_some())
-    {
+    if credential_of(settings, facts).is_some() {
         return Ok("null reverse-path with a credential");
     }
     if certificate_lies_in_verified_domain(settings, organisation, facts) {
@@ -273,17 +301,7 @@ fn may_send_as(
     if owned.organisation.name != *organisation || !in_scope {
         return Err(refusal());
     }
-    let credential = facts
-        .credential
-        .as_deref()
-        .and_then(|user| settings.credential(user));
-    if let Some((_, credential)) = credential
-        && !credential.may_send_as.is_empty()
-        && !credential
-            .may_send_as
-            .iter()
-            .any(|entry| allows_address(entry, mailbox))
-    {
+    if credential_of(settings, facts).is_some_and(|credential| !may_use(credential, mailbox)) {
         return Err(Refusal::SenderDenied {
             address: mailbox.to_string().into(),
         });
@@ -313,6 +331,18 @@ fn not_verified(settings: &Settings, organisation: &str, domain: &Domain) -> Ref
             }
         }
     }
+}
+
+fn credential_of<'a>(settings: &'a Settings, facts: &Facts) -> Option<&'a Credential> {
+    let (_, credential) = settings.credential(facts.credential.as_deref()?)?;
+    credential.enabled.then_some(credential)
+}
+
+/// Whether the credential may use this address. One without `may_send_as` may use every address of
+/// its connector's `sender_domains`, on submission listeners too: that is asked beside this.
+fn may_use(credential: &Credential, mailbox: &Mailbox) -> bool {
+    let entries = &credential.may_send_as;
+    entries.is_empty() || entries.iter().any(|entry| allows_address(entry, mailbox))
 }
 
 /// `scan@contoso.test`, or `*@contoso.test` for the whole domain.

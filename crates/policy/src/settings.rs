@@ -350,9 +350,32 @@ impl Settings {
         })
     }
 
-    /// The credential of that user, with the connector that it names.
+    /// Whether anybody could log in.
+    pub fn has_credentials(&self) -> bool {
+        !self.indexes.credentials.is_empty()
+    }
+
+    /// Whether some connector in use that knows its clients by credential alone lets them log in
+    /// in clear text.
+    pub fn has_cleartext_auth_by_credential(&self) -> bool {
+        self.indexes.cleartext_auth_by_credential
+    }
+
+    /// The credential that a name of somebody means: its user, or an address that it alone lists
+    /// under `may_send_as`.
+    pub fn credential_by_name(&self, name: &str) -> Option<&Credential> {
+        let name = name.trim().to_lowercase();
+        if let Some((_, credential)) = self.credential(&name) {
+            return Some(credential);
+        }
+        let place = (*self.indexes.credentials_by_address.get(&*name)?)?;
+        Some(&self.document.organisation[place.organisation].credential[place.object])
+    }
+
+    /// The credential of that user, in any case, with the connector that it names.
     pub fn credential(&self, user: &str) -> Option<(OwnedConnector<'_>, &Credential)> {
-        let place = *self.indexes.credentials.get(user)?;
+        let lower = user.trim().to_ascii_lowercase();
+        let place = *self.indexes.credentials.get(&*lower)?;
         let organisation = &self.document.organisation[place.organisation];
         let credential = &organisation.credential[place.object];
         let named = |c: &InboundConnector| c.name == credential.inbound_connector;

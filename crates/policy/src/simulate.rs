@@ -292,7 +292,13 @@ impl Simulation<'_> {
             return Ok(());
         };
         let field = FromField::Addresses(vec![from.clone()]);
-        let verdict = header_from(self.settings, &self.attribution, reverse_path, &field);
+        let verdict = header_from(
+            self.settings,
+            &self.attribution,
+            &self.question.facts,
+            reverse_path,
+            &field,
+        );
         let (answer, because) = match verdict {
             HeaderFromVerdict::Permit if self.attribution.connector().is_none() => {
                 (from.to_string(), "not compared for strangers".to_owned())

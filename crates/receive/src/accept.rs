@@ -218,7 +218,13 @@ impl Reception {
         };
         let attribution = client.attribution(arrival.identity);
         examine(section, summary, &circumstances, |from| {
-            permission::header_from(&client.settings, &attribution, reverse_path, from)
+            permission::header_from(
+                &client.settings,
+                &attribution,
+                arrival.identity.facts(),
+                reverse_path,
+                from,
+            )
         })
     }
 
@@ -310,7 +316,7 @@ impl Noted {
         if examined.repairs.contains(&Repair::From) {
             self.header_from = Self::of(&examined.summary).header_from;
         }
-        let flag = |domain| format!("header From domain not verified: {domain}").into();
+        let flag = |domain| format!("header From not verified: {domain}").into();
         self.detail = examined.flagged.as_ref().map(flag);
     }
 }

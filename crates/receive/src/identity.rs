@@ -9,9 +9,11 @@ use std::sync::Arc;
 use relais_net::tls::{JudgedCertificate, TlsSession};
 use relais_policy::attribution::{Attribution, Because, Facts, attribute};
 use relais_policy::document::{InboundTls, Limits};
+use relais_policy::login::{LoginPlace, login_place};
 use relais_policy::settings::Settings;
 use relais_smtp::content::Preset;
 use relais_smtp::domain::DOMAIN_OCTETS_MAX;
+use relais_smtp::server::AuthOffer;
 use relais_smtp::time::Timestamp;
 use relais_store::trace::{ClientSummary, TlsSummary};
 
@@ -82,6 +84,7 @@ impl Identity {
         }));
         self.facts.tls = Some(version);
         self.facts.certificate = certificate;
+        self.facts.credential = None;
         self.greeted_as(None);
     }
 
@@ -125,6 +128,24 @@ impl Identity {
             summary.certificate = certificate;
         }
         self.client = Arc::new(summary);
+    }
+
+    /// The client authenticated as this user.
+    pub(crate) fn authenticated(&mut self, user: String) {
+        self.client = Arc::new(ClientSummary {
+            credential: Some(user.as_str().into()),
+            ..(*self.client).clone()
+        });
+        self.facts.credential = Some(user);
+    }
+
+    /// For the event of a failed login: with the user that was tried, at most as long as a name.
+    pub(crate) fn having_tried(&self, user: &str) -> Arc<ClientSummary> {
+        let user = &user[..user.floor_char_boundary(DOMAIN_OCTETS_MAX)];
+        Arc::new(ClientSummary {
+            credential: (!user.is_empty()).then(|| user.into()),
+            ..(*self.client).clone()
+        })
     }
 
     pub(crate) fn facts(&self) -> &Facts {
@@ -183,6 +204,19 @@ impl Client {
             without_tls: found.is_some_and(|found| found.connector.tls == InboundTls::Off),
             certificate_name,
             settings,
+        }
+    }
+
+    /// Whether it may authenticate, and how.
+    pub(crate) fn auth_offer(&self, identity: &Identity) -> AuthOffer {
+        let place = login_place(&self.settings, &self.attribution(identity), &identity.facts);
+        match place {
+            LoginPlace::Nowhere => AuthOffer::None,
+            LoginPlace::AfterTls => AuthOffer::AfterTls,
+            LoginPlace::Here => AuthOffer::Now {
+                channel_binding: false,
+                bearer: false,
+            },
         }
     }
 

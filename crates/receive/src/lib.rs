@@ -16,3 +16,4 @@ mod identity;
 mod limits;
 mod wire;
 mod shared;
+mod login;

@@ -40,6 +40,8 @@ pub(crate) struct About {
     pub(crate) repairs: Vec<&'static str>,
     /// Why, in words that the reply does not say.
     pub(crate) detail: Option<Arc<str>>,
+    /// The user that was tried in AUTH.
+    pub(crate) user: Option<Box<str>>,
 }
 
 impl Refusals {
@@ -92,6 +94,29 @@ impl Refusals {
         )
     }
 
+    /// A login failed: `auth.failed`, with the user that was tried.
+    pub(crate) fn login(
+        &mut self,
+        context: &ReceiveContext,
+        client: &Client,
+        identity: &Identity,
+        refusal: &Refusal,
+        user: &str,
+    ) -> Reply {
+        let about = About {
+            user: Some(user.into()),
+            ..About::default()
+        };
+        self.record(
+            context,
+            client,
+            identity,
+            refusal,
+            EventKind::AuthFailed,
+            about,
+        )
+    }
+
     /// A message got through: the session has proved itself.
     pub(crate) fn message_accepted(&mut self) {
         self.recorded = 0;
@@ -116,7 +141,10 @@ impl Refusals {
         event.reference = Some(reference);
         event.organisation = client.organisation.clone();
         event.inbound_connector = client.connector.clone();
-        event.client = Some(Arc::clone(identity.client()));
+        event.client = Some(match &about.user {
+            Some(user) => identity.having_tried(user),
+            None => Arc::clone(identity.client()),
+        });
         event.tls = identity.tls().cloned();
         event.from = about.from;
         event.to = about.to;

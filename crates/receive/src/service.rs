@@ -30,6 +30,7 @@ use relais_smtp::time::Timestamp;
 use crate::hearing::Speaker;
 use crate::identity::{Client, Identity};
 use crate::limits::{Connections, Full, Waiting};
+use crate::login::Logins;
 use crate::refuse::{About, Refusals, say};
 use crate::session::{self, Beginning, role_of};
 use crate::shared::Shared;
@@ -92,8 +93,10 @@ impl ListenerBounds {
 /// The running listeners. Dropped without [`ReceiveService::drain`], it cuts every session.
 pub struct ReceiveService {
     draining: CancellationToken,
+    shared: Arc<Shared>,
     connections: Arc<Connections>,
-    listeners: Vec<JoinHandle<()>>,
+    /// Its listeners, and the keeper of what logins leave.
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl ReceiveService {
@@ -105,6 +108,7 @@ impl ReceiveService {
             .into_iter()
             .collect();
         let shared = Arc::new(Shared {
+            logins: Logins::new(&context.clock, &context.chance),
             context,
             ourselves,
             draining: draining.clone(),
@@ -120,9 +124,16 @@ impl ReceiveService {
             };
             tokio::spawn(door.serve(listener))
         };
+        let mut tasks: Vec<_> = listeners.into_iter().map(serve).collect();
+        let keeper = Arc::clone(&shared);
+        tasks.push(tokio::spawn(async move {
+            let (store, ending) = (&keeper.context.store, &keeper.draining);
+            keeper.logins.keep_uses(store, ending).await;
+        }));
         Self {
             draining,
-            listeners: listeners.into_iter().map(serve).collect(),
+            shared,
+            tasks,
             connections,
         }
     }
@@ -137,11 +148,14 @@ impl ReceiveService {
     pub async fn drain(mut self, within: Duration) {
         self.draining.cancel();
         let ended = async {
-            for listener in &mut self.listeners {
-                if let Err(error) = listener.await {
+            for task in &mut self.tasks {
+                if let Err(error) = task.await {
                     tracing::error!(%error, "a listener ended badly");
                 }
             }
+            // Of sessions that ended after the keeper.
+            let store = &self.shared.context.store;
+            self.shared.logins.store_uses(store).await;
         };
         if tokio::time::timeout(within, ended).await.is_err() {
             tracing::warn!(connections = self.connections.open(), "sessions are cut");
@@ -152,8 +166,8 @@ impl ReceiveService {
 impl Drop for ReceiveService {
     fn drop(&mut self) {
         self.draining.cancel();
-        for listener in &self.listeners {
-            listener.abort();
+        for task in &self.tasks {
+            task.abort();
         }
     }
 }

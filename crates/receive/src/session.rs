@@ -6,6 +6,7 @@
 //! reaches sessions that stay open for hours. A session is small while it waits: no buffers, and
 //! the rare large futures are boxed, so that 10,000 idle ones cost little.
 
+mod authentication;
 mod encryption;
 
 use std::pin::Pin;
@@ -88,6 +89,7 @@ pub(crate) async fn run(beginning: Beginning) {
         machine: Box::new(ServerSession::new(config(
             &shared,
             &client,
+            &identity,
             listener_preset,
             &tls,
         ))),
@@ -120,6 +122,7 @@ pub(crate) async fn run(beginning: Beginning) {
 fn config(
     shared: &Shared,
     client: &Client,
+    identity: &Identity,
     listener_preset: Preset,
     tls: &ListenerTls,
 ) -> ServerConfig {
@@ -133,7 +136,7 @@ fn config(
         junk_commands_max: JUNK_COMMANDS_MAX,
         starttls: offers_starttls(tls, client),
         tls: matches!(tls, ListenerTls::Implicit(_)),
-        auth_mechanisms: Vec::new(),
+        auth: client.auth_offer(identity),
         require_tls: false,
     }
 }
@@ -303,6 +306,7 @@ impl Session<'_> {
         if let Some(name) = &client.certificate_name {
             self.identity.found_by(name);
         }
+        self.machine.set_auth(client.auth_offer(&self.identity));
         self.client = client;
     }
 
@@ -371,6 +375,9 @@ impl Session<'_> {
                     Answer::Refuse(self.refused(&refusal, RefusedStage::Other))
                 }
             },
+            Question::Verifier { user } => self.verifier(&user),
+            // Boxed: large, and once a session.
+            Question::Authenticate(claim) => Box::pin(self.authenticate(claim)).await,
             Question::Content => {
                 self.content = Vec::new();
                 self.reception = Some(Box::new(Reception::begin(&self.shared.context)));
@@ -484,6 +491,7 @@ impl Session<'_> {
                 };
                 self.refuse_attempt(refusal, about)
             }
+            RefusedStage::Auth => self.auth_refused(refusal),
             RefusedStage::Other => self.refused_elsewhere(refusal),
         }
     }
@@ -561,6 +569,7 @@ mod tests {
 
     use super::*;
     use crate::limits::{Connections, Standing};
+    use crate::login::Logins;
     use crate::shared::{ReceiveContext, ReceiveOptions};
 
     /// Of the 15 KB that an idle connection may cost the process, with its socket, its timer and
@@ -597,6 +606,7 @@ mod tests {
         let beginning = Beginning {
             client: Client::find(context.store.settings(), &identity),
             shared: Arc::new(Shared {
+                logins: Logins::new(&context.clock, &context.chance),
                 context,
                 ourselves: Vec::new(),
                 draining: CancellationToken::new(),

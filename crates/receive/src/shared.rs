@@ -11,6 +11,8 @@ use relais_net::tls::{OldClients, SeenCertificates, ServerTls};
 use relais_smtp::domain::Domain;
 use relais_store::store::Store;
 
+use crate::login::Logins;
+
 /// Recipients of one transaction. RFC 5321 §4.5.3.1.8 forbids less than 100; the rest get 452.
 pub(crate) const RECIPIENTS_MAX: usize = 1_000;
 /// Refused or failed commands before 421 (ERRORS). Postfix's `smtpd_hard_error_limit` is 20.
@@ -85,6 +87,8 @@ pub(crate) struct Shared {
     pub(crate) context: ReceiveContext,
     /// Our own names, which no stranger may greet with.
     pub(crate) ourselves: Vec<Domain>,
+    /// Who may log in.
+    pub(crate) logins: Logins,
     /// Cancelled: no new sessions, no new transactions.
     pub(crate) draining: CancellationToken,
 }

@@ -4,9 +4,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::session::Session;
 use crate::commands::{
-    apply, attempts, audit, backup, completion, connector, demo, directory, domain, export, health,
-    organisation, queue, reference_command, restricted, schema, serve, simulate, status, trace,
-    why,
+    apply, attempts, audit, backup, completion, connector, credential, demo, directory, domain,
+    export, health, organisation, queue, reference_command, restricted, schema, serve, simulate,
+    status, trace, why,
 };
 use crate::failure::Failure;
 use crate::flags::Global;
@@ -58,6 +58,8 @@ enum Command {
     Domain(domain::Arguments),
     /// Connectors: who may send through us, and how mail leaves
     Connector(connector::Arguments),
+    /// Credentials: user and password of each device
+    Credential(credential::Arguments),
     /// Recipients and people of an organisation
     Directory(directory::Arguments),
     /// Refused attempts: what knocked and was turned away
@@ -94,6 +96,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Organisation(arguments) => organisation::run(&session, arguments).await,
         Command::Domain(arguments) => domain::run(&session, arguments).await,
         Command::Connector(arguments) => connector::run(&session, arguments).await,
+        Command::Credential(arguments) => credential::run(&session, arguments).await,
         Command::Directory(arguments) => directory::run(&session, arguments).await,
         Command::Attempts(arguments) => attempts::run(&session, arguments).await,
         Command::Restricted(arguments) => restricted::run(&session, arguments).await,

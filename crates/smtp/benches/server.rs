@@ -12,7 +12,7 @@ use relais_smtp::envelope::EnvelopeRecipient;
 use relais_smtp::header::{header_section_end, read};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::reply::Reply;
-use relais_smtp::server::{Answer, Question, ServerConfig, ServerSession, Step};
+use relais_smtp::server::{Answer, AuthOffer, Question, ServerConfig, ServerSession, Step};
 use relais_smtp::time::Timestamp;
 
 fn main() {
@@ -124,7 +124,7 @@ fn config() -> ServerConfig {
         junk_commands_max: 100,
         starttls: false,
         tls: false,
-        auth_mechanisms: Vec::new(),
+        auth: AuthOffer::None,
         require_tls: false,
     }
 }
@@ -144,8 +144,11 @@ fn play(session: &mut ServerSession, input: &[u8], content: &mut Vec<u8>) {
                 let id = QueueId::new(Timestamp::from_millis(1_795_514_400_123), 1, 1);
                 session.finish_content(Reply::accepted(id));
             }
+            Step::Ask(question @ (Question::Verifier { .. } | Question::Authenticate(_))) => {
+                panic!("{question:?}")
+            }
             Step::Ask(Question::Hello { .. } | Question::Content | Question::StartTls) => {
-                session.answer(Answer::Accept);
+                session.answer(Answer::Accept)
             }
             Step::StartTls => panic!("it was not offered"),
             Step::Ask(Question::Sender { .. }) => {

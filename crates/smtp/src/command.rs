@@ -22,10 +22,15 @@ use crate::content::{Preset, Repair};
 use crate::domain::Domain;
 use crate::envelope::{Notify, OriginalRecipient, SenderParameters};
 use crate::refusal::{Refusal, SyntaxFault};
+use crate::secret::Secret;
 
 /// Longest command line with CRLF. RFC 5321 §4.5.3.1.4 asks for 512; for MAIL, SIZE adds 26, AUTH
 /// 500, DSN parameters about 110; for RCPT, DSN adds 500. Sum about 1,150; rounded up.
 pub const COMMAND_LINE_OCTETS_MAX: usize = 2_048;
+/// Longest line of AUTH, and of the exchange that follows it, with CRLF. RFC 4954 §4.
+pub const AUTH_LINE_OCTETS_MAX: usize = 12_288;
+/// Longest name of a mechanism, in characters. RFC 4422 §3.1.
+const MECHANISM_CHARACTERS_MAX: usize = 20;
 /// Longest ENVID in its encoded form, in characters. RFC 3461 §4.4.
 pub const ENVID_CHARACTERS_MAX: usize = 100;
 /// Longest ORCPT in its encoded form, in characters. RFC 3461 §4.2.
@@ -51,6 +56,9 @@ pub enum Command {
         utf8: bool,
         /// Its parameters.
         parameters: SenderParameters,
+        /// It has an `AUTH=`, which says for whom a trusted client speaks. RFC 4954 §5. We trust
+        /// none so far: it is read and forgotten.
+        names_author: bool,
     },
     /// RCPT. RFC 5321 §4.1.1.3.
     Rcpt {
@@ -86,8 +94,13 @@ pub enum Command {
     Quit,
     /// STARTTLS. RFC 3207 §4.
     StartTls,
-    /// AUTH; its arguments are not read until authentication exists. RFC 4954 §4.
-    Auth,
+    /// AUTH. RFC 4954 §4.
+    Auth {
+        /// The mechanism's name, as the client wrote it.
+        mechanism: Box<str>,
+        /// The initial response, still in base64.
+        initial: Option<Secret>,
+    },
 }
 
 /// The first word of a line, where we know it.
@@ -198,7 +211,7 @@ fn read_command(
         Verb::Expn => Ok((Command::Expn, None)),
         Verb::Help => Ok((Command::Help, None)),
         Verb::Noop => Ok((Command::Noop, None)),
-        Verb::Auth => Ok((Command::Auth, None)),
+        Verb::Auth => auth(arguments).map(|command| (command, None)),
     }
 }
 
@@ -299,12 +312,13 @@ fn mail(arguments: &[u8], preset: Preset) -> Result<(Command, Option<Repair>), R
     let argument = path::read(text, "FROM", preset)?.ok_or(Refusal::SenderSyntax)?;
     let reverse_path = argument.reverse_path().ok_or(Refusal::SenderSyntax)?;
     let utf8 = argument.is_utf8();
-    let parameters = parameters::of_sender(argument.rest, preset)?;
+    let (parameters, names_author) = parameters::of_sender(argument.rest, preset)?;
     Ok((
         Command::Mail {
             reverse_path,
             utf8,
             parameters,
+            names_author,
         },
         argument.repair,
     ))
@@ -337,6 +351,32 @@ fn bdat(arguments: &[u8]) -> Result<Command, Refusal> {
     };
     let size = parameters::number(size).ok_or_else(arguments_fault)?;
     Ok(Command::Bdat { size, last })
+}
+
+/// `mechanism` or `mechanism initial-response`. What is wrong with it is not shown: it may hold a
+/// password.
+fn auth(arguments: &[u8]) -> Result<Command, Refusal> {
+    let end = arguments.iter().position(|octet| is_blank(*octet));
+    let (mechanism, initial) = arguments.split_at(end.unwrap_or(arguments.len()));
+    let initial = trim_blanks(initial);
+    let mechanism = as_text(mechanism)?;
+    let is_name = (1..=MECHANISM_CHARACTERS_MAX).contains(&mechanism.len())
+        && mechanism
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'));
+    if !is_name || initial.iter().any(|octet| is_blank(*octet)) {
+        return Err(arguments_fault());
+    }
+    Ok(Command::Auth {
+        mechanism: mechanism.into(),
+        initial: (!initial.is_empty()).then(|| Secret::from(initial)),
+    })
+}
+
+/// Whether a line, perhaps not yet complete, is one of AUTH.
+pub(crate) fn is_auth(line: &[u8]) -> bool {
+    matches!(line.get(..5), Some([verb @ .., blank])
+        if verb.eq_ignore_ascii_case(b"AUTH") && is_blank(*blank))
 }
 
 fn as_text(arguments: &[u8]) -> Result<&str, Refusal> {

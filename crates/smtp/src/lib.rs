@@ -17,6 +17,8 @@ pub mod command;
 pub mod content;
 pub mod refusal;
 pub mod reply;
+pub mod sasl;
+pub mod secret;
 pub mod envelope;
 pub mod address;
 pub mod domain;

@@ -68,6 +68,22 @@ pub enum Refusal {
     TlsRequired,
     /// AUTH-REQUIRED, 530 5.7.0: submission listener without authentication.
     AuthRequired,
+    /// AUTH-TLS, 538 5.7.11: authentication is for encrypted sessions here.
+    AuthNeedsTls,
+    /// AUTH-MECH, 504 5.5.4: a mechanism that is not offered.
+    AuthMechanism,
+    /// AUTH-SYNTAX: the exchange did not come to its end.
+    AuthSyntax(AuthFault),
+    /// AUTH-BAD, 535 5.7.8: wrong user, password or token. Never says which.
+    AuthBad,
+    /// AUTH-SRC, 535 5.7.1: right, but not from this address.
+    AuthSource,
+    /// AUTH-TLSLEVEL, 535 5.7.1: right, but not with so little encryption.
+    AuthTlsLevel,
+    /// AUTH-THROTTLE, 421 4.7.0: too many wrong guesses.
+    AuthThrottled,
+    /// AUTH-TEMP, 454 4.7.0: it cannot be found out now.
+    AuthTemporary,
     /// SRC-UNKNOWN, 550 5.7.1: no connector for this source.
     SourceUnknown {
         /// The client's address, echoed: the key fact.
@@ -99,7 +115,7 @@ pub enum Refusal {
     ConnectorBlocked,
     /// TENANT-BLOCKED, 550 5.7.1: the organisation is a restricted entity.
     OrganisationBlocked,
-    /// AUTH-DISABLED, 525 5.7.13: the credential is a restricted entity.
+    /// AUTH-DISABLED, 525 5.7.13: the credential is a restricted entity, disabled or expired.
     CredentialDisabled,
     /// FROM-SYNTAX, 501 5.1.7.
     SenderSyntax,
@@ -200,6 +216,17 @@ pub enum SyntaxFault {
     NotImplemented,
     /// 503 5.5.1: not now.
     Order,
+}
+
+/// Why AUTH did not come to its end. All have the token AUTH-SYNTAX.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AuthFault {
+    /// 501 5.5.2: no base64, or not a message of the mechanism.
+    Message,
+    /// 501 5.7.0: the client sent `*`.
+    Cancelled,
+    /// 500 5.5.6: a line longer than RFC 4954 §4 allows.
+    TooLong,
 }
 
 /// The fixed part of a reply, as a row of the table in [`Refusal::row`].
@@ -330,6 +357,14 @@ impl Refusal {
             | Self::TlsUnavailable
             | Self::TlsRequired
             | Self::AuthRequired
+            | Self::AuthNeedsTls
+            | Self::AuthMechanism
+            | Self::AuthSyntax(_)
+            | Self::AuthBad
+            | Self::AuthSource
+            | Self::AuthTlsLevel
+            | Self::AuthThrottled
+            | Self::AuthTemporary
             | Self::SourceShared
             | Self::ConnectorDisabled
             | Self::ConnectorBlocked
@@ -381,6 +416,14 @@ impl Refusal {
             Self::TlsUnavailable => "TLS-TEMP 454 4.7.0 TLS not available",
             Self::TlsRequired => "TLS-REQUIRED 530 5.7.0 Must issue STARTTLS first",
             Self::AuthRequired => "AUTH-REQUIRED 530 5.7.0 Authentication required",
+            Self::AuthNeedsTls => "AUTH-TLS 538 5.7.11 Encryption required for this mechanism",
+            Self::AuthMechanism => "AUTH-MECH 504 5.5.4 Mechanism not supported",
+            Self::AuthSyntax(fault) => fault.row(),
+            Self::AuthBad => "AUTH-BAD 535 5.7.8 Credentials invalid",
+            Self::AuthSource => "AUTH-SRC 535 5.7.1 Credential not allowed from this source",
+            Self::AuthTlsLevel => "AUTH-TLSLEVEL 535 5.7.1 Credential needs better encryption",
+            Self::AuthThrottled => "AUTH-THROTTLE 421 4.7.0 Too many failures, retry later",
+            Self::AuthTemporary => "AUTH-TEMP 454 4.7.0 Temporary authentication failure",
             Self::SourceUnknown { .. } => {
                 "SRC-UNKNOWN 550 5.7.1 Not registered for relay: <address>"
             }
@@ -451,6 +494,16 @@ impl SyntaxFault {
             Self::Arguments => "SYNTAX 501 5.5.4 Syntax error in arguments",
             Self::NotImplemented => "SYNTAX 502 5.5.1 Command not implemented",
             Self::Order => "SYNTAX 503 5.5.1 Bad sequence of commands",
+        }
+    }
+}
+
+impl AuthFault {
+    fn row(self) -> &'static str {
+        match self {
+            Self::Message => "AUTH-SYNTAX 501 5.5.2 Authentication message not well formed",
+            Self::Cancelled => "AUTH-SYNTAX 501 5.7.0 Authentication cancelled",
+            Self::TooLong => "AUTH-SYNTAX 500 5.5.6 Authentication line too long",
         }
     }
 }

@@ -23,6 +23,7 @@
 //!
 //! Not here: who may do what (`relais-policy`), time (the driver), storing (`relais-receive`).
 
+mod auth;
 mod chunks;
 mod commands;
 mod reading;
@@ -39,6 +40,8 @@ use crate::content::{ContentSummary, Decoder, Preset, Repair};
 use crate::envelope::{Envelope, EnvelopeRecipient, Notify, OriginalRecipient, SenderParameters};
 use crate::refusal::{Refusal, SyntaxFault};
 use crate::reply::Reply;
+use crate::sasl::scram::{ChannelBinding, ServerNonce, Verifier};
+use crate::sasl::{Claim, Exchange, Mechanism};
 
 /// What does not change during a session.
 #[derive(Clone, Debug)]
@@ -60,10 +63,46 @@ pub struct ServerConfig {
     pub starttls: bool,
     /// The session is encrypted from its first octet. RFC 8314 §3.3.
     pub tls: bool,
-    /// AUTH mechanisms offered. Always empty until authentication exists.
-    pub auth_mechanisms: Vec<&'static str>,
+    /// Whether AUTH is offered.
+    pub auth: AuthOffer,
     /// REQUIRETLS is offered. RFC 8689.
     pub require_tls: bool,
+}
+
+/// Whether the client may authenticate, and how.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum AuthOffer {
+    /// Not at all: AUTH is not implemented here.
+    #[default]
+    None,
+    /// Only once the session is encrypted: until then AUTH is not offered, and refused with the
+    /// reason (AUTH-TLS).
+    AfterTls,
+    /// PLAIN, LOGIN and SCRAM-SHA-256; and what follows.
+    Now {
+        /// SCRAM-SHA-256-PLUS: the TLS channel has octets to bind to.
+        channel_binding: bool,
+        /// XOAUTH2 and OAUTHBEARER: there are issuers of tokens.
+        bearer: bool,
+    },
+}
+
+impl AuthOffer {
+    /// Whether a mechanism is offered.
+    pub fn has(self, mechanism: Mechanism) -> bool {
+        let Self::Now {
+            channel_binding,
+            bearer,
+        } = self
+        else {
+            return false;
+        };
+        match mechanism {
+            Mechanism::Plain | Mechanism::Login | Mechanism::ScramSha256 => true,
+            Mechanism::ScramSha256Plus => channel_binding,
+            Mechanism::XOAuth2 | Mechanism::OAuthBearer => bearer,
+        }
+    }
 }
 
 /// What the driver has to do next.
@@ -107,6 +146,8 @@ pub enum RefusedStage {
     /// Before or outside of MAIL, RCPT and DATA; and each command out of order, which mostly
     /// follows from an earlier refusal in a pipeline.
     Other,
+    /// AUTH. What the client said is not kept.
+    Auth,
     /// MAIL.
     Sender,
     /// RCPT.
@@ -125,6 +166,15 @@ pub enum Question {
         /// EHLO.
         extended: bool,
     },
+    /// SCRAM needs what is stored of this user's password, or what looks like it where there is no
+    /// such user. Answer: [`Answer::Verifier`] or [`Answer::Refuse`].
+    Verifier {
+        /// As the client wrote it.
+        user: Box<str>,
+    },
+    /// AUTH has said all: is it true, and allowed? Answer: [`Answer::Accept`] or
+    /// [`Answer::Refuse`].
+    Authenticate(Claim),
     /// MAIL. Answer: [`Answer::Sender`] or [`Answer::Refuse`].
     Sender {
         /// Its argument.
@@ -160,6 +210,15 @@ pub enum Answer {
         /// Preset for the content of this transaction.
         preset: Preset,
     },
+    /// What SCRAM needs.
+    Verifier {
+        /// Of the user, or of nobody.
+        verifier: Verifier,
+        /// New for each exchange.
+        nonce: ServerNonce,
+        /// The channel, where PLUS is offered.
+        channel: ChannelBinding,
+    },
     /// The recipient is accepted, perhaps as another mailbox (`<Postmaster>`).
     Recipient(EnvelopeRecipient),
     /// Refused with this reply; closes if the reply does.
@@ -181,6 +240,8 @@ pub struct ServerSession {
     repairs: Vec<Repair>,
     errors: u32,
     junk_commands: u32,
+    /// AUTH succeeded.
+    authenticated: bool,
     /// The MAIL or RCPT that is being refused. No other line is kept: it might be a password.
     refused_line: Option<Box<str>>,
 }
@@ -195,7 +256,13 @@ enum State {
     LongLine {
         transaction: Transaction,
         discarded: usize,
+        /// What is said of it.
+        fault: Refusal,
     },
+    /// A line of AUTH comes next.
+    Auth(Box<Exchange>),
+    /// A token was refused: the client's word on that comes next, then this is said.
+    AuthRefused(Reply),
     /// [`Step::Ask`] was returned.
     Asked(Asked),
     /// The next step is a refusal, and the transaction is over.
@@ -241,6 +308,12 @@ enum Asked {
         hello: Hello,
         transaction: Transaction,
     },
+    Verifier {
+        exchange: Box<Exchange>,
+    },
+    Authenticate {
+        exchange: Box<Exchange>,
+    },
     Sender {
         reverse_path: ReversePath,
         parameters: SenderParameters,
@@ -282,6 +355,7 @@ impl ServerSession {
             repairs: Vec::new(),
             errors: 0,
             junk_commands: 0,
+            authenticated: false,
             refused_line: None,
         }
     }
@@ -330,6 +404,10 @@ impl ServerSession {
                 self.say("220 2.0.0 Ready to start TLS");
                 State::ToStartTls
             }
+            (Asked::Verifier { exchange }, answer @ Answer::Verifier { .. }) => {
+                self.verifier_given(exchange, answer)
+            }
+            (Asked::Authenticate { .. }, Answer::Accept) => self.authenticate(),
             (
                 Asked::Sender {
                     reverse_path,
@@ -373,7 +451,13 @@ impl ServerSession {
                     last,
                 }
             }
-            (_, Answer::Accept | Answer::Sender { .. } | Answer::Recipient(_)) => {
+            (
+                _,
+                Answer::Accept
+                | Answer::Sender { .. }
+                | Answer::Recipient(_)
+                | Answer::Verifier { .. },
+            ) => {
                 // The driver is wrong; nothing may be promised on the strength of that.
                 debug_assert!(false, "an answer that does not fit its question");
                 self.say("421 4.3.0 Local error, closing");
@@ -425,6 +509,12 @@ impl ServerSession {
         self.config.starttls = offered;
     }
 
+    /// Whether AUTH is offered from here on, and how: the client turned out to be another one, or
+    /// its connection is encrypted now.
+    pub fn set_auth(&mut self, offer: AuthOffer) {
+        self.config.auth = offer;
+    }
+
     /// The handshake is done: the session begins anew, without greeting, transaction, or anything
     /// else that was said in clear text; only its errors count on. RFC 3207 §4.2.
     pub fn secured(&mut self) {
@@ -434,6 +524,7 @@ impl ServerSession {
         );
         self.config.tls = true;
         self.hello = None;
+        self.authenticated = false;
         self.repairs.clear();
         self.output.clear();
         self.state = State::Ready(Transaction::Idle);
@@ -480,6 +571,11 @@ impl ServerSession {
         self.refused_line.as_deref()
     }
 
+    /// Whether AUTH has succeeded in this session.
+    pub fn is_authenticated(&self) -> bool {
+        self.authenticated
+    }
+
     /// The greeting name, and whether it came by EHLO.
     pub fn hello(&self) -> Option<(&str, bool)> {
         self.hello
@@ -487,8 +583,9 @@ impl ServerSession {
             .map(|hello| (&*hello.name, hello.extended))
     }
 
-    /// `SMTP`, `ESMTP`, `ESMTPS`, `UTF8SMTP` or `UTF8SMTPS`, for the Received field of this
-    /// transaction. RFC 3848, RFC 6531 §4.3; after HELO there is no name for TLS.
+    /// `SMTP`, `ESMTP` or `UTF8SMTP`, with `S` over TLS and `A` where the client authenticated, for
+    /// the Received field of this transaction. RFC 3848, RFC 6531 §4.3; after HELO there is no name
+    /// for TLS, but who authenticates speaks ESMTP.
     pub fn protocol(&self) -> &'static str {
         let utf8 = match (self.envelope(), self.transaction()) {
             (Some(envelope), _) => envelope.parameters.smtp_utf8,
@@ -496,12 +593,21 @@ impl ServerSession {
             (None, None) => false,
         };
         let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
-        match (extended, utf8, self.config.tls) {
-            (false, _, _) => "SMTP",
-            (true, false, false) => "ESMTP",
-            (true, false, true) => "ESMTPS",
-            (true, true, false) => "UTF8SMTP",
-            (true, true, true) => "UTF8SMTPS",
+        let (tls, authenticated) = (self.config.tls, self.authenticated);
+        match (extended || authenticated, extended && utf8) {
+            (false, _) => "SMTP",
+            (true, false) => match (tls, authenticated) {
+                (false, false) => "ESMTP",
+                (true, false) => "ESMTPS",
+                (false, true) => "ESMTPA",
+                (true, true) => "ESMTPSA",
+            },
+            (true, true) => match (tls, authenticated) {
+                (false, false) => "UTF8SMTP",
+                (true, false) => "UTF8SMTPS",
+                (false, true) => "UTF8SMTPA",
+                (true, true) => "UTF8SMTPSA",
+            },
         }
     }
 
@@ -522,9 +628,17 @@ impl ServerSession {
                 | Asked::StartTls { transaction },
             ) => Some(transaction),
             State::Greeting
+            | State::Auth(_)
+            | State::AuthRefused(_)
             | State::ToRefuse(..)
             | State::Refusing(Then::Ended(_) | Then::Close(_))
-            | State::Asked(Asked::Sender { .. } | Asked::Data { .. } | Asked::Chunk { .. })
+            | State::Asked(
+                Asked::Verifier { .. }
+                | Asked::Authenticate { .. }
+                | Asked::Sender { .. }
+                | Asked::Data { .. }
+                | Asked::Chunk { .. },
+            )
             | State::Data { .. }
             | State::Chunk { .. }
             | State::Discard { .. }

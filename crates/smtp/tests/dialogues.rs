@@ -10,7 +10,9 @@ use relais_smtp::envelope::{Envelope, EnvelopeRecipient};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::refusal::{CATALOGUE, Refusal};
 use relais_smtp::reply::Reply;
-use relais_smtp::server::{Answer, Question, ServerConfig, ServerSession, Step};
+use relais_smtp::sasl::Claim;
+use relais_smtp::sasl::scram::{ChannelBinding, NONCE_OCTETS, ServerNonce, Verifier};
+use relais_smtp::server::{Answer, AuthOffer, Question, ServerConfig, ServerSession, Step};
 use relais_smtp::time::Timestamp;
 
 use crate::dialogue::{Dialogue, Turn, matches, octets};
@@ -143,7 +145,14 @@ impl<'a> Player<'a> {
             junk_commands_max: u32::try_from(number("junk-commands-max", 100)).expect("small"),
             starttls: dialogue.setting("starttls").is_some(),
             tls: false,
-            auth_mechanisms: Vec::new(),
+            auth: match dialogue.setting("auth") {
+                None => AuthOffer::None,
+                Some("after-tls") => AuthOffer::AfterTls,
+                Some(offered) => AuthOffer::Now {
+                    channel_binding: false,
+                    bearer: offered == "bearer",
+                },
+            },
             require_tls: false,
         };
         Self {
@@ -189,6 +198,8 @@ impl<'a> Player<'a> {
     fn decide(&mut self, question: Question) -> Answer {
         let refused = match &question {
             Question::Hello { name, .. } => self.refused("refuse-hello", name),
+            Question::Verifier { .. } => None,
+            Question::Authenticate(claim) => self.refused_claim(claim),
             Question::Sender { reverse_path, .. } => {
                 self.refused("refuse-sender", &format!("<{reverse_path}>"))
             }
@@ -205,7 +216,21 @@ impl<'a> Player<'a> {
             return Answer::Refuse(reply(&refusal(&token, &question)));
         }
         match question {
-            Question::Hello { .. } | Question::Content | Question::StartTls => Answer::Accept,
+            Question::Hello { .. }
+            | Question::Authenticate(_)
+            | Question::Content
+            | Question::StartTls => Answer::Accept,
+            Question::Verifier { user } => {
+                let verifier = match self.password_of(&user) {
+                    Some(password) => Verifier::of_password(password.as_bytes(), &[1; 16], 4_096),
+                    None => Verifier::of_nobody(b"key", &user),
+                };
+                Answer::Verifier {
+                    verifier,
+                    nonce: ServerNonce::new([0; NONCE_OCTETS]),
+                    channel: ChannelBinding::default(),
+                }
+            }
             Question::Sender { .. } => {
                 let limit = self.dialogue.setting("sender-size-limit");
                 let limit = limit.map_or(u64::MAX, |value| value.parse().expect("a number"));
@@ -240,6 +265,24 @@ impl<'a> Player<'a> {
         rules
             .find(|(refused, _)| *refused == path)
             .map(|(_, token)| token.to_owned())
+    }
+
+    fn password_of(&self, user: &str) -> Option<&str> {
+        let mut known = self.dialogue.settings_of("credential");
+        known.find_map(|line| line.strip_prefix(user)?.strip_prefix(' '))
+    }
+
+    fn refused_claim(&self, claim: &Claim) -> Option<String> {
+        let user = claim.user().unwrap_or_default();
+        if let Some(token) = self.refused("refuse-auth", user) {
+            return Some(token);
+        }
+        let right = match claim {
+            Claim::Password { password, .. } => self.password_of(user) == password.expose_text(),
+            Claim::Judged { proved, .. } => *proved,
+            Claim::Bearer { token, .. } => self.password_of(user) == token.expose_text(),
+        };
+        (!right).then(|| "AUTH-BAD".to_owned())
     }
 
     fn store(&mut self, summary: ContentSummary) {

@@ -9,7 +9,7 @@ use relais_smtp::content::Preset;
 use relais_smtp::envelope::EnvelopeRecipient;
 use relais_smtp::refusal::Refusal;
 use relais_smtp::reply::Reply;
-use relais_smtp::server::{Answer, Question, ServerConfig, ServerSession, Step};
+use relais_smtp::server::{Answer, AuthOffer, Question, ServerConfig, ServerSession, Step};
 
 /// What a client may do. The flag says whether the driver agrees.
 #[derive(Clone, Copy, Debug)]
@@ -159,7 +159,7 @@ impl Machine {
             junk_commands_max: 1_000,
             starttls: false,
             tls: false,
-            auth_mechanisms: Vec::new(),
+            auth: AuthOffer::None,
             require_tls: false,
         };
         Self {
@@ -224,6 +224,9 @@ impl Machine {
         }
         match question {
             Question::Hello { .. } | Question::StartTls => Answer::Accept,
+            Question::Verifier { .. } | Question::Authenticate(_) => {
+                panic!("AUTH is not offered")
+            }
             Question::Content => {
                 self.content.clear();
                 Answer::Accept

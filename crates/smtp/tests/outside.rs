@@ -7,7 +7,7 @@ use relais_smtp::address::Mailbox;
 use relais_smtp::content::{Decoded, Decoder, Preset};
 use relais_smtp::header::{change, header_section_end, read};
 use relais_smtp::refusal::Refusal;
-use relais_smtp::server::{Answer, Question, ServerConfig, ServerSession, Step};
+use relais_smtp::server::{Answer, AuthOffer, Question, ServerConfig, ServerSession, Step};
 
 fn testdata(name: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/testdata");
@@ -189,7 +189,7 @@ fn transactions(preset: Preset, content: &[u8], framing: Framing) -> (usize, usi
         junk_commands_max: 100,
         starttls: false,
         tls: false,
-        auth_mechanisms: Vec::new(),
+        auth: AuthOffer::None,
         require_tls: false,
     });
     let (mut unread, mut content) = (Vec::new(), Vec::new());
@@ -208,6 +208,9 @@ fn transactions(preset: Preset, content: &[u8], framing: Framing) -> (usize, usi
                 Step::EndOfContent(_) => {
                     messages += 1;
                     session.finish_content(Refusal::Local.reply(reference));
+                }
+                Step::Ask(question @ (Question::Verifier { .. } | Question::Authenticate(_))) => {
+                    panic!("{question:?}")
                 }
                 Step::Ask(Question::Hello { .. } | Question::Content | Question::StartTls) => {
                     session.answer(Answer::Accept)

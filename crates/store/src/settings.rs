@@ -1,6 +1,8 @@
 //! Versions of the settings, and the audit of every change: the values. Their tables are in
 //! `embedded/settings_tables.rs`.
 
+use std::net::IpAddr;
+
 use relais_policy::document::Document;
 use relais_smtp::time::Timestamp;
 
@@ -74,4 +76,15 @@ pub struct AuditEntry {
     pub settings_version: Option<u64>,
     /// SHA-256 over this entry and the hash before, hex.
     pub hash: String,
+}
+
+/// When a credential was last used, and from where.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CredentialUse {
+    /// Its user.
+    pub user: String,
+    /// When it last logged in.
+    pub time: Timestamp,
+    /// From where.
+    pub address: IpAddr,
 }

@@ -22,7 +22,7 @@ use crate::queue::{
     QueueAct, QueueCounts, QueueKey, Settlement,
 };
 use crate::restriction::{EntityChange, IgnoredAttempts};
-use crate::settings::{AuditEntry, ChangeError, SettingsChange, SettingsVersion};
+use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 use crate::trace::{Event, TraceQuery, TraceRow};
 
 pub use crate::content::{ContentReader, ContentWriter};
@@ -396,6 +396,25 @@ impl Store {
             Self::Embedded(store) => store.change_proof(change).await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.change_proof(change).await,
+        }
+    }
+
+    /// Notes when credentials were last used. To be called now and then with many, not for each
+    /// login: what is lost in a crash is a minute of a date.
+    pub async fn note_credential_uses(&self, uses: Vec<CredentialUse>) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded(store) => store.note_credential_uses(uses).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.note_credential_uses(uses).await,
+        }
+    }
+
+    /// When each credential was last used, by user.
+    pub async fn credential_uses(&self) -> Result<Vec<CredentialUse>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.credential_uses().await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.credential_uses().await,
         }
     }
 

@@ -21,6 +21,7 @@ use relais_net::simulation::{Faults, SimulatedNetwork};
 use relais_net::stream::Stream;
 use relais_net::tls::{OldClients, SeenCertificates};
 use relais_policy::document::Document;
+use relais_policy::password::store;
 use relais_receive::service::{
     ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
 };
@@ -36,6 +37,8 @@ use crate::dialogue::{Dialogue, Turn, matches, octets};
 const START: Timestamp = Timestamp::from_millis(1_795_514_400_000);
 const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 25));
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// Who may log in in clear text.
+const PRIVATE_CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 2, 9));
 /// A server that says nothing for so long will not say anything.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What the pure machine's player announces, and what the service does.
@@ -66,6 +69,15 @@ fn left_out(dialogue: &Dialogue) -> Option<&'static str> {
     }
     if dialogue.setting("starttls").is_some() {
         return Some("the file cannot say a handshake");
+    }
+    if dialogue.setting("auth") == Some("bearer") {
+        return Some("tokens need an issuer");
+    }
+    if dialogue.name.contains("scram") {
+        return Some("the nonce of the server is chance");
+    }
+    if decided("refuse-auth", "AUTH-THROTTLE") {
+        return Some("guesses are counted, and the dialogue has none");
     }
     if decided("refuse-hello", "HELO-FORGED") {
         return Some("the forged name is refused to strangers, who may not send what follows");
@@ -164,7 +176,7 @@ fn settings(dialogue: &Dialogue) -> String {
     let address = if refused("SRC-UNKNOWN") {
         "203.0.113.7"
     } else {
-        "192.0.2.1\", \"127.0.0.1"
+        "192.0.2.1\", \"127.0.0.1\", \"10.1.2.9"
     };
     // Address literals are allowed only where they are named.
     let literals = "*\", \"[192.0.2.7]\", \"[IPv6:2001:db8::7]";
@@ -181,6 +193,17 @@ fn settings(dialogue: &Dialogue) -> String {
     if let Some(limit) = dialogue.setting("sender-size-limit") {
         text.push_str(&format!(
             "limits = {{ message_size_max = \"{limit} B\" }}\n"
+        ));
+    }
+    if dialogue.setting("auth") == Some("now") {
+        text.push_str("cleartext_auth = true\n");
+    }
+    for credential in dialogue.settings_of("credential") {
+        let (user, password) = credential.split_once(' ').expect("user and password");
+        let hash = store(password, [[1; 16], [2; 16]]).password_hash;
+        text.push_str(&format!(
+            "[[organisation.credential]]\nuser = \"{user}\"\ninbound_connector = \"Player\"\n\
+             password_hash = \"{hash}\"\n"
         ));
     }
     text.push_str(
@@ -259,8 +282,12 @@ async fn start(dialogue: &Dialogue, store: &Store, way: Way) -> (ReceiveService,
         tls: ListenerTls::None,
     };
     let service = ReceiveService::start(context, vec![(listener, options)]);
+    let client = match dialogue.setting("auth") {
+        Some(_) => PRIVATE_CLIENT,
+        None => CLIENT,
+    };
     let player = match way {
-        Way::Simulated | Way::OctetByOctet => Network::simulated(&wire, vec![CLIENT], resolver),
+        Way::Simulated | Way::OctetByOctet => Network::simulated(&wire, vec![client], resolver),
         Way::Tcp => network,
     };
     (

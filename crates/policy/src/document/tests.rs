@@ -455,13 +455,17 @@ fn any_document() -> impl Strategy<Value = Document> {
     let credential =
         (".*", ".*", vec(any_network(), 0..3), ".*").prop_map(|(user, text, from, to)| {
             Credential {
-                user,
                 password_hash: text.clone(),
-                scram_sha_256: text,
+                scram_sha_256: text.clone(),
+                previous_password_hash: text.clone(),
+                previous_scram_sha_256: text.clone(),
+                previous_until: text.clone(),
+                enabled: text.is_empty(),
+                expires: text,
                 source_addresses: from,
                 tls_min: "1.3".to_owned(),
-                inbound_connector: to.clone(),
-                may_send_as: vec![to],
+                may_send_as: vec![to.clone()],
+                ..Credential::new(user, to)
             }
         });
     let recipient =

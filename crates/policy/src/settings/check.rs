@@ -6,6 +6,8 @@ use std::collections::HashMap;
 
 use relais_smtp::address::Mailbox;
 use relais_smtp::domain::Domain;
+use relais_smtp::sasl::scram::Verifier;
+use relais_smtp::time::Timestamp;
 
 use crate::document::{
     AcceptedDomain, BYTE_COUNT_MAX, Credential, DirectoryEntry, Document, LIMIT_VALUE_MAX, Limits,
@@ -31,6 +33,13 @@ pub const DIRECTORY_ENTRIES_MAX: usize = 500_000;
 pub const INBOUND_CONNECTORS_MAX: usize = 10_000;
 /// Outbound connectors of one organisation.
 pub const OUTBOUND_CONNECTORS_MAX: usize = 1_000;
+/// Memory of one check of a password, in KiB. We make hashes with 19 MiB (RFC 9106 §4 has 64 MiB
+/// as its second choice).
+const PASSWORD_MEMORY_KIB_MAX: u32 = 262_144;
+/// Passes over that memory.
+const PASSWORD_PASSES_MAX: u32 = 10;
+/// Lanes of it.
+const PASSWORD_LANES_MAX: u32 = 8;
 /// Credentials of one organisation.
 pub const CREDENTIALS_MAX: usize = 100_000;
 /// Networks of one inbound connector.
@@ -285,6 +294,7 @@ impl Checker {
             );
             self.error(object, message);
         }
+        self.secrets(object, credential);
         self.count(
             object,
             "may_send_as",
@@ -302,6 +312,46 @@ impl Checker {
                     "may_send_as {entry:?} is no address; write \"scan@contoso.test\" or \
                      \"*@contoso.test\""
                 );
+                self.error(object, message);
+            }
+        }
+    }
+
+    /// Hashes, verifiers and times: what cannot be read would refuse everybody, or nobody.
+    fn secrets(&mut self, object: &str, credential: &Credential) {
+        let hashes = [
+            ("password_hash", &credential.password_hash),
+            ("previous_password_hash", &credential.previous_password_hash),
+        ];
+        for (key, hash) in hashes {
+            if !hash.is_empty() && !is_password_hash(hash) {
+                let message = format!(
+                    "{key} is no Argon2id hash within m=262144, t=10, p=8; let relais credential \
+                     add or rotate make it"
+                );
+                self.error(object, message);
+            }
+        }
+        let verifiers = [
+            ("scram_sha_256", &credential.scram_sha_256),
+            ("previous_scram_sha_256", &credential.previous_scram_sha_256),
+        ];
+        for (key, verifier) in verifiers {
+            if !verifier.is_empty() && Verifier::parse(verifier).is_none() {
+                let message = format!(
+                    "{key} is not of the form SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey; \
+                     let relais credential add or rotate make it"
+                );
+                self.error(object, message);
+            }
+        }
+        let times = [
+            ("previous_until", &credential.previous_until),
+            ("expires", &credential.expires),
+        ];
+        for (key, time) in times {
+            if !time.is_empty() && Timestamp::parse_rfc3339(time).is_none() {
+                let message = format!("{key} {time:?} is no time; write 2026-11-29T12:00:00Z");
                 self.error(object, message);
             }
         }
@@ -460,6 +510,28 @@ fn is_covered(accepted: &HashMap<Domain, bool>, domain: &Domain) -> bool {
         parents = parent;
     }
     accepted.contains_key(domain)
+}
+
+/// `$argon2id$v=19$m=…,t=…,p=…$salt$hash`, with work that a login may cost.
+fn is_password_hash(hash: &str) -> bool {
+    let mut parts = hash.split('$');
+    let head = (parts.next(), parts.next(), parts.next());
+    let (Some(work), Some(salt), Some(digest), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let within = |part: Option<&str>, key: &str, most: u32| {
+        let number = part.and_then(|part| part.strip_prefix(key)?.parse::<u32>().ok());
+        number.is_some_and(|number| (1..=most).contains(&number))
+    };
+    let mut work = work.split(',');
+    head == (Some(""), Some("argon2id"), Some("v=19"))
+        && within(work.next(), "m=", PASSWORD_MEMORY_KIB_MAX)
+        && within(work.next(), "t=", PASSWORD_PASSES_MAX)
+        && within(work.next(), "p=", PASSWORD_LANES_MAX)
+        && work.next().is_none()
+        && [salt, digest].iter().all(|part| part.len() >= 11)
 }
 
 fn is_short_name(name: &str, length_max: usize) -> bool {

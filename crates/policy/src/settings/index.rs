@@ -36,6 +36,10 @@ pub(super) struct Indexes {
     /// Inbound connectors by certificate name; `*.example` for wildcards.
     pub(super) certificates: HashMap<Box<str>, Vec<Place>>,
     pub(super) credentials: HashMap<Box<str>, Place>,
+    /// By an address of `may_send_as`; `None`: more than one credential lists it.
+    pub(super) credentials_by_address: HashMap<Box<str>, Option<Place>>,
+    /// A connector in use with `cleartext_auth` that has no factor but credentials.
+    pub(super) cleartext_auth_by_credential: bool,
     /// Inbound connectors that a credential names: it is one of their factors.
     pub(super) with_credential: std::collections::HashSet<Place>,
 }
@@ -85,8 +89,18 @@ impl Indexes {
                 indexes
                     .credentials
                     .insert(credential.user.as_str().into(), place);
+                let addresses = credential.may_send_as.iter();
+                for address in addresses.filter(|entry| !entry.trim().starts_with('*')) {
+                    let address = address.trim().to_lowercase().into_boxed_str();
+                    let known = indexes.credentials_by_address.entry(address);
+                    known.and_modify(|one| *one = None).or_insert(Some(place));
+                }
                 let named = |c: &InboundConnector| c.name == credential.inbound_connector;
                 if let Some(at) = object.inbound_connector.iter().position(named) {
+                    let connector = &object.inbound_connector[at];
+                    indexes.cleartext_auth_by_credential |= connector.cleartext_auth
+                        && is_in_use(connector.state)
+                        && connector.sender_ip_addresses.is_empty();
                     indexes.with_credential.insert(Place {
                         organisation,
                         object: at,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use relais_policy::attribution::Attribution;
+use relais_policy::login::{LoginPlace, credential_of_token, login_place, may_log_in};
 use relais_policy::notice::{Addressee, addressee};
 use relais_policy::outcome::{
     Judgement, Outcome, Scope, judge_broken, judge_reply, judge_unsuited,
@@ -11,6 +12,7 @@ use relais_policy::permission::{
     HeaderFromVerdict, header_from, may_deliver_to, may_greet, may_send,
 };
 use relais_policy::route::{Mx, MxHosts, RouteKind, mx_hosts, route};
+use relais_policy::settings::Mode;
 use relais_policy::source::{
     Listed, Listing, ReverseNames, Verdict, check_source, sign_of_dynamic,
 };
@@ -20,9 +22,11 @@ use relais_smtp::content::Preset;
 use relais_smtp::domain::Domain;
 use relais_smtp::header::FromField;
 use relais_smtp::reply::Reply;
+use relais_smtp::time::Timestamp;
 
 use crate::world::{
-    Worlds, attributed, certificate, facts, forward_path, mailbox, refused, reverse_path, rows,
+    Worlds, attributed, build, certificate, facts, forward_path, mailbox, refused, reverse_path,
+    rows,
 };
 
 /// Compares every row and shows all that differ.
@@ -123,7 +127,7 @@ fn header_from_of_content() {
             list => FromField::Addresses(list.split(", ").map(mailbox).collect()),
         };
         let found = attributed(settings, &facts);
-        match header_from(settings, &found, &reverse_path(row[2]), &from) {
+        match header_from(settings, &found, &facts, &reverse_path(row[2]), &from) {
             HeaderFromVerdict::Permit => "permit".to_owned(),
             HeaderFromVerdict::Flag { domain } => format!("flag {domain}"),
             HeaderFromVerdict::Repair { from } => format!("repair {from}"),
@@ -131,6 +135,73 @@ fn header_from_of_content() {
         }
     };
     check(include_str!("../tables/header_from.md"), answer, 4);
+}
+
+#[test]
+fn login() {
+    let now = Timestamp::parse_rfc3339("2026-11-29T12:00:00Z").expect("a time");
+    let answer = |worlds: &Worlds, row: &[&str]| match may_log_in(
+        worlds.get(row[0]),
+        &facts(row[1]),
+        row[2],
+        now,
+    ) {
+        Ok(_) => "permit".to_owned(),
+        Err(refusal) => refused(&refusal),
+    };
+    check(include_str!("../tables/login.md"), answer, 3);
+}
+
+#[test]
+fn login_places() {
+    let answer = |worlds: &Worlds, row: &[&str]| {
+        let (settings, facts) = (worlds.get(row[0]), facts(row[1]));
+        let place = login_place(settings, &attributed(settings, &facts), &facts);
+        match place {
+            LoginPlace::Nowhere => "nowhere",
+            LoginPlace::AfterTls => "after TLS",
+            LoginPlace::Here => "here",
+        }
+        .to_owned()
+    };
+    check(include_str!("../tables/login_place.md"), answer, 2);
+}
+
+#[test]
+fn clear_text_for_those_known_by_credential_alone_is_offered_to_private_addresses() {
+    let text = "[[organisation]]\nname = \"a\"\n[[organisation.inbound_connector]]\n\
+        name = \"Machines\"\ncleartext_auth = true\n[[organisation.credential]]\n\
+        user = \"plc\"\ninbound_connector = \"Machines\"\n";
+    let settings = build(Mode::Lan, text);
+    let place = |client: &str| {
+        let facts = facts(client);
+        login_place(&settings, &attributed(&settings, &facts), &facts)
+    };
+    assert_eq!(place("192.168.7.9"), LoginPlace::Here);
+    assert_eq!(place("203.0.113.9"), LoginPlace::AfterTls);
+}
+
+#[test]
+fn a_token_speaks_for_the_credential_of_its_name() {
+    let settings = build(
+        Mode::Lan,
+        "[[organisation]]\nname = \"a\"\n[[organisation.inbound_connector]]\nname = \"Apps\"\n\
+         [[organisation.credential]]\nuser = \"erp\"\ninbound_connector = \"Apps\"\n\
+         may_send_as = [\"Erp@a.test\", \"shared@a.test\"]\n\
+         [[organisation.credential]]\nuser = \"crm\"\ninbound_connector = \"Apps\"\n\
+         may_send_as = [\"*@a.test\", \"shared@a.test\"]\n",
+    );
+    let user = |names: &[&str], named: Option<&str>| {
+        credential_of_token(&settings, names, named).map(|one| one.user.as_str())
+    };
+    assert_eq!(user(&["erp"], None), Some("erp"));
+    assert_eq!(user(&["x", "ERP@a.test"], Some("erp@A.test")), Some("erp"));
+    assert_eq!(user(&["erp@a.test"], Some("erp")), Some("erp"));
+    assert_eq!(user(&["erp@a.test"], Some("crm")), None);
+    assert_eq!(user(&["shared@a.test"], None), None, "it may be either");
+    assert_eq!(user(&["anna@a.test"], None), None);
+    assert_eq!(user(&["*@a.test"], None), None, "no address");
+    assert_eq!(user(&[], Some("erp")), None);
 }
 
 #[test]
@@ -440,6 +511,7 @@ fn every_refusal_that_a_decision_gives_stands_in_a_table() {
         include_str!("../tables/recipient.md"),
         include_str!("../tables/header_from.md"),
         include_str!("../tables/greeting.md"),
+        include_str!("../tables/login.md"),
     ];
     let tokens = tables
         .iter()
@@ -449,7 +521,12 @@ fn every_refusal_that_a_decision_gives_stands_in_a_table() {
             Some(token.to_owned())
         });
     let expected = [
+        "AUTH-BAD",
+        "AUTH-DISABLED",
         "AUTH-REQUIRED",
+        "AUTH-SRC",
+        "AUTH-TLS",
+        "AUTH-TLSLEVEL",
         "CERT-EXPIRED",
         "CERT-NOMATCH",
         "CERT-UNTRUSTED",

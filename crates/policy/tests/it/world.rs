@@ -99,6 +99,7 @@ pub(crate) fn facts(text: &str) -> Facts {
         match word.split_once('=') {
             Some(("certificate", names)) => facts.certificate = Some(certificate(names)),
             Some(("credential", user)) => facts.credential = Some(user.to_owned()),
+            Some(("tls", version)) => facts.tls = TlsVersion::parse(version),
             None if word == "tls" => facts.tls = Some(TlsVersion::V1_3),
             None if word == "submission" => facts.submission = true,
             _ => panic!("what is {word}?"),

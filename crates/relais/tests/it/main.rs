@@ -14,6 +14,7 @@ mod drain;
 mod foreign;
 mod golden;
 mod listen;
+mod login;
 mod offline;
 #[cfg(feature = "legacy-tls")]
 mod old_devices;

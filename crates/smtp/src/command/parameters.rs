@@ -1,7 +1,7 @@
 //! Parameters of MAIL, RCPT and BDAT: `SIZE=`, `BODY=`, `RET=`, `ENVID=`, `NOTIFY=`, `ORCPT=` ….
 //!
 //! A parameter that is not known gets 555 (RFC 5321 §4.1.1.11); a known one that is given twice or
-//! not well formed gets 501. `AUTH=` (RFC 4954 §5) is not known until authentication exists.
+//! not well formed gets 501.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -11,8 +11,10 @@ use crate::content::Preset;
 use crate::envelope::{Body, Notify, OriginalRecipient, Ret, SenderParameters};
 use crate::refusal::Refusal;
 
-pub(super) fn of_sender(text: &str, preset: Preset) -> Result<SenderParameters, Refusal> {
+/// The parameters, and whether `AUTH=` was among them.
+pub(super) fn of_sender(text: &str, preset: Preset) -> Result<(SenderParameters, bool), Refusal> {
     let mut parameters = SenderParameters::default();
+    let mut author = None;
     let mut body = None;
     for parameter in split(text, preset) {
         let (keyword, value) = parameter?;
@@ -24,14 +26,15 @@ pub(super) fn of_sender(text: &str, preset: Preset) -> Result<SenderParameters, 
             ("REQUIRETLS", None) => flag(&mut parameters.require_tls)?,
             ("RET", Some(value)) => once(&mut parameters.ret, read_ret(value))?,
             ("ENVID", Some(value)) => once(&mut parameters.envid, read_envid(value))?,
-            ("SIZE" | "BODY" | "SMTPUTF8" | "REQUIRETLS" | "RET" | "ENVID", _) => {
+            ("AUTH", Some(_)) => once(&mut author, Some(()))?,
+            ("SIZE" | "BODY" | "SMTPUTF8" | "REQUIRETLS" | "RET" | "ENVID" | "AUTH", _) => {
                 return Err(arguments_fault());
             }
             _ => return Err(Refusal::Parameter { keyword: upper }),
         }
     }
     parameters.body = body.unwrap_or_default();
-    Ok(parameters)
+    Ok((parameters, author.is_some()))
 }
 
 type RecipientParameters = (Option<Notify>, Option<OriginalRecipient>);

@@ -5,7 +5,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use super::{Refusal, SyntaxFault};
+use super::{AuthFault, Refusal, SyntaxFault};
 use crate::domain::Domain;
 use crate::reply::{EnhancedStatus, ReplyCode};
 
@@ -262,6 +262,108 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         fix_fr: "Saisissez un identifiant sur l’appareil, ou utilisez le port 25 depuis une \
             adresse connue d’un connecteur.",
         sample: || Refusal::AuthRequired,
+    },
+    CatalogueEntry {
+        stage: "AUTH",
+        cause_en: "The session is in clear text, and a password is not to be read on the way.",
+        fix_en: "Switch on STARTTLS or TLS in the device; on a private network `cleartext_auth` \
+            of the connector permits it without.",
+        cause_fr: "La session est en clair, et un mot de passe ne doit pas être lu en chemin.",
+        fix_fr: "Activez STARTTLS ou TLS sur l’appareil\u{202f}; sur un réseau privé, \
+            «\u{202f}cleartext_auth\u{202f}» du connecteur permet de s’en passer.",
+        sample: || Refusal::AuthNeedsTls,
+    },
+    CatalogueEntry {
+        stage: "AUTH",
+        cause_en: "The device wants to sign in by a method that the relay does not offer here.",
+        fix_en: "Choose LOGIN or PLAIN in the device, or let it choose by itself.",
+        cause_fr: "L’appareil veut s’identifier par une méthode que le relais ne propose pas ici.",
+        fix_fr: "Choisissez LOGIN ou PLAIN sur l’appareil, ou laissez-le choisir.",
+        sample: || Refusal::AuthMechanism,
+    },
+    CatalogueEntry {
+        stage: "AUTH",
+        cause_en: "What the client sent to sign in is not base64, or not of the method's form.",
+        fix_en: "Enter user and password anew, without special characters; else update the \
+            program.",
+        cause_fr: "Ce que le client a envoyé pour s’identifier n’est pas du base64, ou n’a pas la \
+            forme voulue par la méthode.",
+        fix_fr: "Ressaisissez utilisateur et mot de passe, sans caractères spéciaux\u{202f}; \
+            sinon, mettez à jour le programme.",
+        sample: || Refusal::AuthSyntax(AuthFault::Message),
+    },
+    CatalogueEntry {
+        stage: "AUTH",
+        cause_en: "The client broke off signing in.",
+        fix_en: "Enter user and password in the device; without them it has nothing to send.",
+        cause_fr: "Le client a interrompu l’identification.",
+        fix_fr: "Saisissez utilisateur et mot de passe sur l’appareil\u{202f}; sans eux, il n’a \
+            rien à envoyer.",
+        sample: || Refusal::AuthSyntax(AuthFault::Cancelled),
+    },
+    CatalogueEntry {
+        stage: "AUTH",
+        cause_en: "A line of signing in is longer than 12,288 octets.",
+        fix_en: "Ask the issuer of the token for a shorter one; no password is so long.",
+        cause_fr: "Une ligne de l’identification dépasse 12\u{202f}288 octets.",
+        fix_fr: "Demandez à l’émetteur du jeton qu’il soit plus court\u{202f}; aucun mot de passe \
+            n’est si long.",
+        sample: || Refusal::AuthSyntax(AuthFault::TooLong),
+    },
+    CatalogueEntry {
+        stage: "AUTH",
+        cause_en: "No credential has this user and this password, or the token is not valid.",
+        fix_en: "Enter both anew, letter by letter; a lost password is replaced by `relais \
+            credential rotate`.",
+        cause_fr: "Aucun identifiant n’a cet utilisateur et ce mot de passe, ou le jeton n’est pas \
+            valable.",
+        fix_fr: "Ressaisissez les deux, lettre par lettre\u{202f}; un mot de passe perdu se \
+            remplace par «\u{202f}relais credential rotate\u{202f}».",
+        sample: || Refusal::AuthBad,
+    },
+    CatalogueEntry {
+        stage: "AUTH",
+        cause_en: "User and password are right, but the credential may not be used from this \
+            address.",
+        fix_en: "Add the address to `source_addresses` of the credential, if the device is yours.",
+        cause_fr: "Utilisateur et mot de passe sont justes, mais l’identifiant ne peut pas servir \
+            depuis cette adresse.",
+        fix_fr: "Si l’appareil est à vous, ajoutez l’adresse à «\u{202f}source_addresses\u{202f}» \
+            de l’identifiant.",
+        sample: || Refusal::AuthSource,
+    },
+    CatalogueEntry {
+        stage: "AUTH",
+        cause_en: "User and password are right, but the credential demands a newer TLS than this \
+            session has.",
+        fix_en: "Update the device's TLS, or lower `tls_min` of the credential.",
+        cause_fr: "Utilisateur et mot de passe sont justes, mais l’identifiant exige un TLS plus \
+            récent que celui de la session.",
+        fix_fr: "Mettez à jour le TLS de l’appareil, ou abaissez «\u{202f}tls_min\u{202f}» de \
+            l’identifiant.",
+        sample: || Refusal::AuthTlsLevel,
+    },
+    CatalogueEntry {
+        stage: "AUTH",
+        cause_en: "Too many wrong passwords came for this user from this network, or from this \
+            network for many users.",
+        fix_en: "Correct the password in the device and wait an hour; look in the attempts for who \
+            is guessing.",
+        cause_fr: "Trop de mots de passe faux sont venus de ce réseau pour cet utilisateur, ou \
+            pour beaucoup d’utilisateurs.",
+        fix_fr: "Corrigez le mot de passe sur l’appareil et attendez une heure\u{202f}; cherchez \
+            dans les tentatives qui devine.",
+        sample: || Refusal::AuthThrottled,
+    },
+    CatalogueEntry {
+        stage: "AUTH",
+        cause_en: "The relay cannot check the password or the token at this moment.",
+        fix_en: "Nothing, if it passes; else look whether the relay is busy, and whether the issuer \
+            of tokens answers.",
+        cause_fr: "Le relais ne peut pas vérifier le mot de passe ou le jeton en ce moment.",
+        fix_fr: "Rien, si cela passe\u{202f}; sinon, regardez si le relais est surchargé, et si \
+            l’émetteur des jetons répond.",
+        sample: || Refusal::AuthTemporary,
     },
     CatalogueEntry {
         stage: "RCPT",
@@ -681,6 +783,16 @@ mod tests {
         Refusal::TlsUnavailable,
         Refusal::TlsRequired,
         Refusal::AuthRequired,
+        Refusal::AuthNeedsTls,
+        Refusal::AuthMechanism,
+        Refusal::AuthSyntax(AuthFault::Message),
+        Refusal::AuthSyntax(AuthFault::Cancelled),
+        Refusal::AuthSyntax(AuthFault::TooLong),
+        Refusal::AuthBad,
+        Refusal::AuthSource,
+        Refusal::AuthTlsLevel,
+        Refusal::AuthThrottled,
+        Refusal::AuthTemporary,
         Refusal::SourceUnknown { .. },
         Refusal::SourceShared,
         Refusal::CertificateNoMatch { .. },

@@ -3,13 +3,12 @@
 //! DATA and BDAT without an accepted recipient get 503 (RFC 5321 §3.3 allows 503 and 554), as does
 //! every command that comes at the wrong moment. STARTTLS hands the driver the handshake; all that
 //! was read behind the command is thrown away, and the session starts anew without greeting
-//! (RFC 3207 §4.2; CVE-2011-0411). AUTH gets 502 until it exists: its place is `perform`, with a
-//! step of its own that hands the driver the exchange, whose lines never reach `refused_line`.
+//! (RFC 3207 §4.2; CVE-2011-0411). AUTH is `auth`.
 
 use alloc::string::String;
 
 use super::{
-    Asked, Question, RefusedStage, ServerSession, State, Step,
+    Asked, AuthOffer, Question, RefusedStage, ServerSession, State, Step,
     transaction::{Hello, Terms, Transaction},
 };
 use crate::address::ReversePath;
@@ -51,7 +50,15 @@ impl ServerSession {
                 reverse_path,
                 utf8,
                 parameters,
-            } => Some(self.mail(reverse_path, utf8, parameters, repair, transaction)),
+                names_author,
+            } => {
+                if names_author && !matches!(self.config.auth, AuthOffer::Now { .. }) {
+                    let keyword = "AUTH".into();
+                    let refusal = Refusal::Parameter { keyword };
+                    return Some(self.refused(refusal, RefusedStage::Sender, transaction));
+                }
+                Some(self.mail(reverse_path, utf8, parameters, repair, transaction))
+            }
             Command::Rcpt {
                 forward_path,
                 utf8,
@@ -87,7 +94,8 @@ impl ServerSession {
                 None
             }
             Command::StartTls => Some(self.start_tls(transaction)),
-            Command::Expn | Command::Auth => {
+            Command::Auth { mechanism, initial } => self.auth(&mechanism, initial, transaction),
+            Command::Expn => {
                 let fault = Refusal::Syntax(SyntaxFault::NotImplemented);
                 Some(self.refused(fault, RefusedStage::Other, transaction))
             }
@@ -98,6 +106,9 @@ impl ServerSession {
     pub(super) fn answered_no(&mut self, asked: Asked, reply: &Reply) -> State {
         let transaction = match asked {
             Asked::Chunk { size, .. } => return self.refuse_chunk(size, reply),
+            Asked::Verifier { exchange } | Asked::Authenticate { exchange } => {
+                return self.not_authenticated(&exchange, reply);
+            }
             // RFC 5321 §4.1.4: the session stays as it was.
             Asked::Hello { transaction, .. } => {
                 self.errors += 1;
@@ -302,7 +313,7 @@ impl ServerSession {
         Step::Ask(Question::StartTls)
     }
 
-    fn out_of_order(&mut self, transaction: Transaction) -> Step {
+    pub(super) fn out_of_order(&mut self, transaction: Transaction) -> Step {
         let fault = Refusal::Syntax(SyntaxFault::Order);
         self.refused(fault, RefusedStage::Other, transaction)
     }

@@ -9,10 +9,10 @@ use memchr::memchr;
 
 use super::transaction::Transaction;
 use super::{LONG_LINE_OCTETS_MAX, RefusedStage, ServerSession, State, Step, Then, Wait, chunks};
-use crate::command::COMMAND_LINE_OCTETS_MAX;
+use crate::command::{self, AUTH_LINE_OCTETS_MAX, COMMAND_LINE_OCTETS_MAX};
 use crate::content::{Decoded, Decoder};
 use crate::envelope::Envelope;
-use crate::refusal::{Refusal, SyntaxFault};
+use crate::refusal::{AuthFault, Refusal, SyntaxFault};
 
 impl ServerSession {
     /// One turn of the machine: octets used, and the step if the driver is needed.
@@ -28,7 +28,10 @@ impl ServerSession {
             State::LongLine {
                 transaction,
                 discarded,
-            } => self.skip_line(input, transaction, discarded),
+                fault,
+            } => self.skip_line(input, transaction, discarded, fault),
+            State::Auth(exchange) => self.read_auth(input, exchange),
+            State::AuthRefused(reply) => self.read_auth_end(input, reply),
             State::Data { envelope, decoder } => self.read_data(input, envelope, decoder, content),
             State::Chunk {
                 envelope,
@@ -68,7 +71,13 @@ impl ServerSession {
     }
 
     fn read_line(&mut self, input: &[u8], transaction: Transaction) -> (usize, Option<Step>) {
-        let window = &input[..input.len().min(COMMAND_LINE_OCTETS_MAX)];
+        let is_auth = command::is_auth(input);
+        let most = if is_auth {
+            AUTH_LINE_OCTETS_MAX
+        } else {
+            COMMAND_LINE_OCTETS_MAX
+        };
+        let window = &input[..input.len().min(most)];
         // A TLS handshake on a clear-text port: what looks like the end of a line in it is chance.
         // RFC 8446 §5.1.
         if self.hello.is_none() && window.first() == Some(&0x16) {
@@ -79,10 +88,16 @@ impl ServerSession {
             );
         }
         let Some(end) = memchr(b'\n', window) else {
-            if window.len() == COMMAND_LINE_OCTETS_MAX {
+            if window.len() == most {
+                let fault = if is_auth {
+                    Refusal::AuthSyntax(AuthFault::TooLong)
+                } else {
+                    Refusal::Syntax(SyntaxFault::Line)
+                };
                 self.state = State::LongLine {
                     transaction,
                     discarded: 0,
+                    fault,
                 };
                 return (window.len(), None);
             }
@@ -106,8 +121,8 @@ impl ServerSession {
         input: &[u8],
         transaction: Transaction,
         discarded: usize,
+        fault: Refusal,
     ) -> (usize, Option<Step>) {
-        let fault = Refusal::Syntax(SyntaxFault::Line);
         if let Some(end) = memchr(b'\n', input) {
             return (
                 end + 1,
@@ -124,6 +139,7 @@ impl ServerSession {
         self.state = State::LongLine {
             transaction,
             discarded,
+            fault,
         };
         (input.len(), Some(Step::Read(Wait::Command)))
     }

@@ -3,8 +3,10 @@
 //! Not here: refusals (`refusal`), and the one 250 that promises something (`reply`).
 
 use alloc::format;
+use alloc::vec::Vec;
 
 use super::ServerSession;
+use crate::sasl::Mechanism;
 
 impl ServerSession {
     /// Appends one line.
@@ -38,8 +40,12 @@ impl ServerSession {
         if self.config.starttls && !self.config.tls {
             self.say("250-STARTTLS");
         }
-        if !self.config.auth_mechanisms.is_empty() {
-            let line = format!("250-AUTH {}", self.config.auth_mechanisms.join(" "));
+        let offered = Mechanism::ALL
+            .into_iter()
+            .filter(|one| self.config.auth.has(*one));
+        let names: Vec<&str> = offered.map(Mechanism::name).collect();
+        if !names.is_empty() {
+            let line = format!("250-AUTH {}", names.join(" "));
             self.say(&line);
         }
         if self.config.require_tls {

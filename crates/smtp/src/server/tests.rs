@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::address::Mailbox;
+use crate::refusal::AuthFault;
+use crate::sasl::scram::NONCE_OCTETS;
 
 fn config() -> ServerConfig {
     ServerConfig {
@@ -13,7 +15,7 @@ fn config() -> ServerConfig {
         junk_commands_max: 100,
         starttls: false,
         tls: false,
-        auth_mechanisms: Vec::new(),
+        auth: AuthOffer::None,
         require_tls: false,
     }
 }
@@ -59,7 +61,15 @@ impl Driver {
 
 fn agree(question: Question) -> Answer {
     match question {
-        Question::Hello { .. } | Question::Content | Question::StartTls => Answer::Accept,
+        Question::Hello { .. }
+        | Question::Authenticate(_)
+        | Question::Content
+        | Question::StartTls => Answer::Accept,
+        Question::Verifier { user } => Answer::Verifier {
+            verifier: Verifier::of_nobody(b"key", &user),
+            nonce: ServerNonce::new([0; NONCE_OCTETS]),
+            channel: ChannelBinding::default(),
+        },
         Question::Sender { .. } => Answer::Sender {
             size_octets_max: 1_000,
             preset: Preset::Strict,
@@ -263,7 +273,10 @@ fn a_connection_refused_before_the_greeting_gets_the_refusal_alone() {
 fn extensions_that_need_more_are_offered_only_where_the_driver_says_so() {
     let mut driver = Driver::with(ServerConfig {
         starttls: true,
-        auth_mechanisms: vec!["PLAIN", "LOGIN"],
+        auth: AuthOffer::Now {
+            channel_binding: true,
+            bearer: true,
+        },
         require_tls: true,
         ..config()
     });
@@ -271,7 +284,7 @@ fn extensions_that_need_more_are_offered_only_where_the_driver_says_so() {
     let said = driver.said();
     for line in [
         "250-STARTTLS\r\n",
-        "250-AUTH PLAIN LOGIN\r\n",
+        "250-AUTH PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS XOAUTH2 OAUTHBEARER\r\n",
         "250-REQUIRETLS\r\n",
     ] {
         assert!(said.contains(line), "{said}");
@@ -432,4 +445,38 @@ proptest::proptest! {
         }
         proptest::prop_assert!(steps < 400);
     }
+}
+
+#[test]
+fn what_the_client_says_in_auth_is_neither_kept_nor_in_what_a_step_prints() {
+    let offered = AuthOffer::Now {
+        channel_binding: false,
+        bearer: false,
+    };
+    let mut driver = Driver::with(ServerConfig {
+        auth: offered,
+        ..config()
+    });
+    driver.send("EHLO a.example\r\n");
+    driver.said();
+    for lines in ["AUTH PLAIN hunter2!\r\n", "AUTH LOGIN\r\nhunter2!\r\n"] {
+        let step = driver.send(lines);
+        let refusal = Refusal::AuthSyntax(AuthFault::Message);
+        let stage = RefusedStage::Auth;
+        assert_eq!(step, Step::Refused { refusal, stage });
+        assert_eq!(driver.session.refused_line(), None);
+        driver.session.refuse(reply(&Refusal::AuthBad));
+        assert!(!driver.said().contains("hunter2"));
+    }
+    // NUL s NUL hunter2
+    let (_, step) = driver
+        .session
+        .advance(b"AUTH PLAIN AHMAaHVudGVyMg==\r\n", &mut Vec::new());
+    let printed = format!("{step:?}");
+    assert!(
+        printed.contains("Password") && !printed.contains("hunter2"),
+        "{printed}"
+    );
+    driver.session.answer(Answer::Accept);
+    assert!(driver.session.is_authenticated());
 }

@@ -18,7 +18,7 @@ use crate::index::{Choice, Chosen, GIVE_UP, HELD, SlotState, ViewedSlot};
 use crate::proof::{ProofChange, gone};
 use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
 use crate::restriction::{EntityChange, IgnoredAttempts};
-use crate::settings::{AuditEntry, ChangeError, SettingsChange, SettingsVersion};
+use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 use crate::trace::{Event, EventKind, RefusedGroup, To, TraceQuery, TraceRow};
 
 /// Recipients changed in one transaction: others commit in between.
@@ -232,8 +232,27 @@ impl Embedded {
         self.exclusively(work).await?
     }
 
+    pub(crate) async fn note_credential_uses(
+        &self,
+        uses: Vec<CredentialUse>,
+    ) -> Result<(), StoreError> {
+        let settings = self.settings();
+        let work = move |writer: &mut Writer| {
+            writer.transact(|transaction| {
+                let exists = |user: &str| settings.credential(user).is_some();
+                settings_tables::note_uses(transaction, &uses, exists)?;
+                Ok::<_, StoreError>(((), Vec::new()))
+            })
+        };
+        self.exclusively(work).await?
+    }
+
     pub(crate) async fn ignored_attempts(&self) -> Result<Vec<IgnoredAttempts>, StoreError> {
         self.shared.readers.ask(restriction_tables::ignored).await
+    }
+
+    pub(crate) async fn credential_uses(&self) -> Result<Vec<CredentialUse>, StoreError> {
+        self.shared.readers.ask(settings_tables::uses).await
     }
 
     pub(crate) async fn settings_versions(

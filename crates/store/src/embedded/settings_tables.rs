@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params, pa
 use sha2::{Digest, Sha256};
 
 use crate::error::StoreError;
-use crate::settings::{AuditEntry, ChangeError, SettingsChange, SettingsVersion};
+use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 
 /// Documents of this many last versions are kept, to look at and go back to; of older versions only
 /// who, when and what. Ours: a document of a large directory has some MB.
@@ -47,6 +47,11 @@ CREATE TABLE IF NOT EXISTS audit (
     settings_version INTEGER,
     hash TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS credential_use (
+    user TEXT PRIMARY KEY,
+    time INTEGER NOT NULL,
+    address TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TRIGGER IF NOT EXISTS audit_is_never_changed BEFORE UPDATE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS audit_is_never_shortened BEFORE DELETE ON audit
@@ -170,6 +175,61 @@ pub(crate) fn versions(
             via: row.get(3)?,
             summary: text_to_lines(&row.get::<_, String>(4)?),
             document_kept: row.get(5)?,
+        })
+    });
+    rows.and_then(Iterator::collect).map_err(fault)
+}
+
+// ---- credentials -------------------------------------------------------------------------------
+
+/// Notes when credentials were used; what is older than what is known does not count. Users that
+/// do not exist any more are forgotten.
+pub(crate) fn note_uses(
+    transaction: &Transaction<'_>,
+    uses: &[CredentialUse],
+    exists: impl Fn(&str) -> bool,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO credential_use (user, time, address) VALUES (?1, ?2, ?3)
+               ON CONFLICT (user) DO UPDATE SET time = excluded.time, address = excluded.address
+               WHERE excluded.time >= time";
+    let mut statement = transaction.prepare_cached(sql).map_err(fault)?;
+    for one in uses.iter().filter(|one| exists(&one.user)) {
+        let (time, address) = (one.time.as_millis(), one.address.to_string());
+        statement
+            .execute(params![one.user, time, address])
+            .map_err(fault)?;
+    }
+    drop(statement);
+    for one in self::uses(transaction)? {
+        if !exists(&one.user) {
+            transaction
+                .execute("DELETE FROM credential_use WHERE user = ?1", [&one.user])
+                .map_err(fault)?;
+        }
+    }
+    Ok(())
+}
+
+/// When each credential was last used; nothing where an older Relais made the tables.
+pub(crate) fn uses(connection: &Connection) -> Result<Vec<CredentialUse>, StoreError> {
+    let sql = "SELECT 1 FROM sqlite_schema WHERE name = 'credential_use'";
+    let there: Option<i64> = connection
+        .query_row(sql, [], |row| row.get(0))
+        .optional()
+        .map_err(fault)?;
+    if there.is_none() {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT user, time, address FROM credential_use ORDER BY user";
+    let mut statement = connection.prepare_cached(sql).map_err(fault)?;
+    let rows = statement.query_map([], |row| {
+        let address: String = row.get(2)?;
+        Ok(CredentialUse {
+            user: row.get(0)?,
+            time: Timestamp::from_millis(row.get(1)?),
+            address: address
+                .parse()
+                .unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into()),
         })
     });
     rows.and_then(Iterator::collect).map_err(fault)

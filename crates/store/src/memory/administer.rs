@@ -23,7 +23,7 @@ use crate::index::Chosen;
 use crate::proof::{ProofChange, gone};
 use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
 use crate::restriction::{EntityChange, IgnoredAttempts};
-use crate::settings::{AuditEntry, ChangeError, SettingsChange, SettingsVersion};
+use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 use crate::trace::{Event, EventKind, RefusedGroup, TraceQuery, TraceRow};
 
 /// Recipients changed in one write.
@@ -301,6 +301,23 @@ impl Memory {
         let settings = settings.with_proof(change.key, change.after);
         self.settings.store(Arc::new(settings));
         Ok(true)
+    }
+
+    pub(crate) async fn note_credential_uses(
+        &self,
+        uses: Vec<CredentialUse>,
+    ) -> Result<(), StoreError> {
+        let settings = self.settings();
+        let mut state = self.state();
+        self.health.may_write()?;
+        let transaction = begin(tables(&mut state)?)?;
+        let exists = |user: &str| settings.credential(user).is_some();
+        settings_tables::note_uses(&transaction, &uses, exists)?;
+        transaction.commit().map_err(fault)
+    }
+
+    pub(crate) async fn credential_uses(&self) -> Result<Vec<CredentialUse>, StoreError> {
+        settings_tables::uses(tables(&mut self.state())?)
     }
 
     pub(crate) async fn settings_versions(

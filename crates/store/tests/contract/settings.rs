@@ -1,7 +1,7 @@
 //! Versions of the settings, and the audit.
 
-use relais_policy::document::{Document, Organisation};
-use relais_store::settings::{ChangeError, SettingsChange};
+use relais_policy::document::{Credential, Document, Organisation};
+use relais_store::settings::{ChangeError, CredentialUse, SettingsChange};
 use relais_store::trace::TraceQuery;
 
 use crate::world::{NOW, World, at};
@@ -55,6 +55,47 @@ async fn a_change_is_in_force_at_once_and_after_a_restart(mut world: World) {
     let query = TraceQuery::parse("event:settings.changed").unwrap();
     let rows = world.store().trace(&query).await.unwrap();
     assert_eq!(rows.len(), 2);
+}
+
+/// Settings with these credentials.
+fn with_credentials(expected_version: u64, users: &[&str]) -> SettingsChange {
+    let mut change = change(expected_version, &["contoso"]);
+    let organisation = &mut change.document.organisation[0];
+    organisation
+        .inbound_connector
+        .push(serde_json::from_value(serde_json::json!({ "name": "P" })).unwrap());
+    let credentials = users.iter().map(|user| Credential::new(*user, "P"));
+    organisation.credential.extend(credentials);
+    change
+}
+
+async fn the_last_use_of_each_credential_is_known_after_a_restart_until_it_is_revoked(
+    mut world: World,
+) {
+    let used = |user: &str, second, host| CredentialUse {
+        user: user.to_owned(),
+        time: at(second),
+        address: [192, 0, 2, host].into(),
+    };
+    let change = with_credentials(0, &["scan-1", "scan-2"]);
+    assert_eq!(world.store().change_settings(change).await, Ok(1));
+    let batch = vec![used("scan-1", 2, 1), used("gone", 2, 1)];
+    world.store().note_credential_uses(batch).await.unwrap();
+    let batch = vec![used("scan-2", 3, 2), used("scan-1", 1, 9)];
+    world.store().note_credential_uses(batch).await.unwrap();
+    let expected = vec![used("scan-1", 2, 1), used("scan-2", 3, 2)];
+    assert_eq!(world.store().credential_uses().await, Ok(expected.clone()));
+    world.restart(at(5)).await;
+    assert_eq!(world.store().credential_uses().await, Ok(expected));
+    let change = with_credentials(1, &["scan-2"]);
+    assert_eq!(world.store().change_settings(change).await, Ok(2));
+    world
+        .store()
+        .note_credential_uses(Vec::new())
+        .await
+        .unwrap();
+    let left = vec![used("scan-2", 3, 2)];
+    assert_eq!(world.store().credential_uses().await, Ok(left));
 }
 
 async fn a_change_from_an_old_version_is_a_conflict(world: World) {
@@ -124,6 +165,7 @@ async fn every_act_of_a_person_is_in_the_audit_and_the_chain_holds(mut world: Wo
 
 rules! {
     a_change_is_in_force_at_once_and_after_a_restart,
+    the_last_use_of_each_credential_is_known_after_a_restart_until_it_is_revoked,
     a_change_from_an_old_version_is_a_conflict,
     an_invalid_document_changes_nothing,
     every_act_of_a_person_is_in_the_audit_and_the_chain_holds,

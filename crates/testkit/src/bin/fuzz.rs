@@ -21,7 +21,8 @@ use relais_smtp::envelope::{Envelope, EnvelopeRecipient, SenderParameters};
 use relais_smtp::header;
 use relais_smtp::identifier::{QueueId, Reference};
 use relais_smtp::reply::Reply;
-use relais_smtp::server::{Answer, Question, ServerConfig, ServerSession, Step};
+use relais_smtp::sasl::scram::{ChannelBinding, NONCE_OCTETS, ServerNonce, Verifier};
+use relais_smtp::server::{Answer, AuthOffer, Question, ServerConfig, ServerSession, Step};
 use relais_smtp::time::Timestamp;
 use relais_store::trace::TraceQuery;
 use relais_testkit::mutate::Mutator;
@@ -299,7 +300,14 @@ fn server_config(choice: usize) -> ServerConfig {
         junk_commands_max: 100,
         starttls: choice & 4 != 0,
         tls: choice & 8 != 0,
-        auth_mechanisms: Vec::new(),
+        auth: if choice & 16 == 0 {
+            AuthOffer::AfterTls
+        } else {
+            AuthOffer::Now {
+                channel_binding: choice & 32 != 0,
+                bearer: true,
+            }
+        },
         require_tls: false,
     }
 }
@@ -422,7 +430,15 @@ fn has_bare_line_end(content: &[u8]) -> bool {
 
 fn permit(question: Question) -> Answer {
     match question {
-        Question::Hello { .. } | Question::Content | Question::StartTls => Answer::Accept,
+        Question::Hello { .. }
+        | Question::Authenticate(_)
+        | Question::Content
+        | Question::StartTls => Answer::Accept,
+        Question::Verifier { user } => Answer::Verifier {
+            verifier: Verifier::of_nobody(b"key", &user),
+            nonce: ServerNonce::new([0; NONCE_OCTETS]),
+            channel: ChannelBinding::default(),
+        },
         Question::Sender { .. } => Answer::Sender {
             size_octets_max: 4_096,
             preset: Preset::Tolerant,

@@ -400,6 +400,19 @@ const CREDENTIAL: &[Setting] = &[
     key("scram_sha_256", Kind::Text, EMPTY)
         .bound("RFC 5803 form")
         .doc("The SCRAM verifier; empty: SCRAM fails."),
+    key("previous_password_hash", Kind::Text, EMPTY)
+        .bound("Argon2id, PHC form")
+        .doc("The hash before the last rotation; made by: relais credential rotate."),
+    key("previous_scram_sha_256", Kind::Text, EMPTY)
+        .bound("RFC 5803 form")
+        .doc("The verifier before the last rotation."),
+    key("previous_until", Kind::Text, EMPTY)
+        .bound("RFC 3339, as 2026-11-29T12:00:00Z")
+        .doc("Until then the previous password counts too; empty: no longer."),
+    key("enabled", Kind::Boolean, Toml("true")).doc("False: the right password is refused too."),
+    key("expires", Kind::Text, EMPTY)
+        .bound("RFC 3339, as 2026-11-29T12:00:00Z")
+        .doc("From then on it is refused; empty: never."),
     key("source_addresses", Kind::Networks, NONE)
         .doc("From where it may be used; empty: from everywhere."),
     key(
@@ -407,7 +420,10 @@ const CREDENTIAL: &[Setting] = &[
         Kind::Choice(&["none", "1.2", "1.3"]),
         Toml("\"1.2\""),
     )
-    .doc("The least TLS with which it may be used."),
+    .doc(
+        "The least TLS with which it may be used; where its connector has cleartext_auth, clear \
+         text is below 1.3 only.",
+    ),
     key("inbound_connector", Kind::Text, Required)
         .always()
         .bound("an inbound connector of the organisation")

@@ -19,7 +19,7 @@ use relais_smtp::address::ForwardPath;
 use relais_smtp::content::Preset;
 use relais_smtp::envelope::EnvelopeRecipient;
 use relais_smtp::reply::{EnhancedStatus, Reply, ReplyCode};
-use relais_smtp::server::{Answer, Question, ServerConfig, ServerSession, Step};
+use relais_smtp::server::{Answer, AuthOffer, Question, ServerConfig, ServerSession, Step};
 
 /// Largest message in octets: what people try by hand fits.
 const MESSAGE_OCTETS_MAX: u64 = 50 << 20;
@@ -156,6 +156,10 @@ impl Mailboxes {
 
     fn decide(&self, question: Question) -> Answer {
         match question {
+            // AUTH is not offered, so it is not asked for.
+            Question::Verifier { .. } | Question::Authenticate(_) => {
+                Answer::Refuse(reply(504, EnhancedStatus::new(5, 5, 4), "Not offered"))
+            }
             Question::Hello { .. } | Question::Content | Question::StartTls => Answer::Accept,
             Question::Sender { .. } => Answer::Sender {
                 size_octets_max: MESSAGE_OCTETS_MAX,
@@ -218,7 +222,7 @@ fn config() -> ServerConfig {
         junk_commands_max: 100,
         starttls: false,
         tls: false,
-        auth_mechanisms: Vec::new(),
+        auth: AuthOffer::None,
         require_tls: false,
     }
 }

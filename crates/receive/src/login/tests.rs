@@ -1,0 +1,166 @@
+//! Logins alone, in simulated time; sessions are in `tests/it` and in the program's own tests.
+
+use relais_policy::document::Document;
+use relais_policy::password::store;
+use relais_policy::settings::Mode;
+use relais_policy::tls::TlsVersion;
+use relais_smtp::time::Timestamp;
+
+use super::*;
+
+const START: Timestamp = Timestamp::from_millis(1_795_514_400_000);
+
+/// `scan-1` has the password `pencil`, and had `crayon` until a minute from now; `scan-2` has none.
+fn settings() -> Settings {
+    let (stored, previous) = (
+        store("pencil", [[1; 16], [2; 16]]),
+        store("crayon", [[3; 16], [4; 16]]),
+    );
+    let text = format!(
+        "[[organisation]]\nname = \"contoso\"\n\
+         [[organisation.inbound_connector]]\nname = \"Printers\"\n\
+         [[organisation.credential]]\nuser = \"scan-1\"\ninbound_connector = \"Printers\"\n\
+         password_hash = \"{}\"\nscram_sha_256 = \"{}\"\n\
+         previous_password_hash = \"{}\"\nprevious_until = \"{}\"\n\
+         [[organisation.credential]]\nuser = \"scan-2\"\ninbound_connector = \"Printers\"\n",
+        stored.password_hash,
+        stored.scram_sha_256,
+        previous.password_hash,
+        START.after(Duration::from_secs(60)).to_rfc3339(),
+    );
+    let document = Document::from_toml(&text).unwrap_or_else(|error| panic!("{error}"));
+    Settings::build(Mode::Lan, 1, document).unwrap_or_else(|errors| panic!("{errors:#?}"))
+}
+
+struct World {
+    logins: Logins,
+    settings: Settings,
+    clock: Clock,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = Clock::simulated(START);
+        Self {
+            logins: Logins::new(&clock, &Chance::seeded(1)),
+            settings: settings(),
+            clock,
+        }
+    }
+
+    async fn try_password(
+        &self,
+        user: &str,
+        password: &str,
+        from: &str,
+    ) -> Result<String, Refusal> {
+        let mut facts = Facts::of_address(from.parse().expect("an address"));
+        facts.tls = Some(TlsVersion::V1_3);
+        let claim = Claim::Password {
+            user: user.into(),
+            password: Secret::from(password.as_bytes()),
+        };
+        let logged_in = self.logins.log_in(&self.settings, &facts, &claim).await;
+        logged_in.map_err(|not| not.refusal)
+    }
+
+    fn checks(&self) -> usize {
+        self.logins.checks.swap(0, Ordering::Relaxed)
+    }
+}
+
+const GOOD: &str = "192.0.2.7";
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_user_costs_the_same_work_as_a_known_one_and_gets_the_same_words() {
+    let world = World::new();
+    for user in ["nobody", "", "scan-2"] {
+        let refused = world.try_password(user, "pencil", GOOD).await;
+        assert_eq!(refused, Err(Refusal::AuthBad), "{user}");
+        assert_eq!(world.checks(), 1, "{user}");
+    }
+    world.clock.sleep(Duration::from_secs(61)).await;
+    let refused = world.try_password("scan-1", "wrong", GOOD).await;
+    assert_eq!((refused, world.checks()), (Err(Refusal::AuthBad), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_password_that_was_right_is_known_again_without_work_for_a_while() {
+    let world = World::new();
+    let login = || world.try_password("SCAN-1 ", "pencil", GOOD);
+    assert_eq!(login().await, Ok("scan-1".to_owned()));
+    assert_eq!(world.checks(), 1);
+    assert_eq!(login().await, Ok("scan-1".to_owned()));
+    assert_eq!(world.checks(), 0);
+    world.clock.sleep(Duration::from_secs(301)).await;
+    assert_eq!(login().await, Ok("scan-1".to_owned()));
+    assert_eq!(world.checks(), 1);
+    // A wrong one is not.
+    for _ in 0..2 {
+        assert!(world.try_password("scan-1", "wrong", GOOD).await.is_err());
+        assert_eq!(world.checks(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_previous_password_counts_until_its_time() {
+    let world = World::new();
+    let login = || world.try_password("scan-1", "crayon", GOOD);
+    assert_eq!(login().await, Ok("scan-1".to_owned()));
+    world.clock.sleep(Duration::from_secs(60)).await;
+    assert_eq!(login().await, Err(Refusal::AuthBad));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_eleventh_guess_is_not_looked_at_and_a_good_client_is_not_locked_out() {
+    let world = World::new();
+    assert!(world.try_password("scan-1", "pencil", GOOD).await.is_ok());
+    world.checks();
+    let guess = |n: u8| {
+        world.try_password(
+            "scan-1",
+            if n == 11 { "pencil" } else { "x" },
+            "203.0.113.9",
+        )
+    };
+    for n in 1..=10 {
+        assert_eq!(guess(n).await, Err(Refusal::AuthBad));
+    }
+    let looked_at = world.checks();
+    assert_eq!(guess(11).await, Err(Refusal::AuthThrottled));
+    assert_eq!(
+        (looked_at, world.checks()),
+        (20, 0),
+        "two passwords count now"
+    );
+    assert!(world.try_password("scan-1", "pencil", GOOD).await.is_ok());
+    world.clock.sleep(Duration::from_secs(3_600)).await;
+    assert!(guess(11).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proof_needs_no_work_and_is_counted_alike() {
+    let world = World::new();
+    let mut facts = Facts::of_address(GOOD.parse().expect("an address"));
+    facts.tls = Some(TlsVersion::V1_3);
+    let claim = |proved| Claim::Judged {
+        user: "scan-1".into(),
+        proved,
+    };
+    let settings = &world.settings;
+    for _ in 0..10 {
+        let refused = world.logins.log_in(settings, &facts, &claim(false)).await;
+        assert_eq!(refused.map_err(|not| not.refusal), Err(Refusal::AuthBad));
+    }
+    let refused = world.logins.log_in(settings, &facts, &claim(true)).await;
+    assert_eq!(
+        refused.map_err(|not| not.refusal),
+        Err(Refusal::AuthThrottled)
+    );
+    assert_eq!(world.checks(), 0);
+    let (known, _) = world.logins.verifier(settings, "scan-1");
+    let stored = &settings.document.organisation[0].credential[0].scram_sha_256;
+    assert_eq!(&known.to_stored(), stored);
+    let nobody = || world.logins.verifier(settings, "scan-2").0.to_stored();
+    assert_eq!(nobody(), nobody());
+}

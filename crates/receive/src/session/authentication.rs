@@ -1,0 +1,74 @@
+//! AUTH in a session: takes the machine's questions to `login`, and learns who the client is.
+//!
+//! Not here: what is true (`crate::login`), and what was said (never kept).
+
+use relais_smtp::refusal::Refusal;
+use relais_smtp::reply::Reply;
+use relais_smtp::sasl::Claim;
+use relais_smtp::sasl::scram::ChannelBinding;
+use relais_smtp::server::Answer;
+
+use super::Session;
+use crate::identity::Client;
+use crate::login::NotLoggedIn;
+use crate::refuse::say;
+use crate::wire::Linger;
+
+impl Session<'_> {
+    /// What SCRAM is begun with.
+    pub(super) fn verifier(&self, user: &str) -> Answer {
+        let (verifier, nonce) = self.shared.logins.verifier(&self.client.settings, user);
+        Answer::Verifier {
+            verifier,
+            nonce,
+            channel: ChannelBinding::default(),
+        }
+    }
+
+    /// The client is who it says, or not. From here on its credential decides before its
+    /// certificate and its address.
+    pub(super) async fn authenticate(&mut self, claim: Claim) -> Answer {
+        let settings = self.shared.context.store.settings();
+        let facts = self.identity.facts();
+        let logged_in = self.shared.logins.log_in(&settings, facts, &claim).await;
+        match logged_in.and_then(|user| self.not_blocked(user)) {
+            Ok(user) => {
+                self.identity.authenticated(user);
+                self.know(Client::find(settings, &self.identity));
+                Answer::Accept
+            }
+            Err(NotLoggedIn { refusal, news }) => {
+                let user = claim.user().unwrap_or_default();
+                Answer::Refuse(self.login_refused(&refusal, user, news))
+            }
+        }
+    }
+
+    /// Somebody may have stopped this credential.
+    fn not_blocked(&self, user: String) -> Result<String, NotLoggedIn> {
+        let context = &self.shared.context;
+        let restrictions = context.store.restrictions();
+        let in_force = restrictions.in_force(context.clock.now());
+        match in_force.of_credential(&user) {
+            Some(_) => Err(Refusal::CredentialDisabled.into()),
+            None => Ok(user),
+        }
+    }
+
+    /// The machine refuses: the mechanism, the form, or clear text.
+    pub(super) fn auth_refused(&mut self, refusal: &Refusal) -> Reply {
+        self.login_refused(refusal, "", true)
+    }
+
+    fn login_refused(&mut self, refusal: &Refusal, user: &str, news: bool) -> Reply {
+        if refusal.closes() {
+            self.linger = Linger::Yes;
+        }
+        let context = &self.shared.context;
+        if !news {
+            return say(context, refusal);
+        }
+        self.refusals
+            .login(context, &self.client, &self.identity, refusal, user)
+    }
+}
