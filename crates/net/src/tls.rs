@@ -62,7 +62,13 @@ pub struct TlsSession {
     pub cipher: &'static str,
     /// The client's certificate, if it presented one: not yet judged.
     pub certificates: Option<ClientChain>,
+    /// What both ends know of this connection and nobody between them, for authentication to bind
+    /// to; with TLS 1.3 only. RFC 9266.
+    pub exporter: Option<[u8; EXPORTER_OCTETS]>,
 }
+
+/// Octets for [`TlsSession::exporter`]. RFC 9266 §2.
+pub const EXPORTER_OCTETS: usize = 32;
 
 /// The chain that a client presented, its own certificate first. The client holds its key.
 #[derive(Clone, Debug)]

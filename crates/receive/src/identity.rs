@@ -6,13 +6,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use relais_net::tls::{JudgedCertificate, TlsSession};
+use relais_net::tls::{EXPORTER_OCTETS, JudgedCertificate, TlsSession};
 use relais_policy::attribution::{Attribution, Because, Facts, attribute};
 use relais_policy::document::{InboundTls, Limits};
 use relais_policy::login::{LoginPlace, login_place};
 use relais_policy::settings::Settings;
 use relais_smtp::content::Preset;
 use relais_smtp::domain::DOMAIN_OCTETS_MAX;
+use relais_smtp::sasl::scram::ChannelBinding;
 use relais_smtp::server::AuthOffer;
 use relais_smtp::time::Timestamp;
 use relais_store::trace::{ClientSummary, TlsSummary};
@@ -33,6 +34,8 @@ struct Tls {
     words: String,
     /// The end of the certificate's time.
     not_after: Option<Timestamp>,
+    /// For SCRAM to bind to.
+    exporter: Option<[u8; EXPORTER_OCTETS]>,
 }
 
 /// Whether the listener demands authentication.
@@ -81,6 +84,7 @@ impl Identity {
             }),
             words: format!("TLS{version} {cipher}"),
             not_after,
+            exporter: session.exporter,
         }));
         self.facts.tls = Some(version);
         self.facts.certificate = certificate;
@@ -101,6 +105,13 @@ impl Identity {
     /// The end of its certificate's time.
     pub(crate) fn certificate_ends(&self) -> Option<Timestamp> {
         self.tls.as_ref()?.not_after
+    }
+
+    /// What SCRAM binds to.
+    pub(crate) fn channel(&self) -> ChannelBinding {
+        ChannelBinding {
+            tls_exporter: self.tls.as_ref().and_then(|tls| tls.exporter),
+        }
     }
 
     /// The name by which it was found is told before the others of its certificate.
@@ -214,7 +225,7 @@ impl Client {
             LoginPlace::Nowhere => AuthOffer::None,
             LoginPlace::AfterTls => AuthOffer::AfterTls,
             LoginPlace::Here => AuthOffer::Now {
-                channel_binding: false,
+                channel_binding: identity.channel().tls_exporter.is_some(),
                 bearer: false,
             },
         }

@@ -14,7 +14,7 @@ use tokio_rustls::server::StartHandshake;
 use relais_policy::tls::TlsVersion;
 
 use super::client_hello::Offer;
-use super::{ClientChain, Engine, ServerTls, TlsSession};
+use super::{ClientChain, EXPORTER_OCTETS, Engine, ServerTls, TlsSession};
 use crate::stream::Stream;
 
 /// Octets of a first message that are read before we give up. Hellos with post-quantum keys have
@@ -67,7 +67,16 @@ async fn accept_rustls(
         offer: offer.map(|offer| offer.to_string()),
     })?;
     let (_, connection) = stream.get_ref();
+    // Before 1.3 it is unique only with an extension that cannot be asked for here.
+    let is_newest = connection.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+    let exporter = is_newest
+        .then(|| {
+            let octets = [0; EXPORTER_OCTETS];
+            connection.export_keying_material(octets, b"EXPORTER-Channel-Binding", None)
+        })
+        .and_then(Result::ok);
     let session = TlsSession {
+        exporter,
         version: match connection.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => TlsVersion::V1_3,
             _ => TlsVersion::V1_2,

@@ -126,6 +126,7 @@ fn session_of(ssl: &SslRef) -> TlsSession {
         .map(CertificateDer::from)
         .collect();
     TlsSession {
+        exporter: None,
         version,
         cipher: cipher.unwrap_or("unknown"),
         certificates: (!chain.is_empty()).then_some(ClientChain(chain)),

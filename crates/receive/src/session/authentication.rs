@@ -5,7 +5,6 @@
 use relais_smtp::refusal::Refusal;
 use relais_smtp::reply::Reply;
 use relais_smtp::sasl::Claim;
-use relais_smtp::sasl::scram::ChannelBinding;
 use relais_smtp::server::Answer;
 
 use super::Session;
@@ -21,7 +20,7 @@ impl Session<'_> {
         Answer::Verifier {
             verifier,
             nonce,
-            channel: ChannelBinding::default(),
+            channel: self.identity.channel(),
         }
     }
 
