@@ -8,6 +8,7 @@ use tokio::sync::{Notify, watch};
 use relais_net::authority::AuthorityOptions;
 use relais_net::clock::{Chance, Clock};
 use relais_net::conversation::Conversations;
+use relais_net::names::NameTable;
 use relais_net::resolver::Resolver;
 use relais_net::tls::{CertificateStore, SeenCertificates};
 use relais_smtp::domain::Domain;
@@ -49,6 +50,8 @@ pub struct Dns {
     pub authority: AuthorityOptions,
     /// `[dns] blocklists`: asked of addresses that a person looks at.
     pub blocklists: Vec<Domain>,
+    /// What is known of the names of clients (`sender_dns_names`).
+    pub names: NameTable,
     /// Rung when the settings changed: new domains are looked at without delay.
     pub changed: Arc<Notify>,
 }

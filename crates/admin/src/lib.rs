@@ -8,6 +8,7 @@ mod challenge;
 pub mod local;
 pub mod api;
 pub mod proving;
+pub mod naming;
 pub mod problem;
 pub mod context;
 pub mod metrics;

@@ -28,6 +28,7 @@ use crate::api;
 use crate::challenge;
 use crate::context::Caller;
 pub use crate::context::{AdminContext, Phase, Readiness};
+use crate::naming;
 use crate::proving;
 
 /// Connections at the same time, per door: a scrape, some probes, some terminals with `--live`.
@@ -66,7 +67,12 @@ impl AdminService {
                 .serve_socket(local, api::router(context.clone())),
         );
         if let Some(dns) = context.dns.clone() {
-            tasks.spawn(proving::watch(context.clone(), dns, closing.clone()));
+            tasks.spawn(proving::watch(
+                context.clone(),
+                dns.clone(),
+                closing.clone(),
+            ));
+            tasks.spawn(naming::follow(context.clone(), dns, closing.clone()));
         }
         if let Some(listener) = listener {
             tasks.spawn(doors.serve_listener(listener, api::probes(context)));

@@ -11,6 +11,7 @@ pub mod network;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
 pub mod authority;
+pub mod names;
 pub mod resolver;
 mod dns_client;
 #[cfg(any(test, feature = "simulation"))]

@@ -1,7 +1,9 @@
 //! Which client is this? (address, certificate, credential) → exactly one inbound connector, or why
 //! not. Never decided by the recipient, nor by the greeting name.
 //!
-//! Credential before certificate before address; of addresses, the longest prefix; of the names of
+//! Credential before certificate before address; of addresses, the longest prefix, where a
+//! DNS name of `sender_dns_names` counts as the addresses that it leads to, behind networks of one
+//! address and before wider ones; of the names of
 //! a certificate, those that a connector bears as they are before those that a wildcard covers. A
 //! certificate that proves nothing is no certificate. A connector
 //! with `identified_by = "all"` wants every factor that it gives, and where one is missing no
@@ -13,7 +15,8 @@ use std::net::IpAddr;
 use relais_smtp::domain::Domain;
 
 use crate::document::{ConnectorState, IdentifiedBy};
-use crate::settings::{OwnedConnector, Settings};
+use crate::range::special_address;
+use crate::settings::{Mode, OwnedConnector, Settings};
 use crate::tls::{Certificate, TlsVersion};
 
 /// What is known of the client, all proved but the greeting name.
@@ -65,6 +68,11 @@ pub enum Because {
         /// No other organisation's connector covers the address.
         exclusive: bool,
     },
+    /// `ip 192.0.2.9 of copier.dyn.example`: a DNS name leads to it.
+    DnsName {
+        /// Which.
+        name: Domain,
+    },
     /// A name of the certificate.
     Certificate {
         /// Which.
@@ -79,6 +87,7 @@ impl Because {
     pub fn rule(&self) -> &'static str {
         match self {
             Self::Address { .. } => "longest prefix",
+            Self::DnsName { .. } => "DNS name",
             Self::Certificate { .. } => "certificate name",
             Self::Credential => "authenticated user",
         }
@@ -124,6 +133,10 @@ impl<'a> Attribution<'a> {
             } => {
                 format!("ip {} in {network}", facts.address)
             }
+            Self::Connector {
+                because: Because::DnsName { name },
+                ..
+            } => format!("ip {} of {name}", facts.address),
             Self::Connector {
                 because: Because::Certificate { name },
                 ..
@@ -184,6 +197,76 @@ fn by_address<'a>(settings: &'a Settings, facts: &Facts) -> Option<Attribution<'
     let covering = settings
         .connectors_by_address(facts.address)
         .collect::<Vec<_>>();
+    let is_single = |(network, _): &(ipnet::IpNet, OwnedConnector<'_>)| {
+        network.prefix_len() == network.max_prefix_len()
+    };
+    let (single, wider): (Vec<_>, Vec<_>) = covering.into_iter().partition(is_single);
+    let in_single = by_networks(settings, facts, &single);
+    let found = match in_single {
+        Some((found, Standing::Real)) => return Some(found),
+        Some((draft, Standing::Draft)) => Some(draft),
+        None => None,
+    };
+    if let Some(named) = by_dns_name(settings, facts) {
+        return Some(named);
+    }
+    match by_networks(settings, facts, &wider) {
+        Some((real, Standing::Real)) => Some(real),
+        Some((draft, Standing::Draft)) => found.or(Some(draft)),
+        None => found,
+    }
+}
+
+/// A name that leads to the address. Where others share the server, whoever owns a name can lead
+/// it anywhere: so not to an address that is none of the internet, nor to one that is in another
+/// organisation's network, and where names of several organisations lead there, none is proof.
+fn by_dns_name<'a>(settings: &'a Settings, facts: &Facts) -> Option<Attribution<'a>> {
+    let address = facts.address;
+    if settings.mode == Mode::Hosted && special_address(address).is_some() {
+        return None;
+    }
+    let mut named = settings.connectors_by_name(address).collect::<Vec<_>>();
+    named.retain(|(_, found)| !is_in_others_network(settings, found, address));
+    let alone = named.iter().map(|(_, found)| *found);
+    let alone = alone.filter(|found| !found.demands_second_factor());
+    let alone = alone.collect::<Vec<_>>();
+    if let Some(first) = alone.first() {
+        let owner = &first.organisation.name;
+        if alone.iter().any(|found| found.organisation.name != *owner) {
+            let missing = "second factor";
+            return Some(Attribution::FactorMissing {
+                found: *first,
+                missing,
+            });
+        }
+        named.retain(|(_, found)| found.organisation.name == *owner);
+    }
+    let candidates = named.iter().map(|(_, found)| *found).collect::<Vec<_>>();
+    let because = |name: &Domain| Because::DnsName { name: name.clone() };
+    let (first, _) = named.first()?;
+    let (chosen, _) = choose(settings, facts, &candidates, &because(first))?;
+    let Attribution::Connector { found, .. } = chosen else {
+        return Some(chosen);
+    };
+    let (name, _) = named.iter().find(|(_, one)| one.is_same(&found))?;
+    let because = because(name);
+    Some(Attribution::Connector { found, because })
+}
+
+fn is_in_others_network(settings: &Settings, found: &OwnedConnector<'_>, address: IpAddr) -> bool {
+    let organisation = &found.organisation.name;
+    let mut claims = settings.connectors_by_address(address);
+    claims.any(|(_, claim)| {
+        claim.organisation.name != *organisation && claim.connector.state != ConnectorState::Draft
+    })
+}
+
+/// The longest prefix first.
+fn by_networks<'a>(
+    settings: &'a Settings,
+    facts: &Facts,
+    covering: &[(ipnet::IpNet, OwnedConnector<'a>)],
+) -> Option<(Attribution<'a>, Standing)> {
     let mut draft = None;
     for level in covering.chunk_by(|one, other| one.0 == other.0) {
         let (network, first) = level[0];
@@ -192,12 +275,12 @@ fn by_address<'a>(settings: &'a Settings, facts: &Facts) -> Option<Attribution<'
         let exclusive = is_exclusive(settings, organisation, facts.address);
         let because = Because::Address { network, exclusive };
         match choose(settings, facts, &candidates, &because) {
-            Some((found, Standing::Real)) => return Some(found),
+            Some((found, Standing::Real)) => return Some((found, Standing::Real)),
             Some((found, Standing::Draft)) => draft = draft.or(Some(found)),
             None => {}
         }
     }
-    draft
+    draft.map(|found| (found, Standing::Draft))
 }
 
 /// Whether a candidate may end the search.
@@ -285,8 +368,11 @@ fn missing_factor_of(
     {
         return Some("credential");
     }
-    // Their addresses are not looked up yet: what is not proved does not hold.
-    (!connector.sender_dns_names.is_empty()).then_some("DNS name")
+    let is_named = || {
+        let mut named = settings.connectors_by_name(facts.address);
+        named.any(|(_, named)| named.is_same(found))
+    };
+    (!connector.sender_dns_names.is_empty() && !is_named()).then_some("DNS name")
 }
 
 /// `*.contoso.test` matches one label more, `relay.contoso.test` itself only.
@@ -303,11 +389,15 @@ fn certificate_matches(pattern: &str, name: &str) -> bool {
 
 /// Whether an address is of one of this organisation's connectors and of no other organisation's.
 pub(crate) fn is_exclusive(settings: &Settings, organisation: &str, address: IpAddr) -> bool {
-    let mut claims = settings
+    let by_network = settings
         .connectors_by_address(address)
-        .filter(|(_, found)| found.connector.state != ConnectorState::Draft)
+        .map(|(_, found)| found);
+    let by_name = settings.connectors_by_name(address).map(|(_, found)| found);
+    let mut claims = by_network
+        .chain(by_name)
+        .filter(|found| found.connector.state != ConnectorState::Draft)
         .peekable();
-    claims.peek().is_some() && claims.all(|(_, found)| found.organisation.name == organisation)
+    claims.peek().is_some() && claims.all(|found| found.organisation.name == organisation)
 }
 
 /// Whether a name of the certificate lies in a verified domain of the organisation: the domain

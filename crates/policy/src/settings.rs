@@ -9,6 +9,7 @@ mod index;
 mod scope;
 mod host;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ pub enum Mode {
 }
 
 /// The snapshot. Cheap to share, never changed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Grows by one with each change; 0: nothing was ever applied.
     pub version: u64,
@@ -53,8 +54,17 @@ pub struct Settings {
     pub document: Arc<Document>,
     /// What DNS showed of the accepted domains; changes without a new version.
     pub proofs: Arc<Proofs>,
+    /// Where the names in `sender_dns_names` lead; changes without a new version.
+    resolved: Arc<ResolvedNames>,
+    client_names: Arc<ClientNames>,
     indexes: Arc<Indexes>,
 }
+
+/// Where names of clients lead.
+pub type ResolvedNames = HashMap<Domain, Vec<IpAddr>>;
+
+/// By address: the connectors that it is a client of by name, and by which.
+type ClientNames = HashMap<IpAddr, Vec<(Place, Domain)>>;
 
 /// What is wrong with a document that can be read: each a sentence that names object, cause, fix.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -181,6 +191,8 @@ impl Settings {
             mode,
             document: Arc::new(document),
             proofs: Arc::default(),
+            resolved: Arc::default(),
+            client_names: Arc::default(),
             indexes: Arc::new(indexes),
         })
     }
@@ -190,12 +202,41 @@ impl Settings {
     pub fn with_proofs(&self, mut proofs: Proofs) -> Self {
         proofs.retain(|key| self.has_domain(key));
         Self {
-            version: self.version,
-            mode: self.mode,
-            document: self.document.clone(),
             proofs: Arc::new(proofs),
-            indexes: self.indexes.clone(),
+            ..self.clone()
         }
+    }
+
+    /// The same settings with these addresses for the names of clients; other names are left out.
+    #[must_use]
+    pub fn with_client_names(&self, resolved: Arc<ResolvedNames>) -> Self {
+        let mut client_names = ClientNames::default();
+        for (name, places) in &self.indexes.client_names {
+            for address in resolved.get(name).into_iter().flatten() {
+                let named = client_names.entry(address.to_canonical()).or_default();
+                named.extend(places.iter().map(|place| (*place, name.clone())));
+            }
+        }
+        client_names
+            .values_mut()
+            .for_each(|named| named.sort_unstable());
+        Self {
+            resolved,
+            client_names: Arc::new(client_names),
+            ..self.clone()
+        }
+    }
+
+    /// The same settings with what DNS showed before.
+    #[must_use]
+    pub fn following(&self, before: &Self) -> Self {
+        self.with_proofs((*before.proofs).clone())
+            .with_client_names(before.resolved.clone())
+    }
+
+    /// The names in `sender_dns_names` of connectors that take clients, each once.
+    pub fn client_names(&self) -> impl Iterator<Item = &Domain> {
+        self.indexes.client_names.keys()
     }
 
     /// The same settings with this proof instead of the one before.
@@ -213,6 +254,8 @@ impl Settings {
             mode,
             document: Arc::default(),
             proofs: Arc::default(),
+            resolved: Arc::default(),
+            client_names: Arc::default(),
             indexes: Arc::default(),
         })
     }
@@ -417,6 +460,17 @@ impl Settings {
                     .iter()
                     .map(move |place| (network, self.connector_at(*place)))
             })
+    }
+
+    /// The inbound connectors one of whose names leads to this address now, in the order of the
+    /// document, each with the name.
+    pub fn connectors_by_name(
+        &self,
+        address: IpAddr,
+    ) -> impl Iterator<Item = (&Domain, OwnedConnector<'_>)> {
+        let named = self.client_names.get(&address.to_canonical());
+        let named = named.map(Vec::as_slice).unwrap_or_default().iter();
+        named.map(|(place, name)| (name, self.connector_at(*place)))
     }
 
     /// Whether a recipient's host is a verified accepted domain of the organisation: `own`.

@@ -14,6 +14,7 @@ use relais_deliver::service::{DeliverContext, DeliverOptions, DeliverService};
 use relais_net::authority::AuthorityOptions;
 use relais_net::clock::{Chance, Clock};
 use relais_net::conversation::Conversations;
+use relais_net::names::NameTable;
 use relais_net::network::{Listener, Network};
 use relais_net::resolver::{Resolver, ResolverOptions};
 use relais_net::tls::SeenCertificates;
@@ -440,6 +441,7 @@ fn dns(config: &Config, network: &Network) -> Dns {
             private_servers: config.mode == Mode::Lan || config.deliver.allow_private_destinations,
         },
         blocklists: config.blocklists.clone(),
+        names: NameTable::default(),
         changed: Arc::default(),
     }
 }

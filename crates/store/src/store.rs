@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relais_policy::restriction::Restrictions;
-use relais_policy::settings::{Mode, Settings};
+use relais_policy::settings::{Mode, ResolvedNames, Settings};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 
@@ -415,6 +415,16 @@ impl Store {
             Self::Embedded(store) => store.credential_uses().await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.credential_uses().await,
+        }
+    }
+
+    /// The names of clients lead to these addresses now: swaps the snapshot, whose version stays.
+    /// Not stored: they are asked anew at start.
+    pub async fn set_client_names(&self, names: ResolvedNames) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded(store) => store.set_client_names(names).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.set_client_names(names).await,
         }
     }
 

@@ -11,10 +11,12 @@ use serde_json::{Value, json};
 
 use relais_net::resolver::{DnsError, Resolver};
 use relais_policy::attribution::Facts;
+use relais_policy::document::InboundConnector;
 use relais_policy::source::{
     Listed, Listing, ReverseNames, SourceReport, blocklist_name, check_source, is_public,
 };
 use relais_smtp::domain::Domain;
+use relais_smtp::time::Timestamp;
 
 use crate::context::{AdminContext, Dns};
 use crate::problem::{Parameters, Problem};
@@ -30,9 +32,42 @@ async fn inbound(State(context): State<AdminContext>) -> Json<Value> {
     let settings = context.store.settings();
     let organisations = settings.document.organisation.iter();
     let connectors: Vec<_> = organisations
-        .flat_map(|one| one.inbound_connector.iter().map(|it| owned(&one.name, it)))
+        .flat_map(|one| {
+            one.inbound_connector
+                .iter()
+                .map(|it| inbound_json(&context, &one.name, it))
+        })
         .collect();
     Json(json!({ "connectors": connectors }))
+}
+
+/// With what is known of its DNS names, where it has some.
+fn inbound_json(context: &AdminContext, organisation: &str, connector: &InboundConnector) -> Value {
+    let mut value = owned(organisation, connector);
+    let Some(dns) = context
+        .dns
+        .as_ref()
+        .filter(|_| !connector.sender_dns_names.is_empty())
+    else {
+        return value;
+    };
+    let names = connector.sender_dns_names.iter().map(|name| {
+        let known = Domain::parse(name)
+            .ok()
+            .and_then(|name| dns.names.get(&name));
+        let known = known.unwrap_or_default();
+        let time = |time: Option<Timestamp>| time.map(Timestamp::to_rfc3339);
+        json!({
+            "name": name,
+            "addresses": known.current,
+            "previous": known.previous,
+            "changed_at": time(known.changed_at),
+            "answered_at": time(known.answered_at),
+            "failure": known.failure,
+        })
+    });
+    value["dns_names"] = json!(names.collect::<Vec<_>>());
+    value
 }
 
 async fn outbound(State(context): State<AdminContext>) -> Json<Value> {

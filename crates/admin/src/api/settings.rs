@@ -100,7 +100,7 @@ pub(super) async fn change(
         let document = make(&before.document)?;
         let built = Settings::build(before.mode, before.version + 1, document.clone())
             .map_err(|errors| Problem::invalid(&errors))?
-            .with_proofs((*before.proofs).clone());
+            .following(&before);
         let warnings: Vec<_> = built.warnings().iter().map(ToString::to_string).collect();
         let mut changes = change::diff(&before.document, &document);
         changes.retain(|one| one.act != Act::Kept);

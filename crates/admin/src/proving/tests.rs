@@ -2,6 +2,7 @@
 
 use relais_net::authority::AuthorityOptions;
 use relais_net::clock::{Chance, Clock};
+use relais_net::names::NameTable;
 use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::{DnsFault, SimulatedDns};
 use relais_net::zone::ZoneRecord;
@@ -76,6 +77,7 @@ impl World {
                     private_servers: false,
                 },
                 blocklists: Vec::new(),
+                names: NameTable::default(),
                 changed: Arc::default(),
             }),
         };

@@ -1,7 +1,7 @@
 //! The settings, indexed: longest prefix over networks, accepted domains, directory, names of
 //! certificates, users. Built once with the snapshot, read by every decision.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -14,7 +14,7 @@ use crate::document::{ConnectorState, Document, InboundConnector};
 use super::scope::{ConnectorScopes, Scope, parse_all};
 
 /// An object's place in the document: its organisation's place, and its own there.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Place {
     pub(crate) organisation: usize,
     pub(crate) object: usize,
@@ -35,6 +35,8 @@ pub(super) struct Indexes {
     pub(super) outbound_scopes: Vec<Vec<Vec<Scope>>>,
     /// Inbound connectors by certificate name; `*.example` for wildcards.
     pub(super) certificates: HashMap<Box<str>, Vec<Place>>,
+    /// Inbound connectors, drafts left out, by the names in `sender_dns_names`.
+    pub(super) client_names: BTreeMap<Domain, Vec<Place>>,
     pub(super) credentials: HashMap<Box<str>, Place>,
     /// By an address of `may_send_as`; `None`: more than one credential lists it.
     pub(super) credentials_by_address: HashMap<Box<str>, Option<Place>>,
@@ -115,6 +117,14 @@ impl Indexes {
     fn add_inbound(&mut self, connector: &InboundConnector, place: Place) {
         for network in &connector.sender_ip_addresses {
             self.networks.insert(*network, place);
+        }
+        let names = connector.sender_dns_names.iter();
+        let names = names.filter_map(|name| Domain::parse(name).ok());
+        for name in names.filter(|_| connector.state != ConnectorState::Draft) {
+            let places = self.client_names.entry(name).or_default();
+            if !places.contains(&place) {
+                places.push(place);
+            }
         }
         let certificate = connector
             .tls_sender_certificate_name

@@ -150,8 +150,9 @@ impl Observer<'_> {
             .credential
             .iter()
             .any(|c| c.inbound_connector == connector.name);
-        let later = !connector.sender_dns_names.is_empty() || by_credential;
+        let later = by_credential;
         let now = !connector.sender_ip_addresses.is_empty()
+            || !connector.sender_dns_names.is_empty()
             || !connector.tls_sender_certificate_name.is_empty();
         if !now && !later {
             let message = "no factor, so no client can be recognised as its own; give \
@@ -159,8 +160,8 @@ impl Observer<'_> {
             self.warn(object, message);
         }
         if later && (!now || connector.identified_by == IdentifiedBy::All) {
-            let message = "it needs a credential or DNS name, which are not recognised yet; \
-                           until then only addresses and certificates are";
+            let message = "it needs a credential, which is not recognised yet; until then only \
+                           addresses, DNS names and certificates are";
             self.warn(object, message);
         }
         connector

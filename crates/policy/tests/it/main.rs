@@ -5,4 +5,5 @@ mod tables;
 mod simulate;
 mod schedule;
 mod model;
+mod names;
 mod world;

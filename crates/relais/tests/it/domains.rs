@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use relais_net::dns_server::{DnsServer, ZoneRecord};
 
-use crate::support::{Place, Server};
+use crate::support::{PATIENCE, Place, Server};
 
 /// The name server of contoso.test, which is the configured resolver too.
 struct Registrar {
@@ -55,7 +55,7 @@ impl Registrar {
         let address = self.server.address();
         let port = address.port();
         Place::new(&format!(
-            "[dns]\nnameservers = [\"{address}\"]\nauthoritative_port = {port}\n[deliver]\n\
+            "[dns]\nnameservers = [\"{address}\"]\nauthoritative_port = {port}\nblocklists = [\"list.test\"]\n[deliver]\n\
              allow_private_destinations = true\n"
         ))
         .with_mode(mode)
@@ -231,4 +231,98 @@ fn of_two_organisations_on_one_server_the_one_that_shows_its_record_has_the_doma
     let inbound = server.relais(&inbound).expect(0).json();
     assert_eq!(inbound["organisation"], "contoso", "a claim takes no mail");
     assert_eq!(inbound["route"]["hosts"][0], "mail.contoso.test:25");
+}
+
+#[test]
+fn an_address_is_looked_at_before_it_becomes_a_connectors() {
+    let registrar = Registrar::new();
+    let records = [
+        (
+            "142.69.2.81.in-addr.arpa",
+            ZoneRecord::Pointer("pool-81-2-69-142.provider.example".to_owned()),
+        ),
+        (
+            "142.69.2.81.list.test",
+            ZoneRecord::Address([127, 0, 0, 2].into()),
+        ),
+        (
+            "25.69.2.81.in-addr.arpa",
+            ZoneRecord::Pointer("mail.contoso.test".to_owned()),
+        ),
+    ];
+    let records = records.map(|(name, record)| (name.to_owned(), record));
+    registrar.server.replace(&records).expect("names");
+    let server = registrar.serve("lan");
+    server.apply(SITE).expect(0);
+    let check = |address: &str| {
+        let arguments = ["--json", "connector", "inbound", "check", address];
+        server.relais(&arguments)
+    };
+    let covered = check("127.0.0.1").expect(0).json();
+    let detail = covered["connector"]["detail"].as_str().expect("words");
+    assert!(detail.ends_with("nothing more to configure."), "{detail}");
+    assert_eq!(covered["connector"]["state"], "enabled");
+    let bad = check("81.2.69.142").expect(4).json();
+    let verdicts = bad["checks"].as_array().expect("checks").iter();
+    let verdicts = verdicts.map(|one| format!("{} {}", one["check"], one["verdict"]));
+    assert_eq!(
+        verdicts.collect::<Vec<_>>(),
+        [
+            "\"range\" \"good\"",
+            "\"dynamic\" \"bad\"",
+            "\"blocklist\" \"bad\""
+        ]
+    );
+    assert_eq!(check("81.2.69.25").expect(0).json()["ok"], true);
+    check("printer").expect(2);
+    let told = server.relais(&["connector", "inbound", "check", "81.2.69.142"]);
+    assert!(told.expect(4).out.contains("looks dynamic"));
+}
+
+#[test]
+fn a_client_is_known_by_a_name_that_leads_to_its_address() {
+    let registrar = Registrar::new();
+    let record = |address| {
+        let name = "copier.dyn.example".to_owned();
+        vec![(name, ZoneRecord::Address(address))]
+    };
+    registrar
+        .server
+        .replace(&record(Ipv4Addr::LOCALHOST.into()))
+        .expect("names");
+    let server = registrar.serve("lan");
+    let by_name = SITE.replace(
+        "sender_ip_addresses = [\"127.0.0.1\"]",
+        "sender_dns_names = [\"copier.dyn.example\"]\n[[organisation.domain]]\nname = \
+         \"contoso.test\"\nverification = \"assumed\"",
+    );
+    server.apply(&by_name).expect(0);
+    server.log.wait_for("the name", |line| {
+        line.contains("a client's name leads elsewhere")
+    });
+    let show = ["--json", "connector", "inbound", "show", "Printers"];
+    let shown = server.relais(&show).expect(0).json();
+    assert_eq!(shown["dns_names"][0]["addresses"][0], "127.0.0.1");
+    let begun = std::time::Instant::now();
+    let simulate = [
+        "--json",
+        "simulate",
+        "--ip",
+        "127.0.0.1",
+        "--from",
+        "a@contoso.test",
+    ];
+    let simulate = [&simulate[..], &["--to", "b@example.org"]].concat();
+    let answer = loop {
+        let answer = server.relais(&simulate).expect(0).json();
+        if answer["verdict"] == "permit" && !answer["inbound_connector"].is_null() {
+            break answer;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{answer}");
+    };
+    assert_eq!(
+        answer["steps"][0]["answer"],
+        "ip 127.0.0.1 of copier.dyn.example"
+    );
+    server.send("a@contoso.test", "b@example.org");
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use relais_policy::settings::Settings;
+use relais_policy::settings::{ResolvedNames, Settings};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 use rusqlite::{Connection, Transaction};
@@ -169,11 +169,11 @@ impl Embedded {
             .map_err(ChangeError::Invalid)?;
         let in_force = self.settings.clone();
         let work = move |writer: &mut Writer| {
-            let proofs = in_force.load().proofs.clone();
-            let settings = settings.with_proofs((*proofs).clone());
+            let before = in_force.load_full();
+            let settings = settings.following(&before);
             let version = writer.transact(|transaction| {
                 let version = settings_tables::change(transaction, &change)?;
-                proof_table::forget(transaction, gone(&proofs, &settings))?;
+                proof_table::forget(transaction, gone(&before.proofs, &settings))?;
                 let event = Event {
                     settings_version: Some(version),
                     detail: Some(change.summary.join("; ").into()),
@@ -211,6 +211,15 @@ impl Embedded {
             })
         };
         self.exclusively(work).await?
+    }
+
+    pub(crate) async fn set_client_names(&self, names: ResolvedNames) -> Result<(), StoreError> {
+        let in_force = self.settings.clone();
+        let work = move |_: &mut Writer| {
+            let settings = in_force.load().with_client_names(Arc::new(names));
+            in_force.store(Arc::new(settings));
+        };
+        self.exclusively(work).await
     }
 
     pub(crate) async fn change_proof(&self, change: ProofChange) -> Result<bool, StoreError> {

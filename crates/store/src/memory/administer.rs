@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relais_policy::restriction::Restrictions;
-use relais_policy::settings::Settings;
+use relais_policy::settings::{ResolvedNames, Settings};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 use rusqlite::{Connection, Transaction};
@@ -241,11 +241,11 @@ impl Memory {
         self.health.may_write()?;
         let settings = Settings::build(self.mode, version, change.document.clone())
             .map_err(ChangeError::Invalid)?;
-        let proofs = self.settings.load().proofs.clone();
-        let settings = settings.with_proofs((*proofs).clone());
+        let before = self.settings.load_full();
+        let settings = settings.following(&before);
         let transaction = begin(tables(&mut state)?)?;
         let version = settings_tables::change(&transaction, &change)?;
-        proof_table::forget(&transaction, gone(&proofs, &settings))?;
+        proof_table::forget(&transaction, gone(&before.proofs, &settings))?;
         transaction.commit().map_err(fault)?;
         self.settings.store(Arc::new(settings));
         let event = Event {
@@ -283,6 +283,14 @@ impl Memory {
 
     pub(crate) async fn ignored_attempts(&self) -> Result<Vec<IgnoredAttempts>, StoreError> {
         restriction_tables::ignored(tables(&mut self.state())?)
+    }
+
+    pub(crate) async fn set_client_names(&self, names: ResolvedNames) -> Result<(), StoreError> {
+        // Under the lock, so that no change comes between.
+        let _state = self.state();
+        let settings = self.settings.load().with_client_names(Arc::new(names));
+        self.settings.store(Arc::new(settings));
+        Ok(())
     }
 
     pub(crate) async fn change_proof(&self, change: ProofChange) -> Result<bool, StoreError> {

@@ -205,7 +205,55 @@ async fn a_proof_that_cannot_be_stored_is_not_in_force(world: World) {
     );
 }
 
+async fn names_of_clients_lead_somewhere_at_once_and_through_changes(world: World) {
+    let store = world.store();
+    let document = |more: &str| {
+        let text = format!(
+            "[[organisation]]\nname = \"contoso\"\n[[organisation.inbound_connector]]\nname = \
+             \"Copier\"\nsender_dns_names = [\"copier.dyn.example\"]\n{more}"
+        );
+        Document::from_toml(&text).unwrap()
+    };
+    let change = |version, document| SettingsChange {
+        expected_version: version,
+        document,
+        actor: "anna".to_owned(),
+        via: "socket",
+        summary: Vec::new(),
+        time: NOW,
+    };
+    store
+        .change_settings(change(0, document("")))
+        .await
+        .unwrap();
+    let address = "192.0.2.9".parse().unwrap();
+    let names = [(domain("copier.dyn.example"), vec![address])];
+    store
+        .set_client_names(names.into_iter().collect())
+        .await
+        .unwrap();
+    assert_eq!(store.settings().connectors_by_name(address).count(), 1);
+    store
+        .change_settings(change(1, document("state = \"observing\"")))
+        .await
+        .unwrap();
+    let settings = store.settings();
+    assert_eq!(
+        (
+            settings.version,
+            settings.connectors_by_name(address).count()
+        ),
+        (2, 1)
+    );
+    store
+        .set_client_names(std::collections::HashMap::new())
+        .await
+        .unwrap();
+    assert_eq!(store.settings().connectors_by_name(address).count(), 0);
+}
+
 rules! {
+    names_of_clients_lead_somewhere_at_once_and_through_changes,
     a_proof_is_in_force_at_once_and_after_a_restart,
     where_a_domain_stands_is_told_and_audited,
     a_proof_made_from_an_old_one_is_not_stored,

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use ipnet::IpNet;
 
+use relais_smtp::domain::Domain;
+
 use crate::document::{ConnectorState, Document, IdentifiedBy, InboundConnector, Organisation};
 use crate::range::special_network;
 
@@ -22,6 +24,7 @@ pub(super) fn check(mode: Mode, document: &Document, checker: &mut Checker) {
     }
     overlaps(mode, document, checker);
     certificates(document, checker);
+    client_names(document, checker);
 }
 
 fn hosted_ranges(document: &Document, checker: &mut Checker) {
@@ -157,6 +160,32 @@ fn certificates(document: &Document, checker: &mut Checker) {
              disable one"
         );
         checker.error(&object(organisation, connector), message);
+    });
+}
+
+/// A DNS name leads to one connector in use, unless each demands more.
+fn client_names(document: &Document, checker: &mut Checker) {
+    let mut seen = HashMap::<Domain, Place>::new();
+    each_in_use(document, |place, organisation, connector| {
+        let names = connector.sender_dns_names.iter();
+        for name in names.filter_map(|name| Domain::parse(name).ok()) {
+            let Some(other) = seen.insert(name.clone(), place) else {
+                continue;
+            };
+            if other == place || both_demand_more(document, place, other) {
+                continue;
+            }
+            let rival = &document.organisation[other.organisation].inbound_connector[other.object];
+            let owner = if other.organisation == place.organisation {
+                format!("inbound connector {}", rival.name)
+            } else {
+                "a connector of another organisation".to_owned()
+            };
+            let message = format!(
+                "sender_dns_names {name} is also that of {owner}; leave it in one, or disable one"
+            );
+            checker.error(&object(organisation, connector), message);
+        }
     });
 }
 
