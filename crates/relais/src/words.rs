@@ -2,11 +2,15 @@
 //!
 //! Not here: Postfix's phrases (`log/postfix`), JSON (`relais_store::trace`).
 
+mod advice;
+
 use std::fmt::Write as _;
 
 use relais_store::trace::{ClientSummary, Event, EventKind, To};
 
 use crate::output::{Tone, clean, size, taille};
+
+pub(crate) use advice::{advice, reference, token};
 
 /// Recipients that a line names; the rest is counted.
 const RECIPIENTS_SHOWN: usize = 3;

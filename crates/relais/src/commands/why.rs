@@ -9,7 +9,7 @@ use super::simulate;
 use crate::client::encode;
 use crate::failure::Failure;
 use crate::output::{Tone, clean};
-use crate::words::{Language, sentence};
+use crate::words::{Language, advice, sentence};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -42,6 +42,10 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
             event.time.to_rfc3339(),
             sentence(&event, language)
         ))?;
+        if let Some((cause, fix)) = event.reply.as_deref().and_then(|it| advice(it, language)) {
+            output.line(&format!("  {cause}"))?;
+            output.line(&format!("  {fix}"))?;
+        }
     }
     let queued = answer["in_queue"]["recipients"]
         .as_array()

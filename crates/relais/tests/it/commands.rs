@@ -198,6 +198,12 @@ fn a_refusal_is_found_by_its_reference_in_why_attempts_and_trace() {
         text.contains("Sender domain not verified: fabrikam.test"),
         "{text}"
     );
+    let fix = relais_smtp::refusal::CATALOGUE
+        .iter()
+        .find(|entry| entry.token() == "FROM-DOMAIN")
+        .expect("it is there")
+        .fix_en;
+    assert!(text.contains(fix), "the cause and what to do: {text}");
     let attempts = server
         .relais(&["--json", "attempts", "list", "--since", "1h"])
         .expect(0)

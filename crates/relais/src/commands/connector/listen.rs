@@ -9,12 +9,11 @@ use clap::Args;
 use serde_json::Value;
 
 use relais_policy::document::Span;
-use relais_smtp::refusal::CATALOGUE;
 
 use super::super::session::Session;
 use crate::failure::Failure;
 use crate::output::{Output, Tone, clean, complain};
-use crate::words::Language;
+use crate::words::{Language, advice, reference, token};
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
@@ -201,34 +200,10 @@ fn is_result(reply: &str) -> bool {
     queued || refused
 }
 
-/// `FROM-DOMAIN` of `… (FROM-DOMAIN 7F3K2)`.
-fn token(reply: &str) -> Option<&str> {
-    ending(reply).map(|(token, _)| token)
-}
-
-fn reference(reply: &str) -> Option<&str> {
-    ending(reply).map(|(_, reference)| reference)
-}
-
-fn ending(reply: &str) -> Option<(&str, &str)> {
-    let (_, ending) = reply.strip_suffix(')')?.rsplit_once('(')?;
-    ending.split_once(' ')
-}
-
-/// Cause and fix of the catalogue.
-fn advice(reply: &str, language: Language) -> Option<(&'static str, &'static str)> {
-    let token = token(reply)?;
-    let code = reply.get(..3)?.parse::<u16>().ok()?;
-    let mut entries = CATALOGUE.iter().filter(|entry| entry.token() == token);
-    let entry = entries.find(|entry| entry.code().get() == code)?;
-    Some(language.pick(
-        (entry.cause_en, entry.fix_en),
-        (entry.cause_fr, entry.fix_fr),
-    ))
-}
-
 #[cfg(test)]
 mod tests {
+    use relais_smtp::refusal::CATALOGUE;
+
     use super::*;
 
     #[test]

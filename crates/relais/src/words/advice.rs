@@ -1,0 +1,32 @@
+//! What to do about a refusal, found by the reply that a device shows.
+
+use relais_smtp::refusal::CATALOGUE;
+
+use super::Language;
+
+/// `FROM-DOMAIN` of `… (FROM-DOMAIN 7F3K2)`.
+pub(crate) fn token(reply: &str) -> Option<&str> {
+    ending(reply).map(|(token, _)| token)
+}
+
+/// `7F3K2` of the same.
+pub(crate) fn reference(reply: &str) -> Option<&str> {
+    ending(reply).map(|(_, reference)| reference)
+}
+
+fn ending(reply: &str) -> Option<(&str, &str)> {
+    let (_, ending) = reply.strip_suffix(')')?.rsplit_once('(')?;
+    ending.split_once(' ')
+}
+
+/// Cause and fix of the catalogue, for a reply that ends with token and reference.
+pub(crate) fn advice(reply: &str, language: Language) -> Option<(&'static str, &'static str)> {
+    let token = token(reply)?;
+    let code = reply.get(..3)?.parse::<u16>().ok()?;
+    let mut entries = CATALOGUE.iter().filter(|entry| entry.token() == token);
+    let entry = entries.find(|entry| entry.code().get() == code)?;
+    Some(language.pick(
+        (entry.cause_en, entry.fix_en),
+        (entry.cause_fr, entry.fix_fr),
+    ))
+}
