@@ -100,8 +100,8 @@ impl ServerTls {
         }
     }
 
-    /// The same for old devices, by OpenSSL: TLS 1.0 and 1.1, RSA key exchange, CBC suites. Only for
-    /// a listener that named addresses alone may use.
+    /// The same for old devices, by OpenSSL: TLS 1.0 and 1.1, RSA key exchange, CBC suites. Only
+    /// for a listener that named addresses alone may use.
     #[cfg(feature = "legacy-tls")]
     pub fn legacy_dangerous(
         certificates: CertificateStore,

@@ -125,8 +125,7 @@ pub(crate) fn control_socket(data_dir: &Path) -> PathBuf {
 
 /// Starts everything: store, listeners, delivery, API. Nothing listens unless all of it can.
 pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, StartError> {
-    let clock = Clock::system();
-    let chance = Chance::system();
+    let (clock, chance) = (Clock::system(), Chance::system());
     let folder = absolute(&config.data_dir);
     check_owner(&folder)?;
     let socket = socket_within_bounds(&folder)?;
@@ -167,23 +166,19 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         dns: Some(dns(config, &network)),
     };
     let admin_service = start_admin(context, socket, doors.admin)?;
-    let receive = ReceiveService::start(
-        ReceiveContext {
-            store: store.clone(),
-            clock: clock.clone(),
-            chance: chance.clone(),
-            network: network.clone(),
-            certificates: seen,
-            old_clients: old_clients.list.clone(),
-            conversations,
-            options: receive_options(config),
-        },
-        doors
-            .listeners
-            .into_iter()
-            .zip(listener_options(&doors.mail, &doors.mail_addresses, tls))
-            .collect(),
-    );
+    let receiving = ReceiveContext {
+        store: store.clone(),
+        clock: clock.clone(),
+        chance: chance.clone(),
+        network: network.clone(),
+        certificates: seen,
+        old_clients: old_clients.list.clone(),
+        conversations,
+        options: receive_options(config),
+    };
+    let options = listener_options(&doors.mail, &doors.mail_addresses, tls);
+    let listeners = doors.listeners.into_iter().zip(options).collect();
+    let receive = ReceiveService::start(receiving, listeners);
     let deliver = DeliverService::start(DeliverContext {
         store: store.clone(),
         clock: clock.clone(),

@@ -394,9 +394,17 @@ impl Refusal {
         Form::read(self.row()).expect("each row is well formed: a test reads every one")
     }
 
-    /// Token, code, enhanced status code, text: one row a refusal.
+    /// Token, code, enhanced status code, text: one row a refusal, in the order of a session. A
+    /// test reads the row of every one.
     fn row(&self) -> &'static str {
-        match self {
+        let rows = self.session_row().or_else(|| self.client_row());
+        let rows = rows.or_else(|| self.sender_row());
+        rows.or_else(|| self.recipient_row()).unwrap_or_default()
+    }
+
+    /// From connect to AUTH.
+    fn session_row(&self) -> Option<&'static str> {
+        let row = match self {
             Self::Syntax(fault) => fault.row(),
             Self::TooManyConnections => "CONN-LIMIT 421 4.7.0 Too many connections, retry later",
             Self::ProxyHeader => "PROXY 421 4.3.5 PROXY header missing or malformed",
@@ -424,6 +432,14 @@ impl Refusal {
             Self::AuthTlsLevel => "AUTH-TLSLEVEL 535 5.7.1 Credential needs better encryption",
             Self::AuthThrottled => "AUTH-THROTTLE 421 4.7.0 Too many failures, retry later",
             Self::AuthTemporary => "AUTH-TEMP 454 4.7.0 Temporary authentication failure",
+            _ => return None,
+        };
+        Some(row)
+    }
+
+    /// Who the client is.
+    fn client_row(&self) -> Option<&'static str> {
+        let row = match self {
             Self::SourceUnknown { .. } => {
                 "SRC-UNKNOWN 550 5.7.1 Not registered for relay: <address>"
             }
@@ -445,6 +461,14 @@ impl Refusal {
             }
             Self::OrganisationBlocked => "TENANT-BLOCKED 550 5.7.1 Organization suspended",
             Self::CredentialDisabled => "AUTH-DISABLED 525 5.7.13 Credential disabled",
+            _ => return None,
+        };
+        Some(row)
+    }
+
+    /// MAIL.
+    fn sender_row(&self) -> Option<&'static str> {
+        let row = match self {
             Self::SenderSyntax => "FROM-SYNTAX 501 5.1.7 Bad sender address syntax",
             Self::SenderDomain { .. } => {
                 "FROM-DOMAIN 550 5.7.1 Sender domain not verified: <domain>"
@@ -460,6 +484,14 @@ impl Refusal {
             Self::Utf8NotDeclared => "EXT 550 5.6.7 Address needs SMTPUTF8",
             Self::RequireTlsUnavailable => "EXT 550 5.7.30 REQUIRETLS not possible",
             Self::Rate { .. } => "RATE 450 4.7.1 Rate limit, retry in <seconds> s",
+            _ => return None,
+        };
+        Some(row)
+    }
+
+    /// RCPT, and the content.
+    fn recipient_row(&self) -> Option<&'static str> {
+        let row = match self {
             Self::RecipientSyntax => "RCPT-SYNTAX 501 5.1.3 Bad recipient address syntax",
             Self::RecipientScope { .. } => "RCPT-SCOPE 550 5.7.1 Destination not allowed: <domain>",
             Self::RecipientDomainUnknown { .. } => {
@@ -482,7 +514,9 @@ impl Refusal {
             Self::Loop => "LOOP 554 5.4.6 Mail loop",
             Self::HeaderNul => "HDR-NUL 550 5.6.0 NUL in a header line",
             Self::Local => "LOCAL 451 4.3.0 Local error, not accepted",
-        }
+            _ => return None,
+        };
+        Some(row)
     }
 }
 

@@ -1,6 +1,6 @@
 //! TLS for old devices, by the system's OpenSSL: 1.0 and 1.1, key exchange by RSA, CBC suites, at
-//! security level 0. Only for a listener of its own, which named addresses alone may use; nothing of
-//! it reaches the other listeners, which rustls serves.
+//! security level 0. Only for a listener of its own, which named addresses alone may use; nothing
+//! of it reaches the other listeners, which rustls serves.
 //!
 //! The certificate is that of the listener's store, built into OpenSSL's context anew when it is
 //! another. Not here: who may use the listener (`relais_receive`).
@@ -116,7 +116,7 @@ fn session_of(ssl: &SslRef) -> TlsSession {
     let cipher = ssl
         .current_cipher()
         .and_then(|cipher| cipher.standard_name());
-    // A server's view of the chain leaves the client's own certificate out (SSL_get_peer_cert_chain).
+    // A server's view of the chain leaves the client's own certificate out.
     let own = ssl.peer_certificate().and_then(|own| own.to_der().ok());
     let above = ssl.peer_cert_chain().into_iter().flatten();
     let above = above.filter_map(|one| one.to_der().ok());

@@ -1,5 +1,5 @@
-//! Who still needs the listener for old devices: kept until it is told, so that somebody can replace
-//! them before the listener's day comes.
+//! Who still needs the listener for old devices: kept until it is told, so that somebody can
+//! replace them before the listener's day comes.
 //!
 //! Not here: telling, and the file between two starts (the wiring).
 

@@ -1,5 +1,5 @@
-//! The listener for old devices, as one of 2008 meets it: TLS 1.0, key exchange by RSA, a CBC suite.
-//! Only for those that are named, only until its day.
+//! The listener for old devices, as one of 2008 meets it: TLS 1.0, key exchange by RSA, a CBC
+//! suite. Only for those that are named, only until its day.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -23,7 +23,8 @@ fn serve(sources: &str, expires: &str) -> (Server, SocketAddr) {
 fn old_device(address: SocketAddr, input: &str) -> Answer {
     openssl_with(
         &format!(
-            "s_client -connect {address} -starttls smtp -tls1 -cipher AES128-SHA:@SECLEVEL=0 -crlf -ign_eof"
+            "s_client -connect {address} -starttls smtp -crlf -ign_eof \
+             -tls1 -cipher AES128-SHA:@SECLEVEL=0"
         ),
         input,
     )
