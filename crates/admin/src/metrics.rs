@@ -5,6 +5,7 @@
 //!
 //! Not here: the address that serves them (`api/probes`).
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -63,6 +64,11 @@ struct VersionLabel {
     version: &'static str,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ListenerLabel {
+    listener: String,
+}
+
 /// Whether the numbers of the queue are complete.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Counted {
@@ -86,6 +92,7 @@ struct Inner {
     queue: Family<StateLabel, Gauge>,
     oldest_age: Gauge<f64, AtomicU64>,
     connections: Gauge,
+    certificate_ends: Family<ListenerLabel, Gauge>,
     unaccounted: Gauge,
     log_lines_dropped: Counter,
     /// Events before this time were counted by the process before us.
@@ -117,6 +124,7 @@ impl Metrics {
             queue: Family::default(),
             oldest_age: Gauge::default(),
             connections: Gauge::default(),
+            certificate_ends: Family::default(),
             unaccounted: Gauge::default(),
             log_lines_dropped: Counter::default(),
             started,
@@ -194,6 +202,15 @@ impl Metrics {
             .set(i64::try_from(connections).unwrap_or(i64::MAX));
     }
 
+    /// When the certificate of this listener ends.
+    pub fn set_certificate_end(&self, listener: SocketAddr, not_after: Timestamp) {
+        let listener = listener.to_string();
+        self.0
+            .certificate_ends
+            .get_or_create(&ListenerLabel { listener })
+            .set(not_after.as_millis() / 1_000);
+    }
+
     /// Log lines that were dropped because standard output was too slow.
     pub fn count_dropped_log_lines(&self, lines: u64) {
         self.0.log_lines_dropped.inc_by(lines);
@@ -263,6 +280,11 @@ impl Inner {
             "connections",
             "SMTP connections open now",
             self.connections.clone(),
+        );
+        registry.register(
+            "certificate_expiry_timestamp_seconds",
+            "When the certificate of a listener ends; absent where it has none",
+            self.certificate_ends.clone(),
         );
         registry.register(
             "unaccounted_recipients",

@@ -134,6 +134,12 @@ impl ServerTls {
     }
 }
 
+/// What the first message of a client offers, in words; `None` where these octets are no complete
+/// one.
+pub fn describe_hello(octets: &[u8]) -> Option<String> {
+    client_hello::Offer::read(octets).map(|offer| offer.to_string())
+}
+
 /// The one provider of cryptography.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())

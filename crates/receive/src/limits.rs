@@ -180,6 +180,13 @@ impl State {
     }
 }
 
+impl Place {
+    /// Whether a refusal of this address should be recorded: no other was lately.
+    pub(crate) fn is_news(&self, now: Moment) -> bool {
+        self.connections.lock().is_news(self.source, now)
+    }
+}
+
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.lock().total -= 1;

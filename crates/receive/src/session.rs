@@ -55,6 +55,7 @@ struct Session<'a> {
     linger: Linger,
     /// While somebody listens.
     hearing: Option<Box<Hearing>>,
+    place: Place,
 }
 
 /// The session is over.
@@ -106,6 +107,7 @@ pub(crate) async fn run(beginning: Beginning) {
         refusals: Refusals::default(),
         linger: Linger::No,
         hearing: None,
+        place,
     };
     if session.begin().await.is_ok() {
         while let Ok(()) = session.step().await {}
@@ -116,7 +118,7 @@ pub(crate) async fn run(beginning: Beginning) {
         hearing.end(session.speaker());
     }
     session.wire.close(session.linger).await;
-    drop(place);
+    drop(session.place);
 }
 
 fn config(

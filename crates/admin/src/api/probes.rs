@@ -37,6 +37,13 @@ async fn metrics(State(context): State<AdminContext>) -> impl IntoResponse {
     } else {
         Counted::Partly
     };
+    for (listener, store) in &context.certificates.of_listeners {
+        if let Some(shown) = store.current() {
+            context
+                .metrics
+                .set_certificate_end(*listener, shown.not_after());
+        }
+    }
     let text = context.metrics.render(&counts, counted, now);
     let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, form)], text)

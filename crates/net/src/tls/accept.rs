@@ -14,7 +14,7 @@ use tokio_rustls::server::StartHandshake;
 use relais_policy::tls::TlsVersion;
 
 use super::client_hello::Offer;
-use super::{ClientChain, EXPORTER_OCTETS, Engine, ServerTls, TlsSession};
+use super::{ClientChain, EXPORTER_OCTETS, Engine, ServerTls, TlsSession, describe_hello};
 use crate::stream::Stream;
 
 /// Octets of a first message that are read before we give up. Hellos with post-quantum keys have
@@ -105,7 +105,7 @@ async fn first_message(
         }
         let failed = |fault: String, octets: &[u8]| HandshakeFault::Failed {
             fault,
-            offer: Offer::read(octets).map(|offer| offer.to_string()),
+            offer: describe_hello(octets),
         };
         if count == 0 {
             return Err(failed(
@@ -127,7 +127,8 @@ async fn first_message(
         }
         let mut rest = &piece[..count];
         while !rest.is_empty() {
-            if acceptor.read_tls(&mut rest).is_err() {
+            // It takes nothing more once the peer has said farewell.
+            if !matches!(acceptor.read_tls(&mut rest), Ok(1..)) {
                 return Err(failed(
                     "the first message cannot be read".to_owned(),
                     &octets,

@@ -49,6 +49,7 @@ impl Offer {
         let mut versions = supported_versions(hello).unwrap_or_else(|| vec![legacy_version]);
         versions.retain(|version| is_version(*version));
         versions.sort_unstable_by(|one, other| other.cmp(one));
+        versions.dedup();
         Some(Self { versions, ciphers })
     }
 

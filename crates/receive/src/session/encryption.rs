@@ -63,7 +63,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Nobody reads a reply now, but a person can find out why.
+    /// Nobody reads a reply now, but a person can find out why: of each address once a minute, as
+    /// scanners and broken devices come back at once.
     fn no_tls(&mut self, no: NoTls) {
         let (refusal, detail) = match no {
             NoTls::Fault(HandshakeFault::Silent) => return,
@@ -77,6 +78,9 @@ impl Session<'_> {
                 (Refusal::TlsHandshake { fault }, None)
             }
         };
+        if !self.place.is_news(self.shared.context.clock.moment()) {
+            return;
+        }
         let about = About {
             detail,
             ..About::default()

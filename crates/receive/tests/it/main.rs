@@ -7,4 +7,5 @@ mod limits;
 mod proxied;
 mod refusals;
 mod storage;
+mod tls;
 mod world;

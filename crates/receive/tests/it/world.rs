@@ -82,6 +82,7 @@ pub(crate) struct Wish {
     pub(crate) faults: FaultPlan,
     pub(crate) disk_reserve: u64,
     pub(crate) proxies: &'static [&'static str],
+    pub(crate) tls: ListenerTls,
 }
 
 impl Default for Wish {
@@ -94,6 +95,7 @@ impl Default for Wish {
             faults: FaultPlan::default(),
             disk_reserve: 0,
             proxies: &[],
+            tls: ListenerTls::None,
         }
     }
 }
@@ -162,7 +164,7 @@ impl World {
             preset: Preset::Strict,
             bounds: None,
             proxies: wish.proxies.iter().map(|one| network_of(one)).collect(),
-            tls: ListenerTls::None,
+            tls: wish.tls,
         };
         let service = ReceiveService::start(context, vec![(listener, options)]);
         Self {

@@ -176,6 +176,36 @@ fn a_renewed_certificate_of_the_same_name_is_the_same_client() {
 }
 
 #[test]
+fn a_resumed_session_proves_the_certificate_as_the_first_did() {
+    let relay = Encrypted::start(BY_NAME, nowhere());
+    let wanted = Wanted::client("DNS:lyon.scan.contoso.test");
+    let client = relay.authority.issue("client", &wanted);
+    for version in ["TLSv1_2", "TLSv1_3"] {
+        let script = format!(
+            r#"
+shared = context(ssl.TLSVersion.{version})
+def visit(session=None):
+    plain = socket.create_connection(("127.0.0.1", implicit))
+    sealed = shared.wrap_socket(plain, server_hostname="relay.contoso.test", session=session)
+    lines = sealed.makefile("rwb")
+    for line in b"EHLO a.test", b"MAIL FROM:<scan@contoso.test>", b"RCPT TO:<b@example.org>":
+        lines.write(line + b"\r\n")
+    lines.write(b"QUIT\r\n")
+    lines.flush()
+    said = lines.read().decode().splitlines()
+    return sealed, said[-2]
+first, said = visit()
+second, again = visit(first.session)
+print(second.session_reused, said, again)
+"#
+        );
+        let said = relay.python(Some(&client), &script);
+        let expected = "True 250 2.1.5 Recipient ok 250 2.1.5 Recipient ok";
+        assert_eq!(said, [expected], "{version}");
+    }
+}
+
+#[test]
 fn a_client_certificate_that_ends_soon_is_told_of_once() {
     let relay = Encrypted::start(BY_NAME, nowhere());
     let wanted = Wanted {

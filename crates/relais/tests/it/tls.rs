@@ -336,6 +336,39 @@ fn clear_text_on_the_implicit_port_is_closed_without_a_word() {
     );
 }
 
+#[test]
+fn behind_a_proxy_tls_begins_after_its_header() {
+    let place = Place::new("");
+    let text = fs::read_to_string(place.path("relais.toml")).expect("a file");
+    let implicit = "tls = \"implicit\"\nproxy_protocol_from = [\"127.0.0.1\"]";
+    let text = text.replace("tls = \"none\"", implicit);
+    fs::write(place.path("relais.toml"), text).expect("a file");
+    let server = place.serve();
+    let script = server.place.path("proxied.py");
+    let text = r#"
+import socket, ssl, sys
+plain = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+plain.sendall(b"PROXY TCP4 192.0.2.9 192.0.2.1 4000 465\r\n")
+made = ssl.create_default_context()
+made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
+sealed = made.wrap_socket(plain)
+lines = sealed.makefile("rwb")
+lines.write(b"EHLO a.test\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nQUIT\r\n")
+lines.flush()
+print(lines.read().decode().splitlines()[-2])
+"#;
+    fs::write(&script, text).expect("a file");
+    let mut python = Command::new("python3");
+    python.arg(&script).arg(server.smtp.port().to_string());
+    let answer = run(python, "").expect(0);
+    assert!(
+        answer
+            .out
+            .starts_with("550 5.7.1 Not registered for relay: 192.0.2.9 (SRC-UNKNOWN"),
+        "{answer:?}"
+    );
+}
+
 /// The first refused attempt with this token.
 fn wait_for_attempt(server: &Server, token: &str) -> serde_json::Value {
     let token = format!("\"token\":\"{token}\"");
@@ -438,6 +471,12 @@ fn without_a_named_certificate_one_is_made_and_its_fingerprint_told() {
     let (_, fingerprint) = told.rsplit_once("SHA-256 ").expect("it stands there");
     let shown = openssl_fingerprint(&server.place.path("data/tls/self-signed.pem"));
     assert_eq!(fingerprint, shown);
+    let (_, metrics) = server.http("/metrics");
+    let metric = format!(
+        "relais_certificate_expiry_timestamp_seconds{{listener=\"{}\"}} ",
+        server.smtp
+    );
+    assert!(metrics.contains(&metric), "{metrics}");
     let (status, place) = server.stop();
     assert!(status.success());
     let again = place.serve();

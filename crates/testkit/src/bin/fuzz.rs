@@ -1,5 +1,5 @@
 //! Feeds mutated octets to everything that reads what strangers send: commands, content framing,
-//! header sections, replies of next hops, DNS answers, settings files, trace tokens.
+//! header sections, replies of next hops, DNS answers, hellos of TLS, settings files, trace tokens.
 //!
 //! ```text
 //! fuzz [--seconds 10] [--seed N] [--target NAME]
@@ -84,6 +84,12 @@ const TARGETS: &[Target] = &[
         run: dns,
     },
     Target {
+        name: "hello",
+        seeds: HELLOS,
+        dictionary: &[b"\x16\x03\x01", b"\x00\x2b", b"\x03\x04"],
+        run: hello,
+    },
+    Target {
         name: "settings",
         seeds: SETTINGS,
         dictionary: SETTINGS_WORDS,
@@ -95,6 +101,15 @@ const TARGETS: &[Target] = &[
         dictionary: &[b"to:", b"size:>", b"*"],
         run: trace,
     },
+];
+
+/// TLS 1.0 with two ciphers; TLS 1.3 by the extension; SSL 2.0.
+const HELLOS: &[&[u8]] = &[
+    b"\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03\x010123456789abcdef0123456789abcdef\x00\
+      \x00\x04\x00\x2f\x00\x05\x01\x00",
+    b"\x16\x03\x01\x00\x36\x01\x00\x00\x32\x03\x030123456789abcdef0123456789abcdef\x00\
+      \x00\x02\x13\x01\x01\x00\x00\x07\x00\x2b\x00\x03\x02\x03\x04",
+    b"\x80\x2e\x01\x00\x02\x00\x15",
 ];
 
 const COMMANDS: &[&[u8]] = &[
@@ -576,6 +591,17 @@ fn transaction() -> Transaction {
         size: 20,
         eight_bit: false,
         utf8_header: false,
+    }
+}
+
+/// However long the lists of a client are, what is told of them is short and on one line.
+fn hello(input: &[u8], _: usize) {
+    if let Some(told) = relais_net::tls::describe_hello(input) {
+        assert!(told.len() < 2_000, "{} octets", told.len());
+        assert!(
+            told.bytes()
+                .all(|octet| octet == b' ' || octet.is_ascii_graphic())
+        );
     }
 }
 
