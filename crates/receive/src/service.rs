@@ -298,7 +298,7 @@ impl Entry {
                 listener_preset: self.options.preset,
                 tls: self.options.tls.clone(),
                 stream: accepted.stream,
-                place,
+                place: Box::new(place),
             }),
             Err(Full { record }) => {
                 let refusal = Refusal::TooManyConnections;

@@ -55,7 +55,7 @@ struct Session<'a> {
     linger: Linger,
     /// While somebody listens.
     hearing: Option<Box<Hearing>>,
-    place: Place,
+    place: Box<Place>,
 }
 
 /// The session is over.
@@ -72,7 +72,7 @@ pub(crate) struct Beginning {
     pub(crate) tls: ListenerTls,
     pub(crate) stream: Stream,
     /// Frees the place of the connection at the end.
-    pub(crate) place: Place,
+    pub(crate) place: Box<Place>,
 }
 
 /// From the greeting to the end.
@@ -617,7 +617,7 @@ mod tests {
             listener_preset: Preset::Strict,
             tls: ListenerTls::None,
             stream: Stream::pair().0,
-            place: place.expect("there is room"),
+            place: Box::new(place.expect("there is room")),
         };
         let machine = size_of::<ServerSession>();
         let future = size_of_val(&run(beginning));
