@@ -12,7 +12,7 @@ use std::time::Duration;
 use relais_testkit::postfix::{Postfix, Role};
 
 use crate::receiver::Receiver;
-use crate::support::{Answer, Server, run};
+use crate::support::{Answer, Server, is_installed, run};
 
 /// Postfix takes seconds to start on a machine under load.
 const POSTFIX_PATIENCE: Duration = Duration::from_secs(60);
@@ -41,16 +41,6 @@ fn relay_to(smart_host: std::net::SocketAddr) -> Server {
          sender_ip_addresses = [\"127.0.0.1\"]\npreset = \"strict\"\n\
          [[organisation.outbound_connector]]\nname = \"Out\"\nsmart_hosts = [\"{smart_host}\"]\n"
     ))
-}
-
-/// Whether a program is there; a test without it says so and ends.
-fn is_installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    if !found {
-        eprintln!("SKIPPED: {program} is not installed");
-    }
-    found
 }
 
 fn command<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> Command {

@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::receiver::Receiver;
-use crate::support::{PATIENCE, Place, Server, Session, run};
+use crate::support::{PATIENCE, Place, Server, Session, is_installed, run};
 
 /// A relay whose connector knows its clients by credential alone.
 fn relay_to(smart_host: SocketAddr, more: &str) -> Server {
@@ -260,15 +260,6 @@ fn a_submission_listener_demands_a_login_and_holds_it_to_its_addresses() {
 }
 
 // ---- foreign clients ---------------------------------------------------------------------------
-
-fn is_installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    if !found {
-        eprintln!("SKIPPED: {program} is not installed");
-    }
-    found
-}
 
 #[track_caller]
 fn succeed(program: &str, arguments: &[&str], input: &str) {

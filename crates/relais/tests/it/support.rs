@@ -171,6 +171,16 @@ pub(crate) fn run(mut command: Command, input: &str) -> Answer {
     }
 }
 
+/// Whether a program is there; a test without it says so and ends.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    if !found {
+        eprintln!("SKIPPED: {program} is not installed");
+    }
+    found
+}
+
 /// Lines as they come.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Collected>);
