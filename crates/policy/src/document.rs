@@ -67,7 +67,7 @@ pub struct Organisation {
     /// How mail leaves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outbound_connector: Vec<OutboundConnector>,
-    /// One per device. Kept and shown; used once authentication exists.
+    /// One per device.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credential: Vec<Credential>,
 }

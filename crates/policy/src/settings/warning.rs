@@ -9,8 +9,8 @@ use relais_smtp::address::Mailbox;
 use relais_smtp::domain::Domain;
 
 use crate::document::{
-    AcceptedDomain, AuthMethod, ConnectorState, Credential, IdentifiedBy, InboundConnector,
-    LicencePolicy, Limits, Organisation, OutboundConnector, OutboundTls,
+    AcceptedDomain, AuthMethod, ConnectorState, Credential, InboundConnector, LicencePolicy,
+    Limits, Organisation, OutboundConnector, OutboundTls,
 };
 use crate::range::special_network;
 
@@ -150,18 +150,13 @@ impl Observer<'_> {
             .credential
             .iter()
             .any(|c| c.inbound_connector == connector.name);
-        let later = by_credential;
-        let now = !connector.sender_ip_addresses.is_empty()
+        let has_factor = by_credential
+            || !connector.sender_ip_addresses.is_empty()
             || !connector.sender_dns_names.is_empty()
             || !connector.tls_sender_certificate_name.is_empty();
-        if !now && !later {
+        if !has_factor {
             let message = "no factor, so no client can be recognised as its own; give \
-                           sender_ip_addresses";
-            self.warn(object, message);
-        }
-        if later && (!now || connector.identified_by == IdentifiedBy::All) {
-            let message = "it needs a credential, which is not recognised yet; until then only \
-                           addresses, DNS names and certificates are";
+                           sender_ip_addresses, or make a credential for it";
             self.warn(object, message);
         }
         connector
