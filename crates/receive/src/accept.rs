@@ -170,7 +170,7 @@ impl Reception {
         }
         let summary = read(section);
         let mut noted = Noted::of(&summary);
-        let examined = match self.judge(arrival, section, summary) {
+        let examined = match self.judge(arrival, section, body, summary) {
             Ok(examined) => examined,
             Err(refusal) => return Err(NotAccepted { refusal, noted }),
         };
@@ -205,6 +205,7 @@ impl Reception {
         &self,
         arrival: &Arrival<'_>,
         section: &'a [u8],
+        body: &[u8],
         summary: HeaderSummary,
     ) -> Result<Examined<'a>, Refusal> {
         let (client, reverse_path) = (arrival.client, &arrival.envelope.reverse_path);
@@ -215,6 +216,7 @@ impl Reception {
             queue_id: self.queue_id,
             hostname: &arrival.context.options.hostname,
             now: arrival.context.clock.now(),
+            body,
         };
         let attribution = client.attribution(arrival.identity);
         examine(section, summary, &circumstances, |from| {

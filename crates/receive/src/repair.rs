@@ -28,6 +28,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) queue_id: QueueId,
     pub(crate) hostname: &'a str,
     pub(crate) now: Timestamp,
+    /// The body as far as it has come: all of it, where the message is small.
+    pub(crate) body: &'a [u8],
 }
 
 /// A header section that may pass.
@@ -135,7 +137,27 @@ impl Examined<'_> {
         if self.summary.has_mime_fields && !self.summary.has_mime_version {
             self.add("MIME-Version", "1.0", Repair::MimeVersion);
             self.summary.has_mime_version = true;
+        } else if !self.summary.has_mime_version && !circumstances.body.is_ascii() {
+            self.add_mime(circumstances.body);
         }
+    }
+
+    /// 8-bit text without a word on what it is: without these fields each reader guesses. What is
+    /// no UTF-8 is what old devices of western Europe send. RFC 2045 §4 and §6.2.
+    fn add_mime(&mut self, body: &[u8]) {
+        let is_utf8 = match std::str::from_utf8(body) {
+            Ok(_) => true,
+            // The piece may end within a character.
+            Err(error) => error.error_len().is_none(),
+        };
+        let charset = if is_utf8 { "utf-8" } else { "windows-1252" };
+        self.add("MIME-Version", "1.0", Repair::MimeVersion);
+        let fields = format!(
+            "Content-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: 8bit\r\n"
+        );
+        self.added.push_str(&fields);
+        self.summary.has_mime_version = true;
+        self.summary.has_mime_fields = true;
     }
 
     fn add(&mut self, name: &str, value: &str, repair: Repair) {

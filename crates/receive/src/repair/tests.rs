@@ -24,6 +24,7 @@ fn examine_as<'a>(
         queue_id: QueueId::new(NOW, 0, 1),
         hostname: "relay.test",
         now: NOW,
+        body: b"",
     };
     examine(
         section.as_bytes(),
@@ -216,4 +217,45 @@ fn loops_are_refused() {
     );
     assert!(tolerant(&enough).is_ok());
     assert_eq!(refusal(tolerant(&too_many)), Refusal::Loop);
+}
+
+/// The MIME fields that a tolerant client's text gets.
+fn mime_of(section: &str, body: &[u8]) -> String {
+    let reverse_path = ReversePath::Mailbox(mailbox("scan@contoso.test"));
+    let circumstances = Circumstances {
+        preset: Preset::Tolerant,
+        standing: Standing::Client,
+        reverse_path: &reverse_path,
+        queue_id: QueueId::new(NOW, 0, 1),
+        hostname: "relay.test",
+        now: NOW,
+        body,
+    };
+    let summary = header::read(section.as_bytes());
+    let permit = |_: &FromField| HeaderFromVerdict::Permit;
+    let examined = examine(section.as_bytes(), summary, &circumstances, permit);
+    examined.expect("it passes").added
+}
+
+#[test]
+fn text_in_eight_bits_without_mime_fields_is_told_what_it_is() {
+    let mime = |charset: &str| {
+        format!(
+            "MIME-Version: 1.0\r\nContent-Type: text/plain; charset={charset}\r\n\
+             Content-Transfer-Encoding: 8bit\r\n"
+        )
+    };
+    for (body, charset) in [
+        ("März".as_bytes(), "utf-8"),
+        (b"M\xe4rz", "windows-1252"),
+        // The rest of the character is in the next piece.
+        (b"M\xc3", "utf-8"),
+    ] {
+        assert_eq!(mime_of(GOOD, body), mime(charset), "{body:?}");
+    }
+    assert_eq!(mime_of(GOOD, b"plain"), "");
+    let declared = GOOD.replace("Subject: Scan", "MIME-Version: 1.0");
+    assert_eq!(mime_of(&declared, "März".as_bytes()), "");
+    let typed = GOOD.replace("Subject: Scan", "Content-Type: text/html");
+    assert_eq!(mime_of(&typed, "März".as_bytes()), "MIME-Version: 1.0\r\n");
 }

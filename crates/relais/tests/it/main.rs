@@ -8,6 +8,7 @@ mod acme;
 mod client_certificates;
 mod applications;
 mod attempts;
+mod catalogue;
 mod commands;
 mod demo;
 mod domains;
