@@ -207,7 +207,7 @@ impl Door {
         let entry = &self.entry;
         if !entry.options.is_proxy(accepted.peer) {
             if let Some(beginning) = entry.admit(accepted) {
-                self.sessions.spawn(session::run(beginning));
+                self.sessions.spawn(session::run(Box::new(beginning)));
             }
             return;
         }
@@ -262,7 +262,7 @@ impl Entry {
         drop(waiting);
         if let Some(beginning) = self.admit(accepted) {
             // Boxed: a session is the larger part of this future, which began without one.
-            Box::pin(session::run(beginning)).await;
+            Box::pin(session::run(Box::new(beginning))).await;
         }
     }
 

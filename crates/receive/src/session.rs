@@ -75,8 +75,8 @@ pub(crate) struct Beginning {
     pub(crate) place: Box<Place>,
 }
 
-/// From the greeting to the end.
-pub(crate) async fn run(beginning: Beginning) {
+/// From the greeting to the end. Boxed: a future keeps the room of its arguments to its end.
+pub(crate) async fn run(beginning: Box<Beginning>) {
     let Beginning {
         shared,
         client,
@@ -85,7 +85,7 @@ pub(crate) async fn run(beginning: Beginning) {
         tls,
         stream,
         place,
-    } = beginning;
+    } = unboxed(beginning);
     let mut session = Session {
         machine: Box::new(ServerSession::new(config(
             &shared,
@@ -119,6 +119,12 @@ pub(crate) async fn run(beginning: Beginning) {
     }
     session.wire.close(session.linger).await;
     drop(session.place);
+}
+
+/// Takes the value, and frees its box at once.
+#[expect(clippy::boxed_local, reason = "to free the box is what it is for")]
+fn unboxed<T>(boxed: Box<T>) -> T {
+    *boxed
 }
 
 fn config(
@@ -620,7 +626,7 @@ mod tests {
             place: Box::new(place.expect("there is room")),
         };
         let machine = size_of::<ServerSession>();
-        let future = size_of_val(&run(beginning));
+        let future = size_of_val(&run(Box::new(beginning)));
         assert!(
             future + machine <= SESSION_OCTETS_MAX,
             "{future} + {machine}"
