@@ -287,9 +287,6 @@ impl Attempt {
     /// Those delivered so far, if the attempt goes on with others: they must not be at risk for as
     /// long as it takes. `None`: nobody new. Failures wait for the end, for one notice about all.
     pub(crate) fn delivered_part(&mut self) -> Option<Part> {
-        if self.open.is_empty() {
-            return None;
-        }
         let mut findings = Vec::new();
         for (place, finding) in self.findings.iter().enumerate() {
             if let Some(finding) = finding

@@ -167,9 +167,11 @@ async fn deliver(
         let duration = context.clock.moment().saturating_duration_since(begun);
         ours = connection.session.content_failed();
         let next = connection.fold(&mut attempt, &asked, result, duration);
-        attempt.leased.lease = lease.clone();
-        let terms = by(&site);
-        shared.settler.settle_delivered(&mut attempt, &terms).await;
+        if next != Next::Done {
+            attempt.leased.lease = lease.clone();
+            let terms = by(&site);
+            shared.settler.settle_delivered(&mut attempt, &terms).await;
+        }
         if next == Next::Elsewhere {
             site.session_failed();
             place.set_connected(false);

@@ -104,7 +104,8 @@ pub enum MailboxLine {
 /// field follows: text may begin with `From` too.
 pub fn mailbox_line(content: &[u8]) -> MailboxLine {
     let quotes = content.iter().take_while(|octet| **octet == b'>').count();
-    if !content[quotes..].starts_with(b"From ") {
+    // `From : x` is a field of an obsolete form.
+    if !content[quotes..].starts_with(b"From ") || !field::is_no_field(content) {
         return MailboxLine::None;
     }
     let end = field::line_end(content);
@@ -113,9 +114,10 @@ pub fn mailbox_line(content: &[u8]) -> MailboxLine {
     if !line.ends_with(b"\n") || !next.ends_with(b"\n") {
         return MailboxLine::Unknown;
     }
-    match field::field_name(next) {
-        Some(_) => MailboxLine::Octets(end),
-        None => MailboxLine::None,
+    if field::is_no_field(next) {
+        MailboxLine::None
+    } else {
+        MailboxLine::Octets(end)
     }
 }
 

@@ -94,7 +94,7 @@ pub(super) fn is_no_field(content: &[u8]) -> bool {
 }
 
 /// The name, and where its colon is. White space before the colon is obsolete: RFC 5322 §4.5.
-pub(super) fn field_name(line: &[u8]) -> Option<(&[u8], usize)> {
+fn field_name(line: &[u8]) -> Option<(&[u8], usize)> {
     let colon = memchr(b':', line)?;
     let name = line[..colon].trim_ascii_end();
     let fits = !name.is_empty() && name.iter().all(|octet| is_name(*octet));

@@ -24,7 +24,7 @@ fn subject(value: &[u8]) -> String {
 
 #[test]
 fn a_mailbox_line_is_one_only_where_a_field_follows() {
-    let cases: [(&str, MailboxLine); 11] = [
+    let cases: [(&str, MailboxLine); 12] = [
         ("From x Tue\r\nSubject: a\r\n", MailboxLine::Octets(12)),
         (">From x\r\nSubject : a\r\n", MailboxLine::Octets(9)),
         ("From x\r\nSubject: a", MailboxLine::Unknown),
@@ -34,6 +34,7 @@ fn a_mailbox_line_is_one_only_where_a_field_follows() {
         ("From x\r\n\r\nSubject: a\r\n", MailboxLine::None),
         ("From x\r\n Subject: a\r\n", MailboxLine::None),
         ("From: x\r\nSubject: a\r\n", MailboxLine::None),
+        ("From : x\r\nSubject: a\r\n", MailboxLine::None),
         ("from x\r\nSubject: a\r\n", MailboxLine::None),
         ("", MailboxLine::None),
     ];
