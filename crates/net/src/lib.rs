@@ -7,6 +7,7 @@ pub mod conversation;
 pub mod dns_server;
 pub mod proxy;
 pub mod acme;
+pub mod oidc;
 pub mod network;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;

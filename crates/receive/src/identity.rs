@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use relais_net::oidc::Issuers;
 use relais_net::tls::{EXPORTER_OCTETS, JudgedCertificate, TlsSession};
 use relais_policy::attribution::{Attribution, Because, Facts, attribute};
 use relais_policy::document::{InboundTls, Limits};
@@ -219,14 +220,14 @@ impl Client {
     }
 
     /// Whether it may authenticate, and how.
-    pub(crate) fn auth_offer(&self, identity: &Identity) -> AuthOffer {
+    pub(crate) fn auth_offer(&self, identity: &Identity, issuers: &Issuers) -> AuthOffer {
         let place = login_place(&self.settings, &self.attribution(identity), &identity.facts);
         match place {
             LoginPlace::Nowhere => AuthOffer::None,
             LoginPlace::AfterTls => AuthOffer::AfterTls,
             LoginPlace::Here => AuthOffer::Now {
                 channel_binding: identity.channel().tls_exporter.is_some(),
-                bearer: false,
+                bearer: !issuers.is_empty(),
             },
         }
     }

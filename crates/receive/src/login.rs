@@ -15,10 +15,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use relais_net::clock::{Chance, Clock, Moment};
+use relais_net::oidc::{Issuers, TokenFault};
 use relais_policy::attribution::Facts;
 use relais_policy::document::Credential;
 use relais_policy::guessing::{Guesses, MayGuess, Network};
-use relais_policy::login::{may_log_in, previous_password_counts};
+use relais_policy::login::{credential_of_token, may_log_in, previous_password_counts};
 use relais_policy::password::{NOBODYS_HASH, is_password};
 use relais_policy::settings::Settings;
 use relais_smtp::refusal::Refusal;
@@ -39,6 +40,7 @@ const KEY_OCTETS: usize = 32;
 
 /// What the sessions of a server know together of logins.
 pub(crate) struct Logins {
+    issuers: Issuers,
     clock: Clock,
     chance: Chance,
     began: Moment,
@@ -58,6 +60,8 @@ pub(crate) struct NotLoggedIn {
     pub(crate) refusal: Refusal,
     /// It is worth an event.
     pub(crate) news: bool,
+    /// For the trace: what the reply must not say.
+    pub(crate) detail: Option<String>,
 }
 
 impl From<Refusal> for NotLoggedIn {
@@ -65,13 +69,15 @@ impl From<Refusal> for NotLoggedIn {
         Self {
             refusal,
             news: true,
+            detail: None,
         }
     }
 }
 
 impl Logins {
-    pub(crate) fn new(clock: &Clock, chance: &Chance) -> Self {
+    pub(crate) fn new(clock: &Clock, chance: &Chance, issuers: Issuers) -> Self {
         Self {
+            issuers,
             clock: clock.clone(),
             chance: chance.clone(),
             began: clock.moment(),
@@ -108,19 +114,68 @@ impl Logins {
                     .await?
             }
             Claim::Judged { proved, .. } => *proved,
-            // No issuer of tokens is known, so they are not offered.
-            Claim::Bearer { .. } => false,
+            Claim::Bearer { user, token } => {
+                let named = user.as_deref();
+                let found = self.of_token(settings, facts.address, named, token).await?;
+                return self.permitted(settings, facts, &found);
+            }
         };
         if !is_true {
             self.lock().failed(user, facts.address, self.since_begin());
             return Err(Refusal::AuthBad.into());
         }
+        self.permitted(settings, facts, user)
+    }
+
+    /// Who it is has been proved; may it log in from there?
+    fn permitted(
+        &self,
+        settings: &Settings,
+        facts: &Facts,
+        user: &str,
+    ) -> Result<String, NotLoggedIn> {
         self.lock().succeeded(user, facts.address);
         may_log_in(settings, facts, user, self.clock.now())?;
         let (_, credential) = settings.credential(user).ok_or(Refusal::AuthBad)?;
         self.uses
             .note(&credential.user, facts.address, self.clock.now());
         Ok(credential.user.clone())
+    }
+
+    /// The user of the credential that a token speaks for. Wrong tokens count as wrong passwords of
+    /// whoever was named: each costs a signature to be checked.
+    async fn of_token(
+        &self,
+        settings: &Settings,
+        address: IpAddr,
+        named: Option<&str>,
+        token: &Secret,
+    ) -> Result<String, NotLoggedIn> {
+        let text = std::str::from_utf8(token.expose()).unwrap_or_default();
+        let fault = match self.issuers.judge(text).await {
+            Ok(proved) => {
+                let names: Vec<_> = proved.names.iter().map(String::as_str).collect();
+                if let Some(found) = credential_of_token(settings, &names, named) {
+                    return Ok(found.user.clone());
+                }
+                format!("no credential is for {}", names.join(", "))
+            }
+            Err(TokenFault::Unavailable(because)) => {
+                return Err(NotLoggedIn {
+                    refusal: Refusal::AuthTemporary,
+                    news: true,
+                    detail: Some(because),
+                });
+            }
+            Err(fault @ TokenFault::Refused(_)) => fault.to_string(),
+        };
+        let named = named.unwrap_or_default();
+        self.lock().failed(named, address, self.since_begin());
+        Err(NotLoggedIn {
+            refusal: Refusal::AuthBad,
+            news: true,
+            detail: Some(fault),
+        })
     }
 
     /// Stores now and then who logged in last, as long as the server runs; and begins with what is
@@ -161,6 +216,7 @@ impl Logins {
             MayGuess::No { news } => Err(NotLoggedIn {
                 refusal: Refusal::AuthThrottled,
                 news,
+                detail: None,
             }),
         }
     }

@@ -11,6 +11,7 @@ use relais_smtp::reply::Reply;
 use relais_store::trace::{Event, EventKind, To};
 
 use crate::identity::{Client, Identity};
+use crate::login::NotLoggedIn;
 use crate::shared::{ERRORS_MAX, ReceiveContext};
 
 /// Events of refusals that one session may cause without getting a message through: one more than
@@ -100,18 +101,19 @@ impl Refusals {
         context: &ReceiveContext,
         client: &Client,
         identity: &Identity,
-        refusal: &Refusal,
+        no: &NotLoggedIn,
         user: &str,
     ) -> Reply {
         let about = About {
             user: Some(user.into()),
+            detail: no.detail.as_deref().map(Into::into),
             ..About::default()
         };
         self.record(
             context,
             client,
             identity,
-            refusal,
+            &no.refusal,
             EventKind::AuthFailed,
             about,
         )

@@ -108,7 +108,7 @@ impl ReceiveService {
             .into_iter()
             .collect();
         let shared = Arc::new(Shared {
-            logins: Logins::new(&context.clock, &context.chance),
+            logins: Logins::new(&context.clock, &context.chance, context.issuers.clone()),
             context,
             ourselves,
             draining: draining.clone(),

@@ -144,7 +144,7 @@ fn config(
         junk_commands_max: JUNK_COMMANDS_MAX,
         starttls: offers_starttls(tls, client),
         tls: matches!(tls, ListenerTls::Implicit(_)),
-        auth: client.auth_offer(identity),
+        auth: client.auth_offer(identity, &shared.context.issuers),
         require_tls: false,
     }
 }
@@ -314,7 +314,9 @@ impl Session<'_> {
         if let Some(name) = &client.certificate_name {
             self.identity.found_by(name);
         }
-        self.machine.set_auth(client.auth_offer(&self.identity));
+        let issuers = &self.shared.context.issuers;
+        self.machine
+            .set_auth(client.auth_offer(&self.identity, issuers));
         self.client = client;
     }
 
@@ -566,6 +568,7 @@ mod tests {
     use relais_net::clock::{Chance, Clock, Moment};
     use relais_net::conversation::Conversations;
     use relais_net::network::Network;
+    use relais_net::oidc::Issuers;
     use relais_net::resolver::Resolver;
     use relais_net::simulated_dns::SimulatedDns;
     use relais_net::simulation::SimulatedNetwork;
@@ -604,6 +607,7 @@ mod tests {
             chance,
             certificates: SeenCertificates::new(),
             old_clients: OldClients::new(),
+            issuers: Issuers::none(&clock),
             conversations: Conversations::default(),
             options,
             clock,
@@ -614,7 +618,7 @@ mod tests {
         let beginning = Beginning {
             client: Client::find(context.store.settings(), &identity),
             shared: Arc::new(Shared {
-                logins: Logins::new(&context.clock, &context.chance),
+                logins: Logins::new(&context.clock, &context.chance, context.issuers.clone()),
                 context,
                 ourselves: Vec::new(),
                 draining: CancellationToken::new(),

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use relais_net::clock::{Chance, Clock};
 use relais_net::conversation::Conversations;
 use relais_net::network::Network;
+use relais_net::oidc::Issuers;
 use relais_net::tls::{OldClients, SeenCertificates, ServerTls};
 use relais_smtp::domain::Domain;
 use relais_store::store::Store;
@@ -49,6 +50,8 @@ pub struct ReceiveContext {
     pub network: Network,
     /// Client certificates that led to a connector, watched for their end.
     pub certificates: SeenCertificates,
+    /// Whose tokens count as logins.
+    pub issuers: Issuers,
     /// Who uses the listener for old devices.
     pub old_clients: OldClients,
     /// Where sessions tell what is said, while somebody listens.

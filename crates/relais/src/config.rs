@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use relais_net::acme::{AcmeServer, ChallengeKind};
+use relais_net::oidc::{IssuerOptions, is_safe};
 use relais_policy::settings::Mode;
 use relais_smtp::content::Preset;
 use relais_smtp::domain::Domain;
@@ -46,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) mode: Mode,
     /// Never empty.
     pub(crate) listeners: Vec<ListenerConfig>,
+    /// Whose tokens count as logins.
+    pub(crate) issuers: Vec<IssuerOptions>,
     /// A certificate for the hostname is ordered and kept fresh.
     pub(crate) acme: Option<AcmeConfig>,
     pub(crate) admin_address: Option<SocketAddr>,
@@ -120,6 +123,8 @@ pub(crate) enum TlsMode {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct DeliverConfig {
     pub(crate) smtp_port: u16,
+    /// Further roots.
+    pub(crate) extra_ca: Vec<PathBuf>,
     pub(crate) allow_private_destinations: bool,
     pub(crate) source_addresses: Vec<IpAddr>,
 }
@@ -308,6 +313,7 @@ fn read_config(
     let hostname = read_hostname(&top, surroundings, warnings);
     Config {
         file: None,
+        issuers: read_issuers(tree, mistakes),
         acme: read_acme(&Reader::table(tree, "acme", mistakes), &hostname),
         hostname,
         data_dir: top
@@ -459,10 +465,15 @@ fn read_admin(admin: &Reader<'_>, warnings: &mut Vec<String>) -> Option<SocketAd
 }
 
 fn read_deliver(deliver: &Reader<'_>, warnings: &mut Vec<String>) -> DeliverConfig {
-    if !deliver.paths("extra_ca").is_empty() {
-        warnings.push("deliver.extra_ca has no effect yet: TLS is not there yet".to_owned());
+    let extra_ca = deliver.paths("extra_ca");
+    if !extra_ca.is_empty() {
+        warnings.push(
+            "deliver.extra_ca counts for HTTPS only: TLS towards next hops is not there yet"
+                .to_owned(),
+        );
     }
     DeliverConfig {
+        extra_ca,
         smtp_port: u16::try_from(deliver.integer("smtp_port")).unwrap_or(25),
         allow_private_destinations: deliver.boolean("allow_private_destinations"),
         source_addresses: deliver.addresses("source_addresses"),
@@ -578,6 +589,27 @@ fn read_acme(acme: &Reader<'_>, hostname: &str) -> Option<AcmeConfig> {
     })
 }
 
+/// `[[oidc]]`.
+fn read_issuers(tree: &Tree, mistakes: &Mistakes) -> Vec<IssuerOptions> {
+    let blocks = Reader::blocks(tree, "oidc", mistakes);
+    let read = |block: &Reader<'_>| {
+        let _ = (block.text("name"), block.text("client_secret_file"));
+        let options = IssuerOptions {
+            issuer: block.text("issuer"),
+            client_id: block.text("client_id"),
+        };
+        if !is_safe(&options.issuer) {
+            let words = format!(
+                "oidc.issuer: \"{}\" must begin with https://",
+                options.issuer
+            );
+            block.mistake("issuer", words);
+        }
+        options
+    };
+    blocks.iter().map(read).collect()
+}
+
 /// Keys of later releases: read for their mistakes, a warning where somebody relies on them.
 fn read_later(tree: &Tree, mistakes: &Mistakes, warnings: &mut Vec<String>) {
     let dns = Reader::table(tree, "dns", mistakes);
@@ -585,18 +617,6 @@ fn read_later(tree: &Tree, mistakes: &Mistakes, warnings: &mut Vec<String>) {
         warnings.push("dns.port25_probes has no effect yet".to_owned());
     }
     let _ = Reader::table(tree, "retention", mistakes).integer("dialogue_days");
-    let issuers = Reader::blocks(tree, "oidc", mistakes);
-    for issuer in &issuers {
-        let _ = (
-            issuer.text("name"),
-            issuer.text("issuer"),
-            issuer.text("client_id"),
-        );
-        let _ = issuer.text("client_secret_file");
-    }
-    if !issuers.is_empty() {
-        warnings.push("oidc has no effect yet: nobody signs in".to_owned());
-    }
 }
 
 fn read_log(log: &Reader<'_>) -> LogConfig {

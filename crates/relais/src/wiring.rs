@@ -16,6 +16,7 @@ use relais_net::clock::{Chance, Clock};
 use relais_net::conversation::Conversations;
 use relais_net::names::NameTable;
 use relais_net::network::{Listener, Network};
+use relais_net::oidc::Issuers;
 use relais_net::resolver::{Resolver, ResolverOptions};
 use relais_net::tls::SeenCertificates;
 use relais_policy::settings::Mode;
@@ -78,6 +79,9 @@ pub(crate) enum StartError {
     /// DNS cannot be asked.
     #[error("DNS: {0}")]
     Dns(String),
+    /// Issuers of tokens cannot be asked.
+    #[error("oidc: {0}")]
+    Issuers(String),
     /// A port is taken or forbidden.
     #[error("cannot listen on {address}: {because}")]
     Listen {
@@ -173,6 +177,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         network: network.clone(),
         certificates: seen,
         old_clients: old_clients.list.clone(),
+        issuers: issuers(config, &clock)?,
         conversations,
         options: receive_options(config),
     };
@@ -220,6 +225,20 @@ fn start_admin(
         socket,
         because: error.to_string(),
     })
+}
+
+/// Those whose tokens count.
+fn issuers(config: &Config, clock: &Clock) -> Result<Issuers, StartError> {
+    if config.issuers.is_empty() {
+        return Ok(Issuers::none(clock));
+    }
+    let read = |file: &PathBuf| {
+        std::fs::read(file)
+            .map_err(|error| StartError::Issuers(format!("{}: {error}", file.display())))
+    };
+    let roots = config.deliver.extra_ca.iter().map(read);
+    let roots = roots.collect::<Result<Vec<_>, _>>()?;
+    Issuers::new(config.issuers.clone(), &roots, clock.clone()).map_err(StartError::Issuers)
 }
 
 /// Keeps the certificate by ACME, if one is wanted.

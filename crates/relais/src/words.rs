@@ -325,7 +325,12 @@ fn reply(event: &Event) -> String {
         .as_deref()
         .or(event.detail.as_deref())
         .unwrap_or_default();
-    clean(words).into_owned()
+    let mut words = clean(words).into_owned();
+    // What the reply must not say to whoever guesses.
+    if let (EventKind::AuthFailed, Some(detail)) = (event.kind, &event.detail) {
+        let _ = write!(words, " ({})", clean(detail));
+    }
+    words
 }
 
 fn detail(event: &Event, mark: &str) -> String {

@@ -15,6 +15,7 @@ use relais_net::clock::{Chance, Clock};
 
 use relais_net::conversation::Conversations;
 use relais_net::network::Network;
+use relais_net::oidc::Issuers;
 use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
 use relais_net::simulation::{Faults, SimulatedNetwork};
@@ -264,6 +265,7 @@ async fn start(dialogue: &Dialogue, store: &Store, way: Way) -> (ReceiveService,
         network: network.clone(),
         certificates: SeenCertificates::new(),
         old_clients: OldClients::new(),
+        issuers: Issuers::none(&Clock::simulated(START)),
         conversations: Conversations::default(),
         options: ReceiveOptions {
             hostname: "relay.contoso.test".to_owned(),

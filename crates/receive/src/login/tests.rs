@@ -42,7 +42,7 @@ impl World {
     fn new() -> Self {
         let clock = Clock::simulated(START);
         Self {
-            logins: Logins::new(&clock, &Chance::seeded(1)),
+            logins: Logins::new(&clock, &Chance::seeded(1), Issuers::none(&clock)),
             settings: settings(),
             clock,
         }

@@ -36,9 +36,9 @@ impl Session<'_> {
                 self.know(Client::find(settings, &self.identity));
                 Answer::Accept
             }
-            Err(NotLoggedIn { refusal, news }) => {
+            Err(no) => {
                 let user = claim.user().unwrap_or_default();
-                Answer::Refuse(self.login_refused(&refusal, user, news))
+                Answer::Refuse(self.login_refused(no, user))
             }
         }
     }
@@ -56,18 +56,19 @@ impl Session<'_> {
 
     /// The machine refuses: the mechanism, the form, or clear text.
     pub(super) fn auth_refused(&mut self, refusal: &Refusal) -> Reply {
-        self.login_refused(refusal, "", true)
+        self.login_refused(refusal.clone().into(), "")
     }
 
-    fn login_refused(&mut self, refusal: &Refusal, user: &str, news: bool) -> Reply {
+    fn login_refused(&mut self, no: NotLoggedIn, user: &str) -> Reply {
+        let refusal = &no.refusal;
         if refusal.closes() {
             self.linger = Linger::Yes;
         }
         let context = &self.shared.context;
-        if !news {
+        if !no.news {
             return say(context, refusal);
         }
         self.refusals
-            .login(context, &self.client, &self.identity, refusal, user)
+            .login(context, &self.client, &self.identity, &no, user)
     }
 }

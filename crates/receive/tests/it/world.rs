@@ -10,6 +10,7 @@ use relais_net::clock::{Chance, Clock};
 
 use relais_net::conversation::Conversations;
 use relais_net::network::Network;
+use relais_net::oidc::Issuers;
 use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
 use relais_net::simulation::SimulatedNetwork;
@@ -148,6 +149,7 @@ impl World {
             network: network.clone(),
             certificates: SeenCertificates::new(),
             old_clients: OldClients::new(),
+            issuers: Issuers::none(&clock),
             conversations: Conversations::default(),
             options: ReceiveOptions {
                 hostname: "relay.contoso.test".to_owned(),

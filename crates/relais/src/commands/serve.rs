@@ -126,6 +126,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("mode", old.mode != new.mode),
         ("listener", old.listeners != new.listeners),
         ("acme", old.acme != new.acme),
+        ("oidc", old.issuers != new.issuers),
         ("admin", old.admin_address != new.admin_address),
         (
             "dns",

@@ -194,7 +194,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section {
         name: "oidc",
         form: Form::Blocks,
-        words: "Issuers for sign-in. Takes effect once sign-in exists.",
+        words: "Issuers whose tokens count as logins (XOAUTH2, OAUTHBEARER); later for sign-in too.",
         keys: OIDC,
     },
     Section {

@@ -180,6 +180,9 @@ fn every_key_of_the_table_is_accepted() {
                 .filter(|other| other.default == keys::Fallback::Required)
                 .map(|other| match other.kind {
                     keys::Kind::Socket => format!("{} = \"127.0.0.1:1\"\n", other.name),
+                    keys::Kind::Text if other.name == "issuer" => {
+                        "issuer = \"https://login.example\"\n".to_owned()
+                    }
                     keys::Kind::Networks => format!("{} = [\"10.1.2.0/24\"]\n", other.name),
                     keys::Kind::Date => format!("{} = \"2027-12-31\"\n", other.name),
                     _ => format!("{} = \"text\"\n", other.name),

@@ -27,3 +27,4 @@ mod serving;
 mod story;
 mod tidy;
 mod tls;
+mod tokens;

@@ -1,0 +1,345 @@
+//! Tokens of OpenID Connect issuers: whose they are, checked with the issuer's own keys, which are
+//! fetched and kept. RFC 7519, RFC 7517, OpenID Connect Discovery 1.0 §4.
+//!
+//! Only signatures with public keys are believed (RFC 8725 §3.1): `none` and shared secrets are
+//! not on the list. Not here: which credential a token stands for (`relais_policy::login`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use crate::clock::{Clock, Moment};
+
+/// Largest answer of an issuer in octets. Large issuers publish about 20 keys, 30 KB.
+const ANSWER_OCTETS_MAX: usize = 256 * 1_024;
+/// One request. A login waits for it.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Keys are fetched anew when they are older: issuers rotate within days.
+const KEYS_KEPT: Duration = Duration::from_secs(6 * 3_600);
+/// An unknown key is looked for no more often than this: anybody can write a token.
+const FETCH_INTERVAL: Duration = Duration::from_secs(60);
+/// Clocks may differ by this.
+const LEEWAY: Duration = Duration::from_secs(60);
+/// Octets of a token. Those of large issuers have up to about 3 KiB; an AUTH line has 12,288.
+const TOKEN_OCTETS_MAX: usize = 12_288;
+/// Public-key signatures. RFC 7518 §3.1, RFC 8037.
+const ALGORITHMS: [Algorithm; 9] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+/// One issuer, as configured.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IssuerOptions {
+    /// Its address, as its tokens name it in `iss`.
+    pub issuer: String,
+    /// For whom its tokens must be: `aud`.
+    pub client_id: String,
+}
+
+/// Why a token proves nothing.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum TokenFault {
+    /// It is no token, or not of a configured issuer, or not for us, or its time is not now.
+    #[error("the token does not count: {0}")]
+    Refused(String),
+    /// The issuer's keys cannot be had: nothing is known of the token.
+    #[error("the issuer's keys cannot be had: {0}")]
+    Unavailable(String),
+}
+
+/// Whom a token names, in the issuer's words.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TokenNames {
+    /// `preferred_username`, `upn`, `email` (if not said to be unverified), and the client's own id
+    /// for tokens that a program got for itself (`azp`, `appid`, `sub`); without doubles.
+    pub names: Vec<String>,
+}
+
+/// The configured issuers with their keys. Cheap to clone; clones share them.
+#[derive(Clone)]
+pub struct Issuers(Arc<Inner>);
+
+struct Inner {
+    issuers: Vec<Issuer>,
+    /// `None`: there is nobody to ask.
+    client: Option<reqwest::Client>,
+    clock: Clock,
+}
+
+struct Issuer {
+    options: IssuerOptions,
+    keys: Mutex<Keys>,
+}
+
+#[derive(Default)]
+struct Keys {
+    set: Option<Arc<JwkSet>>,
+    fetched: Option<Moment>,
+    tried: Option<Moment>,
+}
+
+#[derive(Deserialize)]
+struct Discovery {
+    issuer: String,
+    jwks_uri: String,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    exp: i64,
+    #[serde(default)]
+    nbf: Option<i64>,
+    #[serde(default)]
+    preferred_username: Option<String>,
+    #[serde(default)]
+    upn: Option<String>,
+    #[serde(default)]
+    email: Option<String>,
+    #[serde(default)]
+    email_verified: Option<bool>,
+    #[serde(default)]
+    azp: Option<String>,
+    #[serde(default)]
+    appid: Option<String>,
+    #[serde(default)]
+    sub: Option<String>,
+}
+
+impl Issuers {
+    /// Nothing is fetched before the first token. `roots`: PEM of further authorities for HTTPS.
+    ///
+    /// # Errors
+    /// If the HTTP client cannot be made, or a root cannot be read; a sentence.
+    pub fn new(
+        options: Vec<IssuerOptions>,
+        roots: &[Vec<u8>],
+        clock: Clock,
+    ) -> Result<Self, String> {
+        let mut further = Vec::new();
+        for pem in roots {
+            for one in CertificateDer::pem_slice_iter(pem) {
+                let one = one.map_err(|error| error.to_string())?;
+                let read = reqwest::Certificate::from_der(&one);
+                further.push(read.map_err(|error| error.to_string())?);
+            }
+        }
+        let client = reqwest::Client::builder()
+            .timeout(REQUEST_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .tls_certs_merge(further)
+            .build()
+            .map_err(|error| error.to_string())?;
+        let issuers = options.into_iter().map(|options| Issuer {
+            options,
+            keys: Mutex::default(),
+        });
+        Ok(Self(Arc::new(Inner {
+            issuers: issuers.collect(),
+            client: Some(client),
+            clock,
+        })))
+    }
+
+    /// None: tokens are not offered.
+    pub fn none(clock: &Clock) -> Self {
+        Self(Arc::new(Inner {
+            issuers: Vec::new(),
+            client: None,
+            clock: clock.clone(),
+        }))
+    }
+
+    /// Whether there is none: then tokens are not offered.
+    pub fn is_empty(&self) -> bool {
+        self.0.issuers.is_empty()
+    }
+
+    /// Whom a token names, if it is good now. Fetches keys where they are not known; ten seconds
+    /// for each of two requests at most.
+    ///
+    /// # Errors
+    /// See [`TokenFault`].
+    pub async fn judge(&self, token: &str) -> Result<TokenNames, TokenFault> {
+        let refused = |why: &str| TokenFault::Refused(why.to_owned());
+        if token.len() > TOKEN_OCTETS_MAX {
+            return Err(refused("it is too long"));
+        }
+        let header = decode_header(token).map_err(|_| refused("it is no signed token"))?;
+        if !ALGORITHMS.contains(&header.alg) {
+            return Err(refused("its algorithm is not permitted"));
+        }
+        // Not believed yet: it only says whose keys to ask for.
+        let said = jsonwebtoken::dangerous::insecure_decode::<Claims>(token)
+            .map_err(|_| refused("it has not the claims that are needed"))?
+            .claims;
+        let issuers = &mut self.0.issuers.iter();
+        let issuer = issuers
+            .find(|one| one.options.issuer == said.iss)
+            .ok_or_else(|| refused("its issuer is not configured"))?;
+        let key = self.key(issuer, header.kid.as_deref()).await?;
+        let mut validation = Validation::new(header.alg);
+        validation.set_issuer(&[&issuer.options.issuer]);
+        validation.set_audience(&[&issuer.options.client_id]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        // By our own clock, below.
+        validation.validate_exp = false;
+        let claims = decode::<Claims>(token, &key, &validation)
+            .map_err(|error| refused(&error.to_string()))?
+            .claims;
+        self.is_now(&claims)?;
+        Ok(names(claims))
+    }
+
+    fn is_now(&self, claims: &Claims) -> Result<(), TokenFault> {
+        let now = self.0.clock.now().as_millis() / 1_000;
+        let leeway = i64::try_from(LEEWAY.as_secs()).unwrap_or(i64::MAX);
+        if claims.exp.saturating_add(leeway) <= now {
+            return Err(TokenFault::Refused("it is expired".to_owned()));
+        }
+        if claims
+            .nbf
+            .is_some_and(|nbf| nbf.saturating_sub(leeway) > now)
+        {
+            return Err(TokenFault::Refused("it is not yet valid".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The key of that name; without one, the only key.
+    async fn key(&self, issuer: &Issuer, kid: Option<&str>) -> Result<DecodingKey, TokenFault> {
+        // One request for all that wait: the lock is held meanwhile.
+        let mut keys = issuer.keys.lock().await;
+        let now = self.0.clock.moment();
+        let is_old = keys.fetched.is_none_or(|at| now >= at + KEYS_KEPT);
+        let is_missing = find(keys.set.as_deref(), kid).is_none();
+        let may_fetch = keys.tried.is_none_or(|at| now >= at + FETCH_INTERVAL);
+        if (is_old || is_missing) && may_fetch {
+            keys.tried = Some(now);
+            match self.fetch(issuer).await {
+                Ok(set) => {
+                    keys.set = Some(Arc::new(set));
+                    keys.fetched = Some(now);
+                }
+                // Old keys are better than none: the issuer is away, not wrong.
+                Err(_) if !is_missing => {}
+                Err(because) => return Err(TokenFault::Unavailable(because)),
+            }
+        }
+        if keys.set.is_none() {
+            let words = "they were asked for a moment ago".to_owned();
+            return Err(TokenFault::Unavailable(words));
+        }
+        find(keys.set.as_deref(), kid)
+            .ok_or_else(|| TokenFault::Refused("the issuer has no such key".to_owned()))
+    }
+
+    async fn fetch(&self, issuer: &Issuer) -> Result<JwkSet, String> {
+        let base = issuer.options.issuer.trim_end_matches('/');
+        let address = format!("{base}/.well-known/openid-configuration");
+        let discovery: Discovery = self.get(&address).await?;
+        if discovery.issuer != issuer.options.issuer {
+            return Err(format!("{address} is of another issuer"));
+        }
+        self.get(&discovery.jwks_uri).await
+    }
+
+    async fn get<T: for<'a> Deserialize<'a>>(&self, address: &str) -> Result<T, String> {
+        if !is_safe(address) {
+            return Err(format!("{address} is not https"));
+        }
+        let said = |error: &reqwest::Error| format!("{address}: {}", error.without_url_words());
+        let client = self.0.client.as_ref().ok_or("no issuer is configured")?;
+        let answer = client.get(address).send().await;
+        let mut answer = answer
+            .and_then(reqwest::Response::error_for_status)
+            .map_err(|error| said(&error))?;
+        let mut octets = Vec::new();
+        while let Some(piece) = answer.chunk().await.map_err(|error| said(&error))? {
+            octets.extend_from_slice(&piece);
+            if octets.len() > ANSWER_OCTETS_MAX {
+                return Err(format!("{address}: the answer is too long"));
+            }
+        }
+        serde_json::from_slice(&octets).map_err(|error| format!("{address}: {error}"))
+    }
+}
+
+/// An error's words without the address, which is said already.
+trait WithoutUrl {
+    fn without_url_words(&self) -> String;
+}
+
+impl WithoutUrl for reqwest::Error {
+    fn without_url_words(&self) -> String {
+        if self.is_timeout() {
+            return "no answer in time".to_owned();
+        }
+        match self.status() {
+            Some(status) => status.to_string(),
+            None if self.is_connect() => {
+                "nobody answers there, or not with a certificate that is trusted".to_owned()
+            }
+            None => "the answer broke off".to_owned(),
+        }
+    }
+}
+
+/// Keys over clear text could be anybody's; on this machine nobody is between.
+pub fn is_safe(address: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(address) else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default();
+    url.scheme() == "https"
+        || (url.scheme() == "http" && ["127.0.0.1", "[::1]", "localhost"].contains(&host))
+}
+
+fn find(set: Option<&JwkSet>, kid: Option<&str>) -> Option<DecodingKey> {
+    let set = set?;
+    let key = match kid {
+        Some(kid) => set.find(kid)?,
+        None => match set.keys.as_slice() {
+            [only] => only,
+            _ => return None,
+        },
+    };
+    DecodingKey::from_jwk(key).ok()
+}
+
+fn names(claims: Claims) -> TokenNames {
+    let email = claims
+        .email
+        .filter(|_| claims.email_verified != Some(false));
+    let all = [
+        claims.preferred_username,
+        claims.upn,
+        email,
+        claims.azp,
+        claims.appid,
+        claims.sub,
+    ];
+    let mut seen = BTreeSet::new();
+    let names = all.into_iter().flatten().filter(|name| !name.is_empty());
+    TokenNames {
+        names: names.filter(|name| seen.insert(name.clone())).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
