@@ -25,6 +25,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const KEYS_KEPT: Duration = Duration::from_secs(6 * 3_600);
 /// An unknown key is looked for no more often than this: anybody can write a token.
 const FETCH_INTERVAL: Duration = Duration::from_secs(60);
+/// Where no key is known yet, an issuer that was away is asked again sooner: clients wait.
+const FIRST_FETCH_INTERVAL: Duration = Duration::from_secs(5);
 /// Clocks may differ by this.
 const LEEWAY: Duration = Duration::from_secs(60);
 /// Octets of a token. Those of large issuers have up to about 3 KiB; an AUTH line has 12,288.
@@ -228,7 +230,11 @@ impl Issuers {
         let now = self.0.clock.moment();
         let is_old = keys.fetched.is_none_or(|at| now >= at + KEYS_KEPT);
         let is_missing = find(keys.set.as_deref(), kid).is_none();
-        let may_fetch = keys.tried.is_none_or(|at| now >= at + FETCH_INTERVAL);
+        let interval = match keys.set {
+            Some(_) => FETCH_INTERVAL,
+            None => FIRST_FETCH_INTERVAL,
+        };
+        let may_fetch = keys.tried.is_none_or(|at| now >= at + interval);
         if (is_old || is_missing) && may_fetch {
             keys.tried = Some(now);
             match self.fetch(issuer).await {

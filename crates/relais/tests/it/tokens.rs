@@ -55,7 +55,9 @@ impl Issuer {
                     keys.to_string()
                 };
                 let length = body.len();
-                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+                );
                 let _ = (&stream).write_all(answer.as_bytes());
             }
         });
