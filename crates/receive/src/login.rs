@@ -90,13 +90,26 @@ impl Logins {
         }
     }
 
-    /// What SCRAM is begun with: the user's verifier, or one that looks like it.
-    pub(crate) fn verifier(&self, settings: &Settings, user: &str) -> (Verifier, ServerNonce) {
+    /// What SCRAM is begun with: the user's verifier, or one that looks like it. The exchange checks
+    /// the proof by itself, so who guesses too often is sent away here.
+    pub(crate) fn verifier(
+        &self,
+        settings: &Settings,
+        address: IpAddr,
+        user: &str,
+    ) -> Result<(Verifier, ServerNonce), NotLoggedIn> {
+        self.may_guess(user, address)?;
         let known = settings
             .credential(user)
             .and_then(|(_, credential)| Verifier::parse(&credential.scram_sha_256));
         let verifier = known.unwrap_or_else(|| Verifier::of_nobody(&self.nobodys_key, user));
-        (verifier, ServerNonce::new(self.chance.octets()))
+        Ok((verifier, ServerNonce::new(self.chance.octets())))
+    }
+
+    /// Whether a client may be told that its proof is right: others of its network may have failed
+    /// since it was begun, in as many sessions as they like.
+    pub(crate) fn may_know(&self, user: &str, address: IpAddr) -> Result<(), NotLoggedIn> {
+        self.may_guess(user, address).map(drop)
     }
 
     /// Whether a claim is true and may be acted upon: the credential's user.
@@ -114,6 +127,8 @@ impl Logins {
                     .await?
             }
             Claim::Judged { proved, .. } => *proved,
+            // The client has not taken note: nobody is logged in.
+            Claim::Proved { .. } => return Err(Refusal::AuthBad.into()),
             Claim::Bearer { user, token } => {
                 let named = user.as_deref();
                 let found = self.of_token(settings, facts.address, named, token).await?;

@@ -78,6 +78,12 @@ pub enum Claim {
         /// What it knows.
         password: Secret,
     },
+    /// The proof is right, and the client does not know it yet: may it be told? [`Claim::Judged`]
+    /// follows when it has taken note. Who guesses too often must not learn what is right.
+    Proved {
+        /// As the client wrote it.
+        user: Box<str>,
+    },
     /// The exchange itself has found it out.
     Judged {
         /// As the client wrote it.
@@ -98,7 +104,9 @@ impl Claim {
     /// The user that was tried, if one was named.
     pub fn user(&self) -> Option<&str> {
         match self {
-            Self::Password { user, .. } | Self::Judged { user, .. } => Some(user),
+            Self::Password { user, .. } | Self::Proved { user } | Self::Judged { user, .. } => {
+                Some(user)
+            }
             Self::Bearer { user, .. } => user.as_deref(),
         }
     }
@@ -141,8 +149,10 @@ enum State {
     ScramAsked(scram::ClientFirst),
     /// SCRAM: the server's first message.
     Scram(Box<scram::Conversation>),
-    /// SCRAM: the password was proved, and the server's signature sent.
-    ScramProved { user: Box<str> },
+    /// SCRAM: the password was proved; the server's signature waits for leave to be sent.
+    ScramProved { user: Box<str>, signature: Vec<u8> },
+    /// SCRAM: the server's signature was sent.
+    ScramSigned { user: Box<str> },
     /// A claim was made, or the message was no message.
     Over,
 }
@@ -182,11 +192,14 @@ impl Exchange {
                 password: message.clone(),
             })),
             State::Scram(conversation) => {
-                let user = conversation.user().into();
+                let user: Box<str> = conversation.user().into();
                 match conversation.finish(message.expose())? {
                     Some(signature) => {
-                        self.state = State::ScramProved { user };
-                        Ok(Progress::Challenge(signature))
+                        self.state = State::ScramProved {
+                            user: user.clone(),
+                            signature,
+                        };
+                        Ok(Progress::Decide(Claim::Proved { user }))
                     }
                     None => Ok(Progress::Decide(Claim::Judged {
                         user,
@@ -195,10 +208,13 @@ impl Exchange {
                 }
             }
             // The client has nothing to add to our signature. RFC 4954 §4.
-            State::ScramProved { user } if message.is_empty() => {
+            State::ScramSigned { user } if message.is_empty() => {
                 Ok(Progress::Decide(Claim::Judged { user, proved: true }))
             }
-            State::ScramProved { .. } | State::ScramAsked(_) | State::Over => Err(Malformed),
+            State::ScramProved { .. }
+            | State::ScramSigned { .. }
+            | State::ScramAsked(_)
+            | State::Over => Err(Malformed),
         }
     }
 
@@ -237,6 +253,18 @@ impl Exchange {
         let challenge = conversation.server_first().as_bytes().to_vec();
         self.state = State::Scram(Box::new(conversation));
         Ok(Progress::Challenge(challenge))
+    }
+
+    /// The answer to [`Claim::Proved`] is yes: the server's signature, to be sent as a challenge.
+    /// `None`: nothing waits, the exchange is over.
+    pub fn signature(&mut self) -> Option<Vec<u8>> {
+        match core::mem::replace(&mut self.state, State::Over) {
+            State::ScramProved { user, signature } => {
+                self.state = State::ScramSigned { user };
+                Some(signature)
+            }
+            _ => None,
+        }
     }
 
     /// What is sent before the refusal of a token, to which the client answers with a message that

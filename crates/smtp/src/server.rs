@@ -172,7 +172,7 @@ pub enum Question {
         /// As the client wrote it.
         user: Box<str>,
     },
-    /// AUTH has said all: is it true, and allowed? Answer: [`Answer::Accept`] or
+    /// AUTH has said all, or SCRAM its proof: is it true, and allowed? Answer: [`Answer::Accept`] or
     /// [`Answer::Refuse`].
     Authenticate(Claim),
     /// MAIL. Answer: [`Answer::Sender`] or [`Answer::Refuse`].
@@ -407,7 +407,7 @@ impl ServerSession {
             (Asked::Verifier { exchange }, answer @ Answer::Verifier { .. }) => {
                 self.verifier_given(exchange, answer)
             }
-            (Asked::Authenticate { .. }, Answer::Accept) => self.authenticate(),
+            (Asked::Authenticate { exchange }, Answer::Accept) => self.authenticate(exchange),
             (
                 Asked::Sender {
                     reverse_path,

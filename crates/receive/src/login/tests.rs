@@ -1,10 +1,16 @@
 //! Logins alone, in simulated time; sessions are in `tests/it` and in the program's own tests.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
 use relais_policy::document::Document;
 use relais_policy::password::store;
 use relais_policy::settings::Mode;
 use relais_policy::tls::TlsVersion;
+use relais_smtp::sasl::scram::ChannelBinding;
+use relais_smtp::sasl::{Exchange, Mechanism, Progress};
 use relais_smtp::time::Timestamp;
+use sha2::{Digest, Sha256};
 
 use super::*;
 
@@ -158,9 +164,110 @@ async fn a_proof_needs_no_work_and_is_counted_alike() {
         Err(Refusal::AuthThrottled)
     );
     assert_eq!(world.checks(), 0);
-    let (known, _) = world.logins.verifier(settings, "scan-1");
+    world.clock.sleep(Duration::from_secs(3_600)).await;
+    let verifier = |user| {
+        let begun = world.logins.verifier(settings, facts.address, user);
+        begun.map(|(verifier, _)| verifier).expect("it may guess")
+    };
+    let known = verifier("scan-1");
     let stored = &settings.document.organisation[0].credential[0].scram_sha_256;
     assert_eq!(&known.to_stored(), stored);
-    let nobody = || world.logins.verifier(settings, "scan-2").0.to_stored();
+    let nobody = || verifier("scan-2").to_stored();
     assert_eq!(nobody(), nobody());
+}
+
+/// A client of SCRAM that has begun, and has not proved anything yet.
+struct Prover {
+    exchange: Exchange,
+    server_first: String,
+}
+
+impl Prover {
+    fn begin(world: &World, user: &str) -> Result<Self, Refusal> {
+        let mut exchange = Exchange::begin(Mechanism::ScramSha256);
+        let first = format!("n,,n={user},r=abc");
+        let asked = exchange.message(&Secret::from(first.as_bytes()));
+        let Ok(Progress::Verifier { user }) = asked else {
+            panic!("{asked:?}")
+        };
+        let address = GOOD.parse().expect("an address");
+        let begun = world.logins.verifier(&world.settings, address, &user);
+        let (verifier, nonce) = begun.map_err(|not| not.refusal)?;
+        let challenge = exchange.with_verifier(verifier, &nonce, &ChannelBinding::default());
+        let Ok(Progress::Challenge(challenge)) = challenge else {
+            panic!("{challenge:?}")
+        };
+        Ok(Self {
+            exchange,
+            server_first: String::from_utf8(challenge).expect("text"),
+        })
+    }
+
+    /// What the client's last message leads to.
+    fn prove(&mut self, user: &str, password: &str) -> Claim {
+        let last = client_final(user, password, &self.server_first);
+        match self.exchange.message(&Secret::from(last.as_bytes())) {
+            Ok(Progress::Decide(claim)) => claim,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// RFC 5802 §3, as a client computes it.
+fn client_final(user: &str, password: &str, server_first: &str) -> String {
+    let mut parts = server_first.split(',').map(|part| &part[2..]);
+    let mut next = || parts.next().expect("three attributes");
+    let (nonce, salt, rounds) = (next(), next(), next());
+    let salt = STANDARD.decode(salt).expect("base64");
+    let mac = |key: &[u8], text: &[u8]| -> [u8; 32] {
+        let mac = Hmac::<Sha256>::new_from_slice(key).expect("any length");
+        mac.chain_update(text).finalize().into_bytes().into()
+    };
+    let mut last = mac(password.as_bytes(), &[&salt[..], &[0, 0, 0, 1]].concat());
+    let mut salted = last;
+    for _ in 1..rounds.parse::<u32>().expect("a number") {
+        last = mac(password.as_bytes(), &last);
+        salted.iter_mut().zip(last).for_each(|(a, b)| *a ^= b);
+    }
+    let client_key = mac(&salted, b"Client Key");
+    let without_proof = format!("c=biws,r={nonce}");
+    let signed = format!("n={user},r=abc,{server_first},{without_proof}");
+    let mut proof = mac(&Sha256::digest(client_key), signed.as_bytes());
+    proof.iter_mut().zip(client_key).for_each(|(a, b)| *a ^= b);
+    format!("{without_proof},p={}", STANDARD.encode(proof))
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_guesses_with_scram_is_slowed_as_well_however_many_sessions_it_has() {
+    let world = World::new();
+    let mut facts = Facts::of_address(GOOD.parse().expect("an address"));
+    facts.tls = Some(TlsVersion::V1_3);
+    let begin = || Prover::begin(&world, "scan-1");
+    let mut begun: Vec<_> = (0..11).map(|_| begin().expect("it may guess")).collect();
+    let mut last = begun.pop().expect("eleven");
+    for mut one in begun {
+        let claim = one.prove("scan-1", "wrong");
+        let refused = world.logins.log_in(&world.settings, &facts, &claim).await;
+        assert_eq!(refused.map_err(|not| not.refusal), Err(Refusal::AuthBad));
+    }
+    // The eleventh is right, and does not learn it.
+    let claim = last.prove("scan-1", "pencil");
+    assert_eq!(
+        claim,
+        Claim::Proved {
+            user: "scan-1".into()
+        }
+    );
+    let told = world.logins.may_know("scan-1", facts.address);
+    assert_eq!(told.map_err(|not| not.refusal), Err(Refusal::AuthThrottled));
+    assert_eq!(begin().err(), Some(Refusal::AuthThrottled));
+    world.clock.sleep(Duration::from_secs(3_600)).await;
+    let claim = begin().expect("it may guess").prove("scan-1", "pencil");
+    assert_eq!(
+        claim,
+        Claim::Proved {
+            user: "scan-1".into()
+        }
+    );
+    assert_eq!(world.logins.may_know("scan-1", facts.address), Ok(()));
 }

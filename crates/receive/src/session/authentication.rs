@@ -15,18 +15,29 @@ use crate::wire::Linger;
 
 impl Session<'_> {
     /// What SCRAM is begun with.
-    pub(super) fn verifier(&self, user: &str) -> Answer {
-        let (verifier, nonce) = self.shared.logins.verifier(&self.client.settings, user);
-        Answer::Verifier {
-            verifier,
-            nonce,
-            channel: self.identity.channel(),
+    pub(super) fn verifier(&mut self, user: &str) -> Answer {
+        let address = self.identity.facts().address;
+        let logins = &self.shared.logins;
+        match logins.verifier(&self.client.settings, address, user) {
+            Ok((verifier, nonce)) => Answer::Verifier {
+                verifier,
+                nonce,
+                channel: self.identity.channel(),
+            },
+            Err(no) => Answer::Refuse(self.login_refused(no, user)),
         }
     }
 
     /// The client is who it says, or not. From here on its credential decides before its
     /// certificate and its address.
     pub(super) async fn authenticate(&mut self, claim: Claim) -> Answer {
+        if let Claim::Proved { user } = &claim {
+            let address = self.identity.facts().address;
+            return match self.shared.logins.may_know(user, address) {
+                Ok(()) => Answer::Accept,
+                Err(no) => Answer::Refuse(self.login_refused(no, user)),
+            };
+        }
         let settings = self.shared.context.store.settings();
         let facts = self.identity.facts();
         let logged_in = self.shared.logins.log_in(&settings, facts, &claim).await;

@@ -25,6 +25,10 @@ fn judged(user: &str, proved: bool) -> Result<Progress, Malformed> {
     }))
 }
 
+fn proved(user: &str) -> Result<Progress, Malformed> {
+    Ok(Progress::Decide(Claim::Proved { user: user.into() }))
+}
+
 #[test]
 fn mechanisms_are_known_in_any_case() {
     for mechanism in Mechanism::ALL {
@@ -162,7 +166,12 @@ fn scram_goes_as_the_example_of_its_rfc() {
     let first = exchange.with_verifier(verifier, &nonce, &ChannelBinding::default());
     assert_eq!(first, Ok(Progress::Challenge(rfc7677::SERVER_FIRST.into())));
     let last = exchange.message(&secret(rfc7677::CLIENT_FINAL));
-    assert_eq!(last, Ok(Progress::Challenge(rfc7677::SERVER_FINAL.into())));
+    assert_eq!(
+        last,
+        proved("user"),
+        "nothing is told before leave is given"
+    );
+    assert_eq!(exchange.signature(), Some(rfc7677::SERVER_FINAL.into()));
     assert_eq!(exchange.message(&secret("")), judged("user", true));
 }
 
@@ -246,10 +255,8 @@ fn the_octets_of_the_channel_are_part_of_what_is_proved() {
         p=R2bHiXqaT4RLSd/UZxfg2gBdXS2SdQOUTTLyTSXHnZA=";
     let verifier = || Verifier::of_password(b"pencil", rfc7677::SALT, 4_096);
     let mut exchange = begun(verifier(), FIRST, Mechanism::ScramSha256Plus).expect("it begins");
-    assert!(matches!(
-        exchange.message(&secret(FINAL)),
-        Ok(Progress::Challenge(_))
-    ));
+    assert_eq!(exchange.message(&secret(FINAL)), proved("user"));
+    assert!(exchange.signature().is_some());
     assert_eq!(exchange.message(&secret("")), judged("user", true));
     let mut exchange = Exchange::begin(Mechanism::ScramSha256Plus);
     assert!(exchange.message(&secret(FIRST)).is_ok());

@@ -132,8 +132,12 @@ impl ServerSession {
         }
     }
 
-    /// The driver has found the claim true, and allowed.
-    pub(super) fn authenticate(&mut self) -> State {
+    /// The driver has found the claim true, and allowed; of a proof alone, that the client may know.
+    pub(super) fn authenticate(&mut self, mut exchange: Box<Exchange>) -> State {
+        if let Some(signature) = exchange.signature() {
+            self.say_challenge(&signature);
+            return State::Auth(exchange);
+        }
         self.authenticated = true;
         self.say("235 2.7.0 Authentication successful");
         State::Ready(Transaction::Idle)
