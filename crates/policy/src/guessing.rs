@@ -3,6 +3,8 @@
 //! Failures are counted for a user from a network, and for a network over all users; not for a user
 //! from everywhere, or anybody could lock it out. An address from which the user has logged in
 //! before is counted by itself: what happens elsewhere, or at its neighbours, does not touch it.
+//! Who names no user (a token may do without) counts for its network alone: nobody is guessed, and
+//! the nameless are not one user that some of them could lock out.
 //! Users that do not exist count like all others, so nothing is learnt of who does.
 //!
 //! Memory is bounded: of what was long ago, the older half is forgotten at once. Time comes in.
@@ -98,8 +100,9 @@ impl Guesses {
         }
         let of_network = self.count(&Guesser::Network(network), now);
         let is_slowed = of_network >= PER_NETWORK
-            || self.count(&Guesser::UserFromNetwork(user.clone(), network), now)
-                >= PER_USER_AND_NETWORK;
+            || (!user.is_empty()
+                && self.count(&Guesser::UserFromNetwork(user.clone(), network), now)
+                    >= PER_USER_AND_NETWORK);
         if is_slowed {
             self.refuse(user, network, now)
         } else {
@@ -117,12 +120,17 @@ impl Guesses {
         }
         let network = Network::of(address);
         self.add(Guesser::Network(network), now);
-        self.add(Guesser::UserFromNetwork(user, network), now);
+        if !user.is_empty() {
+            self.add(Guesser::UserFromNetwork(user, network), now);
+        }
     }
 
     /// The password was right: this address is a good one from now on.
     pub fn succeeded(&mut self, user: &str, address: IpAddr) {
         let user = cut(user);
+        if user.is_empty() {
+            return;
+        }
         self.failures.forget(&Guesser::UserFromNetwork(
             user.clone(),
             Network::of(address),
@@ -345,6 +353,20 @@ mod tests {
         assert_eq!(guess(&mut guesses, "scan-1", from, minutes(0), 9), 9);
         guesses.succeeded("scan-1", address(from));
         assert_eq!(guess(&mut guesses, "scan-1", from, minutes(0), 9), 9);
+    }
+
+    #[test]
+    fn who_names_no_user_counts_for_its_network_alone() {
+        let mut guesses = Guesses::default();
+        let from = "203.0.113.1";
+        assert_eq!(guess(&mut guesses, " ", from, minutes(0), 11), 11);
+        let others = guesses.may_guess("scan-1", address(from), minutes(0));
+        assert_eq!(others, MayGuess::Yes { failures: 11 });
+        guesses.succeeded("", address(from));
+        assert_eq!(
+            guess(&mut guesses, "", from, minutes(0), 1_000),
+            PER_NETWORK - 11
+        );
     }
 
     #[test]

@@ -132,24 +132,28 @@ impl Logins {
             Claim::Bearer { user, token } => {
                 let named = user.as_deref();
                 let found = self.of_token(settings, facts.address, named, token).await?;
-                return self.permitted(settings, facts, &found);
+                return self.permitted(settings, facts, named, &found);
             }
         };
         if !is_true {
             self.lock().failed(user, facts.address, self.since_begin());
             return Err(Refusal::AuthBad.into());
         }
-        self.permitted(settings, facts, user)
+        self.permitted(settings, facts, None, user)
     }
 
-    /// Who it is has been proved; may it log in from there?
+    /// Who it is has been proved; may it log in from there? `named`: by what it was called in AUTH
+    /// where that may be another name of the same; its failures were counted under that.
     fn permitted(
         &self,
         settings: &Settings,
         facts: &Facts,
+        named: Option<&str>,
         user: &str,
     ) -> Result<String, NotLoggedIn> {
-        self.lock().succeeded(user, facts.address);
+        for name in named.into_iter().chain([user]) {
+            self.lock().succeeded(name, facts.address);
+        }
         may_log_in(settings, facts, user, self.clock.now())?;
         let (_, credential) = settings.credential(user).ok_or(Refusal::AuthBad)?;
         self.uses

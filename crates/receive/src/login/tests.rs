@@ -271,3 +271,29 @@ async fn who_guesses_with_scram_is_slowed_as_well_however_many_sessions_it_has()
     );
     assert_eq!(world.logins.may_know("scan-1", facts.address), Ok(()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_good_token_wipes_out_the_failures_of_the_name_that_was_given_with_it() {
+    let world = World::new();
+    let mut facts = Facts::of_address(GOOD.parse().expect("an address"));
+    facts.tls = Some(TlsVersion::V1_3);
+    let garbage = async |named: Option<&str>, times: usize| {
+        for _ in 0..times {
+            let claim = Claim::Bearer {
+                user: named.map(Into::into),
+                token: Secret::from(&b"x.y.z"[..]),
+            };
+            let refused = world.logins.log_in(&world.settings, &facts, &claim).await;
+            assert_eq!(refused.map_err(|not| not.refusal), Err(Refusal::AuthBad));
+        }
+    };
+    let address = Some("scan@contoso.test");
+    garbage(address, 9).await;
+    let logged_in = world
+        .logins
+        .permitted(&world.settings, &facts, address, "scan-1");
+    assert_eq!(logged_in, Ok("scan-1".to_owned()));
+    garbage(address, 9).await;
+    // Without a name they are nobody's.
+    garbage(None, 11).await;
+}
