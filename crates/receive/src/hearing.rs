@@ -5,6 +5,7 @@
 //! Not here: who listens (`relais_net::conversation`).
 
 use relais_net::conversation::{Conversations, Heard, Said};
+use relais_smtp::sasl::Mechanism;
 use relais_smtp::server::{ServerSession, Step};
 
 use crate::identity::{Client, Identity};
@@ -75,15 +76,20 @@ impl Speaker<'_> {
 }
 
 impl Hearing {
-    /// Somebody began to listen.
-    pub(crate) fn begin(speaker: Speaker<'_>) -> Self {
+    /// Somebody began to listen, perhaps in the middle of a session.
+    pub(crate) fn begin(speaker: Speaker<'_>, machine: &ServerSession) -> Self {
         let session = speaker.conversations().next_session();
         speaker.tell(session, Said::Began);
+        Self::of(session, machine)
+    }
+
+    /// What was said before is not known, so it may have been an AUTH.
+    fn of(session: u64, machine: &ServerSession) -> Self {
         Self {
             session,
             told: 0,
-            auth: false,
-            challenged: false,
+            auth: machine.hello().is_some(),
+            challenged: machine.awaits_login(),
             content: 0,
         }
     }
@@ -156,9 +162,16 @@ impl Hearing {
             self.challenged = false;
             return HIDDEN.to_owned();
         }
-        if verb == "AUTH" {
+        if verb.starts_with("AUTH") {
             self.auth = true;
             let mechanism = words.next().unwrap_or_default();
+            // `AUTH=PLAIN secret`, `AUTH secret`: what is no mechanism may be anything.
+            let is_known = Mechanism::ALL
+                .iter()
+                .any(|one| one.name().eq_ignore_ascii_case(mechanism));
+            if verb != "AUTH" || !(is_known || mechanism.is_empty()) {
+                return format!("AUTH {HIDDEN}");
+            }
             let more = words.next().map(|_| format!(" {HIDDEN}"));
             return cut(&format!("AUTH {mechanism}{}", more.unwrap_or_default())).to_owned();
         }
@@ -180,6 +193,9 @@ fn cut(line: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use relais_smtp::content::Preset;
+    use relais_smtp::server::{Answer, AuthOffer, ServerConfig};
+
     use super::*;
 
     fn hearing() -> Hearing {
@@ -200,6 +216,9 @@ mod tests {
             ("VmVyeSBzZWNyZXQ=", "VmVyeSBzZWNyZXQ="),
             ("auth plain AHNjYW4AcHc=", "AUTH plain [hidden]"),
             ("AUTH LOGIN", "AUTH LOGIN"),
+            ("AUTH AHNjYW4AcHc=", "AUTH [hidden]"),
+            ("AUTH=PLAIN AHNjYW4AcHc=", "AUTH [hidden]"),
+            ("AUTH CRAM-MD5", "AUTH [hidden]"),
             ("c2Nhbg==", "[hidden]"),
             ("password", "[hidden]"),
             ("", "[hidden]"),
@@ -210,6 +229,34 @@ mod tests {
         hearing.challenged = true;
         assert_eq!(hearing.without_secrets("QUIT"), "[hidden]");
         assert_eq!(hearing.without_secrets("QUIT"), "QUIT");
+    }
+
+    /// Whoever debugs begins to listen while a device is at it.
+    #[test]
+    fn who_begins_to_listen_in_the_middle_of_a_login_is_told_no_secret() {
+        let mut machine = ServerSession::new(ServerConfig {
+            hostname: "relay.test".into(),
+            size_octets_max: 1_000,
+            preset: Preset::Strict,
+            recipients_max: 100,
+            errors_max: 20,
+            junk_commands_max: 100,
+            starttls: false,
+            tls: true,
+            auth: AuthOffer::Now {
+                channel_binding: false,
+                bearer: false,
+            },
+            require_tls: false,
+        });
+        let mut content = Vec::new();
+        machine.advance(b"EHLO scan\r\n", &mut content);
+        machine.answer(Answer::Accept);
+        machine.advance(b"AUTH LOGIN\r\n", &mut content);
+        let mut hearing = Hearing::of(0, &machine);
+        assert_eq!(hearing.without_secrets("c2Nhbi0x"), "[hidden]");
+        assert_eq!(hearing.without_secrets("cGVuY2ls"), "[hidden]");
+        assert_eq!(hearing.without_secrets("MAIL FROM:<>"), "MAIL FROM:<>");
     }
 
     #[test]

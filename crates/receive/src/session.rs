@@ -221,10 +221,10 @@ impl Session<'_> {
         if !speaker.is_heard() {
             return self.machine.advance(unread, content);
         }
-        let begin = || Box::new(Hearing::begin(speaker));
+        let machine = &mut self.machine;
         self.hearing
-            .get_or_insert_with(begin)
-            .advance(speaker, &mut self.machine, unread, content)
+            .get_or_insert_with(|| Box::new(Hearing::begin(speaker, machine)))
+            .advance(speaker, machine, unread, content)
     }
 
     /// Sends all that we have said.

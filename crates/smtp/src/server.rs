@@ -576,6 +576,11 @@ impl ServerSession {
         self.authenticated
     }
 
+    /// Whether the next line belongs to a login: a name, a password, a token, or nothing.
+    pub fn awaits_login(&self) -> bool {
+        matches!(self.state, State::Auth(_) | State::AuthRefused(_))
+    }
+
     /// The greeting name, and whether it came by EHLO.
     pub fn hello(&self) -> Option<(&str, bool)> {
         self.hello
