@@ -256,7 +256,8 @@ fn adopt_login(
     };
     let sources = &mut credential.source_addresses;
     let is_named = sources.iter().any(|network| network.contains(&address));
-    if sources.is_empty() || (is_named && attempt.token != "AUTH-SRC") {
+    // Only AUTH-SRC is said to whoever knew the password: others may have guessed.
+    if sources.is_empty() || attempt.token != "AUTH-SRC" {
         return Err(AdoptError::WrongPassword { user, address });
     }
     if !is_named {

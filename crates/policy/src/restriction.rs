@@ -104,8 +104,9 @@ impl Entity {
                     "connector, as organisation/name",
                 )
             }
+            // Users are known in any case.
             EntityKind::Credential => (
-                (!value.is_empty()).then(|| value.to_owned()),
+                (!value.is_empty()).then(|| value.to_ascii_lowercase()),
                 "user of a credential",
             ),
             EntityKind::Organisation => (
