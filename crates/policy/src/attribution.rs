@@ -182,7 +182,11 @@ fn by_certificate<'a>(settings: &'a Settings, facts: &Facts) -> Option<Attributi
     });
     let mut draft = None;
     for (name, pattern) in exact.chain(wildcards) {
-        let candidates = settings.connectors_by_certificate(&pattern);
+        let mut candidates = settings.connectors_by_certificate(&pattern);
+        // Nobody may claim the names of hosts in a domain that another organisation has proved.
+        if let Some(owner) = owner_of_host(settings, name) {
+            candidates.retain(|found| found.organisation.name == owner);
+        }
         let because = Because::Certificate { name: name.clone() };
         match choose(settings, facts, &candidates, &because) {
             Some((found, Standing::Real)) => return Some(found),
@@ -414,18 +418,22 @@ pub(crate) fn certificate_lies_in_verified_domain(
 }
 
 fn lies_in_verified_domain(settings: &Settings, organisation: &str, name: &str) -> bool {
+    owner_of_host(settings, name) == Some(organisation)
+}
+
+/// The organisation in whose verified domain a certificate's name lies: the domain itself, or a
+/// host below it, however deep.
+fn owner_of_host<'a>(settings: &'a Settings, name: &str) -> Option<&'a str> {
     // A certificate for every host of a domain lies in it as each of them does.
     let name = name.strip_prefix("*.").unwrap_or(name);
-    let Ok(name) = Domain::parse(name) else {
-        return false;
-    };
+    let name = Domain::parse(name).ok()?;
     let mut rest = Some(name.as_str());
     while let Some(parent) = rest {
         let domain = Domain::parse(parent).ok();
-        if domain.is_some_and(|domain| settings.is_verified_for(organisation, &domain)) {
-            return true;
+        if let Some(owned) = domain.and_then(|domain| settings.verified_domain(&domain)) {
+            return Some(&owned.organisation.name);
         }
         rest = parent.split_once('.').map(|(_, above)| above);
     }
-    false
+    None
 }

@@ -83,8 +83,7 @@ async fn accept_rustls(
         },
         cipher: connection
             .negotiated_cipher_suite()
-            .and_then(|suite| suite.suite().as_str())
-            .unwrap_or("unknown"),
+            .map_or("unknown", |suite| registered_name(suite.suite())),
         certificates: connection
             .peer_certificates()
             .map(|chain| ClientChain(chain.to_vec())),
@@ -155,6 +154,17 @@ async fn first_message(
                 return Err(failed(fault, &octets));
             }
         }
+    }
+}
+
+/// The name in IANA's registry, which the library changes for the suites of TLS 1.3.
+fn registered_name(suite: rustls::CipherSuite) -> &'static str {
+    use rustls::CipherSuite;
+    match suite {
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+        other => other.as_str().unwrap_or("unknown"),
     }
 }
 
