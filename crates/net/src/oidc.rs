@@ -5,7 +5,7 @@
 //! not on the list. Not here: which credential a token stands for (`relais_policy::login`).
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jsonwebtoken::jwk::JwkSet;
@@ -51,6 +51,8 @@ pub struct IssuerOptions {
     pub issuer: String,
     /// For whom its tokens must be: `aud`.
     pub client_id: String,
+    /// Whose credentials its tokens may stand for; `None`: of the only organisation.
+    pub organisation: Option<String>,
 }
 
 /// Why a token proves nothing.
@@ -67,9 +69,12 @@ pub enum TokenFault {
 /// Whom a token names, in the issuer's words.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TokenNames {
-    /// `preferred_username`, `upn`, `email` (if not said to be unverified), and the client's own id
-    /// for tokens that a program got for itself (`azp`, `appid`, `sub`); without doubles.
+    /// `preferred_username`, `upn`, `email` (if the issuer says that it has verified it), and the
+    /// client's own id for tokens that a program got for itself (`azp`, `appid`, `sub`); without
+    /// doubles.
     pub names: Vec<String>,
+    /// As configured: the issuer speaks for nobody else.
+    pub organisation: Option<String>,
 }
 
 /// The configured issuers with their keys. Cheap to clone; clones share them.
@@ -85,10 +90,13 @@ struct Inner {
 
 struct Issuer {
     options: IssuerOptions,
-    keys: Mutex<Keys>,
+    keys: RwLock<Keys>,
+    /// Held by the one that fetches: the others wait for its keys, and none for keys that are
+    /// known.
+    fetching: Mutex<()>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Keys {
     set: Option<Arc<JwkSet>>,
     fetched: Option<Moment>,
@@ -123,6 +131,23 @@ struct Claims {
     sub: Option<String>,
 }
 
+impl Issuer {
+    fn keys(&self) -> Keys {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.clone()
+    }
+}
+
+impl Keys {
+    fn may_fetch(&self, now: Moment) -> bool {
+        let interval = match self.set {
+            Some(_) => FETCH_INTERVAL,
+            None => FIRST_FETCH_INTERVAL,
+        };
+        self.tried.is_none_or(|at| now >= at + interval)
+    }
+}
+
 impl Issuers {
     /// Nothing is fetched before the first token. `roots`: PEM of further authorities for HTTPS.
     ///
@@ -149,7 +174,8 @@ impl Issuers {
             .map_err(|error| error.to_string())?;
         let issuers = options.into_iter().map(|options| Issuer {
             options,
-            keys: Mutex::default(),
+            keys: RwLock::default(),
+            fetching: Mutex::default(),
         });
         Ok(Self(Arc::new(Inner {
             issuers: issuers.collect(),
@@ -205,7 +231,10 @@ impl Issuers {
             .map_err(|error| refused(&error.to_string()))?
             .claims;
         self.is_now(&claims)?;
-        Ok(names(claims))
+        Ok(TokenNames {
+            names: names(claims),
+            organisation: issuer.options.organisation.clone(),
+        })
     }
 
     fn is_now(&self, claims: &Claims) -> Result<(), TokenFault> {
@@ -223,36 +252,47 @@ impl Issuers {
         Ok(())
     }
 
-    /// The key of that name; without one, the only key.
+    /// The key of that name; without one, the only key. Known keys cost no waiting.
     async fn key(&self, issuer: &Issuer, kid: Option<&str>) -> Result<DecodingKey, TokenFault> {
-        // One request for all that wait: the lock is held meanwhile.
-        let mut keys = issuer.keys.lock().await;
-        let now = self.0.clock.moment();
-        let is_old = keys.fetched.is_none_or(|at| now >= at + KEYS_KEPT);
-        let is_missing = find(keys.set.as_deref(), kid).is_none();
-        let interval = match keys.set {
-            Some(_) => FETCH_INTERVAL,
-            None => FIRST_FETCH_INTERVAL,
-        };
-        let may_fetch = keys.tried.is_none_or(|at| now >= at + interval);
-        if (is_old || is_missing) && may_fetch {
-            keys.tried = Some(now);
-            match self.fetch(issuer).await {
-                Ok(set) => {
-                    keys.set = Some(Arc::new(set));
-                    keys.fetched = Some(now);
-                }
-                // Old keys are better than none: the issuer is away, not wrong.
-                Err(_) if !is_missing => {}
-                Err(because) => return Err(TokenFault::Unavailable(because)),
+        let known = issuer.keys();
+        if let Some(key) = find(known.set.as_deref(), kid) {
+            let now = self.0.clock.moment();
+            let is_old = known.fetched.is_none_or(|at| now >= at + KEYS_KEPT);
+            if is_old
+                && known.may_fetch(now)
+                && let Ok(_one) = issuer.fetching.try_lock()
+            {
+                // Old keys are better than none: an issuer that is away is not wrong.
+                let _ = self.fetch_and_keep(issuer).await;
             }
+            return Ok(find(issuer.keys().set.as_deref(), kid).unwrap_or(key));
         }
-        if keys.set.is_none() {
-            let words = "they were asked for a moment ago".to_owned();
-            return Err(TokenFault::Unavailable(words));
+        let _one = issuer.fetching.lock().await;
+        // Whoever waited takes what the one before has brought.
+        let known = issuer.keys();
+        if let Some(key) = find(known.set.as_deref(), kid) {
+            return Ok(key);
         }
-        find(keys.set.as_deref(), kid)
+        if !known.may_fetch(self.0.clock.moment()) {
+            return Err(match known.set {
+                Some(_) => TokenFault::Refused("the issuer has no such key".to_owned()),
+                None => TokenFault::Unavailable("they were asked for a moment ago".to_owned()),
+            });
+        }
+        let set = self.fetch_and_keep(issuer).await?;
+        find(Some(&set), kid)
             .ok_or_else(|| TokenFault::Refused("the issuer has no such key".to_owned()))
+    }
+
+    async fn fetch_and_keep(&self, issuer: &Issuer) -> Result<Arc<JwkSet>, TokenFault> {
+        let fetched = self.fetch(issuer).await.map(Arc::new);
+        let now = self.0.clock.moment();
+        let mut keys = issuer.keys.write().unwrap_or_else(PoisonError::into_inner);
+        keys.tried = Some(now);
+        let set = fetched.map_err(TokenFault::Unavailable)?;
+        keys.set = Some(Arc::clone(&set));
+        keys.fetched = Some(now);
+        Ok(set)
     }
 
     async fn fetch(&self, issuer: &Issuer) -> Result<JwkSet, String> {
@@ -328,10 +368,8 @@ fn find(set: Option<&JwkSet>, kid: Option<&str>) -> Option<DecodingKey> {
     DecodingKey::from_jwk(key).ok()
 }
 
-fn names(claims: Claims) -> TokenNames {
-    let email = claims
-        .email
-        .filter(|_| claims.email_verified != Some(false));
+fn names(claims: Claims) -> Vec<String> {
+    let email = claims.email.filter(|_| claims.email_verified == Some(true));
     let all = [
         claims.preferred_username,
         claims.upn,
@@ -342,9 +380,7 @@ fn names(claims: Claims) -> TokenNames {
     ];
     let mut seen = BTreeSet::new();
     let names = all.into_iter().flatten().filter(|name| !name.is_empty());
-    TokenNames {
-        names: names.filter(|name| seen.insert(name.clone())).collect(),
-    }
+    names.filter(|name| seen.insert(name.clone())).collect()
 }
 
 #[cfg(test)]

@@ -74,6 +74,12 @@ impl From<Refusal> for NotLoggedIn {
     }
 }
 
+/// Whether a credential is of the organisation for which an issuer speaks.
+fn is_of(settings: &Settings, user: &str, organisation: Option<&str>) -> bool {
+    let owner = settings.credential(user).map(|(found, _)| found);
+    organisation.is_none_or(|wanted| owner.is_some_and(|it| it.organisation.name == wanted))
+}
+
 impl Logins {
     pub(crate) fn new(clock: &Clock, chance: &Chance, issuers: Issuers) -> Self {
         Self {
@@ -174,7 +180,9 @@ impl Logins {
         let fault = match self.issuers.judge(text).await {
             Ok(proved) => {
                 let names: Vec<_> = proved.names.iter().map(String::as_str).collect();
-                if let Some(found) = credential_of_token(settings, &names, named) {
+                let found = credential_of_token(settings, &names, named);
+                let organisation = proved.organisation.as_deref();
+                if let Some(found) = found.filter(|it| is_of(settings, &it.user, organisation)) {
                     return Ok(found.user.clone());
                 }
                 format!("no credential is for {}", names.join(", "))

@@ -311,9 +311,13 @@ fn read_config(
         );
     }
     let hostname = read_hostname(&top, surroundings, warnings);
+    let mode = match top.text("mode").as_str() {
+        "hosted" => Mode::Hosted,
+        _ => Mode::Lan,
+    };
     Config {
         file: None,
-        issuers: read_issuers(tree, mistakes),
+        issuers: read_issuers(tree, mistakes, mode),
         acme: read_acme(&Reader::table(tree, "acme", mistakes), &hostname),
         hostname,
         data_dir: top
@@ -326,11 +330,7 @@ fn read_config(
                 .to_owned()
             })
             .into(),
-        mode: if top.text("mode") == "hosted" {
-            Mode::Hosted
-        } else {
-            Mode::Lan
-        },
+        mode,
         listeners: {
             let legacy = read_legacy(&Reader::table(tree, "legacy_listener", mistakes));
             let mut listeners = read_listeners(tree, mistakes, warnings);
@@ -423,11 +423,6 @@ fn read_listener(block: &Reader<'_>, warnings: &mut Vec<String>) -> Option<Liste
     if tls == TlsMode::None && (certificate.is_some() || !client_ca.is_empty()) {
         warnings.push(format!(
             "listener {address} has tls = \"none\": its certificate and client_ca have no effect"
-        ));
-    }
-    if submission {
-        warnings.push(format!(
-            "listener {address} refuses all mail: it demands AUTH, which is not there yet"
         ));
     }
     Some(ListenerConfig {
@@ -590,14 +585,20 @@ fn read_acme(acme: &Reader<'_>, hostname: &str) -> Option<AcmeConfig> {
 }
 
 /// `[[oidc]]`.
-fn read_issuers(tree: &Tree, mistakes: &Mistakes) -> Vec<IssuerOptions> {
+fn read_issuers(tree: &Tree, mistakes: &Mistakes, mode: Mode) -> Vec<IssuerOptions> {
     let blocks = Reader::blocks(tree, "oidc", mistakes);
     let read = |block: &Reader<'_>| {
         let _ = (block.text("name"), block.text("client_secret_file"));
         let options = IssuerOptions {
             issuer: block.text("issuer"),
             client_id: block.text("client_id"),
+            organisation: Some(block.text("organisation")).filter(|name| !name.is_empty()),
         };
+        if mode == Mode::Hosted && options.organisation.is_none() {
+            let words = "oidc.organisation: in hosted mode an issuer speaks for one organisation; \
+                         name it";
+            block.mistake("issuer", words.to_owned());
+        }
         if !is_safe(&options.issuer) {
             let words = format!(
                 "oidc.issuer: \"{}\" must begin with https://",

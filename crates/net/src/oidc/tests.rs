@@ -85,6 +85,7 @@ impl Server {
         let options = vec![IssuerOptions {
             issuer: self.address.clone(),
             client_id: "relais".to_owned(),
+            organisation: None,
         }];
         Issuers::new(options, &[], clock.clone()).expect("a client")
     }
@@ -201,6 +202,7 @@ async fn an_issuer_that_is_away_is_no_verdict() {
     let options = vec![IssuerOptions {
         issuer: "http://127.0.0.1:9".to_owned(),
         client_id: "relais".to_owned(),
+        organisation: None,
     }];
     let issuers = Issuers::new(options, &[], Clock::simulated(NOW)).expect("a client");
     let claims = json!({ "iss": "http://127.0.0.1:9", "aud": "relais", "exp": NOW_SECONDS + 600 });
@@ -228,8 +230,13 @@ fn keys_come_by_https_or_from_this_machine() {
 #[test]
 fn an_address_that_the_issuer_has_not_verified_is_nobodys() {
     let claims: Claims = serde_json::from_value(json!({
-        "iss": "a", "exp": 1, "email": "ceo@contoso.test", "email_verified": false, "azp": "erp"
+        "iss": "a", "exp": 1, "email": "ceo@contoso.test", "azp": "erp"
     }))
     .expect("claims");
-    assert_eq!(names(claims).names, ["erp"]);
+    assert_eq!(names(claims), ["erp"]);
+    let claims: Claims = serde_json::from_value(json!({
+        "iss": "a", "exp": 1, "email": "ceo@contoso.test", "email_verified": true
+    }))
+    .expect("claims");
+    assert_eq!(names(claims), ["ceo@contoso.test"]);
 }

@@ -504,7 +504,18 @@ const RETENTION: &[Key] = &[
 const OIDC: &[Key] = &[
     key("name", Kind::Text, Required, "Its short name."),
     key("issuer", Kind::Text, Required, "Address of the issuer."),
-    key("client_id", Kind::Text, Required, "Our name there."),
+    key(
+        "client_id",
+        Kind::Text,
+        Required,
+        "Our name there: `aud` of its tokens.",
+    ),
+    key(
+        "organisation",
+        Kind::Text,
+        EMPTY,
+        "Whose credentials its tokens stand for; required when hosted.",
+    ),
     key(
         "client_secret_file",
         Kind::Path,

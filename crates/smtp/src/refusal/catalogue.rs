@@ -255,12 +255,13 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
     CatalogueEntry {
         stage: "MAIL",
         cause_en: "This port is for client submission, and the client has not signed in.",
-        fix_en: "Enter a credential in the device, or use port 25 with an address known to a \
-            connector.",
+        fix_en: "Enter a credential in the device and switch on STARTTLS or SSL/TLS, without which \
+            none is asked for; or use port 25 with an address known to a connector.",
         cause_fr: "Ce port est réservé à l’envoi authentifié, et le client ne s’est pas \
             identifié.",
-        fix_fr: "Saisissez un identifiant sur l’appareil, ou utilisez le port 25 depuis une \
-            adresse connue d’un connecteur.",
+        fix_fr: "Saisissez un identifiant sur l’appareil et activez STARTTLS ou SSL/TLS, sans quoi \
+            aucun n’est demandé\u{202f}; ou utilisez le port 25 depuis une adresse connue d’un \
+            connecteur.",
         sample: || Refusal::AuthRequired,
     },
     CatalogueEntry {
