@@ -26,6 +26,7 @@ use relais_smtp::refusal::Refusal;
 use relais_smtp::sasl::Claim;
 use relais_smtp::sasl::scram::{ServerNonce, Verifier};
 use relais_smtp::secret::Secret;
+use relais_smtp::time::Timestamp;
 use relais_store::store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -107,7 +108,7 @@ impl Logins {
         self.may_guess(user, address)?;
         let known = settings
             .credential(user)
-            .and_then(|(_, credential)| Verifier::parse(&credential.scram_sha_256));
+            .and_then(|(_, credential)| verifier_of(credential, self.clock.now()));
         let verifier = known.unwrap_or_else(|| Verifier::of_nobody(&self.nobodys_key, user));
         Ok((verifier, ServerNonce::new(self.chance.octets())))
     }
@@ -297,6 +298,18 @@ impl Logins {
     fn lock(&self) -> std::sync::MutexGuard<'_, Guesses> {
         self.guesses.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The verifier that is stored, with the one before as long as that counts.
+fn verifier_of(credential: &Credential, now: Timestamp) -> Option<Verifier> {
+    let verifier = Verifier::parse(&credential.scram_sha_256)?;
+    if !previous_password_counts(credential, now) {
+        return Some(verifier);
+    }
+    Some(match Verifier::parse(&credential.previous_scram_sha_256) {
+        Some(previous) => verifier.with_previous(previous),
+        None => verifier,
+    })
 }
 
 /// The hashes to check, in order; never none, so that nobody's password takes its time too.

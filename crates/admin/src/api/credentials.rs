@@ -14,6 +14,7 @@ use relais_policy::document::{
     Credential, Document, Organisation, Span, parse_network, write_network,
 };
 use relais_policy::password::{Stored, new_password, store};
+use relais_smtp::sasl::scram::Verifier;
 
 use super::settings::{Intent, change};
 use crate::context::{AdminContext, Caller};
@@ -83,7 +84,7 @@ async fn add(
     Extension(caller): Extension<Caller>,
     Input(wanted): Input<Add>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let (password, stored) = make_password(&context).await?;
+    let (password, stored) = make_password(&context, None).await?;
     let make = |current: &Document| with_credential(current, &wanted, &stored);
     change(&context, &caller, Intent::Store, None, make).await?;
     let shown = shown(&wanted.user, &password, &wanted.inbound_connector);
@@ -152,7 +153,11 @@ async fn rotate(
             "The old password may count for 31 days more at most; give a shorter overlap.",
         ));
     }
-    let (password, stored) = make_password(&context).await?;
+    // While both count, one salt must serve both: SCRAM tells it before it knows which was meant.
+    let settings = context.store.settings();
+    let old = settings.credential(&user).filter(|_| seconds > 0);
+    let old = old.and_then(|(_, credential)| Verifier::parse(&credential.scram_sha_256));
+    let (password, stored) = make_password(&context, old).await?;
     let until = context
         .clock
         .now()
@@ -201,12 +206,23 @@ async fn revoke(
     Ok(Json(changed.to_json()))
 }
 
-/// A new password, and what is kept of it. Slow on purpose, so beside the requests.
-async fn make_password(context: &AdminContext) -> Result<(String, Stored), Problem> {
+/// A new password, and what is kept of it; its verifier with the salt of `old` if there is one.
+/// Slow on purpose, so beside the requests.
+async fn make_password(
+    context: &AdminContext,
+    old: Option<Verifier>,
+) -> Result<(String, Stored), Problem> {
     let password = new_password(|bound| context.chance.below(bound));
     let salts = [context.chance.octets(), context.chance.octets()];
     let made = password.clone();
-    let stored = tokio::task::spawn_blocking(move || store(&made, salts)).await;
+    let make = move || {
+        let mut stored = store(&made, salts);
+        if let Some(old) = old {
+            stored.scram_sha_256 = old.renewed(made.as_bytes()).to_stored();
+        }
+        stored
+    };
+    let stored = tokio::task::spawn_blocking(make).await;
     let stored = stored.map_err(|_| {
         let detail = "The password could not be made; try again.";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)

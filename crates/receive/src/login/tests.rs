@@ -9,7 +9,6 @@ use relais_policy::settings::Mode;
 use relais_policy::tls::TlsVersion;
 use relais_smtp::sasl::scram::ChannelBinding;
 use relais_smtp::sasl::{Exchange, Mechanism, Progress};
-use relais_smtp::time::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::*;
@@ -20,18 +19,20 @@ const START: Timestamp = Timestamp::from_millis(1_795_514_400_000);
 fn settings() -> Settings {
     let (stored, previous) = (
         store("pencil", [[1; 16], [2; 16]]),
-        store("crayon", [[3; 16], [4; 16]]),
+        store("crayon", [[3; 16], [2; 16]]),
     );
     let text = format!(
         "[[organisation]]\nname = \"contoso\"\n\
          [[organisation.inbound_connector]]\nname = \"Printers\"\n\
          [[organisation.credential]]\nuser = \"scan-1\"\ninbound_connector = \"Printers\"\n\
          password_hash = \"{}\"\nscram_sha_256 = \"{}\"\n\
-         previous_password_hash = \"{}\"\nprevious_until = \"{}\"\n\
+         previous_password_hash = \"{}\"\nprevious_scram_sha_256 = \"{}\"\n\
+         previous_until = \"{}\"\n\
          [[organisation.credential]]\nuser = \"scan-2\"\ninbound_connector = \"Printers\"\n",
         stored.password_hash,
         stored.scram_sha_256,
         previous.password_hash,
+        previous.scram_sha_256,
         START.after(Duration::from_secs(60)).to_rfc3339(),
     );
     let document = Document::from_toml(&text).unwrap_or_else(|error| panic!("{error}"));
@@ -113,8 +114,21 @@ async fn the_previous_password_counts_until_its_time() {
     let world = World::new();
     let login = || world.try_password("scan-1", "crayon", GOOD);
     assert_eq!(login().await, Ok("scan-1".to_owned()));
+    let proved = |password: &str| {
+        let begun = Prover::begin(&world, "scan-1");
+        let claim = begun.expect("it may guess").prove("scan-1", password);
+        matches!(claim, Claim::Proved { .. })
+    };
+    assert_eq!(
+        ["crayon", "pencil", "chalk"].map(proved),
+        [true, true, false]
+    );
     world.clock.sleep(Duration::from_secs(60)).await;
     assert_eq!(login().await, Err(Refusal::AuthBad));
+    assert_eq!(
+        ["crayon", "pencil", "chalk"].map(proved),
+        [false, true, false]
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -134,7 +134,7 @@ fn a_device_logs_in_and_sends_as_itself_and_as_nobody_else() {
 fn a_rotated_password_overlaps_and_a_revoked_credential_is_gone() {
     let receiver = Receiver::start();
     let server = relay_to(receiver.address(), "");
-    let old = credential(&server, "scan-1", &[]);
+    let old = credential(&server, "scan-1", &["--may-send-as", "scan-1@contoso.test"]);
     let login = |password: &str| {
         let mut session = server.session();
         session.say("EHLO scan");
@@ -155,6 +155,12 @@ fn a_rotated_password_overlaps_and_a_revoked_credential_is_gone() {
     let new = rotate("24h");
     assert_ne!(old, new);
     assert_eq!([login(&old), login(&new)], ["235", "235"]);
+    if is_installed("msmtp") {
+        for (password, to) in [(&old, "old@example.org"), (&new, "new@example.org")] {
+            send_with_msmtp(server.smtp, "scram-sha-256", password, to);
+            receiver.wait_for_recipient(to);
+        }
+    }
     let newest = rotate("0s");
     assert_eq!(
         [login(&old), login(&new), login(&newest)],
@@ -272,6 +278,32 @@ fn succeed(program: &str, arguments: &[&str], input: &str) {
 const LETTER: &str =
     "From: scan-1@contoso.test\r\nTo: anna@example.org\r\nSubject: x\r\n\r\nhello\r\n";
 
+/// As `scan-1`.
+#[track_caller]
+fn send_with_msmtp(to: SocketAddr, method: &str, password: &str, recipient: &str) {
+    let (host, port) = (
+        format!("--host={}", to.ip()),
+        format!("--port={}", to.port()),
+    );
+    let auth = format!("--auth={method}");
+    let secret = format!("--passwordeval=echo {password}");
+    succeed(
+        "msmtp",
+        &[
+            "--file=/dev/null",
+            &host,
+            &port,
+            "--tls=off",
+            &auth,
+            "--user=scan-1",
+            &secret,
+            "--from=scan-1@contoso.test",
+            recipient,
+        ],
+        LETTER,
+    );
+}
+
 const PYTHON: &str = r#"
 import smtplib, sys
 host, port, password = sys.argv[1:4]
@@ -329,26 +361,9 @@ fn foreign_clients_log_in() {
         }
     }
     if is_installed("msmtp") {
-        let secret = format!("--passwordeval=echo {password}");
         for method in ["plain", "login", "scram-sha-256"] {
             let to = format!("msmtp-{method}@example.org");
-            let (host, port) = (format!("--host={host}"), format!("--port={port}"));
-            let auth = format!("--auth={method}");
-            succeed(
-                "msmtp",
-                &[
-                    "--file=/dev/null",
-                    &host,
-                    &port,
-                    "--tls=off",
-                    &auth,
-                    "--user=scan-1",
-                    &secret,
-                    "--from=scan-1@contoso.test",
-                    &to,
-                ],
-                LETTER,
-            );
+            send_with_msmtp(server.smtp, method, &password, &to);
             receiver.wait_for_recipient(&to);
         }
     }

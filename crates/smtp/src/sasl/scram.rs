@@ -41,6 +41,14 @@ type Key = [u8; KEY_OCTETS];
 pub struct Verifier {
     iterations: u32,
     salt: Box<[u8]>,
+    keys: Keys,
+    /// Of the password before, which counts as well.
+    previous: Option<Keys>,
+}
+
+/// What the salted password gives. RFC 5802 §3.
+#[derive(Clone, Eq, PartialEq)]
+struct Keys {
     stored_key: Key,
     server_key: Key,
 }
@@ -58,9 +66,29 @@ impl Verifier {
         Self {
             iterations,
             salt: salt.into(),
-            stored_key: Sha256::digest(mac(&salted, b"Client Key")).into(),
-            server_key: mac(&salted, b"Server Key"),
+            keys: Keys {
+                stored_key: Sha256::digest(mac(&salted, b"Client Key")).into(),
+                server_key: mac(&salted, b"Server Key"),
+            },
+            previous: None,
         }
+    }
+
+    /// Of a new password, with the salt and rounds of this one: the server's first message is then
+    /// the same for both, and [`Verifier::with_previous`] can take both.
+    #[must_use]
+    pub fn renewed(&self, password: &[u8]) -> Self {
+        Self::of_password(password, &self.salt, self.iterations)
+    }
+
+    /// Takes the previous password's proof too. Only if it was made with the same salt and rounds:
+    /// the client is told one of each, before anybody knows which password it has.
+    #[must_use]
+    pub fn with_previous(mut self, previous: Self) -> Self {
+        if previous.salt == self.salt && previous.iterations == self.iterations {
+            self.previous = Some(previous.keys);
+        }
+        self
     }
 
     /// For a user that does not exist: looks like any other, the same each time for the same
@@ -71,8 +99,11 @@ impl Verifier {
         Self {
             iterations: ITERATIONS,
             salt: salt[..SALT_OCTETS].into(),
-            stored_key: key,
-            server_key: mac(&key, b"Server Key"),
+            keys: Keys {
+                stored_key: key,
+                server_key: mac(&key, b"Server Key"),
+            },
+            previous: None,
         }
     }
 
@@ -89,20 +120,36 @@ impl Verifier {
         fits.then_some(Self {
             iterations,
             salt: salt.into(),
-            stored_key: key(stored_key)?,
-            server_key: key(server_key)?,
+            keys: Keys {
+                stored_key: key(stored_key)?,
+                server_key: key(server_key)?,
+            },
+            previous: None,
         })
     }
 
-    /// What [`Verifier::parse`] reads: a secret, to be stored and not shown.
+    /// What [`Verifier::parse`] reads, of this password alone: a secret, to be stored and not shown.
     pub fn to_stored(&self) -> String {
         format!(
             "SCRAM-SHA-256${}:{}${}:{}",
             self.iterations,
             STANDARD.encode(&self.salt),
-            STANDARD.encode(self.stored_key),
-            STANDARD.encode(self.server_key)
+            STANDARD.encode(self.keys.stored_key),
+            STANDARD.encode(self.keys.server_key)
         )
+    }
+}
+
+impl Keys {
+    /// Whether the proof was made with the password of these.
+    fn are_proved_by(&self, proof: Key, signed: &[u8]) -> bool {
+        let signature = mac(&self.stored_key, signed);
+        let mut client_key = proof;
+        for (octet, mask) in client_key.iter_mut().zip(signature) {
+            *octet ^= mask;
+        }
+        let stored_key: Key = Sha256::digest(client_key).into();
+        stored_key.ct_eq(&self.stored_key).into()
     }
 }
 
@@ -270,17 +317,15 @@ impl Conversation {
         };
         let bound = STANDARD.decode(bound).map_err(|_| Malformed)?;
         let signed = format!("{},{},{without_proof}", self.first.bare, self.server_first);
-        let signature = mac(&self.verifier.stored_key, signed.as_bytes());
-        let mut client_key = proof;
-        for (octet, mask) in client_key.iter_mut().zip(signature) {
-            *octet ^= mask;
-        }
-        let stored_key: Key = Sha256::digest(client_key).into();
-        let proved: bool = stored_key.ct_eq(&self.verifier.stored_key).into();
-        if !proved || nonce != self.nonce || bound != self.bound || self.first.for_another {
+        let fits = |keys: &&Keys| keys.are_proved_by(proof, signed.as_bytes());
+        let keys = [Some(&self.verifier.keys), self.verifier.previous.as_ref()];
+        let Some(keys) = keys.into_iter().flatten().find(fits) else {
+            return Ok(None);
+        };
+        if nonce != self.nonce || bound != self.bound || self.first.for_another {
             return Ok(None);
         }
-        let signature = mac(&self.verifier.server_key, signed.as_bytes());
+        let signature = mac(&keys.server_key, signed.as_bytes());
         Ok(Some(
             format!("v={}", STANDARD.encode(signature)).into_bytes(),
         ))

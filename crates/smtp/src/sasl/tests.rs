@@ -202,6 +202,27 @@ fn a_proof_of_another_password_nonce_or_header_proves_nothing() {
 }
 
 #[test]
+fn the_previous_password_proves_as_well_where_salt_and_rounds_are_the_same() {
+    let old = || Verifier::of_password(b"pencil", rfc7677::SALT, 4_096);
+    let finish = |verifier: Verifier| {
+        let exchange = begun(verifier, rfc7677::CLIENT_FIRST, Mechanism::ScramSha256);
+        let mut exchange = exchange.expect("it begins");
+        let said = exchange.message(&secret(rfc7677::CLIENT_FINAL));
+        (said, exchange.signature())
+    };
+    let new = old().renewed(b"crayon");
+    assert_eq!(finish(new.clone()), (judged("user", false), None));
+    // It is answered with its own key: the client knows no other.
+    let right = (proved("user"), Some(rfc7677::SERVER_FINAL.into()));
+    assert_eq!(finish(new.clone().with_previous(old())), right);
+    assert_eq!(finish(old().with_previous(new.clone())), right);
+    let elsewhere = Verifier::of_password(b"pencil", rfc7677::SALT, 4_097);
+    assert_eq!(new.clone().with_previous(elsewhere), new);
+    let elsewhere = Verifier::of_password(b"pencil", b"salt", 4_096);
+    assert_eq!(new.clone().with_previous(elsewhere), new);
+}
+
+#[test]
 fn first_messages_of_scram_that_are_none_are_refused() {
     for first in [
         "",
