@@ -109,7 +109,9 @@ impl Logins {
         let known = settings
             .credential(user)
             .and_then(|(_, credential)| verifier_of(credential, self.clock.now()));
-        let verifier = known.unwrap_or_else(|| Verifier::of_nobody(&self.nobodys_key, user));
+        // As credentials are found in any case, so are those that are none.
+        let nobody = user.trim().to_ascii_lowercase();
+        let verifier = known.unwrap_or_else(|| Verifier::of_nobody(&self.nobodys_key, &nobody));
         Ok((verifier, ServerNonce::new(self.chance.octets())))
     }
 
@@ -270,9 +272,7 @@ impl Logins {
         };
         // Others of its network may have failed while it waited.
         self.may_guess(user, address)?;
-        let hashes = hashes_of(found, |credential| {
-            previous_password_counts(credential, self.clock.now())
-        });
+        let hashes = hashes_of(settings, found, self.clock.now());
         let most = hashes.len();
         let password = password.clone();
         // The turn is over when the work is, whether the session still waits for it or not.
@@ -312,23 +312,26 @@ fn verifier_of(credential: &Credential, now: Timestamp) -> Option<Verifier> {
     })
 }
 
-/// The hashes to check, in order; never none, so that nobody's password takes its time too.
-fn hashes_of(
-    credential: Option<&Credential>,
-    previous_counts: impl Fn(&Credential) -> bool,
-) -> Vec<String> {
-    let mut hashes = Vec::new();
-    if let Some(credential) = credential {
-        hashes.push(credential.password_hash.clone());
-        if previous_counts(credential) {
-            hashes.push(credential.previous_password_hash.clone());
-        }
-    }
-    hashes.retain(|hash| !hash.is_empty());
-    if hashes.is_empty() {
-        hashes.push(NOBODYS_HASH.to_owned());
-    }
+/// The hashes to check, in order: as many for everybody, known or not, as any credential has now, so
+/// that the time of a refusal tells nobody's name.
+fn hashes_of(settings: &Settings, found: Option<&Credential>, now: Timestamp) -> Vec<String> {
+    let organisations = settings.document.organisation.iter();
+    let all = organisations.flat_map(|one| &one.credential);
+    let most = all.map(|one| own_hashes(one, now).count()).max();
+    let own = found.into_iter().flat_map(|one| own_hashes(one, now));
+    let mut hashes: Vec<_> = own.map(str::to_owned).collect();
+    hashes.resize(most.unwrap_or_default().max(1), NOBODYS_HASH.to_owned());
     hashes
+}
+
+/// Of the password, and of the previous one as long as that counts.
+fn own_hashes(credential: &Credential, now: Timestamp) -> impl Iterator<Item = &str> {
+    let previous =
+        previous_password_counts(credential, now).then_some(&*credential.previous_password_hash);
+    [Some(&*credential.password_hash), previous]
+        .into_iter()
+        .flatten()
+        .filter(|hash| !hash.is_empty())
 }
 
 #[cfg(test)]
