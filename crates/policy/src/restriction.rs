@@ -259,6 +259,11 @@ pub struct InForce<'a> {
 }
 
 impl<'a> InForce<'a> {
+    /// The moment.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// Of this entity.
     pub fn of(&self, entity: &Entity) -> Option<&'a Restriction> {
         self.restrictions

@@ -13,6 +13,7 @@ use relais_smtp::refusal::Refusal;
 
 use crate::attribution::{Attribution, Facts, attribute};
 use crate::document::{ConnectorState, InboundTls};
+use crate::login::may_log_in;
 use crate::permission::{
     HeaderFromVerdict, RecipientPermit, SenderPermit, header_from, may_deliver_to, may_send,
 };
@@ -72,7 +73,7 @@ pub struct RouteAnswer {
 /// One step.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct SimulationStep {
-    /// `attribution`, `restricted`, `tls`, `sender`, `size`, `recipient`, `header-from`, `route`.
+    /// `login`, `attribution`, `restricted`, `tls`, `sender`, `size`, `recipient`, `header-from`, `route`.
     pub question: &'static str,
     /// What was found.
     pub answer: String,
@@ -134,6 +135,7 @@ struct Simulation<'a> {
 impl Simulation<'_> {
     /// The organisation of the message and its route, or the first refusal.
     fn run(&mut self) -> Result<(String, Route), Refusal> {
+        self.login()?;
         let sender = self.sender()?;
         self.size(&sender)?;
         let recipient = self.recipient()?;
@@ -168,6 +170,21 @@ impl Simulation<'_> {
             refusal.text(),
         );
         refusal
+    }
+
+    /// Whether the user that was named may log in from there; the password is taken as right.
+    fn login(&mut self) -> Result<(), Refusal> {
+        let facts = &self.question.facts;
+        let Some(user) = facts.credential.as_deref() else {
+            return Ok(());
+        };
+        match may_log_in(self.settings, facts, user, self.restricted.now()) {
+            Ok(because) => {
+                self.step("login", user.to_owned(), because);
+                Ok(())
+            }
+            Err(refusal) => Err(self.refused("login", refusal)),
+        }
     }
 
     /// Attribution, TLS and reverse-path: one decision, told in up to three steps.

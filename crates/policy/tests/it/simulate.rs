@@ -234,3 +234,16 @@ fn a_restriction_is_a_step_of_its_own() {
         ]
     );
 }
+
+/// What AUTH would refuse, `simulate` refuses: the same function is asked.
+#[test]
+fn a_login_that_would_be_refused_is_refused() {
+    for (client, expected) in [
+        ("192.0.2.99 credential=erp tls", "permit"),
+        ("192.0.2.99 credential=erp", "AUTH-TLS"),
+        ("10.1.2.9 credential=nobody tls", "AUTH-BAD"),
+    ] {
+        let answer = ask(&question(client, "a@contoso.test", "b@example.org"));
+        assert_eq!(answer.token.unwrap_or(answer.verdict), expected, "{client}");
+    }
+}
