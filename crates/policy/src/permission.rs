@@ -26,6 +26,10 @@ pub struct SenderPermit {
     pub preset: Option<Preset>,
     /// Nobody's client: only recipients in accepted domains can follow.
     pub stranger: bool,
+    /// A stranger's domain, which must take mail as DNS says (FROM-DNS). Who knows who they are, or
+    /// writes in the name of a verified domain, is not asked about in DNS; nor is an address
+    /// literal, which is no name.
+    pub look_up: Option<Domain>,
 }
 
 /// RCPT is permitted.
@@ -91,6 +95,7 @@ pub fn may_send(
             size_octets_max: None,
             preset: None,
             stranger: true,
+            look_up: foreign_domain(settings, reverse_path),
         });
     };
     let because = match reverse_path {
@@ -102,7 +107,18 @@ pub fn may_send(
         size_octets_max: size_octets_max(&found),
         preset: found.connector.preset.map(Preset::from),
         stranger: false,
+        look_up: None,
     })
+}
+
+/// The domain of a reverse-path, where it is nobody's verified domain here.
+fn foreign_domain(settings: &Settings, reverse_path: &ReversePath) -> Option<Domain> {
+    let ReversePath::Mailbox(mailbox) = reverse_path else {
+        return None;
+    };
+    let domain = mailbox.domain()?;
+    let is_foreign = settings.verified_domain(domain).is_none();
+    is_foreign.then(|| domain.clone())
 }
 
 /// May this client, after that reverse-path, send to this forward-path? `previous` is the

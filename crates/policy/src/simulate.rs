@@ -2,7 +2,7 @@
 //! real mail: what `relais simulate` prints before it happens.
 //!
 //! Steps stand in the order in which a device meets them, so that the first refusal here is the
-//! reply that it would get. Not here: DNS answers about the recipient's domain.
+//! reply that it would get. Not here: DNS answers about the domains of sender and recipient.
 
 use serde::Serialize;
 

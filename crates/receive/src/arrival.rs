@@ -10,9 +10,11 @@ use relais_policy::route::route;
 use relais_policy::schedule::expires_at;
 use relais_smtp::address::Host;
 use relais_smtp::content::{ContentSummary, Preset, Repair};
+use relais_smtp::domain::Domain;
 use relais_smtp::envelope::{Body, Envelope, EnvelopeRecipient};
 use relais_smtp::header::Received;
 use relais_smtp::identifier::QueueId;
+use relais_smtp::refusal::Refusal;
 use relais_smtp::time::Timestamp;
 use relais_store::queue::{MessageFacts, NewRecipient, QueueKey};
 use relais_store::trace::{Event, EventKind, To};
@@ -49,6 +51,19 @@ pub(crate) struct Transaction {
     pub(crate) inbound_connector: Option<Arc<str>>,
     /// DNS did not answer in time once: it is not asked again for this transaction.
     pub(crate) dns_is_slow: bool,
+    /// Whether the sender's domain takes mail.
+    pub(crate) sender_domain: SenderDomain,
+}
+
+/// What DNS says of the sender's domain: asked once, at the first recipient that policy lets.
+#[derive(Clone, Debug)]
+pub(crate) enum SenderDomain {
+    /// Nothing against it, or nobody needs to know.
+    Settled,
+    /// Still to be asked.
+    Open(Domain),
+    /// Each recipient is refused with this.
+    Refused(Refusal),
 }
 
 impl Arrival<'_> {

@@ -1,10 +1,11 @@
 //! What the session machine asks, answered: by policy, by what is restricted at this moment, by the
-//! store's readiness, and for MX
-//! destinations by DNS. Each "no" is a reason from the catalogue.
+//! store's readiness, and for MX destinations and strangers' senders by DNS. Each "no" is a reason
+//! from the catalogue.
 //!
 //! Not here: recording and saying it (`refuse`); the decisions themselves (`relais_policy`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use relais_net::resolver::DnsError;
 use relais_policy::permission::{may_deliver_to, may_greet, may_send};
@@ -18,9 +19,9 @@ use relais_smtp::refusal::Refusal;
 use relais_smtp::server::Answer;
 
 use crate::accept::refusal_of;
-use crate::arrival::Transaction;
+use crate::arrival::{SenderDomain, Transaction};
 use crate::identity::{Client, Identity};
-use crate::shared::{RECIPIENT_DNS_TIMEOUT, Shared};
+use crate::shared::{RECIPIENT_DNS_TIMEOUT, SENDER_DNS_TIMEOUT, Shared};
 
 /// Whom the questions are about.
 pub(crate) struct Asked<'a> {
@@ -77,6 +78,9 @@ impl Asked<'_> {
             organisation: client.organisation.clone(),
             inbound_connector: client.connector.clone(),
             dns_is_slow: false,
+            sender_domain: permit
+                .look_up
+                .map_or(SenderDomain::Settled, SenderDomain::Open),
         };
         let answer = Answer::Sender {
             size_octets_max: limit,
@@ -85,8 +89,8 @@ impl Asked<'_> {
         Ok((answer, transaction))
     }
 
-    /// RCPT: whether policy lets it, and, where mail for it leaves by MX, whether DNS says for
-    /// certain that it cannot arrive.
+    /// RCPT: whether policy lets it; whether a stranger's sender could be answered; and, where mail
+    /// for it leaves by MX, whether DNS says for certain that it cannot arrive.
     pub(crate) async fn recipient(
         &self,
         forward_path: &ForwardPath,
@@ -103,6 +107,7 @@ impl Asked<'_> {
         let restrictions = context.store.restrictions();
         let restricted = restrictions.in_force(context.clock.now());
         restriction::may_deliver_to(&restricted, &permit.organisation, &permit.mailbox)?;
+        self.answerable(&mut transaction.sender_domain).await?;
         let organisation = match &transaction.organisation {
             Some(known) if **known == *permit.organisation => Arc::clone(known),
             Some(_) | None => permit.organisation.as_str().into(),
@@ -112,11 +117,12 @@ impl Asked<'_> {
             && !transaction.dns_is_slow
             && self.goes_by_mx(&organisation, permit.mailbox.host())
         {
-            // Boxed: a look-up is large and rare, a session small and one of thousands.
-            match Box::pin(self.ask_dns(domain)).await {
-                DnsWord::MayArrive => {}
+            let domain = domain.clone();
+            match self.ask_dns(&domain, RECIPIENT_DNS_TIMEOUT).await {
+                DnsWord::TakesMail | DnsWord::Failed => {}
                 DnsWord::Slow => transaction.dns_is_slow = true,
-                DnsWord::Cannot(refusal) => return Err(refusal),
+                DnsWord::NullMx => return Err(Refusal::RecipientNullMx { domain }),
+                DnsWord::Unknown => return Err(Refusal::RecipientDomainUnknown { domain }),
             }
         }
         Ok(EnvelopeRecipient::new(permit.mailbox))
@@ -129,46 +135,64 @@ impl Asked<'_> {
         }
     }
 
-    async fn ask_dns(&self, domain: &Domain) -> DnsWord {
+    /// Whether the domain of a stranger's sender takes mail: mail that cannot be answered is what
+    /// nobody wrote. Asked once in a transaction.
+    async fn answerable(&self, sender: &mut SenderDomain) -> Result<(), Refusal> {
+        if let SenderDomain::Open(domain) = sender {
+            *sender = match self.ask_dns(domain, SENDER_DNS_TIMEOUT).await {
+                DnsWord::TakesMail => SenderDomain::Settled,
+                DnsWord::Unknown => SenderDomain::Refused(Refusal::SenderDomainUnreachable),
+                DnsWord::NullMx => SenderDomain::Refused(Refusal::SenderNullMx),
+                DnsWord::Failed | DnsWord::Slow => {
+                    SenderDomain::Refused(Refusal::SenderDomainTemporary)
+                }
+            };
+        }
+        match sender {
+            SenderDomain::Refused(refusal) => Err(refusal.clone()),
+            SenderDomain::Settled | SenderDomain::Open(_) => Ok(()),
+        }
+    }
+
+    /// Whether a domain takes mail, found out within `bound`.
+    async fn ask_dns(&self, domain: &Domain, bound: Duration) -> DnsWord {
         let context = &self.shared.context;
-        let until = context.clock.moment() + RECIPIENT_DNS_TIMEOUT;
+        let until = context.clock.moment() + bound;
         let resolver = context.network.resolver();
         let look_up = async {
-            let unknown = || {
-                DnsWord::Cannot(Refusal::RecipientDomainUnknown {
-                    domain: domain.clone(),
-                })
-            };
             match resolver.mx(domain).await {
                 Ok(answer) if answer.records.iter().all(|mx| mx.exchange.is_none()) => {
-                    DnsWord::Cannot(Refusal::RecipientNullMx {
-                        domain: domain.clone(),
-                    })
+                    DnsWord::NullMx
                 }
-                Ok(_) => DnsWord::MayArrive,
-                Err(DnsError::NoSuchDomain(_)) => unknown(),
-                Err(DnsError::Temporary { .. }) => DnsWord::MayArrive,
+                Ok(_) => DnsWord::TakesMail,
+                Err(DnsError::NoSuchDomain(_)) => DnsWord::Unknown,
+                Err(DnsError::Temporary { .. }) => DnsWord::Failed,
                 // Without MX the domain's own address counts. RFC 5321 §5.1.
                 Err(DnsError::NoRecords(_)) => match resolver.addresses(domain).await {
-                    Err(DnsError::NoSuchDomain(_) | DnsError::NoRecords(_)) => unknown(),
-                    Ok(_) | Err(DnsError::Temporary { .. }) => DnsWord::MayArrive,
+                    Ok(_) => DnsWord::TakesMail,
+                    Err(DnsError::NoSuchDomain(_) | DnsError::NoRecords(_)) => DnsWord::Unknown,
+                    Err(DnsError::Temporary { .. }) => DnsWord::Failed,
                 },
             }
         };
-        context
-            .clock
-            .within(until, look_up)
+        // Boxed: a look-up is large and rare, a session small and one of thousands.
+        Box::pin(context.clock.within(until, look_up))
             .await
             .unwrap_or(DnsWord::Slow)
     }
 }
 
-/// What DNS says about a recipient's domain.
+/// What DNS says about a domain.
+#[derive(Clone, Copy)]
 enum DnsWord {
-    /// Nothing against it, or nothing for certain.
-    MayArrive,
+    /// It has mail hosts, or an address of its own.
+    TakesMail,
+    /// For certain: it takes no mail. RFC 7505.
+    NullMx,
+    /// For certain: there is no such domain, or nothing in it that could take mail.
+    Unknown,
+    /// It cannot be found out now.
+    Failed,
     /// No answer in time.
     Slow,
-    /// For certain: it cannot be delivered.
-    Cannot(Refusal),
 }

@@ -36,6 +36,9 @@ pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) const SESSION_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
 /// DNS may delay the answer to one RCPT by this; then the message is queued. `product.md` §3.
 pub(crate) const RECIPIENT_DNS_TIMEOUT: Duration = Duration::from_secs(1);
+/// DNS may delay the first recipient of a stranger by this; then it is told to try again. As long
+/// as a resolver takes for one try at one server.
+pub(crate) const SENDER_DNS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Everything that sessions share.
 #[derive(Clone)]
@@ -46,7 +49,7 @@ pub struct ReceiveContext {
     pub clock: Clock,
     /// Chance.
     pub chance: Chance,
-    /// DNS (RCPT-DNS) only; sessions never dial.
+    /// DNS (FROM-DNS, RCPT-DNS) only; sessions never dial.
     pub network: Network,
     /// Client certificates that led to a connector, watched for their end.
     pub certificates: SeenCertificates,

@@ -129,6 +129,12 @@ pub enum Refusal {
         /// The domain of the reverse-path.
         domain: Domain,
     },
+    /// FROM-DNS, 550 5.1.8: a stranger's domain has neither mail hosts nor an address of its own.
+    SenderDomainUnreachable,
+    /// FROM-DNS, 550 5.7.27: a stranger's domain takes no mail. RFC 7505 §4.2.
+    SenderNullMx,
+    /// FROM-DNS, 451 4.4.3: DNS does not say now whether a stranger's domain takes mail.
+    SenderDomainTemporary,
     /// FROM-DENIED, 550 5.7.1: this credential may not use that address.
     SenderDenied {
         /// The address refused.
@@ -371,6 +377,9 @@ impl Refusal {
             | Self::OrganisationBlocked
             | Self::CredentialDisabled
             | Self::SenderSyntax
+            | Self::SenderDomainUnreachable
+            | Self::SenderNullMx
+            | Self::SenderDomainTemporary
             | Self::SenderBlocked
             | Self::NullSender
             | Self::Utf8NotDeclared
@@ -475,6 +484,11 @@ impl Refusal {
             }
             Self::SenderDomainLapsed { .. } => {
                 "FROM-LAPSED 550 5.7.1 Sender domain not verified: <domain>"
+            }
+            Self::SenderDomainUnreachable => "FROM-DNS 550 5.1.8 Sender domain cannot receive mail",
+            Self::SenderNullMx => "FROM-DNS 550 5.7.27 Sender domain takes no mail",
+            Self::SenderDomainTemporary => {
+                "FROM-DNS 451 4.4.3 Sender domain cannot be looked up now"
             }
             Self::SenderDenied { .. } => "FROM-DENIED 550 5.7.1 Not allowed to send as <address>",
             Self::SenderBlocked => "FROM-BLOCKED 550 5.7.1 Sender blocked",

@@ -84,8 +84,12 @@ fn sender() {
             Ok(permit) => permit,
             Err(refusal) => return refused(&refusal),
         };
+        let look_up = permit
+            .look_up
+            .map(|domain| format!(", if {domain} takes mail"));
+        let look_up = look_up.unwrap_or_default();
         if permit.stranger {
-            return "stranger".to_owned();
+            return format!("stranger{look_up}");
         }
         let size = permit
             .size_octets_max
@@ -95,7 +99,7 @@ fn sender() {
             Preset::Tolerant => ", tolerant",
         });
         format!(
-            "permit{}{}",
+            "permit{}{}{look_up}",
             size.unwrap_or_default(),
             preset.unwrap_or_default()
         )

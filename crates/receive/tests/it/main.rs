@@ -6,6 +6,7 @@ mod drain;
 mod limits;
 mod proxied;
 mod refusals;
+mod senders;
 mod storage;
 mod tls;
 mod world;

@@ -16,6 +16,7 @@ use relais_net::simulated_dns::SimulatedDns;
 use relais_net::simulation::SimulatedNetwork;
 use relais_net::stream::Stream;
 use relais_net::tls::{OldClients, SeenCertificates};
+use relais_net::zone::ZoneRecord;
 use relais_policy::document::Document;
 use relais_receive::service::{
     ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
@@ -131,6 +132,10 @@ impl World {
             (Duration::ZERO, Duration::from_millis(2)),
         );
         let dns = SimulatedDns::new(Duration::from_millis(1));
+        dns.set(
+            "example.org",
+            vec![ZoneRecord::Mx(10, "mail.example.org".into())],
+        );
         let resolver = Resolver::simulated(&dns);
         let options = MemoryOptions {
             faults: FaultPlan::default(),

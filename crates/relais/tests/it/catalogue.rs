@@ -9,7 +9,7 @@ use relais_smtp::refusal::CATALOGUE;
 use crate::support::repository;
 
 /// Tokens that no table and no dialogue gives, each with the test that does and the reason why.
-const ELSEWHERE: [(&str, &str, &str); 14] = [
+const ELSEWHERE: [(&str, &str, &str); 15] = [
     (
         "CONN-LIMIT",
         "too_many_connections_are_421_at_connect_until_one_ends",
@@ -54,6 +54,11 @@ const ELSEWHERE: [(&str, &str, &str); 14] = [
         "AUTH-THROTTLE",
         "a_network_has_ten_guesses_of_a_user_in_any_hour",
         "it depends on the failures before",
+    ),
+    (
+        "FROM-DNS",
+        "a_strangers_sender_that_no_answer_could_reach_is_refused",
+        "decisions do not ask DNS",
     ),
     (
         "RCPT-DNS",

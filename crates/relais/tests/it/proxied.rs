@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 
+use crate::story::Names;
 use crate::support::{BEHIND_PROXY, CONTOSO, PATIENCE, Place, Server, Session};
 
 fn server() -> Server {
@@ -40,6 +41,42 @@ fn connector_trace_and_refused_attempts_know_the_client_behind_the_proxy() {
     );
     let attempts = server.relais(&["--json", "attempts", "list"]).expect(0);
     assert_eq!(attempts.json_lines()[0]["address"], "203.0.113.7");
+}
+
+#[test]
+fn a_stranger_reaches_people_from_a_domain_that_takes_mail_only() {
+    let names = Names::serve();
+    let dns = format!("[dns]\nnameservers = [\"{}\"]\n", names.address);
+    let server = Place::new(&(BEHIND_PROXY.to_owned() + &dns)).serve();
+    let devices = CONTOSO.replace("[\"127.0.0.1\"]", "[\"10.1.2.0/24\"]");
+    server.apply(&devices).expect(0);
+    let mut stranger = server.session_from("203.0.113.7");
+    assert!(stranger.hear().starts_with("220 "));
+    stranger.say("EHLO stranger.example");
+    for (sender, begins) in [
+        ("a@example.org", "250 "),
+        ("a@mx.example.org", "250 "),
+        (
+            "a@nothing.example",
+            "550 5.1.8 Sender domain cannot receive mail (FROM-DNS ",
+        ),
+        (
+            "a@nomail.example",
+            "550 5.7.27 Sender domain takes no mail (FROM-DNS ",
+        ),
+    ] {
+        let reply = stranger.say(&format!("MAIL FROM:<{sender}>"));
+        assert!(reply.starts_with("250 "), "{sender}: {reply}");
+        let reply = stranger.say("RCPT TO:<anna@contoso.test>");
+        assert!(reply.starts_with(begins), "{sender}: {reply}");
+        stranger.say("RSET");
+    }
+    let attempts = server.relais(&["--json", "attempts", "list"]).expect(0);
+    let last = &attempts.json_lines()[0];
+    assert_eq!(
+        (&last["token"], &last["count"]),
+        (&"FROM-DNS".into(), &2.into())
+    );
 }
 
 #[test]

@@ -15,15 +15,15 @@ use crate::receiver::Receiver;
 use crate::support::{PATIENCE, Place, Server, Session};
 
 /// A name server as long as this lives.
-struct Names {
-    address: SocketAddr,
+pub(crate) struct Names {
+    pub(crate) address: SocketAddr,
     _server: DnsServer,
     _runtime: Runtime,
 }
 
 impl Names {
     /// Besides `example.org`, whose first exchange does not answer, one domain that takes no mail.
-    fn serve() -> Self {
+    pub(crate) fn serve() -> Self {
         let mx = |preference, host: &str| ZoneRecord::Mx(preference, host.to_owned());
         let records = [
             ("example.org", mx(10, "away.example.org")),

@@ -500,6 +500,45 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         },
     },
     CatalogueEntry {
+        stage: "RCPT",
+        cause_en: "No connector covers the client, and DNS has neither a mail host (MX) nor an \
+            address for the sender's domain: no answer could reach the sender.",
+        fix_en: "Correct the sender's address, or let its domain publish an MX record. If the \
+            client is a device of yours, give it a connector.",
+        cause_fr: "Aucun connecteur ne couvre ce client, et le DNS ne connaît ni serveur de \
+            courrier (MX) ni adresse pour le domaine de l’expéditeur\u{202f}: aucune réponse ne \
+            pourrait lui parvenir.",
+        fix_fr: "Corrigez l’adresse de l’expéditeur, ou faites publier un enregistrement MX pour \
+            son domaine. Si le client est un de vos appareils, créez-lui un connecteur.",
+        sample: || Refusal::SenderDomainUnreachable,
+    },
+    CatalogueEntry {
+        stage: "RCPT",
+        cause_en: "No connector covers the client, and the sender's domain says in DNS that it \
+            takes no mail (null MX): no answer could reach the sender.",
+        fix_en: "Send from an address that can be answered. If the client is a device of yours, \
+            give it a connector.",
+        cause_fr: "Aucun connecteur ne couvre ce client, et le domaine de l’expéditeur déclare \
+            dans le DNS qu’il ne reçoit pas de courrier (MX nul)\u{202f}: aucune réponse ne \
+            pourrait parvenir à l’expéditeur.",
+        fix_fr: "Envoyez depuis une adresse à laquelle on peut répondre. Si le client est un de \
+            vos appareils, créez-lui un connecteur.",
+        sample: || Refusal::SenderNullMx,
+    },
+    CatalogueEntry {
+        stage: "RCPT",
+        cause_en: "No connector covers the client, and DNS did not say in time whether the \
+            sender's domain takes mail. Mail servers try again by themselves.",
+        fix_en: "If it lasts, check the name servers of the sender's domain, and those that this \
+            relay asks.",
+        cause_fr: "Aucun connecteur ne couvre ce client, et le DNS n’a pas dit à temps si le \
+            domaine de l’expéditeur reçoit du courrier. Les serveurs de messagerie réessaient \
+            d’eux-mêmes.",
+        fix_fr: "Si cela dure, vérifiez les serveurs de noms du domaine de l’expéditeur, et ceux \
+            qu’interroge ce relais.",
+        sample: || Refusal::SenderDomainTemporary,
+    },
+    CatalogueEntry {
         stage: "MAIL",
         cause_en: "The credential is limited to other addresses than this one.",
         fix_en: "Use an address listed under `may_send_as`, or add this one there.",
@@ -806,6 +845,9 @@ mod tests {
         Refusal::SenderSyntax,
         Refusal::SenderDomain { .. },
         Refusal::SenderDomainLapsed { .. },
+        Refusal::SenderDomainUnreachable,
+        Refusal::SenderNullMx,
+        Refusal::SenderDomainTemporary,
         Refusal::SenderDenied { .. },
         Refusal::SenderBlocked,
         Refusal::NullSender,
