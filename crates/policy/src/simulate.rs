@@ -73,7 +73,8 @@ pub struct RouteAnswer {
 /// One step.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct SimulationStep {
-    /// `login`, `attribution`, `restricted`, `tls`, `sender`, `size`, `recipient`, `header-from`, `route`.
+    /// `login`, `attribution`, `restricted`, `tls`, `sender`, `size`, `recipient`, `header-from`,
+    /// `route`.
     pub question: &'static str,
     /// What was found.
     pub answer: String,

@@ -97,8 +97,8 @@ impl Logins {
         }
     }
 
-    /// What SCRAM is begun with: the user's verifier, or one that looks like it. The exchange checks
-    /// the proof by itself, so who guesses too often is sent away here.
+    /// What SCRAM is begun with: the user's verifier, or one that looks like it. The exchange
+    /// checks the proof by itself, so who guesses too often is sent away here.
     pub(crate) fn verifier(
         &self,
         settings: &Settings,

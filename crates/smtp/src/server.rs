@@ -172,8 +172,8 @@ pub enum Question {
         /// As the client wrote it.
         user: Box<str>,
     },
-    /// AUTH has said all, or SCRAM its proof: is it true, and allowed? Answer: [`Answer::Accept`] or
-    /// [`Answer::Refuse`].
+    /// AUTH has said all, or SCRAM its proof: is it true, and allowed? Answer: [`Answer::Accept`]
+    /// or [`Answer::Refuse`].
     Authenticate(Claim),
     /// MAIL. Answer: [`Answer::Sender`] or [`Answer::Refuse`].
     Sender {

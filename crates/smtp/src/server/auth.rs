@@ -132,7 +132,8 @@ impl ServerSession {
         }
     }
 
-    /// The driver has found the claim true, and allowed; of a proof alone, that the client may know.
+    /// The driver has found the claim true, and allowed; of a proof alone, that the client may
+    /// know.
     pub(super) fn authenticate(&mut self, mut exchange: Box<Exchange>) -> State {
         if let Some(signature) = exchange.signature() {
             self.say_challenge(&signature);
