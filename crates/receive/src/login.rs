@@ -312,8 +312,8 @@ fn verifier_of(credential: &Credential, now: Timestamp) -> Option<Verifier> {
     })
 }
 
-/// The hashes to check, in order: as many for everybody, known or not, as any credential has now, so
-/// that the time of a refusal tells nobody's name.
+/// The hashes to check, in order: as many for everybody, known or not, as any credential has now,
+/// so that the time of a refusal tells nobody's name.
 fn hashes_of(settings: &Settings, found: Option<&Credential>, now: Timestamp) -> Vec<String> {
     let organisations = settings.document.organisation.iter();
     let all = organisations.flat_map(|one| &one.credential);

@@ -128,7 +128,7 @@ impl Verifier {
         })
     }
 
-    /// What [`Verifier::parse`] reads, of this password alone: a secret, to be stored and not shown.
+    /// What [`Verifier::parse`] reads, of this password alone: a secret, to be stored, not shown.
     pub fn to_stored(&self) -> String {
         format!(
             "SCRAM-SHA-256${}:{}${}:{}",
