@@ -505,10 +505,19 @@ impl Writer {
         if self.twin != Some(crate::options::BrokenTwin::CommitEarly) {
             return;
         }
+        let mut answered = false;
         for work in group {
             if let Work::Commit(commit) = work {
-                let _ = commit.reply.take().map(|reply| reply.send(Ok(())));
+                answered |= commit
+                    .reply
+                    .take()
+                    .is_some_and(|reply| reply.send(Ok(())).is_ok());
             }
+        }
+        // As on a slow disk: else the fault lasts microseconds, and a gate on a quick machine sees
+        // it by luck only.
+        if answered {
+            std::thread::sleep(std::time::Duration::from_millis(20));
         }
     }
 }
