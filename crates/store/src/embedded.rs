@@ -44,6 +44,7 @@ mod schema;
 pub(crate) mod trace_database;
 pub(crate) mod restriction_tables;
 pub(crate) mod proof_table;
+pub(crate) mod shelf_table;
 pub(crate) mod settings_tables;
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,7 @@ pub mod disk;
 mod checksum;
 pub mod settings;
 pub mod restriction;
+pub mod shelf;
 mod options;
 pub mod proof;
 pub mod trace;

@@ -22,7 +22,7 @@ use crate::bell::Bell;
 use crate::content::{ContentReader, ContentWriter};
 use crate::describe;
 use crate::disk::{Disk, SimulatedDisk};
-use crate::embedded::{proof_table, restriction_tables, settings_tables};
+use crate::embedded::{proof_table, restriction_tables, settings_tables, shelf_table};
 use crate::error::{CommitError, StoreError};
 use crate::health::Health;
 use crate::identifiers::QueueIds;
@@ -389,6 +389,7 @@ fn new_tables() -> Connection {
     settings_tables::create(&tables).expect("SQLite makes tables in memory");
     restriction_tables::create(&tables).expect("SQLite makes tables in memory");
     proof_table::create(&tables).expect("SQLite makes tables in memory");
+    shelf_table::create(&tables).expect("SQLite makes tables in memory");
     tables
 }
 

@@ -23,6 +23,7 @@ use crate::queue::{
 };
 use crate::restriction::{EntityChange, IgnoredAttempts};
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
+use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
 use crate::trace::{Event, TraceQuery, TraceRow};
 
 pub use crate::content::{ContentReader, ContentWriter};
@@ -415,6 +416,25 @@ impl Store {
             Self::Embedded(store) => store.credential_uses().await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.credential_uses().await,
+        }
+    }
+
+    /// Puts things on a shelf and takes things from it, with what is told of it, in one transaction;
+    /// durable when it returns.
+    pub async fn change_shelf(&self, change: ShelfChange) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded(store) => store.change_shelf(change).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.change_shelf(change).await,
+        }
+    }
+
+    /// Everything on a shelf, by key. Reads the database: not for each message.
+    pub async fn shelf(&self, shelf: Shelf) -> Result<Vec<ShelfEntry>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.shelf(shelf).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.shelf(shelf).await,
         }
     }
 

@@ -11,7 +11,7 @@ use super::group::{self, Planned};
 use super::readers::{self, Found, Want};
 use super::settings_tables::{self, NewAuditEntry};
 use super::writer::Writer;
-use super::{Embedded, proof_table, restriction_tables, schema};
+use super::{Embedded, proof_table, restriction_tables, schema, shelf_table};
 use crate::describe;
 use crate::error::StoreError;
 use crate::index::{Choice, Chosen, GIVE_UP, HELD, SlotState, ViewedSlot};
@@ -19,6 +19,7 @@ use crate::proof::{ProofChange, gone};
 use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
 use crate::restriction::{EntityChange, IgnoredAttempts};
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
+use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
 use crate::trace::{Event, EventKind, RefusedGroup, To, TraceQuery, TraceRow};
 
 /// Recipients changed in one transaction: others commit in between.
@@ -254,6 +255,21 @@ impl Embedded {
             })
         };
         self.exclusively(work).await?
+    }
+
+    pub(crate) async fn change_shelf(&self, change: ShelfChange) -> Result<(), StoreError> {
+        let work = move |writer: &mut Writer| {
+            writer.transact(|transaction| {
+                shelf_table::change(transaction, &change)?;
+                Ok::<_, StoreError>(((), change.events))
+            })
+        };
+        self.exclusively(work).await?
+    }
+
+    pub(crate) async fn shelf(&self, shelf: Shelf) -> Result<Vec<ShelfEntry>, StoreError> {
+        let ask = move |connection: &Connection| shelf_table::all(connection, shelf);
+        self.shared.readers.ask(ask).await
     }
 
     pub(crate) async fn ignored_attempts(&self) -> Result<Vec<IgnoredAttempts>, StoreError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::{proof_table, restriction_tables, settings_tables};
+use super::{proof_table, restriction_tables, settings_tables, shelf_table};
 use crate::error::StoreError;
 
 /// The file in the data folder.
@@ -85,6 +85,7 @@ pub(crate) fn open_writer(folder: &Path) -> Result<Connection, StoreError> {
     settings_tables::create(&connection)?;
     restriction_tables::create(&connection)?;
     proof_table::create(&connection)?;
+    shelf_table::create(&connection)?;
     Ok(connection)
 }
 

@@ -18,12 +18,14 @@ use crate::disk::Disk;
 use crate::embedded::proof_table;
 use crate::embedded::restriction_tables;
 use crate::embedded::settings_tables::{self, NewAuditEntry};
+use crate::embedded::shelf_table;
 use crate::error::StoreError;
 use crate::index::Chosen;
 use crate::proof::{ProofChange, gone};
 use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
 use crate::restriction::{EntityChange, IgnoredAttempts};
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
+use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
 use crate::trace::{Event, EventKind, RefusedGroup, TraceQuery, TraceRow};
 
 /// Recipients changed in one write.
@@ -279,6 +281,20 @@ impl Memory {
         let transaction = begin(tables(&mut state)?)?;
         restriction_tables::ignore(&transaction, &ignored)?;
         transaction.commit().map_err(fault)
+    }
+
+    pub(crate) async fn change_shelf(&self, change: ShelfChange) -> Result<(), StoreError> {
+        let mut state = self.state();
+        self.health.may_write()?;
+        let transaction = begin(tables(&mut state)?)?;
+        shelf_table::change(&transaction, &change)?;
+        transaction.commit().map_err(fault)?;
+        self.publish(&mut state, change.events);
+        Ok(())
+    }
+
+    pub(crate) async fn shelf(&self, shelf: Shelf) -> Result<Vec<ShelfEntry>, StoreError> {
+        shelf_table::all(tables(&mut self.state())?, shelf)
     }
 
     pub(crate) async fn ignored_attempts(&self) -> Result<Vec<IgnoredAttempts>, StoreError> {

@@ -29,5 +29,6 @@ mod queue;
 mod refusing;
 mod restricting;
 mod settings;
+mod shelf;
 mod trace;
 mod world;

@@ -1,0 +1,144 @@
+//! Small things that must survive a restart and are no settings: what was learnt, counted or sealed.
+//! A value is text of its owner's own form; the owner reads it back and gives a type to it. Its table
+//! is in `embedded/shelf_table.rs`.
+//!
+//! Not here: anything that is asked for each message (its owner keeps it in memory), and anything
+//! that can become large: [`SHELF_VALUE_OCTETS_MAX`].
+
+use relais_smtp::time::Timestamp;
+
+use crate::error::StoreError;
+use crate::trace::Event;
+
+/// Octets of one value.
+pub const SHELF_VALUE_OCTETS_MAX: usize = 256 * 1024;
+/// Octets of one key.
+pub const SHELF_KEY_OCTETS_MAX: usize = 1_024;
+/// Entries of one shelf: more is a fault of its owner.
+pub const SHELF_ENTRIES_MAX: usize = 200_000;
+
+/// Whose things.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Shelf {
+    /// Secrets, encrypted.
+    Secret,
+    /// DKIM keys: their state; the key itself is a secret.
+    DkimKey,
+    /// Findings about the DNS of a domain.
+    DnsFinding,
+    /// MTA-STS policies. RFC 8461 §5.1 wants them kept.
+    StsPolicy,
+    /// Results of TLS, by day, for the reports of RFC 8460.
+    TlsReport,
+    /// What was sent when, for a connector's pace over a day.
+    Pace,
+    /// Destinations that nothing goes to.
+    Suspension,
+    /// Recipients that an organisation sends nothing to.
+    Suppression,
+}
+
+impl Shelf {
+    /// As stored.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::DkimKey => "dkim-key",
+            Self::DnsFinding => "dns-finding",
+            Self::StsPolicy => "sts-policy",
+            Self::TlsReport => "tls-report",
+            Self::Pace => "pace",
+            Self::Suspension => "suspension",
+            Self::Suppression => "suppression",
+        }
+    }
+}
+
+/// One thing on a shelf.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ShelfEntry {
+    /// Unique on its shelf.
+    pub key: String,
+    /// In its owner's form.
+    pub value: String,
+    /// When it was put there, or changed last.
+    pub since: Timestamp,
+}
+
+/// Things put and taken, with what is told of it, in one transaction.
+#[derive(Clone, Debug)]
+pub struct ShelfChange {
+    /// Whose.
+    pub shelf: Shelf,
+    /// Put there; one that was there is replaced.
+    pub put: Vec<(String, String)>,
+    /// Taken away; one that is not there is no fault.
+    pub taken: Vec<String>,
+    /// When.
+    pub time: Timestamp,
+    /// For the audit, if a person should find it there.
+    pub audit: Option<ShelfAudit>,
+    /// For the trace.
+    pub events: Vec<Event>,
+}
+
+/// What the audit says of a change.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ShelfAudit {
+    /// Who.
+    pub actor: String,
+    /// `socket`, `api`, `web`; `start` for what happened without a person.
+    pub via: &'static str,
+    /// `dkim.generated`, `suppression.added` …
+    pub act: &'static str,
+    /// What, one line per object.
+    pub detail: Vec<String>,
+}
+
+impl ShelfChange {
+    /// Nothing yet.
+    pub fn new(shelf: Shelf, time: Timestamp) -> Self {
+        Self {
+            shelf,
+            put: Vec::new(),
+            taken: Vec::new(),
+            time,
+            audit: None,
+            events: Vec::new(),
+        }
+    }
+
+    /// Puts one more.
+    #[must_use]
+    pub fn put(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.put.push((key.into(), value.into()));
+        self
+    }
+
+    /// Takes one more.
+    #[must_use]
+    pub fn take(mut self, key: impl Into<String>) -> Self {
+        self.taken.push(key.into());
+        self
+    }
+
+    /// Told in the audit too.
+    #[must_use]
+    pub fn audited(mut self, audit: ShelfAudit) -> Self {
+        self.audit = Some(audit);
+        self
+    }
+
+    /// Bounds.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        let name = self.shelf.name();
+        for (key, value) in &self.put {
+            if key.len() > SHELF_KEY_OCTETS_MAX || value.len() > SHELF_VALUE_OCTETS_MAX {
+                return Err(StoreError::Fault(format!(
+                    "an entry of {name} is longer than {SHELF_VALUE_OCTETS_MAX} octets"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
