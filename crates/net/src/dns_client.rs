@@ -33,6 +33,8 @@ const STRAY_DATAGRAMS_MAX: usize = 100;
 pub(crate) enum Recursion {
     /// Others, if it must: it is a resolver.
     Desired,
+    /// The same, and it is to say whether the answer is proven (AD). RFC 6840 §5.7.
+    Proven,
     /// Nobody: it is to answer of its own knowledge.
     None,
 }
@@ -48,35 +50,50 @@ pub(crate) async fn exchange(
     record_type: RecordType,
     recursion: Recursion,
 ) -> Result<Message, DnsError> {
-    let question = question(chance, domain, record_type, recursion)?;
-    let octets = question
-        .to_vec()
-        .map_err(|_| DnsError::temporary(domain, "the name cannot be asked for"))?;
-    let answer = over_udp(server, &question, &octets).await;
-    let answer = match answer {
-        Ok(answer) if answer.metadata.truncation => over_tcp(server, &question, &octets).await,
-        other => other,
-    };
-    answer.map_err(|error| DnsError::temporary(domain, in_words(&error)))
+    let cannot = || DnsError::temporary(domain, "the name cannot be asked for");
+    let mut name = Name::from_ascii(domain.as_str()).map_err(|_| cannot())?;
+    name.set_fqdn(true);
+    let question = question(chance, Query::query(name, record_type), recursion);
+    let octets = question.to_vec().map_err(|_| cannot())?;
+    // On the heap: a datagram's buffer is in it.
+    Box::pin(put(server, &question, &octets))
+        .await
+        .map_err(|error| DnsError::temporary(domain, in_words(&error)))
 }
 
-fn question(
-    chance: &Chance,
-    domain: &Domain,
-    record_type: RecordType,
-    recursion: Recursion,
-) -> Result<Message, DnsError> {
-    let mut name = Name::from_ascii(domain.as_str())
-        .map_err(|_| DnsError::temporary(domain, "the name cannot be asked for"))?;
-    name.set_fqdn(true);
+/// Whether the server says that its knowledge of the root is proven.
+///
+/// # Errors
+/// In words, where it does not answer.
+pub(crate) async fn proves_root(chance: &Chance, server: SocketAddr) -> Result<bool, String> {
+    let asked = Query::query(Name::root(), RecordType::NS);
+    let question = question(chance, asked, Recursion::Proven);
+    let octets = question.to_vec().map_err(|error| error.to_string())?;
+    match Box::pin(put(server, &question, &octets)).await {
+        Ok(answer) => Ok(answer.metadata.authentic_data),
+        Err(error) => Err(in_words(&error)),
+    }
+}
+
+async fn put(server: SocketAddr, question: &Message, octets: &[u8]) -> io::Result<Message> {
+    match over_udp(server, question, octets).await {
+        Ok(answer) if answer.metadata.truncation => over_tcp(server, question, octets).await,
+        other => other,
+    }
+}
+
+fn question(chance: &Chance, asked: Query, recursion: Recursion) -> Message {
     let id = u16::try_from(chance.below(1 << 16)).unwrap_or_default();
     let mut question = Message::new(id, MessageType::Query, OpCode::Query);
-    question.metadata.recursion_desired = recursion == Recursion::Desired;
-    question.add_query(Query::query(name, record_type));
+    question.metadata.recursion_desired = recursion != Recursion::None;
+    question.metadata.authentic_data = recursion == Recursion::Proven;
+    question.add_query(asked);
     let mut edns = Edns::new();
     edns.set_max_payload(UDP_OCTETS_MAX);
+    // Some servers show AD only to those who ask for signatures. RFC 6840 §5.8.
+    edns.set_dnssec_ok(recursion == Recursion::Proven);
     question.set_edns(edns);
-    Ok(question)
+    question
 }
 
 /// From a port of the system's choice, each time another (RFC 5452 §9.2).

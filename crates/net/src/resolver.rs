@@ -1,5 +1,10 @@
 //! DNS look-ups as the relay needs them, with the validation state of each answer.
 //!
+//! **Whose word counts about DNSSEC.** Where every name server is on this machine or trusted by the
+//! configuration, they are asked by `dns_client`, and their AD bit is believed; they keep answers, we
+//! keep none. Else the library asks and keeps, and nothing is taken for proven: on the way to a
+//! server elsewhere anybody may set a bit. ADR 0014.
+//!
 //! DNS only: `/etc/hosts` is not read, as a relay that follows MX records must not see other names
 //! than the world does. Not here: what an answer means (`dns_answer`, `relais_policy::route`).
 
@@ -8,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_proto::op::ResponseCode;
+use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -16,14 +21,16 @@ use hickory_resolver::net::{DnsError as HickoryDnsError, NetError};
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{Resolver as HickoryResolver, TokioResolver};
 
+use relais_policy::dane::Tlsa;
 use relais_policy::route::Mx;
 use relais_smtp::domain::Domain;
 
 use crate::clock::Chance;
 use crate::dns_answer::{
-    interpret_addresses, interpret_mx, interpret_names, interpret_texts, join_families,
+    interpret_addresses, interpret_alias, interpret_mx, interpret_names, interpret_texts,
+    interpret_tlsa, join_families,
 };
-use crate::dns_client::{Recursion, exchange};
+use crate::dns_client::{Recursion, exchange, proves_root};
 #[cfg(any(test, feature = "simulation"))]
 use crate::simulated_dns::SimulatedDns;
 
@@ -49,7 +56,7 @@ const NEGATIVE_CACHED_MAX: Duration = Duration::from_secs(300);
 pub struct ResolverOptions {
     /// `[dns] nameservers`; empty: the system's.
     pub nameservers: Vec<SocketAddr>,
-    /// `[dns] trusted`: the AD bit of these servers is believed. Not used until validation exists.
+    /// `[dns] trusted`: the AD bit of these servers is believed.
     pub trusted: bool,
 }
 
@@ -67,7 +74,72 @@ struct System {
     library: TokioResolver,
     /// Whom the library asks, for questions past its cache.
     servers: Vec<SocketAddr>,
+    /// Whether the AD bit of all of them is believed.
+    believed: bool,
     chance: Chance,
+}
+
+/// What the name servers know of DNSSEC.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Dnssec {
+    /// They validate, and are believed: DANE applies.
+    Validated,
+    /// They are believed, and say that not even the root is signed.
+    NotValidated,
+    /// They are elsewhere and not trusted: nothing that they say is a proof.
+    NotBelieved,
+    /// They do not answer.
+    Unknown(Box<str>),
+}
+
+impl System {
+    /// The servers one after the other, with our wish for a proof.
+    async fn prove(&self, domain: &Domain, record_type: RecordType) -> Result<Message, DnsError> {
+        self.each(domain, record_type, Recursion::Proven, |answer| {
+            match answer.metadata.response_code {
+                ResponseCode::NoError | ResponseCode::NXDomain => Ok(answer),
+                // What is signed and wrong comes so too: it is never an answer. RFC 4035 §5.5.
+                code => Err(DnsError::temporary(
+                    domain,
+                    format!("the server said {code}"),
+                )),
+            }
+        })
+        .await
+    }
+
+    /// The first settled answer of the servers, asked one after the other.
+    async fn each<T>(
+        &self,
+        domain: &Domain,
+        record_type: RecordType,
+        recursion: Recursion,
+        read: impl Fn(Message) -> Result<T, DnsError>,
+    ) -> Result<T, DnsError> {
+        let mut last = DnsError::temporary(domain, "there is no server to ask");
+        for server in &self.servers {
+            let answer = exchange(&self.chance, *server, domain, record_type, recursion).await;
+            match answer.and_then(&read) {
+                Err(error @ DnsError::Temporary { .. }) => last = error,
+                settled => return settled,
+            }
+        }
+        Err(last)
+    }
+
+    /// An answer with its proof, if there can be one.
+    async fn look_up<T>(
+        &self,
+        domain: &Domain,
+        record_type: RecordType,
+        interpret: impl Fn(&Domain, &Message) -> Result<Answer<T>, DnsError>,
+    ) -> Result<Answer<T>, DnsError> {
+        if self.believed {
+            return interpret(domain, &self.prove(domain, record_type).await?);
+        }
+        let lookup = ask(&self.library, domain, record_type).await?;
+        interpret(domain, lookup.message()).map(Answer::unproven)
+    }
 }
 
 impl Resolver {
@@ -83,6 +155,15 @@ impl Resolver {
             config_of(&options.nameservers)
         };
         let servers = servers_of(&config);
+        let believed = options.trusted || servers.iter().all(|server| server.ip().is_loopback());
+        Self::asking(config, servers, believed)
+    }
+
+    fn asking(
+        config: ResolverConfig,
+        servers: Vec<SocketAddr>,
+        believed: bool,
+    ) -> Result<Self, DnsError> {
         let builder = HickoryResolver::builder_with_config(config, TokioRuntimeProvider::default());
         let library =
             builder
@@ -96,6 +177,7 @@ impl Resolver {
         Ok(Self(Arc::new(Kind::System(Box::new(System {
             library,
             servers,
+            believed,
             chance,
         })))))
     }
@@ -114,10 +196,7 @@ impl Resolver {
     pub async fn mx(&self, domain: &Domain) -> Result<Answer<Mx>, DnsError> {
         within_limit(domain, async {
             match &*self.0 {
-                Kind::System(system) => {
-                    let lookup = ask(&system.library, domain, RecordType::MX).await?;
-                    interpret_mx(domain, lookup.message())
-                }
+                Kind::System(system) => system.look_up(domain, RecordType::MX, interpret_mx).await,
                 #[cfg(any(test, feature = "simulation"))]
                 Kind::Simulated(dns) => {
                     interpret_mx(domain, &dns.ask(domain, RecordType::MX).await?)
@@ -136,17 +215,10 @@ impl Resolver {
         within_limit(domain, async {
             match &*self.0 {
                 Kind::System(system) => {
-                    let mut last = DnsError::temporary(domain, "there is no server to ask");
-                    for server in &system.servers {
-                        let desired = Recursion::Desired;
-                        let answer =
-                            exchange(&system.chance, *server, domain, RecordType::TXT, desired);
-                        match answer.await.and_then(|it| interpret_texts(domain, &it)) {
-                            Err(error @ DnsError::Temporary { .. }) => last = error,
-                            settled => return settled,
-                        }
-                    }
-                    Err(last)
+                    let read = |answer| interpret_texts(domain, &answer).map(Answer::unproven);
+                    system
+                        .each(domain, RecordType::TXT, Recursion::Desired, read)
+                        .await
                 }
                 #[cfg(any(test, feature = "simulation"))]
                 Kind::Simulated(dns) => {
@@ -175,7 +247,7 @@ impl Resolver {
                 #[cfg(any(test, feature = "simulation"))]
                 Kind::Simulated(dns) => dns.ask_at(server, domain, RecordType::TXT).await?,
             };
-            let found = interpret_texts(domain, &answer);
+            let found = interpret_texts(domain, &answer).map(Answer::unproven);
             let is_lame = !answer.metadata.authoritative;
             match found {
                 // What it says of others' names is hearsay, a referral among it (RFC 1034 §4.3.2).
@@ -216,10 +288,7 @@ impl Resolver {
     ) -> Result<Answer<Domain>, DnsError> {
         within_limit(domain, async {
             match &*self.0 {
-                Kind::System(system) => {
-                    let lookup = ask(&system.library, domain, record_type).await?;
-                    interpret_names(domain, lookup.message())
-                }
+                Kind::System(system) => system.look_up(domain, record_type, interpret_names).await,
                 #[cfg(any(test, feature = "simulation"))]
                 Kind::Simulated(dns) => {
                     interpret_names(domain, &dns.ask(domain, record_type).await?)
@@ -244,16 +313,79 @@ impl Resolver {
         .await
     }
 
+    /// The TLSA records below a name, for SMTP at a port, at most 64; 30 s at most. RFC 7672
+    /// §2.2.3.
+    ///
+    /// # Errors
+    /// See [`DnsError`]; a bogus answer is temporary.
+    pub async fn tlsa(&self, base: &Domain, port: u16) -> Result<Answer<Tlsa>, DnsError> {
+        let Ok(name) = Domain::parse(&format!("_{port}._tcp.{base}")) else {
+            // Too long to exist.
+            return Err(DnsError::NoSuchDomain(base.as_str().into()));
+        };
+        within_limit(&name, async {
+            match &*self.0 {
+                Kind::System(system) => {
+                    system
+                        .look_up(&name, RecordType::TLSA, interpret_tlsa)
+                        .await
+                }
+                #[cfg(any(test, feature = "simulation"))]
+                Kind::Simulated(dns) => {
+                    interpret_tlsa(&name, &dns.ask(&name, RecordType::TLSA).await?)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Whether a name is an alias and proven to be one, wherever it leads; 30 s at most.
+    ///
+    /// # Errors
+    /// See [`DnsError`]; without records where it is none.
+    pub async fn alias(&self, name: &Domain) -> Result<Validation, DnsError> {
+        within_limit(name, async {
+            match &*self.0 {
+                Kind::System(system) if system.believed => {
+                    interpret_alias(name, &system.prove(name, RecordType::CNAME).await?)
+                }
+                Kind::System(_) => Ok(Validation::Insecure),
+                #[cfg(any(test, feature = "simulation"))]
+                Kind::Simulated(dns) => {
+                    interpret_alias(name, &dns.ask(name, RecordType::CNAME).await?)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Asks for the servers of the root, which is signed: what can be proven here at all?
+    pub async fn dnssec(&self) -> Dnssec {
+        match &*self.0 {
+            Kind::System(system) if system.believed => {
+                let mut last = Dnssec::Unknown("there is no server to ask".into());
+                for server in &system.servers {
+                    match proves_root(&system.chance, *server).await {
+                        Ok(true) => return Dnssec::Validated,
+                        Ok(false) => last = Dnssec::NotValidated,
+                        Err(because) => last = Dnssec::Unknown(because.into()),
+                    }
+                }
+                last
+            }
+            Kind::System(_) => Dnssec::NotBelieved,
+            #[cfg(any(test, feature = "simulation"))]
+            Kind::Simulated(_) => Dnssec::Validated,
+        }
+    }
+
     async fn family(
         &self,
         host: &Domain,
         record_type: RecordType,
     ) -> Result<Answer<IpAddr>, DnsError> {
         match &*self.0 {
-            Kind::System(system) => {
-                let lookup = ask(&system.library, host, record_type).await?;
-                interpret_addresses(host, lookup.message())
-            }
+            Kind::System(system) => system.look_up(host, record_type, interpret_addresses).await,
             #[cfg(any(test, feature = "simulation"))]
             Kind::Simulated(dns) => interpret_addresses(host, &dns.ask(host, record_type).await?),
         }
@@ -357,63 +489,4 @@ fn bounds() -> ResolverOpts {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::simulated_dns::DnsFault;
-    use crate::zone::ZoneRecord;
-
-    fn domain(text: &str) -> Domain {
-        Domain::parse(text).expect("a domain")
-    }
-
-    fn dns() -> SimulatedDns {
-        let dns = SimulatedDns::new(Duration::from_millis(1));
-        dns.set("a.test", vec![ZoneRecord::Mx(10, "mx.test".into())]);
-        let addresses = [IpAddr::from([192, 0, 2, 1]), "2001:db8::1".parse().unwrap()];
-        dns.set("mx.test", addresses.map(ZoneRecord::Address).to_vec());
-        dns
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_simulated_resolver_answers_as_the_zone_says() {
-        let resolver = Resolver::simulated(&dns());
-        assert_eq!(
-            resolver.mx(&domain("a.test")).await.unwrap().records.len(),
-            1
-        );
-        assert_eq!(
-            resolver
-                .addresses(&domain("mx.test"))
-                .await
-                .unwrap()
-                .records
-                .len(),
-            2
-        );
-        let nobody = resolver.mx(&domain("nobody.test")).await;
-        assert_eq!(nobody, Err(DnsError::NoSuchDomain("nobody.test".into())));
-        let none = resolver.mx(&domain("mx.test")).await;
-        assert_eq!(none, Err(DnsError::NoRecords("mx.test".into())));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_server_that_fails_or_is_silent_is_temporary_within_the_limit() {
-        let dns = dns();
-        let resolver = Resolver::simulated(&dns);
-        for fault in [DnsFault::ServFail, DnsFault::Silence] {
-            dns.set_fault("a.test", Some(fault));
-            let before = tokio::time::Instant::now();
-            let found = resolver.mx(&domain("a.test")).await;
-            assert!(
-                matches!(found, Err(DnsError::Temporary { .. })),
-                "{fault:?}: {found:?}"
-            );
-            assert!(
-                before.elapsed() <= LOOKUP_TIMEOUT + Duration::from_millis(2),
-                "{fault:?}"
-            );
-        }
-        dns.set_fault("a.test", None);
-        assert!(resolver.mx(&domain("a.test")).await.is_ok());
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! Simulated DNS: a zone that tests change while they run, with faults by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,6 +39,8 @@ struct State {
     /// What single servers know otherwise.
     at: BTreeMap<(SocketAddr, String), Vec<ZoneRecord>>,
     faults: BTreeMap<String, DnsFault>,
+    /// Domains whose names are signed.
+    signed: BTreeSet<String>,
     questions: u64,
 }
 
@@ -73,6 +75,17 @@ impl SimulatedDns {
             Some(fault) => state.faults.insert(name.to_owned(), fault),
             None => state.faults.remove(name),
         };
+    }
+
+    /// Whether answers about a domain and the names below it are signed and valid from now on; one
+    /// that leads over aliases is if all its names are.
+    pub fn set_signed(&self, domain: &str, signed: bool) {
+        let mut state = self.lock();
+        if signed {
+            state.signed.insert(domain.to_owned());
+        } else {
+            state.signed.remove(domain);
+        }
     }
 
     /// Questions asked so far.
@@ -147,8 +160,10 @@ impl SimulatedDns {
             .iter()
             .flat_map(|(name, records)| records.iter().map(|one| (name.clone(), one.clone())))
             .collect();
-        let zone =
+        let mut zone =
             Zone::new(&records).map_err(|error| DnsError::temporary(domain, error.to_string()))?;
+        state.signed.iter().for_each(|signed| zone.sign(signed));
+        query.metadata.authentic_data = true;
         Ok(zone.answer(&query))
     }
 

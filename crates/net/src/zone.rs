@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::{CNAME, MX, NS, PTR, SOA, TXT};
+use hickory_proto::rr::rdata::{CNAME, MX, NS, PTR, SOA, TLSA, TXT};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 /// TTL of every record, in seconds.
@@ -34,6 +34,8 @@ pub enum ZoneRecord {
     Pointer(String),
     /// TXT; cut into strings of 255 octets.
     Text(String),
+    /// TLSA: usage, selector, matching type, data.
+    Tlsa(u8, u8, u8, Vec<u8>),
 }
 
 /// A name that no zone can have.
@@ -43,7 +45,11 @@ pub struct ZoneError(pub Box<str>);
 
 /// Names and records. Authoritative for everything: what is not in it does not exist.
 #[derive(Clone, Debug, Default)]
-pub struct Zone(BTreeMap<Name, Vec<RData>>);
+pub struct Zone {
+    names: BTreeMap<Name, Vec<RData>>,
+    /// Domains that count as signed.
+    signed: Vec<Name>,
+}
 
 impl Zone {
     /// From (name, record) pairs, ASCII names in any case.
@@ -52,12 +58,20 @@ impl Zone {
     ) -> Result<Self, ZoneError> {
         let mut zone = Self::default();
         for (name, record) in records {
-            zone.0
+            zone.names
                 .entry(parse_name(name)?)
                 .or_default()
                 .push(data_of(record)?);
         }
         Ok(zone)
+    }
+
+    /// Says of this domain and all below it from now on what a resolver says that has checked
+    /// signatures: AD, to those who ask for it. There are no signatures.
+    pub fn sign(&mut self, domain: &str) {
+        if let Ok(name) = parse_name(domain) {
+            self.signed.push(name);
+        }
     }
 
     /// The answer to a query message. Everything but one question of class IN is refused.
@@ -77,13 +91,19 @@ impl Zone {
             return answer;
         }
         self.fill(&mut answer, question);
+        let flags = query.edns.as_ref().map(|edns| edns.flags().dnssec_ok);
+        let asked = metadata.authentic_data || flags == Some(true);
+        let names = answer.answers.iter().map(|record| &record.name);
+        let is_signed = |name: &Name| self.signed.iter().any(|domain| domain.zone_of(name));
+        answer.metadata.authentic_data =
+            asked && is_signed(question.name()) && names.into_iter().all(is_signed);
         answer
     }
 
     fn fill(&self, answer: &mut Message, question: &Query) {
         let mut name = question.name().to_lowercase();
         for _ in 0..ALIASES_MAX {
-            let Some(records) = self.0.get(&name) else {
+            let Some(records) = self.names.get(&name) else {
                 if !self.has_names_below(&name) {
                     answer.metadata.response_code = ResponseCode::NXDomain;
                 }
@@ -111,7 +131,7 @@ impl Zone {
 
     /// `b.example` exists if `a.b.example` does, though it has no records. RFC 8020 §2.
     fn has_names_below(&self, name: &Name) -> bool {
-        self.0.keys().any(|known| name.zone_of(known))
+        self.names.keys().any(|known| name.zone_of(known))
     }
 }
 
@@ -135,6 +155,12 @@ fn data_of(record: &ZoneRecord) -> Result<RData, ZoneError> {
         ZoneRecord::Pointer(host) => RData::PTR(PTR(parse_name(host)?)),
         ZoneRecord::Text(text) => RData::TXT(TXT::from_bytes(
             text.as_bytes().chunks(TEXT_STRING_OCTETS_MAX).collect(),
+        )),
+        ZoneRecord::Tlsa(usage, selector, matching, data) => RData::TLSA(TLSA::new(
+            (*usage).into(),
+            (*selector).into(),
+            (*matching).into(),
+            data.clone(),
         )),
     })
 }

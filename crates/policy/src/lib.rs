@@ -18,6 +18,7 @@ pub mod guessing;
 pub mod password;
 pub mod restriction;
 pub mod attribution;
+pub mod dane;
 pub mod tls;
 pub mod settings;
 pub mod proof;

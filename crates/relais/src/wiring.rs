@@ -17,7 +17,7 @@ use relais_net::conversation::Conversations;
 use relais_net::names::NameTable;
 use relais_net::network::{Listener, Network};
 use relais_net::oidc::Issuers;
-use relais_net::resolver::{Resolver, ResolverOptions};
+use relais_net::resolver::{Dnssec, Resolver, ResolverOptions};
 use relais_net::tls::SeenCertificates;
 use relais_policy::settings::Mode;
 use relais_receive::service::{
@@ -184,6 +184,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let options = listener_options(&doors.mail, &doors.mail_addresses, tls);
     let listeners = doors.listeners.into_iter().zip(options).collect();
     let receive = ReceiveService::start(receiving, listeners);
+    tokio::spawn(tell_dnssec(network.clone()));
     let deliver = DeliverService::start(DeliverContext {
         store: store.clone(),
         clock: clock.clone(),
@@ -206,6 +207,22 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         _keeper: keeper,
         old_clients: Mutex::new(old_clients),
     })
+}
+
+/// Whether DANE can apply here, for the log: nobody misses what they never had.
+async fn tell_dnssec(network: Network) {
+    match network.resolver().dnssec().await {
+        Dnssec::Validated => tracing::info!("the name servers validate DNSSEC: DANE applies"),
+        Dnssec::NotValidated => {
+            tracing::info!("the name servers do not validate DNSSEC: DANE does not apply");
+        }
+        Dnssec::NotBelieved => tracing::info!(
+            "DANE does not apply: no name server is on this machine, and [dns] trusted is false"
+        ),
+        Dnssec::Unknown(because) => {
+            tracing::warn!(%because, "whether DANE applies is not known: no name server answers");
+        }
+    }
 }
 
 fn socket_within_bounds(folder: &Path) -> Result<PathBuf, StartError> {

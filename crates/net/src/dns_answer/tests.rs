@@ -146,6 +146,7 @@ fn one_family_is_enough_but_a_failed_one_is_not_nothing() {
         Ok(Answer {
             records: vec![IpAddr::from([192, 0, 2, 1])],
             validation: Validation::Insecure,
+            real_name: None,
         })
     };
     let nothing = || Err(DnsError::NoRecords("a.test".into()));

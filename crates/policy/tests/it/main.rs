@@ -2,6 +2,7 @@
 //! schedule. Each row is one question to the real functions.
 
 mod tables;
+mod dane;
 mod simulate;
 mod schedule;
 mod model;

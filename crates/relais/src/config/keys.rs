@@ -413,8 +413,8 @@ const DNS: &[Key] = &[
         "trusted",
         Kind::Boolean,
         Toml("false"),
-        "The AD bit of these servers is believed (that of loopback servers always is). Takes \
-         effect once DANE exists.",
+        "The AD bit of these servers is believed (that of loopback servers always is): what they \
+         say that DNSSEC proves counts, for DANE.",
     ),
     key(
         "authoritative_port",
