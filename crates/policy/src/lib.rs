@@ -24,4 +24,5 @@ pub mod settings;
 pub mod proof;
 pub mod change;
 pub mod document;
+pub mod spf;
 pub mod range;
