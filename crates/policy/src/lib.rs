@@ -7,6 +7,7 @@
 
 pub mod adopt;
 pub mod simulate;
+pub mod desk;
 pub mod source;
 pub mod notice;
 pub mod outcome;

@@ -4,6 +4,7 @@
 mod tables;
 mod dane;
 mod simulate;
+mod desk;
 mod spf;
 mod schedule;
 mod model;

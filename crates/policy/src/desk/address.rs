@@ -1,0 +1,103 @@
+//! Our addresses as receivers look them up: a reverse name that leads back (RFC 1912 §2.1).
+
+use std::net::IpAddr;
+
+use super::known::Known;
+use super::{Assessment, Check, Outcome, Subject, Words, sending};
+
+pub(super) fn look(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Assessment) {
+    if !subject.is_direct() {
+        return;
+    }
+    let addresses = sending::egress(subject, known);
+    if addresses.is_empty() {
+        let host = &subject.site.hostname;
+        found.checks.push(Check {
+            name: "egress",
+            needed: false,
+            outcome: Outcome::Unknown,
+            words: Words::new(
+                format!(
+                    "From which address mail leaves is not known: set [deliver] source_addresses, \
+                     or publish addresses of {host}."
+                ),
+                format!(
+                    "On ne sait pas de quelle adresse part le courrier : donnez [deliver] \
+                     source_addresses, ou publiez les adresses de {host}."
+                ),
+            ),
+        });
+    }
+    for address in addresses {
+        found.checks.push(reverse(subject, known, address));
+    }
+}
+
+fn reverse(subject: &Subject<'_>, known: &mut Known<'_>, address: IpAddr) -> Check {
+    let made = |outcome, words| Check {
+        name: "ptr",
+        needed: false,
+        outcome,
+        words,
+    };
+    let unknown = |because: &str| {
+        let words = Words::new(
+            format!("The reverse name of {address} is not known: {because}."),
+            format!("Le nom inverse de {address} n'est pas connu : {because}."),
+        );
+        made(Outcome::Unknown, words)
+    };
+    let names = match known.reverse(address) {
+        Ok(names) => names,
+        Err(because) => return unknown(&because),
+    };
+    let mut confirmed = None;
+    for name in &names {
+        match known.addresses(name) {
+            Ok(found) if found.contains(&address) => {
+                confirmed = Some(name);
+                break;
+            }
+            Ok(_) => {}
+            Err(because) => return unknown(&because),
+        }
+    }
+    let host = subject.site.hostname.as_str();
+    match confirmed {
+        Some(name) if name.eq_ignore_ascii_case(host) => made(
+            Outcome::Good,
+            Words::new(
+                format!("{address} leads back to {name}, which leads to it."),
+                format!("{address} mène à {name}, qui y mène."),
+            ),
+        ),
+        Some(name) => made(
+            Outcome::Good,
+            Words::new(
+                format!("{address} leads back to {name}, which leads to it; our name is {host}."),
+                format!("{address} mène à {name}, qui y mène ; notre nom est {host}."),
+            ),
+        ),
+        None if names.is_empty() => made(
+            Outcome::Absent,
+            Words::new(
+                format!(
+                    "{address} has no reverse name: large receivers refuse it. Ask its owner for PTR {host}."
+                ),
+                format!(
+                    "{address} n'a pas de nom inverse : les grands serveurs le refusent. Demandez à son propriétaire PTR {host}."
+                ),
+            ),
+        ),
+        None => {
+            let names = names.join(", ");
+            made(
+                Outcome::Wrong,
+                Words::new(
+                    format!("{address} leads back to {names}, which does not lead to it."),
+                    format!("{address} mène à {names}, qui n'y mène pas."),
+                ),
+            )
+        }
+    }
+}

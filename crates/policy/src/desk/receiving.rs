@@ -1,0 +1,253 @@
+//! What leads mail to us: MX, the bounce domain, and the policies of encryption for both (MTA-STS,
+//! RFC 8461; TLS-RPT, RFC 8460).
+
+use relais_smtp::domain::Domain;
+
+use super::known::Known;
+use super::record::{Differs, ProposedRecord, RecordKind, RecordState};
+use super::signing::tag;
+use super::{Assessment, Check, Outcome, PolicyFile, Subject, Words, sending};
+
+/// Ours stands first; others of the customer are theirs to order.
+const MX_PREFERENCE: u16 = 10;
+/// Seconds that a policy of MTA-STS is kept: a week while it is tried out (RFC 8461 §3.2 has no
+/// default, §5 advises weeks).
+const STS_MAX_AGE_SECONDS: u32 = 604_800;
+
+pub(super) fn look(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Assessment) {
+    let name = subject.name.as_str();
+    let host = subject.site.hostname.as_str();
+    let state = known.mx_state(name, host);
+    let is_mx = state == RecordState::Right || !subject.domain.mailbox_host.is_empty();
+    found.checks.push(mx_check(subject, &state, is_mx));
+    if is_mx {
+        found.records.push(ProposedRecord {
+            purpose: "mx",
+            needed: false,
+            name: name.to_owned(),
+            kind: RecordKind::Mx(MX_PREFERENCE, host.to_owned()),
+            words: Words::new(
+                "Leads mail from outside to us, who pass it on to the mailbox host; in place of \
+                 others, else some mail goes past us.",
+                "Mène à nous le courrier de l'extérieur, que nous passons au serveur de boîtes ; à \
+                 la place des autres, sinon une partie passe à côté.",
+            ),
+            state,
+        });
+    }
+    if let Some(bounce) = subject.bounce_domain() {
+        bounces(subject, known, found, &bounce);
+    }
+    if is_mx {
+        strict_transport(subject, known, found);
+    }
+}
+
+fn mx_check(subject: &Subject<'_>, state: &RecordState, is_mx: bool) -> Check {
+    let (name, host) = (subject.name, &subject.site.hostname);
+    let (outcome, words) = match state {
+        RecordState::Right => (
+            Outcome::Good,
+            Words::new(
+                format!("MX of {name} leads to us ({host})."),
+                format!("Le MX de {name} mène à nous ({host})."),
+            ),
+        ),
+        RecordState::Differs(Differs(found)) => {
+            let found = found.join(", ");
+            let words = Words::new(
+                format!("MX of {name} leads to {found}, not to us."),
+                format!("Le MX de {name} mène à {found}, pas à nous."),
+            );
+            // Usual, where mail is only sent through us.
+            let outcome = if is_mx { Outcome::Wrong } else { Outcome::Good };
+            (outcome, words)
+        }
+        RecordState::Absent => (
+            Outcome::Absent,
+            Words::new(
+                format!("{name} has no MX: nobody can reply, and some receivers mind."),
+                format!(
+                    "{name} n'a pas de MX : personne ne peut répondre, et certains y tiennent."
+                ),
+            ),
+        ),
+        RecordState::Unknown(because) => (
+            Outcome::Unknown,
+            Words::new(
+                format!("MX of {name} is not known: {because}."),
+                format!("Le MX de {name} n'est pas connu : {because}."),
+            ),
+        ),
+    };
+    Check {
+        name: "mx",
+        needed: false,
+        outcome,
+        words,
+    }
+}
+
+fn bounces(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Assessment, bounce: &Domain) {
+    let (name, host) = (bounce.as_str(), subject.site.hostname.as_str());
+    let state = known.mx_state(name, host);
+    let (spf_record, spf_check) = sending::of_bounce(subject, known, name);
+    let is_below = bounce.is_subdomain_of(subject.name);
+    let mut words = Words::new(
+        "Bounces come back to us here, and its SPF record is what receivers ask.",
+        "Les retours nous reviennent ici, et c'est son SPF que les serveurs demandent.",
+    );
+    if !is_below {
+        words.push(&Words::new(
+            "It does not lie below the domain: SPF is not aligned, only DKIM counts for DMARC.",
+            "Il n'est pas sous le domaine : SPF n'est pas aligné, seul DKIM compte pour DMARC.",
+        ));
+    }
+    let made = |purpose, kind, state| ProposedRecord {
+        purpose,
+        needed: true,
+        name: name.to_owned(),
+        kind,
+        words: words.clone(),
+        state,
+    };
+    let mx_check = bounce_check(name, host, &state);
+    match subject.site.bounce_name() {
+        // One alias brings both.
+        Some(target) => {
+            let both = if state == RecordState::Right && spf_record.state != RecordState::Right {
+                spf_record.state
+            } else {
+                state
+            };
+            found
+                .records
+                .push(made("bounce", RecordKind::Alias(target), both));
+        }
+        None => {
+            let kind = RecordKind::Mx(MX_PREFERENCE, host.to_owned());
+            found.records.push(made("bounce-mx", kind, state));
+            found.records.push(spf_record);
+        }
+    }
+    found.checks.push(mx_check);
+    found.checks.push(spf_check);
+}
+
+fn bounce_check(name: &str, host: &str, state: &RecordState) -> Check {
+    let words = match state {
+        RecordState::Right => Words::new(
+            format!("Bounces to {name} come to us."),
+            format!("Les retours à {name} nous parviennent."),
+        ),
+        RecordState::Absent => Words::new(
+            format!("{name} has no MX: bounces are lost. Publish MX {MX_PREFERENCE} {host}."),
+            format!(
+                "{name} n'a pas de MX : les retours se perdent. Publiez MX {MX_PREFERENCE} {host}."
+            ),
+        ),
+        RecordState::Differs(Differs(found)) => {
+            let found = found.join(", ");
+            Words::new(
+                format!("MX of {name} leads to {found}: bounces do not come to us."),
+                format!("Le MX de {name} mène à {found} : les retours ne nous parviennent pas."),
+            )
+        }
+        RecordState::Unknown(because) => Words::new(
+            format!("MX of {name} is not known: {because}."),
+            format!("Le MX de {name} n'est pas connu : {because}."),
+        ),
+    };
+    Check {
+        name: "bounce-mx",
+        needed: true,
+        outcome: state.outcome(),
+        words,
+    }
+}
+
+/// Where we are the MX: whoever sends to the domain is to encrypt, and to report.
+fn strict_transport(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Assessment) {
+    let domain = subject.name;
+    let text = format!(
+        "version: STSv1\nmode: testing\nmx: {}\nmax_age: {STS_MAX_AGE_SECONDS}\n",
+        subject.site.hostname
+    );
+    let name = format!("_mta-sts.{domain}");
+    let state = known.text_state(&name, |text| {
+        tag(text, "v").as_deref() == Some("STSv1") && tag(text, "id").is_some()
+    });
+    found.checks.push(advice(
+        "mta-sts",
+        &state,
+        ("an MTA-STS policy", "Politique MTA-STS"),
+    ));
+    found.records.push(ProposedRecord {
+        purpose: "mta-sts",
+        needed: false,
+        name,
+        kind: RecordKind::Text(format!("v=STSv1; id={};", policy_id(&text))),
+        words: Words::new(
+            "Tells senders to fetch the policy beside it, which a web server must show over HTTPS.",
+            "Fait chercher la politique jointe, qu'un serveur web doit montrer par HTTPS.",
+        ),
+        state,
+    });
+    found.policy_file = Some(PolicyFile {
+        address: format!("https://mta-sts.{domain}/.well-known/mta-sts.txt"),
+        text,
+    });
+    if subject.postmaster.is_empty() {
+        return;
+    }
+    let name = format!("_smtp._tls.{domain}");
+    let state = known.text_state(&name, |text| tag(text, "v").as_deref() == Some("TLSRPTv1"));
+    found.checks.push(advice(
+        "tls-rpt",
+        &state,
+        ("an address for reports of TLS", "Adresse des rapports TLS"),
+    ));
+    found.records.push(ProposedRecord {
+        purpose: "tls-rpt",
+        needed: false,
+        name,
+        kind: RecordKind::Text(format!("v=TLSRPTv1; rua=mailto:{}", subject.postmaster)),
+        words: Words::new(
+            "Asks senders to report where encryption failed.",
+            "Demande aux expéditeurs de signaler les échecs de chiffrement.",
+        ),
+        state,
+    });
+}
+
+fn advice(name: &'static str, state: &RecordState, (english, french): (&str, &str)) -> Check {
+    let words = match state {
+        RecordState::Right => Words::new(
+            format!("DNS shows {english}."),
+            format!("{french} : visible dans le DNS."),
+        ),
+        RecordState::Absent | RecordState::Differs(_) => Words::new(
+            format!("DNS does not show {english}; advised."),
+            format!("{french} : absente du DNS ; conseillée."),
+        ),
+        RecordState::Unknown(because) => Words::new(
+            format!("Whether DNS shows {english} is not known: {because}."),
+            format!("{french} : le DNS n'a rien dit ({because})."),
+        ),
+    };
+    Check {
+        name,
+        needed: false,
+        outcome: state.outcome(),
+        words,
+    }
+}
+
+/// Another policy has another id (RFC 8461 §3.1): up to 32 letters and digits.
+fn policy_id(text: &str) -> String {
+    // FNV-1a, 64 bits: it tells texts apart, nothing hangs on it.
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
+        (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}

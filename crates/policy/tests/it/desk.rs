@@ -1,0 +1,429 @@
+//! The DNS desk: what is proposed, how it compares, what receivers will see; over a DNS that is a
+//! list of lines.
+
+use relais_policy::desk::{
+    Assessment, Outcome, RecordState, ShownKey, Site, Subject, assess, propose,
+};
+use relais_policy::proof::{Proof, ProofKey, ProofToken};
+use relais_policy::settings::Mode;
+use relais_policy::spf::{Fact, Facts, Question};
+use relais_smtp::domain::Domain;
+use relais_smtp::time::Timestamp;
+
+use crate::world::build;
+
+/// Answers from lines `name TYPE value`; `FAIL` for a name that gets no answer.
+fn answer(lines: &[&str], question: &Question) -> Fact {
+    let (name, kind) = match question {
+        Question::Texts(name) => (name.clone(), "TXT"),
+        Question::Addresses(name) => (name.clone(), "A"),
+        Question::Mx(name) => (name.clone(), "MX"),
+        Question::Reverse(address) => (address.to_string(), "PTR"),
+    };
+    let found = lines.iter().filter_map(|line| {
+        let (owner, rest) = line.split_once(' ')?;
+        let (known, value) = rest.split_once(' ').unwrap_or((rest, ""));
+        (owner == name && (known == kind || known == "FAIL")).then_some((known, value))
+    });
+    let found: Vec<_> = found.collect();
+    if found.iter().any(|(kind, _)| *kind == "FAIL") {
+        return Fact::Failed("no answer in time".to_owned());
+    }
+    let values = found.into_iter().map(|(_, value)| value.to_owned());
+    match question {
+        Question::Addresses(_) => {
+            let addresses: Vec<_> = values.map(|it| it.parse().expect("an address")).collect();
+            if addresses.is_empty() {
+                Fact::Nothing
+            } else {
+                Fact::Addresses(addresses)
+            }
+        }
+        _ => {
+            let texts: Vec<_> = values.collect();
+            if texts.is_empty() {
+                Fact::Nothing
+            } else {
+                Fact::Texts(texts)
+            }
+        }
+    }
+}
+
+struct Desk {
+    settings: relais_policy::settings::Settings,
+    site: Site,
+    keys: Vec<ShownKey>,
+}
+
+fn desk(domain: &str, connectors: &str) -> Desk {
+    let settings = build(
+        Mode::Lan,
+        &format!(
+            "[[organisation]]\nname = \"contoso\"\npostmaster = \"it@contoso.test\"\n\
+             [[organisation.domain]]\nname = \"contoso.test\"\n{domain}\n\
+             [[organisation.inbound_connector]]\nname = \"Printers\"\n\
+             sender_ip_addresses = [\"10.1.2.0/24\"]\n\
+             [[organisation.inbound_connector]]\nname = \"Others\"\nsender_domains = \
+             [\"fabrikam.test\"]\nsender_ip_addresses = [\"10.1.3.0/24\"]\n{connectors}"
+        ),
+    );
+    let token = ProofToken::stored("abcdefghijklmnopqrstuvwxyz");
+    let settings = settings.with_proof(key(), Proof::new(token, Timestamp::from_millis(0)));
+    Desk {
+        settings,
+        site: Site {
+            hostname: name("relay.provider.test"),
+            source_addresses: vec![
+                "192.0.2.1".parse().expect("an address"),
+                "10.0.0.5".parse().expect("an address"),
+            ],
+            zone: None,
+        },
+        keys: vec![ShownKey {
+            selector: "r1".to_owned(),
+            text: "v=DKIM1; k=rsa; p=AAAA".to_owned(),
+            signs: false,
+        }],
+    }
+}
+
+fn name(text: &str) -> Domain {
+    Domain::parse(text).expect("a domain")
+}
+
+fn key() -> ProofKey {
+    ProofKey::new("contoso", &name("contoso.test"))
+}
+
+impl Desk {
+    fn subject<'a>(&'a self, key: &'a ProofKey) -> Subject<'a> {
+        let subject = Subject::of(&self.settings, key, &self.site).expect("it is accepted");
+        Subject {
+            keys: self.keys.clone(),
+            ..subject
+        }
+    }
+
+    fn look(&self, lines: &[&str]) -> Assessment {
+        let (key, mut facts) = (key(), Facts::new());
+        loop {
+            match assess(&self.subject(&key), &facts) {
+                Ok(found) => return found,
+                Err(open) => {
+                    assert!(
+                        facts.len() < 100 && !open.is_empty(),
+                        "questions without end"
+                    );
+                    for question in open {
+                        let fact = answer(lines, &question);
+                        assert!(facts.insert(question, fact).is_none(), "asked twice");
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn record<'a>(found: &'a Assessment, purpose: &str) -> (String, &'a RecordState) {
+    let record = found.records.iter().find(|it| it.purpose == purpose);
+    let record = record.unwrap_or_else(|| panic!("no {purpose} in {:#?}", found.records));
+    let line = format!("{} {} {}", record.name, record.type_name(), record.value());
+    (line, &record.state)
+}
+
+fn check(found: &Assessment, name: &str) -> (Outcome, bool, String) {
+    let check = found.checks.iter().find(|it| it.name == name);
+    let check = check.unwrap_or_else(|| panic!("no {name} in {:#?}", found.checks));
+    (check.outcome, check.is_ok(), check.words.english.clone())
+}
+
+fn predictions(found: &Assessment) -> Vec<&str> {
+    let words = found.predictions.iter().map(|it| it.words.english.as_str());
+    words.collect()
+}
+
+const PUBLISHED: &[&str] = &[
+    "contoso.test TXT relais-verification=abcdefghijklmnopqrstuvwxyz",
+    "contoso.test TXT v=spf1 mx ip4:192.0.2.1 -all",
+    "contoso.test MX mail.contoso.test",
+    "mail.contoso.test A 198.51.100.7",
+    "r1._domainkey.contoso.test TXT v=DKIM1; p=AA AA",
+    "_dmarc.contoso.test TXT v=DMARC1; p=quarantine",
+    "192.0.2.1 PTR relay.provider.test",
+    "relay.provider.test A 192.0.2.1",
+];
+
+#[test]
+fn a_bare_domain_gets_the_complete_set_and_every_word_of_what_is_missing() {
+    let found = desk("", "").look(&[]);
+    let set: Vec<_> = found.records.iter().map(|it| it.purpose).collect();
+    assert_eq!(set, ["verification", "spf", "dkim", "dmarc"]);
+    assert!(
+        found
+            .records
+            .iter()
+            .all(|it| it.state == RecordState::Absent)
+    );
+    assert_eq!(
+        record(&found, "spf").0,
+        "contoso.test TXT v=spf1 ip4:192.0.2.1 ~all",
+        "a private address is nothing to the world"
+    );
+    assert_eq!(
+        record(&found, "dmarc").0,
+        "_dmarc.contoso.test TXT v=DMARC1; p=none; rua=mailto:it@contoso.test"
+    );
+    for (name, ok) in [
+        ("spf", false),
+        ("dkim", false),
+        ("dmarc", true),
+        ("mx", true),
+        ("ptr", true),
+    ] {
+        let (outcome, is_ok, words) = check(&found, name);
+        assert_eq!((outcome, is_ok), (Outcome::Absent, ok), "{name}: {words}");
+    }
+    assert_eq!(
+        predictions(&found),
+        ["Printers by MX: Gmail will see SPF none, DKIM none, DMARC none."]
+    );
+}
+
+#[test]
+fn what_is_published_is_found_right_and_receivers_will_pass_it() {
+    let found = desk("", "").look(PUBLISHED);
+    for one in &found.checks {
+        assert_eq!(
+            one.outcome,
+            Outcome::Good,
+            "{}: {}",
+            one.name,
+            one.words.english
+        );
+    }
+    assert!(
+        found
+            .records
+            .iter()
+            .all(|it| it.state == RecordState::Right),
+        "{found:#?}"
+    );
+    assert_eq!(
+        predictions(&found),
+        [
+            "Printers by MX: Gmail will see SPF pass aligned, DKIM pass aligned, DMARC pass \
+          (p=quarantine)."
+        ]
+    );
+    assert!(
+        check(&found, "spf").2.ends_with("1 of 10 look-ups."),
+        "{:?}",
+        check(&found, "spf")
+    );
+}
+
+#[test]
+fn an_existing_record_is_merged_and_its_address_named() {
+    let lines = [
+        "contoso.test TXT v=spf1 include:a.test -all",
+        "a.test TXT v=spf1 ip4:198.51.100.9",
+    ];
+    let found = desk("", "").look(&lines);
+    let (line, state) = record(&found, "spf");
+    assert_eq!(
+        line,
+        "contoso.test TXT v=spf1 include:a.test ip4:192.0.2.1 -all"
+    );
+    assert_eq!(state.found(), ["v=spf1 include:a.test -all"]);
+    let (outcome, ok, words) = check(&found, "spf");
+    assert_eq!((outcome, ok), (Outcome::Wrong, false));
+    assert!(words.contains("192.0.2.1, from which we send, gets fail (-all of contoso.test)"));
+}
+
+#[test]
+fn too_many_look_ups_and_names_that_lead_nowhere_are_counted_and_named() {
+    let spf = format!(
+        "contoso.test TXT v=spf1 ip4:192.0.2.1 {} mx:gone1.test a:gone2.test a:gone3.test -all",
+        (0..9)
+            .map(|n| format!("include:i{n}.test"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    );
+    let mut lines = vec![spf.as_str()];
+    let others: Vec<_> = (0..9)
+        .map(|n| format!("i{n}.test TXT v=spf1 ip4:203.0.113.{n}"))
+        .collect();
+    lines.extend(others.iter().map(String::as_str));
+    let (outcome, ok, words) = check(&desk("", "").look(&lines), "spf");
+    assert_eq!((outcome, ok), (Outcome::Wrong, false), "{words}");
+    assert!(
+        words.contains("it needs 12 look-ups and may need 10"),
+        "{words}"
+    );
+    assert!(
+        words.contains("it breaks at a:gone2.test of contoso.test"),
+        "{words}"
+    );
+    assert!(words.contains("3 look-ups find nothing, 2 may"), "{words}");
+    assert!(words.contains("mx:gone1.test → gone1.test"), "{words}");
+}
+
+#[test]
+fn two_records_a_circle_and_everybody_are_faults() {
+    for (lines, expected) in [
+        (
+            vec![
+                "contoso.test TXT v=spf1 mx ~all",
+                "contoso.test TXT v=spf1 a -all",
+            ],
+            "count as none",
+        ),
+        (
+            vec!["contoso.test TXT v=spf1 ip4:192.0.2.1 +all"],
+            "+all lets everybody send",
+        ),
+        (
+            vec!["contoso.test TXT v=spf1 include:contoso.test ~all"],
+            "look-up",
+        ),
+        (
+            vec!["contoso.test TXT v=spf1 ipv4:192.0.2.1 ~all"],
+            "is no term of SPF",
+        ),
+    ] {
+        let (outcome, ok, words) = check(&desk("", "").look(&lines), "spf");
+        assert_eq!((outcome, ok), (Outcome::Wrong, false), "{words}");
+        assert!(words.contains(expected), "{words}");
+    }
+}
+
+#[test]
+fn a_private_domain_need_not_be_published_but_what_is_must_be_right() {
+    let private = "verification = \"assumed\"";
+    let found = desk(private, "").look(&[]);
+    assert!(
+        found.checks.iter().all(|it| it.is_ok()),
+        "{:#?}",
+        found.checks
+    );
+    let lines = [
+        "contoso.test TXT v=spf1 mx ~all",
+        "contoso.test TXT v=spf1 a -all",
+    ];
+    assert!(!check(&desk(private, "").look(&lines), "spf").1);
+}
+
+#[test]
+fn dns_that_does_not_answer_is_unknown_and_not_absent() {
+    let mut lines = PUBLISHED.to_vec();
+    lines.insert(0, "contoso.test FAIL");
+    let found = desk("", "").look(&lines);
+    assert_eq!(check(&found, "spf").0, Outcome::Unknown);
+    assert!(matches!(record(&found, "spf").1, RecordState::Unknown(_)));
+    assert_eq!(
+        predictions(&found),
+        [
+            "Printers by MX: Gmail will see SPF unknown, DKIM pass aligned, DMARC pass \
+          (p=quarantine)."
+        ]
+    );
+}
+
+#[test]
+fn a_bounce_domain_takes_the_envelope_and_a_domain_of_ours_takes_both() {
+    let bounces = "bounce_domain = \"bounce.contoso.test\"\nmailbox_host = \"10.1.0.20\"";
+    let lines = [
+        "bounce.contoso.test MX relay.provider.test",
+        "bounce.contoso.test TXT v=spf1 ip4:192.0.2.1 -all",
+        "_dmarc.contoso.test TXT v=DMARC1; p=reject; aspf=s",
+    ];
+    let mut desk = desk(bounces, "");
+    let found = desk.look(&lines);
+    assert_eq!(
+        record(&found, "bounce-mx").0,
+        "bounce.contoso.test MX 10 relay.provider.test"
+    );
+    assert_eq!(
+        record(&found, "mx").0,
+        "contoso.test MX 10 relay.provider.test"
+    );
+    assert_eq!(
+        record(&found, "mta-sts").0.split(';').next(),
+        Some("_mta-sts.contoso.test TXT v=STSv1")
+    );
+    assert!(
+        found
+            .policy_file
+            .as_ref()
+            .is_some_and(|it| it.text.contains("mx: relay.provider.test"))
+    );
+    assert!(check(&found, "spf").1, "the root's record is advice now");
+    assert_eq!(check(&found, "bounce-spf").0, Outcome::Good);
+    assert_eq!(
+        predictions(&found),
+        ["Printers by MX: Gmail will see SPF pass not aligned, DKIM none, DMARC fail (p=reject)."],
+        "strict alignment wants the very domain"
+    );
+    desk.site.zone = Some(name("relay.provider.test"));
+    let found = desk.look(&[]);
+    assert_eq!(
+        record(&found, "bounce").0,
+        "bounce.contoso.test CNAME bounce.relay.provider.test"
+    );
+    assert_eq!(
+        record(&found, "dkim").0,
+        "r1._domainkey.contoso.test CNAME r1.contoso.test.dkim.relay.provider.test"
+    );
+    assert_eq!(
+        record(&found, "spf").0,
+        "contoso.test TXT v=spf1 include:spf.relay.provider.test ~all"
+    );
+}
+
+#[test]
+fn a_smart_hosts_provider_is_what_spf_must_include() {
+    let connector = "[[organisation.outbound_connector]]\nname = \"Microsoft 365\"\n\
+                     smart_hosts = [\"contoso-test.mail.protection.outlook.com\"]\n";
+    let found = desk("", connector).look(&[]);
+    assert_eq!(
+        record(&found, "spf").0,
+        "contoso.test TXT v=spf1 include:spf.protection.outlook.com ~all"
+    );
+    let lines = [
+        "contoso.test TXT v=spf1 include:spf.protection.outlook.com -all",
+        "spf.protection.outlook.com TXT v=spf1 ip4:198.51.100.0/24 -all",
+    ];
+    let found = desk("", connector).look(&lines);
+    assert_eq!(check(&found, "spf").0, Outcome::Good);
+    assert!(
+        found.checks.iter().all(|it| it.name != "ptr"),
+        "not our addresses"
+    );
+    assert_eq!(
+        predictions(&found),
+        ["Printers by Microsoft 365: Gmail will see SPF pass aligned, DKIM none, DMARC none."]
+    );
+}
+
+#[test]
+fn without_dns_a_set_is_proposed_all_the_same() {
+    let (desk, key) = (desk("", ""), key());
+    let found = propose(&desk.subject(&key));
+    assert_eq!(found.records.len(), 4);
+    assert!(found.records.iter().all(|it| it.state.name() == "unknown"));
+}
+
+#[test]
+fn a_long_key_is_cut_into_strings_in_a_zone_file() {
+    let mut desk = desk("", "");
+    desk.keys[0].text = format!("v=DKIM1; p={}", "A".repeat(400));
+    let key = key();
+    let found = propose(&desk.subject(&key));
+    let data = found.records[2].zone_data();
+    let strings: Vec<_> = data
+        .split("\" \"")
+        .map(|it| it.trim_matches('"').len())
+        .collect();
+    assert_eq!(strings, [255, 156]);
+}
