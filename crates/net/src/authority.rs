@@ -74,7 +74,7 @@ async fn authoritative(
 }
 
 /// The servers of the zone that a domain lies in. Empty where nobody has a zone for it.
-async fn servers(
+pub(crate) async fn servers(
     resolver: &Resolver,
     domain: &Domain,
     options: AuthorityOptions,

@@ -11,6 +11,7 @@ pub mod oidc;
 pub mod network;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
+pub mod facts;
 pub mod authority;
 pub mod names;
 pub mod resolver;

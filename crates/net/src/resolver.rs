@@ -238,16 +238,51 @@ impl Resolver {
         server: SocketAddr,
         domain: &Domain,
     ) -> Result<Answer<String>, DnsError> {
+        let found = self.at(server, domain, RecordType::TXT, interpret_texts);
+        found.await.map(Answer::unproven)
+    }
+
+    /// MX records of a domain as one server says that answers for it. At most 64; 30 s at most.
+    ///
+    /// # Errors
+    /// As [`Resolver::texts_at`].
+    pub async fn mx_at(&self, server: SocketAddr, domain: &Domain) -> Result<Answer<Mx>, DnsError> {
+        let found = self.at(server, domain, RecordType::MX, interpret_mx);
+        found.await.map(Answer::unproven)
+    }
+
+    /// Whether a name is an alias, as one server says that answers for it; 30 s at most.
+    ///
+    /// # Errors
+    /// As [`Resolver::texts_at`].
+    pub async fn is_alias_at(&self, server: SocketAddr, domain: &Domain) -> Result<bool, DnsError> {
+        match self
+            .at(server, domain, RecordType::CNAME, interpret_alias)
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(DnsError::NoSuchDomain(_) | DnsError::NoRecords(_)) => Ok(false),
+            Err(error @ DnsError::Temporary { .. }) => Err(error),
+        }
+    }
+
+    async fn at<T>(
+        &self,
+        server: SocketAddr,
+        domain: &Domain,
+        record_type: RecordType,
+        interpret: fn(&Domain, &Message) -> Result<T, DnsError>,
+    ) -> Result<T, DnsError> {
         within_limit(domain, async {
             let answer = match &*self.0 {
                 Kind::System(system) => {
                     let none = Recursion::None;
-                    exchange(&system.chance, server, domain, RecordType::TXT, none).await?
+                    exchange(&system.chance, server, domain, record_type, none).await?
                 }
                 #[cfg(any(test, feature = "simulation"))]
-                Kind::Simulated(dns) => dns.ask_at(server, domain, RecordType::TXT).await?,
+                Kind::Simulated(dns) => dns.ask_at(server, domain, record_type).await?,
             };
-            let found = interpret_texts(domain, &answer).map(Answer::unproven);
+            let found = interpret(domain, &answer);
             let is_lame = !answer.metadata.authoritative;
             match found {
                 // What it says of others' names is hearsay, a referral among it (RFC 1034 §4.3.2).
