@@ -79,14 +79,15 @@ pub(crate) fn listed(facts: &MessageFacts, recipients: Vec<ListedRecipient>) -> 
 
 /// A recipient as listed.
 pub(crate) fn listed_recipient(
+    number: u32,
     recipient: &EnvelopeRecipient,
-    state: SlotState,
-    active: bool,
+    (state, active): (SlotState, bool),
     last_reply: Option<&str>,
 ) -> ListedRecipient {
     let name = state.name(active);
     let due = Timestamp::from_millis(state.due);
     ListedRecipient {
+        number,
         to: recipient.forward_path.to_string(),
         state: name,
         attempts: u32::from(state.attempts),
@@ -160,6 +161,10 @@ pub(crate) fn criteria_lines(criteria: &Criteria) -> Vec<String> {
         organisation,
         accepted_before,
         state,
+        sender,
+        reason,
+        // Found by the others.
+        only: _,
     } = criteria;
     let lines = [
         queue_id.map(|id| format!("queue id {id}")),
@@ -171,6 +176,8 @@ pub(crate) fn criteria_lines(criteria: &Criteria) -> Vec<String> {
             .map(|name| format!("organisation {name}")),
         accepted_before.map(|time| format!("accepted before {}", time.to_rfc3339())),
         state.map(|state| format!("state {}", state.name())),
+        sender.as_ref().map(|sender| format!("sender {sender}")),
+        reason.as_ref().map(|reason| format!("reason {reason:?}")),
     ];
     let lines: Vec<String> = lines.into_iter().flatten().collect();
     if lines.is_empty() {

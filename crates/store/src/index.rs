@@ -6,14 +6,14 @@
 //!
 //! Not here: addresses, content, last replies (they stay in the store until a lease asks).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
-use std::sync::Arc;
 
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 
 use crate::queue::{Criteria, DueQueue, QueueCounts, QueueKey};
+use crate::suspension::{Suspension, SuspensionScope};
 
 mod lease;
 mod slot;
@@ -159,7 +159,7 @@ pub(crate) struct Index {
     /// By the lease clock.
     lapses: BTreeSet<(i64, u64)>,
     lease_clock: LeaseClock,
-    suspended: HashSet<Arc<str>>,
+    suspensions: BTreeMap<SuspensionScope, Suspension>,
     last_token: u64,
     queued: u64,
     deferred: u64,
@@ -288,26 +288,45 @@ impl Index {
         next.map(Timestamp::from_millis)
     }
 
-    /// Stops or restarts leasing for a destination.
-    pub(crate) fn suspend(&mut self, destination: &str, suspended: bool) {
-        if suspended {
-            self.suspended.insert(destination.into());
-        } else {
-            self.suspended.remove(destination);
-        }
-        for queue in 0..self.queues.len() {
-            if &*self.queues[queue].key.destination == destination {
-                self.queues[queue].suspended = suspended;
-                self.update_head(queue);
+    /// Stops leasing of what a suspension means; one of the same scope is replaced.
+    pub(crate) fn suspend(&mut self, suspension: Suspension) {
+        let scope = suspension.scope.clone();
+        self.suspensions.insert(scope.clone(), suspension);
+        self.apply_suspensions(&scope);
+    }
+
+    /// Leasing goes on, unless another suspension means it too; `false`: there was none.
+    pub(crate) fn resume(&mut self, scope: &SuspensionScope) -> bool {
+        let was_there = self.suspensions.remove(scope).is_some();
+        self.apply_suspensions(scope);
+        was_there
+    }
+
+    /// What is suspended, by organisation and destination.
+    pub(crate) fn suspended(&self) -> Vec<Suspension> {
+        self.suspensions.values().cloned().collect()
+    }
+
+    /// Suspensions whose time is over.
+    pub(crate) fn suspensions_over(&self, now: Timestamp) -> Vec<SuspensionScope> {
+        let over = self.suspensions.values().filter(|one| one.is_over(now));
+        over.map(|one| one.scope.clone()).collect()
+    }
+
+    fn apply_suspensions(&mut self, changed: &SuspensionScope) {
+        for number in 0..self.queues.len() {
+            if changed.covers(&self.queues[number].key) {
+                self.queues[number].suspended = self.is_suspended(&self.queues[number].key);
+                self.update_head(number);
             }
         }
     }
 
-    /// Destinations suspended, sorted.
-    pub(crate) fn suspended(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.suspended.iter().map(ToString::to_string).collect();
-        names.sort_unstable();
-        names
+    fn is_suspended(&self, key: &QueueKey) -> bool {
+        !self.suspensions.is_empty()
+            && SuspensionScope::covering(key)
+                .iter()
+                .any(|scope| self.suspensions.contains_key(scope))
     }
 
     /// See [`crate::store::Store::counts`].
@@ -343,7 +362,7 @@ impl Index {
             let fits = slots
                 .as_slice()
                 .iter()
-                .any(|slot| self.fits(criteria, slot));
+                .any(|slot| self.fits(criteria, *id, slot));
             found.extend(last.filter(|_| fits));
         }
         (found, None)
@@ -398,7 +417,13 @@ impl Index {
             })
     }
 
-    fn fits(&self, criteria: &Criteria, slot: &Slot) -> bool {
+    fn fits(&self, criteria: &Criteria, id: i64, slot: &Slot) -> bool {
+        if let Some(only) = &criteria.only {
+            let numbers = QueueId::from_i64(id).and_then(|id| only.get(&id));
+            if !numbers.is_some_and(|numbers| numbers.contains(&slot.number)) {
+                return false;
+            }
+        }
         let key = &self.queues[slot.queue as usize].key;
         criteria
             .destination
@@ -422,7 +447,7 @@ impl Index {
             due: BTreeSet::new(),
             head: None,
             recipients: 0,
-            suspended: self.suspended.contains(&key.destination),
+            suspended: self.is_suspended(key),
             asked_for: false,
         };
         let number = if let Some(number) = self.free.pop() {

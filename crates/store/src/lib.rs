@@ -14,6 +14,7 @@ mod describe;
 mod cache;
 mod index;
 mod content;
+pub mod suspension;
 pub mod queue;
 mod spool;
 mod identifiers;

@@ -4,7 +4,7 @@
 //!
 //! [`Memory::crash`] gives what would be on the disk; [`Memory::open`] recovers from it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +34,9 @@ use crate::queue::{
     Committed, Content, MessageFacts, NewMessage, QueueCounts, QueueKey, RecipientChange,
     SpooledContent,
 };
+use crate::shelf::Shelf;
 use crate::spool::{Spool, Workers};
+use crate::suspension::Suspension;
 use crate::trace::Event;
 
 mod administer;
@@ -87,7 +89,6 @@ impl MemoryOptions {
 #[derive(Debug, Default)]
 pub struct Durable {
     messages: BTreeMap<i64, Stored>,
-    suspended: BTreeSet<String>,
     events: Vec<Event>,
     tables: Option<Connection>,
     last_id: i64,
@@ -169,10 +170,6 @@ impl Memory {
         {
             index.forgets_leases = options.broken == Some(BrokenTwin::LeaseForgotten);
         }
-        durable
-            .suspended
-            .iter()
-            .for_each(|name| index.suspend(name, true));
         for (id, stored) in &durable.messages {
             let id = QueueId::from_i64(*id).expect("only queue ids are stored");
             index.insert(id, &slots_of(stored));
@@ -181,6 +178,9 @@ impl Memory {
         let (version, document) = settings_tables::load_latest(&tables).unwrap_or_default();
         let restrictions = restriction_tables::load(&tables).unwrap_or_default();
         let proofs = proof_table::load(&tables).unwrap_or_default();
+        let kept = shelf_table::all(&tables, Shelf::Suspension).unwrap_or_default();
+        let suspended = kept.iter().filter_map(Suspension::from_entry);
+        suspended.for_each(|suspension| index.suspend(suspension));
         durable.tables = Some(tables);
         let settings = if version == 0 {
             Settings::empty(options.mode)

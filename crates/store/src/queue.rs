@@ -4,6 +4,7 @@
 //! waiting one under a lease. Delivered, failed, expired and discarded recipients leave the queue;
 //! the message goes with the last of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use relais_smtp::address::ReversePath;
@@ -246,6 +247,52 @@ pub struct Criteria {
     pub accepted_before: Option<Timestamp>,
     /// `held`, `waiting`.
     pub state: Option<RecipientStateName>,
+    /// Reverse-path: an address, a domain (`example.org` or `@example.org`), or `<>`.
+    pub sender: Option<String>,
+    /// Part of the last reply, whatever its case.
+    pub reason: Option<String>,
+    /// These recipients, by number, and no others: how what must be read is narrowed for an act.
+    pub only: Option<Arc<BTreeMap<QueueId, Vec<u32>>>>,
+}
+
+impl Criteria {
+    /// Whether messages must be read for it: sender and reason are not in the index.
+    pub(crate) fn needs_reading(&self) -> bool {
+        self.sender.is_some() || self.reason.is_some()
+    }
+
+    /// The recipients of a message that fit what must be read; others are taken out of it.
+    /// `false`: none is left.
+    pub(crate) fn narrow(&self, message: &mut ListedMessage) -> bool {
+        if !self
+            .sender
+            .as_deref()
+            .is_none_or(|wanted| is_sender(wanted, &message.from))
+        {
+            return false;
+        }
+        if let Some(reason) = &self.reason {
+            let reason = reason.to_ascii_lowercase();
+            message.recipients.retain(|one| {
+                let last = one.last_reply.as_ref();
+                last.is_some_and(|last| last.to_ascii_lowercase().contains(&reason))
+            });
+        }
+        !message.recipients.is_empty()
+    }
+}
+
+fn is_sender(wanted: &str, from: &str) -> bool {
+    let wanted = wanted
+        .trim()
+        .trim_start_matches("*@")
+        .trim_start_matches('@');
+    let bare = wanted.trim_start_matches('<').trim_end_matches('>');
+    if bare.contains('@') || bare.is_empty() {
+        return from.eq_ignore_ascii_case(bare);
+    }
+    let domain = from.rsplit_once('@').map(|(_, domain)| domain);
+    domain.is_some_and(|domain| domain.eq_ignore_ascii_case(bare))
 }
 
 /// State of a recipient as listed.
@@ -297,6 +344,8 @@ pub struct ListedMessage {
 /// One recipient of `relais queue list`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ListedRecipient {
+    /// Its number in the message.
+    pub number: u32,
     /// Address.
     pub to: String,
     /// State.

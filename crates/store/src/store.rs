@@ -1,6 +1,7 @@
 //! The store as everybody sees it: one enum, a `match` per operation. The contract suite in
 //! `tests/contract` runs against every variant.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::queue::{
 use crate::restriction::{EntityChange, IgnoredAttempts};
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
+use crate::suspension::{Suspension, SuspensionScope};
 use crate::trace::{Event, TraceQuery, TraceRow};
 
 pub use crate::content::{ContentReader, ContentWriter};
@@ -31,6 +33,9 @@ pub use crate::content::{ContentReader, ContentWriter};
 pub use crate::options::BrokenTwin;
 pub use crate::options::{Observer, OpenOptions};
 pub use crate::trace::RefusedGroup;
+
+/// Messages read at once where the index alone cannot say what fits.
+const READ_AT_ONCE: usize = 1_000;
 
 /// The store. Cheap to clone.
 #[derive(Clone)]
@@ -226,6 +231,29 @@ impl Store {
         after: Option<QueueId>,
         limit: usize,
     ) -> Result<Vec<ListedMessage>, StoreError> {
+        if !criteria.needs_reading() {
+            return self.list_page(criteria, after, limit).await;
+        }
+        let (mut found, mut after) = (Vec::new(), after);
+        loop {
+            let mut page = self.list_page(criteria, after, READ_AT_ONCE).await?;
+            let is_last = page.is_empty();
+            after = page.last().map(|message| message.queue_id);
+            page.retain_mut(|message| criteria.narrow(message));
+            found.append(&mut page);
+            if is_last || found.len() >= limit {
+                found.truncate(limit);
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn list_page(
+        &self,
+        criteria: &Criteria,
+        after: Option<QueueId>,
+        limit: usize,
+    ) -> Result<Vec<ListedMessage>, StoreError> {
         match self {
             Self::Embedded(store) => store.list(criteria, after, limit).await,
             #[cfg(feature = "simulation")]
@@ -241,30 +269,65 @@ impl Store {
         actor: &str,
         now: Timestamp,
     ) -> Result<ActResult, StoreError> {
+        let criteria = self.narrowed(criteria).await?;
         match self {
-            Self::Embedded(store) => store.act(act, criteria, actor, now).await,
+            Self::Embedded(store) => store.act(act, &criteria, actor, now).await,
             #[cfg(feature = "simulation")]
-            Self::Memory(store) => store.act(act, criteria, actor, now).await,
+            Self::Memory(store) => store.act(act, &criteria, actor, now).await,
         }
     }
 
-    /// Stops or restarts leasing for a destination (all organisations), durably.
-    pub async fn suspend(
+    /// With the recipients that fit what must be read.
+    async fn narrowed(&self, criteria: &Criteria) -> Result<Criteria, StoreError> {
+        let mut criteria = criteria.clone();
+        if !criteria.needs_reading() {
+            return Ok(criteria);
+        }
+        let (mut only, mut after) = (BTreeMap::new(), None);
+        loop {
+            let page = self.list_page(&criteria, after, READ_AT_ONCE).await?;
+            let is_last = page.is_empty();
+            after = page.last().map(|message| message.queue_id);
+            for mut message in page {
+                if criteria.narrow(&mut message) {
+                    let numbers = message.recipients.iter().map(|one| one.number);
+                    only.insert(message.queue_id, numbers.collect());
+                }
+            }
+            if is_last {
+                break;
+            }
+        }
+        criteria.only = Some(Arc::new(only));
+        Ok(criteria)
+    }
+
+    /// Stops leasing of what a suspension means, durably and audited; one of the same scope is
+    /// replaced. [`Store::maintain`] ends those whose time is over.
+    pub async fn suspend(&self, suspension: Suspension) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded(store) => store.suspend(suspension).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.suspend(suspension).await,
+        }
+    }
+
+    /// Leasing goes on; audited. `false`: nothing of that scope was suspended.
+    pub async fn resume(
         &self,
-        destination: &str,
-        suspended: bool,
+        scope: &SuspensionScope,
         actor: &str,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         match self {
-            Self::Embedded(store) => store.suspend(destination, suspended, actor, now).await,
+            Self::Embedded(store) => store.resume(scope, actor, now).await,
             #[cfg(feature = "simulation")]
-            Self::Memory(store) => store.suspend(destination, suspended, actor, now).await,
+            Self::Memory(store) => store.resume(scope, actor, now).await,
         }
     }
 
-    /// Destinations suspended.
-    pub async fn suspended(&self) -> Result<Vec<String>, StoreError> {
+    /// What is suspended.
+    pub async fn suspended(&self) -> Result<Vec<Suspension>, StoreError> {
         match self {
             Self::Embedded(store) => store.suspended().await,
             #[cfg(feature = "simulation")]

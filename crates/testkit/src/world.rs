@@ -30,6 +30,7 @@ use relais_smtp::time::Timestamp;
 use relais_store::memory::{Durable, Fault, FaultPlan, Memory, MemoryOptions};
 use relais_store::queue::{Criteria, ListedMessage, QueueAct};
 use relais_store::store::Store;
+use relais_store::suspension::{Suspension, SuspensionScope};
 use relais_store::trace::{Event, TRACE_LIMIT_MAX, TraceQuery};
 use tokio::task::JoinSet;
 
@@ -398,10 +399,16 @@ impl World {
         let Surroundings { ledger, clock, .. } = &self.surroundings;
         let domain = &self.plan.destinations[destination].domain;
         if let Some(relay) = &self.relay {
-            let done = relay
-                .store
-                .suspend(domain, suspended, "world", clock.now())
-                .await;
+            let scope = SuspensionScope::destination(domain);
+            let now = clock.now();
+            let done = if suspended {
+                relay
+                    .store
+                    .suspend(Suspension::new(scope, "world", now))
+                    .await
+            } else {
+                relay.store.resume(&scope, "world", now).await.map(|_| ())
+            };
             ledger.note(0, format!("administrator: {done:?}"));
         }
     }

@@ -1,4 +1,6 @@
-//! The queue: shown, changed by a person, suspended by destination.
+//! The queue: shown, changed by a person; delivery suspended.
+
+use std::sync::Arc;
 
 use axum::extract::{Extension, Path, State};
 use axum::routing::{get, post};
@@ -8,7 +10,8 @@ use serde_json::{Value, json};
 
 use relais_smtp::identifier::QueueId;
 use relais_store::queue::{Criteria, ListedMessage, QueueAct, RecipientStateName};
-use relais_store::trace::parse_since;
+use relais_store::suspension::{Suspension, SuspensionScope};
+use relais_store::trace::{parse_since, parse_until};
 
 use crate::context::{AdminContext, Caller};
 use crate::problem::{Input, Parameters, Problem};
@@ -36,6 +39,10 @@ struct Selection {
     /// Accepted longer ago than this span, or before this time.
     older: Option<String>,
     state: Option<String>,
+    /// Reverse-path: an address, a domain, or `<>`.
+    sender: Option<String>,
+    /// Part of the last reply.
+    reason: Option<String>,
     cursor: Option<String>,
     limit: Option<usize>,
 }
@@ -75,6 +82,9 @@ impl Selection {
                 .map(|text| parse_since(text, now))
                 .transpose()?,
             state: self.state.as_deref().map(read_state).transpose()?,
+            sender: self.sender.clone(),
+            reason: self.reason.clone(),
+            only: None,
         })
     }
 }
@@ -186,33 +196,98 @@ async fn act(
     ))
 }
 
+/// `destinations`: those suspended for all organisations; `suspensions`: everything, with why.
 async fn suspended(State(context): State<AdminContext>) -> Result<Json<Value>, Problem> {
+    let suspended = context.store.suspended().await?;
+    let for_all = suspended
+        .iter()
+        .filter(|one| one.scope.organisation.is_none());
+    let destinations: Vec<_> = for_all
+        .filter_map(|one| one.scope.destination.as_deref())
+        .collect();
+    let suspensions: Vec<_> = suspended.iter().map(suspension_json).collect();
     Ok(Json(
-        json!({ "destinations": context.store.suspended().await? }),
+        json!({ "destinations": destinations, "suspensions": suspensions }),
     ))
+}
+
+fn suspension_json(suspension: &Suspension) -> Value {
+    json!({
+        "organisation": suspension.scope.organisation.as_deref(),
+        "destination": suspension.scope.destination.as_deref(),
+        "until": suspension.until.map(|time| time.to_rfc3339()),
+        "reason": suspension.reason,
+        "by": suspension.by,
+        "since": suspension.since.to_rfc3339(),
+    })
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Suspension {
-    destination: String,
+struct SuspensionRequest {
+    destination: Option<String>,
+    organisation: Option<String>,
+    /// Demanded where neither of the two is named.
+    #[serde(default)]
+    all: bool,
     suspended: bool,
+    /// `2h`, a day or an RFC 3339 time; absent: until it is resumed.
+    until: Option<String>,
+    #[serde(default)]
+    reason: String,
+}
+
+impl SuspensionRequest {
+    fn scope(&self, context: &AdminContext) -> Result<SuspensionScope, Problem> {
+        if self.destination.is_none() && self.organisation.is_none() && !self.all {
+            return Err(Problem::bad_request(
+                "Name a destination or an organisation, or say that all mail is meant.",
+            ));
+        }
+        let organisation = self.organisation.as_deref();
+        if let Some(name) = organisation
+            && self.suspended
+            && context.store.settings().organisation(name).is_none()
+        {
+            return Err(Problem::not_found(format!("No organisation \"{name}\".")));
+        }
+        let destination = self.destination.as_deref();
+        Ok(SuspensionScope {
+            organisation: organisation.map(Into::into),
+            destination: destination.map(read_destination).transpose()?,
+        })
+    }
 }
 
 async fn suspend(
     State(context): State<AdminContext>,
     Extension(caller): Extension<Caller>,
-    Input(request): Input<Suspension>,
+    Input(request): Input<SuspensionRequest>,
 ) -> Result<Json<Value>, Problem> {
-    let destination = relais_smtp::domain::Domain::parse(&request.destination)
-        .map(|domain| domain.to_string())
-        .or_else(|_| literal(&request.destination))?;
+    let scope = request.scope(&context)?;
     let now = context.clock.now();
-    context
-        .store
-        .suspend(&destination, request.suspended, &caller.actor, now)
-        .await?;
+    if request.suspended {
+        let until = request.until.as_deref();
+        let until = until.map(|text| parse_until(text, now)).transpose()?;
+        if until.is_some_and(|until| until <= now) {
+            let words = "The end of a suspension must lie ahead: write 2h, or a time to come.";
+            return Err(Problem::bad_request(words));
+        }
+        let suspension = Suspension {
+            until,
+            reason: request.reason.clone(),
+            ..Suspension::new(scope, &caller.actor, now)
+        };
+        context.store.suspend(suspension).await?;
+    } else if !context.store.resume(&scope, &caller.actor, now).await? {
+        return Err(Problem::not_found(format!("No suspension of {scope}.")));
+    }
     suspended(State(context)).await
+}
+
+fn read_destination(text: &str) -> Result<Arc<str>, Problem> {
+    let domain = relais_smtp::domain::Domain::parse(text).map(|domain| domain.to_string());
+    domain.or_else(|_| literal(text)).map(Into::into)
 }
 
 /// An address literal as it is written in the queue, `[192.0.2.1]`.

@@ -103,6 +103,7 @@ async fn health(State(context): State<AdminContext>) -> Json<Value> {
 
 async fn store(State(context): State<AdminContext>) -> Result<Json<Value>, Problem> {
     let counts = context.store.counts();
+    let suspended = context.store.suspended().await?;
     Ok(Json(json!({
         "kind": "embedded",
         "healthy": context.store.unhealthy().is_none(),
@@ -111,6 +112,6 @@ async fn store(State(context): State<AdminContext>) -> Result<Json<Value>, Probl
         "queued": counts.queued,
         "deferred": counts.deferred,
         "held": counts.held,
-        "suspended": context.store.suspended().await?,
+        "suspended": suspended.iter().map(|one| one.scope.to_string()).collect::<Vec<_>>(),
     })))
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use relais_net::simulated_dns::DnsFault;
 use relais_store::queue::{Criteria, QueueAct};
+use relais_store::suspension::{Suspension, SuspensionScope};
 use relais_store::trace::EventKind;
 
 use super::peer::{Act, Peer};
@@ -69,11 +70,9 @@ async fn mail_expires_without_any_attempt_too() {
     let world = World::delivering(SETTINGS).await;
     let mailbox = Peer::start(&world, "192.0.2.9", 25).await;
     let now = world.clock.now();
-    world
-        .store
-        .suspend("b.example", true, "test", now)
-        .await
-        .unwrap();
+    let scope = SuspensionScope::destination("b.example");
+    let suspension = Suspension::new(scope, "test", now);
+    world.store.suspend(suspension).await.unwrap();
     world
         .accept(Mail {
             lifetime: hours(2),

@@ -43,16 +43,38 @@ enum Verb {
     Delete(Act),
     /// Try everything now
     Flush(Criteria),
-    /// Stop delivery to a destination
+    /// Stop delivery to a destination, of an organisation, or of all mail
     Suspend {
-        /// Domain, or address in brackets
-        destination: String,
+        #[command(flatten)]
+        scope: Scope,
+        /// When delivery goes on by itself: 2h, 7d, or a time
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+        /// Why, for the audit
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
     },
-    /// Deliver to a destination again
+    /// Deliver again
     Resume {
-        /// Domain, or address in brackets
-        destination: String,
+        #[command(flatten)]
+        scope: Scope,
     },
+    /// What is suspended, by whom, why and until when
+    Suspended,
+}
+
+/// Which mail is suspended.
+#[derive(Args, Clone, Debug)]
+struct Scope {
+    /// Domain, or address in brackets
+    #[arg(required_unless_present_any = ["organisation", "all"])]
+    destination: Option<String>,
+    /// Mail of this organisation only
+    #[arg(long, value_name = "NAME")]
+    organisation: Option<String>,
+    /// All mail
+    #[arg(long, conflicts_with_all = ["destination", "organisation"])]
+    all: bool,
 }
 
 /// Which messages; all that are given must hold.
@@ -70,12 +92,20 @@ struct Criteria {
     /// State of a recipient
     #[arg(long, value_parser = ["queued", "active", "deferred", "held"])]
     state: Option<String>,
+    /// Sender: an address, a domain, or <>
+    #[arg(long, value_name = "ADDRESS")]
+    sender: Option<String>,
+    /// Part of the last reply
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 #[derive(Args, Clone, Debug)]
 struct Act {
     /// One message
-    #[arg(value_name = "ID", conflicts_with_all = ["all", "destination", "organisation", "older", "state"])]
+    #[arg(value_name = "ID", conflicts_with_all = [
+        "all", "destination", "organisation", "older", "state", "sender", "reason",
+    ])]
     id: Option<String>,
     /// Needed where no message is named
     #[arg(long)]
@@ -94,6 +124,8 @@ impl Criteria {
             ("organisation", &self.organisation),
             ("older", &self.older),
             ("state", &self.state),
+            ("sender", &self.sender),
+            ("reason", &self.reason),
         ];
         given
             .into_iter()
@@ -133,8 +165,22 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
             )
             .await
         }
-        Verb::Suspend { destination } => suspend(session, &destination, true).await,
-        Verb::Resume { destination } => suspend(session, &destination, false).await,
+        Verb::Suspend {
+            scope,
+            until,
+            reason,
+        } => {
+            let mut body = scope.body(true);
+            body["until"] = json!(until);
+            body["reason"] = json!(reason);
+            suspend(session, &body).await
+        }
+        Verb::Resume { scope } => suspend(session, &scope.body(false)).await,
+        Verb::Suspended => {
+            let api = session.api_for_reading().await?;
+            let answer = api.get("/queue/suspended", &[]).await?.value;
+            show_suspended(session.output, &answer)
+        }
     }
 }
 
@@ -324,21 +370,50 @@ async fn count(api: &Api, criteria: &Criteria) -> Result<String, Failure> {
     Ok(format!("{messages} or more messages"))
 }
 
-async fn suspend(session: &Session, destination: &str, suspended: bool) -> Result<(), Failure> {
+impl Scope {
+    fn body(&self, suspended: bool) -> Value {
+        json!({
+            "destination": self.destination,
+            "organisation": self.organisation,
+            "all": self.all,
+            "suspended": suspended,
+        })
+    }
+}
+
+async fn suspend(session: &Session, body: &Value) -> Result<(), Failure> {
     let api = session.api().await?;
-    let body = json!({ "destination": destination, "suspended": suspended });
-    let answer = api.post("/queue/suspended", &body).await?.value;
-    let output = session.output;
+    let answer = api.post("/queue/suspended", body).await?.value;
+    show_suspended(session.output, &answer)
+}
+
+fn show_suspended(output: Output, answer: &Value) -> Result<(), Failure> {
     if output.json {
-        return output.value(&answer);
+        return output.value(answer);
     }
-    let names = answer["destinations"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let names: Vec<_> = names.iter().filter_map(Value::as_str).map(clean).collect();
-    match names.as_slice() {
-        [] => output.line("No destination is suspended."),
-        names => output.line(&format!("Suspended: {}", names.join(", "))),
+    let suspensions = answer["suspensions"].as_array().map(Vec::as_slice);
+    let rows: Vec<_> = suspensions
+        .unwrap_or_default()
+        .iter()
+        .map(|one| {
+            let text = |key: &str, without: &str| {
+                let text = one[key].as_str().filter(|text| !text.is_empty());
+                clean(text.unwrap_or(without))
+            };
+            vec![
+                text("destination", "all"),
+                text("organisation", "all"),
+                text("until", "resumed"),
+                text("by", "-"),
+                text("reason", "-"),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return output.line("Nothing is suspended.");
     }
+    output.table(
+        &["DESTINATION", "ORGANISATION", "UNTIL", "BY", "REASON"],
+        &rows,
+    )
 }

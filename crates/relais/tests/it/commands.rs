@@ -315,6 +315,51 @@ fn a_destination_is_suspended_and_resumed() {
     server
         .relais(&["queue", "suspend", "not a domain"])
         .expect(1);
+    server.relais(&["queue", "resume", "example.org"]).expect(3);
+}
+
+#[test]
+fn a_suspension_says_why_and_until_when_and_may_concern_one_organisation() {
+    let server = Server::with_settings(CONTOSO);
+    let suspend = ["--json", "queue", "suspend", "example.org"];
+    let of_one = [
+        "--organisation",
+        "contoso",
+        "--until",
+        "2h",
+        "--reason",
+        "moving house",
+    ];
+    let on = server
+        .relais(&[&suspend[..], &of_one].concat())
+        .expect(0)
+        .json();
+    assert!(words(&on["destinations"]).is_empty());
+    let one = &on["suspensions"][0];
+    assert_eq!(one["destination"], "example.org");
+    assert_eq!(one["organisation"], "contoso");
+    assert_eq!(one["reason"], "moving house");
+    assert!(one["until"].as_str().is_some(), "{one}");
+    let shown = server.relais(&["queue", "suspended"]).expect(0).stdout;
+    assert!(shown.contains("moving house"), "{shown}");
+    server.relais(&["queue", "suspend"]).expect(2);
+    server
+        .relais(&["queue", "suspend", "--organisation", "nobody"])
+        .expect(3);
+    server
+        .relais(&["queue", "suspend", "--all", "--until", "2020-01-01"])
+        .expect(1);
+    server
+        .relais(&[
+            "queue",
+            "resume",
+            "example.org",
+            "--organisation",
+            "contoso",
+        ])
+        .expect(0);
+    let shown = server.relais(&["queue", "suspended"]).expect(0).stdout;
+    assert_eq!(shown, "Nothing is suspended.\n");
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
 use crate::restriction::{EntityChange, IgnoredAttempts};
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
+use crate::suspension::{self, SUSPENSIONS_MAX, Suspension, SuspensionScope};
 use crate::trace::{Event, EventKind, RefusedGroup, To, TraceQuery, TraceRow};
 
 /// Recipients changed in one transaction: others commit in between.
@@ -91,46 +92,57 @@ impl Embedded {
         }
     }
 
-    pub(crate) async fn suspend(
-        &self,
-        destination: &str,
-        suspended: bool,
-        actor: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (destination, actor) = (destination.to_owned(), actor.to_owned());
+    pub(crate) async fn suspend(&self, suspension: Suspension) -> Result<(), StoreError> {
+        if self.shared.index().suspended().len() >= SUSPENSIONS_MAX {
+            return Err(StoreError::Fault(format!(
+                "{SUSPENSIONS_MAX} suspensions are in force already: resume some"
+            )));
+        }
         let work = move |writer: &mut Writer| {
             writer.transact(|transaction| {
-                let sql = if suspended {
-                    "INSERT OR IGNORE INTO suspension (destination) VALUES (?1)"
-                } else {
-                    "DELETE FROM suspension WHERE destination = ?1"
-                };
-                transaction
-                    .execute(sql, [&destination])
-                    .map_err(schema::fault)?;
-                let act = if suspended {
-                    "queue.suspended"
-                } else {
-                    "queue.resumed"
-                };
-                audit(
-                    transaction,
-                    act,
-                    &[format!("destination {destination}")],
-                    &actor,
-                    now,
-                )?;
+                shelf_table::change(transaction, &suspension.begin())?;
                 Ok::<_, StoreError>(((), Vec::new()))
             })?;
-            writer.shared.index().suspend(&destination, suspended);
-            writer.shared.bell.ring();
+            writer.shared.index().suspend(suspension);
             Ok(())
         };
         self.exclusively(work).await?
     }
 
-    pub(crate) async fn suspended(&self) -> Result<Vec<String>, StoreError> {
+    pub(crate) async fn resume(
+        &self,
+        scope: &SuspensionScope,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (scope, change) = (scope.clone(), suspension::end(scope, actor, now));
+        let work = move |writer: &mut Writer| {
+            let was = writer.shared.index().suspended();
+            if !was.iter().any(|one| one.scope == scope) {
+                return Ok(false);
+            }
+            writer.transact(|transaction| {
+                shelf_table::change(transaction, &change)?;
+                schema::forget_old_suspension(transaction, scope.destination.as_deref())?;
+                Ok::<_, StoreError>(((), Vec::new()))
+            })?;
+            writer.shared.index().resume(&scope);
+            writer.shared.bell.ring();
+            Ok(true)
+        };
+        self.exclusively(work).await?
+    }
+
+    /// Those whose time is over.
+    pub(super) async fn end_suspensions(&self, now: Timestamp) {
+        let over = self.shared.index().suspensions_over(now);
+        for scope in over {
+            // A store that is sealed ends them later.
+            let _ = self.resume(&scope, suspension::THE_CLOCK, now).await;
+        }
+    }
+
+    pub(crate) async fn suspended(&self) -> Result<Vec<Suspension>, StoreError> {
         Ok(self.shared.index().suspended())
     }
 
@@ -346,9 +358,9 @@ fn listed(
             .recipients
             .get(usize::try_from(number).ok()?)?;
         Some(describe::listed_recipient(
+            number,
             recipient,
-            state,
-            active,
+            (state, active),
             message.reply(number),
         ))
     });

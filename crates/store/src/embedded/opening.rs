@@ -21,7 +21,7 @@ use super::trace_feed::{self, Feed};
 use super::writer::{Op, Shared, Writer};
 use super::{
     Embedded, LIVE_EVENTS_MAX, administering, group, proof_table, restriction_tables, schema,
-    settings_tables,
+    settings_tables, shelf_table,
 };
 use crate::bell::Bell;
 use crate::cache::Cache;
@@ -33,7 +33,9 @@ use crate::identifiers::QueueIds;
 use crate::index::Index;
 use crate::options::OpenOptions;
 use crate::queue::QueueKey;
+use crate::shelf::Shelf;
 use crate::spool::{Spool, Workers};
+use crate::suspension::Suspension;
 
 /// The file that keeps other processes away.
 const LOCK_FILE: &str = "lock";
@@ -51,7 +53,7 @@ struct Start {
     names: QueueNames,
     last_message: i64,
     last_id: i64,
-    suspended: Vec<String>,
+    suspended: Vec<Suspension>,
     outbox: Vec<(u64, String)>,
     settings: Settings,
     restrictions: Restrictions,
@@ -210,10 +212,8 @@ fn share(
     );
     let spool = spool.map_err(|error| folder_fault(&error))?;
     let mut index = Index::default();
-    start
-        .suspended
-        .iter()
-        .for_each(|destination| index.suspend(destination, true));
+    let suspended = start.suspended.iter().cloned();
+    suspended.for_each(|suspension| index.suspend(suspension));
     Ok(Arc::new(Shared {
         folder: folder.to_path_buf(),
         index: Mutex::new(index),
@@ -284,10 +284,7 @@ fn read_start(connection: &Connection, mode: Mode) -> Result<Start, StoreError> 
                 |row| row.get(0),
             )
             .optional()?;
-        let mut statement = connection.prepare("SELECT destination FROM suspension")?;
-        let suspended = statement
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
+        let old_suspensions = schema::old_suspensions(connection)?;
         let mut statement =
             connection.prepare("SELECT position, lines FROM outbox ORDER BY position")?;
         let outbox = statement
@@ -297,10 +294,22 @@ fn read_start(connection: &Connection, mode: Mode) -> Result<Start, StoreError> 
             connection.query_row("SELECT count(*) FROM recipient", [], |row| row.get(0))?;
         let last_message = last.unwrap_or(0);
         let last_id = last_message.max(remembered.unwrap_or(0));
-        Ok((names, last_message, last_id, suspended, outbox, recipients))
+        Ok((
+            names,
+            last_message,
+            last_id,
+            old_suspensions,
+            outbox,
+            recipients,
+        ))
     };
-    let (names, last_message, last_id, suspended, outbox, recipients) =
+    let (names, last_message, last_id, old_suspensions, outbox, recipients) =
         rows().map_err(schema::fault)?;
+    let kept = shelf_table::all(connection, Shelf::Suspension)?;
+    let old = old_suspensions.iter().map(|name| Suspension::of_old(name));
+    let suspended = old
+        .chain(kept.iter().filter_map(Suspension::from_entry))
+        .collect();
     Ok(Start {
         names,
         last_message,

@@ -99,6 +99,22 @@ pub(crate) fn open_reader(folder: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Suspensions of an older Relais, which knew destinations only.
+pub(crate) fn old_suspensions(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare("SELECT destination FROM suspension")?;
+    statement.query_map([], |row| row.get(0))?.collect()
+}
+
+/// One of them has ended.
+pub(crate) fn forget_old_suspension(
+    connection: &Connection,
+    destination: Option<&str>,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM suspension WHERE destination = ?1";
+    connection.execute(sql, [destination]).map_err(fault)?;
+    Ok(())
+}
+
 /// What SQLite said, without paths.
 pub(crate) fn fault(error: rusqlite::Error) -> StoreError {
     StoreError::Fault(format!("the queue database: {error}"))

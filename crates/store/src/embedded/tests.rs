@@ -22,6 +22,7 @@ use crate::queue::{
     Content, Criteria, Leased, MessageFacts, NewMessage, NewRecipient, QueueAct, QueueKey,
     RecipientChange, RecipientStateName, Settlement,
 };
+use crate::suspension::{Suspension, SuspensionScope};
 use crate::trace::{Event, EventKind, TraceQuery};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_514_400_000);
@@ -439,10 +440,9 @@ async fn a_reader_sees_everything_beside_a_running_store_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let id = commit(&store, "a@example.org", b"x").await.unwrap();
-    store
-        .suspend("example.net", true, "anna", NOW)
-        .await
-        .unwrap();
+    let scope = SuspensionScope::destination("example.net");
+    let suspension = Suspension::new(scope.clone(), "anna", NOW);
+    store.suspend(suspension.clone()).await.unwrap();
     assert_eq!(rows(&store, "").await.len(), 1);
     for running in [true, false] {
         let reader = Embedded::open_for_reading(folder.path().to_path_buf(), Mode::Lan);
@@ -450,7 +450,7 @@ async fn a_reader_sees_everything_beside_a_running_store_and_changes_nothing() {
         let listed = reader.list(&Criteria::default(), None, 10).await.unwrap();
         assert_eq!(listed.iter().map(|m| m.queue_id).collect::<Vec<_>>(), [id]);
         assert_eq!(reader.counts().queued, 1);
-        assert_eq!(reader.suspended().await.unwrap(), ["example.net"]);
+        assert_eq!(reader.suspended().await.unwrap(), [suspension.clone()]);
         assert_eq!(rows(&reader, "").await.len(), 1);
         assert_eq!(reader.audit(10).await.unwrap().len(), 1);
         assert_eq!(
@@ -458,12 +458,7 @@ async fn a_reader_sees_everything_beside_a_running_store_and_changes_nothing() {
             Err(CommitError::Closed)
         );
         assert!(lease(&reader, "example.org", NOW).await.is_empty());
-        assert!(
-            reader
-                .suspend("example.net", false, "anna", NOW)
-                .await
-                .is_err()
-        );
+        assert!(reader.resume(&scope, "anna", NOW).await.is_err());
         if running {
             commit(&store, "c@example.org", b"z").await.unwrap();
             assert_eq!(rows(&store, "").await.len(), 2);

@@ -252,7 +252,7 @@ impl Index {
         let id = queue_id.as_i64();
         let (mut quiet, mut marked) = (Vec::new(), Vec::new());
         let slots = self.messages.get(&id).map_or(&[][..], Slots::as_slice);
-        for slot in slots.iter().filter(|slot| self.fits(criteria, slot)) {
+        for slot in slots.iter().filter(|slot| self.fits(criteria, id, slot)) {
             let state = slot.state();
             match (acted(act, state, slot.active, now), slot.active) {
                 (Some(after), false) => quiet.push((slot.number, slot.queue, after)),

@@ -7,6 +7,7 @@ use relais_smtp::time::Timestamp;
 
 use super::{GIVE_UP, HELD, Index, NewSlot, SlotState};
 use crate::queue::{Criteria, QueueAct, QueueKey, RecipientChange};
+use crate::suspension::{Suspension, SuspensionScope};
 
 const DESTINATIONS: [&str; 3] = ["a.example", "b.example", "c.example"];
 
@@ -210,7 +211,12 @@ impl Pair {
             }
             Step::Act { act, place, fails } => self.act(act, *place, *fails),
             Step::Suspend { place, suspended } => {
-                self.index.suspend(DESTINATIONS[*place], *suspended);
+                let scope = SuspensionScope::destination(DESTINATIONS[*place]);
+                if *suspended {
+                    self.index.suspend(Suspension::of_old(DESTINATIONS[*place]));
+                } else {
+                    self.index.resume(&scope);
+                }
                 self.model.suspended[*place] = *suspended;
             }
             Step::Pass { millis } => self.now += millis,

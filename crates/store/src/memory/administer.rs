@@ -26,6 +26,7 @@ use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
 use crate::restriction::{EntityChange, IgnoredAttempts};
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
+use crate::suspension::{self, Suspension, SuspensionScope};
 use crate::trace::{Event, EventKind, RefusedGroup, TraceQuery, TraceRow};
 
 /// Recipients changed in one write.
@@ -149,39 +150,30 @@ impl Memory {
         self.discard(content);
     }
 
-    pub(crate) async fn suspend(
-        &self,
-        destination: &str,
-        suspended: bool,
-        actor: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut state = self.state();
-        self.health.may_write()?;
-        let act = if suspended {
-            "queue.suspended"
-        } else {
-            "queue.resumed"
-        };
-        audit(
-            &mut state,
-            act,
-            &[format!("destination {destination}")],
-            actor,
-            now,
-        )?;
-        if suspended {
-            state.durable.suspended.insert(destination.to_owned());
-        } else {
-            state.durable.suspended.remove(destination);
-        }
-        state.index.suspend(destination, suspended);
-        drop(state);
-        self.bell.ring();
+    pub(crate) async fn suspend(&self, suspension: Suspension) -> Result<(), StoreError> {
+        self.change_shelf(suspension.begin()).await?;
+        self.state().index.suspend(suspension);
         Ok(())
     }
 
-    pub(crate) async fn suspended(&self) -> Result<Vec<String>, StoreError> {
+    pub(crate) async fn resume(
+        &self,
+        scope: &SuspensionScope,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let suspended = self.state().index.suspended();
+        if !suspended.iter().any(|one| one.scope == *scope) {
+            return Ok(false);
+        }
+        self.change_shelf(suspension::end(scope, actor, now))
+            .await?;
+        self.state().index.resume(scope);
+        self.bell.ring();
+        Ok(true)
+    }
+
+    pub(crate) async fn suspended(&self) -> Result<Vec<Suspension>, StoreError> {
         Ok(self.state().index.suspended())
     }
 
@@ -366,6 +358,10 @@ impl Memory {
                 .change_entities(EntityChange::Expire { time: now })
                 .await;
         }
+        let over = self.state().index.suspensions_over(now);
+        for scope in over {
+            let _ = self.resume(&scope, suspension::THE_CLOCK, now).await;
+        }
         let mut state = self.state();
         let free = self.disk.free_octets(std::path::Path::new("")).unwrap_or(0);
         self.health.set_no_room(free < self.disk_reserve);
@@ -396,9 +392,9 @@ fn listed(state: &State, id: QueueId) -> Option<ListedMessage> {
             let stored = stored.recipients.get(&number)?;
             let last_reply = stored.last_reply.as_deref();
             Some(describe::listed_recipient(
+                number,
                 &stored.recipient,
-                slot,
-                active,
+                (slot, active),
                 last_reply,
             ))
         });

@@ -1,9 +1,11 @@
 //! What a person sees and does: list, retry, hold, release, bounce, delete, suspend.
 
+use relais_smtp::time::Timestamp;
 use relais_store::queue::{
     ActResult, Criteria, QueueAct, RecipientChange, RecipientStateName as State,
 };
 use relais_store::store::Store;
+use relais_store::suspension::{Suspension, SuspensionScope};
 
 use crate::world::{NOW, World, at, commit, deferred, lease_one, settlement};
 
@@ -15,6 +17,15 @@ fn to(destination: &str) -> Criteria {
     Criteria {
         destination: Some(destination.to_owned()),
         ..Criteria::default()
+    }
+}
+
+fn suspension(destination: &str, until: Option<Timestamp>) -> Suspension {
+    let scope = SuspensionScope::destination(destination);
+    Suspension {
+        until,
+        reason: "maintenance".to_owned(),
+        ..Suspension::new(scope, "anna", NOW)
     }
 }
 
@@ -264,7 +275,7 @@ async fn bounced_recipients_are_leased_next_to_be_given_up(mut world: World) {
     }
     act(store, QueueAct::Hold, &to("held.example")).await;
     store
-        .suspend("suspended.example", true, "anna", NOW)
+        .suspend(suspension("suspended.example", None))
         .await
         .unwrap();
     lease_one(store, "active.example", at(1)).await.unwrap();
@@ -434,7 +445,7 @@ async fn a_suspended_destination_is_not_leased_until_it_is_resumed(mut world: Wo
     commit(world.store(), &["a@example.org", "b@example.net"], NOW).await;
     world
         .store()
-        .suspend("example.org", true, "anna", NOW)
+        .suspend(suspension("example.org", None))
         .await
         .unwrap();
     commit(world.store(), &["c@example.org"], NOW).await;
@@ -443,7 +454,10 @@ async fn a_suspended_destination_is_not_leased_until_it_is_resumed(mut world: Wo
             world.restart(at(1)).await;
         }
         let store = world.store();
-        assert_eq!(store.suspended().await.unwrap(), ["example.org"]);
+        assert_eq!(
+            store.suspended().await.unwrap(),
+            [suspension("example.org", None)]
+        );
         assert!(lease_one(store, "example.org", at(1)).await.is_none());
         let due = store.due(at(1), 10).await.unwrap();
         assert_eq!(due.len(), 1);
@@ -451,7 +465,7 @@ async fn a_suspended_destination_is_not_leased_until_it_is_resumed(mut world: Wo
     }
     world
         .store()
-        .suspend("example.org", false, "anna", at(2))
+        .resume(&SuspensionScope::destination("example.org"), "anna", at(2))
         .await
         .unwrap();
     assert!(
@@ -462,6 +476,96 @@ async fn a_suspended_destination_is_not_leased_until_it_is_resumed(mut world: Wo
     world.restart(at(3)).await;
     assert!(world.store().suspended().await.unwrap().is_empty());
     assert_eq!(world.store().due(at(3), 10).await.unwrap().len(), 2);
+}
+
+async fn a_suspension_ends_by_itself_at_its_time_and_the_audit_says_so(mut world: World) {
+    commit(world.store(), &["a@example.org"], NOW).await;
+    let until = at(60);
+    let begun = suspension("example.org", Some(until));
+    world.store().suspend(begun.clone()).await.unwrap();
+    world.restart(at(1)).await;
+    let store = world.store();
+    store.maintain(at(59)).await;
+    assert_eq!(store.suspended().await.unwrap(), [begun]);
+    assert!(lease_one(store, "example.org", at(59)).await.is_none());
+    store.maintain(at(60)).await;
+    assert_eq!(store.suspended().await.unwrap(), []);
+    assert!(lease_one(store, "example.org", at(60)).await.is_some());
+    let audit = store.audit(2).await.unwrap();
+    assert_eq!(
+        (audit[0].act.as_str(), audit[0].actor.as_str()),
+        ("queue.resumed", "the clock")
+    );
+    let detail = format!(
+        "destination example.org: maintenance; until {}",
+        until.to_rfc3339()
+    );
+    assert_eq!(audit[1].detail, [detail]);
+}
+
+async fn a_suspension_of_one_organisation_leaves_the_others_alone(world: World) {
+    commit(world.store(), &["a@example.org"], NOW).await;
+    let store = world.store();
+    let of = |organisation: &str, destination: Option<&str>| SuspensionScope {
+        organisation: Some(organisation.into()),
+        destination: destination.map(Into::into),
+    };
+    let suspend = |scope| store.suspend(Suspension::new(scope, "anna", NOW));
+    suspend(of("fabrikam", Some("example.org"))).await.unwrap();
+    assert_eq!(store.due(at(1), 10).await.unwrap().len(), 1);
+    suspend(of("contoso", None)).await.unwrap();
+    suspend(SuspensionScope::default()).await.unwrap();
+    assert_eq!(store.due(at(1), 10).await.unwrap(), []);
+    // What two suspensions mean waits for the end of both.
+    let everything = SuspensionScope::default();
+    assert_eq!(store.resume(&everything, "anna", at(2)).await, Ok(true));
+    assert_eq!(store.resume(&everything, "anna", at(2)).await, Ok(false));
+    assert_eq!(store.due(at(2), 10).await.unwrap(), []);
+    store
+        .resume(&of("contoso", None), "anna", at(2))
+        .await
+        .unwrap();
+    assert_eq!(store.due(at(2), 10).await.unwrap().len(), 1);
+}
+
+async fn messages_are_chosen_by_sender_and_by_the_reason_why_they_wait(world: World) {
+    let store = world.store();
+    for (to, reply) in [
+        ("a@example.org", "451 4.7.500 Server busy"),
+        ("b@example.org", "450 4.2.1 later"),
+    ] {
+        commit(store, &[to], NOW).await;
+        let leased = lease_one(store, "example.org", NOW).await.unwrap();
+        let change = RecipientChange::Deferred {
+            until: at(3_600),
+            last_reply: reply.into(),
+            delay_told: false,
+        };
+        store
+            .settle(settlement(&leased, &change, at(1)))
+            .await
+            .unwrap();
+    }
+    let from = store.list(&all(), None, 1).await.unwrap()[0].from.clone();
+    let domain = from.rsplit_once('@').unwrap().1.to_owned();
+    let by = |sender: Option<&str>, reason: Option<&str>| Criteria {
+        sender: sender.map(ToOwned::to_owned),
+        reason: reason.map(ToOwned::to_owned),
+        ..all()
+    };
+    let count = async |criteria: Criteria| store.list(&criteria, None, 10).await.unwrap().len();
+    assert_eq!(count(by(Some(&from.to_uppercase()), None)).await, 2);
+    assert_eq!(count(by(Some(&format!("*@{domain}")), None)).await, 2);
+    assert_eq!(count(by(Some(&format!("x{domain}")), None)).await, 0);
+    assert_eq!(count(by(Some("<>"), None)).await, 0);
+    assert_eq!(count(by(None, Some("SERVER BUSY"))).await, 1);
+    assert_eq!(count(by(Some(&domain), Some("nothing said this"))).await, 0);
+    let held = act(store, QueueAct::Hold, &by(Some(&domain), Some("4.7.500"))).await;
+    assert_eq!(held.changed, 1);
+    assert_eq!(states(store).await, [State::Held, State::Deferred]);
+    let audit = store.audit(1).await.unwrap();
+    let expected = [format!("sender {domain}"), "reason \"4.7.500\"".to_owned()];
+    assert_eq!(audit[0].detail, expected);
 }
 
 async fn counts_follow_what_happens(mut world: World) {
@@ -501,5 +605,8 @@ rules! {
     who_delivers_is_told_once_that_a_person_asked,
     an_act_on_many_reaches_all_of_them,
     a_suspended_destination_is_not_leased_until_it_is_resumed,
+    a_suspension_ends_by_itself_at_its_time_and_the_audit_says_so,
+    a_suspension_of_one_organisation_leaves_the_others_alone,
+    messages_are_chosen_by_sender_and_by_the_reason_why_they_wait,
     counts_follow_what_happens,
 }

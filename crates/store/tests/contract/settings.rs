@@ -2,6 +2,7 @@
 
 use relais_policy::document::{Credential, Document, Organisation};
 use relais_store::settings::{ChangeError, CredentialUse, SettingsChange};
+use relais_store::suspension::{Suspension, SuspensionScope};
 use relais_store::trace::TraceQuery;
 
 use crate::world::{NOW, World, at};
@@ -123,6 +124,10 @@ async fn an_invalid_document_changes_nothing(world: World) {
     assert_eq!(store.audit(10).await.unwrap(), []);
 }
 
+fn example() -> SuspensionScope {
+    SuspensionScope::destination("example.org")
+}
+
 async fn every_act_of_a_person_is_in_the_audit_and_the_chain_holds(mut world: World) {
     world
         .store()
@@ -131,13 +136,13 @@ async fn every_act_of_a_person_is_in_the_audit_and_the_chain_holds(mut world: Wo
         .unwrap();
     world
         .store()
-        .suspend("example.org", true, "bob", NOW)
+        .suspend(Suspension::new(example(), "bob", NOW))
         .await
         .unwrap();
     world.restart(at(1)).await;
     world
         .store()
-        .suspend("example.org", false, "bob", at(2))
+        .resume(&example(), "bob", at(2))
         .await
         .unwrap();
     let audit = world.store().audit(10).await.unwrap();
