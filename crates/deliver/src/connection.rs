@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::{Answer, Attempt, Finding, Next, Seen, host_finding};
 use crate::context::{DeliverContext, LEASE_RENEW_AFTER, LEASE_TIME, RECIPIENTS_MAX};
 use crate::destination::{Finder, Target};
+use crate::excuses::Excuses;
 use crate::session::{Session, Unused};
 use crate::settle::{By, Settler};
 use crate::site::{Place, Site, Taken};
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) settler: Settler,
     /// Cancelled on drain: nothing new begins.
     pub(crate) stop: CancellationToken,
+    /// For the watch over progress.
+    pub(crate) excuses: Excuses,
 }
 
 impl Shared {

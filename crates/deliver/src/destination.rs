@@ -43,6 +43,21 @@ pub(crate) enum NextHops {
     Literal(IpAddr, u16),
 }
 
+impl NextHops {
+    /// The first host, as people write it.
+    pub(crate) fn first(&self) -> String {
+        match self {
+            Self::Typed(hosts) => hosts.first().map(ToString::to_string).unwrap_or_default(),
+            Self::Exchanges { groups, .. } => groups
+                .first()
+                .and_then(|group| group.first())
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            Self::Literal(address, port) => SocketAddr::new(*address, *port).to_string(),
+        }
+    }
+}
+
 /// One address of one host.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {

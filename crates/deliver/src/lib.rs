@@ -9,6 +9,7 @@
 pub mod service;
 mod scheduler;
 mod lanes;
+mod watch;
 mod way;
 mod expiry;
 mod connection;
@@ -20,6 +21,7 @@ mod session;
 mod settle;
 mod notice;
 mod attempt;
+mod excuses;
 mod context;
 mod steady;
 

@@ -1,23 +1,31 @@
 //! A site's pace: the gap between messages, and recipients per day. Pure.
+//!
+//! Recipients of the last day are kept over restarts as text, `milliseconds count` a line: a provider
+//! counts on, whatever we do.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use relais_net::clock::Moment;
 use relais_policy::document::Pace;
+use relais_smtp::time::Timestamp;
 
 /// Between attempts at a slow site.
 const SLOW_GAP: Duration = Duration::from_millis(100);
-/// `recipients_per_day` counts in quarters of an hour.
-const DAY_BUCKET: Duration = Duration::from_secs(900);
-const DAY: Duration = Duration::from_secs(86_400);
+/// `recipients_per_day` counts in quarters of an hour, in milliseconds.
+const DAY_BUCKET: i64 = 900_000;
+/// In milliseconds.
+const DAY: i64 = 86_400_000;
 
 /// What was sent when.
 #[derive(Debug, Default)]
 pub(crate) struct Pacing {
     next_message: Option<Moment>,
-    /// Recipients by quarters of an hour, oldest first: at most a day and a quarter of an hour.
-    day: VecDeque<(Moment, u64)>,
+    /// The zero of `day`.
+    begin: Option<Moment>,
+    /// Recipients by quarters of an hour, in milliseconds since `begin`, oldest first: at most a
+    /// day and a quarter of an hour. What was kept lies before zero.
+    day: VecDeque<(i64, u64)>,
 }
 
 impl Pacing {
@@ -37,20 +45,19 @@ impl Pacing {
             return Some(next);
         }
         let per_day = u64::from(pace.recipients_per_day?);
-        while self
-            .day
-            .front()
-            .is_some_and(|(from, _)| *from + DAY + DAY_BUCKET <= now)
-        {
-            self.day.pop_front();
-        }
+        let at = self.at(now);
+        self.forget(at);
         let sent: u64 = self.day.iter().map(|(_, count)| count).sum();
         let recipients = u64::try_from(recipients).unwrap_or(u64::MAX);
         // A message with more recipients than a day allows goes alone, or it would never go.
         if sent == 0 || sent.saturating_add(recipients) <= per_day {
             return None;
         }
-        self.day.front().map(|(from, _)| *from + DAY + DAY_BUCKET)
+        let wait = |(from, _): &(i64, u64)| {
+            let left = (*from + DAY + DAY_BUCKET).saturating_sub(at);
+            now + Duration::from_millis(u64::try_from(left).unwrap_or(0))
+        };
+        self.day.front().map(wait)
     }
 
     /// A message goes out.
@@ -64,14 +71,115 @@ impl Pacing {
         if pace.recipients_per_day.is_none() {
             return;
         }
+        let at = self.at(now);
         let recipients = u64::try_from(recipients).unwrap_or(u64::MAX);
         match self
             .day
             .back_mut()
-            .filter(|(from, _)| *from + DAY_BUCKET > now)
+            .filter(|(from, _)| *from + DAY_BUCKET > at)
         {
             Some((_, count)) => *count = count.saturating_add(recipients),
-            None => self.day.push_back((now, recipients)),
+            None => self.day.push_back((at, recipients)),
         }
+    }
+
+    /// The last day's recipients, to be kept; `wall` is the time of `now`. `None`: there are none.
+    pub(crate) fn kept(&mut self, now: Moment, wall: Timestamp) -> Option<String> {
+        let at = self.at(now);
+        self.forget(at);
+        let line = |(from, count): &(i64, u64)| {
+            let time = wall.as_millis().saturating_sub(at.saturating_sub(*from));
+            format!("{time} {count}\n")
+        };
+        let text: String = self.day.iter().map(line).collect();
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// Counts on from what was kept. What lies ahead, because a clock went back, counts as of now.
+    pub(crate) fn restore(&mut self, kept: &str, now: Moment, wall: Timestamp) {
+        let at = self.at(now);
+        let read = |line: &str| {
+            let (time, count) = line.split_once(' ')?;
+            let age = wall.as_millis().saturating_sub(time.parse().ok()?).max(0);
+            Some((at.saturating_sub(age), count.parse().ok()?))
+        };
+        let mut day: Vec<_> = kept
+            .lines()
+            .filter_map(read)
+            .chain(self.day.drain(..))
+            .collect();
+        day.sort_unstable();
+        self.day = day.into();
+        self.forget(at);
+    }
+
+    fn at(&mut self, now: Moment) -> i64 {
+        let begin = *self.begin.get_or_insert(now);
+        let since = now.saturating_duration_since(begin).as_millis();
+        i64::try_from(since).unwrap_or(i64::MAX)
+    }
+
+    fn forget(&mut self, at: i64) {
+        let is_old = |(from, _): &(i64, u64)| *from + DAY + DAY_BUCKET <= at;
+        while self.day.front().is_some_and(is_old) {
+            self.day.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relais_net::clock::Clock;
+
+    use super::*;
+
+    const WALL: Timestamp = Timestamp::from_millis(1_795_514_400_000);
+
+    fn pace() -> Pace {
+        Pace {
+            recipients_per_day: Some(10),
+            ..Pace::default()
+        }
+    }
+
+    fn hours(n: u64) -> Duration {
+        Duration::from_secs(n * 3_600)
+    }
+
+    #[tokio::test]
+    async fn a_day_is_counted_on_after_a_restart() {
+        let begin = Clock::simulated(WALL).moment();
+        let mut before = Pacing::default();
+        before.count(&pace(), false, begin, 4);
+        before.count(&pace(), false, begin + hours(2), 5);
+        let kept = before.kept(begin + hours(3), WALL.after(hours(3))).unwrap();
+
+        // Another process, another monotonic clock, twenty hours later.
+        let anew = Clock::simulated(WALL).moment();
+        let mut after = Pacing::default();
+        after.restore(&kept, anew, WALL.after(hours(23)));
+        assert_eq!(after.until(&pace(), anew, 1), None);
+        let until = after.until(&pace(), anew, 2).unwrap();
+        assert_eq!(until - anew, hours(1) + Duration::from_secs(900));
+        assert_eq!(after.until(&pace(), until, 5), None);
+        assert!(after.until(&pace(), until, 6).is_some());
+    }
+
+    #[tokio::test]
+    async fn what_was_kept_longer_ago_than_a_day_or_is_no_count_is_nothing() {
+        let now = Clock::simulated(WALL).moment();
+        let mut pacing = Pacing::default();
+        pacing.restore("0 100\nnonsense\n12\n", now, WALL);
+        assert_eq!(pacing.kept(now, WALL), None);
+    }
+
+    #[tokio::test]
+    async fn after_a_clock_that_went_back_a_count_is_as_of_now_and_no_earlier_than_it_was() {
+        let now = Clock::simulated(WALL).moment();
+        let mut pacing = Pacing::default();
+        let ahead = WALL.after(hours(240)).as_millis();
+        pacing.restore(&format!("{ahead} 10\n"), now, WALL);
+        let until = pacing.until(&pace(), now, 1).unwrap();
+        assert_eq!(until - now, hours(24) + Duration::from_secs(900));
     }
 }

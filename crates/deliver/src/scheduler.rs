@@ -15,6 +15,7 @@
 
 mod find;
 mod serve;
+mod pace_keeper;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -122,6 +123,8 @@ pub(crate) struct Scheduler {
     resting: usize,
     scan: Scan,
     tidied: Moment,
+    /// Recipients of the last day as they were kept, by [`Site::pace_name`].
+    kept_pace: HashMap<String, String>,
 }
 
 struct Scan {
@@ -171,6 +174,7 @@ impl Scheduler {
                 next: now,
             },
             tidied: now,
+            kept_pace: HashMap::new(),
             shared,
         }
     }
@@ -181,6 +185,7 @@ impl Scheduler {
 
     /// Works until stopped; then nothing waits at any site any more.
     pub(crate) async fn run(mut self) {
+        self.kept_pace = pace_keeper::load(&self.shared.context.store).await;
         let stop = self.shared.stop.clone();
         let clock = self.shared.context.clock.clone();
         let bell = self.shared.context.store.bell();
@@ -319,15 +324,18 @@ impl Scheduler {
             LaneStage::New => self.want_way(queue.key),
             LaneStage::At(_) if stale => self.want_way(queue.key),
             LaneStage::At(number) => {
-                let rests = self.sites.get(&number).is_some_and(|entry| {
+                let rests_until = self.sites.get(&number).and_then(|entry| {
                     if queue.asked_for {
                         entry.site.end_rest();
                     } else if more {
                         entry.site.shorten_rest(now);
                     }
-                    entry.site.rests_until(now).is_some()
+                    entry.site.rests_until(now)
                 });
-                self.resting += usize::from(rests);
+                if let Some(until) = rests_until {
+                    self.resting += 1;
+                    self.shared.excuses.note(&queue.key, until);
+                }
                 self.line_up(&queue.key, number);
                 self.make_hungry(number);
             }
@@ -338,6 +346,7 @@ impl Scheduler {
             }
             LaneStage::Resting(until) => {
                 self.resting += 1;
+                self.shared.excuses.note(&queue.key, until);
                 self.wake_at(until);
             }
         }
@@ -379,6 +388,12 @@ impl Scheduler {
             return;
         }
         self.tidied = now;
+        let (store, wall) = (&self.shared.context.store, self.shared.context.clock.now());
+        self.spawn(pace_keeper::save(
+            store.clone(),
+            self.paces(now, wall),
+            wall,
+        ));
         let Some(since) = now.checked_sub(FORGOTTEN_AFTER) else {
             return;
         };
@@ -400,12 +415,22 @@ impl Scheduler {
         }
     }
 
+    /// The last day's recipients of each site that counts them.
+    fn paces(&self, now: Moment, wall: Timestamp) -> Vec<(String, Option<String>)> {
+        let sites = self.sites.values().map(|entry| &entry.site);
+        let kept = |site: &Arc<Site>| Some((site.pace_name()?, site.kept_pace(now, wall)));
+        sites.filter_map(kept).collect()
+    }
+
     /// No new leases; what waits goes back, what was just asked for too.
     async fn wind_up(mut self) {
         let now = self.now();
         for entry in self.sites.values() {
             self.give_back(entry.site.stop(), now);
         }
+        let wall = self.shared.context.clock.now();
+        let store = self.shared.context.store.clone();
+        pace_keeper::save(store, self.paces(now, wall), wall).await;
         while let Some(asked) = self.asks.next().await {
             if let Asked::Leased {
                 leased: Ok(leased), ..

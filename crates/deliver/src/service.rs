@@ -10,10 +10,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::connection::Shared;
+use crate::excuses::Excuses;
 use crate::expiry;
 use crate::scheduler::Scheduler;
 use crate::settle::Settler;
 use crate::steady::Steady;
+use crate::watch;
 
 pub use crate::context::{DeliverContext, DeliverOptions};
 
@@ -45,6 +47,7 @@ impl DeliverService {
             context,
             settler,
             stop: stop.clone(),
+            excuses: Excuses::default(),
         });
         spawn(&tasks, &cut, writer);
         let (of_sweep, steadily, poke) =
@@ -57,6 +60,9 @@ impl DeliverService {
             )
         };
         spawn(&tasks, &cut, keep_up("expiry", clock.clone(), sweep));
+        let of_watch = Arc::clone(&shared);
+        let look = move || watch::run(Arc::clone(&of_watch));
+        spawn(&tasks, &cut, keep_up("watch", clock.clone(), look));
         let (beside, cut_beside) = (tasks.clone(), cut.clone());
         let schedule = move || {
             let scheduler = Scheduler::new(

@@ -18,6 +18,7 @@ use relais_net::clock::{Clock, Moment};
 use relais_policy::document::{Pace, Retry};
 use relais_policy::schedule::Window;
 use relais_smtp::client::Protocol;
+use relais_smtp::time::Timestamp;
 use relais_store::queue::Content;
 use tokio::sync::Notify;
 
@@ -293,6 +294,27 @@ impl Site {
         if state.failures > 0 {
             state.rest_until = None;
         }
+    }
+
+    /// Under which name its day's recipients are kept: its connector and first host. `None`: it has
+    /// no pace over days.
+    pub(crate) fn pace_name(&self) -> Option<String> {
+        self.lock().terms.pace.recipients_per_day?;
+        let (organisation, connector) = self.key.connector.as_ref()?;
+        Some(format!(
+            "{organisation} {connector} {}",
+            self.key.hops.first()
+        ))
+    }
+
+    /// The last day's recipients, to be kept; `None`: there are none.
+    pub(crate) fn kept_pace(&self, now: Moment, wall: Timestamp) -> Option<String> {
+        self.lock().pacing.kept(now, wall)
+    }
+
+    /// Counts on from what was kept.
+    pub(crate) fn restore_pace(&self, kept: &str, now: Moment, wall: Timestamp) {
+        self.lock().pacing.restore(kept, now, wall);
     }
 
     /// No more work; gives back what waits.

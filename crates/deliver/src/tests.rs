@@ -13,3 +13,4 @@ mod notices;
 mod paced;
 mod retried;
 mod stored;
+mod watched;

@@ -12,7 +12,7 @@ use std::ops::Bound;
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 
-use crate::queue::{Criteria, DueQueue, QueueCounts, QueueKey};
+use crate::queue::{Criteria, DueQueue, QueueCounts, QueueKey, WaitingQueue};
 use crate::suspension::{Suspension, SuspensionScope};
 
 mod lease;
@@ -84,6 +84,10 @@ struct Queue {
     suspended: bool,
     /// See [`DueQueue::asked_for`].
     asked_for: bool,
+    /// Recipients under lease.
+    active: usize,
+    /// See [`WaitingQueue::results`].
+    results: u64,
 }
 
 #[derive(Debug)]
@@ -198,7 +202,9 @@ impl Index {
             let state = slot.state();
             self.account(state, -1);
             self.queues[slot.queue as usize].recipients -= 1;
-            if !slot.active {
+            if slot.active {
+                self.queues[slot.queue as usize].active -= 1;
+            } else {
                 self.withdraw(id, slot.number, slot.queue, state);
             }
         }
@@ -259,6 +265,18 @@ impl Index {
                 }
             })
             .collect()
+    }
+
+    /// See [`crate::store::Store::waiting`].
+    pub(crate) fn waiting(&self, now: Timestamp) -> Vec<WaitingQueue> {
+        let now = now.as_millis();
+        let waits =
+            |queue: &&Queue| queue.active > 0 || queue.head.is_some_and(|oldest| oldest <= now);
+        let waiting = self.queues.iter().filter(waits).map(|queue| WaitingQueue {
+            key: queue.key.clone(),
+            results: queue.results,
+        });
+        waiting.collect()
     }
 
     /// See [`crate::store::Store::next_due`].
@@ -449,6 +467,8 @@ impl Index {
             recipients: 0,
             suspended: self.is_suspended(key),
             asked_for: false,
+            active: 0,
+            results: 0,
         };
         let number = if let Some(number) = self.free.pop() {
             self.queues[number as usize] = queue;

@@ -234,6 +234,16 @@ pub struct DueQueue {
     pub asked_for: bool,
 }
 
+/// A queue with something due or under lease, as a watch over progress sees it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WaitingQueue {
+    /// Which.
+    pub key: QueueKey,
+    /// Recipients that were tried or left the queue since the store was opened: while it grows,
+    /// mail moves.
+    pub results: u64,
+}
+
 /// Which entries an administrator means. All that are given must hold; nothing given: all.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Criteria {

@@ -20,7 +20,7 @@ use crate::memory::Memory;
 use crate::proof::ProofChange;
 use crate::queue::{
     ActResult, Committed, Content, Criteria, DueQueue, Lease, Leased, ListedMessage, NewMessage,
-    QueueAct, QueueCounts, QueueKey, Settlement,
+    QueueAct, QueueCounts, QueueKey, Settlement, WaitingQueue,
 };
 use crate::restriction::{EntityChange, IgnoredAttempts};
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
@@ -144,6 +144,16 @@ impl Store {
             Self::Embedded(store) => store.due(now, limit).await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.due(now, limit).await,
+        }
+    }
+
+    /// Queues with something due or under lease, for a watch over progress: asking changes nothing.
+    /// Looks at each queue: not for each message.
+    pub async fn waiting(&self, now: Timestamp) -> Result<Vec<WaitingQueue>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.waiting(now).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.waiting(now).await,
         }
     }
 

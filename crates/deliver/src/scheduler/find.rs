@@ -112,6 +112,12 @@ impl Scheduler {
         self.number_next += 1;
         self.numbers.insert(key.clone(), number);
         let site = Arc::new(Site::new(number, key, terms, self.attention.clone(), now));
+        let kept = site
+            .pace_name()
+            .and_then(|name| self.kept_pace.remove(&name));
+        if let Some(kept) = kept {
+            site.restore_pace(&kept, now, self.shared.context.clock.now());
+        }
         self.sites.insert(
             number,
             Entry {

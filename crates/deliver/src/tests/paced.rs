@@ -62,6 +62,26 @@ async fn recipients_per_day_are_counted_over_a_sliding_day_and_nothing_bounces()
     pass(hours(25)).await;
     assert_eq!(peer.took().len(), 30);
     assert!(world.events(EventKind::RecipientDeferred).is_empty());
+    // Who waits for the pace is not stalled.
+    assert!(world.events(EventKind::AlertRaised).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_does_not_begin_the_day_anew() {
+    let (mut world, peer) = paced("{ recipients_per_day = 10 }").await;
+    for number in 0..20 {
+        let mut message = mail(&[&format!("r{number}@b.example")]);
+        message.lifetime = hours(5 * 24);
+        world.accept(message).await;
+    }
+    pass(hours(1)).await;
+    assert_eq!(peer.took().len(), 10);
+    world.drain(minutes(1)).await;
+    world.start();
+    pass(hours(22)).await;
+    assert_eq!(peer.took().len(), 10);
+    pass(hours(3)).await;
+    assert_eq!(peer.took().len(), 20);
 }
 
 #[tokio::test(start_paused = true)]

@@ -398,7 +398,7 @@ fn show_suspended(output: Output, answer: &Value) -> Result<(), Failure> {
         .map(|one| {
             let text = |key: &str, without: &str| {
                 let text = one[key].as_str().filter(|text| !text.is_empty());
-                clean(text.unwrap_or(without))
+                clean(text.unwrap_or(without)).into_owned()
             };
             vec![
                 text("destination", "all"),

@@ -340,7 +340,7 @@ fn a_suspension_says_why_and_until_when_and_may_concern_one_organisation() {
     assert_eq!(one["organisation"], "contoso");
     assert_eq!(one["reason"], "moving house");
     assert!(one["until"].as_str().is_some(), "{one}");
-    let shown = server.relais(&["queue", "suspended"]).expect(0).stdout;
+    let shown = server.relais(&["queue", "suspended"]).expect(0).out;
     assert!(shown.contains("moving house"), "{shown}");
     server.relais(&["queue", "suspend"]).expect(2);
     server
@@ -358,7 +358,7 @@ fn a_suspension_says_why_and_until_when_and_may_concern_one_organisation() {
             "contoso",
         ])
         .expect(0);
-    let shown = server.relais(&["queue", "suspended"]).expect(0).stdout;
+    let shown = server.relais(&["queue", "suspended"]).expect(0).out;
     assert_eq!(shown, "Nothing is suspended.\n");
 }
 

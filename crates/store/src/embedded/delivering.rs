@@ -14,7 +14,9 @@ use super::{Embedded, administering, prepare};
 use crate::describe;
 use crate::error::{SettleError, StoreError};
 use crate::index::Grant;
-use crate::queue::{Content, DueQueue, Lease, Leased, QueueKey, Settlement, SpooledContent};
+use crate::queue::{
+    Content, DueQueue, Lease, Leased, QueueKey, Settlement, SpooledContent, WaitingQueue,
+};
 
 /// A grant with its message, or why it cannot be had.
 enum Fetched {
@@ -41,6 +43,10 @@ impl Embedded {
         limit: usize,
     ) -> Result<Vec<DueQueue>, StoreError> {
         Ok(self.shared.index().due(now, limit))
+    }
+
+    pub(crate) async fn waiting(&self, now: Timestamp) -> Result<Vec<WaitingQueue>, StoreError> {
+        Ok(self.shared.index().waiting(now))
     }
 
     pub(crate) async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {

@@ -178,7 +178,11 @@ impl Index {
                 continue;
             };
             let (before, queue) = (slot.state(), slot.queue);
-            slot.active = false;
+            let was_active = std::mem::replace(&mut slot.active, false);
+            let of_queue = &mut self.queues[queue as usize];
+            of_queue.active -= usize::from(was_active);
+            let moved = |after: &SlotState| after.attempts != before.attempts;
+            of_queue.results += u64::from(state.as_ref().is_none_or(moved));
             #[cfg(feature = "broken-twins")]
             if self.forgets_leases {
                 self.withdraw(id, *number, queue, before);
@@ -364,8 +368,9 @@ impl Index {
                 .get_mut(&id)
                 .and_then(|slots| slots.get_mut(*number));
             let Some(slot) = slot else { continue };
-            slot.active = true;
+            let was_active = std::mem::replace(&mut slot.active, true);
             let (state, queue) = (slot.state(), slot.queue);
+            self.queues[queue as usize].active += usize::from(!was_active);
             granted.push((*number, state));
             self.withdraw(id, *number, queue, state);
             #[cfg(feature = "broken-twins")]
@@ -403,13 +408,14 @@ impl Index {
                 .get_mut(&id)
                 .and_then(|slots| slots.get_mut(*number));
             let Some(slot) = slot else { continue };
-            slot.active = false;
+            let was_active = std::mem::replace(&mut slot.active, false);
             // An attempt that came to no end is an end, for the one who asked to hold.
             let before = slot.state();
             let mut after = before.recovered();
             after.due = after.due.min(latest);
             slot.set_state(after);
             let queue = slot.queue;
+            self.queues[queue as usize].active -= usize::from(was_active);
             self.account(before, -1);
             self.account(after, 1);
             self.enter(id, *number, queue, after);

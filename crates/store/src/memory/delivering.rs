@@ -12,7 +12,9 @@ use super::{
 use crate::describe;
 use crate::error::{SettleError, StoreError};
 use crate::index::{Grant, HELD, Resolved, SlotState};
-use crate::queue::{Content, DueQueue, Lease, Leased, QueueKey, Settlement, SpooledContent};
+use crate::queue::{
+    Content, DueQueue, Lease, Leased, QueueKey, Settlement, SpooledContent, WaitingQueue,
+};
 use crate::trace::EventKind;
 
 impl Memory {
@@ -25,6 +27,13 @@ impl Memory {
             return pending().await;
         };
         Ok(state.index.due(now, limit))
+    }
+
+    pub(crate) async fn waiting(&self, now: Timestamp) -> Result<Vec<WaitingQueue>, StoreError> {
+        let Ok(state) = self.alive() else {
+            return pending().await;
+        };
+        Ok(state.index.waiting(now))
     }
 
     pub(crate) async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
