@@ -450,7 +450,10 @@ async fn a_reader_sees_everything_beside_a_running_store_and_changes_nothing() {
         let listed = reader.list(&Criteria::default(), None, 10).await.unwrap();
         assert_eq!(listed.iter().map(|m| m.queue_id).collect::<Vec<_>>(), [id]);
         assert_eq!(reader.counts().queued, 1);
-        assert_eq!(reader.suspended().await.unwrap(), [suspension.clone()]);
+        assert_eq!(
+            reader.suspended().await.unwrap(),
+            std::slice::from_ref(&suspension)
+        );
         assert_eq!(rows(&reader, "").await.len(), 1);
         assert_eq!(reader.audit(10).await.unwrap().len(), 1);
         assert_eq!(
