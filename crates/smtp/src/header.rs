@@ -21,6 +21,7 @@ use self::field::{Field, Piece};
 use crate::address::Mailbox;
 
 pub use self::change::{FieldChange, change};
+pub(crate) use self::field::fields;
 pub use self::received::Received;
 
 /// Longest header section that we read, in octets; longer ones are refused (HDR-SIZE). Postfix's

@@ -12,6 +12,7 @@ extern crate alloc;
 pub mod client;
 pub mod server;
 pub mod dsn;
+pub mod dkim;
 pub mod header;
 pub mod command;
 pub mod content;

@@ -10,13 +10,13 @@ use alloc::vec::Vec;
 use memchr::memchr;
 
 /// One field, folded as it is.
-pub(super) struct Field<'a> {
+pub(crate) struct Field<'a> {
     /// Without white space before the colon.
-    pub(super) name: &'a [u8],
+    pub(crate) name: &'a [u8],
     /// Behind the colon, with the line ends of its folding, without the last.
     value: &'a [u8],
     /// All of it, with its CRLF if it has one.
-    pub(super) whole: &'a [u8],
+    pub(crate) whole: &'a [u8],
 }
 
 impl Field<'_> {
@@ -73,6 +73,14 @@ pub(super) fn pieces(section: &[u8]) -> impl Iterator<Item = Piece<'_>> {
         let value = &whole[colon + 1..];
         let value = value.strip_suffix(b"\r\n").unwrap_or(value);
         Some(Piece::Field(Field { name, value, whole }))
+    })
+}
+
+/// The fields of a section, up to its empty line.
+pub(crate) fn fields(section: &[u8]) -> impl Iterator<Item = Field<'_>> {
+    pieces(section).filter_map(|piece| match piece {
+        Piece::Field(field) => Some(field),
+        Piece::Other(_) => None,
     })
 }
 
