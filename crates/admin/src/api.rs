@@ -18,6 +18,7 @@ mod listen;
 mod credentials;
 mod directory;
 mod settings;
+mod secrets;
 mod backup;
 mod probes;
 
@@ -49,6 +50,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(listen::routes())
         .merge(credentials::routes())
         .merge(directory::routes())
+        .merge(secrets::routes())
         .merge(backup::routes());
     Router::new()
         .nest("/api/v1", nouns)

@@ -5,8 +5,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::session::Session;
 use crate::commands::{
     apply, attempts, audit, backup, completion, connector, credential, demo, directory, domain,
-    export, health, organisation, queue, reference_command, restricted, schema, serve, simulate,
-    status, trace, why,
+    export, health, organisation, queue, reference_command, restricted, schema, secret, serve,
+    simulate, status, trace, why,
 };
 use crate::failure::Failure;
 use crate::flags::Global;
@@ -68,6 +68,8 @@ enum Command {
     Restricted(restricted::Arguments),
     /// Who changed what
     Audit(audit::Arguments),
+    /// Secrets at rest: which there are, and the key they are encrypted under
+    Secret(secret::Arguments),
     /// Copies of everything
     Backup(backup::Arguments),
     /// The reference of settings, bootstrap file and events
@@ -101,6 +103,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Attempts(arguments) => attempts::run(&session, arguments).await,
         Command::Restricted(arguments) => restricted::run(&session, arguments).await,
         Command::Audit(arguments) => audit::run(&session, arguments).await,
+        Command::Secret(arguments) => secret::run(&session, arguments).await,
         Command::Backup(arguments) => backup::run(&session, arguments).await,
         Command::Schema(arguments) => schema::run(&session, arguments, Cli::command()),
         Command::Completion(arguments) => completion::run(arguments, Cli::command()),

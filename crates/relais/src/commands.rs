@@ -18,6 +18,7 @@ pub(crate) mod credential;
 pub(crate) mod attempts;
 pub(crate) mod restricted;
 pub(crate) mod audit;
+pub(crate) mod secret;
 pub(crate) mod backup;
 pub(crate) mod schema;
 pub(crate) mod completion;

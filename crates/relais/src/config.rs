@@ -23,6 +23,8 @@ use read::{Mistakes, Reader};
 use tree::Tree;
 pub(crate) use tree::{Mistake, Place};
 
+/// The master key of the secrets, in the environment. Its name only: its value is no setting.
+pub(crate) const KEY_VARIABLE: &str = "RELAIS_SECRET_KEY";
 /// Where the file is looked for when nobody names one.
 const SYSTEM_FILE: &str = "/etc/relais/relais.toml";
 /// Data folder of the system's service.

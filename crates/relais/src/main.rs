@@ -6,6 +6,7 @@ mod commands;
 mod reference;
 mod wiring;
 mod certificates;
+mod secrets;
 mod log;
 mod client;
 mod words;

@@ -31,6 +31,7 @@ use relais_store::trace::Event;
 
 use crate::certificates::{self, Certificates, Keeper, OldClientsReport};
 use crate::config::{Config, ListenerConfig};
+use crate::secrets;
 
 /// Connections from one address that no connector covers: a stranger's server rarely has more than
 /// ten, and a flood must not take all places.
@@ -142,6 +143,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let now = clock.now();
     let metrics = Metrics::new(now);
     let store = open_store(config, &folder, now, &metrics, sink).await?;
+    secrets::unlock(&store, &folder, &clock, &chance).await;
     metrics.begin_balance(store.recipients_at_open());
     let readiness = Readiness::new(Phase::Starting);
     let (certificates, tls) = Certificates::open(

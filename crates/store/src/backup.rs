@@ -22,6 +22,7 @@ mod manifest;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,11 +33,13 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction};
 
 use self::manifest::{FORMAT, ListedFile, MANIFEST_NAME, Manifest};
 use crate::embedded::trace_database::TraceDatabases;
-use crate::embedded::{self, settings_tables};
+use crate::embedded::{self, settings_tables, shelf_table};
 use crate::error::StoreError;
 use crate::files::{self, FileError};
+use crate::secret;
+use crate::shelf::Shelf;
 
-pub use self::restoring::{Restored, RestoredQueue, restore};
+pub use self::restoring::{Restored, RestoredQueue, restore, secrets_line};
 pub use self::verifying::{Verified, verify};
 
 /// The queue database, in the data folder and in a backup.
@@ -207,6 +210,7 @@ fn fill(
     let (messages, recipients) = counts(layout, &copy).map_err(&failed)?;
     let schema_version = schema_version(&copy).map_err(&failed)?;
     let settings_version = settings_tables::current_version(&copy)?;
+    let secrets = secrets(&copy)?;
     close_synced(copy, &folder.join(QUEUE_NAME)).map_err(&failed)?;
     listed.push(list(folder, QUEUE_NAME)?);
     let (trace_days, trace_damaged) = copy_trace(data_dir, folder, &mut listed)?;
@@ -220,6 +224,7 @@ fn fill(
         recipients,
         trace_days,
         without_content: spooled.without_content,
+        secrets,
         files: listed,
     };
     files::write_new(&folder.join(MANIFEST_NAME), &manifest.to_json())?;
@@ -298,6 +303,17 @@ fn counts(layout: &Layout, connection: &Connection) -> rusqlite::Result<(u64, u6
 
 fn schema_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// How many secrets there are under each master key.
+fn secrets(connection: &Connection) -> Result<BTreeMap<String, u64>, StoreError> {
+    let mut keys = BTreeMap::new();
+    for kept in shelf_table::all(connection, Shelf::Secret)? {
+        if let Some(key) = secret::sealed_under(&kept.value) {
+            *keys.entry(key.to_string()).or_default() += 1;
+        }
+    }
+    Ok(keys)
 }
 
 /// Queue id and path of every spool file that a queue database names.

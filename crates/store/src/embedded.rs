@@ -24,6 +24,7 @@ use crate::disk::Disk;
 use crate::error::{CommitError, StoreError};
 use crate::index::{NewSlot, SPOOLED, SlotState};
 use crate::queue::{Committed, Content, NewMessage, QueueCounts};
+use crate::secret::Vault;
 use crate::trace::Event;
 
 mod opening;
@@ -70,6 +71,7 @@ pub struct Embedded {
     live: broadcast::Sender<Arc<[Event]>>,
     settings: Arc<ArcSwap<Settings>>,
     restrictions: Arc<ArcSwap<Restrictions>>,
+    vault: Vault,
     mode: Mode,
     disk: Arc<dyn Disk>,
     disk_reserve: u64,

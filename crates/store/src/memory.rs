@@ -34,6 +34,7 @@ use crate::queue::{
     Committed, Content, MessageFacts, NewMessage, QueueCounts, QueueKey, RecipientChange,
     SpooledContent,
 };
+use crate::secret::Vault;
 use crate::shelf::Shelf;
 use crate::spool::{Spool, Workers};
 use crate::suspension::Suspension;
@@ -132,6 +133,7 @@ pub struct Memory {
     live: broadcast::Sender<Arc<[Event]>>,
     settings: ArcSwap<Settings>,
     restrictions: ArcSwap<Restrictions>,
+    vault: Vault,
     ids: QueueIds,
     state: Mutex<State>,
 }
@@ -203,6 +205,7 @@ impl Memory {
             live: broadcast::Sender::new(LIVE_EVENTS_MAX),
             settings: ArcSwap::new(settings),
             restrictions: ArcSwap::from_pointee(restrictions),
+            vault: Vault::for_tests(),
             ids,
             state: Mutex::new(State {
                 index,

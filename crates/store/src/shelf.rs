@@ -1,6 +1,6 @@
-//! Small things that must survive a restart and are no settings: what was learnt, counted or sealed.
-//! A value is text of its owner's own form; the owner reads it back and gives a type to it. Its table
-//! is in `embedded/shelf_table.rs`.
+//! Small things that must survive a restart and are no settings: what was learnt, counted or
+//! sealed. A value is text of its owner's own form; the owner reads it back and gives a type to it.
+//! Its table is in `embedded/shelf_table.rs`.
 //!
 //! Not here: anything that is asked for each message (its owner keeps it in memory), and anything
 //! that can become large: [`SHELF_VALUE_OCTETS_MAX`].

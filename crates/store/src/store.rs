@@ -1,6 +1,8 @@
 //! The store as everybody sees it: one enum, a `match` per operation. The contract suite in
 //! `tests/contract` runs against every variant.
 
+mod secrets;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -492,8 +494,8 @@ impl Store {
         }
     }
 
-    /// Puts things on a shelf and takes things from it, with what is told of it, in one transaction;
-    /// durable when it returns.
+    /// Puts things on a shelf and takes things from it, with what is told of it, in one
+    /// transaction; durable when it returns.
     pub async fn change_shelf(&self, change: ShelfChange) -> Result<(), StoreError> {
         match self {
             Self::Embedded(store) => store.change_shelf(change).await,
@@ -508,6 +510,15 @@ impl Store {
             Self::Embedded(store) => store.shelf(shelf).await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.shelf(shelf).await,
+        }
+    }
+
+    /// One thing of a shelf. Reads the database: not for each message.
+    pub async fn shelf_value(&self, shelf: Shelf, key: &str) -> Result<Option<String>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.shelf_value(shelf, key).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.shelf_value(shelf, key).await,
         }
     }
 

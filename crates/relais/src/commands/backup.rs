@@ -98,6 +98,7 @@ async fn restore(session: &Session, folder: &Path, queue: RestoredQueue) -> Resu
             "held": restored.held,
             "settings_version": restored.settings_version,
             "trace_days": restored.trace_days,
+            "secrets": restored.secrets,
         }));
     }
     restored
@@ -118,6 +119,7 @@ fn verify(session: &Session, folder: &Path) -> Result<(), Failure> {
             "without_content": verified.without_content,
             "settings_version": verified.settings_version,
             "trace_days": verified.trace_days,
+            "secrets": verified.secrets,
             "files": verified.files,
             "octets": verified.octets,
         }));
@@ -134,6 +136,9 @@ fn verify(session: &Session, folder: &Path) -> Result<(), Failure> {
         size(verified.octets),
         verified.files
     ))?;
+    for (key, count) in &verified.secrets {
+        session.output.line(&backup::secrets_line(key, *count))?;
+    }
     for id in &verified.without_content {
         session.output.line(&format!(
             "{id}: its content was missing in the store already"

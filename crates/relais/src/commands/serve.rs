@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+};
 
 use relais_store::trace::Event;
 
@@ -33,6 +35,7 @@ pub(crate) async fn run(session: &Session, _: Arguments) -> Result<(), Failure> 
     log.take_program_messages();
     log_panics();
     raise_file_limit();
+    leave_no_core();
     let mut signals = Signals::listen()
         .map_err(|error| Failure::Failed(format!("signals cannot be heard: {error}")))?;
     let sink = log.clone();
@@ -203,6 +206,19 @@ fn raise_file_limit() {
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// Keys and mail are in memory: neither a core file nor another process of our user may have them.
+fn leave_no_core() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let done = setrlimit(Resource::Core, none)
+        .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    if let Err(error) = done {
+        tracing::warn!(%error, "a crash may leave secrets in a core file");
     }
 }
 

@@ -105,7 +105,8 @@ impl Tree {
             let Some(rest) = name.strip_prefix("RELAIS_") else {
                 continue;
             };
-            if rest == "CONFIG" {
+            // The file itself, and the master key, which must stand in no text.
+            if rest == "CONFIG" || name == crate::config::KEY_VARIABLE {
                 continue;
             }
             let path = rest.to_ascii_lowercase();

@@ -23,6 +23,7 @@ mod old_devices;
 mod pressure;
 mod proxied;
 mod restricted;
+mod secrets;
 mod serving;
 mod story;
 mod tidy;

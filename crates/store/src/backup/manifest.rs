@@ -1,8 +1,10 @@
 //! `manifest.json` of a backup: what it holds, file by file.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::embedded::settings_tables::hexadecimal;
+use crate::digits::hexadecimal;
 use crate::files::Fingerprint;
 
 pub(super) const MANIFEST_NAME: &str = "manifest.json";
@@ -29,6 +31,10 @@ pub(super) struct Manifest {
     pub(super) trace_days: u64,
     /// Queue ids whose content was missing in the store.
     pub(super) without_content: Vec<String>,
+    /// How many secrets are in it, by the master key that they are encrypted under, and that is
+    /// not in it.
+    #[serde(default)]
+    pub(super) secrets: BTreeMap<String, u64>,
     /// Every file but this one.
     pub(super) files: Vec<ListedFile>,
 }

@@ -1,5 +1,6 @@
 //! From a backup to a data folder that a server can start on.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::verifying::verify_with;
 use super::{BackupError, LAYOUT, Layout, QUEUE_NAME, database, folders_of, parent_of};
 use crate::embedded::settings_tables::{self, NewAuditEntry};
 use crate::files;
+use crate::secret::KEY_FILE_NAME;
 
 /// Where the queue database waits until all else is there: a restore that was cut off leaves a
 /// folder on which no server finds a queue.
@@ -45,6 +47,8 @@ pub struct Restored {
     pub settings_version: u64,
     /// Days of trace.
     pub trace_days: u64,
+    /// Secrets, by the master key that is needed for them and was not in the backup.
+    pub secrets: BTreeMap<String, u64>,
 }
 
 impl Restored {
@@ -69,8 +73,19 @@ impl Restored {
                     .to_owned(),
             );
         }
+        let keys = self.secrets.iter();
+        lines.extend(keys.map(|(key, count)| secrets_line(key, *count)));
         lines
     }
+}
+
+/// What a restore of secrets needs, for whoever makes a backup and whoever restores it.
+pub fn secrets_line(key: &str, count: u64) -> String {
+    format!(
+        "{count} secrets are in it encrypted; to read them, the data folder needs the {KEY_FILE_NAME} \
+         with key {key}, which is not in the backup. Without it mail flows, and what needs a \
+         secret waits."
+    )
 }
 
 /// Checks a backup and copies it into `data_dir`, which must be absent or empty. The files belong
@@ -116,6 +131,7 @@ pub(super) fn restore_with(
         held,
         settings_version: manifest.settings_version,
         trace_days: manifest.trace_days,
+        secrets: manifest.secrets,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Whether a backup holds what it says: files against the manifest, databases against themselves,
 //! rows against spool files, the audit against its chain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
@@ -35,6 +35,8 @@ pub struct Verified {
     pub settings_version: u64,
     /// Days of trace.
     pub trace_days: u64,
+    /// Secrets, by the master key that is needed for them and is not in the backup.
+    pub secrets: BTreeMap<String, u64>,
     /// Files, all checked.
     pub files: u64,
     /// Octets of all files.
@@ -51,6 +53,7 @@ pub fn verify(folder: &Path) -> Result<Verified, BackupError> {
         recipients: manifest.recipients,
         settings_version: manifest.settings_version,
         trace_days: manifest.trace_days,
+        secrets: manifest.secrets,
         files: manifest.files.len() as u64,
         octets: manifest.files.iter().map(|file| file.size).sum(),
         created_at: manifest.created_at,

@@ -18,6 +18,7 @@ use crate::index::{Choice, Chosen, GIVE_UP, HELD, SlotState, ViewedSlot};
 use crate::proof::{ProofChange, gone};
 use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
 use crate::restriction::{EntityChange, IgnoredAttempts};
+use crate::secret::Vault;
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
 use crate::suspension::{self, SUSPENSIONS_MAX, Suspension, SuspensionScope};
@@ -282,6 +283,20 @@ impl Embedded {
     pub(crate) async fn shelf(&self, shelf: Shelf) -> Result<Vec<ShelfEntry>, StoreError> {
         let ask = move |connection: &Connection| shelf_table::all(connection, shelf);
         self.shared.readers.ask(ask).await
+    }
+
+    pub(crate) async fn shelf_value(
+        &self,
+        shelf: Shelf,
+        key: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let key = key.to_owned();
+        let ask = move |connection: &Connection| shelf_table::one(connection, shelf, &key);
+        self.shared.readers.ask(ask).await
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.vault
     }
 
     pub(crate) async fn ignored_attempts(&self) -> Result<Vec<IgnoredAttempts>, StoreError> {

@@ -33,6 +33,7 @@ use crate::identifiers::QueueIds;
 use crate::index::Index;
 use crate::options::OpenOptions;
 use crate::queue::QueueKey;
+use crate::secret::Vault;
 use crate::shelf::Shelf;
 use crate::spool::{Spool, Workers};
 use crate::suspension::Suspension;
@@ -150,6 +151,7 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
         live,
         settings: Arc::new(ArcSwap::from_pointee(settings)),
         restrictions: Arc::new(ArcSwap::from_pointee(restrictions)),
+        vault: Vault::default(),
         mode,
         disk,
         disk_reserve,
@@ -183,6 +185,7 @@ fn open_for_reading(folder: &Path, mode: Mode) -> Result<Embedded, StoreError> {
         live: broadcast::Sender::new(1),
         settings: Arc::new(ArcSwap::from_pointee(start.settings)),
         restrictions: Arc::new(ArcSwap::from_pointee(start.restrictions)),
+        vault: Vault::default(),
         mode,
         disk,
         disk_reserve: 0,

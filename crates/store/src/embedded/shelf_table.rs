@@ -26,12 +26,7 @@ pub(crate) fn create(connection: &Connection) -> Result<(), StoreError> {
 /// Everything on a shelf, by key. A folder that an older Relais left, read without a server, has no
 /// such table yet.
 pub(crate) fn all(connection: &Connection, shelf: Shelf) -> Result<Vec<ShelfEntry>, StoreError> {
-    let sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'shelf'";
-    let exists = connection
-        .query_row(sql, [], |_| Ok(()))
-        .optional()
-        .map_err(fault)?;
-    if exists.is_none() {
+    if !exists(connection)? {
         return Ok(Vec::new());
     }
     let sql = "SELECT key, value, since FROM shelf WHERE shelf = ?1 ORDER BY key";
@@ -46,6 +41,27 @@ pub(crate) fn all(connection: &Connection, shelf: Shelf) -> Result<Vec<ShelfEntr
         })
         .map_err(fault)?;
     rows.collect::<Result<_, _>>().map_err(fault)
+}
+
+/// The value of one thing.
+pub(crate) fn one(
+    connection: &Connection,
+    shelf: Shelf,
+    key: &str,
+) -> Result<Option<String>, StoreError> {
+    if !exists(connection)? {
+        return Ok(None);
+    }
+    let sql = "SELECT value FROM shelf WHERE shelf = ?1 AND key = ?2";
+    let mut statement = connection.prepare_cached(sql).map_err(fault)?;
+    let value = statement.query_row(params![shelf.name(), key], |row| row.get(0));
+    value.optional().map_err(fault)
+}
+
+fn exists(connection: &Connection) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'shelf'";
+    let found = connection.query_row(sql, [], |_| Ok(())).optional();
+    found.map(|found| found.is_some()).map_err(fault)
 }
 
 /// Makes a change with its audit entry.

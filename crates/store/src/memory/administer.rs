@@ -24,6 +24,7 @@ use crate::index::Chosen;
 use crate::proof::{ProofChange, gone};
 use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
 use crate::restriction::{EntityChange, IgnoredAttempts};
+use crate::secret::Vault;
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
 use crate::suspension::{self, Suspension, SuspensionScope};
@@ -287,6 +288,18 @@ impl Memory {
 
     pub(crate) async fn shelf(&self, shelf: Shelf) -> Result<Vec<ShelfEntry>, StoreError> {
         shelf_table::all(tables(&mut self.state())?, shelf)
+    }
+
+    pub(crate) async fn shelf_value(
+        &self,
+        shelf: Shelf,
+        key: &str,
+    ) -> Result<Option<String>, StoreError> {
+        shelf_table::one(tables(&mut self.state())?, shelf, key)
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.vault
     }
 
     pub(crate) async fn ignored_attempts(&self) -> Result<Vec<IgnoredAttempts>, StoreError> {

@@ -28,6 +28,7 @@ mod proofs;
 mod queue;
 mod refusing;
 mod restricting;
+mod secrets;
 mod settings;
 mod shelf;
 mod trace;

@@ -1,0 +1,107 @@
+//! Secrets at rest: which there are, and the change of their master key. Never a value.
+
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use relais_store::secret::{KeyId, SecretEntry, SecretError, SecretKind, SecretName};
+use relais_store::shelf::ShelfAudit;
+
+use crate::context::{AdminContext, Caller};
+use crate::problem::{Input, Problem};
+
+pub(super) fn routes() -> Router<AdminContext> {
+    Router::new()
+        .route("/secrets", get(list))
+        .route("/secrets/rotate-key", post(rotate_key))
+        .route("/secrets/forget", post(forget))
+}
+
+async fn list(State(context): State<AdminContext>) -> Result<Json<Value>, Problem> {
+    // Without a server no key is looked for: whether one can be read is not known then.
+    let key = context.store.master_key();
+    let row = |entry: &SecretEntry| {
+        json!({
+            "organisation": entry.name.organisation,
+            "kind": entry.name.kind.name(),
+            "name": entry.name.name,
+            "since": entry.since.to_rfc3339(),
+            "key": entry.key.to_string(),
+            "readable": context.dns.as_ref().map(|_| entry.readable),
+        })
+    };
+    let entries: Vec<_> = context.store.secrets().await?.iter().map(row).collect();
+    Ok(Json(json!({
+        "key": key.as_ref().map(|(key, _)| key.to_string()),
+        "source": key.as_ref().map(|(_, source)| source.to_string()),
+        "secrets": entries,
+    })))
+}
+
+async fn rotate_key(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Value>, Problem> {
+    let told = |old: &KeyId, new: &KeyId| ShelfAudit {
+        actor: caller.actor.to_string(),
+        via: caller.via,
+        act: "secret.key-rotated",
+        detail: vec![format!("key {old} → key {new}")],
+    };
+    let before = context.store.master_key().map(|(key, _)| key.to_string());
+    let (fresh, now) = (context.chance.octets(), context.clock.now());
+    let (key, secrets) = context.store.change_master_key(fresh, now, told).await?;
+    Ok(Json(json!({
+        "key": key.to_string(),
+        "before": before,
+        "secrets": secrets,
+    })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Forget {
+    #[serde(default)]
+    organisation: String,
+    kind: String,
+    name: String,
+}
+
+async fn forget(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+    Input(which): Input<Forget>,
+) -> Result<Json<Value>, Problem> {
+    let kind = SecretKind::parse(&which.kind)
+        .ok_or_else(|| Problem::bad_request(format!("There is no kind {}.", which.kind)))?;
+    let name = SecretName::new(which.organisation, kind, which.name);
+    let kept = context.store.secrets().await?;
+    if !kept.iter().any(|entry| entry.name == name) {
+        return Err(Problem::not_found(format!("There is no {name}.")));
+    }
+    let audit = ShelfAudit {
+        actor: caller.actor.to_string(),
+        via: caller.via,
+        act: "secret.forgotten",
+        detail: vec![name.to_string()],
+    };
+    let now = context.clock.now();
+    context.store.forget_secret(&name, now, Some(audit)).await?;
+    Ok(Json(json!({ "forgotten": name.to_string() })))
+}
+
+impl From<SecretError> for Problem {
+    fn from(error: SecretError) -> Self {
+        let status = match &error {
+            SecretError::Store(error) => return error.clone().into(),
+            SecretError::NoKey | SecretError::OtherKey { .. } | SecretError::ForeignKey(_) => {
+                StatusCode::CONFLICT
+            }
+            SecretError::Damaged(_) | SecretError::Key(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.to_string())
+    }
+}
