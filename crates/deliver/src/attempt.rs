@@ -13,6 +13,7 @@ use relais_smtp::client::{RecipientResult, Stage, Unsuited};
 use relais_smtp::dsn::Cause;
 use relais_smtp::reply::{EnhancedStatus, Reply};
 use relais_store::queue::Leased;
+use relais_store::trace::TlsSummary;
 
 /// Who said why.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -54,6 +55,17 @@ pub(crate) struct Finding {
     pub(crate) ours: bool,
     /// The next hop took over the duty to send notices. RFC 3461 §5.2.1.
     pub(crate) dsn_passed_on: bool,
+    /// How the conversation was protected.
+    pub(crate) protection: Protection,
+}
+
+/// How a conversation with a next hop was protected.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Protection {
+    /// `None`: clear text.
+    pub(crate) tls: Option<Arc<TlsSummary>>,
+    /// Why it is clear text though the next hop offers TLS.
+    pub(crate) note: Option<Arc<str>>,
 }
 
 impl Finding {
@@ -72,6 +84,7 @@ impl Finding {
             possible_duplicate: false,
             ours: false,
             dsn_passed_on: false,
+            protection: Protection::default(),
         }
     }
 }
@@ -86,6 +99,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) dsn: bool,
     /// What broke the conversation, in words, if it broke.
     pub(crate) trouble: &'a str,
+    pub(crate) protection: &'a Protection,
 }
 
 /// One try at one next hop, for `delivery.attempted`.
@@ -97,6 +111,7 @@ pub(crate) struct Try {
     /// Places of the recipients concerned.
     pub(crate) recipients: Vec<usize>,
     pub(crate) possible_duplicate: bool,
+    pub(crate) protection: Protection,
 }
 
 /// What next hops said to a message.
@@ -178,6 +193,7 @@ impl Attempt {
             answer: finding.answer.line(),
             recipients: self.open.clone(),
             possible_duplicate: false,
+            protection: finding.protection.clone(),
         });
         self.remember_all(finding);
     }
@@ -272,6 +288,7 @@ impl Attempt {
             answer: answer.unwrap_or_else(|| "no recipients".into()),
             recipients: asked.to_vec(),
             possible_duplicate,
+            protection: seen.protection.clone(),
         });
         if self.open.len() == before && !elsewhere {
             // The server took none of them: "too many" is then no reason to ask again at once.
@@ -370,6 +387,7 @@ fn judge(result: RecipientResult, seen: &Seen<'_>) -> Finding {
         possible_duplicate,
         ours: false,
         dsn_passed_on: seen.dsn,
+        protection: seen.protection.clone(),
     }
 }
 
@@ -438,6 +456,7 @@ pub(crate) fn host_finding(
         possible_duplicate: false,
         ours: false,
         dsn_passed_on: false,
+        protection: Protection::default(),
     }
 }
 
@@ -525,6 +544,7 @@ mod tests {
             duration: Duration::ZERO,
             dsn: false,
             trouble: "it closed",
+            protection: &Protection::default(),
         };
         attempt.fold(&asked, results, &seen)
     }

@@ -9,20 +9,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relais_net::clock::{Clock, Moment};
-use relais_net::stream::Stream;
+use relais_net::hop::{Opening, Unused};
+use relais_policy::encryption::Demand;
 use relais_smtp::client::{ClientConfig, RecipientResult, Stage, Transaction, TransactionResult};
 use relais_smtp::dsn::Cause;
 use relais_smtp::envelope::Envelope;
 use relais_smtp::time::Timestamp;
 use relais_store::queue::{Lease, SettleError};
 use relais_store::store::Store;
+use relais_store::trace::TlsSummary;
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{Answer, Attempt, Finding, Next, Seen, host_finding};
+use crate::attempt::{Answer, Attempt, Finding, Next, Protection, Seen, host_finding};
 use crate::context::{DeliverContext, LEASE_RENEW_AFTER, LEASE_TIME, RECIPIENTS_MAX};
 use crate::destination::{Finder, Target};
 use crate::excuses::Excuses;
-use crate::session::{Session, Unused};
+use crate::session::Session;
 use crate::settle::{By, Settler};
 use crate::site::{Place, Site, Taken};
 use crate::work::{Ticket, Work};
@@ -68,8 +70,9 @@ impl Shared {
 
 /// A session, and with whom.
 struct Connection {
-    session: Session<Stream>,
+    session: Session,
     target: Target,
+    protection: Protection,
     since: Moment,
 }
 
@@ -330,6 +333,7 @@ impl Connection {
             duration,
             dsn: self.session.extensions().dsn,
             trouble: trouble.as_deref().unwrap_or("it was closed"),
+            protection: &self.protection,
         };
         attempt.fold(asked, result.recipients, &seen)
     }
@@ -338,7 +342,8 @@ impl Connection {
 /// The search for a host, over one attempt.
 struct Search {
     finder: Finder,
-    /// Once more: a reused session may have been closed before we spoke.
+    /// Once more: a reused session may have been closed before we spoke, or TLS failed and clear
+    /// text will do.
     again: Option<Target>,
     again_used: bool,
     /// Those that failed lately come last.
@@ -404,14 +409,23 @@ impl Search {
                     site.address_works(target.address);
                     let since = context.clock.moment();
                     return Found::Connected(Box::new(Connection {
+                        protection: protection(&session, &target),
                         session,
                         target,
                         since,
                     }));
                 }
-                Err(finding) => {
-                    site.address_failed(target.address, context.clock.moment());
-                    attempt.host_failed(&finding);
+                Err(failure) => {
+                    attempt.host_failed(&failure.finding);
+                    match failure.clear_instead {
+                        Some(why) => {
+                            self.again = Some(Target {
+                                clear_because: Some(why),
+                                ..target
+                            });
+                        }
+                        None => site.address_failed(target.address, context.clock.moment()),
+                    }
                 }
             }
         }
@@ -454,33 +468,73 @@ impl Search {
     }
 }
 
-/// Connects, and exchanges greeting and EHLO.
-async fn open(
-    context: &DeliverContext,
-    site: &Site,
-    target: &Target,
-) -> Result<Session<Stream>, Finding> {
+/// Why a host cannot be used.
+struct Failure {
+    finding: Finding,
+    /// Its TLS failed, clear text will do, and a new connection is needed for it.
+    clear_instead: Option<Arc<str>>,
+}
+
+impl From<Finding> for Failure {
+    fn from(finding: Finding) -> Self {
+        Self {
+            finding,
+            clear_instead: None,
+        }
+    }
+}
+
+/// Connects, and exchanges greeting, TLS and EHLO.
+async fn open(context: &DeliverContext, site: &Site, target: &Target) -> Result<Session, Failure> {
     let clock = &context.clock;
     let begun = clock.moment();
     let dial = context.network.dial(target.address, target.source);
     let stream = match clock.within(begun + CONNECT_TIMEOUT, dial).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(not_connected(error.kind(), target, since(clock, begun))),
-        Err(_) => {
-            return Err(not_connected(
-                io::ErrorKind::TimedOut,
-                target,
-                since(clock, begun),
-            ));
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(error.kind()),
+        Err(_) => Err(io::ErrorKind::TimedOut),
+    };
+    let stream = stream.map_err(|kind| not_connected(kind, target, since(clock, begun)))?;
+    let opening = Opening {
+        config: ClientConfig {
+            hostname: context.options.greeting_name(),
+            protocol: site.key.protocol,
+        },
+        host: &target.host,
+        demand: match target.clear_because {
+            None => &site.key.demand,
+            Some(_) => &Demand::Clear,
+        },
+        implicit_tls: target.implicit_tls,
+        tls: &context.tls,
+    };
+    let opened = Session::open(stream, &opening, clock.clone()).await;
+    opened.map_err(|unused| {
+        let may_go_in_clear = *opening.demand == Demand::Opportunistic && !target.implicit_tls;
+        let fault = unused.tls.as_ref().filter(|_| may_go_in_clear);
+        Failure {
+            clear_instead: fault.map(|fault| format!("in clear text: {fault}").into()),
+            finding: not_greeted(*unused, target, since(clock, begun)),
         }
-    };
-    let config = ClientConfig {
-        hostname: context.options.greeting_name(),
-        protocol: site.key.protocol,
-    };
-    Session::open(stream, config, clock.clone())
-        .await
-        .map_err(|unused| not_greeted(unused, target, since(clock, begun)))
+    })
+}
+
+/// What the trace says of the session's protection.
+fn protection(session: &Session, target: &Target) -> Protection {
+    let refused = session.clear_because();
+    Protection {
+        tls: session.tls().map(|tls| {
+            Arc::new(TlsSummary {
+                version: tls.version.name().into(),
+                cipher: tls.cipher.into(),
+                verified: tls.verified.word().into(),
+            })
+        }),
+        note: match refused {
+            Some(fault) => Some(format!("in clear text: {fault}").into()),
+            None => target.clear_because.clone(),
+        },
+    }
 }
 
 fn since(clock: &Clock, begun: Moment) -> Duration {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use relais_net::clock::{Chance, Clock};
 use relais_net::network::Network;
+use relais_net::tls::ClientTls;
 use relais_smtp::domain::Domain;
 use relais_store::store::Store;
 
@@ -28,6 +29,8 @@ pub struct DeliverContext {
     pub chance: Chance,
     /// Sockets and DNS.
     pub network: Network,
+    /// TLS with next hops.
+    pub tls: ClientTls,
     /// Bounds and names.
     pub options: DeliverOptions,
 }

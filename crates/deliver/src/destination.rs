@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use relais_net::clock::Chance;
 use relais_net::resolver::{DnsError, Resolver};
-use relais_policy::document::{AuthMethod, OutboundTls};
+use relais_policy::document::AuthMethod;
 use relais_policy::outcome::Outcome;
 use relais_policy::route::{
     MxHosts, Route, RouteKind, is_public_destination, literal_is_allowed, mx_hosts,
@@ -65,6 +65,12 @@ pub(crate) struct Target {
     pub(crate) source: Option<IpAddr>,
     /// `mx.example.org[192.0.2.1]:25`, or `[192.0.2.1]:25`.
     pub(crate) hop: Arc<str>,
+    /// The host whose address it is.
+    pub(crate) host: Host,
+    /// TLS comes before everything else.
+    pub(crate) implicit_tls: bool,
+    /// TLS is not to be tried, and why: it failed a moment ago, and clear text will do.
+    pub(crate) clear_because: Option<Arc<str>>,
     /// Not the first choice: a connection to it is not kept for long.
     pub(crate) is_fallback: bool,
 }
@@ -94,26 +100,12 @@ pub(crate) async fn next_hops(
     }
 }
 
-/// Levels of TLS above opportunistic, and authentication, cannot be had yet: the mail waits, it is
-/// never sent with less than was asked for.
+/// Authentication cannot be had yet: the mail waits, it is never sent with less than was asked for.
 fn refuse_what_comes_later(
     settings: &Settings,
     organisation: &str,
     route: &Route,
 ) -> Result<(), Finding> {
-    match route.tls {
-        OutboundTls::None | OutboundTls::Opportunistic => {}
-        OutboundTls::EncryptionOnly
-        | OutboundTls::CertificateValidation
-        | OutboundTls::DomainValidation => {
-            let words = "TLS is required by the outbound connector, and outbound TLS comes later";
-            return Err(Finding::ours(
-                Outcome::Deferred,
-                Cause::TlsUnavailable,
-                words,
-            ));
-        }
-    }
     let connector = route
         .outbound_connector
         .as_deref()
@@ -175,6 +167,7 @@ struct Wanted {
     port: u16,
     typed: bool,
     is_fallback: bool,
+    implicit_tls: bool,
 }
 
 /// Walks over hosts and addresses, looking each host up when its turn comes.
@@ -196,12 +189,14 @@ impl Finder {
                 port: one.port,
                 typed: true,
                 is_fallback: false,
+                implicit_tls: one.implicit_tls,
             })),
             NextHops::Literal(address, port) => hosts.push_back(Wanted {
                 host: Host::Literal(*address),
                 port: *port,
                 typed: true,
                 is_fallback: false,
+                implicit_tls: false,
             }),
             NextHops::Exchanges { groups, port } => {
                 for (rank, group) in groups.iter().enumerate() {
@@ -212,6 +207,7 @@ impl Finder {
                         port: *port,
                         typed: false,
                         is_fallback: rank > 0,
+                        implicit_tls: false,
                     }));
                 }
             }
@@ -338,6 +334,9 @@ fn usable(
             address: SocketAddr::new(address, wanted.port),
             source,
             hop,
+            host: wanted.host.clone(),
+            implicit_tls: wanted.implicit_tls,
+            clear_because: None,
             is_fallback: wanted.is_fallback,
         });
     }

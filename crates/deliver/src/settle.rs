@@ -26,7 +26,7 @@ use relais_store::store::Store;
 use relais_store::trace::{Event, EventKind, To};
 use tokio::sync::mpsc;
 
-use crate::attempt::{Answer, Attempt, Finding, Part, Try};
+use crate::attempt::{Answer, Attempt, Finding, Part, Protection, Try};
 use crate::context::{DeliverContext, DeliverOptions};
 use crate::notice::{self, Told};
 use crate::steady::Steady;
@@ -302,7 +302,7 @@ impl Draft<'_> {
         event.next_hop = Some(Arc::clone(&one.hop));
         event.reply = Some(Arc::clone(&one.answer));
         event.duration_ms = Some(millis(one.duration));
-        event.detail = one.possible_duplicate.then(|| POSSIBLE_DUPLICATE.into());
+        protected(&mut event, &one.protection, one.possible_duplicate);
         self.events.push(event);
     }
 
@@ -319,9 +319,7 @@ impl Draft<'_> {
         event.reply = Some(finding.answer.line());
         event.duration_ms = finding.hop.is_some().then(|| millis(finding.duration));
         event.attempts = Some(attempts);
-        event.detail = finding
-            .possible_duplicate
-            .then(|| POSSIBLE_DUPLICATE.into());
+        protected(&mut event, &finding.protection, finding.possible_duplicate);
         event
     }
 
@@ -433,6 +431,16 @@ impl Draft<'_> {
             }
         }
     }
+}
+
+/// What the trace says of the conversation beside its result.
+fn protected(event: &mut Event, protection: &Protection, possible_duplicate: bool) {
+    event.tls.clone_from(&protection.tls);
+    event.detail = match (possible_duplicate, &protection.note) {
+        (false, note) => note.clone(),
+        (true, None) => Some(POSSIBLE_DUPLICATE.into()),
+        (true, Some(note)) => Some(format!("{POSSIBLE_DUPLICATE}; {note}").into()),
+    };
 }
 
 const POSSIBLE_DUPLICATE: &str = "possible duplicate";

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use relais_net::clock::{Clock, Moment};
 use relais_policy::document::{Pace, Retry};
+use relais_policy::encryption::Demand;
 use relais_policy::schedule::Window;
 use relais_smtp::client::Protocol;
 use relais_smtp::time::Timestamp;
@@ -58,6 +59,8 @@ pub(crate) struct SiteKey {
     pub(crate) connector: Option<(Arc<str>, Arc<str>)>,
     pub(crate) protocol: Protocol,
     pub(crate) hops: NextHops,
+    /// What TLS must prove: a session of one demand is no good for another.
+    pub(crate) demand: Demand,
 }
 
 /// What the settings say now about a site.

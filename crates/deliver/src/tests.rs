@@ -14,3 +14,4 @@ mod paced;
 mod retried;
 mod stored;
 mod watched;
+mod encrypted;

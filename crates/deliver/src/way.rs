@@ -60,6 +60,7 @@ pub(crate) async fn find_way(shared: &Shared, key: &QueueKey) -> Way {
                     .map(|name| (Arc::clone(organisation), name)),
                 protocol: route.protocol,
                 hops,
+                demand: route.tls,
             };
             let terms = Terms {
                 connector,

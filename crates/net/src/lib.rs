@@ -8,6 +8,7 @@ pub mod dns_server;
 pub mod proxy;
 pub mod acme;
 pub mod oidc;
+pub mod hop;
 pub mod network;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;

@@ -1,17 +1,17 @@
 //! TLS of a server: one certificate store and one set of client authorities for each listener, the
-//! handshake, and what it proves. TLS 1.2 and 1.3 by rustls; older versions are refused and their
-//! hellos read, so that a person sees why. RFC 8446, RFC 5246; RFC 9325 for what is left out.
+//! handshake, and what it proves; and of a client towards next hops ([`ClientTls`]). TLS 1.2 and
+//! 1.3 by rustls; older versions are refused and their hellos read, so that a person sees why. RFC 8446, RFC 5246; RFC 9325 for what is left out.
 //!
 //! Client certificates are asked for and never demanded: any chain passes the handshake if the
 //! client holds its key, and [`ClientAuthorities::judge`] says afterwards what it is worth.
 //!
-//! A client side joins here with a `connect` beside [`ServerTls::accept`]; the stream is the same
-//! variant. Another library for old devices joins with an `accept` that gives the same
+//! Another library for old devices joins with an `accept` that gives the same
 //! [`TlsSession`].
 //!
 //! Not here: files and their reloading (the wiring), what follows from a certificate
 //! (`relais_policy`), STARTTLS (`relais_smtp::server`).
 
+mod next_hop;
 mod accept;
 #[cfg(feature = "legacy-tls")]
 mod legacy;
@@ -24,6 +24,7 @@ mod x509;
 
 use std::sync::Arc;
 
+pub use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::server::ServerConfig;
 
@@ -32,6 +33,7 @@ use relais_policy::tls::TlsVersion;
 pub use self::accept::{HANDSHAKE_OCTETS_MAX, HandshakeFault};
 pub use self::client_certificate::{ClientAuthorities, JudgedCertificate, system_roots};
 pub use self::expiry::{SeenCertificate, SeenCertificates, WARNING_DAYS, expires_within_days};
+pub use self::next_hop::{ClientTls, HopTls};
 pub use self::old_clients::{OldClient, OldClients};
 pub use self::server_certificate::{
     CertificateError, CertificateStore, KeyKind, ServerCertificate, self_signed,

@@ -25,6 +25,7 @@ pub mod tls;
 pub mod settings;
 pub mod proof;
 pub mod change;
+pub mod encryption;
 pub mod document;
 pub mod spf;
 pub mod range;

@@ -10,7 +10,8 @@ use relais_smtp::address::Host;
 use relais_smtp::client::Protocol;
 use relais_smtp::domain::Domain;
 
-use crate::document::{ConnectorState, OutboundConnector, OutboundTls, Pace, Retry};
+use crate::document::{ConnectorState, OutboundConnector, Pace, Retry};
+use crate::encryption::Demand;
 use crate::range::special_address;
 use crate::settings::{HostPort, MailboxHost, SMTP_PORT, Scope, Settings};
 
@@ -27,8 +28,8 @@ pub struct Route {
     pub kind: RouteKind,
     /// SMTP or LMTP.
     pub protocol: Protocol,
-    /// The TLS level demanded.
-    pub tls: OutboundTls,
+    /// What TLS must prove at the next hop.
+    pub tls: Demand,
     /// Pace of the connector.
     pub pace: Pace,
     /// Retry schedule.
@@ -77,7 +78,7 @@ pub fn route(settings: &Settings, organisation: &str, host: &Host) -> Route {
             outbound_connector: None,
             kind: direct(host),
             protocol: Protocol::Smtp,
-            tls: OutboundTls::default(),
+            tls: Demand::default(),
             pace: Pace::default(),
             retry: Retry::default(),
             because: match host {
@@ -149,7 +150,7 @@ fn to_mailbox_host(settings: &Settings, host: &Host) -> Option<Route> {
         outbound_connector: None,
         kind: RouteKind::Hosts(vec![mailbox_host.host]),
         protocol: mailbox_host.protocol,
-        tls: OutboundTls::default(),
+        tls: Demand::default(),
         pace: Pace::default(),
         retry: Retry::default(),
         because: format!("mailbox host of {}", owned.domain.name),
@@ -169,7 +170,7 @@ fn by_connector(connector: &OutboundConnector, rank: Rank, host: &Host) -> Route
             RouteKind::Hosts(hosts)
         },
         protocol: Protocol::Smtp,
-        tls: connector.tls,
+        tls: Demand::of_connector(connector.tls, &connector.tls_domain),
         pace: connector.pace.clone(),
         retry: connector.retry.clone(),
         because: format!("outbound connector {} {}", connector.name, rank.words()),

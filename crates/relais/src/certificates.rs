@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use relais_net::tls::{
-    CertificateStore, ClientAuthorities, KeyKind, ServerCertificate, ServerTls,
+    CertificateStore, ClientAuthorities, ClientTls, KeyKind, ServerCertificate, ServerTls,
     expires_within_days, system_roots,
 };
 use relais_receive::service::ListenerTls;
@@ -26,6 +26,11 @@ use files::Signature;
 
 pub(crate) use acme::Keeper;
 pub(crate) use old_clients::OldClientsReport;
+
+/// TLS with next hops; the error is a sentence.
+pub(crate) fn of_next_hops(extra_ca: &[PathBuf]) -> Result<ClientTls, String> {
+    files::client_tls(extra_ca)
+}
 
 /// Every certificate that listeners use.
 pub(crate) struct Certificates {

@@ -344,7 +344,7 @@ fn read_config(
         nameservers_trusted: dns.boolean("trusted"),
         blocklists: dns.names("blocklists"),
         authoritative_port: u16::try_from(dns.integer("authoritative_port")).unwrap_or(53),
-        deliver: read_deliver(&Reader::table(tree, "deliver", mistakes), warnings),
+        deliver: read_deliver(&Reader::table(tree, "deliver", mistakes)),
         message_size_max,
         connections_max: usize::try_from(limits.integer("connections_max")).unwrap_or(usize::MAX),
         disk_reserve: limits.octets("disk_reserve"),
@@ -461,16 +461,9 @@ fn read_admin(admin: &Reader<'_>, warnings: &mut Vec<String>) -> Option<SocketAd
     Some(address)
 }
 
-fn read_deliver(deliver: &Reader<'_>, warnings: &mut Vec<String>) -> DeliverConfig {
-    let extra_ca = deliver.paths("extra_ca");
-    if !extra_ca.is_empty() {
-        warnings.push(
-            "deliver.extra_ca counts for HTTPS only: TLS towards next hops is not there yet"
-                .to_owned(),
-        );
-    }
+fn read_deliver(deliver: &Reader<'_>) -> DeliverConfig {
     DeliverConfig {
-        extra_ca,
+        extra_ca: deliver.paths("extra_ca"),
         smtp_port: u16::try_from(deliver.integer("smtp_port")).unwrap_or(25),
         allow_private_destinations: deliver.boolean("allow_private_destinations"),
         source_addresses: deliver.addresses("source_addresses"),

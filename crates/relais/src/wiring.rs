@@ -18,7 +18,7 @@ use relais_net::names::NameTable;
 use relais_net::network::{Listener, Network};
 use relais_net::oidc::Issuers;
 use relais_net::resolver::{Dnssec, Resolver, ResolverOptions};
-use relais_net::tls::SeenCertificates;
+use relais_net::tls::{ClientTls, SeenCertificates};
 use relais_policy::settings::Mode;
 use relais_receive::service::{
     ListenerBounds, ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
@@ -83,6 +83,9 @@ pub(crate) enum StartError {
     /// Issuers of tokens cannot be asked.
     #[error("oidc: {0}")]
     Issuers(String),
+    /// Authorities for next hops cannot be read.
+    #[error("deliver.extra_ca: {0}")]
+    Authorities(String),
     /// A port is taken or forbidden.
     #[error("cannot listen on {address}: {because}")]
     Listen {
@@ -134,10 +137,8 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let folder = absolute(&config.data_dir);
     check_owner(&folder)?;
     let socket = socket_within_bounds(&folder)?;
-    let network = network_with(&ResolverOptions {
-        nameservers: config.nameservers.clone(),
-        trusted: config.nameservers_trusted,
-    })?;
+    let network = network_of(config)?;
+    let client_tls = client_tls(config)?;
     // Before the store: a port that is taken is the commonest mistake, and costs nothing to find.
     let doors = Doors::open(&network, config).await?;
     let now = clock.now();
@@ -192,6 +193,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         clock: clock.clone(),
         chance,
         network,
+        tls: client_tls,
         options: deliver_options(config),
     });
     readiness.enter(Phase::Serving);
@@ -417,6 +419,19 @@ pub(crate) fn network(nameservers: &[SocketAddr]) -> Result<Network, StartError>
         nameservers: nameservers.to_vec(),
         trusted: false,
     })
+}
+
+/// By the name servers of the configuration.
+fn network_of(config: &Config) -> Result<Network, StartError> {
+    network_with(&ResolverOptions {
+        nameservers: config.nameservers.clone(),
+        trusted: config.nameservers_trusted,
+    })
+}
+
+/// Whom we believe about next hops.
+fn client_tls(config: &Config) -> Result<ClientTls, StartError> {
+    certificates::of_next_hops(&config.deliver.extra_ca).map_err(StartError::Authorities)
 }
 
 fn network_with(options: &ResolverOptions) -> Result<Network, StartError> {

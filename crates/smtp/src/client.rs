@@ -7,7 +7,9 @@
 //! loop {
 //!     match session.step() {
 //!         ClientStep::Read(wait)    flush session.output(), read, session.receive(octets)
-//!         ClientStep::Ready         session.begin(transaction) or session.quit()
+//!         ClientStep::Handshake     flush nothing, read nothing: TLS; then session.secured()
+//!         ClientStep::Ready         session.begin(transaction) or session.quit(); before the
+//!                                   first transaction also session.start_tls()
 //!         ClientStep::Content       write content: session.write_content(piece) …,
 //!                                   session.end_content(); flush as output grows
 //!         ClientStep::Finished(r)   settle r; then Ready, or Closed, follows
@@ -18,6 +20,11 @@
 //!
 //! The driver may also call [`ClientSession::receive`] while it writes content: a server that gives
 //! up early is then heard at once.
+//!
+//! **TLS** (RFC 3207). Whether to ask for it, and what its handshake must prove, is the driver's to
+//! decide. What stands in clear behind the 220 is thrown away, and what the server offered before
+//! is forgotten: nobody between us can put words into the encrypted session. A server that says no
+//! to STARTTLS leaves the session usable, and [`ClientSession::tls_refusal`] tells.
 //!
 //! **Content.** Where the server offers CHUNKING (RFC 3030), content goes by one `BDAT size LAST`:
 //! no scan for dots, and no end-of-data mark that two servers could read differently. With
@@ -202,6 +209,9 @@ pub struct TransactionResult {
 pub enum ClientStep {
     /// Send [`ClientSession::output`], then read and call [`ClientSession::receive`].
     Read(Stage),
+    /// The server said 220 to STARTTLS: do the handshake on the connection, then call
+    /// [`ClientSession::secured`], or [`ClientSession::lost`] if it failed.
+    Handshake,
     /// Nothing is under way.
     Ready,
     /// Write the content with [`ClientSession::write_content`], then
@@ -251,12 +261,19 @@ pub struct ClientSession {
     reset_owed: bool,
     /// The reply that is being read began before the command that it would answer.
     early: bool,
+    /// What the server said to STARTTLS, if it said no.
+    tls_refusal: Option<Reply>,
+    /// TLS protects what is said now.
+    secure: bool,
 }
 
 #[derive(Debug)]
 enum State {
     Greeting,
     Hello(Hello),
+    StartTls,
+    /// Nothing may be read or written until the handshake is done.
+    Handshake,
     Ready,
     Transaction(Box<Running>),
     Quitting,
@@ -293,6 +310,8 @@ impl ClientSession {
             finished: None,
             reset_owed: false,
             early: false,
+            tls_refusal: None,
+            secure: false,
         }
     }
 
@@ -303,18 +322,21 @@ impl ClientSession {
         }
         match &self.state {
             State::Ready => ClientStep::Ready,
+            State::Handshake => ClientStep::Handshake,
             State::Transaction(running) if running.takes_content() => ClientStep::Content,
             State::Closed(why) => ClientStep::Closed(why.clone()),
-            State::Greeting | State::Hello(_) | State::Transaction(_) | State::Quitting => {
-                ClientStep::Read(self.stage())
-            }
+            State::Greeting
+            | State::Hello(_)
+            | State::StartTls
+            | State::Transaction(_)
+            | State::Quitting => ClientStep::Read(self.stage()),
         }
     }
 
     /// Octets from the server.
     pub fn receive(&mut self, octets: &[u8]) {
         let mut rest = octets;
-        while !rest.is_empty() && !matches!(self.state, State::Closed(_)) {
+        while !rest.is_empty() && !matches!(self.state, State::Closed(_) | State::Handshake) {
             match self.reader.read(&mut rest) {
                 Ok(Some(reply)) => self.take(reply, !rest.is_empty()),
                 Ok(None) => {}
@@ -329,11 +351,54 @@ impl ClientSession {
         match self.state {
             State::Closed(_) => {}
             State::Quitting => self.close(Closed::Quit),
-            State::Greeting | State::Hello(_) | State::Ready | State::Transaction(_) => {
+            State::Greeting
+            | State::Hello(_)
+            | State::StartTls
+            | State::Handshake
+            | State::Ready
+            | State::Transaction(_) => {
                 let stage = self.stage();
                 self.close(Closed::Lost { stage });
             }
         }
+    }
+
+    /// Asks for TLS; only after [`ClientStep::Ready`], where the server offers it, and once.
+    /// [`ClientStep::Handshake`] follows, or [`ClientStep::Ready`] with a refusal.
+    pub fn start_tls(&mut self) {
+        if !matches!(self.state, State::Ready) || self.secure || self.tls_refusal.is_some() {
+            return;
+        }
+        self.output.extend_from_slice(b"STARTTLS\r\n");
+        self.early = self.reader.is_within_reply();
+        self.state = State::StartTls;
+    }
+
+    /// The handshake is done: everything that was said and read before counts for nothing, and the
+    /// server is greeted anew (RFC 3207 §4.2). Where TLS came before everything else
+    /// (RFC 8314 §3.3) the greeting is waited for.
+    pub fn secured(&mut self) {
+        match self.state {
+            State::Greeting => self.secure = true,
+            State::Handshake => {
+                self.secure = true;
+                self.extensions = Extensions::default();
+                self.reader = ReplyReader::default();
+                self.output.clear();
+                self.greet(false);
+            }
+            _ => {}
+        }
+    }
+
+    /// What the server said to STARTTLS, if it said no.
+    pub fn tls_refusal(&self) -> Option<&Reply> {
+        self.tls_refusal.as_ref()
+    }
+
+    /// Whether TLS protects what is said now.
+    pub fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// Starts a transaction; only after [`ClientStep::Ready`]. On a session that has been closed
@@ -347,7 +412,12 @@ impl ClientSession {
                 self.finished = Some(running.end(Stage::Sender));
                 return;
             }
-            State::Greeting | State::Hello(_) | State::Transaction(_) | State::Quitting => return,
+            State::Greeting
+            | State::Hello(_)
+            | State::StartTls
+            | State::Handshake
+            | State::Transaction(_)
+            | State::Quitting => return,
         }
         let mut running = Running::new(transaction, &self.extensions, self.config.protocol);
         if running.is_settled() {
@@ -412,6 +482,7 @@ impl ClientSession {
         match &self.state {
             State::Greeting => Stage::Greeting,
             State::Hello(_) => Stage::Hello,
+            State::StartTls | State::Handshake => Stage::StartTls,
             State::Transaction(running) => running.stage(),
             State::Ready | State::Quitting => Stage::Sender,
             State::Closed(
@@ -443,23 +514,39 @@ impl ClientSession {
                 self.early = more && progress == Progress::Spoke;
                 self.apply(progress);
             }
+            State::StartTls => self.take_start_tls(reply),
             State::Ready => self.break_protocol(),
-            State::Quitting | State::Closed(_) => {}
+            State::Handshake | State::Quitting | State::Closed(_) => {}
         }
     }
 
     /// RFC 5321 §4.3.1: 220 is the only greeting that lets us go on.
     fn take_greeting(&mut self, reply: Reply, more: bool) {
         match reply.code().get() {
-            220 => {
-                let hello = match self.config.protocol {
-                    Protocol::Smtp => Hello::Ehlo,
-                    Protocol::Lmtp => Hello::Lhlo,
-                };
-                self.say_hello(hello, more);
-            }
+            220 => self.greet(more),
             400.. => self.refuse(reply),
             _ => self.break_protocol(),
+        }
+    }
+
+    fn greet(&mut self, more: bool) {
+        let hello = match self.config.protocol {
+            Protocol::Smtp => Hello::Ehlo,
+            Protocol::Lmtp => Hello::Lhlo,
+        };
+        self.say_hello(hello, more);
+    }
+
+    /// RFC 3207 §4: 220 alone means go on. Without it the session stands as it was.
+    fn take_start_tls(&mut self, reply: Reply) {
+        let code = reply.code();
+        if code.get() == 220 {
+            self.state = State::Handshake;
+        } else if code.is_positive() || code.is_intermediate() {
+            self.break_protocol();
+        } else {
+            self.tls_refusal = Some(reply);
+            self.state = State::Ready;
         }
     }
 

@@ -12,6 +12,7 @@ use relais_smtp::envelope::{Envelope, EnvelopeRecipient, SenderParameters};
 
 mod client_property;
 mod client_stages;
+mod client_tls;
 
 use client_stages::Mode;
 
@@ -105,6 +106,7 @@ fn play(
                 session.end_content();
             }
             ClientStep::Finished(result) => played.results.push(result),
+            ClientStep::Handshake => session.lost(),
             ClientStep::Closed(why) => {
                 played.closed = Some(why);
                 return played;

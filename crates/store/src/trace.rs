@@ -230,7 +230,8 @@ pub struct TlsSummary {
     pub version: Arc<str>,
     /// Cipher suite.
     pub cipher: Arc<str>,
-    /// How the peer was verified: `dane`, `mta-sts`, `certificate`, `no`.
+    /// How the peer was verified: `dane`, `mta-sts`, `name`, `chain`, `certificate` (a client's),
+    /// `no`.
     pub verified: Arc<str>,
 }
 
@@ -441,7 +442,8 @@ pub const EVENT_FIELDS: &[EventField] = &[
     always("tls.cipher", "Cipher suite."),
     always(
         "tls.verified",
-        "How the peer was verified: dane, mta-sts, certificate or no.",
+        "How the peer was verified: a next hop by dane, mta-sts, name or chain; a client by its \
+         certificate; or no.",
     ),
     always(
         "duration_ms",

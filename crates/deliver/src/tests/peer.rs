@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use relais_net::network::{Accepted, Network};
 use relais_net::stream::Stream;
+use relais_net::tls::ServerTls;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
@@ -70,6 +71,7 @@ pub(super) struct Peer {
     address: SocketAddr,
     extensions: Arc<Mutex<Vec<String>>>,
     script: Arc<Mutex<Script>>,
+    tls: Arc<Mutex<Option<ServerTls>>>,
     seen: Arc<Mutex<Seen>>,
     listening: Arc<Mutex<Option<JoinSet<()>>>>,
     began: tokio::time::Instant,
@@ -95,6 +97,7 @@ impl Peer {
                 .to_vec(),
             )),
             script: Arc::new(Mutex::new(Arc::new(|_| Act::Usual))),
+            tls: Arc::default(),
             seen: Arc::default(),
             listening: Arc::default(),
             began: world.began,
@@ -131,6 +134,12 @@ impl Peer {
 
     pub(super) fn offers(&self, extensions: &[&str]) {
         *self.extensions.lock().unwrap() = extensions.iter().map(|one| (*one).to_owned()).collect();
+    }
+
+    /// Knows STARTTLS from now on, or TLS before everything else on port 465.
+    pub(super) fn knows_tls(&self, tls: ServerTls) {
+        self.extensions.lock().unwrap().push("STARTTLS".to_owned());
+        *self.tls.lock().unwrap() = Some(tls);
     }
 
     pub(super) fn script(&self, script: impl Fn(&Heard) -> Act + Send + Sync + 'static) {
@@ -208,6 +217,9 @@ impl From<std::io::Error> for End {
 
 impl Talk {
     async fn run(mut self) -> Result<(), End> {
+        if self.peer.address.port() == 465 {
+            self.handshake().await?;
+        }
         self.act("GREETING", "", "220 peer.example ESMTP").await?;
         let mut from = String::new();
         let mut to: Vec<String> = Vec::new();
@@ -258,6 +270,11 @@ impl Talk {
                         self.take(&from, &mut to, content).await?;
                     }
                 }
+                "STARTTLS" => {
+                    if self.act(&verb, &line, "220 2.0.0 go on").await? {
+                        self.handshake().await?;
+                    }
+                }
                 "QUIT" => {
                     self.act(&verb, &line, "221 2.0.0 bye").await?;
                     return Ok(());
@@ -267,6 +284,27 @@ impl Talk {
                 }
             }
         }
+    }
+
+    /// With no TLS of its own it talks on in clear, as a liar does.
+    async fn handshake(&mut self) -> Result<(), End> {
+        let tls = self.peer.tls.lock().unwrap().clone();
+        let Some(tls) = tls else {
+            return Ok(());
+        };
+        let (placeholder, _) = Stream::pair();
+        let stream = std::mem::replace(&mut self.stream, placeholder);
+        let (stream, session) = tls.accept(stream).await.map_err(|_| End::Closed)?;
+        self.stream = stream;
+        self.read.clear();
+        let heard = Heard {
+            transaction: self.transaction,
+            at: self.peer.began.elapsed(),
+            verb: "TLS".to_owned(),
+            line: session.version.to_string(),
+        };
+        self.peer.seen.lock().unwrap().heard.push(heard);
+        Ok(())
     }
 
     async fn take(
@@ -330,6 +368,7 @@ impl Talk {
                     self.stream
                         .write_all(format!("{text}\r\n").as_bytes())
                         .await?;
+                    self.stream.flush().await?;
                 }
                 self.stream.shutdown().await?;
                 return Err(End::Closed);
@@ -341,6 +380,7 @@ impl Talk {
         self.stream
             .write_all(format!("{text}\r\n").as_bytes())
             .await?;
+        self.stream.flush().await?;
         Ok(text.starts_with('2') || text.starts_with('3'))
     }
 

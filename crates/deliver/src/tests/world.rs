@@ -9,6 +9,7 @@ use relais_net::network::Network;
 use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
 use relais_net::simulation::SimulatedNetwork;
+use relais_net::tls::ClientTls;
 use relais_net::zone::ZoneRecord;
 use relais_policy::document::Document;
 use relais_smtp::address::{Mailbox, ReversePath};
@@ -57,6 +58,7 @@ pub(super) struct World {
     pub(super) began: tokio::time::Instant,
     resolver: Resolver,
     options: DeliverOptions,
+    pub(super) tls: ClientTls,
     events: Arc<Mutex<Vec<Event>>>,
     service: Option<DeliverService>,
 }
@@ -135,6 +137,7 @@ impl World {
                 source_addresses: Vec::new(),
                 connections_max: 200,
             },
+            tls: ClientTls::without_roots(),
             events,
             service: None,
         };
@@ -175,6 +178,7 @@ impl World {
             clock: self.clock.clone(),
             chance: Chance::seeded(11),
             network: Network::simulated(&self.wire, addresses, self.resolver.clone()),
+            tls: self.tls.clone(),
             options: self.options.clone(),
         }));
     }

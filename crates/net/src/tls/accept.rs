@@ -158,7 +158,7 @@ async fn first_message(
 }
 
 /// The name in IANA's registry, which the library changes for the suites of TLS 1.3.
-fn registered_name(suite: rustls::CipherSuite) -> &'static str {
+pub(super) fn registered_name(suite: rustls::CipherSuite) -> &'static str {
     use rustls::CipherSuite;
     match suite {
         CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
@@ -194,15 +194,15 @@ fn words_of(error: &rustls::Error) -> String {
         Error::PeerIncompatible(PeerIncompatible::NoSignatureSchemesInCommon) => {
             "no signature scheme in common"
         }
-        Error::AlertReceived(alert) => return format!("the client said {}", alert_name(*alert)),
+        Error::AlertReceived(alert) => return format!("the client said {}", alert_words(*alert)),
         Error::InvalidCertificate(_) => "the client's certificate cannot be used",
         other => return other.to_string(),
     };
     text.to_owned()
 }
 
-/// What a client mostly says of a certificate that it does not trust.
-fn alert_name(alert: AlertDescription) -> String {
+/// What a peer mostly says of a certificate that it does not trust.
+pub(super) fn alert_words(alert: AlertDescription) -> String {
     match alert {
         AlertDescription::UnknownCA => "that it does not know our authority".to_owned(),
         AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {

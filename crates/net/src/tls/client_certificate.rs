@@ -113,6 +113,26 @@ pub fn system_roots() -> (RootCertStore, Vec<String>) {
     (roots, errors)
 }
 
+/// Adds the authorities of these PEM texts; each must hold one at least.
+pub(super) fn add_roots<'a>(
+    roots: &mut RootCertStore,
+    further: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<(), CertificateError> {
+    for pem in further {
+        let before = roots.len();
+        for one in CertificateDer::pem_slice_iter(pem) {
+            let unreadable =
+                |error: &dyn fmt::Display| CertificateError::Unreadable(error.to_string());
+            let one = one.map_err(|error| unreadable(&error))?;
+            roots.add(one).map_err(|error| unreadable(&error))?;
+        }
+        if roots.len() == before {
+            return Err(CertificateError::NoCertificate);
+        }
+    }
+    Ok(())
+}
+
 impl ClientAuthorities {
     /// These roots and the further ones in PEM. With `common_name`, the subject's common name
     /// counts where a certificate has no alternative names.
@@ -121,18 +141,7 @@ impl ClientAuthorities {
         further: impl IntoIterator<Item = &'a [u8]>,
         common_name: bool,
     ) -> Result<Self, CertificateError> {
-        for pem in further {
-            let before = roots.len();
-            for one in CertificateDer::pem_slice_iter(pem) {
-                let unreadable =
-                    |error: &dyn fmt::Display| CertificateError::Unreadable(error.to_string());
-                let one = one.map_err(|error| unreadable(&error))?;
-                roots.add(one).map_err(|error| unreadable(&error))?;
-            }
-            if roots.len() == before {
-                return Err(CertificateError::NoCertificate);
-            }
-        }
+        add_roots(&mut roots, further)?;
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
             .build()
             .ok();

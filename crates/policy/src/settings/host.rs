@@ -1,4 +1,4 @@
-//! Where mail goes to as people type it: `host`, `host:port`, `[address]:port`,
+//! Where mail goes to as people type it: `host`, `host:port`, `[address]:port`, `smtps://host`,
 //! `lmtp:host:port`.
 
 use std::fmt;
@@ -12,6 +12,8 @@ use relais_smtp::domain::Domain;
 pub const SMTP_PORT: u16 = 25;
 /// The port that LMTP servers are usually given. RFC 2033 names none and forbids 25.
 pub const LMTP_PORT: u16 = 24;
+/// The port where TLS comes before everything else. RFC 8314 §3.3.
+const SMTPS_PORT: u16 = 465;
 
 /// `host:port`, with the port always known.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -20,18 +22,41 @@ pub struct HostPort {
     pub host: Host,
     /// TCP port.
     pub port: u16,
+    /// TLS comes before everything else, without STARTTLS. RFC 8314 §3.3.
+    pub implicit_tls: bool,
 }
 
 impl HostPort {
     /// Reads `host`, `host:port`, `192.0.2.1:25`, `[2001:db8::1]:25`; an IPv6 address without
-    /// port may stand bare, a name may stand in brackets.
+    /// port may stand bare, a name may stand in brackets. `smtps://` before it, or port 465, means
+    /// implicit TLS; `smtp://` means none whatever the port.
     pub fn parse(text: &str, default_port: u16) -> Option<Self> {
         let text = text.trim();
+        match text.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("smtps") => {
+                let mut host = Self::parse_bare(rest, SMTPS_PORT)?;
+                host.implicit_tls = true;
+                Some(host)
+            }
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("smtp") => {
+                Self::parse_bare(rest, default_port)
+            }
+            Some(_) => None,
+            None => {
+                let mut host = Self::parse_bare(text, default_port)?;
+                host.implicit_tls = host.port == SMTPS_PORT;
+                Some(host)
+            }
+        }
+    }
+
+    fn parse_bare(text: &str, default_port: u16) -> Option<Self> {
         if let Ok(address) = text.parse::<Ipv6Addr>() {
             let host = Host::Literal(IpAddr::V6(address).to_canonical());
             return Some(Self {
                 host,
                 port: default_port,
+                implicit_tls: false,
             });
         }
         let (host, port) = match text.strip_prefix('[') {
@@ -59,6 +84,7 @@ impl HostPort {
         Some(Self {
             host: parse_host(host)?,
             port,
+            implicit_tls: false,
         })
     }
 }
@@ -75,8 +101,13 @@ fn parse_host(text: &str) -> Option<Host> {
 }
 
 impl fmt::Display for HostPort {
-    /// `mx.example.org:25`, `192.0.2.1:25`, `[2001:db8::1]:25`.
+    /// `mx.example.org:25`, `192.0.2.1:25`, `[2001:db8::1]:25`, `smtps://mx.example.org:465`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.implicit_tls, self.port) {
+            (true, _) => formatter.write_str("smtps://")?,
+            (false, SMTPS_PORT) => formatter.write_str("smtp://")?,
+            (false, _) => {}
+        }
         match &self.host {
             Host::Domain(domain) => write!(formatter, "{domain}:{}", self.port),
             Host::Literal(IpAddr::V4(address)) => write!(formatter, "{address}:{}", self.port),
@@ -134,6 +165,11 @@ mod tests {
             ("[2001:db8::1]:24", "[2001:db8::1]:24"),
             ("[mx.example.org]:587", "mx.example.org:587"),
             ("localhost:2525", "localhost:2525"),
+            ("smtps://mx.example.org", "smtps://mx.example.org:465"),
+            ("SMTPS://[2001:db8::1]:4465", "smtps://[2001:db8::1]:4465"),
+            ("mx.example.org:465", "smtps://mx.example.org:465"),
+            ("smtp://mx.example.org:465", "smtp://mx.example.org:465"),
+            ("smtp://mx.example.org", "mx.example.org:25"),
         ] {
             assert_eq!(
                 HostPort::parse(text, 25).map(|h| h.to_string()).as_deref(),
@@ -141,8 +177,21 @@ mod tests {
             );
         }
         for text in [
-            "", ":25", "h:", "h:0", "h:70000", "h:+5", "h:2 5", "[h", "[h]25", "10.1.0", "a b",
+            "",
+            ":25",
+            "h:",
+            "h:0",
+            "h:70000",
+            "h:+5",
+            "h:2 5",
+            "[h",
+            "[h]25",
+            "10.1.0",
+            "a b",
             "a:b:c",
+            "https://a",
+            "smtps://",
+            "smtps://a/",
         ] {
             assert_eq!(HostPort::parse(text, 25), None, "{text}");
         }

@@ -399,7 +399,6 @@ fn warnings_name_object_cause_and_fix() {
         "inbound connector Wide: sender_domains names fabrikam.test",
         "inbound connector Wide: owner nobody@full.test is no mailbox",
         "contoso: outbound connectors One and Two have the same recipient domain",
-        "outbound connector One: its level of TLS is not available yet",
         "credential scan: no password yet",
         "credential scan: may_send_as a@other.test",
     ];

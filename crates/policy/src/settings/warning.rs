@@ -10,7 +10,7 @@ use relais_smtp::domain::Domain;
 
 use crate::document::{
     AcceptedDomain, AuthMethod, ConnectorState, Credential, InboundConnector, LicencePolicy,
-    Limits, Organisation, OutboundConnector, OutboundTls,
+    Limits, Organisation, OutboundConnector,
 };
 use crate::range::special_network;
 
@@ -234,16 +234,6 @@ impl Observer<'_> {
     fn outbound(&mut self, object: &str, connector: &OutboundConnector) {
         if connector.state != ConnectorState::Enabled {
             return;
-        }
-        match connector.tls {
-            OutboundTls::None | OutboundTls::Opportunistic => {}
-            OutboundTls::EncryptionOnly
-            | OutboundTls::CertificateValidation
-            | OutboundTls::DomainValidation => {
-                let message = "its level of TLS is not available yet, so its mail waits in the \
-                               queue";
-                self.warn(object, message);
-            }
         }
         if connector.auth.method != AuthMethod::None {
             self.warn(

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use relais_policy::attribution::Attribution;
+use relais_policy::encryption::Demand;
 use relais_policy::login::{LoginPlace, credential_of_token, login_place, may_log_in};
 use relais_policy::notice::{Addressee, addressee};
 use relais_policy::outcome::{
@@ -266,7 +267,9 @@ fn a_connector_gives_its_route_tls_pace_and_retry() {
         .get("lan")
         .outbound_connector("contoso", "Partner")
         .unwrap();
-    assert_eq!(route.tls, connector.tls);
+    let demand = Demand::of_connector(connector.tls, &connector.tls_domain);
+    assert_eq!(route.tls, demand);
+    assert!(demand.needs_tls());
     assert_eq!(route.pace, connector.pace);
     assert_eq!(route.retry, connector.retry);
     assert_ne!(route.retry, Default::default());

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use relais_net::tls::{
-    CertificateError, ClientAuthorities, KeyKind, ServerCertificate, WARNING_DAYS,
-    expires_within_days, self_signed as make_self_signed, system_roots,
+    CertificateError, ClientAuthorities, ClientTls, KeyKind, RootCertStore, ServerCertificate,
+    WARNING_DAYS, expires_within_days, self_signed as make_self_signed, system_roots,
 };
 use relais_smtp::time::Timestamp;
 
@@ -93,20 +93,34 @@ pub(super) fn authorities(
     files: &[PathBuf],
     common_name: bool,
 ) -> Result<ClientAuthorities, String> {
+    let (roots, texts) = known(files)?;
+    let texts = texts.iter().map(Vec::as_slice);
+    ClientAuthorities::new(roots, texts, common_name).map_err(|error| named(files, &error))
+}
+
+/// TLS with next hops, by the system's authorities and those of these files; the error is a
+/// sentence.
+pub(super) fn client_tls(files: &[PathBuf]) -> Result<ClientTls, String> {
+    let (roots, texts) = known(files)?;
+    let texts = texts.iter().map(Vec::as_slice);
+    ClientTls::new(roots, texts).map_err(|error| named(files, &error))
+}
+
+fn known(files: &[PathBuf]) -> Result<(RootCertStore, Vec<Vec<u8>>), String> {
     let (roots, faults) = system_roots();
     for fault in faults {
         tracing::debug!("an authority of the system is left out: {fault}");
     }
     let texts = files.iter().map(|file| read(file));
-    let texts = texts.collect::<Result<Vec<_>, _>>()?;
-    let texts = texts.iter().map(Vec::as_slice);
-    ClientAuthorities::new(roots, texts, common_name).map_err(|error| {
-        let names: Vec<_> = files
-            .iter()
-            .map(|file| file.display().to_string())
-            .collect();
-        format!("{}: {error}", names.join(", "))
-    })
+    Ok((roots, texts.collect::<Result<Vec<_>, _>>()?))
+}
+
+fn named(files: &[PathBuf], error: &CertificateError) -> String {
+    let names: Vec<_> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    format!("{}: {error}", names.join(", "))
 }
 
 /// The certificate in this folder, if it is for this name and has time left; else a new one.

@@ -449,7 +449,7 @@ const DELIVER: &[Key] = &[
         "extra_ca",
         Kind::Paths,
         NONE,
-        "Further roots for outbound TLS and HTTPS. Takes effect once TLS exists.",
+        "Further authorities for TLS with next hops and for HTTPS, beside the system's. PEM.",
     ),
     key(
         "source_addresses",

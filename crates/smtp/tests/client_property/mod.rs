@@ -165,7 +165,7 @@ proptest! {
                     session.end_content();
                 }
                 ClientStep::Finished(result) => break Some(result),
-                ClientStep::Closed(_) => break None,
+                ClientStep::Handshake | ClientStep::Closed(_) => break None,
             }
         };
         let Some(result) = result else { return Ok(()) };

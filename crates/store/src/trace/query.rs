@@ -55,7 +55,7 @@ pub struct TraceQuery {
 /// | `ref:` | reference, or its beginning |
 /// | `token:` | token of a refusal |
 /// | `size:` | `>10mb`, `<=64KiB`, `4096` |
-/// | `tls:` | `<1.2`, `1.3`, `none` (clear text), `dane`, `mta-sts`, `certificate` |
+/// | `tls:` | `<1.2`, `1.3`, `none` (clear), `dane`, `mta-sts`, `name`, `chain`, `certificate` |
 /// | `subject:` | a part of the subject |
 /// | `event:` | kind: `recipient.failed`, `recipient.*` |
 /// | `id:` | queue id |

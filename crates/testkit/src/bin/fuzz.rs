@@ -589,6 +589,8 @@ fn replies(input: &[u8], choice: usize) {
                 session.receive(piece);
                 rest = later;
             }
+            ClientStep::Ready if asks_for_tls(&session, choice) => session.start_tls(),
+            ClientStep::Handshake => session.secured(),
             ClientStep::Ready if choice % 5 == 4 || begun == TRANSACTIONS_MAX => session.quit(),
             ClientStep::Ready => {
                 begun += 1;
@@ -604,6 +606,10 @@ fn replies(input: &[u8], choice: usize) {
         session.output().clear();
     }
     panic!("the client session did not come to rest");
+}
+
+fn asks_for_tls(session: &ClientSession, choice: usize) -> bool {
+    choice % 3 == 2 && !session.is_secure() && session.tls_refusal().is_none()
 }
 
 fn transaction() -> Transaction {

@@ -14,7 +14,7 @@ use relais_net::oidc::Issuers;
 use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
 use relais_net::simulation::SimulatedNetwork;
-use relais_net::tls::{OldClients, SeenCertificates};
+use relais_net::tls::{ClientTls, OldClients, SeenCertificates};
 use relais_policy::document::Document;
 use relais_receive::service::{
     ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
@@ -125,6 +125,7 @@ impl Relay {
             clock: clock.clone(),
             chance: chance.split(),
             network,
+            tls: ClientTls::without_roots(),
             options: DeliverOptions {
                 hostname: HOSTNAME.to_owned(),
                 smtp_port: 25,

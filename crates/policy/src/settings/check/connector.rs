@@ -6,6 +6,8 @@ use crate::document::{
     AuthMethod, ConnectorState, InboundConnector, OutboundConnector, OutboundTls, Pace, Retry,
 };
 
+use crate::encryption::CertificateName;
+
 use super::super::host::{HostPort, SMTP_PORT};
 use super::{
     Checker, LIST_MAX, NETWORKS_MAX, PACE_CONNECTIONS_MAX, RETRY_LIFETIME_MAX, RETRY_LIFETIME_MIN,
@@ -76,15 +78,33 @@ impl Checker {
             SMART_HOSTS_MAX,
         );
         for host in &connector.smart_hosts {
-            if HostPort::parse(host, SMTP_PORT).is_none() {
+            match HostPort::parse(host, SMTP_PORT) {
+                None => {
+                    let message = format!(
+                        "smart host {host:?} is no host; write \"host:port\", \"[address]:port\" \
+                         or \"smtps://host\""
+                    );
+                    self.error(object, message);
+                }
+                Some(host) if host.implicit_tls && connector.tls == OutboundTls::None => {
+                    let message = format!(
+                        "smart host {host} begins with TLS, and tls = \"none\" forbids it; change \
+                         one of them"
+                    );
+                    self.error(object, message);
+                }
+                Some(_) => {}
+            }
+        }
+        let tls_domain = connector.tls_domain.as_str();
+        if !tls_domain.is_empty() {
+            if CertificateName::parse(tls_domain).is_none() {
                 let message = format!(
-                    "smart host {host:?} is no host; write \"host:port\" or \"[address]:port\""
+                    "tls_domain {tls_domain:?} is no host name; write \"mx.example.org\" or \
+                     \"*.example.org\""
                 );
                 self.error(object, message);
             }
-        }
-        if !connector.tls_domain.is_empty() {
-            self.domain_name(object, "tls_domain", &connector.tls_domain);
         } else if connector.tls == OutboundTls::DomainValidation {
             let message = "tls = \"domain-validation\" needs tls_domain, the name in the next \
                            hop's certificate";

@@ -375,7 +375,7 @@ impl Comparison {
 
 impl TlsTest {
     fn read(value: &str) -> Result<Self, TraceQueryError> {
-        let words = ["dane", "mta-sts", "certificate"];
+        let words = ["dane", "mta-sts", "name", "chain", "certificate", "no"];
         if let Some(word) = words
             .into_iter()
             .find(|word| word.eq_ignore_ascii_case(value))
