@@ -1,14 +1,16 @@
-//! The queues that have something due, as the scheduler sees them, and whose turn it is. Pure.
+//! The queues that have something due, as the scheduler sees them. Pure.
 //!
 //! A *lane* is one queue of the store: one organisation's mail for one destination. Lanes whose
-//! mail leaves by the same next hops feed the same site. A [`Rota`] is fair between organisations
-//! first, and between the lanes of each then.
-
-use std::collections::VecDeque;
-use std::sync::Arc;
+//! mail leaves by the same next hops feed the same site, in a rota that is fair between
+//! organisations first, and between the lanes of each then.
 
 use relais_net::clock::Moment;
 use relais_store::queue::QueueKey;
+
+use crate::turns::Turns;
+
+/// Whose turn it is.
+pub(crate) type Rota = Turns<QueueKey>;
 
 /// One queue.
 #[derive(Debug)]
@@ -56,80 +58,5 @@ impl Lane {
             failures: 0,
             seen: now,
         }
-    }
-}
-
-/// Whose turn it is.
-#[derive(Debug, Default)]
-pub(crate) struct Rota(VecDeque<(Arc<str>, VecDeque<Arc<str>>)>);
-
-impl Rota {
-    /// Puts a lane behind the others of its organisation.
-    pub(crate) fn add(&mut self, key: &QueueKey) {
-        let destination = Arc::clone(&key.destination);
-        match self
-            .0
-            .iter_mut()
-            .find(|(organisation, _)| *organisation == key.organisation)
-        {
-            Some((_, lanes)) => lanes.push_back(destination),
-            None => self
-                .0
-                .push_back((Arc::clone(&key.organisation), [destination].into())),
-        }
-    }
-
-    /// The next lane; its organisation goes behind the others.
-    pub(crate) fn next(&mut self) -> Option<QueueKey> {
-        let (organisation, mut lanes) = self.0.pop_front()?;
-        let destination = lanes.pop_front();
-        if !lanes.is_empty() {
-            self.0.push_back((Arc::clone(&organisation), lanes));
-        }
-        destination.map(|destination| QueueKey {
-            organisation,
-            destination,
-        })
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_organisation_with_many_lanes_gets_no_more_turns_than_one_with_few() {
-        let mut rota = Rota::default();
-        let key = |organisation: &str, destination: &str| QueueKey {
-            organisation: organisation.into(),
-            destination: destination.into(),
-        };
-        for destination in ["a.example", "b.example", "c.example"] {
-            rota.add(&key("many", destination));
-        }
-        rota.add(&key("few", "x.example"));
-        let mut turns = Vec::new();
-        while let Some(next) = rota.next() {
-            turns.push(format!("{} {}", next.organisation, next.destination));
-            if &*next.organisation == "few" && turns.len() < 6 {
-                rota.add(&next);
-            }
-        }
-        assert_eq!(
-            turns,
-            [
-                "many a.example",
-                "few x.example",
-                "many b.example",
-                "few x.example",
-                "many c.example",
-                "few x.example",
-            ]
-        );
-        assert!(rota.is_empty());
     }
 }

@@ -21,6 +21,7 @@ mod session;
 mod settle;
 mod notice;
 mod attempt;
+mod turns;
 mod excuses;
 mod context;
 mod steady;

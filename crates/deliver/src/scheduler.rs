@@ -114,8 +114,9 @@ pub(crate) struct Scheduler {
     is_hungry: BTreeSet<u64>,
     /// Sites without a connection for which there was no room.
     starving: BTreeSet<u64>,
-    to_find: VecDeque<QueueKey>,
-    to_find_again: VecDeque<QueueKey>,
+    /// In turns: a flood of one organisation to many destinations does not hold up the others.
+    to_find: Rota,
+    to_find_again: Rota,
     finds: usize,
     finds_again: usize,
     asks: FuturesUnordered<BoxFuture<'static, Asked>>,
@@ -160,8 +161,8 @@ impl Scheduler {
             hungry: VecDeque::new(),
             is_hungry: BTreeSet::new(),
             starving: BTreeSet::new(),
-            to_find: VecDeque::new(),
-            to_find_again: VecDeque::new(),
+            to_find: Rota::default(),
+            to_find_again: Rota::default(),
             finds: 0,
             finds_again: 0,
             asks: FuturesUnordered::new(),
@@ -234,7 +235,9 @@ impl Scheduler {
         self.wakes = self.wakes.split_off(&(now + Duration::from_nanos(1)));
         self.sweep.notify_one();
         self.follow_clock();
-        let limit = SCAN_QUEUES_MAX + self.resting.min(LANES_MAX);
+        // Those that rest, or whose way is being looked for, are named again and again.
+        let known = self.resting + self.to_find.len() + self.to_find_again.len() + self.finds;
+        let limit = SCAN_QUEUES_MAX + known.min(LANES_MAX);
         let context = self.shared.context.clone();
         self.asks.push(Box::pin(async move {
             let begun = context.clock.moment();

@@ -9,7 +9,7 @@
 //!   ten times a second, until it takes one: a hundred thousand refusals cost the others nothing.
 //! - **Pace**: connections, messages per minute, recipients per day, as the connector says.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,6 +27,7 @@ use crate::attempt::Said;
 use crate::context::RECIPIENTS_MAX;
 use crate::destination::NextHops;
 use crate::pace::Pacing;
+use crate::turns::Turns;
 use crate::work::{Attention, Work};
 
 /// Connections to typed hosts (smart hosts, mailbox hosts) unless the pace says otherwise.
@@ -37,6 +38,10 @@ const MX_CONNECTIONS_MAX: u32 = 10;
 const LEASE_MESSAGES_MAX: usize = 50;
 /// Messages that wait at a site, leased.
 const READY_MAX: usize = 2 * LEASE_MESSAGES_MAX;
+/// Messages leased beyond that for organisations that have none here.
+const NEWCOMERS_MAX: usize = LEASE_MESSAGES_MAX;
+/// Messages leased for one of them at a time.
+const NEWCOMER_MESSAGES: usize = 4;
 /// Messages leased for a site that has not shown yet how fast it is.
 const APPETITE_FIRST: usize = 4;
 /// Octets of inline content leased at once, about.
@@ -86,7 +91,8 @@ struct State {
     terms: Arc<Terms>,
     window: Window,
     connections_max: u32,
-    ready: VecDeque<Work>,
+    /// Organisations take turns.
+    ready: Turns<Work>,
     /// Messages asked of the store and not here yet.
     asked: usize,
     appetite: usize,
@@ -142,7 +148,7 @@ impl Site {
             terms,
             window: Window::new(connections_max),
             connections_max,
-            ready: VecDeque::new(),
+            ready: Turns::default(),
             asked: 0,
             appetite: APPETITE_FIRST,
             octets_mean: 0,
@@ -199,15 +205,27 @@ impl Site {
         if messages == 0 {
             return None;
         }
-        state.asked += messages;
-        state.used = now;
-        let recipients = state.terms.pace.recipients_per_transaction;
-        let recipients = recipients.map_or(RECIPIENTS_MAX, |most| {
-            usize::try_from(most)
-                .unwrap_or(usize::MAX)
-                .clamp(1, RECIPIENTS_MAX)
-        });
-        Some((messages, recipients))
+        Some(state.note_asked(messages, now))
+    }
+
+    /// The same for an organisation that has nothing here, at a site that has enough of others: so
+    /// a flood of one costs another the time of a message, not of all that wait.
+    pub(crate) fn ask_for_newcomer(&self, now: Moment, left: usize) -> Option<(usize, usize)> {
+        let mut state = self.lock();
+        let here = state.ready.len() + state.asked;
+        let paced = state.terms.pace.messages_per_minute.is_some()
+            || state.terms.pace.recipients_per_day.is_some();
+        let troubled = state.failures > 0 || state.is_slow() || state.rests(now);
+        if state.stopping || paced || troubled || here >= READY_MAX + NEWCOMERS_MAX {
+            return None;
+        }
+        let messages = NEWCOMER_MESSAGES.min(left);
+        (messages > 0).then(|| state.note_asked(messages, now))
+    }
+
+    /// Whether messages of an organisation wait here.
+    pub(crate) fn has_work_of(&self, organisation: &str) -> bool {
+        self.lock().ready.has(organisation)
     }
 
     /// The answer to [`Site::ask`]; gives back what cannot be used any more, and until when.
@@ -233,7 +251,8 @@ impl Site {
         }
         for work in works {
             state.note_octets(&work);
-            state.ready.push_back(work);
+            let organisation = Arc::clone(&work.leased.key.organisation);
+            state.ready.push_back(&organisation, work);
             self.bell.notify_one();
         }
         None
@@ -325,7 +344,7 @@ impl Site {
         let mut state = self.lock();
         state.stopping = true;
         self.bell.notify_waiters();
-        state.ready.drain(..).collect()
+        state.ready.drain()
     }
 
     /// Nothing happened here since that moment, and nothing is under way.
@@ -351,6 +370,10 @@ impl Site {
         state.used = now;
         match said {
             Said::Taken => {
+                if slow {
+                    // It comes back from an illness: few connections at first.
+                    state.window = Window::new(state.connections_max);
+                }
                 state.window.succeeded();
                 state.refusals = 0;
                 recovered |= slow;
@@ -385,7 +408,7 @@ impl Site {
         state.appetite = 1;
         state.used = now;
         let until = state.rest_until.unwrap_or(now);
-        let works = state.ready.drain(..).collect();
+        let works = state.ready.drain();
         self.attention.call(self.number);
         (works, until)
     }
@@ -397,7 +420,8 @@ impl Site {
 
     /// A message goes back to those that wait: another connection will take it.
     pub(crate) fn put_back(&self, work: Work) {
-        self.lock().ready.push_front(work);
+        let organisation = Arc::clone(&work.leased.key.organisation);
+        self.lock().ready.push_front(&organisation, work);
         self.bell.notify_one();
         self.attention.call(self.number);
     }
@@ -446,6 +470,18 @@ impl State {
         self.refusals >= REFUSALS_IN_ROW
     }
 
+    fn note_asked(&mut self, messages: usize, now: Moment) -> (usize, usize) {
+        self.asked += messages;
+        self.used = now;
+        let recipients = self.terms.pace.recipients_per_transaction;
+        let recipients = recipients.map_or(RECIPIENTS_MAX, |most| {
+            usize::try_from(most)
+                .unwrap_or(usize::MAX)
+                .clamp(1, RECIPIENTS_MAX)
+        });
+        (messages, recipients)
+    }
+
     fn wants(&self, now: Moment) -> usize {
         if self.stopping || self.rests(now) {
             return 0;
@@ -492,7 +528,7 @@ impl State {
         if self.rests(now) {
             return Take::Leave;
         }
-        let Some(work) = self.ready.front() else {
+        let Some(work) = self.ready.peek() else {
             return Take::Nothing;
         };
         let recipients = work.leased.recipients.len();
@@ -501,12 +537,12 @@ impl State {
                 return Take::Wait(until);
             }
             self.rest_until = Some(until);
-            return Take::GiveBack(self.ready.drain(..).collect(), until);
+            return Take::GiveBack(self.ready.drain(), until);
         }
         let slow = self.is_slow();
         self.pacing.count(&self.terms.pace, slow, now, recipients);
-        match self.ready.pop_front() {
-            Some(work) => Take::Work(Box::new(work)),
+        match self.ready.pop() {
+            Some((_, work)) => Take::Work(Box::new(work)),
             None => Take::Nothing,
         }
     }

@@ -26,22 +26,22 @@ impl Scheduler {
         };
         lane.busy = true;
         if lane.failures == 0 {
-            self.to_find.push_back(key);
+            self.to_find.push_back(&key.organisation.clone(), key);
         } else {
-            self.to_find_again.push_back(key);
+            self.to_find_again.push_back(&key.organisation.clone(), key);
         }
     }
 
     pub(super) fn begin_finds(&mut self) {
         while self.finds < FINDS_MAX {
-            let fresh = self.to_find.pop_front();
+            let fresh = self.to_find.pop();
             let again = fresh.is_none() && self.finds_again < FINDS_AGAIN_MAX;
             let key = if again {
-                self.to_find_again.pop_front()
+                self.to_find_again.pop()
             } else {
                 fresh
             };
-            let Some(key) = key else {
+            let Some((_, key)) = key else {
                 return;
             };
             self.finds += 1;

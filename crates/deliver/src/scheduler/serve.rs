@@ -40,7 +40,7 @@ impl Scheduler {
             return;
         }
         lane.in_rota = true;
-        entry.rota.add(key);
+        entry.rota.push_back(&key.organisation, key.clone());
     }
 
     pub(super) fn make_hungry(&mut self, number: u64) {
@@ -96,10 +96,18 @@ impl Scheduler {
                 lacks_room = true;
                 break;
             }
-            let Some((messages, recipients)) = site.ask(now, left) else {
+            if let Some((messages, recipients)) = site.ask(now, left) {
+                self.lease_next(number, messages, recipients, |_| true);
+                continue;
+            }
+            // The site has enough, but nothing of this organisation.
+            if !self.has_newcomer(number) {
+                break;
+            }
+            let Some((messages, recipients)) = site.ask_for_newcomer(now, left) else {
                 break;
             };
-            self.lease_next(number, messages, recipients);
+            self.lease_next(number, messages, recipients, |name| !site.has_work_of(name));
         }
         while site.needs_connection(now) {
             let starves = site.standing().workers == 0;
@@ -130,13 +138,28 @@ impl Scheduler {
             .is_some_and(|entry| !entry.rota.is_empty())
     }
 
-    fn lease_next(&mut self, number: u64, messages: usize, recipients: usize) {
+    /// Whether a lane waits whose organisation has no work at the site.
+    fn has_newcomer(&self, number: u64) -> bool {
+        self.sites.get(&number).is_some_and(|entry| {
+            let new = |name: &str| !entry.site.has_work_of(name);
+            entry.rota.has_where(new)
+        })
+    }
+
+    /// Leases of the next lane whose organisation fits.
+    fn lease_next(
+        &mut self,
+        number: u64,
+        messages: usize,
+        recipients: usize,
+        fits: impl Fn(&str) -> bool,
+    ) {
         let now = self.now();
         let Some(entry) = self.sites.get_mut(&number) else {
             return;
         };
         let mut next = None;
-        while let Some(key) = entry.rota.next() {
+        while let Some((_, key)) = entry.rota.pop_where(&fits) {
             let Some(lane) = self.lanes.get_mut(&key) else {
                 continue;
             };

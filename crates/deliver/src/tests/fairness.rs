@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use relais_net::simulation::{ConnectFault, Faults};
 
+use relais_store::trace::EventKind;
+
 use super::peer::{Act, Peer};
 use super::world::{Mail, SETTINGS, World, hours, mail, minutes, pass, seconds};
 
@@ -169,4 +171,113 @@ async fn connections_are_never_more_than_allowed_and_everyone_gets_one() {
     }
     pass(minutes(2)).await;
     assert!(peers.iter().all(|peer| peer.took().len() == 200));
+}
+
+/// Times from acceptance to the next hop's 250 of one message a second of organisation "few" to this domain.
+async fn times_of_the_few(flood: &[&str], to: &str) -> Vec<Duration> {
+    let settings = "[[organisation]]\nname = \"many\"\n[[organisation]]\nname = \"few\"\n";
+    let world = World::delivering(settings).await;
+    let slow = |peer: &Peer| {
+        peer.script(|heard| match heard.verb.as_str() {
+            "CONTENT" => Act::SayLater(Duration::from_millis(100), "250 2.0.0 taken"),
+            _ => Act::Usual,
+        });
+    };
+    let shared = Peer::start(&world, "192.0.2.1", 25).await;
+    let other = Peer::start(&world, "192.0.2.2", 25).await;
+    slow(&shared);
+    slow(&other);
+    world.domain("b.example", "192.0.2.1");
+    world.domain("c.example", "192.0.2.2");
+    let of = |organisation, from, to: String| Mail {
+        organisation,
+        from,
+        ..mail(&[&to])
+    };
+    for number in 0..10_000 {
+        for domain in flood {
+            let to = format!("r{number}@{domain}");
+            world.accept(of("many", "a@many.example", to)).await;
+        }
+    }
+    pass(seconds(20)).await;
+    let mut times = Vec::new();
+    for number in 0..40 {
+        let sent = world.clock.now();
+        let to = format!("few{number}@{to}");
+        world.accept(of("few", "a@few.example", to)).await;
+        pass(seconds(1)).await;
+        let delivered = world.events(EventKind::RecipientDelivered);
+        let mut of_few = delivered
+            .iter()
+            .filter(|one| one.organisation.as_deref() == Some("few"));
+        let latest = of_few.next_back().expect("delivered within a second");
+        assert!(latest.time >= sent);
+        times.push(latest.time.since(sent));
+    }
+    // The first one opens the connection.
+    times.remove(0);
+    times.sort();
+    times
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_one_organisation_at_most_doubles_the_time_of_another() {
+    let worst = |times: &[Duration]| *times.last().unwrap();
+    for to in ["b.example", "c.example"] {
+        let alone = worst(&times_of_the_few(&[], to).await);
+        let flooded = worst(&times_of_the_few(&["b.example"], to).await);
+        assert!(flooded <= alone * 2, "{to}: {flooded:?} beside {alone:?}");
+    }
+}
+
+/// Messages for the destination that refuses them all: full figures with `RELAIS_LONG`.
+fn many_refused() -> usize {
+    match std::env::var_os("RELAIS_LONG") {
+        Some(_) => 100_000,
+        None => 3_000,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_comes_back_gets_its_mail_in_a_ramp_while_others_flow() {
+    let world = World::delivering(SETTINGS).await;
+    let bad = Peer::start(&world, "192.0.2.1", 25).await;
+    let good = Peer::start(&world, "192.0.2.2", 25).await;
+    bad.script(|heard| match heard.verb.as_str() {
+        "RCPT" => Act::Say("451 4.3.2 maintenance"),
+        _ => Act::Usual,
+    });
+    world.domain("bad.example", "192.0.2.1");
+    world.domain("good.example", "192.0.2.2");
+    for number in 0..many_refused() {
+        let mut message = mail(&[&format!("r{number}@bad.example")]);
+        message.lifetime = hours(5 * 24);
+        world.accept(message).await;
+    }
+    pass(minutes(30)).await;
+    assert!(bad.took().is_empty());
+    assert_eq!(world.events(EventKind::AlertRaised).len(), 0);
+    // Ten times a second at most, while it refused.
+    let asked = bad.heard("RCPT").len();
+    assert!(asked <= 1_800 * 10 + 100, "{asked}");
+    bad.script(|_| Act::Usual);
+    while bad.took().is_empty() {
+        pass(Duration::from_millis(1)).await;
+    }
+    pass(Duration::from_millis(10)).await;
+    assert!(bad.open() <= 5, "{} connections at once", bad.open());
+    for number in 0..60 {
+        let sent = world.began.elapsed();
+        world
+            .accept(mail(&[&format!("r{number}@good.example")]))
+            .await;
+        pass(seconds(1)).await;
+        assert!(bad.open() <= 10);
+        let took = good.took();
+        assert_eq!(took.len(), number + 1);
+        assert!(took.last().unwrap().at - sent < Duration::from_millis(200));
+    }
+    pass(hours(2)).await;
+    assert_eq!(bad.took().len(), many_refused());
 }
