@@ -9,6 +9,7 @@ use std::time::Duration;
 use relais_policy::outcome::{
     Judgement, Outcome, Scope, judge_broken, judge_reply, judge_unsuited,
 };
+use relais_policy::reply_rule::{ReplyRule, ReplyRules};
 use relais_smtp::client::{RecipientResult, Stage, Unsuited};
 use relais_smtp::dsn::Cause;
 use relais_smtp::reply::{EnhancedStatus, Reply};
@@ -69,6 +70,30 @@ pub(crate) struct Protection {
 }
 
 impl Finding {
+    /// As the rules want it; and the rule that fitted, which stands in the trace.
+    fn ruled(mut self, rules: &ReplyRules, destination: &str) -> (Self, Option<Arc<ReplyRule>>) {
+        let (Answer::Reply(reply), Some(hop)) = (&self.answer, &self.hop) else {
+            return (self, None);
+        };
+        let Some(rule) = rules.find(destination, host_of(hop), reply) else {
+            return (self, None);
+        };
+        let judgement = rule.apply(Judgement {
+            outcome: self.outcome,
+            scope: self.scope,
+            status: self.status,
+        });
+        self.outcome = judgement.outcome;
+        self.scope = judgement.scope;
+        self.status = judgement.status;
+        let words = rule.words();
+        self.protection.note = Some(match &self.protection.note {
+            Some(note) => format!("{note}; {words}").into(),
+            None => words.into(),
+        });
+        (self, Some(rule))
+    }
+
     /// A result found without asking any next hop.
     pub(crate) fn ours(outcome: Outcome, cause: Cause, words: impl Into<Arc<str>>) -> Self {
         Self {
@@ -99,6 +124,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) dsn: bool,
     /// What broke the conversation, in words, if it broke.
     pub(crate) trouble: &'a str,
+    /// What is made of its words.
+    pub(crate) rules: &'a ReplyRules,
     pub(crate) protection: &'a Protection,
 }
 
@@ -147,6 +174,8 @@ pub(crate) struct Attempt {
     /// Places of those whose result was handed out.
     settled: Vec<bool>,
     pub(crate) tries: Vec<Try>,
+    /// Rules that fitted and whose acts are still to be done, each once.
+    rules: Vec<Arc<ReplyRule>>,
 }
 
 /// Results to be settled: what became of the recipients at these places, and what was tried since
@@ -167,6 +196,7 @@ impl Attempt {
             open: (0..count).collect(),
             settled: vec![false; count],
             tries: Vec::new(),
+            rules: Vec::new(),
         }
     }
 
@@ -183,7 +213,10 @@ impl Attempt {
     }
 
     /// A host could not be reached, or refused the session: provisional for all that are open.
-    pub(crate) fn host_failed(&mut self, finding: &Finding) {
+    pub(crate) fn host_failed(&mut self, finding: Finding, rules: &ReplyRules) {
+        let (finding, rule) = finding.ruled(rules, &self.leased.key.destination);
+        self.note_rule(rule);
+        let finding = &finding;
         let Some(hop) = &finding.hop else {
             return;
         };
@@ -240,6 +273,21 @@ impl Attempt {
         said
     }
 
+    fn note_rule(&mut self, rule: Option<Arc<ReplyRule>>) {
+        self.rules
+            .extend(rule.filter(|rule| !self.rules.contains(rule)));
+    }
+
+    /// What the latest next hop answered.
+    pub(crate) fn last_answer(&self) -> Option<Arc<str>> {
+        self.tries.last().map(|one| Arc::clone(&one.answer))
+    }
+
+    /// Rules that fitted since this was asked last.
+    pub(crate) fn take_rules(&mut self) -> Vec<Arc<ReplyRule>> {
+        std::mem::take(&mut self.rules)
+    }
+
     fn remember_all(&mut self, finding: &Finding) {
         for place in &self.open {
             remember(&mut self.findings[*place], finding.clone());
@@ -261,6 +309,8 @@ impl Attempt {
         let mut possible_duplicate = false;
         for (place, result) in asked.iter().zip(results) {
             let finding = judge(result, seen);
+            let (finding, rule) = finding.ruled(seen.rules, &self.leased.key.destination);
+            self.note_rule(rule);
             possible_duplicate |= finding.possible_duplicate;
             answer.get_or_insert_with(|| finding.answer.line());
             let provisional = match finding.scope {
@@ -429,6 +479,15 @@ fn words_of_unsuited(unsuited: Unsuited, hop: &str) -> Answer {
     }
 }
 
+/// The name in `mx.example.org[192.0.2.1]:25`, or the address where there is none.
+fn host_of(hop: &str) -> &str {
+    match hop.split_once('[') {
+        Some(("", rest)) => rest.split(']').next().unwrap_or(rest),
+        Some((name, _)) => name,
+        None => hop.rsplit_once(':').map_or(hop, |(host, _)| host),
+    }
+}
+
 /// A host that could not be used at all, judged for every recipient.
 pub(crate) fn host_finding(
     stage: Stage,
@@ -544,6 +603,7 @@ mod tests {
             duration: Duration::ZERO,
             dsn: false,
             trouble: "it closed",
+            rules: &ReplyRules::none(),
             protection: &Protection::default(),
         };
         attempt.fold(&asked, results, &seen)
@@ -584,7 +644,8 @@ mod tests {
         let mut attempt = attempt(1);
         let reply = Reply::parse_stored("421 4.3.2 busy").unwrap();
         let answer = Answer::Reply(reply);
-        attempt.host_failed(&host_finding(Stage::Greeting, answer, &hop, Duration::ZERO));
+        let finding = host_finding(Stage::Greeting, answer, &hop, Duration::ZERO);
+        attempt.host_failed(finding, &ReplyRules::none());
         attempt.gap(&Finding::ours(
             Outcome::Failed,
             Cause::NoMailServer,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use relais_net::clock::{Clock, Moment};
 use relais_net::hop::{Opening, Unused};
 use relais_policy::encryption::Demand;
+use relais_policy::reply_rule::ReplyRules;
 use relais_smtp::client::{ClientConfig, RecipientResult, Stage, Transaction, TransactionResult};
 use relais_smtp::dsn::Cause;
 use relais_smtp::envelope::Envelope;
@@ -22,11 +23,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Answer, Attempt, Finding, Next, Protection, Seen, host_finding};
 use crate::context::{DeliverContext, LEASE_RENEW_AFTER, LEASE_TIME, RECIPIENTS_MAX};
-use crate::destination::{Finder, Target};
+use crate::destination::{Finder, Origin, Target};
 use crate::excuses::Excuses;
+use crate::obey::obey;
 use crate::session::Session;
 use crate::settle::{By, Settler};
 use crate::site::{Place, Site, Taken};
+use crate::sources::Sources;
 use crate::work::{Ticket, Work};
 
 /// RFC 5321 names no time for TCP; a SYN is sent four times within this.
@@ -54,9 +57,19 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     /// For the watch over progress.
     pub(crate) excuses: Excuses,
+    /// Egress addresses that rest.
+    pub(crate) sources: Sources,
 }
 
 impl Shared {
+    /// Does what the rules say that fitted the words of this target.
+    async fn obey(&self, site: &Site, attempt: &mut Attempt, target: &Target) {
+        let back = obey(&self.context, &self.sources, site, attempt, target).await;
+        if let Some((works, until)) = back {
+            self.give_back(works, until).await;
+        }
+    }
+
     /// Returns what was not tried, not before a moment of the monotonic clock.
     pub(crate) async fn give_back(&self, works: Vec<Work>, until: Moment) {
         let clock = &self.context.clock;
@@ -172,7 +185,9 @@ async fn deliver(
         }
         let duration = context.clock.moment().saturating_duration_since(begun);
         ours = connection.session.content_failed();
-        let next = connection.fold(&mut attempt, &asked, result, duration);
+        let rules = context.reply_rules();
+        let next = connection.fold(&mut attempt, &asked, result, (duration, &rules));
+        shared.obey(&site, &mut attempt, &connection.target).await;
         if next != Next::Done {
             attempt.leased.lease = lease.clone();
             let terms = by(&site);
@@ -325,7 +340,7 @@ impl Connection {
         attempt: &mut Attempt,
         asked: &[usize],
         result: TransactionResult,
-        duration: Duration,
+        (duration, rules): (Duration, &ReplyRules),
     ) -> Next {
         let trouble = self.session.trouble();
         let seen = Seen {
@@ -334,6 +349,7 @@ impl Connection {
             dsn: self.session.extensions().dsn,
             trouble: trouble.as_deref().unwrap_or("it was closed"),
             protection: &self.protection,
+            rules,
         };
         attempt.fold(asked, result.recipients, &seen)
     }
@@ -390,7 +406,7 @@ impl Search {
             let target = tokio::select! {
                 biased;
                 () = shared.stop.cancelled() => return Found::Stopped,
-                target = self.next(site, context) => target,
+                target = self.next(site, shared) => target,
             };
             let Some(target) = target else {
                 if let Some(gap) = self.finder.take_gap() {
@@ -416,7 +432,9 @@ impl Search {
                     }));
                 }
                 Err(failure) => {
-                    attempt.host_failed(&failure.finding);
+                    let rules = context.reply_rules();
+                    attempt.host_failed(failure.finding, &rules);
+                    shared.obey(site, attempt, &target).await;
                     match failure.clear_instead {
                         Some(why) => {
                             self.again = Some(Target {
@@ -431,15 +449,21 @@ impl Search {
         }
     }
 
-    async fn next(&mut self, site: &Site, context: &DeliverContext) -> Option<Target> {
+    async fn next(&mut self, site: &Site, shared: &Shared) -> Option<Target> {
+        let context = &shared.context;
         if self.tried >= TARGETS_MAX || context.clock.moment() >= self.end {
             return None;
         }
         if let Some(target) = self.again.take() {
             return Some(target);
         }
-        let resolver = context.network.resolver();
-        while let Some(target) = self.finder.next(resolver, &context.options).await {
+        let terms = site.terms();
+        let origin = Origin {
+            context,
+            egress: &terms.egress,
+            sources: &shared.sources,
+        };
+        while let Some(target) = self.finder.next(&origin).await {
             if site.is_bad_address(target.address, context.clock.moment()) {
                 self.postponed.push_back(target);
                 continue;

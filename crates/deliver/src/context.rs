@@ -1,13 +1,17 @@
 //! What all deliveries share.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use relais_net::clock::{Chance, Clock};
 use relais_net::network::Network;
 use relais_net::tls::ClientTls;
+use relais_policy::document::IpVersion;
+use relais_policy::reply_rule::ReplyRules;
 use relais_smtp::domain::Domain;
 use relais_store::store::Store;
+use tokio::sync::watch;
 
 /// How long a lease lasts before it must be renewed. Longer than any single wait of RFC 5321
 /// §4.5.3.2 (10 minutes for the final reply), so that one missed renewal costs nothing.
@@ -31,8 +35,17 @@ pub struct DeliverContext {
     pub network: Network,
     /// TLS with next hops.
     pub tls: ClientTls,
+    /// What is made of next hops' words; swapped whole when its file changes.
+    pub reply_rules: watch::Receiver<Arc<ReplyRules>>,
     /// Bounds and names.
     pub options: DeliverOptions,
+}
+
+impl DeliverContext {
+    /// The rules in force.
+    pub(crate) fn reply_rules(&self) -> Arc<ReplyRules> {
+        Arc::clone(&self.reply_rules.borrow())
+    }
 }
 
 /// From the bootstrap file.
@@ -47,6 +60,8 @@ pub struct DeliverOptions {
     /// Egress addresses, v4 and v6. Where there are some, a destination of a family without one is
     /// not tried; private destinations are reached from whatever address the system chooses.
     pub source_addresses: Vec<IpAddr>,
+    /// Which versions of IP, where the connector does not say.
+    pub ip_version: IpVersion,
     /// Connections in all.
     pub connections_max: usize,
 }

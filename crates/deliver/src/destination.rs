@@ -25,6 +25,7 @@ use relais_smtp::reply::EnhancedStatus;
 
 use crate::attempt::{Answer, Finding};
 use crate::context::{DeliverContext, DeliverOptions};
+use crate::sources::{Egress, Sources, in_order};
 
 /// Hosts considered in one attempt. More MX records than this are rare; the rest is for later
 /// attempts, because equal preferences are shuffled.
@@ -170,6 +171,13 @@ struct Wanted {
     implicit_tls: bool,
 }
 
+/// From where, and with what, hosts are sought.
+pub(crate) struct Origin<'a> {
+    pub(crate) context: &'a DeliverContext,
+    pub(crate) egress: &'a Egress,
+    pub(crate) sources: &'a Sources,
+}
+
 /// Walks over hosts and addresses, looking each host up when its turn comes.
 #[derive(Debug)]
 pub(crate) struct Finder {
@@ -227,17 +235,13 @@ impl Finder {
     }
 
     /// The next address to try.
-    pub(crate) async fn next(
-        &mut self,
-        resolver: &Resolver,
-        options: &DeliverOptions,
-    ) -> Option<Target> {
+    pub(crate) async fn next(&mut self, from: &Origin<'_>) -> Option<Target> {
         loop {
             if let Some(target) = self.found.pop_front() {
                 return Some(target);
             }
             let wanted = self.hosts.pop_front()?;
-            match addresses(&wanted, resolver, options).await {
+            match addresses(&wanted, from).await {
                 Ok(targets) => self.found.extend(targets),
                 Err(finding) => self.note(finding),
             }
@@ -260,20 +264,16 @@ impl Finder {
     }
 }
 
-async fn addresses(
-    wanted: &Wanted,
-    resolver: &Resolver,
-    options: &DeliverOptions,
-) -> Result<Vec<Target>, Finding> {
+async fn addresses(wanted: &Wanted, from: &Origin<'_>) -> Result<Vec<Target>, Finding> {
     let domain = match &wanted.host {
         Host::Literal(address) => {
             let hop = format!("{}:{}", Host::Literal(*address), wanted.port);
             let hop = hop.replace("IPv6:", "");
-            return usable(wanted, vec![(*address, hop.into())], options);
+            return usable(wanted, vec![(*address, hop.into())], from);
         }
         Host::Domain(domain) => domain,
     };
-    let found = match resolver.addresses(domain).await {
+    let found = match from.context.network.resolver().addresses(domain).await {
         Ok(answer) => answer.records,
         Err(error @ DnsError::Temporary { .. }) => return Err(dns_temporary(&error)),
         Err(DnsError::NoRecords(_) | DnsError::NoSuchDomain(_)) if wanted.typed => {
@@ -292,42 +292,29 @@ async fn addresses(
             format!("{domain}[{address}]:{}", wanted.port).into(),
         )
     };
-    usable(
-        wanted,
-        interleave(found).into_iter().map(named).collect(),
-        options,
-    )
-}
-
-/// IPv6 and IPv4 in turns, so that a family without a way costs one try, not all of them.
-fn interleave(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
-    let (six, four): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv6);
-    let mut six = six.into_iter();
-    let mut four = four.into_iter();
-    let mut mixed = Vec::new();
-    loop {
-        let pair = (six.next(), four.next());
-        if pair == (None, None) {
-            return mixed;
-        }
-        mixed.extend([pair.0, pair.1].into_iter().flatten());
+    let found = in_order(found, from.egress.ip_version);
+    if found.is_empty() {
+        let words = format!("host {domain} has no address of the IP version that is wanted");
+        return Err(Finding::ours(Outcome::Deferred, Cause::Unreachable, words));
     }
+    usable(wanted, found.into_iter().map(named).collect(), from)
 }
 
 fn usable(
     wanted: &Wanted,
     addresses: Vec<(IpAddr, Arc<str>)>,
-    options: &DeliverOptions,
+    from: &Origin<'_>,
 ) -> Result<Vec<Target>, Finding> {
     let mut targets = Vec::new();
     let mut has_public = false;
     for (address, hop) in addresses {
         let public = is_public_destination(address);
-        if !(public || wanted.typed || options.allow_private_destinations) {
+        if !(public || wanted.typed || from.context.options.allow_private_destinations) {
             continue;
         }
         has_public = true;
-        let Ok(source) = source_for(address, public, &options.source_addresses) else {
+        let now = from.context.clock.moment();
+        let Ok(source) = from.sources.choose(address, public, from.egress, now) else {
             continue;
         };
         targets.push(Target {
@@ -356,17 +343,4 @@ fn usable(
             ))
         }
     }
-}
-
-struct NoSource;
-
-/// The egress address for a destination; `None` leaves it to the system.
-fn source_for(to: IpAddr, public: bool, sources: &[IpAddr]) -> Result<Option<IpAddr>, NoSource> {
-    if sources.is_empty() || !public {
-        return Ok(None);
-    }
-    let same_family = sources
-        .iter()
-        .find(|source| source.is_ipv4() == to.is_ipv4());
-    same_family.map(|source| Some(*source)).ok_or(NoSource)
 }

@@ -322,15 +322,20 @@ impl Scheduler {
         if lane.busy {
             return;
         }
+        if let LaneStage::At(number) = lane.stage
+            && queue.asked_for
+            && let Some(entry) = self.sites.get(&number)
+        {
+            // Before its way is looked up again, or the wish would be forgotten.
+            entry.site.end_rest();
+        }
         let stale = lane.settings_version != version || now >= lane.found_at + WAY_AGE_MAX;
         match lane.stage {
             LaneStage::New => self.want_way(queue.key),
             LaneStage::At(_) if stale => self.want_way(queue.key),
             LaneStage::At(number) => {
                 let rests_until = self.sites.get(&number).and_then(|entry| {
-                    if queue.asked_for {
-                        entry.site.end_rest();
-                    } else if more {
+                    if more {
                         entry.site.shorten_rest(now);
                     }
                     entry.site.rests_until(now)

@@ -14,6 +14,7 @@ use crate::excuses::Excuses;
 use crate::expiry;
 use crate::scheduler::Scheduler;
 use crate::settle::Settler;
+use crate::sources::Sources;
 use crate::steady::Steady;
 use crate::watch;
 
@@ -48,6 +49,7 @@ impl DeliverService {
             settler,
             stop: stop.clone(),
             excuses: Excuses::default(),
+            sources: Sources::default(),
         });
         spawn(&tasks, &cut, writer);
         let (of_sweep, steadily, poke) =

@@ -27,6 +27,7 @@ use crate::attempt::Said;
 use crate::context::RECIPIENTS_MAX;
 use crate::destination::NextHops;
 use crate::pace::Pacing;
+use crate::sources::Egress;
 use crate::turns::Turns;
 use crate::work::{Attention, Work};
 
@@ -74,6 +75,7 @@ pub(crate) struct Terms {
     pub(crate) connector: Option<Arc<str>>,
     pub(crate) pace: Pace,
     pub(crate) retry: Retry,
+    pub(crate) egress: Egress,
 }
 
 /// See the head of this file.
@@ -110,6 +112,8 @@ struct State {
     failures: u32,
     failed_at: Option<Moment>,
     rest_until: Option<Moment>,
+    /// A rule about its words wants it left alone until then, whatever it says to others.
+    alone_until: Option<Moment>,
     refusals: u32,
     pacing: Pacing,
     bad_addresses: HashMap<SocketAddr, Moment>,
@@ -161,6 +165,7 @@ impl Site {
             failures: 0,
             failed_at: None,
             rest_until: None,
+            alone_until: None,
             refusals: 0,
             pacing: Pacing::default(),
             bad_addresses: HashMap::new(),
@@ -237,9 +242,8 @@ impl Site {
     ) -> Option<(Vec<Work>, Moment)> {
         let mut state = self.lock();
         state.asked = state.asked.saturating_sub(asked);
-        if let Some(until) = state
-            .rest_until
-            .filter(|until| *until > now && !works.is_empty())
+        if let Some(until) = state.rest_end(now)
+            && !works.is_empty()
         {
             return Some((works, until));
         }
@@ -297,7 +301,7 @@ impl Site {
 
     /// When its rest ends, if it rests.
     pub(crate) fn rests_until(&self, now: Moment) -> Option<Moment> {
-        self.lock().rest_until.filter(|until| *until > now)
+        self.lock().rest_end(now)
     }
 
     /// Mail newly became due: a rest after failure ends, unless it has only begun.
@@ -309,10 +313,20 @@ impl Site {
         }
     }
 
-    /// A person wants mail tried now: a rest after failure ends, however new it is. One message
-    /// goes ahead all the same.
+    /// A rule about its words wants it left alone: gives back what waits.
+    pub(crate) fn leave_alone(&self, until: Moment) -> (Vec<Work>, Moment) {
+        let mut state = self.lock();
+        let until = state.alone_until.map_or(until, |before| before.max(until));
+        state.alone_until = Some(until);
+        self.attention.call(self.number);
+        (state.ready.drain(), until)
+    }
+
+    /// A person wants mail tried now: a rest ends, however new it is. One message goes ahead all
+    /// the same after a failure.
     pub(crate) fn end_rest(&self) {
         let mut state = self.lock();
+        state.alone_until = None;
         if state.failures > 0 {
             state.rest_until = None;
         }
@@ -463,7 +477,12 @@ pub(crate) struct Standing {
 
 impl State {
     fn rests(&self, now: Moment) -> bool {
-        self.rest_until.is_some_and(|until| until > now)
+        self.rest_end(now).is_some()
+    }
+
+    fn rest_end(&self, now: Moment) -> Option<Moment> {
+        let latest = self.rest_until.max(self.alone_until);
+        latest.filter(|until| *until > now)
     }
 
     fn is_slow(&self) -> bool {

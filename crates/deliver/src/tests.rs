@@ -12,6 +12,7 @@ mod liars;
 mod notices;
 mod paced;
 mod retried;
+mod ruled;
 mod stored;
 mod watched;
 mod encrypted;

@@ -1,9 +1,10 @@
 //! From a queue to its site; and the mail that has no way: it is judged without any attempt.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use relais_policy::document::Retry;
+use relais_policy::document::{IpVersion, Retry};
 use relais_policy::outcome::Outcome;
 use relais_policy::route::route;
 use relais_smtp::address::Host;
@@ -13,10 +14,11 @@ use relais_store::queue::QueueKey;
 
 use crate::attempt::{Attempt, Finding};
 use crate::connection::Shared;
-use crate::context::{LEASE_TIME, RECIPIENTS_MAX};
+use crate::context::{DeliverOptions, LEASE_TIME, RECIPIENTS_MAX};
 use crate::destination::next_hops;
 use crate::settle::By;
 use crate::site::{SiteKey, Terms};
+use crate::sources::Egress;
 
 /// Messages judged without an attempt, in one go.
 const JUDGED_AT_ONCE: usize = 20;
@@ -66,6 +68,7 @@ pub(crate) async fn find_way(shared: &Shared, key: &QueueKey) -> Way {
                 connector,
                 pace: route.pace,
                 retry: route.retry,
+                egress: egress(&context.options, route.source_addresses, route.ip_version),
             };
             Way::Site(Box::new(key), Arc::new(terms))
         }
@@ -77,6 +80,22 @@ pub(crate) async fn find_way(shared: &Shared, key: &QueueKey) -> Way {
             };
             Way::Judged(Box::new(finding), by)
         }
+    }
+}
+
+/// Those of the connector before those of the server.
+fn egress(
+    options: &DeliverOptions,
+    addresses: Vec<IpAddr>,
+    ip_version: Option<IpVersion>,
+) -> Egress {
+    Egress {
+        addresses: if addresses.is_empty() {
+            options.source_addresses.clone()
+        } else {
+            addresses
+        },
+        ip_version: ip_version.unwrap_or(options.ip_version),
     }
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use connector::{
     AuthMethod, ConnectorKind, ConnectorState, HeaderFromPolicy, IdentifiedBy, InboundConnector,
-    InboundTls, OutboundAuth, OutboundConnector, OutboundTls, Pace, PresetName, Retry,
+    InboundTls, IpVersion, OutboundAuth, OutboundConnector, OutboundTls, Pace, PresetName, Retry,
 };
 pub use read::FILE_OCTETS_MAX;
 pub use value::{

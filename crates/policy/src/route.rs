@@ -10,7 +10,7 @@ use relais_smtp::address::Host;
 use relais_smtp::client::Protocol;
 use relais_smtp::domain::Domain;
 
-use crate::document::{ConnectorState, OutboundConnector, Pace, Retry};
+use crate::document::{ConnectorState, IpVersion, OutboundConnector, Pace, Retry};
 use crate::encryption::Demand;
 use crate::range::special_address;
 use crate::settings::{HostPort, MailboxHost, SMTP_PORT, Scope, Settings};
@@ -34,6 +34,10 @@ pub struct Route {
     pub pace: Pace,
     /// Retry schedule.
     pub retry: Retry,
+    /// Egress addresses of the connector; empty: the server's.
+    pub source_addresses: Vec<IpAddr>,
+    /// Which versions of IP; `None`: as the server does.
+    pub ip_version: Option<IpVersion>,
     /// Why, in words.
     pub because: String,
 }
@@ -81,6 +85,8 @@ pub fn route(settings: &Settings, organisation: &str, host: &Host) -> Route {
             tls: Demand::default(),
             pace: Pace::default(),
             retry: Retry::default(),
+            source_addresses: Vec::new(),
+            ip_version: None,
             because: match host {
                 Host::Domain(_) => "no outbound connector fits: by MX".to_owned(),
                 Host::Literal(_) => "an address literal names its own host".to_owned(),
@@ -153,6 +159,8 @@ fn to_mailbox_host(settings: &Settings, host: &Host) -> Option<Route> {
         tls: Demand::default(),
         pace: Pace::default(),
         retry: Retry::default(),
+        source_addresses: Vec::new(),
+        ip_version: None,
         because: format!("mailbox host of {}", owned.domain.name),
     })
 }
@@ -173,8 +181,16 @@ fn by_connector(connector: &OutboundConnector, rank: Rank, host: &Host) -> Route
         tls: Demand::of_connector(connector.tls, &connector.tls_domain),
         pace: connector.pace.clone(),
         retry: connector.retry.clone(),
+        source_addresses: egress_addresses(connector),
+        ip_version: connector.ip_version,
         because: format!("outbound connector {} {}", connector.name, rank.words()),
     }
+}
+
+/// Those that can be read; `settings` refuses the others.
+fn egress_addresses(connector: &OutboundConnector) -> Vec<IpAddr> {
+    let addresses = connector.source_addresses.iter();
+    addresses.filter_map(|text| text.parse().ok()).collect()
 }
 
 fn direct(host: &Host) -> RouteKind {

@@ -22,7 +22,8 @@ use relais_smtp::time::Timestamp;
 use relais_store::trace::{Event, EventKind};
 
 use crate::config::{AcmeConfig, ListenerConfig, TlsMode};
-use files::Signature;
+
+pub(crate) use files::Signature;
 
 pub(crate) use acme::Keeper;
 pub(crate) use old_clients::OldClientsReport;

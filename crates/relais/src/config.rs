@@ -14,6 +14,7 @@ use ipnet::IpNet;
 
 use relais_net::acme::{AcmeServer, ChallengeKind};
 use relais_net::oidc::{IssuerOptions, is_safe};
+use relais_policy::document::IpVersion;
 use relais_policy::settings::Mode;
 use relais_smtp::content::Preset;
 use relais_smtp::domain::Domain;
@@ -129,6 +130,9 @@ pub(crate) struct DeliverConfig {
     pub(crate) extra_ca: Vec<PathBuf>,
     pub(crate) allow_private_destinations: bool,
     pub(crate) source_addresses: Vec<IpAddr>,
+    pub(crate) ip_version: IpVersion,
+    /// A file of rules about replies.
+    pub(crate) reply_rules: Option<PathBuf>,
 }
 
 /// What is written to standard output.
@@ -467,7 +471,17 @@ fn read_deliver(deliver: &Reader<'_>) -> DeliverConfig {
         smtp_port: u16::try_from(deliver.integer("smtp_port")).unwrap_or(25),
         allow_private_destinations: deliver.boolean("allow_private_destinations"),
         source_addresses: deliver.addresses("source_addresses"),
+        ip_version: ip_version(&deliver.text("ip_version")),
+        reply_rules: Some(deliver.text("reply_rules"))
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from),
     }
+}
+
+/// The table of keys lets nothing else pass.
+fn ip_version(text: &str) -> IpVersion {
+    let known = IpVersion::ALL.into_iter().find(|(name, _)| *name == text);
+    known.map(|(_, version)| version).unwrap_or_default()
 }
 
 fn check_store(store: &Reader<'_>) {

@@ -31,6 +31,7 @@ use relais_store::trace::Event;
 
 use crate::certificates::{self, Certificates, Keeper, OldClientsReport};
 use crate::config::{Config, ListenerConfig};
+use crate::reply_rules::ReplyRuleFile;
 use crate::secrets;
 
 /// Connections from one address that no connector covers: a stranger's server rarely has more than
@@ -86,6 +87,9 @@ pub(crate) enum StartError {
     /// Authorities for next hops cannot be read.
     #[error("deliver.extra_ca: {0}")]
     Authorities(String),
+    /// The file of rules about replies cannot be used.
+    #[error("reply_rules: {0}")]
+    ReplyRules(String),
     /// A port is taken or forbidden.
     #[error("cannot listen on {address}: {because}")]
     Listen {
@@ -124,6 +128,7 @@ pub(crate) struct Server {
     /// Held: dropped, it stops.
     _keeper: Option<Keeper>,
     old_clients: Mutex<OldClientsReport>,
+    reply_rules: Mutex<ReplyRuleFile>,
 }
 
 /// Where the control socket stands.
@@ -137,6 +142,8 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let folder = absolute(&config.data_dir);
     check_owner(&folder)?;
     let socket = socket_within_bounds(&folder)?;
+    let rules = ReplyRuleFile::open(config.deliver.reply_rules.clone());
+    let reply_rules = rules.map_err(StartError::ReplyRules)?;
     let network = network_of(config)?;
     let client_tls = client_tls(config)?;
     // Before the store: a port that is taken is the commonest mistake, and costs nothing to find.
@@ -194,6 +201,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         chance,
         network,
         tls: client_tls,
+        reply_rules: reply_rules.rules(),
         options: deliver_options(config),
     });
     readiness.enter(Phase::Serving);
@@ -210,6 +218,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         certificates: Mutex::new(certificates),
         _keeper: keeper,
         old_clients: Mutex::new(old_clients),
+        reply_rules: Mutex::new(reply_rules),
     })
 }
 
@@ -288,6 +297,12 @@ impl Server {
         report
             .into_iter()
             .for_each(|event| self.store.record(event));
+        let rules = self
+            .reply_rules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .keep(self.clock.now());
+        rules.into_iter().for_each(|event| self.store.record(event));
         self.store.maintain(self.clock.now()).await;
         self.metrics.set_connections(self.receive.connections());
         self.clock.sleep(MAINTENANCE_INTERVAL).await;
@@ -456,6 +471,7 @@ fn deliver_options(config: &Config) -> DeliverOptions {
         smtp_port: config.deliver.smtp_port,
         allow_private_destinations: config.deliver.allow_private_destinations,
         source_addresses: config.deliver.source_addresses.clone(),
+        ip_version: config.deliver.ip_version,
         connections_max: OUTBOUND_CONNECTIONS_MAX,
     }
 }

@@ -18,6 +18,8 @@ use super::world::World;
 pub(super) struct Heard {
     /// Counts transactions of the connection, from 1 with the first MAIL.
     pub(super) transaction: usize,
+    /// From where.
+    pub(super) from: SocketAddr,
     /// Time since the world began.
     pub(super) at: Duration,
     /// `GREETING`, a verb, or `CONTENT`.
@@ -188,6 +190,7 @@ impl Peer {
             stream: accepted.stream,
             peer: self.clone(),
             connection,
+            from: accepted.peer,
             transaction: 0,
             read: Vec::new(),
         };
@@ -201,6 +204,7 @@ struct Talk {
     stream: Stream,
     peer: Peer,
     connection: usize,
+    from: SocketAddr,
     transaction: usize,
     read: Vec<u8>,
 }
@@ -299,6 +303,7 @@ impl Talk {
         self.read.clear();
         let heard = Heard {
             transaction: self.transaction,
+            from: self.from,
             at: self.peer.began.elapsed(),
             verb: "TLS".to_owned(),
             line: session.version.to_string(),
@@ -342,6 +347,7 @@ impl Talk {
     async fn act(&mut self, verb: &str, line: &str, usual: &str) -> Result<bool, End> {
         let heard = Heard {
             transaction: self.transaction,
+            from: self.from,
             at: self.peer.began.elapsed(),
             verb: verb.to_owned(),
             line: line.to_owned(),

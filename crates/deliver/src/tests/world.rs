@@ -11,7 +11,8 @@ use relais_net::simulated_dns::SimulatedDns;
 use relais_net::simulation::SimulatedNetwork;
 use relais_net::tls::ClientTls;
 use relais_net::zone::ZoneRecord;
-use relais_policy::document::Document;
+use relais_policy::document::{Document, IpVersion};
+use relais_policy::reply_rule::ReplyRules;
 use relais_smtp::address::{Mailbox, ReversePath};
 use relais_smtp::envelope::{EnvelopeRecipient, Notify, SenderParameters};
 use relais_smtp::identifier::QueueId;
@@ -21,6 +22,7 @@ use relais_store::queue::{Content, MessageFacts, NewMessage, NewRecipient, Queue
 use relais_store::settings::SettingsChange;
 use relais_store::store::Store;
 use relais_store::trace::{Event, EventKind, To};
+use tokio::sync::watch;
 
 use crate::service::{DeliverContext, DeliverOptions, DeliverService};
 
@@ -60,6 +62,10 @@ pub(super) struct World {
     options: DeliverOptions,
     pub(super) tls: ClientTls,
     events: Arc<Mutex<Vec<Event>>>,
+    rules: (
+        watch::Sender<Arc<ReplyRules>>,
+        watch::Receiver<Arc<ReplyRules>>,
+    ),
     service: Option<DeliverService>,
 }
 
@@ -135,10 +141,12 @@ impl World {
                 smtp_port: 25,
                 allow_private_destinations: true,
                 source_addresses: Vec::new(),
+                ip_version: IpVersion::default(),
                 connections_max: 200,
             },
             tls: ClientTls::without_roots(),
             events,
+            rules: watch::channel(Arc::default()),
             service: None,
         };
         world.apply(settings).await;
@@ -169,8 +177,14 @@ impl World {
         &mut self.options
     }
 
+    /// Rules about replies, in place of our own.
+    pub(super) fn rules(&self, text: &str) {
+        let rules = ReplyRules::from_toml(text).unwrap();
+        self.rules.0.send(Arc::new(rules)).unwrap();
+    }
+
     pub(super) fn start(&mut self) {
-        let addresses = ["198.51.100.1", "2001:db8::1"]
+        let addresses = ["198.51.100.1", "198.51.100.2", "2001:db8::1"]
             .map(|one| one.parse().unwrap())
             .to_vec();
         self.service = Some(DeliverService::start(DeliverContext {
@@ -179,6 +193,7 @@ impl World {
             chance: Chance::seeded(11),
             network: Network::simulated(&self.wire, addresses, self.resolver.clone()),
             tls: self.tls.clone(),
+            reply_rules: self.rules.1.clone(),
             options: self.options.clone(),
         }));
     }

@@ -193,6 +193,12 @@ pub struct OutboundConnector {
     /// How we identify ourselves.
     #[serde(default)]
     pub auth: OutboundAuth,
+    /// Egress addresses of this connector; empty: the server's.
+    #[serde(default)]
+    pub source_addresses: Vec<String>,
+    /// Which versions of IP; absent: as the server does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip_version: Option<IpVersion>,
     /// How fast.
     #[serde(default)]
     pub pace: Pace,
@@ -212,6 +218,8 @@ impl OutboundConnector {
             tls: OutboundTls::default(),
             tls_domain: String::new(),
             auth: OutboundAuth::default(),
+            source_addresses: Vec::new(),
+            ip_version: None,
             pace: Pace::default(),
             retry: Retry::default(),
         }
@@ -233,6 +241,38 @@ pub enum OutboundTls {
     CertificateValidation,
     /// Verify the chain and the name.
     DomainValidation,
+}
+
+/// Which versions of IP next hops are reached by. Default: any.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum IpVersion {
+    /// Both, in turns.
+    #[default]
+    #[serde(rename = "any")]
+    Any,
+    /// IPv4 only.
+    #[serde(rename = "4")]
+    V4,
+    /// IPv6 only.
+    #[serde(rename = "6")]
+    V6,
+    /// IPv4 first.
+    #[serde(rename = "prefer-4")]
+    Prefer4,
+    /// IPv6 first.
+    #[serde(rename = "prefer-6")]
+    Prefer6,
+}
+
+impl IpVersion {
+    /// Every way to write it, and what it means.
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("any", Self::Any),
+        ("4", Self::V4),
+        ("6", Self::V6),
+        ("prefer-4", Self::Prefer4),
+        ("prefer-6", Self::Prefer6),
+    ];
 }
 
 /// `auth = { method = "password", user = "u", password_file = "/run/secrets/p" }`

@@ -411,6 +411,8 @@ fn any_outbound() -> impl Strategy<Value = OutboundConnector> {
                 password_file: two.1,
                 parameters: two.2,
             },
+            source_addresses: Vec::new(),
+            ip_version: Some(IpVersion::Prefer4),
             pace: Pace {
                 connections: three.0,
                 messages_per_minute: three.1,

@@ -23,7 +23,7 @@ type Stamp = Option<(SystemTime, u64, u64)>;
 
 /// The state of files, and whether it stands still.
 #[derive(Debug)]
-pub(super) struct Signature {
+pub(crate) struct Signature {
     loaded: Vec<Stamp>,
     /// Seen in the last round, and another than what was loaded.
     moving: Option<Vec<Stamp>>,
@@ -31,7 +31,7 @@ pub(super) struct Signature {
 
 impl Signature {
     /// As they are now.
-    pub(super) fn of(paths: &[PathBuf]) -> Self {
+    pub(crate) fn of(paths: &[PathBuf]) -> Self {
         Self {
             loaded: stamps(paths),
             moving: None,
@@ -39,7 +39,7 @@ impl Signature {
     }
 
     /// Whether they are others than those loaded, and the same as in the round before.
-    pub(super) fn changed(&mut self, paths: &[PathBuf]) -> bool {
+    pub(crate) fn changed(&mut self, paths: &[PathBuf]) -> bool {
         let now = stamps(paths);
         if now == self.loaded {
             self.moving = None;

@@ -455,7 +455,20 @@ const DELIVER: &[Key] = &[
         "source_addresses",
         Kind::Addresses,
         NONE,
-        "Egress addresses, IPv4 and IPv6.",
+        "Egress addresses, IPv4 and IPv6. A host sees always the same of them, until that one rests.",
+    ),
+    key(
+        "ip_version",
+        Kind::Choice(&["any", "4", "6", "prefer-4", "prefer-6"]),
+        Toml("\"any\""),
+        "Which versions of IP next hops are reached by; `any`: both, in turns.",
+    ),
+    key(
+        "reply_rules",
+        Kind::Path,
+        EMPTY,
+        "A file that says what next hops' replies mean beyond their code; read again when it changes. \
+         Empty: our own rules alone.",
     ),
 ];
 

@@ -15,7 +15,7 @@ use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
 use relais_net::simulation::SimulatedNetwork;
 use relais_net::tls::{ClientTls, OldClients, SeenCertificates};
-use relais_policy::document::Document;
+use relais_policy::document::{Document, IpVersion};
 use relais_receive::service::{
     ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
 };
@@ -24,6 +24,7 @@ use relais_store::memory::{Durable, Memory, MemoryOptions};
 use relais_store::settings::SettingsChange;
 use relais_store::store::Store;
 use relais_store::trace::{Event, EventKind, To};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::client::Whereabouts;
@@ -126,11 +127,13 @@ impl Relay {
             chance: chance.split(),
             network,
             tls: ClientTls::without_roots(),
+            reply_rules: watch::channel(Arc::default()).1,
             options: DeliverOptions {
                 hostname: HOSTNAME.to_owned(),
                 smtp_port: 25,
                 allow_private_destinations: true,
                 source_addresses: Vec::new(),
+                ip_version: IpVersion::default(),
                 connections_max: 100,
             },
         };

@@ -70,6 +70,7 @@ const DEFAULT_TABLE: DefaultValue = Toml("{}");
 const LIMIT_BOUND: &str = "1 to 1,000,000,000,000";
 const STATES: &[&str] = &["draft", "observing", "enabled", "disabled"];
 const OUTBOUND_STATES: &[&str] = &["draft", "enabled", "disabled"];
+const IP_VERSIONS: &[&str] = &["any", "4", "6", "prefer-4", "prefer-6"];
 const OUTBOUND_TLS: &[&str] = &[
     "none",
     "opportunistic",
@@ -343,6 +344,13 @@ const OUTBOUND: &[Setting] = &[
         .bound("a domain name; needed for domain-validation")
         .doc("The name that the next hop's certificate must bear."),
     key("auth", Kind::Table, DEFAULT_TABLE).doc("How we identify ourselves."),
+    key("source_addresses", Kind::TextList, NONE)
+        .bound("addresses of this machine")
+        .doc(
+            "Egress addresses of this connector; empty: the server's. A host sees always the same.",
+        ),
+    key("ip_version", Kind::Choice(IP_VERSIONS), Absent)
+        .doc("Which versions of IP; absent: as `[deliver] ip_version` says."),
     key("pace", Kind::Table, DEFAULT_TABLE).doc("How fast; absent keys: no limit but our own."),
     key("retry", Kind::Table, DEFAULT_TABLE).doc("How long and how often."),
 ];

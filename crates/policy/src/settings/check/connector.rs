@@ -1,5 +1,7 @@
 //! One inbound or outbound connector by itself: forms and bounds of its keys.
 
+use std::net::IpAddr;
+
 use relais_smtp::domain::Domain;
 
 use crate::document::{
@@ -109,6 +111,16 @@ impl Checker {
             let message = "tls = \"domain-validation\" needs tls_domain, the name in the next \
                            hop's certificate";
             self.error(object, message.to_owned());
+        }
+        for text in &connector.source_addresses {
+            let own = text.parse::<IpAddr>();
+            if !own.is_ok_and(|one| !one.is_unspecified() && !one.is_multicast()) {
+                let message = format!(
+                    "source_addresses {text:?} is no address of this machine; write \"192.0.2.1\" \
+                     or \"2001:db8::1\""
+                );
+                self.error(object, message);
+            }
         }
         self.auth(object, connector);
         self.pace(object, &connector.pace);

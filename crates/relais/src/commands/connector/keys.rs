@@ -119,6 +119,15 @@ pub(super) struct OutboundKeys {
     /// Recipients per sliding 24 hours
     #[arg(long, value_name = "N")]
     recipients_per_day: Option<u32>,
+    /// Recipients of one transaction
+    #[arg(long, value_name = "N")]
+    recipients_per_transaction: Option<u32>,
+    /// Egress addresses; none: the server's; replaces the list
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    source_address: Vec<String>,
+    /// Which versions of IP
+    #[arg(long, value_parser = ["any", "4", "6", "prefer-4", "prefer-6"])]
+    ip_version: Option<String>,
     /// Delay before the second attempt, as 1m
     #[arg(long, value_name = "SPAN")]
     retry_first: Option<String>,
@@ -142,7 +151,13 @@ impl ConnectorKeys for OutboundKeys {
             ("connections", self.connections),
             ("messages_per_minute", self.messages_per_minute),
             ("recipients_per_day", self.recipients_per_day),
+            (
+                "recipients_per_transaction",
+                self.recipients_per_transaction,
+            ),
         ];
+        patch.list("source_addresses", &self.source_address);
+        patch.set("ip_version", self.ip_version.as_ref());
         for (key, value) in pace {
             patch.within("pace", key, value);
         }
