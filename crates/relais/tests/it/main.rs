@@ -24,6 +24,7 @@ mod pressure;
 mod proxied;
 mod restricted;
 mod secrets;
+mod ruled;
 mod serving;
 mod story;
 mod tidy;
