@@ -16,6 +16,8 @@ use relais_smtp::reply::{EnhancedStatus, Reply};
 use relais_store::queue::Leased;
 use relais_store::trace::TlsSummary;
 
+use crate::front::{Front, Withheld};
+
 /// Who said why.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Answer {
@@ -94,6 +96,21 @@ impl Finding {
         (self, Some(rule))
     }
 
+    /// The message must not leave as it is, and the trouble is ours: it is tried again soon. RFC 3463
+    /// §3.8: a failure of cryptography.
+    pub(crate) fn withheld(withheld: Withheld) -> Self {
+        let answer = Answer::Ours {
+            cause: None,
+            words: withheld.0,
+        };
+        Self {
+            status: EnhancedStatus::new(4, 7, 5),
+            answer,
+            ours: true,
+            ..Self::ours(Outcome::Deferred, Cause::ConnectionLost, "")
+        }
+    }
+
     /// A result found without asking any next hop.
     pub(crate) fn ours(outcome: Outcome, cause: Cause, words: impl Into<Arc<str>>) -> Self {
         Self {
@@ -167,6 +184,8 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) leased: Leased,
+    /// What is sent before the content.
+    pub(crate) front: Front,
     /// One for each recipient, final or provisional; `None`: nothing known yet.
     findings: Vec<Option<Finding>>,
     /// Places of those without a final result.
@@ -184,6 +203,10 @@ pub(crate) struct Attempt {
 pub(crate) struct Part {
     pub(crate) findings: Vec<(usize, Finding)>,
     pub(crate) tries: Vec<Try>,
+    /// Domains that signed what was sent.
+    pub(crate) signed_by: Vec<Arc<str>>,
+    /// Why nobody did, where somebody wanted it.
+    pub(crate) unsigned: Option<Arc<str>>,
 }
 
 impl Attempt {
@@ -192,6 +215,7 @@ impl Attempt {
         let findings = std::iter::repeat_with(|| None).take(count).collect();
         Self {
             leased,
+            front: Front::default(),
             findings,
             open: (0..count).collect(),
             settled: vec![false; count],
@@ -364,10 +388,7 @@ impl Attempt {
             }
         }
         let is_news = !findings.is_empty();
-        is_news.then(|| Part {
-            findings,
-            tries: std::mem::take(&mut self.tries),
-        })
+        is_news.then(|| self.part(findings))
     }
 
     /// The end: one finding for each recipient that is left. Those that no host decided on are
@@ -394,9 +415,15 @@ impl Attempt {
                 findings.push((place, finding));
             }
         }
+        self.part(findings)
+    }
+
+    fn part(&mut self, findings: Vec<(usize, Finding)>) -> Part {
         Part {
             findings,
             tries: std::mem::take(&mut self.tries),
+            signed_by: self.front.signed_by.clone(),
+            unsigned: self.front.unsigned.clone(),
         }
     }
 }
@@ -568,6 +595,7 @@ mod tests {
                 header_from: None,
                 subject: None,
                 message_id: None,
+                body_hash: None,
                 is_notice: false,
             }),
             recipients: (0..recipients).map(recipient).collect(),
@@ -652,7 +680,9 @@ mod tests {
             "no address",
         ));
         assert!(attempt.lacks_host());
-        let Part { findings, tries } = attempt.last_part();
+        let Part {
+            findings, tries, ..
+        } = attempt.last_part();
         assert_eq!(findings[0].1.outcome, Outcome::Deferred);
         assert_eq!(&*findings[0].1.answer.line(), "421 4.3.2 busy");
         assert_eq!(tries.len(), 1);
@@ -660,7 +690,9 @@ mod tests {
 
     #[test]
     fn without_any_host_a_message_is_deferred() {
-        let Part { findings, tries } = attempt(2).last_part();
+        let Part {
+            findings, tries, ..
+        } = attempt(2).last_part();
         assert_eq!(findings.len(), 2);
         assert!(
             findings

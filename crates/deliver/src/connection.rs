@@ -26,8 +26,10 @@ use crate::context::{DeliverContext, LEASE_RENEW_AFTER, LEASE_TIME, RECIPIENTS_M
 use crate::destination::{Finder, Origin, Target};
 use crate::excuses::Excuses;
 use crate::obey::obey;
+use crate::outgoing;
 use crate::session::Session;
 use crate::settle::{By, Settler};
+use crate::sign::ReadyKeys;
 use crate::site::{Place, Site, Taken};
 use crate::sources::Sources;
 use crate::work::{Ticket, Work};
@@ -53,6 +55,8 @@ const PUT_BACK_MAX: u8 = 3;
 pub(crate) struct Shared {
     pub(crate) context: DeliverContext,
     pub(crate) settler: Settler,
+    /// Private keys that sign.
+    pub(crate) keys: ReadyKeys,
     /// Cancelled on drain: nothing new begins.
     pub(crate) stop: CancellationToken,
     /// For the watch over progress.
@@ -143,6 +147,11 @@ async fn deliver(
     let site = Arc::clone(&place.site);
     let mut lease = work.leased.lease.clone();
     let mut attempt = Attempt::new(work.leased);
+    match outgoing::front(context, &shared.keys, &attempt.leased).await {
+        Ok(front) => attempt.front = front,
+        // Before any server is asked: nothing of it may leave so.
+        Err(withheld) => attempt.judge_all(&Finding::withheld(withheld)),
+    }
     let mut search = Search::new(&site, context);
     let mut reached = held.is_some();
     let mut ours = false;
@@ -321,13 +330,14 @@ impl Connection {
                 parameters: facts.parameters.clone(),
                 recipients: recipients.map(|one| one.recipient.clone()).collect(),
             },
-            size: facts.size,
+            size: facts.size + attempt.front.size(),
             eight_bit: facts.eight_bit,
             utf8_header: facts.utf8_header,
         };
-        let conversation = self
-            .session
-            .transact(transaction, &leased.content, &context.store);
+        let front = attempt.front.octets();
+        let conversation =
+            self.session
+                .transact(transaction, front, &leased.content, &context.store);
         tokio::select! {
             biased;
             result = conversation => Some(result),

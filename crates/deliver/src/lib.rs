@@ -14,6 +14,8 @@ mod way;
 mod expiry;
 mod connection;
 mod obey;
+mod outgoing;
+mod sign;
 mod site;
 mod work;
 mod pace;
@@ -25,6 +27,8 @@ mod attempt;
 mod sources;
 mod turns;
 mod excuses;
+mod front;
+mod original;
 mod context;
 mod steady;
 

@@ -14,6 +14,7 @@ use relais_policy::route::route;
 use relais_policy::schedule::expires_at;
 use relais_policy::settings::Settings;
 use relais_smtp::address::{Mailbox, ReversePath};
+use relais_smtp::dkim::{BodyHash, BodyHasher};
 use relais_smtp::domain::Domain;
 use relais_smtp::dsn::{self, Action, Cause, Notice, RecipientStatus};
 use relais_smtp::envelope::{Body, EnvelopeRecipient, Ret, SenderParameters};
@@ -23,13 +24,14 @@ use relais_smtp::identifier::QueueId;
 use relais_smtp::reply::EnhancedStatus;
 use relais_smtp::time::Timestamp;
 use relais_store::queue::{
-    Content, INLINE_OCTETS_MAX, MessageFacts, NewMessage, NewRecipient, QueueKey, StoreError,
+    Content, INLINE_OCTETS_MAX, MessageFacts, NewMessage, NewRecipient, QueueKey,
 };
 use relais_store::store::Store;
 use relais_store::trace::{Event, EventKind, To};
 
 use crate::attempt::Answer;
 use crate::context::DeliverOptions;
+use crate::original::first_octets;
 
 /// Of the original's header section, this much is returned at most; longer ones are cut at a line.
 const HEADER_OCTETS_MAX: usize = 16 * 1_024;
@@ -158,26 +160,6 @@ impl Returned {
 
 fn octets(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
-}
-
-async fn first_octets(
-    store: &Store,
-    content: &Content,
-    most: usize,
-) -> Result<Vec<u8>, StoreError> {
-    if let Content::Inline(octets) = content {
-        return Ok(octets[..octets.len().min(most)].to_vec());
-    }
-    let mut reader = store.content_reader(content).await?;
-    let mut first = Vec::new();
-    while first.len() < most {
-        let piece = reader.next().await?;
-        if piece.is_empty() {
-            break;
-        }
-        first.extend_from_slice(&piece[..piece.len().min(most - first.len())]);
-    }
-    Ok(first)
 }
 
 /// The header section, cut at a line end if it is longer than we return.
@@ -333,6 +315,7 @@ fn message(
         header_from: from,
         subject: summary.subject.map(Into::into),
         message_id: summary.message_id.map(Into::into),
+        body_hash: Some(hash_of(&octets[section..])),
         is_notice: true,
     };
     let way = route(settings, &about.organisation, to.host());
@@ -351,6 +334,12 @@ fn message(
         content: Content::Inline(octets.into()),
         events: Vec::new(),
     }
+}
+
+fn hash_of(body: &[u8]) -> BodyHash {
+    let mut hasher = BodyHasher::new();
+    hasher.update(body);
+    hasher.finish()
 }
 
 /// `message.accepted` of the notice: from here on it is owed like any other.

@@ -14,6 +14,7 @@ use crate::excuses::Excuses;
 use crate::expiry;
 use crate::scheduler::Scheduler;
 use crate::settle::Settler;
+use crate::sign::ReadyKeys;
 use crate::sources::Sources;
 use crate::steady::Steady;
 use crate::watch;
@@ -45,6 +46,7 @@ impl DeliverService {
         let poked = Arc::new(Notify::new());
         let (settler, writer) = Settler::new(&context, Arc::clone(&steady));
         let shared = Arc::new(Shared {
+            keys: ReadyKeys::default(),
             context,
             settler,
             stop: stop.clone(),

@@ -84,10 +84,11 @@ impl Session {
         self.hop.is_our_trouble()
     }
 
-    /// One transaction. Ends in bounded time whatever the peer does.
+    /// One transaction: `front`, then the content. Ends in bounded time whatever the peer does.
     pub(crate) async fn transact(
         &mut self,
         transaction: Transaction,
+        front: &[u8],
         content: &Content,
         store: &Store,
     ) -> TransactionResult {
@@ -100,7 +101,10 @@ impl Session {
         loop {
             match self.step() {
                 ClientStep::Read(stage) => self.hop.exchange(stage, recipients, end).await,
-                ClientStep::Content => self.send_content(content, store, end).await,
+                ClientStep::Content => {
+                    self.hop.client().write_content(front);
+                    self.send_content(content, store, end).await;
+                }
                 ClientStep::Finished(result) => {
                     if let ClientStep::Closed(why) = self.hop.client().step() {
                         self.closed = Some(why);

@@ -64,6 +64,8 @@ pub(crate) struct Settler {
 struct Draft<'a> {
     leased: &'a Leased,
     by: &'a By,
+    signed_by: Vec<Arc<str>>,
+    unsigned: Option<Arc<str>>,
     now: Timestamp,
     /// Without jumps ahead: how long it waits.
     steady: Timestamp,
@@ -131,6 +133,8 @@ impl Settler {
 
     fn drafted<'a>(&self, leased: &'a Leased, part: &Part, by: &'a By) -> Draft<'a> {
         let mut draft = self.draft(leased, by);
+        draft.signed_by.clone_from(&part.signed_by);
+        draft.unsigned.clone_from(&part.unsigned);
         for one in &part.tries {
             draft.attempted(one);
         }
@@ -179,6 +183,8 @@ impl Settler {
         Draft {
             leased,
             by,
+            signed_by: Vec::new(),
+            unsigned: None,
             now: self.clock.now(),
             steady: self.steady.now(),
             expiry_now: self.steady.expiry_now(),
@@ -303,7 +309,20 @@ impl Draft<'_> {
         event.reply = Some(Arc::clone(&one.answer));
         event.duration_ms = Some(millis(one.duration));
         protected(&mut event, &one.protection, one.possible_duplicate);
+        self.signed(&mut event);
         self.events.push(event);
+    }
+
+    /// Who signed what was sent; or why nobody did, where somebody wanted it.
+    fn signed(&self, event: &mut Event) {
+        event.signed_by.clone_from(&self.signed_by);
+        let Some(unsigned) = &self.unsigned else {
+            return;
+        };
+        event.detail = Some(match event.detail.take() {
+            Some(detail) => format!("{detail}; {unsigned}").into(),
+            None => Arc::clone(unsigned),
+        });
     }
 
     fn recipient_event(
@@ -320,6 +339,9 @@ impl Draft<'_> {
         event.duration_ms = finding.hop.is_some().then(|| millis(finding.duration));
         event.attempts = Some(attempts);
         protected(&mut event, &finding.protection, finding.possible_duplicate);
+        if finding.hop.is_some() {
+            self.signed(&mut event);
+        }
         event
     }
 

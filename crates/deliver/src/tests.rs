@@ -13,6 +13,7 @@ mod notices;
 mod paced;
 mod retried;
 mod ruled;
+mod signed;
 mod stored;
 mod watched;
 mod encrypted;

@@ -7,6 +7,7 @@ pub mod conversation;
 pub mod dns_server;
 pub mod proxy;
 pub mod acme;
+pub mod dkim;
 pub mod oidc;
 pub mod hop;
 pub mod network;

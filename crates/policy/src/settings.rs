@@ -16,6 +16,7 @@ use std::sync::Arc;
 use relais_smtp::address::{Host, Mailbox};
 use relais_smtp::domain::Domain;
 
+use crate::dkim::DkimTable;
 use crate::document::{
     AcceptedDomain, Credential, Document, DomainKind, IdentifiedBy, InboundConnector, Organisation,
     OutboundConnector, Verification,
@@ -54,6 +55,8 @@ pub struct Settings {
     pub document: Arc<Document>,
     /// What DNS showed of the accepted domains; changes without a new version.
     pub proofs: Arc<Proofs>,
+    /// The DKIM keys of the accepted domains; change without a new version.
+    pub dkim: Arc<DkimTable>,
     /// Where the names in `sender_dns_names` lead; changes without a new version.
     resolved: Arc<ResolvedNames>,
     client_names: Arc<ClientNames>,
@@ -191,6 +194,7 @@ impl Settings {
             mode,
             document: Arc::new(document),
             proofs: Arc::default(),
+            dkim: Arc::default(),
             resolved: Arc::default(),
             client_names: Arc::default(),
             indexes: Arc::new(indexes),
@@ -227,10 +231,20 @@ impl Settings {
         }
     }
 
+    /// The same settings with these DKIM keys.
+    #[must_use]
+    pub fn with_dkim(&self, dkim: DkimTable) -> Self {
+        Self {
+            dkim: Arc::new(dkim),
+            ..self.clone()
+        }
+    }
+
     /// The same settings with what DNS showed before.
     #[must_use]
     pub fn following(&self, before: &Self) -> Self {
         self.with_proofs((*before.proofs).clone())
+            .with_dkim((*before.dkim).clone())
             .with_client_names(before.resolved.clone())
     }
 
@@ -254,6 +268,7 @@ impl Settings {
             mode,
             document: Arc::default(),
             proofs: Arc::default(),
+            dkim: Arc::default(),
             resolved: Arc::default(),
             client_names: Arc::default(),
             indexes: Arc::default(),

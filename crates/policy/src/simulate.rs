@@ -20,6 +20,7 @@ use crate::permission::{
 use crate::restriction::{self, InForce};
 use crate::route::{Route, RouteKind, route};
 use crate::settings::Settings;
+use crate::signing::{Signer, Signing, signing};
 
 /// The imagined message.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ pub struct Answer {
     pub outbound_connector: Option<String>,
     /// The route, if it would leave.
     pub route: Option<RouteAnswer>,
-    /// Domains that would sign: none, because no key is published yet.
+    /// Domains that would sign: none while no key of them is in DNS.
     pub signed_by: Vec<String>,
     /// Each question with its answer.
     pub steps: Vec<SimulationStep>,
@@ -74,7 +75,7 @@ pub struct RouteAnswer {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct SimulationStep {
     /// `login`, `attribution`, `restricted`, `tls`, `sender`, `size`, `recipient`, `header-from`,
-    /// `route`.
+    /// `route`, `signing`.
     pub question: &'static str,
     /// What was found.
     pub answer: String,
@@ -111,7 +112,8 @@ pub fn simulate(
         steps: simulation.steps,
     };
     match outcome {
-        Ok((organisation, route)) => {
+        Ok((organisation, route, signed_by)) => {
+            answer.signed_by = signed_by;
             answer.organisation = Some(organisation);
             answer.route = Some(route_answer(&route));
             answer.outbound_connector = route.outbound_connector;
@@ -135,7 +137,7 @@ struct Simulation<'a> {
 
 impl Simulation<'_> {
     /// The organisation of the message and its route, or the first refusal.
-    fn run(&mut self) -> Result<(String, Route), Refusal> {
+    fn run(&mut self) -> Result<(String, Route, Vec<String>), Refusal> {
         self.login()?;
         let sender = self.sender()?;
         self.size(&sender)?;
@@ -153,7 +155,8 @@ impl Simulation<'_> {
             format!("{} {}", answer.kind, answer.hosts.join(", ")),
             because,
         );
-        Ok((recipient.organisation, route))
+        let signed_by = self.signing(&recipient.organisation);
+        Ok((recipient.organisation, route, signed_by))
     }
 
     fn step(&mut self, question: &'static str, answer: String, because: impl Into<String>) {
@@ -295,6 +298,32 @@ impl Simulation<'_> {
                 Ok(permit)
             }
             Err(refusal) => Err(self.refused("recipient", refusal)),
+        }
+    }
+
+    /// The domains that would sign it on the way out.
+    fn signing(&mut self, organisation: &str) -> Vec<String> {
+        let question = self.question;
+        let reverse_path = question.reverse_path.mailbox();
+        let from = question.header_from.as_ref().or(reverse_path);
+        let from = from.map(ToString::to_string);
+        let signer = Signer {
+            organisation,
+            is_ours: self.attribution.connector().is_some(),
+            is_notice: false,
+            header_from: from.as_deref(),
+            reverse_path: reverse_path.and_then(Mailbox::domain),
+        };
+        match signing(self.settings, &signer) {
+            Signing::By { domain, keys } => {
+                let keys: Vec<_> = keys.iter().map(|key| key.selector.as_str()).collect();
+                self.step("signing", format!("by {domain}"), keys.join(", "));
+                vec![domain.to_string()]
+            }
+            Signing::Unsigned(unsigned) => {
+                self.step("signing", "unsigned".to_owned(), unsigned.describe());
+                Vec::new()
+            }
         }
     }
 

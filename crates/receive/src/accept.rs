@@ -21,6 +21,7 @@ use std::sync::Arc;
 use relais_net::clock::Moment;
 use relais_policy::permission;
 use relais_smtp::content::{ContentSummary, Preset, Repair};
+use relais_smtp::dkim::BodyHasher;
 use relais_smtp::header::{
     FromField, HEADER_SECTION_OCTETS_MAX, HeaderSummary, MailboxLine, header_section_end,
     mailbox_line, read,
@@ -74,6 +75,8 @@ enum Stage {
 /// Content on its way into the store.
 struct Storing {
     writer: ContentWriter,
+    /// Of the body, for signatures: hashed once, as it passes by.
+    body: BodyHasher,
     noted: Noted,
     message_id: Option<Arc<str>>,
     utf8_header: bool,
@@ -113,6 +116,7 @@ impl Reception {
                 self.look_for_header_end(arrival).await;
             }
             Stage::Body(storing) => {
+                storing.body.update(piece);
                 if let Err(error) = storing.writer.write(piece).await {
                     let noted = std::mem::take(&mut storing.noted);
                     self.stage = Stage::Refused(NotAccepted {
@@ -185,11 +189,13 @@ impl Reception {
         let separator: &[u8] = if is_bare { b"\r\n" } else { b"" };
         let mut storing = Storing {
             writer: arrival.context.store.content_writer(),
+            body: BodyHasher::new(),
             noted,
             message_id: examined.summary.message_id.as_deref().map(Into::into),
             utf8_header: !examined.section.is_ascii() || !examined.added.is_ascii(),
             repairs,
         };
+        storing.body.update(body);
         for piece in [&head[..], &examined.section, separator, body] {
             if let Err(error) = storing.writer.write(piece).await {
                 return Err(NotAccepted {
@@ -280,6 +286,7 @@ async fn commit(
         header_from: storing.noted.header_from,
         subject: storing.noted.subject,
         message_id: storing.message_id,
+        body_hash: Some(storing.body.finish()),
         is_notice: false,
     };
     let duration = context.clock.moment().duration_since(began);

@@ -178,6 +178,7 @@ impl Sender {
             header_from: Some("scan@contoso.test".into()),
             subject: Some("Scan of this morning".into()),
             message_id: Some("20261124.1@contoso.test".into()),
+            body_hash: None,
             is_notice: false,
         };
         let accepted = Event {

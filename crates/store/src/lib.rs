@@ -27,6 +27,7 @@ pub mod secret;
 pub mod shelf;
 mod options;
 pub mod proof;
+pub mod dkim;
 pub mod trace;
 mod files;
 mod digits;

@@ -22,6 +22,7 @@ use crate::bell::Bell;
 use crate::content::{ContentReader, ContentWriter};
 use crate::describe;
 use crate::disk::{Disk, SimulatedDisk};
+use crate::dkim;
 use crate::embedded::{proof_table, restriction_tables, settings_tables, shelf_table};
 use crate::error::{CommitError, StoreError};
 use crate::health::Health;
@@ -180,6 +181,7 @@ impl Memory {
         let (version, document) = settings_tables::load_latest(&tables).unwrap_or_default();
         let restrictions = restriction_tables::load(&tables).unwrap_or_default();
         let proofs = proof_table::load(&tables).unwrap_or_default();
+        let keys = shelf_table::all(&tables, Shelf::DkimKey).unwrap_or_default();
         let kept = shelf_table::all(&tables, Shelf::Suspension).unwrap_or_default();
         let suspended = kept.iter().filter_map(Suspension::from_entry);
         suspended.for_each(|suspension| index.suspend(suspension));
@@ -190,7 +192,8 @@ impl Memory {
             Settings::build(options.mode, version, document)
                 .map_or_else(|_| Settings::empty(options.mode), Arc::new)
         };
-        let settings = Arc::new(settings.with_proofs(proofs));
+        let settings = settings.with_proofs(proofs).with_dkim(dkim::table(&keys));
+        let settings = Arc::new(settings);
         let last_id = durable.messages.keys().next_back().copied().unwrap_or(0);
         let ids = QueueIds::new(durable.last_id.max(last_id));
         let faults = options.faults;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use relais_smtp::address::ReversePath;
+use relais_smtp::dkim::BodyHash;
 use relais_smtp::envelope::{EnvelopeRecipient, SenderParameters};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::reply::Reply;
@@ -59,6 +60,8 @@ pub struct MessageFacts {
     pub subject: Option<Arc<str>>,
     /// Message-ID without brackets.
     pub message_id: Option<Arc<str>>,
+    /// For DKIM, made while the body streamed in; `None`: an older version took the message.
+    pub body_hash: Option<BodyHash>,
     /// This message is itself a notice of ours: it never causes another.
     pub is_notice: bool,
 }

@@ -15,6 +15,7 @@ use relais_smtp::time::Timestamp;
 
 use crate::backup;
 use crate::bell::Bell;
+use crate::dkim::DkimChange;
 use crate::embedded::Embedded;
 use crate::error::{CommitError, SettleError, StoreError};
 #[cfg(feature = "simulation")]
@@ -472,6 +473,16 @@ impl Store {
             Self::Embedded(store) => store.change_proof(change).await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.change_proof(change).await,
+        }
+    }
+
+    /// Stores the DKIM keys of a domain. Swaps the snapshot, whose version stays. `false`: somebody
+    /// changed them in between, or the domain is gone, and nothing was stored.
+    pub async fn change_dkim(&self, change: DkimChange) -> Result<bool, StoreError> {
+        match self {
+            Self::Embedded(store) => store.change_dkim(change).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.change_dkim(change).await,
         }
     }
 

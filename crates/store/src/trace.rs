@@ -293,6 +293,8 @@ pub struct Event {
     pub next_attempt: Option<Timestamp>,
     /// Settings version in force.
     pub settings_version: Option<u64>,
+    /// Domains that signed what was sent.
+    pub signed_by: Vec<Arc<str>>,
 }
 
 impl Event {
@@ -322,6 +324,7 @@ impl Event {
             attempts: None,
             next_attempt: None,
             settings_version: None,
+            signed_by: Vec::new(),
         }
     }
 
@@ -460,6 +463,10 @@ pub const EVENT_FIELDS: &[EventField] = &[
         "Free words for people: what changed, why held, by whom.",
     ),
     where_known("settings_version", "Version of the settings in force."),
+    where_known(
+        "signed_by",
+        "Domains whose DKIM signature was on top of what was sent, an array.",
+    ),
 ];
 
 const fn always(name: &'static str, doc: &'static str) -> EventField {

@@ -29,7 +29,7 @@ use crate::service::{DeliverContext, DeliverOptions, DeliverService};
 const START: Timestamp = Timestamp::from_millis(1_795_514_400_000);
 const LIFETIME: Duration = Duration::from_secs(86_400);
 
-/// Settings of most tests: mail for anywhere by MX; `contoso.test` is ours.
+/// Settings of most tests: mail for anywhere by MX; `contoso.test` is ours, and nobody signs.
 pub(super) const SETTINGS: &str = r#"
 [[organisation]]
 name = "contoso"
@@ -39,6 +39,7 @@ postmaster = "it@contoso.test"
 name = "contoso.test"
 verification = "assumed"
 mailbox_host = "192.0.2.9:25"
+dkim = { enabled = false }
 
 [[organisation.recipient]]
 address = "anna@contoso.test"
@@ -254,6 +255,7 @@ impl World {
             header_from: Some(mail.from.into()),
             subject: Some("scan".into()),
             message_id: Some("1@contoso.test".into()),
+            body_hash: None,
             is_notice: mail.is_notice,
         };
         let recipients = mail.to.into_iter().map(|recipient| NewRecipient {

@@ -54,6 +54,8 @@ fn a_permitted_message_is_told_step_by_step() {
             "header-from: scan@contoso.test (in a verified domain)",
             "route: smart-host mx1.partner.test:25, [2001:db8::25]:2525 \
              (outbound connector Partner names it)",
+            "signing: unsigned (DKIM of contoso.test waits until DNS shows a key: \
+             relais dkim list)",
         ]
     );
     assert_eq!(

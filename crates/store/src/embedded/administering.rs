@@ -13,6 +13,7 @@ use super::settings_tables::{self, NewAuditEntry};
 use super::writer::Writer;
 use super::{Embedded, proof_table, restriction_tables, schema, shelf_table};
 use crate::describe;
+use crate::dkim::DkimChange;
 use crate::error::StoreError;
 use crate::index::{Choice, Chosen, GIVE_UP, HELD, SlotState, ViewedSlot};
 use crate::proof::{ProofChange, gone};
@@ -250,6 +251,24 @@ impl Embedded {
                 Ok::<_, StoreError>(((), event.into_iter().collect()))
             })?;
             in_force.store(Arc::new(settings.with_proof(change.key, change.after)));
+            Ok(true)
+        };
+        self.exclusively(work).await?
+    }
+
+    pub(crate) async fn change_dkim(&self, change: DkimChange) -> Result<bool, StoreError> {
+        let in_force = self.settings.clone();
+        let work = move |writer: &mut Writer| {
+            let settings = in_force.load_full();
+            if !change.fits(&settings) {
+                return Ok(false);
+            }
+            let shelved = change.shelved()?;
+            writer.transact(|transaction| {
+                shelf_table::change(transaction, &shelved)?;
+                Ok::<_, StoreError>(((), change.events.clone()))
+            })?;
+            in_force.store(Arc::new(change.applied(&settings)));
             Ok(true)
         };
         self.exclusively(work).await?

@@ -27,6 +27,7 @@ use crate::bell::Bell;
 use crate::cache::Cache;
 use crate::describe;
 use crate::disk::{Disk, DiskFile, RealDisk};
+use crate::dkim;
 use crate::error::StoreError;
 use crate::health::Health;
 use crate::identifiers::QueueIds;
@@ -276,6 +277,7 @@ fn read_start(connection: &Connection, mode: Mode) -> Result<Start, StoreError> 
     })?;
     let restrictions = restriction_tables::load(connection)?;
     let settings = settings.with_proofs(proof_table::load(connection)?);
+    let settings = settings.with_dkim(dkim::table(&shelf_table::all(connection, Shelf::DkimKey)?));
     let rows = || {
         let names = rebuild::queue_names(connection)?;
         let last: Option<i64> =

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use relais_smtp::address::{Host, Mailbox, ReversePath};
+use relais_smtp::dkim::{BODY_HASH_OCTETS, BodyHash};
 use relais_smtp::domain::Domain;
 use relais_smtp::envelope::{
     Body, EnvelopeRecipient, Notify, OriginalRecipient, Ret, SenderParameters,
@@ -20,7 +21,9 @@ use crate::queue::MessageFacts;
 use crate::trace::ClientSummary;
 
 /// Raised with each change of the form; older forms stay readable.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
+/// Without the hash of the body.
+const FORM_BEFORE_DKIM: u8 = 1;
 
 const EIGHT_BIT: u8 = 1;
 const UTF8_HEADER: u8 = 2;
@@ -65,6 +68,7 @@ pub(crate) fn encode<'a>(
     out.number(content_size);
     out.eight(content_checksum);
     out.facts(facts);
+    out.body_hash(facts.body_hash.as_ref());
     out.number(recipients.len() as u64);
     for recipient in recipients {
         out.recipient(recipient);
@@ -81,12 +85,16 @@ pub(crate) fn decode(queue_id: QueueId, octets: &[u8]) -> Result<Record, Damaged
         return Err(Damaged);
     }
     let mut reader = Reader(rest);
-    if reader.octet()? != FORM {
+    let form = reader.octet()?;
+    if form != FORM && form != FORM_BEFORE_DKIM {
         return Err(Damaged);
     }
     let content_size = reader.number()?;
     let content_checksum = reader.eight()?;
-    let facts = reader.facts(queue_id)?;
+    let mut facts = reader.facts(queue_id)?;
+    if form == FORM {
+        facts.body_hash = reader.body_hash()?;
+    }
     let count = reader.number()?;
     let recipients = (0..count)
         .map(|_| reader.recipient())
@@ -172,6 +180,7 @@ impl Writer {
             header_from,
             subject,
             message_id,
+            body_hash: _,
             is_notice,
         } = facts;
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
@@ -213,6 +222,16 @@ impl Writer {
         self.optional(client.helo.as_deref());
         self.optional(client.credential.as_deref());
         self.optional(client.certificate.as_deref());
+    }
+
+    fn body_hash(&mut self, hash: Option<&BodyHash>) {
+        match hash {
+            None => self.octet(0),
+            Some(hash) => {
+                self.octet(1);
+                self.0.extend_from_slice(hash.as_bytes());
+            }
+        }
     }
 
     fn recipient(&mut self, recipient: &EnvelopeRecipient) {
@@ -349,7 +368,18 @@ impl<'a> Reader<'a> {
             eight_bit: has(EIGHT_BIT),
             utf8_header: has(UTF8_HEADER),
             is_notice: has(IS_NOTICE),
+            // Behind the facts, in newer forms.
+            body_hash: None,
         })
+    }
+
+    fn body_hash(&mut self) -> Result<Option<BodyHash>, Damaged> {
+        if self.octet()? == 0 {
+            return Ok(None);
+        }
+        let octets = self.take(BODY_HASH_OCTETS as u64)?;
+        let octets = octets.first_chunk().ok_or(Damaged)?;
+        Ok(Some(BodyHash::from_bytes(*octets)))
     }
 
     fn client(&mut self) -> Result<Option<Arc<ClientSummary>>, Damaged> {
@@ -437,6 +467,7 @@ mod tests {
             subject: text("Numérisation"),
             message_id: text("1@contoso.test"),
             is_notice: !full,
+            body_hash: full.then(|| BodyHash::from_bytes([0xb0; BODY_HASH_OCTETS])),
         };
         let mut plain = EnvelopeRecipient::new(Mailbox::parse("anna@[192.0.2.1]").unwrap());
         let mut recipients = vec![plain.clone()];
@@ -467,6 +498,22 @@ mod tests {
             let octets = encode(&record.facts, record.recipients.iter(), 70_000, u64::MAX);
             assert_eq!(decode(record.facts.queue_id, &octets), Ok(record));
         }
+    }
+
+    /// As it was written before Relais signed.
+    #[test]
+    fn a_record_of_the_form_before_is_read_and_has_no_hash_of_the_body() {
+        let mut record = record(false);
+        let mut old = encode(&record.facts, [].iter(), 70_000, 5);
+        old.truncate(old.len() - 8);
+        old[0] = FORM_BEFORE_DKIM;
+        // No recipients, and before them no hash.
+        assert_eq!(old.split_off(old.len() - 2), [0, 0]);
+        old.push(0);
+        old.extend_from_slice(&Checksum::of(&old).to_le_bytes());
+        record.recipients.clear();
+        record.content_checksum = 5;
+        assert_eq!(decode(record.facts.queue_id, &old), Ok(record));
     }
 
     #[test]

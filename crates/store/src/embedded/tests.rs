@@ -75,6 +75,7 @@ fn facts(queue_id: QueueId, size: u64) -> MessageFacts {
         header_from: None,
         subject: None,
         message_id: None,
+        body_hash: None,
         is_notice: false,
     }
 }

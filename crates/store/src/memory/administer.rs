@@ -15,6 +15,7 @@ use tokio::sync::broadcast;
 use super::{Died, Fault, Memory, State, apply};
 use crate::describe;
 use crate::disk::Disk;
+use crate::dkim::DkimChange;
 use crate::embedded::proof_table;
 use crate::embedded::restriction_tables;
 use crate::embedded::settings_tables::{self, NewAuditEntry};
@@ -274,6 +275,21 @@ impl Memory {
         let transaction = begin(tables(&mut state)?)?;
         restriction_tables::ignore(&transaction, &ignored)?;
         transaction.commit().map_err(fault)
+    }
+
+    pub(crate) async fn change_dkim(&self, change: DkimChange) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        self.health.may_write()?;
+        let settings = self.settings.load_full();
+        if !change.fits(&settings) {
+            return Ok(false);
+        }
+        let transaction = begin(tables(&mut state)?)?;
+        shelf_table::change(&transaction, &change.shelved()?)?;
+        transaction.commit().map_err(fault)?;
+        self.settings.store(Arc::new(change.applied(&settings)));
+        self.publish(&mut state, change.events);
+        Ok(true)
     }
 
     pub(crate) async fn change_shelf(&self, change: ShelfChange) -> Result<(), StoreError> {

@@ -85,6 +85,10 @@ fn push_additions(out: &mut String, event: &Event) {
     if let Some(version) = event.settings_version {
         push_number_field(out, ",\"settings_version\":", Some(version));
     }
+    if !event.signed_by.is_empty() {
+        out.push_str(",\"signed_by\":");
+        push_list(out, event.signed_by.iter().map(AsRef::as_ref));
+    }
 }
 
 fn push_client(out: &mut String, client: Option<&ClientSummary>) {
@@ -316,6 +320,7 @@ pub(super) fn read(text: &str) -> Result<Event, EventReadError> {
             .transpose()?,
         next_attempt: time_of(&fields, "next_attempt")?,
         settings_version: number_of(&fields, "settings_version")?,
+        signed_by: texts_of(&fields, "signed_by")?,
     })
 }
 
@@ -399,13 +404,18 @@ fn to_of(fields: &Map<String, Value>) -> Result<Option<To>, EventReadError> {
     match value_of(fields, "to") {
         None => Ok(None),
         Some(Value::String(address)) => Ok(Some(To::One(Arc::from(address.as_str())))),
-        Some(Value::Array(addresses)) => addresses
-            .iter()
-            .map(|address| address.as_str().map(Arc::from).ok_or_else(|| wrong("to")))
-            .collect::<Result<_, _>>()
-            .map(|addresses| Some(To::Many(addresses))),
-        Some(_) => Err(wrong("to")),
+        Some(_) => texts_of(fields, "to").map(|addresses| Some(To::Many(addresses))),
     }
+}
+
+fn texts_of(fields: &Map<String, Value>, name: &str) -> Result<Vec<Arc<str>>, EventReadError> {
+    let Some(value) = value_of(fields, name) else {
+        return Ok(Vec::new());
+    };
+    let texts = value.as_array().ok_or_else(|| wrong(name))?.iter();
+    texts
+        .map(|text| text.as_str().map(Arc::from).ok_or_else(|| wrong(name)))
+        .collect()
 }
 
 fn repairs_of(fields: &Map<String, Value>) -> Result<Vec<&'static str>, EventReadError> {

@@ -129,6 +129,7 @@ fn example(kind: EventKind) -> (&'static str, Event) {
                 ])),
                 tls: tls("certificate"),
                 attempts: None,
+                signed_by: vec!["contoso.test".into()],
                 ..of_recipient(kind)
             },
         ),
@@ -300,6 +301,7 @@ fn every_field_is_written_in_the_order_of_the_reference() {
         next_attempt: Some(NOW),
         detail: some("D"),
         settings_version: Some(1),
+        signed_by: vec!["contoso.test".into()],
         tls: tls("no"),
         ..of_recipient(EventKind::RecipientDeferred)
     };

@@ -254,6 +254,7 @@ pub(crate) fn message_with(
             header_from: Some("scan@contoso.test".into()),
             subject: Some(queue_id.to_string().into()),
             message_id: None,
+            body_hash: None,
             is_notice: false,
         },
         recipients: to.iter().map(recipient).collect(),

@@ -1,0 +1,28 @@
+//! What a copy of a message gets on top on its way out. Each hand puts its fields above those of
+//! the hand before, so that readers see them in the order of time, newest first.
+//!
+//! Not here: what a field says (`sign`), sending it (`session`).
+
+use relais_store::queue::Leased;
+
+use crate::context::DeliverContext;
+use crate::front::{Front, Withheld};
+use crate::sign::{ReadyKeys, Signed, sign};
+
+/// For a message about to leave.
+pub(crate) async fn front(
+    context: &DeliverContext,
+    keys: &ReadyKeys,
+    leased: &Leased,
+) -> Result<Front, Withheld> {
+    let mut front = Front::default();
+    let Signed {
+        field,
+        by,
+        unsigned,
+    } = sign(context, keys, leased).await?;
+    front.put_on_top(&field);
+    front.signed_by = by;
+    front.unsigned = unsigned;
+    Ok(front)
+}

@@ -1,0 +1,179 @@
+//! Keys of DKIM: made, kept as PKCS #8, and signed with. RFC 6376 §3.3, RFC 8463, RFC 8301.
+//!
+//! Not here: what is signed (`relais_smtp::dkim`), where keys are kept, and when one is used
+//! (`relais_policy::dkim`).
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
+use relais_smtp::dkim::{Algorithm, BodyHash, Terms, unsigned};
+use relais_smtp::secret::Secret;
+
+/// Bits of an RSA key: RFC 8301 §3.2 wants 1,024 at least and advises this; a longer one does not
+/// fit into one DNS packet everywhere.
+const RSA_SIZE: KeySize = KeySize::Rsa2048;
+
+/// The key is none, or the provider of cryptography failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SigningKeyError {
+    /// What was kept is no such key.
+    #[error("what is kept is no {} key", .0.key_type())]
+    NoKey(Algorithm),
+    /// Making a key, or a signature, failed.
+    #[error("making a signature or key failed")]
+    Failed,
+}
+
+/// A private key. Cannot be printed.
+pub struct SigningKey(Kind);
+
+enum Kind {
+    Rsa(RsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+}
+
+impl SigningKey {
+    /// A new one. An RSA key takes some 60 ms, so not within a task that others wait for.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, SigningKeyError> {
+        let kind = match algorithm {
+            Algorithm::RsaSha256 => RsaKeyPair::generate(RSA_SIZE).map(Kind::Rsa),
+            Algorithm::Ed25519Sha256 => Ed25519KeyPair::generate().map(Kind::Ed25519),
+        };
+        kind.map(Self).map_err(|_| SigningKeyError::Failed)
+    }
+
+    /// From where it was kept.
+    pub fn from_secret(algorithm: Algorithm, kept: &Secret) -> Result<Self, SigningKeyError> {
+        let kind = match algorithm {
+            Algorithm::RsaSha256 => RsaKeyPair::from_pkcs8(kept.expose()).map(Kind::Rsa),
+            Algorithm::Ed25519Sha256 => {
+                Ed25519KeyPair::from_pkcs8(kept.expose()).map(Kind::Ed25519)
+            }
+        };
+        kind.map(Self)
+            .map_err(|_| SigningKeyError::NoKey(algorithm))
+    }
+
+    /// To be kept: PKCS #8.
+    pub fn to_secret(&self) -> Result<Secret, SigningKeyError> {
+        match &self.0 {
+            Kind::Rsa(pair) => {
+                let der: Result<Pkcs8V1Der<'_>, _> = pair.as_der();
+                der.map(|der| Secret::from(der.as_ref()))
+            }
+            Kind::Ed25519(pair) => pair.to_pkcs8().map(|der| Secret::from(der.as_ref())),
+        }
+        .map_err(|_| SigningKeyError::Failed)
+    }
+
+    /// How it signs.
+    pub fn algorithm(&self) -> Algorithm {
+        match &self.0 {
+            Kind::Rsa(_) => Algorithm::RsaSha256,
+            Kind::Ed25519(_) => Algorithm::Ed25519Sha256,
+        }
+    }
+
+    /// The public half as it stands in `p=`: SubjectPublicKeyInfo for RSA (RFC 6376 §3.6.1 says
+    /// RSAPublicKey, and everybody reads and writes this, erratum 3017), the bare key for Ed25519
+    /// (RFC 8463 §4.2).
+    pub fn public(&self) -> Result<String, SigningKeyError> {
+        match &self.0 {
+            Kind::Rsa(pair) => {
+                let der: Result<PublicKeyX509Der<'_>, _> = pair.public_key().as_der();
+                let der = der.map_err(|_| SigningKeyError::Failed)?;
+                Ok(STANDARD.encode(der.as_ref()))
+            }
+            Kind::Ed25519(pair) => Ok(STANDARD.encode(pair.public_key().as_ref())),
+        }
+    }
+
+    /// The field `DKIM-Signature` over a header section and a body, with its line end.
+    pub fn sign(
+        &self,
+        section: &[u8],
+        body: &BodyHash,
+        terms: &Terms<'_>,
+    ) -> Result<String, SigningKeyError> {
+        let terms = Terms {
+            algorithm: self.algorithm(),
+            ..*terms
+        };
+        let unsigned = unsigned(section, body, &terms);
+        let signature = match &self.0 {
+            Kind::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                let random = SystemRandom::new();
+                pair.sign(&RSA_PKCS1_SHA256, &random, unsigned.input(), &mut signature)
+                    .map_err(|_| SigningKeyError::Failed)?;
+                signature
+            }
+            // The hash is what is signed. RFC 8463 §3.
+            Kind::Ed25519(pair) => {
+                let hash = Sha256::digest(unsigned.input());
+                pair.sign(&hash).as_ref().to_vec()
+            }
+        };
+        Ok(unsigned.complete(&signature))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::{ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+    use relais_smtp::dkim::BodyHasher;
+    use relais_smtp::domain::Domain;
+    use relais_smtp::time::Timestamp;
+
+    use super::*;
+
+    const SECTION: &[u8] = b"From: a@contoso.test\r\nSubject: x\r\n\r\n";
+
+    #[test]
+    fn a_key_that_was_kept_signs_as_the_one_that_was_made() {
+        let domain = Domain::parse("contoso.test").expect("a domain");
+        let body = BodyHasher::new().finish();
+        for algorithm in [Algorithm::RsaSha256, Algorithm::Ed25519Sha256] {
+            let made = SigningKey::generate(algorithm).expect("a key");
+            let kept = made.to_secret().expect("PKCS #8");
+            let again = SigningKey::from_secret(algorithm, &kept).expect("the same key");
+            assert_eq!(again.public(), made.public());
+            let terms = Terms {
+                domain: &domain,
+                selector: "s",
+                algorithm,
+                time: Timestamp::from_millis(0),
+            };
+            let field = again.sign(SECTION, &body, &terms).expect("a signature");
+            let (_, text) = field.split_once(" b=").expect("b=");
+            let text: String = text.split_whitespace().collect();
+            let signature = STANDARD.decode(text).expect("Base64");
+            let input = unsigned(SECTION, &body, &terms).input().to_vec();
+            let public = STANDARD
+                .decode(made.public().expect("a key"))
+                .expect("Base64");
+            let verified = match algorithm {
+                Algorithm::RsaSha256 => UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public)
+                    .verify(&input, &signature),
+                Algorithm::Ed25519Sha256 => UnparsedPublicKey::new(&ED25519, public)
+                    .verify(&Sha256::digest(&input), &signature),
+            };
+            assert_eq!(verified, Ok(()), "{algorithm:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_kind_is_none() {
+        let made = SigningKey::generate(Algorithm::Ed25519Sha256).expect("a key");
+        let kept = made.to_secret().expect("PKCS #8");
+        let algorithm = Algorithm::RsaSha256;
+        let refused = SigningKey::from_secret(algorithm, &kept).map(|_| ());
+        assert_eq!(refused, Err(SigningKeyError::NoKey(algorithm)));
+        assert!(SigningKey::from_secret(algorithm, &Secret::default()).is_err());
+    }
+}
