@@ -15,8 +15,8 @@ use crate::site::Site;
 use crate::sources::Sources;
 use crate::work::Work;
 
-/// Does what the rules say that fitted since this was done last; gives what waited at a site that is
-/// left alone now, and until when.
+/// Does what the rules say that fitted since this was done last; gives what waited at a site that
+/// is left alone now, and until when.
 pub(crate) async fn obey(
     context: &DeliverContext,
     sources: &Sources,

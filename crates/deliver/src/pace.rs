@@ -1,7 +1,7 @@
 //! A site's pace: the gap between messages, and recipients per day. Pure.
 //!
-//! Recipients of the last day are kept over restarts as text, `milliseconds count` a line: a provider
-//! counts on, whatever we do.
+//! Recipients of the last day are kept over restarts as text, `milliseconds count` a line: a
+//! provider counts on, whatever we do.
 
 use std::collections::VecDeque;
 use std::time::Duration;

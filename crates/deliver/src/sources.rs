@@ -1,5 +1,5 @@
-//! Egress addresses: which of them a next hop sees, and which rest because a next hop would not hear
-//! them.
+//! Egress addresses: which of them a next hop sees, and which rest because a next hop would not
+//! hear them.
 //!
 //! One host sees one address for as long as that works: receivers judge an address by its history
 //! with them.

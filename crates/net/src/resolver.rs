@@ -1,8 +1,8 @@
 //! DNS look-ups as the relay needs them, with the validation state of each answer.
 //!
 //! **Whose word counts about DNSSEC.** Where every name server is on this machine or trusted by the
-//! configuration, they are asked by `dns_client`, and their AD bit is believed; they keep answers, we
-//! keep none. Else the library asks and keeps, and nothing is taken for proven: on the way to a
+//! configuration, they are asked by `dns_client`, and their AD bit is believed; they keep answers,
+//! we keep none. Else the library asks and keeps, and nothing is taken for proven: on the way to a
 //! server elsewhere anybody may set a bit. ADR 0014.
 //!
 //! DNS only: `/etc/hosts` is not read, as a relay that follows MX records must not see other names

@@ -1,6 +1,7 @@
 //! TLS of a server: one certificate store and one set of client authorities for each listener, the
 //! handshake, and what it proves; and of a client towards next hops ([`ClientTls`]). TLS 1.2 and
-//! 1.3 by rustls; older versions are refused and their hellos read, so that a person sees why. RFC 8446, RFC 5246; RFC 9325 for what is left out.
+//! 1.3 by rustls; older versions are refused and their hellos read, so that a person sees why.
+//! RFC 8446, RFC 5246; RFC 9325 for what is left out.
 //!
 //! Client certificates are asked for and never demanded: any chain passes the handshake if the
 //! client holds its key, and [`ClientAuthorities::judge`] says afterwards what it is worth.

@@ -2,8 +2,8 @@
 //! our own for the large receivers. The first rule that fits decides; a person's stand before ours.
 //!
 //! A rule may say that a reply is meant otherwise than its code says (a block of our address is no
-//! word on the recipient), that the site wants to be left alone for a while, that nothing more is to
-//! go to the destination, or that the egress address that was used should rest.
+//! word on the recipient), that the site wants to be left alone for a while, that nothing more is
+//! to go to the destination, or that the egress address that was used should rest.
 //!
 //! Not here: what a reply means without a rule ([`crate::outcome`]), resting and suspending
 //! (`relais-deliver`).

@@ -1,5 +1,5 @@
-//! The file of rules about next hops' replies: read at start, and again when it changes. A file that
-//! cannot be read later changes nothing, and is told.
+//! The file of rules about next hops' replies: read at start, and again when it changes. A file
+//! that cannot be read later changes nothing, and is told.
 
 use std::path::PathBuf;
 use std::sync::Arc;
