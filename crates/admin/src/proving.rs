@@ -241,4 +241,4 @@ fn wait(context: &AdminContext, proof: &Proof) -> Duration {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -28,7 +28,6 @@ use crate::api;
 use crate::challenge;
 use crate::context::Caller;
 pub use crate::context::{AdminContext, Phase, Readiness};
-use crate::desk;
 use crate::naming;
 use crate::proving;
 
@@ -73,7 +72,6 @@ impl AdminService {
                 dns.clone(),
                 closing.clone(),
             ));
-            tasks.spawn(desk::watch(context.clone(), dns.clone(), closing.clone()));
             tasks.spawn(naming::follow(context.clone(), dns, closing.clone()));
         }
         if let Some(listener) = listener {

@@ -32,6 +32,8 @@ use crate::settle::{By, Settler};
 use crate::sign::ReadyKeys;
 use crate::site::{Place, Site, Taken};
 use crate::sources::Sources;
+use crate::sts::StsPolicies;
+use crate::wish::Wish;
 use crate::work::{Ticket, Work};
 
 /// RFC 5321 names no time for TCP; a SYN is sent four times within this.
@@ -57,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) settler: Settler,
     /// Private keys that sign.
     pub(crate) keys: ReadyKeys,
+    /// MTA-STS.
+    pub(crate) policies: StsPolicies,
     /// Cancelled on drain: nothing new begins.
     pub(crate) stop: CancellationToken,
     /// For the watch over progress.
@@ -90,6 +94,8 @@ struct Connection {
     session: Session,
     target: Target,
     protection: Protection,
+    /// What the message wished of TLS for which it was opened.
+    wish: Wish,
     since: Moment,
 }
 
@@ -138,7 +144,7 @@ async fn deliver(
     place: &mut Place,
     shared: &Shared,
     mut work: Work,
-    mut held: Option<Box<Connection>>,
+    held: Option<Box<Connection>>,
 ) -> Option<Box<Connection>> {
     let context = &shared.context;
     if !is_still_ours(context, &mut work.leased.lease).await {
@@ -147,14 +153,10 @@ async fn deliver(
     let site = Arc::clone(&place.site);
     let mut lease = work.leased.lease.clone();
     let mut attempt = Attempt::new(work.leased);
-    match outgoing::front(context, &shared.keys, &attempt.leased).await {
-        Ok(front) => attempt.front = front,
-        // Before any server is asked: nothing of it may leave so.
-        Err(withheld) => attempt.judge_all(&Finding::withheld(withheld)),
-    }
-    let mut search = Search::new(&site, context);
-    let mut reached = held.is_some();
-    let mut ours = false;
+    let wish = prepare(shared, &mut attempt).await;
+    let mut search = Search::new(&site, context, wish);
+    let mut held = fitting(place, held, wish).await;
+    let (mut reached, mut ours) = (held.is_some(), false);
     while !attempt.open().is_empty() {
         let found = match held.take() {
             Some(connection) => Some(Found::Connected(connection)),
@@ -199,13 +201,12 @@ async fn deliver(
         shared.obey(&site, &mut attempt, &connection.target).await;
         if next != Next::Done {
             attempt.leased.lease = lease.clone();
-            let terms = by(&site);
-            shared.settler.settle_delivered(&mut attempt, &terms).await;
+            let by = by(&site);
+            shared.settler.settle_delivered(&mut attempt, &by).await;
         }
         if next == Next::Elsewhere {
             site.session_failed();
-            place.set_connected(false);
-            connection.session.quit().await;
+            leave(place, connection).await;
             continue;
         }
         held = Some(connection).filter(|one| !one.session.is_closed());
@@ -218,6 +219,33 @@ async fn deliver(
     };
     close_attempt(shared, &site, ended, work.ticket, work.put_back).await;
     held
+}
+
+/// What goes before the content, and what the message wishes of TLS.
+async fn prepare(shared: &Shared, attempt: &mut Attempt) -> Wish {
+    match outgoing::front(&shared.context, &shared.keys, &attempt.leased).await {
+        Ok(front) => attempt.front = front,
+        // Before any server is asked: nothing of it may leave so.
+        Err(withheld) => attempt.judge_all(&Finding::withheld(withheld)),
+    }
+    Wish::of(&attempt.leased, &shared.context.store).await
+}
+
+/// The session, if it will do for a message with this wish; else it is left.
+async fn fitting(
+    place: &mut Place,
+    mut held: Option<Box<Connection>>,
+    wish: Wish,
+) -> Option<Box<Connection>> {
+    if let Some(unfit) = held.take_if(|one| !one.meets(wish)) {
+        leave(place, unfit).await;
+    }
+    held
+}
+
+async fn leave(place: &mut Place, connection: Box<Connection>) {
+    place.set_connected(false);
+    connection.session.quit().await;
 }
 
 /// Somebody else has the message now: nothing of this attempt counts.
@@ -280,6 +308,11 @@ fn by(site: &Site) -> By {
 }
 
 impl Connection {
+    fn meets(&self, wish: Wish) -> bool {
+        let verified = self.session.tls().map(|tls| tls.verified);
+        wish.is_met_by(self.wish, verified)
+    }
+
     fn is_spent(&self, now: Moment) -> bool {
         let most = self
             .session
@@ -368,6 +401,7 @@ impl Connection {
 /// The search for a host, over one attempt.
 struct Search {
     finder: Finder,
+    wish: Wish,
     /// Once more: a reused session may have been closed before we spoke, or TLS failed and clear
     /// text will do.
     again: Option<Target>,
@@ -379,9 +413,11 @@ struct Search {
 }
 
 impl Search {
-    fn new(site: &Site, context: &DeliverContext) -> Self {
+    fn new(site: &Site, context: &DeliverContext, wish: Wish) -> Self {
+        let follows = wish.follows_destination(&site.key.demand);
         Self {
-            finder: Finder::new(&site.key.hops, &context.chance),
+            finder: Finder::new(&site.key.hops, follows, &context.chance),
+            wish,
             again: None,
             again_used: false,
             postponed: VecDeque::new(),
@@ -428,7 +464,7 @@ impl Search {
             let opened = tokio::select! {
                 biased;
                 () = shared.stop.cancelled() => return Found::Stopped,
-                opened = open(context, site, &target) => opened,
+                opened = open(context, site, &target, self.wish) => opened,
             };
             match opened {
                 Ok(session) => {
@@ -436,6 +472,7 @@ impl Search {
                     let since = context.clock.moment();
                     return Found::Connected(Box::new(Connection {
                         protection: protection(&session, &target),
+                        wish: self.wish,
                         session,
                         target,
                         since,
@@ -519,7 +556,12 @@ impl From<Finding> for Failure {
 }
 
 /// Connects, and exchanges greeting, TLS and EHLO.
-async fn open(context: &DeliverContext, site: &Site, target: &Target) -> Result<Session, Failure> {
+async fn open(
+    context: &DeliverContext,
+    site: &Site,
+    target: &Target,
+    wish: Wish,
+) -> Result<Session, Failure> {
     let clock = &context.clock;
     let begun = clock.moment();
     let dial = context.network.dial(target.address, target.source);
@@ -529,16 +571,14 @@ async fn open(context: &DeliverContext, site: &Site, target: &Target) -> Result<
         Err(_) => Err(io::ErrorKind::TimedOut),
     };
     let stream = stream.map_err(|kind| not_connected(kind, target, since(clock, begun)))?;
+    let demand = wish.demand(&site.key.demand, target);
     let opening = Opening {
         config: ClientConfig {
             hostname: context.options.greeting_name(),
             protocol: site.key.protocol,
         },
         host: &target.host,
-        demand: match target.clear_because {
-            None => &site.key.demand,
-            Some(_) => &Demand::Clear,
-        },
+        demand: &demand,
         implicit_tls: target.implicit_tls,
         tls: &context.tls,
     };
@@ -546,9 +586,16 @@ async fn open(context: &DeliverContext, site: &Site, target: &Target) -> Result<
     opened.map_err(|unused| {
         let may_go_in_clear = *opening.demand == Demand::Opportunistic && !target.implicit_tls;
         let fault = unused.tls.as_ref().filter(|_| may_go_in_clear);
+        let clear_instead = fault.map(|fault| format!("in clear text: {fault}").into());
+        let lacks_tls = unused.tls.is_some();
+        let finding = not_greeted(*unused, target, since(clock, begun));
         Failure {
-            clear_instead: fault.map(|fault| format!("in clear text: {fault}").into()),
-            finding: not_greeted(*unused, target, since(clock, begun)),
+            clear_instead,
+            finding: if lacks_tls {
+                wish.without_tls(finding)
+            } else {
+                finding
+            },
         }
     })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use relais_net::clock::{Chance, Clock};
 use relais_net::network::Network;
 use relais_net::tls::ClientTls;
+use relais_net::web::Web;
 use relais_policy::document::IpVersion;
 use relais_policy::reply_rule::ReplyRules;
 use relais_smtp::domain::Domain;
@@ -37,6 +38,8 @@ pub struct DeliverContext {
     pub tls: ClientTls,
     /// What is made of next hops' words; swapped whole when its file changes.
     pub reply_rules: watch::Receiver<Arc<ReplyRules>>,
+    /// Web servers of mail domains.
+    pub web: Web,
     /// Bounds and names.
     pub options: DeliverOptions,
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use relais_net::clock::Chance;
 use relais_net::resolver::{DnsError, Resolver};
 use relais_policy::document::AuthMethod;
+use relais_policy::encryption::Demand;
 use relais_policy::outcome::Outcome;
 use relais_policy::route::{
     MxHosts, Route, RouteKind, is_public_destination, literal_is_allowed, mx_hosts,
@@ -25,7 +26,9 @@ use relais_smtp::reply::EnhancedStatus;
 
 use crate::attempt::{Answer, Finding};
 use crate::context::{DeliverContext, DeliverOptions};
+use crate::published::Published;
 use crate::sources::{Egress, Sources, in_order};
+use crate::sts::StsPolicies;
 
 /// Hosts considered in one attempt. More MX records than this are rare; the rest is for later
 /// attempts, because equal preferences are shuffled.
@@ -38,8 +41,12 @@ const ADDRESSES_PER_HOST_MAX: usize = 4;
 pub(crate) enum NextHops {
     /// In order of preference, as typed.
     Typed(Vec<HostPort>),
-    /// Groups of equal preference, best first, names in order.
-    Exchanges { groups: Vec<Vec<Domain>>, port: u16 },
+    /// Groups of equal preference, best first, names in order; and what is published about them.
+    Exchanges {
+        groups: Vec<Vec<Domain>>,
+        port: u16,
+        published: Published,
+    },
     /// An address literal that is allowed.
     Literal(IpAddr, u16),
 }
@@ -66,8 +73,10 @@ pub(crate) struct Target {
     pub(crate) source: Option<IpAddr>,
     /// `mx.example.org[192.0.2.1]:25`, or `[192.0.2.1]:25`.
     pub(crate) hop: Arc<str>,
-    /// The host whose address it is.
+    /// The host whose address it is, by the name that TLS asks for.
     pub(crate) host: Host,
+    /// What must hold there instead of what the connector says.
+    pub(crate) demand: Option<Demand>,
     /// TLS comes before everything else.
     pub(crate) implicit_tls: bool,
     /// TLS is not to be tried, and why: it failed a moment ago, and clear text will do.
@@ -79,6 +88,7 @@ pub(crate) struct Target {
 /// The hosts of a route, or what becomes of its mail without any attempt.
 pub(crate) async fn next_hops(
     context: &DeliverContext,
+    policies: &StsPolicies,
     settings: &Settings,
     organisation: &str,
     route: &Route,
@@ -97,7 +107,11 @@ pub(crate) async fn next_hops(
         RouteKind::Mx {
             domain,
             without_ourselves: _,
-        } => exchanges(context.network.resolver(), options, domain).await,
+        } => {
+            let follows = route.tls.follows_destination();
+            let policies = follows.then_some(policies);
+            exchanges(context.network.resolver(), options, policies, domain).await
+        }
     }
 }
 
@@ -127,11 +141,13 @@ fn refuse_what_comes_later(
 async fn exchanges(
     resolver: &Resolver,
     options: &DeliverOptions,
+    policies: Option<&StsPolicies>,
     domain: &Domain,
 ) -> Result<NextHops, Finding> {
-    let records = match resolver.mx(domain).await {
-        Ok(answer) => answer.records,
-        Err(DnsError::NoRecords(_)) => Vec::new(),
+    let (records, secure) = match resolver.mx(domain).await {
+        Ok(answer) => (answer.records, answer.validation.is_secure()),
+        // Then the address decides, which is proven only where this is. RFC 7672 §2.2.2.
+        Err(DnsError::NoRecords(_)) => (Vec::new(), true),
         Err(DnsError::NoSuchDomain(_)) => {
             let words = format!("domain {domain} does not exist");
             return Err(Finding::ours(Outcome::Failed, Cause::DomainNotFound, words));
@@ -140,10 +156,17 @@ async fn exchanges(
     };
     let ourselves: Vec<_> = options.domain().into_iter().collect();
     match mx_hosts(domain, &records, &ourselves) {
-        MxHosts::Hosts(groups) => Ok(NextHops::Exchanges {
-            groups,
-            port: options.smtp_port,
-        }),
+        MxHosts::Hosts(groups) => {
+            let sts = match policies {
+                Some(policies) => policies.of(resolver, domain).await,
+                None => None,
+            };
+            Ok(NextHops::Exchanges {
+                published: Published::new(domain, &groups, secure, sts),
+                groups,
+                port: options.smtp_port,
+            })
+        }
         MxHosts::NullMx => {
             let words = format!("domain {domain} takes no mail (null MX)");
             Err(Finding::ours(Outcome::Failed, Cause::NullMx, words))
@@ -183,14 +206,18 @@ pub(crate) struct Origin<'a> {
 pub(crate) struct Finder {
     hosts: VecDeque<Wanted>,
     found: VecDeque<Target>,
+    /// What the destination publishes, if it is to be followed.
+    published: Option<Published>,
     /// Why the latest host gave no address.
     gap: Option<Finding>,
 }
 
 impl Finder {
-    /// Equal preferences are shuffled. RFC 5321 §5.1.
-    pub(crate) fn new(hops: &NextHops, chance: &Chance) -> Self {
+    /// Equal preferences are shuffled. RFC 5321 §5.1. `follows`: what the destination publishes
+    /// about TLS counts.
+    pub(crate) fn new(hops: &NextHops, follows: bool, chance: &Chance) -> Self {
         let mut hosts = VecDeque::new();
+        let mut published = None;
         match hops {
             NextHops::Typed(typed) => hosts.extend(typed.iter().map(|one| Wanted {
                 host: one.host.clone(),
@@ -206,7 +233,12 @@ impl Finder {
                 is_fallback: false,
                 implicit_tls: false,
             }),
-            NextHops::Exchanges { groups, port } => {
+            NextHops::Exchanges {
+                groups,
+                port,
+                published: theirs,
+            } => {
+                published = follows.then(|| theirs.clone());
                 for (rank, group) in groups.iter().enumerate() {
                     let mut group = group.clone();
                     chance.shuffle(&mut group);
@@ -230,6 +262,7 @@ impl Finder {
         Self {
             hosts,
             found: VecDeque::new(),
+            published,
             gap: None,
         }
     }
@@ -241,7 +274,7 @@ impl Finder {
                 return Some(target);
             }
             let wanted = self.hosts.pop_front()?;
-            match addresses(&wanted, from).await {
+            match addresses(&wanted, from, self.published.as_ref()).await {
                 Ok(targets) => self.found.extend(targets),
                 Err(finding) => self.note(finding),
             }
@@ -264,7 +297,11 @@ impl Finder {
     }
 }
 
-async fn addresses(wanted: &Wanted, from: &Origin<'_>) -> Result<Vec<Target>, Finding> {
+async fn addresses(
+    wanted: &Wanted,
+    from: &Origin<'_>,
+    published: Option<&Published>,
+) -> Result<Vec<Target>, Finding> {
     let domain = match &wanted.host {
         Host::Literal(address) => {
             let hop = format!("{}:{}", Host::Literal(*address), wanted.port);
@@ -273,8 +310,9 @@ async fn addresses(wanted: &Wanted, from: &Origin<'_>) -> Result<Vec<Target>, Fi
         }
         Host::Domain(domain) => domain,
     };
-    let found = match from.context.network.resolver().addresses(domain).await {
-        Ok(answer) => answer.records,
+    let resolver = from.context.network.resolver();
+    let found = match resolver.addresses(domain).await {
+        Ok(answer) => answer,
         Err(error @ DnsError::Temporary { .. }) => return Err(dns_temporary(&error)),
         Err(DnsError::NoRecords(_) | DnsError::NoSuchDomain(_)) if wanted.typed => {
             // A person typed it and can mend it; the mail is not lost over a slip.
@@ -292,12 +330,28 @@ async fn addresses(wanted: &Wanted, from: &Origin<'_>) -> Result<Vec<Target>, Fi
             format!("{domain}[{address}]:{}", wanted.port).into(),
         )
     };
-    let found = in_order(found, from.egress.ip_version);
+    let demand = match published {
+        Some(published) => {
+            published
+                .demand(resolver, domain, &found, wanted.port)
+                .await?
+        }
+        None => None,
+    };
+    let found = in_order(found.records, from.egress.ip_version);
     if found.is_empty() {
         let words = format!("host {domain} has no address of the IP version that is wanted");
         return Err(Finding::ours(Outcome::Deferred, Cause::Unreachable, words));
     }
-    usable(wanted, found.into_iter().map(named).collect(), from)
+    let mut targets = usable(wanted, found.into_iter().map(named).collect(), from)?;
+    for target in &mut targets {
+        // The TLSA base domain is the server's name. RFC 7672 §8.1.
+        if let Some(Demand::Dane(required)) = &demand {
+            target.host = Host::Domain(required.base.clone());
+        }
+        target.demand.clone_from(&demand);
+    }
+    Ok(targets)
 }
 
 fn usable(
@@ -322,6 +376,7 @@ fn usable(
             source,
             hop,
             host: wanted.host.clone(),
+            demand: None,
             implicit_tls: wanted.implicit_tls,
             clear_because: None,
             is_fallback: wanted.is_fallback,

@@ -95,7 +95,9 @@ pub(crate) async fn make(
         }
         Addressee::Nobody { because } => return Err(because),
     };
-    let wants_full = facts.parameters.ret == Some(Ret::Full) && facts.size <= FULL_OCTETS_MAX;
+    // Content that may only go with TLS does not go with a notice, which goes as it can.
+    let may_full = !facts.parameters.require_tls && facts.size <= FULL_OCTETS_MAX;
+    let wants_full = facts.parameters.ret == Some(Ret::Full) && may_full;
     let returned = Returned {
         is_full: wants_full && told.iter().all(|one| one.action == Action::Failed),
         octets: Vec::new(),

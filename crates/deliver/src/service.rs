@@ -17,6 +17,7 @@ use crate::settle::Settler;
 use crate::sign::ReadyKeys;
 use crate::sources::Sources;
 use crate::steady::Steady;
+use crate::sts::StsPolicies;
 use crate::watch;
 
 pub use crate::context::{DeliverContext, DeliverOptions};
@@ -45,9 +46,15 @@ impl DeliverService {
         let steady = Arc::new(Steady::new(clock.clone(), newest));
         let poked = Arc::new(Notify::new());
         let (settler, writer) = Settler::new(&context, Arc::clone(&steady));
+        let policies = StsPolicies::new(
+            context.store.clone(),
+            context.clock.clone(),
+            context.web.clone(),
+        );
         let shared = Arc::new(Shared {
             keys: ReadyKeys::default(),
             context,
+            policies,
             settler,
             stop: stop.clone(),
             excuses: Excuses::default(),

@@ -17,3 +17,5 @@ mod signed;
 mod stored;
 mod watched;
 mod encrypted;
+mod published;
+mod wished;

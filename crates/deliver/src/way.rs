@@ -54,7 +54,8 @@ pub(crate) async fn find_way(shared: &Shared, key: &QueueKey) -> Way {
     };
     let route = route(&settings, organisation, &host);
     let connector: Option<Arc<str>> = route.outbound_connector.as_deref().map(Into::into);
-    match next_hops(context, &settings, organisation, &route).await {
+    let found = next_hops(context, &shared.policies, &settings, organisation, &route).await;
+    match found {
         Ok(hops) => {
             let key = SiteKey {
                 connector: connector

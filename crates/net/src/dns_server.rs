@@ -220,7 +220,7 @@ mod tests {
     use relais_smtp::domain::Domain;
 
     use super::*;
-    use crate::resolver::{DnsError, Resolver, ResolverOptions};
+    use crate::resolver::{DnsError, Dnssec, Resolver, ResolverOptions};
 
     async fn resolver(records: Vec<(String, ZoneRecord)>) -> (DnsServer, Resolver) {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -309,5 +309,32 @@ mod tests {
             .await
             .expect("it is served over TCP");
         assert_eq!(found.records.len(), 64);
+    }
+
+    #[tokio::test]
+    async fn only_servers_here_or_trusted_ones_are_believed() {
+        let records = [
+            ("a.test".to_owned(), ZoneRecord::Mx(10, "mx.a.test".into())),
+            (".".to_owned(), ZoneRecord::NameServer("ns.a.test".into())),
+        ];
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let server = DnsServer::start(loopback, Vec::new()).await.unwrap();
+        server.replace_signed(&records, &["."]).unwrap();
+        let servers = vec![server.address()];
+        let here = Resolver::new(&ResolverOptions {
+            nameservers: servers.clone(),
+            trusted: false,
+        })
+        .unwrap();
+        let found = here.mx(&domain("a.test")).await.unwrap();
+        assert!(found.validation.is_secure());
+        assert_eq!(here.dnssec().await, Dnssec::Validated);
+        let elsewhere = Resolver::disbelieving(&servers).unwrap();
+        let found = elsewhere.mx(&domain("a.test")).await.unwrap();
+        assert_eq!(found.records.len(), 1);
+        assert!(!found.validation.is_secure());
+        assert_eq!(elsewhere.dnssec().await, Dnssec::NotBelieved);
+        server.replace(&records).unwrap();
+        assert_eq!(here.dnssec().await, Dnssec::NotValidated);
     }
 }

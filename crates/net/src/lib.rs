@@ -4,6 +4,7 @@
 //! Modules stand in order of floors: each may use only those below it.
 
 pub mod conversation;
+pub mod web;
 pub mod dns_server;
 pub mod proxy;
 pub mod acme;

@@ -159,6 +159,12 @@ impl Resolver {
         Self::asking(config, servers, believed)
     }
 
+    /// One that asks these servers by the library, as if they were elsewhere.
+    #[cfg(test)]
+    pub(crate) fn disbelieving(servers: &[SocketAddr]) -> Result<Self, DnsError> {
+        Self::asking(config_of(servers), servers.to_vec(), false)
+    }
+
     fn asking(
         config: ResolverConfig,
         servers: Vec<SocketAddr>,

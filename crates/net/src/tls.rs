@@ -144,7 +144,7 @@ pub fn describe_hello(octets: &[u8]) -> Option<String> {
 }
 
 /// The one provider of cryptography.
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 

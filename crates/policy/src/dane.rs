@@ -23,7 +23,7 @@ pub struct Tlsa {
 }
 
 /// Which certificate of the chain a record speaks of.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Usage {
     /// DANE-TA(2): an authority that the chain leads to; names and times count. RFC 7672 §3.1.2.
     TrustAnchor,
@@ -32,7 +32,7 @@ pub enum Usage {
 }
 
 /// What of the certificate is compared.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Selector {
     /// All of it.
     Certificate,
@@ -52,7 +52,7 @@ pub enum Matching {
 }
 
 /// A record that can be satisfied.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct UsableTlsa {
     /// Which certificate.
     pub usage: Usage,
@@ -65,7 +65,7 @@ pub struct UsableTlsa {
 }
 
 /// What a mail exchanger must show because of its TLSA records. RFC 7672 §2.2.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct DaneRequirement {
     /// The TLSA base domain: the name to ask for in SNI, and the first one that counts.
     pub base: Domain,

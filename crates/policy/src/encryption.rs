@@ -7,10 +7,12 @@
 //! Not here: the handshake and the reading of certificates (`relais_net::tls`).
 
 use std::fmt;
+use std::sync::Arc;
 
 use relais_smtp::domain::Domain;
 use relais_smtp::reply::Reply;
 
+use crate::dane::DaneRequirement;
 use crate::document::OutboundTls;
 
 /// What must hold of TLS at one next hop; ordered by how much is asked for.
@@ -27,6 +29,11 @@ pub enum Demand {
     Chain,
     /// TLS with a certificate that a known authority issued for this name.
     Name(CertificateName),
+    /// The same for this mail exchanger, as the domain's MTA-STS policy says. RFC 8461 §4.2.
+    Sts(Domain),
+    /// TLS with a certificate that the host's TLSA records allow; with any, where none of them is
+    /// usable. RFC 7672 §2.2.
+    Dane(Arc<DaneRequirement>),
 }
 
 impl Demand {
@@ -49,7 +56,7 @@ impl Demand {
     pub fn needs_tls(&self) -> bool {
         match self {
             Self::Clear | Self::Opportunistic => false,
-            Self::Encryption | Self::Chain | Self::Name(_) => true,
+            Self::Encryption | Self::Chain | Self::Name(_) | Self::Sts(_) | Self::Dane(_) => true,
         }
     }
 
@@ -62,7 +69,17 @@ impl Demand {
     pub fn judges_certificate(&self) -> bool {
         match self {
             Self::Clear | Self::Opportunistic | Self::Encryption => false,
-            Self::Chain | Self::Name(_) => true,
+            Self::Chain | Self::Name(_) | Self::Sts(_) => true,
+            Self::Dane(required) => !required.records.is_empty(),
+        }
+    }
+
+    /// Whether what the owner of the destination publishes may take its place: where the connector
+    /// leaves the certificate open. A certificate that the connector names itself stays as it is.
+    pub fn follows_destination(&self) -> bool {
+        match self {
+            Self::Opportunistic | Self::Encryption => true,
+            Self::Clear | Self::Chain | Self::Name(_) | Self::Sts(_) | Self::Dane(_) => false,
         }
     }
 }
@@ -75,6 +92,17 @@ impl fmt::Display for Demand {
             Self::Encryption => f.write_str("TLS"),
             Self::Chain => f.write_str("TLS with a certificate of a known authority"),
             Self::Name(name) => write!(f, "TLS with a certificate for {name}"),
+            Self::Sts(host) => write!(f, "TLS with a certificate for {host}, by MTA-STS"),
+            Self::Dane(required) if required.records.is_empty() => {
+                write!(f, "TLS, by DANE for {}", required.base)
+            }
+            Self::Dane(required) => {
+                write!(
+                    f,
+                    "TLS with a certificate of the TLSA records of {}",
+                    required.base
+                )
+            }
         }
     }
 }
@@ -145,6 +173,10 @@ pub enum Verified {
     Chain,
     /// And the certificate bears the name that was demanded.
     Name,
+    /// The same, by the domain's MTA-STS policy.
+    Sts,
+    /// A TLSA record allows its certificate.
+    Dane,
 }
 
 impl Verified {
@@ -154,6 +186,8 @@ impl Verified {
             Self::No => "no",
             Self::Chain => "chain",
             Self::Name => "name",
+            Self::Sts => "sts",
+            Self::Dane => "dane",
         }
     }
 }
@@ -180,6 +214,8 @@ pub enum TlsFault {
         /// The first of them.
         names: Vec<Box<str>>,
     },
+    /// None of the TLSA records allows it. RFC 7672 §2.2.
+    NotInTlsa,
 }
 
 /// Names of a certificate that are told to people.
@@ -194,7 +230,8 @@ impl TlsFault {
             | Self::Expired
             | Self::NotYetValid
             | Self::Unusable(_)
-            | Self::WrongName { .. } => true,
+            | Self::WrongName { .. }
+            | Self::NotInTlsa => true,
         }
     }
 }
@@ -209,6 +246,7 @@ impl fmt::Display for TlsFault {
             Self::Expired => f.write_str("its certificate is expired"),
             Self::NotYetValid => f.write_str("its certificate is not yet valid"),
             Self::Unusable(why) => write!(f, "its certificate cannot be used: {why}"),
+            Self::NotInTlsa => f.write_str("its certificate matches none of its TLSA records"),
             Self::WrongName { names } if names.is_empty() => {
                 f.write_str("its certificate bears no name")
             }

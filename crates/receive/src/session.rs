@@ -145,7 +145,7 @@ fn config(
         starttls: offers_starttls(tls, client),
         tls: matches!(tls, ListenerTls::Implicit(_)),
         auth: client.auth_offer(identity, &shared.context.issuers),
-        require_tls: false,
+        require_tls: true,
     }
 }
 

@@ -126,6 +126,7 @@ pub(crate) enum TlsMode {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct DeliverConfig {
     pub(crate) smtp_port: u16,
+    pub(crate) https_port: u16,
     /// Further roots.
     pub(crate) extra_ca: Vec<PathBuf>,
     pub(crate) allow_private_destinations: bool,
@@ -469,6 +470,7 @@ fn read_deliver(deliver: &Reader<'_>) -> DeliverConfig {
     DeliverConfig {
         extra_ca: deliver.paths("extra_ca"),
         smtp_port: u16::try_from(deliver.integer("smtp_port")).unwrap_or(25),
+        https_port: u16::try_from(deliver.integer("https_port")).unwrap_or(443),
         allow_private_destinations: deliver.boolean("allow_private_destinations"),
         source_addresses: deliver.addresses("source_addresses"),
         ip_version: ip_version(&deliver.text("ip_version")),

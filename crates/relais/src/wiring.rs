@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use relais_admin::context::{AdminContext, CertificateView, Dns, Phase, Readiness};
-use relais_admin::findings::Findings;
 use relais_admin::local::LocalApi;
 use relais_admin::metrics::Metrics;
 use relais_admin::service::AdminService;
@@ -20,7 +19,7 @@ use relais_net::network::{Listener, Network};
 use relais_net::oidc::Issuers;
 use relais_net::resolver::{Dnssec, Resolver, ResolverOptions};
 use relais_net::tls::{ClientTls, SeenCertificates};
-use relais_policy::desk::Site;
+use relais_net::web::{Web, WebOptions};
 use relais_policy::settings::Mode;
 use relais_receive::service::{
     ListenerBounds, ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
@@ -144,10 +143,10 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let folder = absolute(&config.data_dir);
     check_owner(&folder)?;
     let socket = socket_within_bounds(&folder)?;
-    let rules = ReplyRuleFile::open(config.deliver.reply_rules.clone());
-    let reply_rules = rules.map_err(StartError::ReplyRules)?;
+    let reply_rules = open_reply_rules(config)?;
     let network = network_of(config)?;
     let client_tls = client_tls(config)?;
+    let web = web(config, &network, &client_tls)?;
     // Before the store: a port that is taken is the commonest mistake, and costs nothing to find.
     let doors = Doors::open(&network, config).await?;
     let now = clock.now();
@@ -156,16 +155,11 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     secrets::unlock(&store, &folder, &clock, &chance).await;
     metrics.begin_balance(store.recipients_at_open());
     let readiness = Readiness::new(Phase::Starting);
-    let (certificates, tls) = Certificates::open(
-        (&doors.mail, config.acme.as_ref()),
-        &config.hostname,
-        &folder,
-        clock.now(),
-    );
+    let served = (&*doors.mail, config.acme.as_ref());
+    let (certificates, tls) = Certificates::open(served, &config.hostname, &folder, clock.now());
     let keeper = keeper(config, doors.challenge, &folder, (&clock, &chance));
-    let seen = SeenCertificates::new();
     let old_clients = OldClientsReport::open(&folder, clock.now());
-    let conversations = Conversations::default();
+    let (seen, conversations) = (SeenCertificates::new(), Conversations::default());
     let context = AdminContext {
         store: store.clone(),
         clock: clock.clone(),
@@ -175,10 +169,11 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         metrics: metrics.clone(),
         readiness: readiness.clone(),
         conversations: conversations.clone(),
-        certificates: certificate_view(&doors.mail_addresses, &tls, &seen),
+        certificates: CertificateView {
+            of_listeners: certificates::shown(&doors.mail_addresses, &tls),
+            of_clients: seen.clone(),
+        },
         dns: Some(dns(config, &network)),
-        site: site(config),
-        findings: Findings::default(),
     };
     let admin_service = start_admin(context, socket, doors.admin)?;
     let receiving = ReceiveContext {
@@ -203,6 +198,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         network,
         tls: client_tls,
         reply_rules: reply_rules.rules(),
+        web,
         options: deliver_options(config),
     });
     readiness.enter(Phase::Serving);
@@ -356,8 +352,6 @@ pub(crate) async fn open_for_reading(config: &Config) -> Result<LocalApi, StartE
         conversations: Conversations::default(),
         certificates: CertificateView::default(),
         dns: None,
-        site: site(config),
-        findings: Findings::default(),
     }))
 }
 
@@ -447,9 +441,24 @@ fn network_of(config: &Config) -> Result<Network, StartError> {
     })
 }
 
+fn open_reply_rules(config: &Config) -> Result<ReplyRuleFile, StartError> {
+    ReplyRuleFile::open(config.deliver.reply_rules.clone()).map_err(StartError::ReplyRules)
+}
+
 /// Whom we believe about next hops.
 fn client_tls(config: &Config) -> Result<ClientTls, StartError> {
     certificates::of_next_hops(&config.deliver.extra_ca).map_err(StartError::Authorities)
+}
+
+/// Web servers of mail domains, by the same authorities.
+fn web(config: &Config, network: &Network, tls: &ClientTls) -> Result<Web, StartError> {
+    let deliver = &config.deliver;
+    let options = WebOptions {
+        roots: tls.roots(),
+        port: deliver.https_port,
+        allow_private: deliver.allow_private_destinations,
+    };
+    Web::new(network.resolver().clone(), options).map_err(StartError::Authorities)
 }
 
 fn network_with(options: &ResolverOptions) -> Result<Network, StartError> {
@@ -497,26 +506,6 @@ fn listener_options(
         tls,
     });
     options.collect()
-}
-
-fn certificate_view(
-    addresses: &[SocketAddr],
-    tls: &[ListenerTls],
-    seen: &SeenCertificates,
-) -> CertificateView {
-    CertificateView {
-        of_listeners: certificates::shown(addresses, tls),
-        of_clients: seen.clone(),
-    }
-}
-
-/// Who we are to receivers.
-fn site(config: &Config) -> Site {
-    Site {
-        hostname: config.hostname.clone(),
-        source_addresses: config.deliver.source_addresses.clone(),
-        zone: None,
-    }
 }
 
 /// Where domains are not the operator's own, their owners do not lead us to private addresses.

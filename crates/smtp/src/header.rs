@@ -137,6 +137,19 @@ pub fn read(section: &[u8]) -> HeaderSummary {
     summary
 }
 
+/// Whether the author lets the message go without TLS if it must: `TLS-Required: No`, and nothing
+/// else of that name. RFC 8689 §5.
+pub fn says_tls_is_not_required(section: &[u8]) -> bool {
+    let section = &section[..section.len().min(HEADER_SECTION_OCTETS_MAX)];
+    let fields = field::pieces(section).filter_map(|piece| match piece {
+        Piece::Field(field) => Some(field),
+        Piece::Other(_) => None,
+    });
+    let ours = fields.filter(|field| field.name.eq_ignore_ascii_case(b"TLS-Required"));
+    let mut says_no = ours.map(|field| first_word(&field).eq_ignore_ascii_case("no"));
+    says_no.next() == Some(true) && says_no.all(|no| no)
+}
+
 fn read_field(field: &Field<'_>, summary: &mut HeaderSummary) {
     let is = |name: &str| field.name.eq_ignore_ascii_case(name.as_bytes());
     if is("Received") {

@@ -65,7 +65,7 @@ pub struct ServerConfig {
     pub tls: bool,
     /// Whether AUTH is offered.
     pub auth: AuthOffer,
-    /// REQUIRETLS is offered. RFC 8689.
+    /// REQUIRETLS is offered once the session is encrypted. RFC 8689 §2.
     pub require_tls: bool,
 }
 

@@ -13,17 +13,17 @@ use super::peer::{Act, Peer};
 use super::world::{SETTINGS, World, mail, minutes, pass, seconds};
 
 /// 24 November 2026: the world's beginning.
-const NOW: Timestamp = Timestamp::from_millis(1_795_514_400_000);
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_795_514_400_000);
 
 /// TLS of a server whose certificate signs itself, and that certificate.
-fn server(name: &str, made: Timestamp) -> (ServerTls, String) {
+pub(super) fn server(name: &str, made: Timestamp) -> (ServerTls, String) {
     let (chain, key) = self_signed(name, KeyKind::EcdsaP256, made).unwrap();
     let store = CertificateStore::new();
     store.install(ServerCertificate::from_pem(chain.as_bytes(), key.as_bytes()).unwrap());
     (ServerTls::new(store, ClientAuthorities::default()), chain)
 }
 
-fn believing(roots: &[&str]) -> ClientTls {
+pub(super) fn believing(roots: &[&str]) -> ClientTls {
     ClientTls::new(
         RootCertStore::empty(),
         roots.iter().map(|one| one.as_bytes()),
@@ -47,12 +47,12 @@ async fn world(settings: &str, tls: ClientTls) -> World {
     world
 }
 
-fn reply(event: &Event) -> &str {
+pub(super) fn reply(event: &Event) -> &str {
     event.reply.as_deref().unwrap_or_default()
 }
 
 /// `1.3 no`, as the trace has it.
-fn tls(event: &Event) -> Option<String> {
+pub(super) fn tls(event: &Event) -> Option<String> {
     let tls = event.tls.as_ref()?;
     assert!(tls.cipher.starts_with("TLS_"), "{}", tls.cipher);
     Some(format!("{} {}", tls.version, tls.verified))

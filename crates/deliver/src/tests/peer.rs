@@ -144,6 +144,19 @@ impl Peer {
         *self.tls.lock().unwrap() = Some(tls);
     }
 
+    /// Does not offer STARTTLS any more.
+    pub(super) fn forgets_tls(&self) {
+        self.extensions
+            .lock()
+            .unwrap()
+            .retain(|one| one != "STARTTLS");
+    }
+
+    /// Offers one extension more.
+    pub(super) fn also_offers(&self, extension: &str) {
+        self.extensions.lock().unwrap().push(extension.to_owned());
+    }
+
     pub(super) fn script(&self, script: impl Fn(&Heard) -> Act + Send + Sync + 'static) {
         *self.script.lock().unwrap() = Arc::new(script);
     }

@@ -10,6 +10,7 @@ use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
 use relais_net::simulation::SimulatedNetwork;
 use relais_net::tls::ClientTls;
+use relais_net::web::{SimulatedWeb, Web};
 use relais_net::zone::ZoneRecord;
 use relais_policy::document::{Document, IpVersion};
 use relais_policy::reply_rule::ReplyRules;
@@ -57,6 +58,7 @@ pub(super) struct World {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) dns: SimulatedDns,
+    pub(super) web: SimulatedWeb,
     pub(super) wire: SimulatedNetwork,
     pub(super) began: tokio::time::Instant,
     resolver: Resolver,
@@ -148,6 +150,7 @@ impl World {
             tls: ClientTls::without_roots(),
             events,
             rules: watch::channel(Arc::default()),
+            web: SimulatedWeb::default(),
             service: None,
         };
         world.apply(settings).await;
@@ -193,6 +196,7 @@ impl World {
             clock: self.clock.clone(),
             chance: Chance::seeded(11),
             network: Network::simulated(&self.wire, addresses, self.resolver.clone()),
+            web: Web::simulated(&self.web),
             tls: self.tls.clone(),
             reply_rules: self.rules.1.clone(),
             options: self.options.clone(),

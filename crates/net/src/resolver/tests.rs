@@ -97,32 +97,3 @@ async fn an_answer_is_proven_where_the_whole_way_to_it_is_signed() {
     let failed = resolver.tlsa(&domain("mx.test"), 25).await;
     assert!(matches!(failed, Err(DnsError::Temporary { .. })));
 }
-
-#[tokio::test]
-async fn only_servers_here_or_trusted_ones_are_believed() {
-    let records = [
-        ("a.test".to_owned(), ZoneRecord::Mx(10, "mx.a.test".into())),
-        (".".to_owned(), ZoneRecord::NameServer("ns.a.test".into())),
-    ];
-    let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let server = crate::dns_server::DnsServer::start(loopback, Vec::new())
-        .await
-        .unwrap();
-    server.replace_signed(&records, &["."]).unwrap();
-    let servers = vec![server.address()];
-    let here = Resolver::new(&ResolverOptions {
-        nameservers: servers.clone(),
-        trusted: false,
-    })
-    .unwrap();
-    let found = here.mx(&domain("a.test")).await.unwrap();
-    assert!(found.validation.is_secure());
-    assert_eq!(here.dnssec().await, Dnssec::Validated);
-    let elsewhere = Resolver::asking(config_of(&servers), servers, false).unwrap();
-    let found = elsewhere.mx(&domain("a.test")).await.unwrap();
-    assert_eq!(found.records.len(), 1);
-    assert!(!found.validation.is_secure());
-    assert_eq!(elsewhere.dnssec().await, Dnssec::NotBelieved);
-    server.replace(&records).unwrap();
-    assert_eq!(here.dnssec().await, Dnssec::NotValidated);
-}

@@ -1,11 +1,12 @@
 //! The client's side: the handshake with a next hop, and the judgement of its certificate.
 //!
-//! Two manners. Where the certificate must be good for nothing, any is taken and the server's
+//! Three manners. Where the certificate must be good for nothing, any is taken and the server's
 //! signature with it is believed unread: X.509 version 1 and 1,024-bit keys exist in the field, and
 //! the alternative would be clear text. Where it must be good for something, the handshake proves
 //! that the server holds the key, and the chain is judged behind it: against the authorities that
-//! we know, the time, and the name. Each manner resumes only its own sessions, and a resumed one is
-//! judged anew.
+//! we know, the time, and the name. DANE has a third: the handshake proves the key alone, whatever
+//! the form of its certificate, and the TLSA records are compared behind it (RFC 7672 §3.1). Each
+//! manner resumes only its own sessions, and a resumed one is judged anew.
 //!
 //! Not here: what is demanded (`relais_policy::encryption`); STARTTLS (`relais_smtp::client`); time
 //! (the caller).
@@ -18,19 +19,23 @@ use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ClientConfig, verify_server_cert_signed_by_trust_anchor};
-use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
-    CertificateError as ChainError, DigitallySignedStruct, ProtocolVersion, RootCertStore,
+    CertificateError as ChainError, DigitallySignedStruct, Error, ProtocolVersion, RootCertStore,
     SignatureScheme,
 };
+use sha2::{Digest, Sha256, Sha512};
 use tokio_rustls::TlsConnector;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::x509::SubjectPublicKeyInfo;
 
-use relais_policy::encryption::{Demand, TlsFault, Verified};
+use relais_policy::dane::{DaneRequirement, Matching, Selector, UsableTlsa, Usage};
+use relais_policy::encryption::{CertificateName, Demand, TlsFault, Verified};
 use relais_policy::tls::TlsVersion;
 use relais_smtp::address::Host;
+use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
 
 use super::accept::{alert_words, registered_name};
@@ -46,6 +51,8 @@ pub struct ClientTls {
     lenient: Arc<ClientConfig>,
     /// Takes every certificate whose key the server proves to hold: to be judged.
     strict: Arc<ClientConfig>,
+    /// The same for keys in certificates of any form.
+    by_key: Arc<ClientConfig>,
     roots: Arc<RootCertStore>,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -74,9 +81,15 @@ impl ClientTls {
         Ok(Self {
             lenient: Arc::new(config(Manner::Lenient(algorithms))),
             strict: Arc::new(config(Manner::Strict(algorithms))),
+            by_key: Arc::new(config(Manner::Key(algorithms))),
             roots: Arc::new(roots),
             algorithms,
         })
+    }
+
+    /// Whom it believes.
+    pub fn roots(&self) -> Arc<RootCertStore> {
+        Arc::clone(&self.roots)
     }
 
     /// Believes nobody: demands for a certificate are never met.
@@ -93,10 +106,10 @@ impl ClientTls {
         demand: &Demand,
         now: Timestamp,
     ) -> Result<(Stream, HopTls), TlsFault> {
-        let config = if demand.judges_certificate() {
-            &self.strict
-        } else {
-            &self.lenient
+        let config = match demand {
+            Demand::Dane(_) => &self.by_key,
+            _ if demand.judges_certificate() => &self.strict,
+            _ => &self.lenient,
         };
         let connector = TlsConnector::from(Arc::clone(config));
         let connecting = connector.connect(server_name(host), stream);
@@ -137,22 +150,73 @@ impl ClientTls {
     ) -> Result<Verified, TlsFault> {
         match demand {
             Demand::Clear | Demand::Opportunistic | Demand::Encryption => Ok(Verified::No),
-            Demand::Chain => self.judge_chain(chain, now).map(|()| Verified::Chain),
+            Demand::Chain => {
+                self.judge_chain(&self.roots, chain, now)?;
+                Ok(Verified::Chain)
+            }
             Demand::Name(wanted) => {
-                self.judge_chain(chain, now)?;
-                let names = names(chain);
-                if wanted.is_borne_by(names.iter().map(|name| &**name)) {
-                    Ok(Verified::Name)
-                } else {
-                    Err(TlsFault::WrongName { names })
+                self.judge_chain(&self.roots, chain, now)?;
+                bears(chain, |names| {
+                    wanted.is_borne_by(names.iter().map(|name| &**name))
+                })?;
+                Ok(Verified::Name)
+            }
+            Demand::Sts(host) => {
+                self.judge_chain(&self.roots, chain, now)?;
+                bears_any(chain, [host])?;
+                Ok(Verified::Sts)
+            }
+            Demand::Dane(required) if required.records.is_empty() => Ok(Verified::No),
+            Demand::Dane(required) => self.judge_tlsa(required, chain, now),
+        }
+    }
+
+    /// Any record that is met will do. RFC 7672 §3.1; RFC 7671 §5.1, §5.2.
+    fn judge_tlsa(
+        &self,
+        required: &DaneRequirement,
+        chain: &[CertificateDer<'_>],
+        now: Timestamp,
+    ) -> Result<Verified, TlsFault> {
+        let Some((own, _)) = chain.split_first() else {
+            return Err(TlsFault::NotInTlsa);
+        };
+        let of = |usage: Usage| {
+            required
+                .records
+                .iter()
+                .filter(move |one| one.usage == usage)
+        };
+        if of(Usage::EndEntity).any(|record| matches(record, own)) {
+            return Ok(Verified::Dane);
+        }
+        let mut fault = TlsFault::NotInTlsa;
+        for record in of(Usage::TrustAnchor) {
+            for anchor in anchors(record, chain) {
+                let mut roots = RootCertStore::empty();
+                if roots.add(anchor.into_owned()).is_err() {
+                    continue;
+                }
+                let names = std::iter::once(&required.base).chain(&required.names);
+                let judged = self.judge_chain(&roots, chain, now);
+                match judged.and_then(|()| bears_any(chain, names)) {
+                    Ok(()) => return Ok(Verified::Dane),
+                    // Nearer than that no record speaks of any certificate.
+                    Err(why) => fault = why,
                 }
             }
         }
+        Err(fault)
     }
 
     /// RFC 5280 §6, without revocation lists: hardly any authority of mail servers' certificates
     /// still publishes what could be asked in time.
-    fn judge_chain(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> Result<(), TlsFault> {
+    fn judge_chain(
+        &self,
+        roots: &RootCertStore,
+        chain: &[CertificateDer<'_>],
+        now: Timestamp,
+    ) -> Result<(), TlsFault> {
         let Some((own, intermediates)) = chain.split_first() else {
             return Err(TlsFault::Untrusted);
         };
@@ -160,7 +224,7 @@ impl ClientTls {
         let since_epoch = Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or_default());
         let now = UnixTime::since_unix_epoch(since_epoch);
         let all = self.algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&own, &self.roots, intermediates, now, all)
+        verify_server_cert_signed_by_trust_anchor(&own, roots, intermediates, now, all)
             .map_err(|error| fault_of(&error))
     }
 }
@@ -202,11 +266,97 @@ fn names(chain: &[CertificateDer<'_>]) -> Vec<Box<str>> {
     parsed.map_or_else(Vec::new, |(_, parsed)| dns_names(&parsed))
 }
 
+/// Whether the server's own certificate bears a name that will do.
+fn bears(
+    chain: &[CertificateDer<'_>],
+    will_do: impl FnOnce(&[Box<str>]) -> bool,
+) -> Result<(), TlsFault> {
+    let names = names(chain);
+    if will_do(&names) {
+        return Ok(());
+    }
+    Err(TlsFault::WrongName { names })
+}
+
+fn bears_any<'a>(
+    chain: &[CertificateDer<'_>],
+    wanted: impl IntoIterator<Item = &'a Domain>,
+) -> Result<(), TlsFault> {
+    let mut wanted = wanted.into_iter().cloned().map(CertificateName::Exact);
+    bears(chain, |names| {
+        wanted.any(|one| one.is_borne_by(names.iter().map(|name| &**name)))
+    })
+}
+
+/// The certificates that a record makes trust anchors: those of the chain above the server's own,
+/// and one that the record itself holds. RFC 7671 §5.2.1.
+fn anchors<'a>(
+    record: &'a UsableTlsa,
+    chain: &'a [CertificateDer<'a>],
+) -> impl Iterator<Item = CertificateDer<'a>> {
+    let whole = (record.selector, record.matching) == (Selector::Certificate, Matching::Full);
+    let held = whole.then(|| CertificateDer::from(&*record.data));
+    let above = chain.iter().skip(1).filter(|one| matches(record, one));
+    above.cloned().chain(held)
+}
+
+/// Whether a record speaks of this certificate. RFC 6698 §2.1.
+fn matches(record: &UsableTlsa, certificate: &CertificateDer<'_>) -> bool {
+    let parsed;
+    let part: &[u8] = match record.selector {
+        Selector::Certificate => certificate,
+        Selector::PublicKey => match X509Certificate::from_der(certificate) {
+            Ok((_, certificate)) => {
+                parsed = certificate;
+                parsed.public_key().raw
+            }
+            Err(_) => return false,
+        },
+    };
+    match record.matching {
+        Matching::Full => *part == *record.data,
+        Matching::Sha256 => Sha256::digest(part)[..] == *record.data,
+        Matching::Sha512 => Sha512::digest(part)[..] == *record.data,
+    }
+}
+
 /// See the head of this file.
 #[derive(Debug)]
 enum Manner {
     Lenient(WebPkiSupportedAlgorithms),
     Strict(WebPkiSupportedAlgorithms),
+    Key(WebPkiSupportedAlgorithms),
+}
+
+/// The key of a certificate that need not be one that the library reads.
+fn key_of<'a>(certificate: &'a CertificateDer<'_>) -> Result<SubjectPublicKeyInfo<'a>, Error> {
+    let (_, parsed) = X509Certificate::from_der(certificate)
+        .map_err(|_| Error::InvalidCertificate(ChainError::BadEncoding))?;
+    Ok(parsed.tbs_certificate.subject_pki)
+}
+
+/// By whichever algorithm of the scheme fits the key.
+fn verify_by_key(
+    message: &[u8],
+    key: &SubjectPublicKeyInfo<'_>,
+    signature: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    let of_scheme = algorithms
+        .mapping
+        .iter()
+        .find(|(scheme, _)| *scheme == signature.scheme);
+    let mut candidates = of_scheme
+        .iter()
+        .flat_map(|(_, candidates)| candidates.iter());
+    let bits = &*key.subject_public_key.data;
+    if candidates.any(|one| {
+        one.verify_signature(bits, message, signature.signature())
+            .is_ok()
+    }) {
+        return Ok(HandshakeSignatureValid::assertion());
+    }
+    Err(Error::InvalidCertificate(ChainError::BadSignature))
 }
 
 impl ServerCertVerifier for Manner {
@@ -232,6 +382,9 @@ impl ServerCertVerifier for Manner {
             Self::Strict(algorithms) => {
                 rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
             }
+            Self::Key(algorithms) => {
+                verify_by_key(message, &key_of(certificate)?, signature, algorithms)
+            }
         }
     }
 
@@ -246,11 +399,15 @@ impl ServerCertVerifier for Manner {
             Self::Strict(algorithms) => {
                 rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
             }
+            Self::Key(algorithms) => {
+                let key = SubjectPublicKeyInfoDer::from(key_of(certificate)?.raw);
+                verify_tls13_signature_with_raw_key(message, &key, signature, algorithms)
+            }
         }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let (Self::Lenient(algorithms) | Self::Strict(algorithms)) = self;
+        let (Self::Lenient(algorithms) | Self::Strict(algorithms) | Self::Key(algorithms)) = self;
         algorithms.supported_schemes()
     }
 }
@@ -289,3 +446,6 @@ fn words(error: &io::Error) -> String {
         None => error.kind().to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 
 mod tables;
 mod dane;
+mod sts;
 mod simulate;
 mod desk;
 mod spf;

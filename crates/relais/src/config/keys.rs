@@ -440,6 +440,12 @@ const DNS: &[Key] = &[
 const DELIVER: &[Key] = &[
     key("smtp_port", PORT, Toml("25"), "Port of delivery by MX."),
     key(
+        "https_port",
+        PORT,
+        Toml("443"),
+        "Where web servers of mail domains are asked (MTA-STS); tests use another.",
+    ),
+    key(
         "allow_private_destinations",
         Kind::Boolean,
         Toml("false"),

@@ -1,6 +1,27 @@
 //! Header sections: what is read, what is changed, what stays to the octet.
 
 use super::*;
+
+#[test]
+fn only_no_says_that_tls_is_not_required() {
+    for (section, says) in [
+        ("TLS-Required: No\r\n\r\n", true),
+        ("Subject: x\r\ntls-required:\r\n no \r\n\r\n", true),
+        ("TLS-Required: No\r\nTLS-Required: No\r\n\r\n", true),
+        ("TLS-Required: No\r\nTLS-Required: Yes\r\n\r\n", false),
+        ("TLS-Required: Yes\r\n\r\n", false),
+        ("TLS-Required:\r\n\r\n", false),
+        ("TLS-Required: Nothing\r\n\r\n", false),
+        ("Subject: TLS-Required: No\r\n\r\n", false),
+        ("Subject: x\r\n\r\nTLS-Required: No\r\n", false),
+    ] {
+        assert_eq!(
+            says_tls_is_not_required(section.as_bytes()),
+            says,
+            "{section}"
+        );
+    }
+}
 use crate::identifier::QueueId;
 use crate::time::Timestamp;
 

@@ -243,7 +243,7 @@ impl ServerSession {
     /// What no driver could allow.
     fn cannot_take(&self, utf8: bool, parameters: &SenderParameters) -> Option<Refusal> {
         let limit = self.config.size_octets_max;
-        if parameters.require_tls && !self.config.require_tls {
+        if parameters.require_tls && !self.offers_require_tls() {
             return Some(Refusal::Parameter {
                 keyword: "REQUIRETLS".into(),
             });

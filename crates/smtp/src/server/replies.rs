@@ -48,11 +48,16 @@ impl ServerSession {
             let line = format!("250-AUTH {}", names.join(" "));
             self.say(&line);
         }
-        if self.config.require_tls {
+        if self.offers_require_tls() {
             self.say("250-REQUIRETLS");
         }
         let line = format!("250 LIMITS RCPTMAX={}", self.config.recipients_max);
         self.say(&line);
+    }
+
+    /// RFC 8689 §2: never in clear text.
+    pub(super) fn offers_require_tls(&self) -> bool {
+        self.config.require_tls && self.config.tls
     }
 
     pub(super) fn say_help(&mut self) {

@@ -285,15 +285,28 @@ fn extensions_that_need_more_are_offered_only_where_the_driver_says_so() {
     for line in [
         "250-STARTTLS\r\n",
         "250-AUTH PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS XOAUTH2 OAUTHBEARER\r\n",
-        "250-REQUIRETLS\r\n",
     ] {
         assert!(said.contains(line), "{said}");
     }
-    assert_eq!(
-        driver.send("MAIL FROM:<a@b.example> REQUIRETLS\r\n"),
-        Step::Read(Wait::Command)
-    );
-    assert_eq!(driver.said(), "250 2.1.0 Sender ok\r\n");
+}
+
+/// RFC 8689 §2.
+#[test]
+fn requiretls_is_offered_and_taken_over_tls_only() {
+    for tls in [false, true] {
+        let mut driver = Driver::with(ServerConfig {
+            starttls: true,
+            tls,
+            require_tls: true,
+            ..config()
+        });
+        driver.send("EHLO a.example\r\n");
+        let said = driver.said();
+        assert_eq!(said.contains("250-REQUIRETLS\r\n"), tls, "{said}");
+        let step = driver.send("MAIL FROM:<a@b.example> REQUIRETLS\r\n");
+        let taken = step == Step::Read(Wait::Command);
+        assert_eq!(taken, tls, "{step:?}");
+    }
 }
 
 /// A session that has said the envelope and then STARTTLS, with `behind` in the same segment.

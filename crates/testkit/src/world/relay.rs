@@ -15,6 +15,7 @@ use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
 use relais_net::simulation::SimulatedNetwork;
 use relais_net::tls::{ClientTls, OldClients, SeenCertificates};
+use relais_net::web::{SimulatedWeb, Web};
 use relais_policy::document::{Document, IpVersion};
 use relais_receive::service::{
     ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
@@ -128,6 +129,7 @@ impl Relay {
             network,
             tls: ClientTls::without_roots(),
             reply_rules: watch::channel(Arc::default()).1,
+            web: Web::simulated(&SimulatedWeb::default()),
             options: DeliverOptions {
                 hostname: HOSTNAME.to_owned(),
                 smtp_port: 25,
