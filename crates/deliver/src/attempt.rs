@@ -60,6 +60,9 @@ pub(crate) struct Finding {
     pub(crate) dsn_passed_on: bool,
     /// How the conversation was protected.
     pub(crate) protection: Protection,
+    /// The reverse-path that the next hop was given, where it was not the message's own. A thin
+    /// pointer: findings are handed around by value.
+    pub(crate) sent_as: Option<Arc<String>>,
 }
 
 /// How a conversation with a next hop was protected.
@@ -127,6 +130,7 @@ impl Finding {
             ours: false,
             dsn_passed_on: false,
             protection: Protection::default(),
+            sent_as: None,
         }
     }
 }
@@ -144,6 +148,8 @@ pub(crate) struct Seen<'a> {
     /// What is made of its words.
     pub(crate) rules: &'a ReplyRules,
     pub(crate) protection: &'a Protection,
+    /// The reverse-path that it was given, where it was not the message's own.
+    pub(crate) sent_as: Option<&'a Arc<String>>,
 }
 
 /// One try at one next hop, for `delivery.attempted`.
@@ -156,6 +162,8 @@ pub(crate) struct Try {
     pub(crate) recipients: Vec<usize>,
     pub(crate) possible_duplicate: bool,
     pub(crate) protection: Protection,
+    /// The reverse-path that it was given, where it was not the message's own.
+    pub(crate) sent_as: Option<Arc<String>>,
 }
 
 /// What next hops said to a message.
@@ -251,6 +259,7 @@ impl Attempt {
             recipients: self.open.clone(),
             possible_duplicate: false,
             protection: finding.protection.clone(),
+            sent_as: None,
         });
         self.remember_all(finding);
     }
@@ -363,6 +372,7 @@ impl Attempt {
             recipients: asked.to_vec(),
             possible_duplicate,
             protection: seen.protection.clone(),
+            sent_as: seen.sent_as.cloned(),
         });
         if self.open.len() == before && !elsewhere {
             // The server took none of them: "too many" is then no reason to ask again at once.
@@ -465,6 +475,7 @@ fn judge(result: RecipientResult, seen: &Seen<'_>) -> Finding {
         ours: false,
         dsn_passed_on: seen.dsn,
         protection: seen.protection.clone(),
+        sent_as: seen.sent_as.cloned(),
     }
 }
 
@@ -543,6 +554,7 @@ pub(crate) fn host_finding(
         ours: false,
         dsn_passed_on: false,
         protection: Protection::default(),
+        sent_as: None,
     }
 }
 
@@ -633,6 +645,7 @@ mod tests {
             trouble: "it closed",
             rules: &ReplyRules::none(),
             protection: &Protection::default(),
+            sent_as: None,
         };
         attempt.fold(&asked, results, &seen)
     }

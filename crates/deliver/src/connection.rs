@@ -25,8 +25,10 @@ use crate::attempt::{Answer, Attempt, Finding, Next, Protection, Seen, host_find
 use crate::context::{DeliverContext, LEASE_RENEW_AFTER, LEASE_TIME, RECIPIENTS_MAX};
 use crate::destination::{Finder, Origin, Target};
 use crate::excuses::Excuses;
+use crate::forwards::Forwards;
 use crate::obey::obey;
 use crate::outgoing;
+use crate::sender;
 use crate::session::Session;
 use crate::settle::{By, Settler};
 use crate::sign::ReadyKeys;
@@ -61,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) keys: ReadyKeys,
     /// MTA-STS.
     pub(crate) policies: StsPolicies,
+    /// What came back and was passed on lately.
+    pub(crate) forwards: Forwards,
     /// Cancelled on drain: nothing new begins.
     pub(crate) stop: CancellationToken,
     /// For the watch over progress.
@@ -97,6 +101,8 @@ struct Connection {
     /// What the message wished of TLS for which it was opened.
     wish: Wish,
     since: Moment,
+    /// The reverse-path of the last transaction, where it was not the message's own.
+    sent_as: Option<Arc<String>>,
 }
 
 /// How the search for a host ended.
@@ -357,9 +363,11 @@ impl Connection {
         let recipients = asked
             .iter()
             .filter_map(|place| leased.recipients.get(*place));
+        let reverse_path = sender::reverse_path(context, leased, asked).await;
+        self.sent_as = sender::shown(&facts.reverse_path, &reverse_path);
         let transaction = Transaction {
             envelope: Envelope {
-                reverse_path: facts.reverse_path.clone(),
+                reverse_path,
                 parameters: facts.parameters.clone(),
                 recipients: recipients.map(|one| one.recipient.clone()).collect(),
             },
@@ -393,6 +401,7 @@ impl Connection {
             trouble: trouble.as_deref().unwrap_or("it was closed"),
             protection: &self.protection,
             rules,
+            sent_as: self.sent_as.as_ref(),
         };
         attempt.fold(asked, result.recipients, &seen)
     }
@@ -476,6 +485,7 @@ impl Search {
                         session,
                         target,
                         since,
+                        sent_as: None,
                     }));
                 }
                 Err(failure) => {

@@ -104,6 +104,11 @@ pub(crate) async fn next_hops(
             let words = format!("address literal {address} is not delivered to");
             Err(Finding::ours(Outcome::Failed, Cause::AddressLiteral, words))
         }
+        // It has no next hop; whoever asks for one all the same waits.
+        RouteKind::Bounces => {
+            let words = "what comes back is taken in here";
+            Err(Finding::ours(Outcome::Deferred, Cause::Unreachable, words))
+        }
         RouteKind::Mx {
             domain,
             without_ourselves: _,

@@ -134,18 +134,19 @@ pub(crate) async fn make(
 }
 
 /// What goes back of the original.
-struct Returned {
-    is_full: bool,
-    octets: Vec<u8>,
+pub(crate) struct Returned {
+    pub(crate) is_full: bool,
+    pub(crate) octets: Vec<u8>,
 }
 
 impl Returned {
     /// Reads what there is; a notice without the original is better than none.
-    async fn read(mut self, store: &Store, content: &Content) -> Self {
+    pub(crate) async fn read(mut self, store: &Store, content: &Content) -> Self {
         match first_octets(
             store,
             content,
-            HEADER_OCTETS_MAX.max(octets(FULL_OCTETS_MAX)),
+            // As a notice is inline, so is what it returns.
+            INLINE_OCTETS_MAX,
         )
         .await
         {
@@ -158,10 +159,6 @@ impl Returned {
         }
         self
     }
-}
-
-fn octets(count: u64) -> usize {
-    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 /// The header section, cut at a line end if it is longer than we return.
@@ -195,10 +192,7 @@ struct Text<'a> {
 
 impl Text<'_> {
     fn compose(&self, returned: &Returned) -> Vec<u8> {
-        let language = match self.language {
-            Language::English => dsn::Language::English,
-            Language::French => dsn::Language::French,
-        };
+        let language = language(self.language);
         let recipients: Vec<_> = self
             .told
             .iter()
@@ -207,7 +201,7 @@ impl Text<'_> {
         let ids = (self.facts.queue_id.to_string(), self.queue_id.to_string());
         dsn::compose(&Notice {
             hostname: &self.options.hostname,
-            from_domain: &self.sender_domain(),
+            from_domain: &sender_domain(self.options, self.to),
             to: self.to,
             on_behalf_of: self.on_behalf_of,
             language,
@@ -223,13 +217,6 @@ impl Text<'_> {
         })
     }
 
-    /// Our own name, or where that is none, the domain that the notice goes to.
-    fn sender_domain(&self) -> Domain {
-        let own = self.options.domain();
-        own.or_else(|| self.to.domain().cloned())
-            .unwrap_or_else(unknown_domain)
-    }
-
     fn kind(&self) -> &'static str {
         match self.told.first().map(|one| one.action) {
             Some(Action::Failed) | None => "failed",
@@ -237,6 +224,20 @@ impl Text<'_> {
             Some(Action::Delivered) => "delivered",
             Some(Action::Relayed) => "relayed",
         }
+    }
+}
+
+/// Our own name, or where that is none, the domain that a notice goes to.
+pub(crate) fn sender_domain(options: &DeliverOptions, to: &Mailbox) -> Domain {
+    let own = options.domain();
+    own.or_else(|| to.domain().cloned())
+        .unwrap_or_else(unknown_domain)
+}
+
+pub(crate) fn language(language: Language) -> dsn::Language {
+    match language {
+        Language::English => dsn::Language::English,
+        Language::French => dsn::Language::French,
     }
 }
 
@@ -277,7 +278,7 @@ fn remote_mta(hop: &str) -> Option<Box<str>> {
     Some(name.into())
 }
 
-fn message(
+pub(crate) fn message(
     settings: &Settings,
     about: &MessageFacts,
     to: &Mailbox,
@@ -345,7 +346,7 @@ fn hash_of(body: &[u8]) -> BodyHash {
 }
 
 /// `message.accepted` of the notice: from here on it is owed like any other.
-fn accepted(facts: &MessageFacts, to: Arc<str>, about: QueueId) -> Event {
+pub(crate) fn accepted(facts: &MessageFacts, to: Arc<str>, about: QueueId) -> Event {
     let mut event = Event::new(facts.accepted_at, EventKind::MessageAccepted);
     event.queue_id = Some(facts.queue_id);
     event.organisation = Some(Arc::clone(&facts.organisation));

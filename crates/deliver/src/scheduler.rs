@@ -85,7 +85,7 @@ enum Asked {
     },
     Judged {
         key: QueueKey,
-        finding: Box<Finding>,
+        finding: Option<Box<Finding>>,
         by: By,
     },
 }
@@ -387,7 +387,7 @@ impl Scheduler {
                 asked,
                 leased,
             } => self.leased(&key, site, asked, leased),
-            Asked::Judged { key, finding, by } => self.judged(&key, &finding, &by),
+            Asked::Judged { key, finding, by } => self.judged(&key, finding.as_deref(), &by),
         }
     }
 

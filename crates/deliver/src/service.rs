@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::connection::Shared;
 use crate::excuses::Excuses;
 use crate::expiry;
+use crate::forwards::Forwards;
 use crate::scheduler::Scheduler;
 use crate::settle::Settler;
 use crate::sign::ReadyKeys;
@@ -56,6 +57,7 @@ impl DeliverService {
             context,
             policies,
             settler,
+            forwards: Forwards::default(),
             stop: stop.clone(),
             excuses: Excuses::default(),
             sources: Sources::default(),

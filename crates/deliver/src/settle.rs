@@ -272,7 +272,8 @@ impl Settler {
         }
     }
 
-    async fn hand_over(&self, settlement: Settlement) {
+    /// To the writer.
+    pub(crate) async fn hand_over(&self, settlement: Settlement) {
         // The writer lives as long as there is a settler, but for a stop that cuts everything off:
         // then the leases run out, and the results are found again by trying.
         if let Err(lost) = self.writer.send(settlement).await {
@@ -310,6 +311,7 @@ impl Draft<'_> {
         event.duration_ms = Some(millis(one.duration));
         protected(&mut event, &one.protection, one.possible_duplicate);
         self.signed(&mut event);
+        event.envelope_sender = one.sent_as.as_ref().map(|sent| sent.as_str().into());
         self.events.push(event);
     }
 
@@ -342,6 +344,7 @@ impl Draft<'_> {
         if finding.hop.is_some() {
             self.signed(&mut event);
         }
+        event.envelope_sender = finding.sent_as.as_ref().map(|sent| sent.as_str().into());
         event
     }
 

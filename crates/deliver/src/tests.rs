@@ -14,6 +14,7 @@ mod paced;
 mod retried;
 mod ruled;
 mod signed;
+mod returned;
 mod stored;
 mod watched;
 mod encrypted;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use relais_policy::document::{IpVersion, Retry};
 use relais_policy::outcome::Outcome;
-use relais_policy::route::route;
+use relais_policy::route::{RouteKind, route};
 use relais_smtp::address::Host;
 use relais_smtp::client::Protocol;
 use relais_smtp::dsn::Cause;
@@ -34,6 +34,8 @@ pub(crate) enum Way {
     Site(Box<SiteKey>, Arc<Terms>),
     /// Judged already.
     Judged(Box<Finding>, By),
+    /// Nowhere: what came back is taken in here.
+    TakenIn(By),
 }
 
 /// From a queue to its site. RFC 5321 §5.1.
@@ -54,6 +56,13 @@ pub(crate) async fn find_way(shared: &Shared, key: &QueueKey) -> Way {
     };
     let route = route(&settings, organisation, &host);
     let connector: Option<Arc<str>> = route.outbound_connector.as_deref().map(Into::into);
+    if route.kind == RouteKind::Bounces {
+        return Way::TakenIn(By {
+            connector,
+            retry: route.retry,
+            protocol: route.protocol,
+        });
+    }
     let found = next_hops(context, &shared.policies, &settings, organisation, &route).await;
     match found {
         Ok(hops) => {

@@ -14,8 +14,9 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use connector::{
-    AuthMethod, ConnectorKind, ConnectorState, HeaderFromPolicy, IdentifiedBy, InboundConnector,
-    InboundTls, IpVersion, OutboundAuth, OutboundConnector, OutboundTls, Pace, PresetName, Retry,
+    AuthMethod, ConnectorKind, ConnectorState, EnvelopeSender, HeaderFromPolicy, IdentifiedBy,
+    InboundConnector, InboundTls, IpVersion, OutboundAuth, OutboundConnector, OutboundTls, Pace,
+    PresetName, Retry,
 };
 pub use read::FILE_OCTETS_MAX;
 pub use value::{

@@ -15,6 +15,8 @@ pub mod outcome;
 pub mod schedule;
 pub mod route;
 pub mod signing;
+pub mod suppression;
+pub mod bounce;
 pub mod permission;
 pub mod login;
 pub mod guessing;

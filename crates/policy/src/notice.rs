@@ -49,20 +49,56 @@ pub fn addressee(
     if can_have_mailbox(settings, organisation, mailbox) {
         return (Addressee::ReversePath(mailbox.clone()), language);
     }
-    let connector = inbound_connector
-        .and_then(|name| settings.inbound_connector(organisation, name))
-        .map(|found| found.connector.owner.as_str());
-    if let Some(owner) = connector.and_then(|owner| Mailbox::parse(owner.trim()).ok()) {
-        return (Addressee::Owner(owner), language);
-    }
-    let postmaster = found.and_then(|found| Mailbox::parse(found.postmaster.trim()).ok());
-    let addressee = match postmaster {
-        Some(postmaster) => Addressee::Postmaster(postmaster),
-        None => Addressee::Nobody {
+    let addressee =
+        person(settings, organisation, inbound_connector).unwrap_or(Addressee::Nobody {
             because: "the reverse-path has no mailbox, and neither owner nor postmaster is named",
-        },
-    };
+        });
     (addressee, language)
+}
+
+/// Who gets what another server sent back about a message of the organisation, and in which
+/// language: the sender, where the directory lists its mailbox; else the connector's owner, then
+/// the organisation's postmaster. `None`: the message is not known any more. Nobody outside: what
+/// came back was written by others, and must not be sent on to others.
+pub fn addressee_of_returned(
+    settings: &Settings,
+    organisation: &str,
+    inbound_connector: Option<&str>,
+    reverse_path: Option<&ReversePath>,
+) -> (Addressee, Language) {
+    let found = settings.organisation(organisation);
+    let language = found
+        .map(|organisation| organisation.language)
+        .unwrap_or_default();
+    let sender = reverse_path.and_then(ReversePath::mailbox);
+    if let Some(mailbox) = sender
+        && settings.is_own(organisation, mailbox.host())
+        && settings.directory(mailbox) == Some(DirectoryAnswer::Mailbox)
+    {
+        return (Addressee::ReversePath(mailbox.clone()), language);
+    }
+    let addressee =
+        person(settings, organisation, inbound_connector).unwrap_or(Addressee::Nobody {
+            because: "neither owner nor postmaster is named",
+        });
+    (addressee, language)
+}
+
+/// The connector's owner, or else the organisation's postmaster.
+fn person(
+    settings: &Settings,
+    organisation: &str,
+    inbound_connector: Option<&str>,
+) -> Option<Addressee> {
+    let owner = inbound_connector
+        .and_then(|name| settings.inbound_connector(organisation, name))
+        .and_then(|found| Mailbox::parse(found.connector.owner.trim()).ok());
+    if let Some(owner) = owner {
+        return Some(Addressee::Owner(owner));
+    }
+    let postmaster = &settings.organisation(organisation)?.postmaster;
+    let postmaster = Mailbox::parse(postmaster.trim()).ok()?;
+    Some(Addressee::Postmaster(postmaster))
 }
 
 /// Whether a notice to the reverse-path may reach somebody, as far as we can know.

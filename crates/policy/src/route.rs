@@ -57,12 +57,17 @@ pub enum RouteKind {
     },
     /// An address literal: refused unless [`literal_is_allowed`].
     Literal(IpAddr),
+    /// Nowhere: what comes back to a bounce domain ends here.
+    Bounces,
 }
 
-/// Chooses: mailbox host of the accepted domain; else outbound connectors of the organisation by
-/// exact domain, then `*.parent` (nearest first), then `own`, then `*`; else MX. Of connectors that
-/// fit equally well, the first in the settings.
+/// Chooses: nowhere for a bounce domain, whoever's it is; mailbox host of the accepted domain; else
+/// outbound connectors of the organisation by exact domain, then `*.parent` (nearest first), then
+/// `own`, then `*`; else MX. Of connectors that fit equally well, the first in the settings.
 pub fn route(settings: &Settings, organisation: &str, host: &Host) -> Route {
+    if let Some(route) = to_bounce_domain(settings, host) {
+        return route;
+    }
     if let Some(route) = to_mailbox_host(settings, host) {
         return route;
     }
@@ -143,6 +148,24 @@ impl Rank {
             Self::Any => "takes every domain",
         }
     }
+}
+
+fn to_bounce_domain(settings: &Settings, host: &Host) -> Option<Route> {
+    let Host::Domain(domain) = host else {
+        return None;
+    };
+    let owned = settings.bounce_domain(domain)?;
+    Some(Route {
+        outbound_connector: None,
+        kind: RouteKind::Bounces,
+        protocol: Protocol::Smtp,
+        tls: Demand::default(),
+        pace: Pace::default(),
+        retry: Retry::default(),
+        source_addresses: Vec::new(),
+        ip_version: None,
+        because: format!("bounce domain of {}", owned.domain.name),
+    })
 }
 
 /// Verified accepted domains with a mailbox host go there, whoever sends.

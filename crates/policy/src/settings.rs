@@ -319,6 +319,13 @@ impl Settings {
             .filter(OwnedDomain::is_verified)
     }
 
+    /// The verified domain whose bounce domain this is.
+    pub fn bounce_domain(&self, domain: &Domain) -> Option<OwnedDomain<'_>> {
+        let places = self.indexes.bounce_domains.get(domain)?;
+        let mut owned = places.iter().map(|place| self.owned_domain(*place));
+        owned.find(OwnedDomain::is_verified)
+    }
+
     /// Whether `domain` is covered by a verified domain of this organisation.
     pub fn is_verified_for(&self, organisation: &str, domain: &Domain) -> bool {
         self.verified_domain(domain)

@@ -380,6 +380,7 @@ fn route_answer(route: &Route) -> RouteAnswer {
         }
         RouteKind::Mx { domain, .. } => ("mx", vec![domain.to_string()]),
         RouteKind::Literal(address) => ("literal", vec![Host::Literal(*address).to_string()]),
+        RouteKind::Bounces => ("bounces", Vec::new()),
     };
     RouteAnswer { kind, hosts }
 }

@@ -83,6 +83,16 @@ struct Storing {
     repairs: Vec<Repair>,
 }
 
+impl Storing {
+    /// Whether a recipient has a bound that this piece would pass. What comes before the first
+    /// piece of the body is bounded by itself.
+    fn is_too_long(&self, arrival: &Arrival<'_>, piece: &[u8]) -> bool {
+        let size = self.writer.size().saturating_add(piece.len() as u64);
+        let most = arrival.transaction.content_octets_max;
+        most.is_some_and(|most| size > most)
+    }
+}
+
 /// What the header section says, for events.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Noted {
@@ -114,6 +124,12 @@ impl Reception {
             Stage::Header(held) => {
                 append(held, piece);
                 self.look_for_header_end(arrival).await;
+            }
+            Stage::Body(storing) if storing.is_too_long(arrival, piece) => {
+                let limit = arrival.transaction.content_octets_max.unwrap_or_default();
+                let noted = std::mem::take(&mut storing.noted);
+                let refusal = Refusal::TooBig { limit };
+                self.stage = Stage::Refused(NotAccepted { refusal, noted });
             }
             Stage::Body(storing) => {
                 storing.body.update(piece);

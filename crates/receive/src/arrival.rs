@@ -51,6 +51,8 @@ pub(crate) struct Transaction {
     pub(crate) inbound_connector: Option<Arc<str>>,
     /// DNS did not answer in time once: it is not asked again for this transaction.
     pub(crate) dns_is_slow: bool,
+    /// A bound on the content beside that of MAIL, where a recipient has one.
+    pub(crate) content_octets_max: Option<u64>,
     /// Whether the sender's domain takes mail.
     pub(crate) sender_domain: SenderDomain,
 }

@@ -16,4 +16,5 @@ mod identity;
 mod limits;
 mod wire;
 mod shared;
+mod returns;
 mod login;

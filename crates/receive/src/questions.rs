@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relais_net::resolver::DnsError;
-use relais_policy::permission::{may_deliver_to, may_greet, may_send};
+use relais_policy::bounce::{self, BounceToken};
+use relais_policy::permission::{RecipientPermit, may_deliver_to, may_greet, may_send};
 use relais_policy::restriction;
 use relais_policy::route::{RouteKind, route};
-use relais_smtp::address::{ForwardPath, Host, ReversePath};
+use relais_policy::settings::OwnedDomain;
+use relais_smtp::address::{ForwardPath, Host, Mailbox, ReversePath};
 use relais_smtp::content::Preset;
 use relais_smtp::domain::Domain;
 use relais_smtp::envelope::{EnvelopeRecipient, SenderParameters};
@@ -21,6 +23,7 @@ use relais_smtp::server::Answer;
 use crate::accept::refusal_of;
 use crate::arrival::{SenderDomain, Transaction};
 use crate::identity::{Client, Identity};
+use crate::returns::{RETURN_OCTETS_MAX, RETURNS_RETRY_SECONDS};
 use crate::shared::{RECIPIENT_DNS_TIMEOUT, SENDER_DNS_TIMEOUT, Shared};
 
 /// Whom the questions are about.
@@ -78,6 +81,7 @@ impl Asked<'_> {
             organisation: client.organisation.clone(),
             inbound_connector: client.connector.clone(),
             dns_is_slow: false,
+            content_octets_max: None,
             sender_domain: permit
                 .look_up
                 .map_or(SenderDomain::Settled, SenderDomain::Open),
@@ -96,6 +100,13 @@ impl Asked<'_> {
         forward_path: &ForwardPath,
         transaction: &mut Transaction,
     ) -> Result<EnvelopeRecipient, Refusal> {
+        if let ForwardPath::Mailbox(mailbox) = forward_path
+            && let Some(domain) = mailbox.domain()
+            && let Some(owned) = self.client.settings.bounce_domain(domain)
+        {
+            // Boxed: rare, and a session is one of thousands.
+            return Box::pin(self.bounce(mailbox, domain, &owned, transaction)).await;
+        }
         let permit = may_deliver_to(
             &self.client.settings,
             &self.client.attribution(self.identity),
@@ -108,6 +119,7 @@ impl Asked<'_> {
         let restricted = restrictions.in_force(context.clock.now());
         restriction::may_deliver_to(&restricted, &permit.organisation, &permit.mailbox)?;
         self.answerable(&mut transaction.sender_domain).await?;
+        Box::pin(self.may_write_to(&permit, transaction)).await?;
         let organisation = match &transaction.organisation {
             Some(known) if **known == *permit.organisation => Arc::clone(known),
             Some(_) | None => permit.organisation.as_str().into(),
@@ -128,10 +140,82 @@ impl Asked<'_> {
         Ok(EnvelopeRecipient::new(permit.mailbox))
     }
 
+    /// RCPT at a bounce domain: only an address that we signed, and that still counts, whoever
+    /// asks. What comes back of ours is nobody's relay, so no connector is asked for.
+    async fn bounce(
+        &self,
+        mailbox: &Mailbox,
+        domain: &Domain,
+        owned: &OwnedDomain<'_>,
+        transaction: &mut Transaction,
+    ) -> Result<EnvelopeRecipient, Refusal> {
+        let context = &self.shared.context;
+        let organisation = owned.organisation.name.as_str();
+        let fresh = context.chance.octets();
+        let key = context
+            .store
+            .bounce_key(organisation, fresh, context.clock.now());
+        let key = key.await.map_err(|error| {
+            tracing::warn!(%error, "the key of bounce addresses cannot be had");
+            Refusal::Local
+        })?;
+        let place = bounce::Place {
+            organisation,
+            domain,
+        };
+        let local = mailbox.local_part().as_str();
+        let token = BounceToken::read(local, &key, place, context.clock.now())
+            .map_err(|_| Refusal::RecipientUnknown)?;
+        match &transaction.organisation {
+            // A client's mail stays its own organisation's.
+            None => transaction.organisation = Some(organisation.into()),
+            Some(known) if **known == *organisation => {}
+            Some(_) if transaction.inbound_connector.is_some() => {}
+            Some(_) => return Err(Refusal::TooManyRecipients),
+        }
+        let moment = context.clock.moment();
+        if !self
+            .shared
+            .returns
+            .admit(organisation, token.queue_id, moment)
+        {
+            return Err(Refusal::Rate {
+                retry_seconds: RETURNS_RETRY_SECONDS,
+            });
+        }
+        self.answerable(&mut transaction.sender_domain).await?;
+        transaction.content_octets_max = Some(RETURN_OCTETS_MAX);
+        Ok(EnvelopeRecipient::new(mailbox.clone()))
+    }
+
+    /// A known client's recipient that its organisation sends nothing to. Strangers write to its
+    /// own domains only, which are never suppressed by themselves.
+    async fn may_write_to(
+        &self,
+        permit: &RecipientPermit,
+        transaction: &Transaction,
+    ) -> Result<(), Refusal> {
+        if transaction.inbound_connector.is_none() {
+            return Ok(());
+        }
+        let store = &self.shared.context.store;
+        match store
+            .suppression(&permit.organisation, &permit.mailbox)
+            .await
+        {
+            Ok(None) => Ok(()),
+            Ok(Some(suppression)) => Err(suppression.refusal()),
+            Err(error) => {
+                tracing::warn!(%error, "who is suppressed cannot be read");
+                Err(Refusal::Local)
+            }
+        }
+    }
+
     fn goes_by_mx(&self, organisation: &str, host: &Host) -> bool {
         match route(&self.client.settings, organisation, host).kind {
             RouteKind::Mx { .. } => true,
-            RouteKind::Hosts(_) | RouteKind::Literal(_) => false,
+            RouteKind::Hosts(_) | RouteKind::Literal(_) | RouteKind::Bounces => false,
         }
     }
 

@@ -32,6 +32,7 @@ use crate::identity::{Client, Identity};
 use crate::limits::{Connections, Full, Waiting};
 use crate::login::Logins;
 use crate::refuse::{About, Refusals, say};
+use crate::returns::Returns;
 use crate::session::{self, Beginning, role_of};
 use crate::shared::Shared;
 use crate::wire::{Linger, Wire};
@@ -111,6 +112,7 @@ impl ReceiveService {
             logins: Logins::new(&context.clock, &context.chance, context.issuers.clone()),
             context,
             ourselves,
+            returns: Returns::default(),
             draining: draining.clone(),
         });
         let serve = |(listener, options)| {

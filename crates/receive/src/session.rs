@@ -621,6 +621,7 @@ mod tests {
                 logins: Logins::new(&context.clock, &context.chance, context.issuers.clone()),
                 context,
                 ourselves: Vec::new(),
+                returns: crate::returns::Returns::default(),
                 draining: CancellationToken::new(),
             }),
             identity,

@@ -108,6 +108,9 @@ pub(crate) fn tone(event: &Event) -> Tone {
 
 /// One step of a message's story, as a sentence.
 pub(crate) fn sentence(event: &Event, language: Language) -> String {
+    if event.kind == EventKind::RecipientDelivered && event.next_hop.is_none() {
+        return taken_in(event, language);
+    }
     match language {
         Language::English => english(event),
         Language::French => french(event),
@@ -174,7 +177,7 @@ fn english(event: &Event) -> String {
         ),
         EventKind::RecipientDiscarded => format!("Discarded for {to}{}.", detail(event, ": ")),
         EventKind::NoticeSent => format!("Told {to} by a notice{}.", detail(event, ": ")),
-        EventKind::NoticeReceived => format!("A notice came back{}.", detail(event, ": ")),
+        EventKind::NoticeReceived => came_back(event, Language::English),
         EventKind::EntityRestricted => format!("Blocked{}.", detail(event, ": ")),
         EventKind::EntityReleased => format!("Released{}.", detail(event, ": ")),
         EventKind::CheckChanged => format!("A check changed{}.", detail(event, ": ")),
@@ -255,7 +258,7 @@ fn french(event: &Event) -> String {
             format!("Écarté pour {to}{}.", detail(event, "\u{202f}: "))
         }
         EventKind::NoticeSent => format!("Avis envoyé à {to}{}.", detail(event, "\u{202f}: ")),
-        EventKind::NoticeReceived => format!("Un avis est revenu{}.", detail(event, "\u{202f}: ")),
+        EventKind::NoticeReceived => came_back(event, Language::French),
         EventKind::EntityRestricted => format!("Bloqué{}.", detail(event, "\u{202f}: ")),
         EventKind::EntityReleased => format!("Débloqué{}.", detail(event, "\u{202f}: ")),
         EventKind::CheckChanged => format!("Un contrôle a changé{}.", detail(event, "\u{202f}: ")),
@@ -312,6 +315,37 @@ fn octets(event: &Event, words: fn(u64) -> String) -> String {
         .size
         .map(|octets| format!(", {}", words(octets)))
         .unwrap_or_default()
+}
+
+/// What came back to a bounce domain ends here.
+fn taken_in(event: &Event, language: Language) -> String {
+    let to = recipients(event);
+    match language {
+        Language::English => format!("Taken in for {to}{}.", detail(event, ": ")),
+        Language::French => format!("Reçu ici pour {to}{}.", detail(event, "\u{202f}: ")),
+    }
+}
+
+/// Something came back about a message, and says so much.
+fn came_back(event: &Event, language: Language) -> String {
+    let to = event.to.as_ref().map(|_| recipients(event));
+    let said = event.reply.as_deref().map(clean);
+    let (about, said, colon, opening) = match language {
+        Language::English => (
+            to.map(|to| format!(" about {to}")),
+            said.map(|said| format!(" \"{said}\"")),
+            ": ",
+            "Something came back",
+        ),
+        Language::French => (
+            to.map(|to| format!(" au sujet de {to}")),
+            said.map(|said| format!(" «\u{202f}{said}\u{202f}»")),
+            "\u{202f}: ",
+            "Un message est revenu",
+        ),
+    };
+    let (about, said) = (about.unwrap_or_default(), said.unwrap_or_default());
+    format!("{opening}{about}{}.{said}", detail(event, colon))
 }
 
 fn hop(event: &Event) -> String {

@@ -10,12 +10,12 @@
 //!
 //! Not here: who gets it, and when (`relais-policy`, `notice`).
 
+mod forwarded;
 mod human;
 mod advice;
 mod report;
 mod cause;
 mod writing;
-pub(crate) mod safe;
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -31,6 +31,7 @@ use crate::time::Timestamp;
 use self::writing::{encoded_field, field};
 
 pub use self::cause::{Cause, status_of};
+pub use self::forwarded::{Forwarded, ForwardedRecipient, forward};
 
 /// Longest subject repeated in a notice, in characters.
 pub const SUBJECT_CHARACTERS_MAX: usize = 200;
@@ -126,14 +127,20 @@ pub fn compose(notice: &Notice<'_>) -> Vec<u8> {
         report::part(notice),
         original_part(notice),
     ];
-    let boundary = boundary(notice, &parts);
+    let boundary = boundary(notice.queue_ids, &parts);
     let eight_bit = parts.iter().any(|part| !part.body.is_ascii());
 
     let mut out = String::new();
     write_header(notice, &boundary, eight_bit, &mut out);
     let mut out = out.into_bytes();
     out.extend_from_slice(b"\r\nThis is a delivery status notification in MIME format.\r\n");
-    for part in &parts {
+    write_parts(&boundary, &parts, &mut out);
+    out
+}
+
+/// Delimiters, fields and bodies. RFC 2046 §5.1.1.
+fn write_parts(boundary: &str, parts: &[Part], out: &mut Vec<u8>) {
+    for part in parts {
         out.extend_from_slice(format!("\r\n--{boundary}\r\n").as_bytes());
         out.extend_from_slice(part.header.as_bytes());
         if !part.body.is_ascii() {
@@ -143,7 +150,6 @@ pub fn compose(notice: &Notice<'_>) -> Vec<u8> {
         out.extend_from_slice(&part.body);
     }
     out.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-    out
 }
 
 /// One part of the notice: its fields without Content-Transfer-Encoding, and its body with CRLF
@@ -165,14 +171,7 @@ impl Part {
 fn write_header(notice: &Notice<'_>, boundary: &str, eight_bit: bool, out: &mut String) {
     let (original_id, notice_id) = notice.queue_ids;
     let domain = notice.from_domain;
-    let name = match notice.language {
-        Language::English => "Mail Delivery System",
-        Language::French => "Système de remise du courrier",
-    };
-    let name = match notice.language {
-        Language::English => format!("\"{name}\""),
-        Language::French => writing::encoded_words(name).join(" "),
-    };
+    let name = sender_name(notice.language);
     field("Date", &notice.now.to_rfc5322(), out);
     field("From", &format!("{name} <postmaster@{domain}>"), out);
     field("To", &format!("<{}>", notice.to), out);
@@ -201,6 +200,14 @@ fn write_header(notice: &Notice<'_>, boundary: &str, eight_bit: bool, out: &mut 
     }
 }
 
+/// The display name of our notices.
+fn sender_name(language: Language) -> String {
+    match language {
+        Language::English => "\"Mail Delivery System\"".into(),
+        Language::French => writing::encoded_words("Système de remise du courrier").join(" "),
+    }
+}
+
 /// The original, returned as it is but for line ends: a lone CR or LF cannot leave us.
 fn original_part(notice: &Notice<'_>) -> Part {
     let mut body = writing::with_crlf(notice.original);
@@ -226,8 +233,7 @@ fn original_part(notice: &Notice<'_>) -> Part {
 }
 
 /// Made of the two queue ids, and numbered on until it occurs in no part. RFC 2046 §5.1.1.
-fn boundary(notice: &Notice<'_>, parts: &[Part]) -> String {
-    let (original_id, notice_id) = notice.queue_ids;
+fn boundary((original_id, notice_id): (&str, &str), parts: &[Part]) -> String {
     let base = format!("=_{}_{}", identifier(original_id), identifier(notice_id));
     let occurs = |text: &str| {
         parts

@@ -150,6 +150,18 @@ pub fn says_tls_is_not_required(section: &[u8]) -> bool {
     says_no.next() == Some(true) && says_no.all(|no| no)
 }
 
+/// The value of the first field of a name, on one line; `None`: there is none. Octets that are no
+/// UTF-8 become U+FFFD.
+pub fn first_field(section: &[u8], name: &str) -> Option<String> {
+    let section = &section[..section.len().min(HEADER_SECTION_OCTETS_MAX)];
+    field::pieces(section).find_map(|piece| match piece {
+        Piece::Field(field) if field.name.eq_ignore_ascii_case(name.as_bytes()) => {
+            Some(field.text().into_owned())
+        }
+        Piece::Field(_) | Piece::Other(_) => None,
+    })
+}
+
 fn read_field(field: &Field<'_>, summary: &mut HeaderSummary) {
     let is = |name: &str| field.name.eq_ignore_ascii_case(name.as_bytes());
     if is("Received") {

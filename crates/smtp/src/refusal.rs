@@ -182,6 +182,11 @@ pub enum Refusal {
     },
     /// RCPT-UNKNOWN, 550 5.1.1: not in the directory of an authoritative domain.
     RecipientUnknown,
+    /// RCPT-SUPPRESSED, 550 5.1.1: mail to it came back, or was complained of.
+    RecipientSuppressed {
+        /// `hard bounce on 2026-11-29`.
+        after: Box<str>,
+    },
     /// RCPT-BLOCKED, 550 5.7.1: the recipient's address or domain is a restricted entity.
     RecipientBlocked,
     /// RCPT-MANY, 452 4.5.3.
@@ -339,6 +344,7 @@ impl Refusal {
             | Self::CertificateExpired { reason }
             | Self::CertificateUntrusted { reason } => Cow::Borrowed(reason),
             Self::ListenerExpired { day } => Cow::Borrowed(day),
+            Self::RecipientSuppressed { after } => Cow::Borrowed(after),
             Self::SourceUnknown { address } | Self::ListenerSource { address } => {
                 Cow::Owned(address.to_canonical().to_string())
             }
@@ -515,6 +521,9 @@ impl Refusal {
                 "RCPT-DNS 556 5.1.10 Recipient domain takes no mail: <domain>"
             }
             Self::RecipientUnknown => "RCPT-UNKNOWN 550 5.1.1 No such recipient",
+            Self::RecipientSuppressed { .. } => {
+                "RCPT-SUPPRESSED 550 5.1.1 Recipient suppressed after <cause>"
+            }
             Self::RecipientBlocked => "RCPT-BLOCKED 550 5.7.1 Recipient blocked by policy",
             Self::TooManyRecipients => "RCPT-MANY 452 4.5.3 Too many recipients",
             Self::Sandbox => "SANDBOX 550 5.7.1 Test mode: only test recipients",

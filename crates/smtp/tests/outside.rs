@@ -7,6 +7,7 @@ use relais_smtp::address::Mailbox;
 use relais_smtp::content::{Decoded, Decoder, Preset};
 use relais_smtp::header::{change, header_section_end, read};
 use relais_smtp::refusal::Refusal;
+use relais_smtp::returned::{Form, Said};
 use relais_smtp::server::{Answer, AuthOffer, Question, ServerConfig, ServerSession, Step};
 
 fn testdata(name: &str) -> Option<PathBuf> {
@@ -289,4 +290,42 @@ fn with_crlf(octets: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// RFC 5965 and RFC 6591, as others read them.
+#[test]
+fn feedback_reports_are_read() {
+    let Some(folder) = testdata("arf/mail-auth") else {
+        return;
+    };
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|kind| kind != "eml") {
+            continue;
+        }
+        let text = String::from_utf8_lossy(&std::fs::read(&path).expect("a file")).into_owned();
+        let text = text.replace("\r\n", "\n").replace('\n', "\r\n");
+        let json = std::fs::read(path.with_extension("json")).expect("what others read");
+        let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+        let returned = relais_smtp::returned::read(text.as_bytes());
+        assert_eq!(returned.form, Form::FeedbackReport, "{path:?}");
+        let is_complaint = json["feedback_type"] != "AuthFailure";
+        assert_eq!(returned.said == Said::Complaint, is_complaint, "{path:?}");
+        assert_eq!(
+            returned.reporter.as_deref(),
+            json["user_agent"].as_str(),
+            "{path:?}"
+        );
+        let named = json["original_rcpt_to"]
+            .as_str()
+            .and_then(|to| Mailbox::parse(to.trim_matches(['<', '>'])).ok());
+        let read = returned
+            .recipients
+            .first()
+            .and_then(|one| one.address.clone());
+        assert_eq!(read, named, "{path:?}");
+        seen += 1;
+    }
+    assert_eq!(seen, 5);
 }

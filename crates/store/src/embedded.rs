@@ -16,6 +16,7 @@ use relais_smtp::time::Timestamp;
 use tokio::sync::{broadcast, oneshot, watch};
 
 use crate::bell::Bell;
+use crate::bounces::Bounces;
 use crate::cache::FreshMessage;
 use crate::checksum::Checksum;
 use crate::content::{ContentReader, ContentWriter};
@@ -72,6 +73,7 @@ pub struct Embedded {
     settings: Arc<ArcSwap<Settings>>,
     restrictions: Arc<ArcSwap<Restrictions>>,
     vault: Vault,
+    bounces: Bounces,
     mode: Mode,
     disk: Arc<dyn Disk>,
     disk_reserve: u64,

@@ -23,6 +23,7 @@ pub mod disk;
 mod checksum;
 pub mod settings;
 pub mod restriction;
+mod bounces;
 pub mod secret;
 pub mod shelf;
 mod options;

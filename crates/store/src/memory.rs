@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use tokio::sync::broadcast;
 
 use crate::bell::Bell;
+use crate::bounces::Bounces;
 use crate::content::{ContentReader, ContentWriter};
 use crate::describe;
 use crate::disk::{Disk, SimulatedDisk};
@@ -135,6 +136,7 @@ pub struct Memory {
     settings: ArcSwap<Settings>,
     restrictions: ArcSwap<Restrictions>,
     vault: Vault,
+    bounces: Bounces,
     ids: QueueIds,
     state: Mutex<State>,
 }
@@ -209,6 +211,7 @@ impl Memory {
             settings: ArcSwap::new(settings),
             restrictions: ArcSwap::from_pointee(restrictions),
             vault: Vault::for_tests(),
+            bounces: Bounces::default(),
             ids,
             state: Mutex::new(State {
                 index,

@@ -1,6 +1,7 @@
 //! The store as everybody sees it: one enum, a `match` per operation. The contract suite in
 //! `tests/contract` runs against every variant.
 
+mod bounces;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
 use crate::suspension::{Suspension, SuspensionScope};
 use crate::trace::{Event, TraceQuery, TraceRow};
 
+pub use crate::bounces::{ListedSuppression, SuppressionChange};
 pub use crate::content::{ContentReader, ContentWriter};
 #[cfg(feature = "broken-twins")]
 pub use crate::options::BrokenTwin;

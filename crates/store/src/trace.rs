@@ -263,6 +263,8 @@ pub struct Event {
     pub client: Option<Arc<ClientSummary>>,
     /// Reverse-path; empty for the null one.
     pub from: Option<Arc<str>>,
+    /// Reverse-path that the next hop was given, where it is not `from`.
+    pub envelope_sender: Option<Arc<str>>,
     /// First address of the header From.
     pub header_from: Option<Arc<str>>,
     /// Recipients.
@@ -309,6 +311,7 @@ impl Event {
             inbound_connector: None,
             client: None,
             from: None,
+            envelope_sender: None,
             header_from: None,
             to: None,
             subject: None,
@@ -455,6 +458,11 @@ pub const EVENT_FIELDS: &[EventField] = &[
     always(
         "repairs",
         "Repairs made to the form of the message; an array, often empty.",
+    ),
+    where_known(
+        "envelope_sender",
+        "Reverse-path that the next hop was given, where it is not from: a signed address at the \
+         bounce domain.",
     ),
     where_known("attempts", "Attempts made so far for this recipient."),
     where_known("next_attempt", "When a deferred recipient is tried again."),

@@ -9,6 +9,7 @@ use relais_store::queue::QueueKey;
 use super::{Asked, Entry, Scheduler};
 use crate::attempt::Finding;
 use crate::lanes::{LaneStage, Rota};
+use crate::returned::take_in_some;
 use crate::settle::By;
 use crate::site::{Site, SiteKey, Terms, rest};
 use crate::way::{Way, find_way, judge_some};
@@ -64,11 +65,12 @@ impl Scheduler {
         let now = self.now();
         let number = match way {
             Way::Site(site, terms) => self.site(*site, terms, now),
+            Way::TakenIn(by) => return self.judge(key, version, None, by),
             Way::Judged(finding, by) => {
                 if let Some(number) = self.way_so_far(&key, version, &finding) {
                     number
                 } else {
-                    return self.judge(key, version, finding, by);
+                    return self.judge(key, version, Some(finding), by);
                 }
             }
         };
@@ -128,8 +130,9 @@ impl Scheduler {
         number
     }
 
-    /// Mail that needs no attempt to be judged: some of it now, by the side.
-    fn judge(&mut self, key: QueueKey, version: u64, finding: Box<Finding>, by: By) {
+    /// Mail that needs no attempt to be judged, or that is taken in here (`None`): some of it now,
+    /// by the side.
+    fn judge(&mut self, key: QueueKey, version: u64, finding: Option<Box<Finding>>, by: By) {
         let Some(lane) = self.lanes.get_mut(&key) else {
             return;
         };
@@ -137,7 +140,12 @@ impl Scheduler {
         let shared = Arc::clone(&self.shared);
         let cut = self.cut.clone();
         let task = self.tracker.spawn(async move {
-            let work = judge_some(&shared, &key, &finding, &by);
+            let work = async {
+                match &finding {
+                    Some(finding) => judge_some(&shared, &key, finding, &by).await,
+                    None => take_in_some(&shared, &key, &by).await,
+                }
+            };
             tokio::select! {
                 biased;
                 () = cut.cancelled() => {}
@@ -153,7 +161,7 @@ impl Scheduler {
         }));
     }
 
-    pub(super) fn judged(&mut self, key: &QueueKey, finding: &Finding, by: &By) {
+    pub(super) fn judged(&mut self, key: &QueueKey, finding: Option<&Finding>, by: &By) {
         let now = self.now();
         let jitter = self.shared.context.chance.fraction();
         self.scan.wanted = true;
@@ -161,7 +169,7 @@ impl Scheduler {
             return;
         };
         lane.busy = false;
-        if finding.outcome != Outcome::Deferred {
+        if finding.is_none_or(|finding| finding.outcome != Outcome::Deferred) {
             lane.stage = LaneStage::New;
             return;
         }

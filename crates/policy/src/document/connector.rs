@@ -53,6 +53,9 @@ pub struct InboundConnector {
     /// Empty: refuse when hosted, flag in LAN mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header_from: Option<HeaderFromPolicy>,
+    /// Which reverse-path its mail leaves with.
+    #[serde(default)]
+    pub envelope_sender: EnvelopeSender,
     /// Limits of this connector.
     #[serde(default)]
     pub limits: Limits,
@@ -79,6 +82,7 @@ impl InboundConnector {
             tls: InboundTls::default(),
             preset: None,
             header_from: None,
+            envelope_sender: EnvelopeSender::default(),
             limits: Limits::default(),
             owner: String::new(),
         }
@@ -167,6 +171,17 @@ pub enum HeaderFromPolicy {
     Flag,
     /// From becomes the reverse-path, the original goes to Reply-To.
     Repair,
+}
+
+/// Default: signed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EnvelopeSender {
+    /// A signed address at the bounce domain of the sender's domain, where that names one.
+    #[default]
+    Signed,
+    /// As the client gave it: for lists and devices that recognise mail by it.
+    Kept,
 }
 
 /// `[[organisation.outbound_connector]]`

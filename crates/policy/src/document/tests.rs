@@ -369,6 +369,11 @@ fn any_inbound() -> impl Strategy<Value = InboundConnector> {
                     HeaderFromPolicy::Repair,
                 ][at]
             }),
+            envelope_sender: if two.2 {
+                EnvelopeSender::Kept
+            } else {
+                EnvelopeSender::Signed
+            },
             limits: three.2,
             owner: three.3,
         })

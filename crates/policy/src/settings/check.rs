@@ -206,6 +206,13 @@ impl Checker {
         }
         if !domain.bounce_domain.is_empty() {
             self.domain_name(object, "bounce_domain", &domain.bounce_domain);
+            if !lies_below(&domain.bounce_domain, &domain.name) {
+                let message = format!(
+                    "bounce_domain {} does not lie below {}; write one that does, as bounce.{}",
+                    domain.bounce_domain, domain.name, domain.name
+                );
+                self.error(object, message);
+            }
         }
         let dkim = &domain.dkim;
         if dkim.enabled && dkim.algorithms.is_empty() {
@@ -468,6 +475,14 @@ impl Checker {
                     continue;
                 };
                 let object = format!("organisation {}, domain {}", organisation.name, domain.name);
+                let taken = organisation.domain.iter().any(|other| {
+                    Domain::parse(&other.bounce_domain).is_ok_and(|bounces| bounces == name)
+                });
+                if taken {
+                    let message = "it is the bounce_domain of a domain, where only what comes \
+                                   back is taken; give that another name";
+                    self.error(&object, message.to_owned());
+                }
                 if !claims.insert((organisation.name.as_str(), name.clone())) {
                     let message = "the domain is listed twice; remove one entry";
                     self.error(&object, message.to_owned());
@@ -494,6 +509,14 @@ impl Checker {
                 }
             }
         }
+    }
+}
+
+/// Whether a name lies below another; what cannot be read was told already.
+fn lies_below(name: &str, parent: &str) -> bool {
+    match (Domain::parse(name), Domain::parse(parent)) {
+        (Ok(name), Ok(parent)) => name.is_subdomain_of(&parent),
+        (Err(_), _) | (_, Err(_)) => true,
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Indexes {
     pub(super) networks: NetworkIndex,
     /// Who claims a domain, in the order of the document.
     pub(super) domains: HashMap<Domain, Vec<Place>>,
+    /// Domains by their bounce domain.
+    pub(super) bounce_domains: HashMap<Domain, Vec<Place>>,
     /// Mailboxes that the directory lists, by accepted domain.
     pub(super) mailboxes: HashMap<Place, usize>,
     /// By organisation's place and address: whether it has a mailbox.
@@ -52,12 +54,15 @@ impl Indexes {
         let mut indexes = Self::default();
         for (organisation, object) in document.organisation.iter().enumerate() {
             for (at, domain) in object.domain.iter().enumerate() {
+                let place = Place {
+                    organisation,
+                    object: at,
+                };
                 if let Ok(name) = Domain::parse(&domain.name) {
-                    let place = Place {
-                        organisation,
-                        object: at,
-                    };
                     indexes.domains.entry(name).or_default().push(place);
+                }
+                if let Ok(name) = Domain::parse(&domain.bounce_domain) {
+                    indexes.bounce_domains.entry(name).or_default().push(place);
                 }
             }
             let inbound = object

@@ -140,9 +140,6 @@ impl Observer<'_> {
             }
             DomainState::Verified => {}
         }
-        if !domain.bounce_domain.is_empty() {
-            self.warn(object, "bounce_domain is kept and not used yet");
-        }
     }
 
     fn inbound(&mut self, object: &str, organisation: &Organisation, connector: &InboundConnector) {

@@ -9,5 +9,6 @@ mod desk;
 mod spf;
 mod schedule;
 mod model;
+mod bounces;
 mod names;
 mod world;

@@ -242,6 +242,7 @@ fn routes() {
                 format!("mx {domain}")
             }
             RouteKind::Literal(address) => format!("literal {address}"),
+            RouteKind::Bounces => "taken in".to_owned(),
         };
         let protocol = match route.protocol {
             Protocol::Smtp => "",

@@ -18,6 +18,7 @@ pub(crate) struct Worlds {
     hosted: Settings,
     empty: Settings,
     claims: Settings,
+    bounces: Settings,
 }
 
 impl Worlds {
@@ -27,6 +28,7 @@ impl Worlds {
             hosted: build(Mode::Hosted, include_str!("../tables/hosted.toml")),
             empty: build(Mode::Lan, ""),
             claims: claims(),
+            bounces: build(Mode::Hosted, include_str!("../tables/bounces.toml")),
         }
     }
 
@@ -36,6 +38,7 @@ impl Worlds {
             "hosted" => &self.hosted,
             "empty" => &self.empty,
             "claims" => &self.claims,
+            "bounces" => &self.bounces,
             other => panic!("no world {other}"),
         }
     }

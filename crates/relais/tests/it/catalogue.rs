@@ -9,7 +9,7 @@ use relais_smtp::refusal::CATALOGUE;
 use crate::support::repository;
 
 /// Tokens that no table and no dialogue gives, each with the test that does and the reason why.
-const ELSEWHERE: [(&str, &str, &str); 15] = [
+const ELSEWHERE: [(&str, &str, &str); 17] = [
     (
         "CONN-LIMIT",
         "too_many_connections_are_421_at_connect_until_one_ends",
@@ -66,6 +66,16 @@ const ELSEWHERE: [(&str, &str, &str); 15] = [
         "decisions do not ask DNS",
     ),
     (
+        "RCPT-SUPPRESSED",
+        "a_suppressed_recipient_is_refused_with_the_day_and_others_are_not",
+        "decisions do not see who is suppressed",
+    ),
+    (
+        "RATE",
+        "a_signed_address_is_a_door_for_so_many_and_so_large_messages",
+        "decisions do not count",
+    ),
+    (
         "HDR-SIZE",
         "a_monstrous_header_section_is_read_to_its_end_and_refused",
         "the machine does not read header sections",
@@ -87,9 +97,8 @@ const ELSEWHERE: [(&str, &str, &str); 15] = [
     ),
 ];
 
-/// Tokens that no test can provoke yet: limits that are written in the settings and not counted; a
-/// directory of passwords that can be away.
-const LATER: [&str; 2] = ["RATE", "AUTH-TEMP"];
+/// Tokens that no test can provoke yet: a directory of passwords that can be away.
+const LATER: [&str; 1] = ["AUTH-TEMP"];
 
 /// All files below this folder with this ending.
 fn texts(folder: &str, ending: &str) -> Vec<String> {

@@ -9,8 +9,8 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::dsn::safe;
 use crate::reply::{EnhancedStatus, Reply, ReplyCode};
+use crate::safe;
 
 /// Longest line that we read, in octets with its line end. RFC 5321 §4.5.3.1.5 allows 512; long
 /// explanations with links exist, and Postfix reads 2,048.

@@ -6,13 +6,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::address::Mailbox;
+use crate::safe;
 use crate::time::Timestamp;
 
 use super::advice::Situation;
 use super::writing::{cut, field, paragraph};
 use super::{
     Action, DIAGNOSTIC_CHARACTERS_MAX, Language, Notice, Part, RecipientStatus,
-    SUBJECT_CHARACTERS_MAX, safe,
+    SUBJECT_CHARACTERS_MAX,
 };
 
 /// The notice's own subject.

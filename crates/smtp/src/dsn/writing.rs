@@ -15,7 +15,7 @@ const ENCODED_CHARACTERS_MAX: usize = 56;
 /// Appends `name: value` with CRLF, folded at spaces. Runs of spaces become one; characters that
 /// may not be shown have been replaced by the caller or are replaced here.
 pub(super) fn field(name: &str, value: &str, out: &mut String) {
-    let value = super::safe::printable(value);
+    let value = crate::safe::printable(value);
     out.push_str(name);
     out.push(':');
     let mut column = name.len() + 1;
@@ -36,7 +36,7 @@ pub(super) fn field(name: &str, value: &str, out: &mut String) {
 
 /// A field whose value is free text: as it is where that is possible, else in encoded words.
 pub(super) fn encoded_field(name: &str, value: &str, out: &mut String) {
-    let value = super::safe::printable(value);
+    let value = crate::safe::printable(value);
     let plain = value.is_ascii() && !value.contains("=?");
     if plain {
         return field(name, &value, out);

@@ -669,6 +669,21 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
     },
     CatalogueEntry {
         stage: "RCPT",
+        cause_en: "An earlier message to this recipient came back because the address takes no \
+            mail, or the recipient complained of it.",
+        fix_en: "Correct the address; if it is right again, `relais suppression release` it. See \
+            why with `relais suppression list`.",
+        cause_fr: "Un message précédent vers ce destinataire est revenu parce que l’adresse ne \
+            reçoit pas de courrier, ou le destinataire s’en est plaint.",
+        fix_fr: "Corrigez l’adresse\u{202f}; si elle est de nouveau bonne, libérez-la avec \
+            «\u{202f}relais suppression release\u{202f}». «\u{202f}relais suppression \
+            list\u{202f}» dit pourquoi.",
+        sample: || Refusal::RecipientSuppressed {
+            after: "hard bounce on 2026-11-29".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "RCPT",
         cause_en: "Somebody has blocked mail to this recipient or to its domain.",
         fix_en: "See why with `relais restricted list`; the other recipients of the message are \
             not concerned.",
@@ -861,6 +876,7 @@ mod tests {
         Refusal::RecipientDomainUnknown { .. },
         Refusal::RecipientNullMx { .. },
         Refusal::RecipientUnknown,
+        Refusal::RecipientSuppressed { .. },
         Refusal::RecipientBlocked,
         Refusal::TooManyRecipients,
         Refusal::Sandbox,

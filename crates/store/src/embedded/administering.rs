@@ -12,6 +12,7 @@ use super::readers::{self, Found, Want};
 use super::settings_tables::{self, NewAuditEntry};
 use super::writer::Writer;
 use super::{Embedded, proof_table, restriction_tables, schema, shelf_table};
+use crate::bounces::Bounces;
 use crate::describe;
 use crate::dkim::DkimChange;
 use crate::error::StoreError;
@@ -316,6 +317,10 @@ impl Embedded {
 
     pub(crate) fn vault(&self) -> &Vault {
         &self.vault
+    }
+
+    pub(crate) fn bounces(&self) -> &Bounces {
+        &self.bounces
     }
 
     pub(crate) async fn ignored_attempts(&self) -> Result<Vec<IgnoredAttempts>, StoreError> {

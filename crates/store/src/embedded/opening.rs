@@ -24,6 +24,7 @@ use super::{
     settings_tables, shelf_table,
 };
 use crate::bell::Bell;
+use crate::bounces::Bounces;
 use crate::cache::Cache;
 use crate::describe;
 use crate::disk::{Disk, DiskFile, RealDisk};
@@ -153,6 +154,7 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
         settings: Arc::new(ArcSwap::from_pointee(settings)),
         restrictions: Arc::new(ArcSwap::from_pointee(restrictions)),
         vault: Vault::default(),
+        bounces: Bounces::default(),
         mode,
         disk,
         disk_reserve,
@@ -187,6 +189,7 @@ fn open_for_reading(folder: &Path, mode: Mode) -> Result<Embedded, StoreError> {
         settings: Arc::new(ArcSwap::from_pointee(start.settings)),
         restrictions: Arc::new(ArcSwap::from_pointee(start.restrictions)),
         vault: Vault::default(),
+        bounces: Bounces::default(),
         mode,
         disk,
         disk_reserve: 0,

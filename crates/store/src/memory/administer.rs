@@ -13,6 +13,7 @@ use rusqlite::{Connection, Transaction};
 use tokio::sync::broadcast;
 
 use super::{Died, Fault, Memory, State, apply};
+use crate::bounces::Bounces;
 use crate::describe;
 use crate::disk::Disk;
 use crate::dkim::DkimChange;
@@ -316,6 +317,10 @@ impl Memory {
 
     pub(crate) fn vault(&self) -> &Vault {
         &self.vault
+    }
+
+    pub(crate) fn bounces(&self) -> &Bounces {
+        &self.bounces
     }
 
     pub(crate) async fn ignored_attempts(&self) -> Result<Vec<IgnoredAttempts>, StoreError> {

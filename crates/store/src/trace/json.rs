@@ -72,6 +72,9 @@ pub(super) fn write(event: &Event) -> String {
 
 /// Fields that the first form of the contract did not have: written only where known.
 fn push_additions(out: &mut String, event: &Event) {
+    if let Some(sender) = &event.envelope_sender {
+        push_text_field(out, ",\"envelope_sender\":", Some(sender));
+    }
     if let Some(attempts) = event.attempts {
         push_number_field(out, ",\"attempts\":", Some(u64::from(attempts)));
     }
@@ -303,6 +306,7 @@ pub(super) fn read(text: &str) -> Result<Event, EventReadError> {
         inbound_connector: text_of(&fields, "inbound_connector")?,
         client: client_of(&fields)?,
         from: text_of(&fields, "from")?,
+        envelope_sender: text_of(&fields, "envelope_sender")?,
         header_from: text_of(&fields, "header_from")?,
         to: to_of(&fields)?,
         subject: text_of(&fields, "subject")?,

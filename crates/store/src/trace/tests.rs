@@ -298,6 +298,7 @@ fn every_field_is_written_in_the_order_of_the_reference() {
         reference: Some(Reference::from_bits(0)),
         token: some("T"),
         reply: some("R"),
+        envelope_sender: some("b1-x@bounce.contoso.test"),
         next_attempt: Some(NOW),
         detail: some("D"),
         settings_version: Some(1),

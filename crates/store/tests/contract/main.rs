@@ -31,5 +31,6 @@ mod restricting;
 mod secrets;
 mod settings;
 mod shelf;
+mod suppressing;
 mod trace;
 mod world;

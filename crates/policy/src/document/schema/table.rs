@@ -221,8 +221,11 @@ const DOMAIN: &[Setting] = &[
              then MX without ourselves.",
         ),
     key("bounce_domain", Kind::Text, EMPTY)
-        .bound("a domain name")
-        .doc("Domain of signed envelope senders; empty: none."),
+        .bound("below the domain, as bounce.contoso.test")
+        .doc(
+            "Domain of signed envelope senders, whose MX is this relay; what comes back there \
+             is matched to its message. Empty: none.",
+        ),
     key("dkim", Kind::Table, DEFAULT_TABLE).doc("Signing; takes effect once DNS shows the key."),
 ];
 
@@ -315,6 +318,15 @@ const INBOUND: &[Setting] = &[
     .doc(
         "What happens to a header From outside the verified domains; absent: \
              refuse when hosted, flag in LAN mode.",
+    ),
+    key(
+        "envelope_sender",
+        Kind::Choice(&["signed", "kept"]),
+        Toml("\"signed\""),
+    )
+    .doc(
+        "The reverse-path that its mail leaves with: a signed address at the domain's \
+             bounce_domain, or as it came (lists and devices that recognise mail by it).",
     ),
     key("limits", Kind::Table, DEFAULT_TABLE).doc("Limits of this connector."),
     key("owner", Kind::Text, EMPTY)

@@ -44,6 +44,9 @@ pub(super) struct InboundKeys {
     /// What happens to a header From outside the verified domains
     #[arg(long, value_parser = ["refuse", "flag", "repair"])]
     header_from: Option<String>,
+    /// Reverse-path of its mail: signed at the bounce domain, or as it came
+    #[arg(long, value_parser = ["signed", "kept"])]
+    envelope_sender: Option<String>,
     /// Gets notices for senders without a mailbox
     #[arg(long, value_name = "ADDRESS")]
     owner: Option<String>,
@@ -82,6 +85,7 @@ impl ConnectorKeys for InboundKeys {
         patch.set("tls", self.tls.as_ref());
         patch.set("preset", self.preset.as_ref());
         patch.set("header_from", self.header_from.as_ref());
+        patch.set("envelope_sender", self.envelope_sender.as_ref());
         patch.set("owner", self.owner.as_ref());
         patch.limit("message_size_max", self.message_size_max.as_ref());
         patch.limit("messages_per_minute", self.messages_per_minute);

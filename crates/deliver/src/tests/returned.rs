@@ -1,0 +1,333 @@
+//! Signed envelope senders, and what comes back to them. RFC 3464, RFC 5965, RFC 3834.
+
+use relais_policy::bounce::{BounceToken, Place};
+use relais_smtp::address::Mailbox;
+use relais_smtp::domain::Domain;
+use relais_smtp::identifier::QueueId;
+use relais_store::store::Store;
+use relais_store::trace::{Event, EventKind, To};
+
+use super::peer::Peer;
+use super::world::{Mail, World, mail, pass, seconds};
+
+const SETTINGS: &str = r#"
+[[organisation]]
+name = "contoso"
+language = "fr"
+postmaster = "it@contoso.test"
+
+[[organisation.domain]]
+name = "contoso.test"
+verification = "assumed"
+mailbox_host = "192.0.2.9:25"
+bounce_domain = "bounce.contoso.test"
+
+[[organisation.recipient]]
+address = "anna@contoso.test"
+
+[[organisation.recipient]]
+address = "it@contoso.test"
+
+[[organisation.inbound_connector]]
+name = "Printers"
+sender_ip_addresses = ["10.1.2.0/24"]
+owner = "anna@contoso.test"
+"#;
+
+/// A next hop, and the mailboxes of `contoso.test`.
+async fn world(settings: &str) -> (World, Peer, Peer) {
+    let world = World::delivering(settings).await;
+    let peer = Peer::start(&world, "192.0.2.1", 25).await;
+    let mailboxes = Peer::start(&world, "192.0.2.9", 25).await;
+    world.domain("b.example", "192.0.2.1");
+    (world, peer, mailboxes)
+}
+
+/// A message of a device, with its `message.accepted`.
+async fn sent(world: &World, to: &[&str]) -> QueueId {
+    let mail = Mail {
+        from: "scan@contoso.test",
+        ..mail(to)
+    };
+    let many = mail
+        .to
+        .iter()
+        .map(|one| one.forward_path.to_string().into())
+        .collect();
+    let queue_id = world.accept(mail).await;
+    let mut accepted = Event::new(world.clock.now(), EventKind::MessageAccepted);
+    accepted.queue_id = Some(queue_id);
+    accepted.organisation = Some("contoso".into());
+    accepted.inbound_connector = Some("Printers".into());
+    accepted.from = Some("scan@contoso.test".into());
+    accepted.subject = Some("scan".into());
+    accepted.to = Some(To::Many(many));
+    world.store.record(accepted);
+    pass(seconds(5)).await;
+    queue_id
+}
+
+/// Something comes back from outside, to this address.
+async fn comes_back(world: &World, to: &str, content: &str) -> QueueId {
+    let content = content
+        .replace("\r\n", "\n")
+        .replace('\n', "\r\n")
+        .into_bytes();
+    let returned = Mail {
+        from: "",
+        content,
+        ..mail(&[to])
+    };
+    let queue_id = world.accept(returned).await;
+    pass(seconds(5)).await;
+    queue_id
+}
+
+fn failure(recipient: &str, status: &str) -> String {
+    format!(
+        "From: MAILER-DAEMON@mx.b.example\nSubject: Undelivered Mail\nContent-Type: \
+         multipart/report; report-type=delivery-status; boundary=x\n\n--x\n\nno\n--x\n\
+         Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx.b.example\n\n\
+         Final-Recipient: rfc822; {recipient}\nAction: failed\nStatus: {status}\n\
+         Diagnostic-Code: smtp; 550 {status} no such user\n\n--x--\n"
+    )
+}
+
+fn detail(event: &Event) -> &str {
+    event.detail.as_deref().unwrap_or_default()
+}
+
+async fn suppressed(store: &Store, recipient: &str) -> bool {
+    let recipient = Mailbox::parse(recipient).unwrap();
+    store
+        .suppression("contoso", &recipient)
+        .await
+        .unwrap()
+        .is_some()
+}
+
+#[tokio::test(start_paused = true)]
+async fn mail_leaves_with_a_signed_reverse_path_and_the_trace_shows_both() {
+    let (world, peer, _mailboxes) = world(SETTINGS).await;
+    let queue_id = sent(&world, &["b@b.example"]).await;
+    sent(&world, &["b@b.example", "c@b.example"]).await;
+    let took = peer.took();
+    let local = took[0]
+        .from
+        .strip_suffix("@bounce.contoso.test")
+        .expect("a bounce address");
+    assert!(
+        local.starts_with(&format!("b1-{queue_id}-").to_lowercase()),
+        "{local}"
+    );
+    assert_eq!(took[0].content, took[1].content, "nothing else changes");
+    // One recipient is named by its place; several are one transaction.
+    assert_eq!(local.split('-').count(), 5);
+    assert_eq!(
+        (
+            took.len(),
+            took[1].to.len(),
+            took[1].from.split('-').count()
+        ),
+        (2, 2, 4)
+    );
+    for kind in [EventKind::DeliveryAttempted, EventKind::RecipientDelivered] {
+        let event = world.events(kind).into_iter().next().expect("an event");
+        assert_eq!(event.from.as_deref(), Some("scan@contoso.test"));
+        assert_eq!(
+            event.envelope_sender.as_deref(),
+            Some(took[0].from.as_str())
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_null_reverse_path_and_that_of_a_connector_that_keeps_it_stay() {
+    let kept = SETTINGS.replace("owner = ", "envelope_sender = \"kept\"\nowner = ");
+    let (world, peer, _mailboxes) = world(&kept).await;
+    sent(&world, &["b@b.example"]).await;
+    assert_eq!(peer.took()[0].from, "scan@contoso.test");
+    world.apply(SETTINGS).await;
+    let null = Mail {
+        from: "",
+        ..mail(&["b@b.example"])
+    };
+    world.accept(null).await;
+    pass(seconds(5)).await;
+    assert_eq!(peer.took()[1].from, "");
+    let delivered = world.events(EventKind::RecipientDelivered);
+    assert!(
+        delivered
+            .iter()
+            .all(|event| event.envelope_sender.is_none())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_bounce_is_matched_suppresses_and_reaches_the_owner() {
+    let (world, peer, mailboxes) = world(SETTINGS).await;
+    let queue_id = sent(&world, &["b@b.example"]).await;
+    let token = peer.took()[0].from.to_uppercase();
+    let back = comes_back(&world, &token, &failure("b@b.example", "5.1.1")).await;
+
+    let received = world.events(EventKind::NoticeReceived);
+    let [event] = received.as_slice() else {
+        panic!("one notice, not {received:#?}")
+    };
+    assert_eq!(event.queue_id, Some(queue_id), "it is told of the message");
+    assert_eq!(event.inbound_connector.as_deref(), Some("Printers"));
+    assert_eq!(event.to, Some(To::Many(vec!["b@b.example".into()])));
+    assert_eq!(event.reply.as_deref(), Some("550 5.1.1 no such user"));
+    assert!(detail(event).starts_with("failure 5.1.1, delivery status notification"));
+    assert!(detail(event).contains(&format!("received as {back}; recipient suppressed after")));
+    assert!(suppressed(&world.store, "B@b.example").await);
+    let restricted = world.events(EventKind::EntityRestricted);
+    assert_eq!(restricted[0].queue_id, Some(queue_id));
+
+    let took = mailboxes.took();
+    assert_eq!(took.len(), 1, "the owner, and nobody else");
+    assert_eq!(
+        (took[0].from.as_str(), took[0].to[0].as_str()),
+        ("", "anna@contoso.test")
+    );
+    let text = String::from_utf8(took[0].content.clone()).unwrap();
+    assert!(
+        text.contains("<b@b.example>\u{202f}: non remis (5.1.1)"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Reporting-MTA: dns; mx.b.example"),
+        "what came back is attached"
+    );
+    let end = world.events(EventKind::RecipientDelivered);
+    let end = end
+        .iter()
+        .find(|event| event.queue_id == Some(back))
+        .expect("its own end");
+    assert_eq!(detail(end), format!("taken in: it is about {queue_id}"));
+    assert_eq!(world.in_queue(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_names_no_recipient_of_ours_suppresses_nobody() {
+    let (world, peer, _mailboxes) = world(SETTINGS).await;
+    sent(&world, &["b@b.example", "c@b.example"]).await;
+    let token = peer.took()[0].from.clone();
+    comes_back(&world, &token, &failure("victim@example.net", "5.1.1")).await;
+    assert!(!suppressed(&world.store, "victim@example.net").await);
+    assert!(!suppressed(&world.store, "b@b.example").await);
+    assert_eq!(
+        world.events(EventKind::NoticeReceived).len(),
+        1,
+        "it is told all the same"
+    );
+    // A full mailbox is no wrong address.
+    comes_back(&world, &token, &failure("b@b.example", "5.2.2")).await;
+    assert!(!suppressed(&world.store, "b@b.example").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn complaints_suppress_and_automatic_replies_only_show() {
+    let (world, peer, mailboxes) = world(SETTINGS).await;
+    sent(&world, &["b@b.example"]).await;
+    let token = peer.took()[0].from.clone();
+    let vacation = "From: b@b.example\nAuto-Submitted: auto-replied\nSubject: away\n\nI am away\n";
+    comes_back(&world, &token, vacation).await;
+    let received = world.events(EventKind::NoticeReceived);
+    assert!(
+        detail(&received[0]).starts_with("automatic-reply"),
+        "{:?}",
+        received[0]
+    );
+    assert_eq!(received[0].reply.as_deref(), Some("I am away"));
+    assert!(detail(&received[0]).ends_with("not passed on: nobody wrote it"));
+    assert!(mailboxes.took().is_empty());
+
+    let complaint = "From: fbl@b.example\nContent-Type: multipart/report; boundary=x\n\n--x\n\n\
+        spam\n--x\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: \
+        Gen/1\nVersion: 1\n\n--x--\n";
+    comes_back(&world, &token, complaint).await;
+    assert!(
+        suppressed(&world.store, "b@b.example").await,
+        "the address was made for it"
+    );
+    let text = String::from_utf8(mailboxes.took()[0].content.clone()).unwrap();
+    assert!(text.contains("Plainte"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_passed_on_is_bounded_and_its_own_failure_tells_nobody() {
+    let no_owner = SETTINGS.replace("owner = \"anna@contoso.test\"", "owner = \"x@b.example\"");
+    let (world, peer, mailboxes) = world(&no_owner).await;
+    peer.script(|heard| match heard.line.contains("x@b.example") {
+        true => super::peer::Act::Say("550 5.1.1 no such user"),
+        false => super::peer::Act::Usual,
+    });
+    sent(&world, &["b@b.example"]).await;
+    let token = peer.took()[0].from.clone();
+    for _ in 0..8 {
+        comes_back(&world, &token, &failure("b@b.example", "5.7.1")).await;
+    }
+    let received = world.events(EventKind::NoticeReceived);
+    assert_eq!(received.len(), 8, "all of them are told");
+    let kept = received
+        .iter()
+        .filter(|event| detail(event).ends_with("too many in an hour"));
+    assert_eq!(kept.count(), 3);
+    // The owner's server refuses each: a notice about a notice would be the beginning of a loop.
+    assert_eq!(world.events(EventKind::RecipientFailed).len(), 5);
+    assert!(world.events(EventKind::NoticeSent).is_empty());
+    assert!(mailboxes.took().is_empty());
+    assert_eq!(world.in_queue(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_address_that_reached_the_queue_is_about_nothing() {
+    let (world, _peer, mailboxes) = world(SETTINGS).await;
+    let id = sent(&world, &["b@b.example"]).await;
+    let domain = Domain::parse("bounce.contoso.test").unwrap();
+    let place = Place {
+        organisation: "contoso",
+        domain: &domain,
+    };
+    let token = BounceToken {
+        queue_id: id,
+        recipient: None,
+    };
+    let key = relais_policy::bounce::BounceKey::new([1; 32]);
+    let forged = token.sign(&key, place, world.clock.now()).to_string();
+    comes_back(&world, &forged, &failure("b@b.example", "5.1.1")).await;
+    assert!(world.events(EventKind::NoticeReceived).is_empty());
+    assert!(!suppressed(&world.store, "b@b.example").await);
+    let discarded = world.events(EventKind::RecipientDiscarded);
+    assert_eq!(detail(&discarded[0]), "its address does not count any more");
+    assert!(mailboxes.took().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_is_taken_in_after_a_restart_too() {
+    let mut world = World::new(SETTINGS).await;
+    let domain = Domain::parse("bounce.contoso.test").unwrap();
+    let key = world
+        .store
+        .bounce_key("contoso", [3; 32], world.clock.now())
+        .await
+        .unwrap();
+    let token = BounceToken {
+        queue_id: world.store.next_queue_id(world.clock.now()),
+        recipient: Some(0),
+    };
+    let place = Place {
+        organisation: "contoso",
+        domain: &domain,
+    };
+    let address = token.sign(&key, place, world.clock.now()).to_string();
+    comes_back(&world, &address, &failure("b@b.example", "5.1.1")).await;
+    assert!(world.events(EventKind::NoticeReceived).is_empty());
+    let mailboxes = Peer::start(&world, "192.0.2.9", 25).await;
+    world.start();
+    pass(seconds(5)).await;
+    // The message is older than the trace: its organisation's postmaster is told.
+    assert_eq!(world.events(EventKind::NoticeReceived).len(), 1);
+    assert_eq!(mailboxes.took()[0].to, ["it@contoso.test"]);
+}

@@ -1,0 +1,131 @@
+//! Which reverse-paths become signed addresses, and who is told of what comes back.
+
+use relais_policy::bounce::bounce_place;
+use relais_policy::document::Document;
+use relais_policy::notice::{Addressee, addressee_of_returned};
+use relais_policy::settings::{Mode, Settings};
+use relais_smtp::address::{Mailbox, ReversePath};
+
+use crate::world::Worlds;
+
+fn path(text: &str) -> ReversePath {
+    match text {
+        "" => ReversePath::Null,
+        text => ReversePath::Mailbox(Mailbox::parse(text).expect("a mailbox")),
+    }
+}
+
+#[test]
+fn only_senders_in_a_verified_domain_with_a_bounce_domain_are_rewritten() {
+    let worlds = Worlds::new();
+    let settings = worlds.get("bounces");
+    for (organisation, connector, from, expected) in [
+        (
+            "contoso",
+            Some("Printers"),
+            "scan@contoso.test",
+            Some("bounce.contoso.test"),
+        ),
+        (
+            "contoso",
+            None,
+            "scan@contoso.test",
+            Some("bounce.contoso.test"),
+        ),
+        // The opt-out of the connector.
+        ("contoso", Some("Lists"), "scan@contoso.test", None),
+        // RFC 5321 §4.5.5.
+        ("contoso", Some("Printers"), "", None),
+        ("contoso", Some("Printers"), "scan@example.org", None),
+        ("contoso", Some("Printers"), "scan@[192.0.2.1]", None),
+        // Of another organisation, without a bounce domain, pending.
+        ("fabrikam", None, "scan@contoso.test", None),
+        ("fabrikam", None, "scan@fabrikam.test", None),
+        ("fabrikam", None, "scan@pending.test", None),
+    ] {
+        let place = bounce_place(settings, organisation, connector, &path(from));
+        let domain = place.map(|(_, domain)| domain.to_string());
+        assert_eq!(
+            domain.as_deref(),
+            expected,
+            "{organisation} {connector:?} {from}"
+        );
+    }
+}
+
+#[test]
+fn what_comes_back_goes_to_a_mailbox_then_the_owner_then_the_postmaster() {
+    let worlds = Worlds::new();
+    let settings = worlds.get("bounces");
+    let told = |organisation: &str, connector: Option<&str>, from: Option<&ReversePath>| {
+        match addressee_of_returned(settings, organisation, connector, from).0 {
+            Addressee::ReversePath(mailbox) => format!("sender {mailbox}"),
+            Addressee::Owner(mailbox) => format!("owner {mailbox}"),
+            Addressee::Postmaster(mailbox) => format!("postmaster {mailbox}"),
+            Addressee::Nobody { .. } => "nobody".to_owned(),
+        }
+    };
+    for (organisation, connector, from, expected) in [
+        (
+            "contoso",
+            Some("Printers"),
+            "anna@contoso.test",
+            "sender anna@contoso.test",
+        ),
+        (
+            "contoso",
+            Some("Printers"),
+            "scan@contoso.test",
+            "owner owner@contoso.test",
+        ),
+        (
+            "contoso",
+            Some("Lists"),
+            "scan@contoso.test",
+            "postmaster it@contoso.test",
+        ),
+        (
+            "contoso",
+            None,
+            "stranger@example.org",
+            "postmaster it@contoso.test",
+        ),
+        ("fabrikam", None, "scan@fabrikam.test", "nobody"),
+    ] {
+        assert_eq!(
+            told(organisation, connector, Some(&path(from))),
+            expected,
+            "{from}"
+        );
+    }
+    assert_eq!(told("contoso", None, None), "postmaster it@contoso.test");
+}
+
+#[test]
+fn a_bounce_domain_lies_below_its_domain_and_is_none_itself() {
+    let errors = |text: &str| {
+        let document = Document::from_toml(text).unwrap();
+        let errors = Settings::build(Mode::Lan, 1, document)
+            .err()
+            .unwrap_or_default();
+        let words: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        words.join("\n")
+    };
+    let domain = |bounces: &str, more: &str| {
+        format!(
+            "[[organisation]]\nname = \"a\"\n[[organisation.domain]]\nname = \"contoso.test\"\n\
+             bounce_domain = \"{bounces}\"\n{more}"
+        )
+    };
+    assert_eq!(errors(&domain("bounce.contoso.test", "")), "");
+    for outside in ["bounce.fabrikam.test", "contoso.test", "test"] {
+        let words = errors(&domain(outside, ""));
+        assert!(
+            words.contains("does not lie below contoso.test"),
+            "{outside}: {words}"
+        );
+    }
+    let twice = "[[organisation.domain]]\nname = \"bounce.contoso.test\"\n";
+    let words = errors(&domain("bounce.contoso.test", twice));
+    assert!(words.contains("bounce_domain of a domain"), "{words}");
+}

@@ -1,0 +1,136 @@
+//! Signed envelope senders and suppressed recipients over every store: both are kept on shelves.
+//!
+//! Not here: what stands in memory (`bounces`), what a token says (`relais_policy::bounce`), what
+//! suppresses (`relais_policy::suppression`).
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use relais_policy::bounce::{BOUNCE_KEY_OCTETS, BounceKey};
+use relais_policy::suppression::Suppression;
+use relais_smtp::address::Mailbox;
+use relais_smtp::secret::Secret;
+use relais_smtp::time::Timestamp;
+
+use super::Store;
+use crate::bounces::{Bounces, ListedSuppression, SuppressionChange, key_of, who_gives_way};
+use crate::error::StoreError;
+use crate::secret::{SecretError, SecretKind, SecretName};
+use crate::shelf::{Shelf, ShelfChange};
+
+impl Store {
+    /// The key of an organisation's signed envelope senders; made of `fresh` where there is none.
+    pub async fn bounce_key(
+        &self,
+        organisation: &str,
+        fresh: [u8; BOUNCE_KEY_OCTETS],
+        now: Timestamp,
+    ) -> Result<BounceKey, SecretError> {
+        // Held over the making: two keys would be one too many.
+        let mut keys = self.bounces().keys.lock().await;
+        if let Some(key) = keys.get(organisation) {
+            return Ok(key.clone());
+        }
+        let name = SecretName::new(organisation, SecretKind::BounceKey, "envelope-sender");
+        let kept = self.secret(&name).await?;
+        let key = match kept {
+            Some(kept) => {
+                let octets = kept.expose().try_into();
+                BounceKey::new(octets.map_err(|_| SecretError::Damaged(name))?)
+            }
+            None => {
+                let secret = Secret::from(&fresh[..]);
+                self.put_secret(&name, &secret, now, None).await?;
+                BounceKey::new(fresh)
+            }
+        };
+        keys.insert(organisation.into(), key.clone());
+        Ok(key)
+    }
+
+    /// Whether an organisation sends nothing to a recipient, and why. From memory but for the
+    /// first question.
+    pub async fn suppression(
+        &self,
+        organisation: &str,
+        recipient: &Mailbox,
+    ) -> Result<Option<Suppression>, StoreError> {
+        let all = self.suppressed().await?;
+        let all = all.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(all.get(&key_of(organisation, recipient)).cloned())
+    }
+
+    /// The suppressed recipients, by organisation and address.
+    pub async fn suppressions(&self) -> Result<Vec<ListedSuppression>, StoreError> {
+        let kept = self.shelf(Shelf::Suppression).await?;
+        let listed = kept.iter().filter_map(|entry| {
+            let (organisation, address) = entry.key.split_once(' ')?;
+            Some(ListedSuppression {
+                organisation: organisation.to_owned(),
+                address: address.to_owned(),
+                suppression: serde_json::from_str(&entry.value).ok()?,
+            })
+        });
+        Ok(listed.collect())
+    }
+
+    /// Changes who is suppressed; durable, and asked for by the next RCPT, when it returns. How
+    /// many were released.
+    pub async fn change_suppressions(
+        &self,
+        change: SuppressionChange,
+    ) -> Result<usize, StoreError> {
+        let _alone = self.bounces().changing.lock().await;
+        let all = self.suppressed().await?;
+        let organisation = &change.organisation;
+        let mut shelf = ShelfChange::new(Shelf::Suppression, change.time);
+        shelf.audit = change.audit;
+        shelf.events = change.events;
+        let mut put = Vec::new();
+        for (recipient, suppression) in change.put {
+            let value = serde_json::to_string(&suppression)
+                .map_err(|error| StoreError::Fault(format!("a suppression: {error}")))?;
+            let key = key_of(organisation, &recipient);
+            shelf = shelf.put(key.clone(), value);
+            put.push((key, suppression));
+        }
+        let mut taken: Vec<_> = change
+            .taken
+            .iter()
+            .map(|one| key_of(organisation, one))
+            .collect();
+        {
+            let all = all.read().unwrap_or_else(PoisonError::into_inner);
+            taken.retain(|key| all.contains_key(key));
+            taken.extend(who_gives_way(&all, organisation, put.len()));
+        }
+        shelf.taken.clone_from(&taken);
+        self.change_shelf(shelf).await?;
+        let mut all = all.write().unwrap_or_else(PoisonError::into_inner);
+        for key in &taken {
+            all.remove(key);
+        }
+        all.extend(put);
+        Ok(taken.len())
+    }
+
+    async fn suppressed(&self) -> Result<&RwLock<HashMap<String, Suppression>>, StoreError> {
+        let read = async {
+            let listed = self.suppressions().await?;
+            let all = listed.into_iter().map(|one| {
+                let key = format!("{} {}", one.organisation, one.address);
+                (key, one.suppression)
+            });
+            Ok(RwLock::new(all.collect()))
+        };
+        self.bounces().suppressed.get_or_try_init(|| read).await
+    }
+
+    fn bounces(&self) -> &Bounces {
+        match self {
+            Self::Embedded(store) => store.bounces(),
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.bounces(),
+        }
+    }
+}

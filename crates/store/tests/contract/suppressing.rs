@@ -1,0 +1,80 @@
+//! Who is suppressed, and the keys of signed envelope senders.
+
+use relais_policy::bounce::BounceKey;
+use relais_policy::suppression::{Cause, Suppression};
+use relais_smtp::address::Mailbox;
+use relais_smtp::identifier::QueueId;
+use relais_store::secret::KeySources;
+use relais_store::shelf::ShelfAudit;
+use relais_store::store::SuppressionChange;
+
+use crate::world::{World, at};
+
+fn mailbox(text: &str) -> Mailbox {
+    Mailbox::parse(text).unwrap()
+}
+
+fn suppression(cause: Cause, second: u64) -> Suppression {
+    Suppression::of_notice(cause, "550 no", QueueId::new(at(1), 0, 1), at(second))
+}
+
+async fn who_is_suppressed_is_known_at_once_and_after_a_restart_until_released(mut world: World) {
+    let known = mailbox("B@Example.org");
+    let mut change = SuppressionChange::new("contoso", at(1));
+    change
+        .put
+        .push((known.clone(), suppression(Cause::HardBounce, 1)));
+    assert_eq!(world.store().change_suppressions(change).await, Ok(0));
+    for restarted in [false, true] {
+        if restarted {
+            world.restart(at(2)).await;
+        }
+        let store = world.store();
+        let found = store
+            .suppression("contoso", &mailbox("b@example.org"))
+            .await;
+        assert_eq!(found, Ok(Some(suppression(Cause::HardBounce, 1))));
+        assert_eq!(store.suppression("fabrikam", &known).await, Ok(None));
+        let other = store
+            .suppression("contoso", &mailbox("c@example.org"))
+            .await;
+        assert_eq!(other, Ok(None));
+    }
+    let mut change = SuppressionChange::new("contoso", at(3));
+    change.taken = vec![known.clone(), mailbox("never@example.org")];
+    change.audit = Some(ShelfAudit {
+        actor: "anna".to_owned(),
+        via: "socket",
+        act: "suppression.released",
+        detail: vec!["b@example.org".to_owned()],
+    });
+    assert_eq!(world.store().change_suppressions(change).await, Ok(1));
+    assert_eq!(world.store().suppression("contoso", &known).await, Ok(None));
+    let audit = world.store().audit(1).await.unwrap();
+    assert_eq!(audit[0].act, "suppression.released");
+    world.restart(at(4)).await;
+    assert_eq!(world.store().suppression("contoso", &known).await, Ok(None));
+    assert_eq!(world.store().suppressions().await, Ok(Vec::new()));
+}
+
+async fn the_key_of_envelope_senders_is_made_once_for_each_organisation(world: World) {
+    let store = world.store();
+    let folder = tempfile::tempdir().unwrap();
+    let sources = KeySources {
+        environment: None,
+        credential: None,
+        folder: folder.path().to_path_buf(),
+    };
+    store.unlock_secrets(sources, [9; 32], at(0)).await.unwrap();
+    let key = |organisation: &'static str, fresh| async move {
+        store.bounce_key(organisation, [fresh; 32], at(1)).await
+    };
+    assert_eq!(key("contoso", 1).await, Ok(BounceKey::new([1; 32])));
+    assert_eq!(key("contoso", 2).await, Ok(BounceKey::new([1; 32])));
+    assert_eq!(key("fabrikam", 3).await, Ok(BounceKey::new([3; 32])));
+}
+
+rules!(
+    who_is_suppressed_is_known_at_once_and_after_a_restart_until_released,
+    the_key_of_envelope_senders_is_made_once_for_each_organisation,
+);
