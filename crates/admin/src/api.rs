@@ -14,6 +14,7 @@ mod audit;
 mod organisations;
 mod domains;
 mod connectors;
+mod outbound;
 mod listen;
 mod credentials;
 mod directory;
@@ -47,6 +48,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(organisations::routes())
         .merge(domains::routes())
         .merge(connectors::routes())
+        .merge(outbound::routes())
         .merge(listen::routes())
         .merge(credentials::routes())
         .merge(directory::routes())

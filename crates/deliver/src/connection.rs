@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use relais_net::clock::{Clock, Moment};
 use relais_net::hop::{Opening, Unused};
+use relais_net::login::{Login, LoginFault};
 use relais_policy::encryption::Demand;
+use relais_policy::outcome::Outcome;
 use relais_policy::reply_rule::ReplyRules;
+use relais_policy::route::is_public_destination;
 use relais_smtp::client::{ClientConfig, RecipientResult, Stage, Transaction, TransactionResult};
 use relais_smtp::dsn::Cause;
 use relais_smtp::envelope::Envelope;
@@ -411,6 +414,8 @@ impl Connection {
 struct Search {
     finder: Finder,
     wish: Wish,
+    /// What we log in with, once it was asked for.
+    login: Option<Option<Login>>,
     /// Once more: a reused session may have been closed before we spoke, or TLS failed and clear
     /// text will do.
     again: Option<Target>,
@@ -427,6 +432,7 @@ impl Search {
         Self {
             finder: Finder::new(&site.key.hops, follows, &context.chance),
             wish,
+            login: None,
             again: None,
             again_used: false,
             postponed: VecDeque::new(),
@@ -454,9 +460,33 @@ impl Search {
         }
     }
 
+    /// What to log in with at this site, if anything; `Err`: it should be, and cannot be had.
+    async fn login(&mut self, site: &Site, context: &DeliverContext) -> Result<(), Finding> {
+        if self.login.is_some() {
+            return Ok(());
+        }
+        let mut login = None;
+        if let Some((organisation, name)) = &site.key.connector {
+            let settings = context.store.settings();
+            if let Some(connector) = settings.outbound_connector(organisation, name) {
+                let found = context.logins.of(organisation, connector).await;
+                login = found.map_err(|fault| {
+                    let words = fault.to_string();
+                    Finding::ours(Outcome::Deferred, Cause::LoginFailed, words)
+                })?;
+            }
+        }
+        self.login = Some(login);
+        Ok(())
+    }
+
     /// The next host that greets us.
     async fn connect(&mut self, site: &Site, shared: &Shared, attempt: &mut Attempt) -> Found {
         let context = &shared.context;
+        if let Err(finding) = self.login(site, context).await {
+            attempt.gap(&finding);
+            return Found::Exhausted;
+        }
         loop {
             let target = tokio::select! {
                 biased;
@@ -470,10 +500,11 @@ impl Search {
                 return Found::Exhausted;
             };
             self.tried += 1;
+            let login = self.login.clone().flatten();
             let opened = tokio::select! {
                 biased;
                 () = shared.stop.cancelled() => return Found::Stopped,
-                opened = open(context, site, &target, self.wish) => opened,
+                opened = open(context, site, &target, (self.wish, login.as_ref())) => opened,
             };
             match opened {
                 Ok(session) => {
@@ -492,6 +523,10 @@ impl Search {
                     let rules = context.reply_rules();
                     attempt.host_failed(failure.finding, &rules);
                     shared.obey(site, attempt, &target).await;
+                    if failure.is_verdict {
+                        // Another host would say the same, and count it.
+                        return Found::Exhausted;
+                    }
                     match failure.clear_instead {
                         Some(why) => {
                             self.again = Some(Target {
@@ -554,6 +589,8 @@ struct Failure {
     finding: Finding,
     /// Its TLS failed, clear text will do, and a new connection is needed for it.
     clear_instead: Option<Arc<str>>,
+    /// The server does not believe what we log in with.
+    is_verdict: bool,
 }
 
 impl From<Finding> for Failure {
@@ -561,6 +598,7 @@ impl From<Finding> for Failure {
         Self {
             finding,
             clear_instead: None,
+            is_verdict: false,
         }
     }
 }
@@ -570,7 +608,7 @@ async fn open(
     context: &DeliverContext,
     site: &Site,
     target: &Target,
-    wish: Wish,
+    (wish, login): (Wish, Option<&Login>),
 ) -> Result<Session, Failure> {
     let clock = &context.clock;
     let begun = clock.moment();
@@ -582,6 +620,8 @@ async fn open(
     };
     let stream = stream.map_err(|kind| not_connected(kind, target, since(clock, begun)))?;
     let demand = wish.demand(&site.key.demand, target);
+    let identity = login.and_then(|login| login.identity.as_ref());
+    let own_tls = identity.map(|identity| context.tls.with_identity(identity));
     let opening = Opening {
         config: ClientConfig {
             hostname: context.options.greeting_name(),
@@ -590,14 +630,32 @@ async fn open(
         host: &target.host,
         demand: &demand,
         implicit_tls: target.implicit_tls,
-        tls: &context.tls,
+        tls: own_tls.as_ref().unwrap_or(&context.tls),
+        login,
+        login_in_clear: site.key.demand == Demand::Clear
+            && !is_public_destination(target.address.ip()),
+        chance: &context.chance,
+        port: target.address.port(),
     };
     let opened = Session::open(stream, &opening, clock.clone()).await;
+    if let (Some(login), Some((organisation, connector))) = (login, &site.key.connector) {
+        match &opened {
+            Ok(_) => context.logins.believed(organisation, connector),
+            Err(unused) => {
+                if let Some(fault) = unused.login.as_ref().filter(|fault| fault.is_verdict()) {
+                    context
+                        .logins
+                        .refused(organisation, connector, login, fault);
+                }
+            }
+        }
+    }
     opened.map_err(|unused| {
         let may_go_in_clear = *opening.demand == Demand::Opportunistic && !target.implicit_tls;
         let fault = unused.tls.as_ref().filter(|_| may_go_in_clear);
         let clear_instead = fault.map(|fault| format!("in clear text: {fault}").into());
         let lacks_tls = unused.tls.is_some();
+        let is_verdict = unused.login.as_ref().is_some_and(LoginFault::is_verdict);
         let finding = not_greeted(*unused, target, since(clock, begun));
         Failure {
             clear_instead,
@@ -606,6 +664,7 @@ async fn open(
             } else {
                 finding
             },
+            is_verdict,
         }
     })
 }

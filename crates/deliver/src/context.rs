@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relais_net::clock::{Chance, Clock};
+use relais_net::login::Logins;
 use relais_net::network::Network;
 use relais_net::tls::ClientTls;
 use relais_net::web::Web;
@@ -40,6 +41,8 @@ pub struct DeliverContext {
     pub reply_rules: watch::Receiver<Arc<ReplyRules>>,
     /// Web servers of mail domains.
     pub web: Web,
+    /// What smart hosts are logged in at with.
+    pub logins: Logins,
     /// Bounds and names.
     pub options: DeliverOptions,
 }

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use relais_net::clock::Chance;
 use relais_net::resolver::{DnsError, Resolver};
-use relais_policy::document::AuthMethod;
 use relais_policy::encryption::Demand;
 use relais_policy::outcome::Outcome;
 use relais_policy::route::{
@@ -22,9 +21,8 @@ use relais_policy::settings::{HostPort, Settings};
 use relais_smtp::address::Host;
 use relais_smtp::domain::Domain;
 use relais_smtp::dsn::Cause;
-use relais_smtp::reply::EnhancedStatus;
 
-use crate::attempt::{Answer, Finding};
+use crate::attempt::Finding;
 use crate::context::{DeliverContext, DeliverOptions};
 use crate::published::Published;
 use crate::sources::{Egress, Sources, in_order};
@@ -93,7 +91,6 @@ pub(crate) async fn next_hops(
     organisation: &str,
     route: &Route,
 ) -> Result<NextHops, Finding> {
-    refuse_what_comes_later(settings, organisation, route)?;
     let options = &context.options;
     match &route.kind {
         RouteKind::Hosts(hosts) => Ok(NextHops::Typed(hosts.clone())),
@@ -116,28 +113,6 @@ pub(crate) async fn next_hops(
             let follows = route.tls.follows_destination();
             let policies = follows.then_some(policies);
             exchanges(context.network.resolver(), options, policies, domain).await
-        }
-    }
-}
-
-/// Authentication cannot be had yet: the mail waits, it is never sent with less than was asked for.
-fn refuse_what_comes_later(
-    settings: &Settings,
-    organisation: &str,
-    route: &Route,
-) -> Result<(), Finding> {
-    let connector = route
-        .outbound_connector
-        .as_deref()
-        .and_then(|name| settings.outbound_connector(organisation, name));
-    match connector.map_or(AuthMethod::None, |connector| connector.auth.method) {
-        AuthMethod::None => Ok(()),
-        AuthMethod::Password | AuthMethod::Xoauth2 | AuthMethod::Certificate => {
-            let words: Arc<str> = "authentication to smart hosts comes later".into();
-            let mut finding = Finding::ours(Outcome::Deferred, Cause::TlsUnavailable, "");
-            finding.status = EnhancedStatus::new(4, 7, 0);
-            finding.answer = Answer::Ours { cause: None, words };
-            Err(finding)
         }
     }
 }

@@ -36,6 +36,7 @@ mod excuses;
 mod front;
 mod original;
 mod context;
+pub mod vault;
 mod steady;
 
 #[cfg(test)]

@@ -20,3 +20,4 @@ mod watched;
 mod encrypted;
 mod published;
 mod wished;
+mod logged_in;

@@ -13,11 +13,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use relais_policy::encryption::{Demand, TlsFault};
 use relais_smtp::address::Host;
-use relais_smtp::client::{ClientConfig, ClientSession, ClientStep, Closed, Stage};
+use relais_smtp::client::{ClientConfig, ClientSession, ClientStep, Closed, LoginEnd, Stage, wipe};
 use relais_smtp::dsn::Cause;
 use relais_smtp::reply::Reply;
+use relais_smtp::sasl::client::{ClientCredential, ClientExchange, ClientSide};
+use relais_smtp::sasl::scram::{ChannelBinding, NONCE_OCTETS};
 
-use crate::clock::{Clock, Moment};
+use crate::clock::{Chance, Clock, Moment};
+use crate::login::{Login, LoginFault};
 use crate::stream::Stream;
 use crate::tls::{ClientTls, HopTls};
 
@@ -53,6 +56,14 @@ pub struct Opening<'a> {
     pub implicit_tls: bool,
     /// Whom we believe.
     pub tls: &'a ClientTls,
+    /// What we log in with.
+    pub login: Option<&'a Login>,
+    /// A login in clear text is allowed.
+    pub login_in_clear: bool,
+    /// For what must not be guessed.
+    pub chance: &'a Chance,
+    /// The server's port, for tokens that name it.
+    pub port: u16,
 }
 
 /// What ended a conversation, for people.
@@ -75,6 +86,8 @@ pub struct Unused {
     pub reply: Option<Reply>,
     /// What is wrong with its TLS, if that is it.
     pub tls: Option<TlsFault>,
+    /// Why we are not logged in, if that is it.
+    pub login: Option<LoginFault>,
     /// Else what happened, as a cause.
     pub cause: Cause,
     /// And in words.
@@ -116,6 +129,16 @@ impl HopSession {
             session.handshake(opening).await;
         }
         let end = session.clock.moment() + COMMAND_TIMEOUT * 4;
+        session.greet(opening, end).await?;
+        if let Some(login) = opening.login {
+            session.log_in(login, opening, end).await?;
+        }
+        Ok(session)
+    }
+
+    /// Up to where the session may be used, or logged in to.
+    async fn greet(&mut self, opening: &Opening<'_>, end: Moment) -> Result<(), Box<Unused>> {
+        let session = self;
         loop {
             match session.client.step() {
                 ClientStep::Read(stage) => session.exchange(stage, 1, end).await,
@@ -127,10 +150,10 @@ impl HopSession {
                         None => TlsFault::NotOffered,
                     };
                     let unused = unmet(fault, opening.demand);
-                    session.quit().await;
+                    session.say_quit().await;
                     return Err(Box::new(unused));
                 }
-                ClientStep::Ready => return Ok(session),
+                ClientStep::Ready => return Ok(()),
                 ClientStep::Closed(why) => return Err(Box::new(session.unused(&why, opening))),
                 // Nothing was begun.
                 ClientStep::Content | ClientStep::Finished(_) => session.client.lost(),
@@ -198,8 +221,75 @@ impl HopSession {
         matches!(self.trouble, Some(Trouble::Ours(_)))
     }
 
+    /// AUTH. A server that asks for no login in particular may do without where the certificate
+    /// says all.
+    async fn log_in(
+        &mut self,
+        login: &Login,
+        opening: &Opening<'_>,
+        end: Moment,
+    ) -> Result<(), Box<Unused>> {
+        let Some(credential) = &login.credential else {
+            return Ok(());
+        };
+        let offered = self.client.extensions().auth.clone();
+        let exchange = ClientExchange::begin(
+            ClientSide {
+                credential: credential.clone(),
+                mechanism: login.mechanism,
+                channel: ChannelBinding {
+                    tls_exporter: self.tls.as_ref().and_then(|tls| tls.exporter),
+                },
+                nonce: nonce(opening.chance),
+                server: (opening.host.to_string().into(), opening.port),
+            },
+            offered.iter().map(|one| &**one),
+        );
+        let fault = match exchange {
+            None if !login.is_required => return Ok(()),
+            _ if !self.client.is_secure() && !opening.login_in_clear => LoginFault::ClearText,
+            None => LoginFault::NoMechanism { offered },
+            Some(exchange) => {
+                let mechanism = exchange.mechanism().name();
+                self.client.log_in(exchange);
+                loop {
+                    match self.client.step() {
+                        ClientStep::Read(stage) => self.exchange(stage, 1, end).await,
+                        ClientStep::Ready => break,
+                        ClientStep::Closed(why) if self.client.login().is_none() => {
+                            return Err(Box::new(self.unused(&why, opening)));
+                        }
+                        _ => break,
+                    }
+                }
+                match self.client.login() {
+                    Some(LoginEnd::Done) => return Ok(()),
+                    Some(LoginEnd::Refused(reply)) => LoginFault::Refused {
+                        mechanism,
+                        user: user_of(credential).into(),
+                        reply: reply.clone(),
+                    },
+                    Some(LoginEnd::Unsound) | None => LoginFault::Unsound { mechanism },
+                }
+            }
+        };
+        self.say_quit().await;
+        Err(Box::new(Unused {
+            stage: Stage::Auth,
+            reply: None,
+            tls: None,
+            cause: Cause::LoginFailed,
+            words: fault.to_string(),
+            login: Some(fault),
+        }))
+    }
+
     /// Says QUIT and closes.
     pub async fn quit(mut self) {
+        self.say_quit().await;
+    }
+
+    async fn say_quit(&mut self) {
         self.client.quit();
         let end = self.clock.moment() + QUIT_TIMEOUT;
         while let ClientStep::Read(stage) = self.client.step() {
@@ -251,6 +341,9 @@ impl HopSession {
             stream.flush().await
         };
         let written = self.clock.within(until, write).await;
+        if stage == Stage::Auth {
+            wipe(&mut self.sending);
+        }
         self.sending.clear();
         if self.sending.capacity() > OUTPUT_OCTETS_KEPT_MAX {
             self.sending = Vec::new();
@@ -324,9 +417,28 @@ impl HopSession {
             stage,
             reply,
             tls: None,
+            login: None,
             cause,
             words: self.trouble().unwrap_or_else(|| closed_words(why)),
         }
+    }
+}
+
+/// Printable, from 18 octets of chance.
+fn nonce(chance: &Chance) -> Box<str> {
+    let octets: [u8; NONCE_OCTETS] = chance.octets();
+    octets
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect::<String>()
+        .into()
+}
+
+fn user_of(credential: &ClientCredential) -> &str {
+    match credential {
+        ClientCredential::Password { user, .. }
+        | ClientCredential::Bearer { user, .. }
+        | ClientCredential::External { user } => user,
     }
 }
 
@@ -341,6 +453,7 @@ fn unmet(fault: TlsFault, demand: &Demand) -> Unused {
         stage: Stage::StartTls,
         reply: None,
         tls: Some(fault),
+        login: None,
         cause: Cause::TlsUnavailable,
         words,
     }

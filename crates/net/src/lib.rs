@@ -11,6 +11,7 @@ pub mod acme;
 pub mod dkim;
 pub mod oidc;
 pub mod hop;
+pub mod login;
 pub mod network;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;

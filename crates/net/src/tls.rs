@@ -34,7 +34,7 @@ use relais_policy::tls::TlsVersion;
 pub use self::accept::{HANDSHAKE_OCTETS_MAX, HandshakeFault};
 pub use self::client_certificate::{ClientAuthorities, JudgedCertificate, system_roots};
 pub use self::expiry::{SeenCertificate, SeenCertificates, WARNING_DAYS, expires_within_days};
-pub use self::next_hop::{ClientTls, HopTls};
+pub use self::next_hop::{ClientIdentity, ClientTls, HopTls};
 pub use self::old_clients::{OldClient, OldClients};
 pub use self::server_certificate::{
     CertificateError, CertificateStore, KeyKind, ServerCertificate, self_signed,

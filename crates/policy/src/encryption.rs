@@ -13,7 +13,7 @@ use relais_smtp::domain::Domain;
 use relais_smtp::reply::Reply;
 
 use crate::dane::DaneRequirement;
-use crate::document::OutboundTls;
+use crate::document::{AuthMethod, OutboundConnector, OutboundTls};
 
 /// What must hold of TLS at one next hop; ordered by how much is asked for.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -49,6 +49,19 @@ impl Demand {
             OutboundTls::DomainValidation => {
                 Self::Name(CertificateName::parse(tls_domain).unwrap_or(CertificateName::Nobody))
             }
+        }
+    }
+
+    /// What an outbound connector demands in all: a login asks for encryption, unless the connector
+    /// says clear text in so many words.
+    pub fn of(connector: &OutboundConnector) -> Self {
+        let demand = Self::of_connector(connector.tls, &connector.tls_domain);
+        match (demand, connector.auth.method) {
+            (
+                Self::Opportunistic,
+                AuthMethod::Password | AuthMethod::Xoauth2 | AuthMethod::Certificate,
+            ) => Self::Encryption,
+            (demand, _) => demand,
         }
     }
 

@@ -201,7 +201,7 @@ fn by_connector(connector: &OutboundConnector, rank: Rank, host: &Host) -> Route
             RouteKind::Hosts(hosts)
         },
         protocol: Protocol::Smtp,
-        tls: Demand::of_connector(connector.tls, &connector.tls_domain),
+        tls: Demand::of(connector),
         pace: connector.pace.clone(),
         retry: connector.retry.clone(),
         source_addresses: egress_addresses(connector),

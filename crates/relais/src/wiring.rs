@@ -11,9 +11,11 @@ use relais_admin::local::LocalApi;
 use relais_admin::metrics::Metrics;
 use relais_admin::service::AdminService;
 use relais_deliver::service::{DeliverContext, DeliverOptions, DeliverService};
+use relais_deliver::vault::StoreVault;
 use relais_net::authority::AuthorityOptions;
 use relais_net::clock::{Chance, Clock};
 use relais_net::conversation::Conversations;
+use relais_net::login::Logins;
 use relais_net::names::NameTable;
 use relais_net::network::{Listener, Network};
 use relais_net::oidc::Issuers;
@@ -154,6 +156,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let store = open_store(config, &folder, now, &metrics, sink).await?;
     secrets::unlock(&store, &folder, &clock, &chance).await;
     metrics.begin_balance(store.recipients_at_open());
+    let logins = Logins::new(StoreVault::new(store.clone(), clock.clone()), clock.clone());
     let readiness = Readiness::new(Phase::Starting);
     let served = (&*doors.mail, config.acme.as_ref());
     let (certificates, tls) = Certificates::open(served, &config.hostname, &folder, clock.now());
@@ -199,6 +202,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         tls: client_tls,
         reply_rules: reply_rules.rules(),
         web,
+        logins,
         options: deliver_options(config),
     });
     readiness.enter(Phase::Serving);

@@ -9,7 +9,8 @@
 //!         ClientStep::Read(wait)    flush session.output(), read, session.receive(octets)
 //!         ClientStep::Handshake     flush nothing, read nothing: TLS; then session.secured()
 //!         ClientStep::Ready         session.begin(transaction) or session.quit(); before the
-//!                                   first transaction also session.start_tls()
+//!                                   first transaction also session.start_tls() and
+//!                                   session.log_in(exchange)
 //!         ClientStep::Content       write content: session.write_content(piece) …,
 //!                                   session.end_content(); flush as output grows
 //!         ClientStep::Finished(r)   settle r; then Ready, or Closed, follows
@@ -51,6 +52,7 @@
 //! Not here: what a reply means for the queue (`relais-policy`, `outcome`); AUTH and STARTTLS,
 //! whose stages are named already.
 
+mod auth;
 mod transaction;
 mod lines;
 mod extensions;
@@ -65,6 +67,7 @@ use crate::reply::Reply;
 use self::reader::ReplyReader;
 use self::transaction::{Progress, Running};
 
+pub use self::auth::{LoginEnd, wipe};
 pub use self::reader::{REPLY_LINES_MAX, REPLY_OCTETS_MAX, REPLY_READ_LINE_OCTETS_MAX};
 pub use self::transaction::{PIPELINED_COMMANDS_MAX, PIPELINED_CONTENT_OCTETS_MAX};
 
@@ -265,6 +268,7 @@ pub struct ClientSession {
     tls_refusal: Option<Reply>,
     /// TLS protects what is said now.
     secure: bool,
+    login: Option<LoginEnd>,
 }
 
 #[derive(Debug)]
@@ -274,6 +278,7 @@ enum State {
     StartTls,
     /// Nothing may be read or written until the handshake is done.
     Handshake,
+    Auth(Box<auth::Login>),
     Ready,
     Transaction(Box<Running>),
     Quitting,
@@ -312,6 +317,7 @@ impl ClientSession {
             early: false,
             tls_refusal: None,
             secure: false,
+            login: None,
         }
     }
 
@@ -328,6 +334,7 @@ impl ClientSession {
             State::Greeting
             | State::Hello(_)
             | State::StartTls
+            | State::Auth(_)
             | State::Transaction(_)
             | State::Quitting => ClientStep::Read(self.stage()),
         }
@@ -355,6 +362,7 @@ impl ClientSession {
             | State::Hello(_)
             | State::StartTls
             | State::Handshake
+            | State::Auth(_)
             | State::Ready
             | State::Transaction(_) => {
                 let stage = self.stage();
@@ -416,6 +424,7 @@ impl ClientSession {
             | State::Hello(_)
             | State::StartTls
             | State::Handshake
+            | State::Auth(_)
             | State::Transaction(_)
             | State::Quitting => return,
         }
@@ -483,6 +492,7 @@ impl ClientSession {
             State::Greeting => Stage::Greeting,
             State::Hello(_) => Stage::Hello,
             State::StartTls | State::Handshake => Stage::StartTls,
+            State::Auth(_) => Stage::Auth,
             State::Transaction(running) => running.stage(),
             State::Ready | State::Quitting => Stage::Sender,
             State::Closed(
@@ -515,6 +525,7 @@ impl ClientSession {
                 self.apply(progress);
             }
             State::StartTls => self.take_start_tls(reply),
+            State::Auth(_) => self.take_auth(reply, more),
             State::Ready => self.break_protocol(),
             State::Handshake | State::Quitting | State::Closed(_) => {}
         }

@@ -10,6 +10,7 @@
 //! Not here: base64 and lines (`server`); whether a password or token is right, and what may be
 //! done with it (the driver, `relais-policy`).
 
+pub mod client;
 mod bearer;
 mod plain;
 pub mod scram;

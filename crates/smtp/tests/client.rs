@@ -10,6 +10,7 @@ use relais_smtp::client::{
 };
 use relais_smtp::envelope::{Envelope, EnvelopeRecipient, SenderParameters};
 
+mod client_login;
 mod client_property;
 mod client_stages;
 mod client_tls;

@@ -246,26 +246,6 @@ async fn smart_hosts_are_tried_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_had_yet_defers_with_its_reason_and_dials_nobody() {
-    for (line, expected) in [(
-        "auth = { method = \"password\", user = \"u\", password_file = \"/run/secrets/p\" }",
-        "authentication to smart hosts comes later",
-    )] {
-        let settings = format!(
-            "{SETTINGS}\n[[organisation.outbound_connector]]\nname = \"Out\"\n\
-             smart_hosts = [\"192.0.2.1:587\"]\n{line}\n"
-        );
-        let world = World::delivering(&settings).await;
-        world.accept(mail(&["a@b.example"])).await;
-        pass(seconds(5)).await;
-        let deferred = world.events(EventKind::RecipientDeferred);
-        assert_eq!(deferred.len(), 1, "{line}");
-        assert!(reply(&deferred).contains(expected), "{}", reply(&deferred));
-        assert_eq!(world.wire.dials(), 0);
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn six_hours_without_dns_bounce_nothing_and_all_is_delivered_soon_after() {
     let world = World::delivering(SETTINGS).await;
     let peer = Peer::start(&world, "192.0.2.1", 25).await;

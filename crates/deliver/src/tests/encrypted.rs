@@ -32,14 +32,14 @@ pub(super) fn believing(roots: &[&str]) -> ClientTls {
 }
 
 /// An outbound connector with these lines.
-fn settings(lines: &str) -> String {
+pub(super) fn settings(lines: &str) -> String {
     format!(
         "{SETTINGS}\n[[organisation.outbound_connector]]\nname = \"Out\"\n\
          smart_hosts = [\"smart.example:25\"]\n{lines}\n"
     )
 }
 
-async fn world(settings: &str, tls: ClientTls) -> World {
+pub(super) async fn world(settings: &str, tls: ClientTls) -> World {
     let mut world = World::new(settings).await;
     world.address("smart.example", &["192.0.2.1"]);
     world.tls = tls;

@@ -1,10 +1,12 @@
 //! One relay's delivery in a simulated world.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use relais_net::clock::{Chance, Clock};
+use relais_net::login::{Coming, Kept, KeptName, Logins, Vault};
 use relais_net::network::Network;
 use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::SimulatedDns;
@@ -17,6 +19,7 @@ use relais_policy::reply_rule::ReplyRules;
 use relais_smtp::address::{Mailbox, ReversePath};
 use relais_smtp::envelope::{EnvelopeRecipient, Notify, SenderParameters};
 use relais_smtp::identifier::QueueId;
+use relais_smtp::secret::Secret;
 use relais_smtp::time::Timestamp;
 use relais_store::memory::MemoryOptions;
 use relais_store::queue::{Content, MessageFacts, NewMessage, NewRecipient, QueueKey};
@@ -64,12 +67,45 @@ pub(super) struct World {
     resolver: Resolver,
     options: DeliverOptions,
     pub(super) tls: ClientTls,
+    pub(super) vault: TestVault,
     events: Arc<Mutex<Vec<Event>>>,
     rules: (
         watch::Sender<Arc<ReplyRules>>,
         watch::Receiver<Arc<ReplyRules>>,
     ),
     service: Option<DeliverService>,
+}
+
+/// Secrets of outbound connectors, in memory; there are no files.
+#[derive(Clone, Default)]
+pub(super) struct TestVault(Arc<Mutex<HashMap<KeptName, Secret>>>);
+
+impl TestVault {
+    /// The password of the connector `Out`.
+    pub(super) fn set_password(&self, password: &str) {
+        let name = KeptName {
+            organisation: "contoso".into(),
+            connector: "Out".into(),
+            what: Kept::Password,
+        };
+        let secret = Secret::from(password.to_owned());
+        self.0.lock().unwrap().insert(name, secret);
+    }
+}
+
+impl Vault for TestVault {
+    fn file<'a>(&'a self, path: &'a str, _octets_max: usize) -> Coming<'a, Secret> {
+        Box::pin(async move { Err(format!("{path} cannot be read: there are no files")) })
+    }
+
+    fn kept<'a>(&'a self, name: &'a KeptName) -> Coming<'a, Option<Secret>> {
+        Box::pin(async move { Ok(self.0.lock().unwrap().get(name).cloned()) })
+    }
+
+    fn keep<'a>(&'a self, name: &'a KeptName, secret: Secret) -> Coming<'a, ()> {
+        self.0.lock().unwrap().insert(name.clone(), secret);
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// A message of a test.
@@ -148,6 +184,7 @@ impl World {
                 connections_max: 200,
             },
             tls: ClientTls::without_roots(),
+            vault: TestVault::default(),
             events,
             rules: watch::channel(Arc::default()),
             web: SimulatedWeb::default(),
@@ -199,6 +236,7 @@ impl World {
             web: Web::simulated(&self.web),
             tls: self.tls.clone(),
             reply_rules: self.rules.1.clone(),
+            logins: Logins::new(self.vault.clone(), self.clock.clone()),
             options: self.options.clone(),
         }));
     }

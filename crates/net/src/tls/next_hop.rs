@@ -18,10 +18,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientConfig, verify_server_cert_signed_by_trust_anchor};
+use rustls::client::{ClientConfig, ResolvesClientCert, verify_server_cert_signed_by_trust_anchor};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError as ChainError, DigitallySignedStruct, Error, ProtocolVersion, RootCertStore,
     SignatureScheme,
@@ -39,7 +40,7 @@ use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
 
 use super::accept::{alert_words, registered_name};
-use super::server_certificate::CertificateError;
+use super::server_certificate::{CertificateError, ServerCertificate};
 use super::x509::dns_names;
 use super::{EXPORTER_OCTETS, client_certificate, provider};
 use crate::stream::Stream;
@@ -79,9 +80,9 @@ impl ClientTls {
         client_certificate::add_roots(&mut roots, further)?;
         let algorithms = provider().signature_verification_algorithms;
         Ok(Self {
-            lenient: Arc::new(config(Manner::Lenient(algorithms))),
-            strict: Arc::new(config(Manner::Strict(algorithms))),
-            by_key: Arc::new(config(Manner::Key(algorithms))),
+            lenient: Arc::new(config(Manner::Lenient(algorithms), None)),
+            strict: Arc::new(config(Manner::Strict(algorithms), None)),
+            by_key: Arc::new(config(Manner::Key(algorithms), None)),
             roots: Arc::new(roots),
             algorithms,
         })
@@ -95,6 +96,20 @@ impl ClientTls {
     /// Believes nobody: demands for a certificate are never met.
     pub fn without_roots() -> Self {
         Self::new(RootCertStore::empty(), []).expect("there is nothing that could not be read")
+    }
+
+    /// The same, and shows this certificate to servers that ask for one. Shares no resumed session
+    /// with the others.
+    #[must_use]
+    pub fn with_identity(&self, identity: &ClientIdentity) -> Self {
+        let algorithms = self.algorithms;
+        Self {
+            lenient: Arc::new(config(Manner::Lenient(algorithms), Some(identity))),
+            strict: Arc::new(config(Manner::Strict(algorithms), Some(identity))),
+            by_key: Arc::new(config(Manner::Key(algorithms), Some(identity))),
+            roots: Arc::clone(&self.roots),
+            algorithms,
+        }
     }
 
     /// Does the handshake on a connection that is ready for it; `host` is sent as the server's name
@@ -237,13 +252,57 @@ impl fmt::Debug for ClientTls {
     }
 }
 
-fn config(manner: Manner) -> ClientConfig {
-    ClientConfig::builder_with_provider(provider())
+fn config(manner: Manner, identity: Option<&ClientIdentity>) -> ClientConfig {
+    let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .expect("the provider has cipher suites for both versions")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(manner))
-        .with_no_client_auth()
+        .with_custom_certificate_verifier(Arc::new(manner));
+    match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            builder.with_client_cert_resolver(Arc::new(Shown(identity.0.certified())))
+        }
+    }
+}
+
+/// A certificate and its key, for servers that ask who we are.
+#[derive(Clone, Debug)]
+pub struct ClientIdentity(ServerCertificate);
+
+impl ClientIdentity {
+    /// Reads a chain, our own certificate first, and its key, both in PEM. They may be in one text.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
+        ServerCertificate::from_pem(chain, key).map(Self)
+    }
+
+    /// The end of its time.
+    pub fn not_after(&self) -> Timestamp {
+        self.0.not_after()
+    }
+
+    /// The DNS names that it bears.
+    pub fn names(&self) -> &[Box<str>] {
+        self.0.names()
+    }
+}
+
+/// Shows one certificate to whoever asks.
+#[derive(Debug)]
+struct Shown(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Shown {
+    fn resolve(
+        &self,
+        _root_hint_subjects: &[&[u8]],
+        _schemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
 }
 
 /// An address is no name to send: RFC 6066 §3 forbids it, and the library leaves it out.

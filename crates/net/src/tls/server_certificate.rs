@@ -103,6 +103,10 @@ impl ServerCertificate {
         })
     }
 
+    pub(super) fn certified(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.certified)
+    }
+
     #[cfg(feature = "legacy-tls")]
     pub(super) fn chain(&self) -> &[CertificateDer<'static>] {
         &self.certified.cert

@@ -10,7 +10,7 @@ use relais_smtp::domain::Domain;
 
 use crate::document::{
     AcceptedDomain, AuthMethod, ConnectorState, Credential, InboundConnector, LicencePolicy,
-    Limits, Organisation, OutboundConnector,
+    Limits, Organisation, OutboundConnector, OutboundTls,
 };
 use crate::range::special_network;
 
@@ -232,10 +232,11 @@ impl Observer<'_> {
         if connector.state != ConnectorState::Enabled {
             return;
         }
-        if connector.auth.method != AuthMethod::None {
+        if connector.auth.method != AuthMethod::None && connector.tls == OutboundTls::None {
             self.warn(
                 object,
-                "auth is kept and not used yet, so the smart host may refuse us",
+                "it logs in without TLS, so whoever listens learns the password; done to private \
+                 addresses only",
             );
         }
     }

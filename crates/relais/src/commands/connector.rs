@@ -1,6 +1,7 @@
 //! `relais connector inbound|outbound`: listed, shown, made, changed one key at a time.
 
 mod listen;
+mod outbound;
 mod keys;
 
 use std::net::IpAddr;
@@ -35,7 +36,7 @@ enum Direction {
     /// How mail leaves
     Outbound {
         #[command(subcommand)]
-        verb: Box<Verb<OutboundKeys>>,
+        verb: OutboundVerb,
     },
 }
 
@@ -54,6 +55,12 @@ enum InboundVerb {
     },
     /// Press Scan now: wait for a device of this connector, and show what is said as it happens
     Listen(listen::Arguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum OutboundVerb {
+    #[command(flatten)]
+    Common(Box<Verb<OutboundKeys>>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -144,7 +151,9 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
             } => check(session, address, organisation).await,
             InboundVerb::Listen(arguments) => listen::run(session, arguments).await,
         },
-        Direction::Outbound { verb } => act::<OutboundConnector, _>(session, *verb).await,
+        Direction::Outbound { verb } => match verb {
+            OutboundVerb::Common(verb) => outbound::act(session, *verb).await,
+        },
     }
 }
 

@@ -147,6 +147,8 @@ pub(super) fn organisation<'a>(
 pub(super) struct Patch {
     keys: BTreeMap<&'static str, Value>,
     inner: BTreeMap<(&'static str, &'static str), Value>,
+    /// Of `auth.parameters`; an empty text removes one.
+    parameters: BTreeMap<String, String>,
 }
 
 impl Patch {
@@ -182,9 +184,14 @@ impl Patch {
         }
     }
 
+    /// A key of `auth.parameters`.
+    pub(super) fn parameter(&mut self, key: &str, value: &str) {
+        self.parameters.insert(key.to_owned(), value.to_owned());
+    }
+
     /// Whether nothing was given.
     pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.inner.is_empty()
+        self.keys.is_empty() && self.inner.is_empty() && self.parameters.is_empty()
     }
 
     /// A new object: `name`, and what was given.
@@ -204,6 +211,13 @@ impl Patch {
         }
         for ((table, key), given) in &self.inner {
             value[*table][*key] = given.clone();
+        }
+        for (key, given) in &self.parameters {
+            let parameters = &mut value["auth"]["parameters"];
+            match parameters.as_object_mut().filter(|_| given.is_empty()) {
+                Some(parameters) => drop(parameters.remove(key)),
+                None => parameters[key] = json!(given),
+            }
         }
         serde_json::from_value(value).map_err(|error| Failure::Usage(error.to_string()))
     }

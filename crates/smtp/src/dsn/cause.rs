@@ -22,6 +22,8 @@ pub enum Cause {
     DnsTemporary,
     /// 4.7.5: the TLS that the route demands could not be had.
     TlsUnavailable,
+    /// 4.7.8: the smart host did not let us log in, or we have nothing to log in with.
+    LoginFailed,
     /// 5.1.2: the domain does not exist.
     DomainNotFound,
     /// 5.1.10: null MX, the domain takes no mail. RFC 7505 §3.
@@ -51,7 +53,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, for tables and tests.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ConnectionRefused,
         Self::ConnectionTimedOut,
         Self::Unreachable,
@@ -59,6 +61,7 @@ impl Cause {
         Self::Protocol,
         Self::DnsTemporary,
         Self::TlsUnavailable,
+        Self::LoginFailed,
         Self::DomainNotFound,
         Self::NullMx,
         Self::NoMailServer,
@@ -81,6 +84,7 @@ impl Cause {
             Self::Protocol => (4, 5, 0),
             Self::DnsTemporary => (4, 4, 3),
             Self::TlsUnavailable => (4, 7, 5),
+            Self::LoginFailed => (4, 7, 8),
             Self::DomainNotFound => (5, 1, 2),
             Self::NullMx => (5, 1, 10),
             Self::NoMailServer | Self::PrivateDestination => (5, 4, 4),
@@ -115,6 +119,9 @@ impl Cause {
             }
             Self::TlsUnavailable => {
                 "The receiving mail server did not offer the protected connection that is required."
+            }
+            Self::LoginFailed => {
+                "The mail server that passes this organisation's mail on did not let us log in."
             }
             Self::DomainNotFound => "The domain of the address does not exist.",
             Self::NullMx => "The domain of the address takes no mail.",
@@ -165,6 +172,10 @@ impl Cause {
             Self::TlsUnavailable => {
                 "Le serveur de messagerie distant n’a pas proposé la connexion protégée qui est \
                  exigée."
+            }
+            Self::LoginFailed => {
+                "Le serveur de messagerie qui relaie le courrier de cette organisation n’a pas \
+                 accepté notre identification."
             }
             Self::DomainNotFound => "Le domaine de l’adresse n’existe pas.",
             Self::NullMx => "Le domaine de l’adresse n’accepte aucun courrier.",

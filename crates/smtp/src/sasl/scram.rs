@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::Malformed;
+use crate::secret::Secret;
 
 /// Octets of a key or signature.
 const KEY_OCTETS: usize = 32;
@@ -347,6 +348,120 @@ pub(super) fn decode_name(name: &str) -> Option<Box<str>> {
         decoded.push_str(rest);
     }
     (!decoded.is_empty()).then(|| decoded.into())
+}
+
+/// The other way: a comma and an equals sign are escaped.
+pub(super) fn encode_name(name: &str) -> String {
+    name.replace('=', "=3D").replace(',', "=2C")
+}
+
+/// The client's side: proves that it knows the password, and learns whether the server does.
+#[derive(Debug)]
+pub(super) struct Prover {
+    password: Secret,
+    /// `n,,`, `y,,` or `p=tls-exporter,,`.
+    header: &'static str,
+    channel: ChannelBinding,
+    /// `n=user,r=nonce`.
+    bare: String,
+    nonce: String,
+    /// What the server's proof must be, once ours was sent.
+    signature: Option<Key>,
+    known: bool,
+}
+
+/// Least rounds that a server may ask for: fewer would give the password away to whoever plays
+/// server. RFC 7677 §4.
+const ROUNDS_MIN: u32 = 4_096;
+
+impl Prover {
+    pub(super) fn new(
+        user: &str,
+        password: Secret,
+        nonce: &str,
+        channel: ChannelBinding,
+        plus: bool,
+    ) -> Self {
+        let header = match (plus, channel.tls_exporter) {
+            (true, _) => "p=tls-exporter,,",
+            // We could bind and the server does not: it learns whether that was taken away.
+            (false, Some(_)) => "y,,",
+            (false, None) => "n,,",
+        };
+        Self {
+            password,
+            header,
+            channel,
+            bare: format!("n={},r={nonce}", encode_name(user)),
+            nonce: nonce.into(),
+            signature: None,
+            known: false,
+        }
+    }
+
+    /// The client's first message.
+    pub(super) fn first(&self) -> String {
+        format!("{}{}", self.header, self.bare)
+    }
+
+    /// The answer to the server's first message, or to its last one.
+    pub(super) fn answer(&mut self, message: &[u8]) -> Result<Secret, Malformed> {
+        if self.signature.is_none() {
+            return self.prove(message);
+        }
+        if self.known || !self.is_signature(message) {
+            return Err(Malformed);
+        }
+        self.known = true;
+        Ok(Secret::default())
+    }
+
+    /// The server has proved that it knows the password.
+    pub(super) fn knows_server(&self) -> bool {
+        self.known
+    }
+
+    /// Whether this is the server's proof.
+    pub(super) fn is_signature(&self, message: &[u8]) -> bool {
+        let given = core::str::from_utf8(message)
+            .ok()
+            .and_then(|text| STANDARD.decode(text.strip_prefix("v=")?).ok());
+        match (given, &self.signature) {
+            (Some(given), Some(expected)) => given.ct_eq(expected.as_slice()).into(),
+            _ => false,
+        }
+    }
+
+    fn prove(&mut self, server_first: &[u8]) -> Result<Secret, Malformed> {
+        let server_first = core::str::from_utf8(server_first).map_err(|_| Malformed)?;
+        let mut attributes = server_first.split(',');
+        let mut next = |key: &str| attributes.next().and_then(|one| one.strip_prefix(key));
+        let (Some(nonce), Some(salt), Some(rounds)) = (next("r="), next("s="), next("i=")) else {
+            return Err(Malformed);
+        };
+        let salt = STANDARD.decode(salt).map_err(|_| Malformed)?;
+        let rounds: u32 = rounds.parse().map_err(|_| Malformed)?;
+        let is_ours = nonce.len() > self.nonce.len() && nonce.starts_with(&self.nonce);
+        if !is_ours || salt.is_empty() || !(ROUNDS_MIN..=ITERATIONS_MAX).contains(&rounds) {
+            return Err(Malformed);
+        }
+        let mut bound = self.header.as_bytes().to_vec();
+        if let (true, Some(exporter)) = (self.header.starts_with('p'), self.channel.tls_exporter) {
+            bound.extend_from_slice(&exporter);
+        }
+        let without_proof = format!("c={},r={nonce}", STANDARD.encode(bound));
+        let signed = format!("{},{server_first},{without_proof}", self.bare);
+        let salted = hi(self.password.expose(), &salt, rounds);
+        let client_key = mac(&salted, b"Client Key");
+        let stored_key: Key = Sha256::digest(client_key).into();
+        let mut proof = mac(&stored_key, signed.as_bytes());
+        for (octet, key) in proof.iter_mut().zip(client_key) {
+            *octet ^= key;
+        }
+        self.signature = Some(mac(&mac(&salted, b"Server Key"), signed.as_bytes()));
+        let message = format!("{without_proof},p={}", STANDARD.encode(proof));
+        Ok(message.into_bytes().into())
+    }
 }
 
 fn mac(key: &[u8], message: &[u8]) -> Key {

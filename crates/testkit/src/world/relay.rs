@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relais_deliver::service::{DeliverContext, DeliverOptions, DeliverService};
+use relais_deliver::vault::StoreVault;
 use relais_net::clock::{Chance, Clock};
 use relais_net::conversation::Conversations;
+use relais_net::login::Logins;
 use relais_net::network::Network;
 use relais_net::oidc::Issuers;
 use relais_net::resolver::Resolver;
@@ -130,6 +132,7 @@ impl Relay {
             tls: ClientTls::without_roots(),
             reply_rules: watch::channel(Arc::default()).1,
             web: Web::simulated(&SimulatedWeb::default()),
+            logins: Logins::new(StoreVault::new(store.clone(), clock.clone()), clock.clone()),
             options: DeliverOptions {
                 hostname: HOSTNAME.to_owned(),
                 smtp_port: 25,

@@ -16,6 +16,52 @@ use super::{
     SMART_HOSTS_MAX,
 };
 
+/// Methods that log in with AUTH.
+const BY_AUTH: &[AuthMethod] = &[
+    AuthMethod::Password,
+    AuthMethod::Xoauth2,
+    AuthMethod::Certificate,
+];
+const BY_TOKEN: &[AuthMethod] = &[AuthMethod::Xoauth2];
+const BY_CERTIFICATE: &[AuthMethod] = &[AuthMethod::Certificate];
+
+/// A key of `auth.parameters`, the methods that it belongs to, and its values if there are few.
+type Parameter = (
+    &'static str,
+    &'static [AuthMethod],
+    Option<&'static [&'static str]>,
+);
+
+/// Keys of `auth.parameters`; `docs/guides/smart-hosts.md` tells what they mean.
+const AUTH_PARAMETERS: &[Parameter] = &[
+    (
+        "mechanism",
+        BY_AUTH,
+        Some(&[
+            "plain",
+            "login",
+            "scram-sha-256",
+            "scram-sha-256-plus",
+            "xoauth2",
+            "oauthbearer",
+            "external",
+        ]),
+    ),
+    ("certificate", BY_CERTIFICATE, None),
+    ("private_key", BY_CERTIFICATE, None),
+    (
+        "grant",
+        BY_TOKEN,
+        Some(&["client-credentials", "refresh-token"]),
+    ),
+    ("tenant", BY_TOKEN, None),
+    ("token_url", BY_TOKEN, None),
+    ("device_url", BY_TOKEN, None),
+    ("client_id", BY_TOKEN, None),
+    ("client_secret_file", BY_TOKEN, None),
+    ("scope", BY_TOKEN, None),
+];
+
 impl Checker {
     pub(super) fn inbound(&mut self, object: &str, connector: &InboundConnector) {
         self.connector_name(object, &connector.name);
@@ -130,9 +176,12 @@ impl Checker {
     fn auth(&mut self, object: &str, connector: &OutboundConnector) {
         let auth = &connector.auth;
         let missing = match auth.method {
-            AuthMethod::None | AuthMethod::Certificate => None,
+            AuthMethod::None => None,
+            AuthMethod::Certificate if !auth.parameters.contains_key("certificate") => {
+                Some("parameters.certificate, a PEM file")
+            }
+            AuthMethod::Certificate => None,
             AuthMethod::Password if auth.user.is_empty() => Some("user"),
-            AuthMethod::Password if auth.password_file.is_empty() => Some("password_file"),
             AuthMethod::Xoauth2 if auth.user.is_empty() => Some("user"),
             AuthMethod::Password | AuthMethod::Xoauth2 => None,
         };
@@ -142,9 +191,44 @@ impl Checker {
                 format!("auth needs {key}; add it, or write method = \"none\""),
             );
         }
+        if auth.method == AuthMethod::Certificate && connector.tls == OutboundTls::None {
+            let message = "auth by certificate needs TLS, and tls = \"none\" forbids it; change one \
+                           of them";
+            self.error(object, message.to_owned());
+        }
+        self.auth_parameters(object, connector);
         if auth.method != AuthMethod::None && connector.smart_hosts.is_empty() {
             let message = "auth needs smart_hosts: servers found by MX know no user of ours";
             self.error(object, message.to_owned());
+        }
+    }
+
+    fn auth_parameters(&mut self, object: &str, connector: &OutboundConnector) {
+        let auth = &connector.auth;
+        for (key, value) in &auth.parameters {
+            let known = AUTH_PARAMETERS.iter().find(|(name, ..)| name == key);
+            let fits = known.is_some_and(|(_, methods, _)| methods.contains(&auth.method));
+            let message = if !fits {
+                let keys = AUTH_PARAMETERS
+                    .iter()
+                    .filter(|(_, methods, _)| methods.contains(&auth.method))
+                    .map(|(name, ..)| *name)
+                    .collect::<Vec<_>>();
+                format!(
+                    "auth.parameters.{key} is not known here; there are {}",
+                    keys.join(", ")
+                )
+            } else if let Some((_, _, Some(values))) = known
+                && !values.contains(&value.as_str())
+            {
+                format!(
+                    "auth.parameters.{key} = {value:?} is not known; write one of {}",
+                    values.join(", ")
+                )
+            } else {
+                continue;
+            };
+            self.error(object, message);
         }
     }
 

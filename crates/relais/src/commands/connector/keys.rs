@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::super::edit::Patch;
 use super::ConnectorKeys;
+use crate::failure::Failure;
 
 /// `[[organisation.inbound_connector]]`
 #[derive(Args, Debug)]
@@ -114,6 +115,21 @@ pub(super) struct OutboundKeys {
     /// The name demanded by domain-validation
     #[arg(long, value_name = "NAME")]
     tls_domain: Option<String>,
+    /// How to log in at the smart hosts
+    #[arg(long, value_parser = ["none", "password", "xoauth2", "certificate"])]
+    auth: Option<String>,
+    /// As whom
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+    /// Further keys of the login, as client_id=…; an empty value removes one
+    #[arg(long, value_name = "KEY=VALUE")]
+    auth_parameter: Vec<String>,
+    /// Read the password from standard input; it is kept encrypted and never shown
+    #[arg(long, conflicts_with = "client_secret_stdin")]
+    password_stdin: bool,
+    /// Read the secret of our registration with an issuer of tokens from standard input
+    #[arg(long)]
+    client_secret_stdin: bool,
     /// Connections at the same time
     #[arg(long, value_name = "N")]
     connections: Option<u32>,
@@ -143,6 +159,26 @@ pub(super) struct OutboundKeys {
     lifetime: Option<String>,
 }
 
+impl OutboundKeys {
+    /// The secret that standard input brings, if one was announced: its kind, and it.
+    pub(super) fn secret(&self) -> Result<Option<(&'static str, String)>, Failure> {
+        let kind = match (self.password_stdin, self.client_secret_stdin) {
+            (true, _) => "password",
+            (false, true) => "client-secret",
+            (false, false) => return Ok(None),
+        };
+        let mut line = String::new();
+        std::io::stdin()
+            .read_line(&mut line)
+            .map_err(|error| Failure::Failed(format!("standard input cannot be read: {error}")))?;
+        let secret = line.trim_end_matches(['\r', '\n']).to_owned();
+        if secret.is_empty() {
+            return Err(Failure::Usage("standard input brings no secret".to_owned()));
+        }
+        Ok(Some((kind, secret)))
+    }
+}
+
 impl ConnectorKeys for OutboundKeys {
     fn patch(&self) -> Patch {
         let mut patch = Patch::default();
@@ -151,6 +187,12 @@ impl ConnectorKeys for OutboundKeys {
         patch.list("smart_hosts", &self.smart_host);
         patch.set("tls", self.tls.as_ref());
         patch.set("tls_domain", self.tls_domain.as_ref());
+        patch.within("auth", "method", self.auth.as_ref());
+        patch.within("auth", "user", self.user.as_ref());
+        for parameter in &self.auth_parameter {
+            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            patch.parameter(key, value);
+        }
         let pace = [
             ("connections", self.connections),
             ("messages_per_minute", self.messages_per_minute),

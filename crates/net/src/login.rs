@@ -1,0 +1,401 @@
+//! What we log in with at smart hosts: read when it is needed, kept no longer than it is good for,
+//! and not said again to a server that has just refused it.
+//!
+//! **Back-off.** Servers count failed logins and lock the account. A refused login rests, five
+//! minutes at first and twice as long each time up to an hour, for the connector as a whole,
+//! whatever mail waits; another password, or a test by a person that succeeds, ends the rest.
+//!
+//! Not here: the exchange itself (`relais_smtp::sasl::client`); where secrets are kept (the
+//! [`Vault`]'s owner); tokens of issuers (`oauth`).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use relais_policy::document::{AuthMethod, OutboundConnector};
+use relais_smtp::reply::Reply;
+use relais_smtp::sasl::client::{ClientCredential, ClientMechanism};
+use relais_smtp::secret::Secret;
+use relais_smtp::time::Timestamp;
+
+use crate::clock::{Clock, Moment};
+use crate::tls::ClientIdentity;
+
+/// The first rest after a refused login.
+const REST_FIRST: Duration = Duration::from_secs(5 * 60);
+/// The longest.
+const REST_MAX: Duration = Duration::from_secs(60 * 60);
+/// Connectors whose refusals are remembered: more than anybody has with a login.
+const RESTING_MAX: usize = 10_000;
+/// Octets of a password file. Passwords of servers have up to 256.
+pub const PASSWORD_OCTETS_MAX: usize = 4_096;
+
+/// What a [`Vault`] promises to bring.
+pub type Coming<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
+
+/// Where secrets are: files that settings name, and what the store keeps encrypted. Errors are
+/// sentences that name the fix and no secret.
+pub trait Vault: Send + Sync {
+    /// The octets of a file.
+    fn file<'a>(&'a self, path: &'a str, octets_max: usize) -> Coming<'a, Secret>;
+    /// What was put under this name; `None`: nothing was.
+    fn kept<'a>(&'a self, name: &'a KeptName) -> Coming<'a, Option<Secret>>;
+    /// Puts it there, durably.
+    fn keep<'a>(&'a self, name: &'a KeptName, secret: Secret) -> Coming<'a, ()>;
+}
+
+/// The name of a secret that the store keeps.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct KeptName {
+    /// Whose.
+    pub organisation: Arc<str>,
+    /// Of which outbound connector.
+    pub connector: Arc<str>,
+    /// What.
+    pub what: Kept,
+}
+
+/// What is kept for an outbound connector.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Kept {
+    /// The password.
+    Password,
+    /// The secret of our own registration with an issuer of tokens.
+    ClientSecret,
+    /// What new tokens are had for.
+    RefreshToken,
+}
+
+impl Kept {
+    /// As people say it: `password`, `client-secret`, `refresh-token`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "password" => Some(Self::Password),
+            "client-secret" => Some(Self::ClientSecret),
+            "refresh-token" => Some(Self::RefreshToken),
+            _ => None,
+        }
+    }
+}
+
+impl KeptName {
+    /// The kind of secret, in the store's words, and its name there.
+    pub fn place(&self) -> (&'static str, String) {
+        let connector = &self.connector;
+        match self.what {
+            Kept::Password => ("smart-host-password", connector.to_string()),
+            Kept::ClientSecret => ("oauth-token", format!("client-secret {connector}")),
+            Kept::RefreshToken => ("oauth-token", format!("refresh-token {connector}")),
+        }
+    }
+}
+
+/// What we log in with.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// What is said in AUTH; `None`: nothing, the certificate says all.
+    pub credential: Option<ClientCredential>,
+    /// AUTH is a must: without it the server would take us for anybody.
+    pub is_required: bool,
+    /// Only this mechanism; `None`: the strongest in common.
+    pub mechanism: Option<ClientMechanism>,
+    /// Shown in the TLS handshake.
+    pub identity: Option<ClientIdentity>,
+}
+
+/// Why we are not logged in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum LoginFault {
+    /// What we should log in with is not there.
+    Unavailable(String),
+    /// It was refused a short while ago.
+    Resting {
+        /// What the server said.
+        said: Box<str>,
+        /// When we say it again.
+        until: Timestamp,
+    },
+    /// The session is in clear text, and may be listened to.
+    ClearText,
+    /// The server offers no mechanism that we can use.
+    NoMechanism {
+        /// What it offers.
+        offered: Vec<Box<str>>,
+    },
+    /// It does not believe us.
+    Refused {
+        /// By which mechanism.
+        mechanism: &'static str,
+        /// As whom.
+        user: Box<str>,
+        /// What it said.
+        reply: Reply,
+    },
+    /// Its answers do not belong to the mechanism, or prove that it is not the server that knows
+    /// the password.
+    Unsound {
+        /// By which mechanism.
+        mechanism: &'static str,
+    },
+}
+
+impl LoginFault {
+    /// Whether the server has judged what we know, for good as far as it can be seen.
+    pub fn is_verdict(&self) -> bool {
+        match self {
+            Self::Refused { reply, .. } => reply.code().is_permanent(),
+            Self::Unsound { .. } => true,
+            Self::Unavailable(_)
+            | Self::Resting { .. }
+            | Self::ClearText
+            | Self::NoMechanism { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for LoginFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(why) => write!(f, "we have nothing to log in with: {why}"),
+            Self::Resting { said, until } => write!(
+                f,
+                "the login was refused ({said}) and is tried again at {}; correct it with relais \
+                 connector outbound set, then relais connector outbound test",
+                until.to_rfc3339()
+            ),
+            Self::ClearText => f.write_str(
+                "it offers no TLS, and a password is not sent in clear text (only with tls = \
+                 \"none\", to a private address)",
+            ),
+            Self::NoMechanism { offered } => write!(
+                f,
+                "it offers no way to log in that we can use (AUTH: {})",
+                relais_smtp::sasl::client::named(offered)
+            ),
+            Self::Refused {
+                mechanism,
+                user,
+                reply,
+            } => write!(f, "login as {user:?} by {mechanism} refused: {reply}"),
+            Self::Unsound { mechanism } => write!(
+                f,
+                "it does not behave as a server that knows the password ({mechanism}): check its \
+                 name and certificate"
+            ),
+        }
+    }
+}
+
+/// Hands out logins. Cheap to clone; clones share what is remembered.
+#[derive(Clone)]
+pub struct Logins(Arc<Inner>);
+
+struct Inner {
+    vault: Box<dyn Vault>,
+    clock: Clock,
+    resting: Mutex<AllResting>,
+}
+
+/// By organisation and connector.
+type AllResting = HashMap<(Arc<str>, Arc<str>), Resting>;
+
+/// A connector whose login was refused.
+struct Resting {
+    /// With what: another one is tried at once.
+    credential: Option<ClientCredential>,
+    said: Box<str>,
+    refusals: u32,
+    until: Moment,
+    shown_until: Timestamp,
+}
+
+impl fmt::Debug for Logins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Logins")
+    }
+}
+
+impl Logins {
+    /// From this vault.
+    pub fn new(vault: impl Vault + 'static, clock: Clock) -> Self {
+        Self(Arc::new(Inner {
+            vault: Box::new(vault),
+            clock,
+            resting: Mutex::default(),
+        }))
+    }
+
+    fn resting(&self) -> MutexGuard<'_, AllResting> {
+        self.0
+            .resting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What to log in with at the smart hosts of a connector; `None`: nothing.
+    pub async fn of(
+        &self,
+        organisation: &Arc<str>,
+        connector: &OutboundConnector,
+    ) -> Result<Option<Login>, LoginFault> {
+        let login = self
+            .read(organisation, connector)
+            .await
+            .map_err(LoginFault::Unavailable)?;
+        let key = (Arc::clone(organisation), Arc::from(connector.name.as_str()));
+        let mut resting = self.resting();
+        if let Some(one) = resting.get(&key) {
+            let same = login
+                .as_ref()
+                .is_some_and(|login| login.credential == one.credential);
+            if !same {
+                resting.remove(&key);
+            } else if one.until > self.0.clock.moment() {
+                return Err(LoginFault::Resting {
+                    said: one.said.clone(),
+                    until: one.shown_until,
+                });
+            }
+        }
+        Ok(login)
+    }
+
+    /// The same for a person who wants to know now: a rest does not count.
+    pub async fn for_test(
+        &self,
+        organisation: &Arc<str>,
+        connector: &OutboundConnector,
+    ) -> Result<Option<Login>, LoginFault> {
+        self.read(organisation, connector)
+            .await
+            .map_err(LoginFault::Unavailable)
+    }
+
+    /// The server said no to it.
+    pub fn refused(
+        &self,
+        organisation: &Arc<str>,
+        connector: &str,
+        login: &Login,
+        fault: &LoginFault,
+    ) {
+        let said = match fault {
+            LoginFault::Refused { reply, .. } => reply.to_string().into(),
+            other => other.to_string().into(),
+        };
+        let key = (Arc::clone(organisation), Arc::from(connector));
+        let mut resting = self.resting();
+        let before = resting.get(&key).map_or(0, |one| one.refusals);
+        let rest = REST_FIRST
+            .saturating_mul(2_u32.saturating_pow(before.min(8)))
+            .min(REST_MAX);
+        if resting.len() >= RESTING_MAX && !resting.contains_key(&key) {
+            return;
+        }
+        resting.insert(
+            key,
+            Resting {
+                credential: login.credential.clone(),
+                said,
+                refusals: before.saturating_add(1),
+                until: self.0.clock.moment() + rest,
+                shown_until: self.0.clock.now().after(rest),
+            },
+        );
+    }
+
+    /// The server said yes.
+    pub fn believed(&self, organisation: &Arc<str>, connector: &str) {
+        let key = (Arc::clone(organisation), Arc::from(connector));
+        self.resting().remove(&key);
+    }
+
+    async fn read(
+        &self,
+        organisation: &Arc<str>,
+        connector: &OutboundConnector,
+    ) -> Result<Option<Login>, String> {
+        let auth = &connector.auth;
+        let mechanism = auth
+            .parameters
+            .get("mechanism")
+            .and_then(|name| ClientMechanism::read(name));
+        let login = |credential, is_required, identity| {
+            Some(Login {
+                credential,
+                is_required,
+                mechanism,
+                identity,
+            })
+        };
+        match auth.method {
+            AuthMethod::None => Ok(None),
+            AuthMethod::Password => {
+                let credential = ClientCredential::Password {
+                    user: auth.user.as_str().into(),
+                    password: self.password(organisation, connector).await?,
+                };
+                Ok(login(Some(credential), true, None))
+            }
+            AuthMethod::Certificate => {
+                let identity = self.identity(connector).await?;
+                let credential = ClientCredential::External {
+                    user: auth.user.as_str().into(),
+                };
+                Ok(login(Some(credential), false, Some(identity)))
+            }
+            AuthMethod::Xoauth2 => Err("tokens of issuers are not there yet".to_owned()),
+        }
+    }
+
+    async fn password(
+        &self,
+        organisation: &Arc<str>,
+        connector: &OutboundConnector,
+    ) -> Result<Secret, String> {
+        let file = &connector.auth.password_file;
+        if !file.is_empty() {
+            let read = self.0.vault.file(file, PASSWORD_OCTETS_MAX).await?;
+            return first_line(&read).ok_or_else(|| format!("{file} holds no password"));
+        }
+        let name = KeptName {
+            organisation: Arc::clone(organisation),
+            connector: connector.name.as_str().into(),
+            what: Kept::Password,
+        };
+        self.0.vault.kept(&name).await?.ok_or_else(|| {
+            format!(
+                "no password is set: relais connector outbound set {:?} --password-stdin, or \
+                 password_file in the settings",
+                connector.name
+            )
+        })
+    }
+
+    async fn identity(&self, connector: &OutboundConnector) -> Result<ClientIdentity, String> {
+        let parameters = &connector.auth.parameters;
+        let certificate = parameters
+            .get("certificate")
+            .ok_or("auth.parameters has no certificate")?;
+        let key = parameters.get("private_key").unwrap_or(certificate);
+        let vault = &self.0.vault;
+        let chain = vault.file(certificate, CERTIFICATE_OCTETS_MAX).await?;
+        let key = vault.file(key, CERTIFICATE_OCTETS_MAX).await?;
+        ClientIdentity::from_pem(chain.expose(), key.expose())
+            .map_err(|error| format!("{certificate}: {error}"))
+    }
+}
+
+/// Octets of a certificate's file.
+const CERTIFICATE_OCTETS_MAX: usize = 256 * 1_024;
+
+/// A password file ends with a line end, or two.
+fn first_line(octets: &Secret) -> Option<Secret> {
+    let line = octets
+        .expose()
+        .split(|octet| matches!(octet, b'\r' | b'\n'))
+        .next()?;
+    (!line.is_empty()).then(|| line.into())
+}
