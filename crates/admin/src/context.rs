@@ -11,9 +11,11 @@ use relais_net::conversation::Conversations;
 use relais_net::names::NameTable;
 use relais_net::resolver::Resolver;
 use relais_net::tls::{CertificateStore, SeenCertificates};
+use relais_policy::desk::Site;
 use relais_smtp::domain::Domain;
 use relais_store::store::Store;
 
+use crate::findings::Findings;
 use crate::metrics::Metrics;
 
 /// Everything that requests share. Cheap to clone.
@@ -39,6 +41,10 @@ pub struct AdminContext {
     pub certificates: CertificateView,
     /// Whom looks at domains ask; none without a server.
     pub dns: Option<Dns>,
+    /// Who we are to receivers.
+    pub site: Site,
+    /// What was found out about the DNS of domains.
+    pub findings: Findings,
 }
 
 /// Whom looks ask.

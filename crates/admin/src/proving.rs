@@ -241,4 +241,4 @@ fn wait(context: &AdminContext, proof: &Proof) -> Duration {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -28,6 +28,7 @@ use crate::api;
 use crate::challenge;
 use crate::context::Caller;
 pub use crate::context::{AdminContext, Phase, Readiness};
+use crate::desk;
 use crate::naming;
 use crate::proving;
 
@@ -72,6 +73,7 @@ impl AdminService {
                 dns.clone(),
                 closing.clone(),
             ));
+            tasks.spawn(desk::watch(context.clone(), dns.clone(), closing.clone()));
             tasks.spawn(naming::follow(context.clone(), dns, closing.clone()));
         }
         if let Some(listener) = listener {

@@ -80,7 +80,7 @@ impl Words {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Site {
     /// In EHLO and MX records.
-    pub hostname: Domain,
+    pub hostname: String,
     /// `[deliver] source_addresses`; private ones do not count outside.
     pub source_addresses: Vec<IpAddr>,
     /// The delegated zone of our own, if we serve one.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use relais_admin::context::{AdminContext, CertificateView, Dns, Phase, Readiness};
+use relais_admin::findings::Findings;
 use relais_admin::local::LocalApi;
 use relais_admin::metrics::Metrics;
 use relais_admin::service::AdminService;
@@ -22,6 +23,7 @@ use relais_net::oidc::Issuers;
 use relais_net::resolver::{Dnssec, Resolver, ResolverOptions};
 use relais_net::tls::{ClientTls, SeenCertificates};
 use relais_net::web::{Web, WebOptions};
+use relais_policy::desk::Site;
 use relais_policy::settings::Mode;
 use relais_receive::service::{
     ListenerBounds, ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
@@ -177,6 +179,8 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
             of_clients: seen.clone(),
         },
         dns: Some(dns(config, &network)),
+        site: site(config),
+        findings: Findings::default(),
     };
     let admin_service = start_admin(context, socket, doors.admin)?;
     let receiving = ReceiveContext {
@@ -356,6 +360,8 @@ pub(crate) async fn open_for_reading(config: &Config) -> Result<LocalApi, StartE
         conversations: Conversations::default(),
         certificates: CertificateView::default(),
         dns: None,
+        site: site(config),
+        findings: Findings::default(),
     }))
 }
 
@@ -510,6 +516,15 @@ fn listener_options(
         tls,
     });
     options.collect()
+}
+
+/// Who we are to receivers.
+fn site(config: &Config) -> Site {
+    Site {
+        hostname: config.hostname.clone(),
+        source_addresses: config.deliver.source_addresses.clone(),
+        zone: None,
+    }
 }
 
 /// Where domains are not the operator's own, their owners do not lead us to private addresses.

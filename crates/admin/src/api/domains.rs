@@ -8,18 +8,17 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use relais_policy::desk::{Check, Outcome, Prediction, ProposedRecord, TTL_SECONDS, Words};
 use relais_policy::document::{Document, Verification};
 use relais_policy::proof::{Finding, Proof, ProofKey, Said, Source};
-use relais_policy::settings::{DomainState, OwnedDomain, Settings};
+use relais_policy::settings::{OwnedDomain, Settings};
 use relais_smtp::domain::Domain;
 
 use super::settings::{Intent, change};
 use crate::context::{AdminContext, Caller, Dns};
+use crate::desk;
 use crate::problem::{Input, Parameters, Problem};
 use crate::proving::{self, Looked};
-
-/// TTL that we propose for records, in seconds: people mend mistakes within the hour.
-const RECORD_TTL_SECONDS: u32 = 3_600;
 
 pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
@@ -29,13 +28,21 @@ pub(super) fn routes() -> Router<AdminContext> {
         .route("/domains/{name}/check", post(check))
 }
 
-async fn list(State(context): State<AdminContext>) -> Json<Value> {
+async fn list(State(context): State<AdminContext>) -> Result<Json<Value>, Problem> {
     let settings = context.store.settings();
-    let domains = settings.domains();
-    let domains: Vec<_> = domains
-        .map(|(key, owned)| domain_json(&settings, &key, &owned))
-        .collect();
-    Json(json!({ "domains": domains }))
+    let mut domains = Vec::new();
+    for (key, owned) in settings.domains() {
+        let mut object = domain_json(&settings, &key, &owned);
+        let finding = context.findings.get(&context.store, &key).await?;
+        object["dns"] = json!(finding.map(|finding| {
+            json!({
+                "checked_at": finding.looked_at().to_rfc3339(),
+                "wrong": finding.wrong().collect::<Vec<_>>(),
+            })
+        }));
+        domains.push(object);
+    }
+    Ok(Json(json!({ "domains": domains })))
 }
 
 fn domain_json(settings: &Settings, key: &ProofKey, owned: &OwnedDomain<'_>) -> Value {
@@ -151,7 +158,67 @@ async fn check(
         &name,
         whose.organisation.as_deref(),
     )?;
-    look(&context, &caller, key).await
+    let dns = asked(&context)?;
+    let (proved, seen) = tokio::join!(
+        look(&context, &caller, key.clone()),
+        desk::look(&context, dns, &key)
+    );
+    let Json(mut object) = proved?;
+    let seen = seen.ok_or_else(|| gone(&key))?;
+    desk::keep(&context, &key, &seen, &caller).await?;
+    let checks = seen.assessment.checks.iter().map(check_json);
+    if let Some(list) = object["checks"].as_array_mut() {
+        list.extend(checks);
+        list.extend(differing(&seen.differing));
+    }
+    let predictions = seen.assessment.predictions.iter();
+    object["alignment"] = predictions.map(prediction_json).collect();
+    Ok(Json(object))
+}
+
+fn gone(key: &ProofKey) -> Problem {
+    Problem::not_found(format!("The domain {} has just been removed.", key.domain))
+}
+
+fn check_json(check: &Check) -> Value {
+    json!({
+        "check": check.name,
+        "ok": check.is_ok(),
+        "needed": check.needed,
+        "finding": check.outcome.name(),
+        "detail": check.words.english,
+        "detail_fr": check.words.french,
+    })
+}
+
+/// Servers of a domain that have not heard yet.
+fn differing(names: &[String]) -> Option<Value> {
+    if names.is_empty() {
+        return None;
+    }
+    let names = names.join(", ");
+    Some(json!({
+        "check": "servers",
+        "ok": true,
+        "needed": false,
+        "finding": Outcome::Wrong.name(),
+        "detail": format!("The servers of the domain do not say the same of {names}."),
+        "detail_fr": format!("Les serveurs du domaine ne disent pas la même chose de {names}."),
+    }))
+}
+
+fn prediction_json(one: &Prediction) -> Value {
+    json!({
+        "inbound_connector": one.inbound_connector,
+        "outbound_connector": one.outbound_connector,
+        "spf": one.spf,
+        "spf_aligned": one.spf_aligned,
+        "dkim": one.dkim,
+        "dmarc": one.dmarc,
+        "policy": one.policy,
+        "detail": one.words.english,
+        "detail_fr": one.words.french,
+    })
 }
 
 /// Asks DNS now. `{"organisation","name","state","verification","checks":[…]}`; each check has
@@ -164,17 +231,12 @@ async fn look(
     let dns = asked(context)?;
     proving::make_tokens(context).await?;
     let looked = proving::look(context, dns, &key, caller).await?;
-    let looked = looked.ok_or_else(|| {
-        Problem::not_found(format!("The domain {} has just been removed.", key.domain))
-    })?;
+    let looked = looked.ok_or_else(|| gone(&key))?;
     let settings = context.store.settings();
     let owned = settings.domains().find(|(one, _)| *one == key);
-    let Some((_, owned)) = owned else {
-        let detail = format!("The domain {} has just been removed.", key.domain);
-        return Err(Problem::not_found(detail));
-    };
+    let (_, owned) = owned.ok_or_else(|| gone(&key))?;
     let mut object = domain_json(&settings, &key, &owned);
-    object["checks"] = json!([verification_check(&key, &looked, owned.state)]);
+    object["checks"] = json!([verification_check(&key, &looked, &owned)]);
     Ok(Json(object))
 }
 
@@ -185,7 +247,8 @@ fn asked(context: &AdminContext) -> Result<&Dns, Problem> {
     })
 }
 
-fn verification_check(key: &ProofKey, looked: &Looked, state: DomainState) -> Value {
+fn verification_check(key: &ProofKey, looked: &Looked, owned: &OwnedDomain<'_>) -> Value {
+    let by_hand = owned.domain.verification == Verification::Assumed;
     let token = &looked.proof.token;
     let servers = looked.sightings.iter().map(|sighting| {
         let (answer, texts) = match &sighting.said {
@@ -203,30 +266,45 @@ fn verification_check(key: &ProofKey, looked: &Looked, state: DomainState) -> Va
             "texts": texts,
         })
     });
-    let detail = match (looked.finding, looked.taken) {
-        (Finding::Present, false) => "The record is there.".to_owned(),
-        (Finding::Present, true) => "The record is there; the domain is another organisation's as \
-                                     long as its proof holds."
-            .to_owned(),
-        (Finding::Absent, _) => {
-            format!(
-                "The record is not there: publish TXT {} at {}.",
-                token.record(),
-                key.domain
-            )
-        }
-        (Finding::Unknown, _) => {
-            "DNS gave no answer to rely on; nothing changes until it does.".to_owned()
-        }
-    };
+    let words = verification_words(key, looked, by_hand);
     json!({
         "check": "verification",
-        "ok": looked.finding == Finding::Present && state.is_in_force(),
+        "ok": (by_hand || looked.finding == Finding::Present) && owned.state.is_in_force(),
+        "needed": !by_hand,
         "finding": finding_name(looked.finding),
-        "record": record_json(key, &looked.proof),
-        "detail": detail,
+        "record": {
+            "name": key.domain.as_str(),
+            "type": "TXT",
+            "ttl": TTL_SECONDS,
+            "value": token.record(),
+        },
+        "detail": words.english,
+        "detail_fr": words.french,
         "servers": servers.collect::<Vec<_>>(),
     })
+}
+
+fn verification_words(key: &ProofKey, looked: &Looked, by_hand: bool) -> Words {
+    let (record, domain) = (looked.proof.token.record(), &key.domain);
+    match (looked.finding, looked.taken) {
+        (Finding::Present, false) => Words::new("The record is there.", "L'enregistrement est là."),
+        (Finding::Present, true) => Words::new(
+            "The record is there; the domain is another organisation's as long as its proof holds.",
+            "L'enregistrement est là ; le domaine est à une autre organisation tant que sa preuve              tient.",
+        ),
+        (Finding::Absent | Finding::Unknown, _) if by_hand => Words::new(
+            "Verified by hand: its record need not be published.",
+            "Vérifié à la main : son enregistrement n'a pas à être publié.",
+        ),
+        (Finding::Absent, _) => Words::new(
+            format!("The record is not there: publish TXT {record} at {domain}."),
+            format!("L'enregistrement n'y est pas : publiez TXT {record} sur {domain}."),
+        ),
+        (Finding::Unknown, _) => Words::new(
+            "DNS gave no answer to rely on; nothing changes until it does.",
+            "Le DNS n'a pas donné de réponse fiable ; rien ne change d'ici là.",
+        ),
+    }
 }
 
 const fn finding_name(finding: Finding) -> &'static str {
@@ -237,8 +315,9 @@ const fn finding_name(finding: Finding) -> &'static str {
     }
 }
 
-/// What to publish. `{"organisation","domain","state","records":[{"purpose","required","name",
-/// "type","ttl","value","words"}]}`
+/// What to publish, merged with what is there where DNS can be asked. `{"organisation","domain",
+/// "state","records":[{"purpose","required","name","type","ttl","value","data","words","words_fr",
+/// "state","found"}],"policy_file"}`
 async fn records(
     State(context): State<AdminContext>,
     Path(name): Path<String>,
@@ -246,28 +325,38 @@ async fn records(
 ) -> Result<Json<Value>, Problem> {
     let settings = context.store.settings();
     let key = find(&settings, &name, whose.organisation.as_deref())?;
-    let proof = settings.proof(&key.organisation, &key.domain);
-    let records: Vec<_> = proof
-        .map(|proof| record_json(&key, proof))
-        .into_iter()
-        .collect();
+    let assessment = match &context.dns {
+        Some(dns) => {
+            proving::make_tokens(&context).await?;
+            let seen = desk::look(&context, dns, &key).await;
+            seen.map(|seen| seen.assessment)
+        }
+        None => desk::propose_for(&context, &key),
+    };
+    let assessment = assessment.ok_or_else(|| gone(&key))?;
     let state = settings.domains().find(|(one, _)| *one == key);
+    let file = assessment.policy_file.as_ref();
     Ok(Json(json!({
         "organisation": key.organisation,
         "domain": key.domain.as_str(),
         "state": state.map(|(_, owned)| owned.state.name()),
-        "records": records,
+        "records": assessment.records.iter().map(record_json).collect::<Vec<_>>(),
+        "policy_file": file.map(|file| json!({ "address": file.address, "text": file.text })),
     })))
 }
 
-fn record_json(key: &ProofKey, proof: &Proof) -> Value {
+fn record_json(record: &ProposedRecord) -> Value {
     json!({
-        "purpose": "verification",
-        "required": true,
-        "name": key.domain.as_str(),
-        "type": "TXT",
-        "ttl": RECORD_TTL_SECONDS,
-        "value": proof.token.record(),
-        "words": "Proves that the domain is yours; must stay, as it is looked at every day.",
+        "purpose": record.purpose,
+        "required": record.needed,
+        "name": record.name,
+        "type": record.type_name(),
+        "ttl": TTL_SECONDS,
+        "value": record.value(),
+        "data": record.zone_data(),
+        "words": record.words.english,
+        "words_fr": record.words.french,
+        "state": record.state.name(),
+        "found": record.state.found(),
     })
 }

@@ -6,6 +6,7 @@ use relais_net::names::NameTable;
 use relais_net::resolver::Resolver;
 use relais_net::simulated_dns::{DnsFault, SimulatedDns};
 use relais_net::zone::ZoneRecord;
+use relais_policy::desk::Site;
 use relais_policy::document::Document;
 use relais_policy::proof::{GRACE, Standing};
 use relais_policy::settings::Mode;
@@ -17,16 +18,17 @@ use relais_store::trace::TraceQuery;
 
 use super::*;
 use crate::context::{CertificateView, Phase, Readiness};
+use crate::findings::Findings;
 use crate::metrics::Metrics;
 
 const START: Timestamp = Timestamp::from_millis(1_795_514_400_000);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-struct World {
-    context: AdminContext,
-    dns: SimulatedDns,
-    closing: CancellationToken,
+pub(crate) struct World {
+    pub(crate) context: AdminContext,
+    pub(crate) dns: SimulatedDns,
+    pub(crate) closing: CancellationToken,
 }
 
 impl Drop for World {
@@ -37,7 +39,7 @@ impl Drop for World {
 
 impl World {
     /// Relais with these organisations, each of which has contoso.test, watching by itself.
-    async fn new(organisations: &[&str]) -> Self {
+    pub(crate) async fn new(organisations: &[&str]) -> Self {
         let dns = SimulatedDns::new(Duration::from_millis(5));
         let mode = Mode::Hosted;
         let store = Store::in_memory(MemoryOptions {
@@ -70,6 +72,12 @@ impl World {
             conversations: relais_net::conversation::Conversations::default(),
             readiness: Readiness::new(Phase::Serving),
             certificates: CertificateView::default(),
+            site: Site {
+                hostname: "relay.contoso.test".to_owned(),
+                source_addresses: vec!["192.0.2.1".parse().expect("an address")],
+                zone: None,
+            },
+            findings: Findings::default(),
             dns: Some(Dns {
                 resolver: Resolver::simulated(&dns),
                 authority: AuthorityOptions {
@@ -92,11 +100,11 @@ impl World {
         world
     }
 
-    async fn pass(&self, time: Duration) {
+    pub(crate) async fn pass(&self, time: Duration) {
         self.context.clock.sleep(time).await;
     }
 
-    fn proof(&self, organisation: &str) -> Proof {
+    pub(crate) fn proof(&self, organisation: &str) -> Proof {
         let domain = Domain::parse("contoso.test").expect("a domain");
         let settings = self.context.store.settings();
         settings

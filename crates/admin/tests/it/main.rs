@@ -59,6 +59,12 @@ async fn context(folder: &Path) -> AdminContext {
         conversations: Conversations::default(),
         certificates: CertificateView::default(),
         dns: None,
+        site: relais_policy::desk::Site {
+            hostname: "relay.contoso.test".to_owned(),
+            source_addresses: Vec::new(),
+            zone: None,
+        },
+        findings: relais_admin::findings::Findings::default(),
     }
 }
 

@@ -73,7 +73,7 @@ fn desk(domain: &str, connectors: &str) -> Desk {
     Desk {
         settings,
         site: Site {
-            hostname: name("relay.provider.test"),
+            hostname: "relay.provider.test".to_owned(),
             source_addresses: vec![
                 "192.0.2.1".parse().expect("an address"),
                 "10.0.0.5".parse().expect("an address"),

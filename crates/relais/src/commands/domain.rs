@@ -10,10 +10,8 @@ use super::edit::{Patch, edit, organisation, show_changes};
 use super::session::Session;
 use crate::client::encode;
 use crate::failure::Failure;
-use crate::output::{Tone, clean, span};
-
-/// Longest character string of a TXT record in octets. RFC 1035 §3.3.
-const TEXT_STRING_OCTETS_MAX: usize = 255;
+use crate::output::{Output, Tone, clean, span};
+use crate::words::Language;
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -143,9 +141,9 @@ async fn list(session: &Session) -> Result<(), Failure> {
     let rows: Vec<Vec<_>> = domains
         .iter()
         .map(|one| {
-            keys.iter()
-                .map(|key| one[*key].as_str().unwrap_or("-").to_owned())
-                .collect()
+            let keys = keys.iter();
+            let known = keys.map(|key| one[*key].as_str().unwrap_or("-").to_owned());
+            known.chain([dns(&one["dns"])]).collect()
         })
         .collect();
     output.table(
@@ -156,9 +154,21 @@ async fn list(session: &Session) -> Result<(), Failure> {
             "STATE",
             "VERIFICATION",
             "MAILBOX HOST",
+            "DNS",
         ],
         &rows,
     )
+}
+
+/// What was found out the last time.
+fn dns(finding: &Value) -> String {
+    if finding.is_null() {
+        return "-".to_owned();
+    }
+    match list_of(&finding["wrong"]) {
+        [] => "good".to_owned(),
+        wrong => wrong.iter().map(word).collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// DNS is asked; what each server said is shown.
@@ -174,12 +184,15 @@ async fn look(session: &Session, path: &str, body: &Value) -> Result<(), Failure
             for server in list_of(&check["servers"]) {
                 output.line(&format!("  {}", word(&server["answer"])))?;
             }
-            let tone = if check["ok"] == true {
-                Tone::Good
-            } else {
-                Tone::Bad
+            let tone = match (check["ok"] == true, check["finding"].as_str()) {
+                (false, _) => Tone::Bad,
+                (true, Some("good" | "present")) => Tone::Good,
+                (true, _) => Tone::Waiting,
             };
-            output.line(&output.paint(tone, &word(&check["detail"])))?;
+            output.line(&output.paint(tone, &told(check, "detail")))?;
+        }
+        for prediction in list_of(&answer["alignment"]) {
+            output.line(&told(prediction, "detail"))?;
         }
         let mut standing = format!("{} is {}", word(&answer["name"]), word(&answer["state"]));
         if answer["verification"] == "assumed" {
@@ -223,43 +236,54 @@ async fn records(
     }
     for record in records {
         let (name, kind) = (word(&record["name"]), word(&record["type"]));
-        let value = word(&record["value"]);
+        let state = word(&record["state"]);
         if format == "zone" {
-            output.line(&format!("; {}", word(&record["words"])))?;
-            let ttl = &record["ttl"];
-            output.line(&format!(
-                "{name}. {ttl} IN {kind} {}",
-                zone_data(&kind, &value)
-            ))?;
+            output.line(&format!("; {state}. {}", told(record, "words")))?;
+            let (ttl, data) = (&record["ttl"], word(&record["data"]));
+            output.line(&format!("{name}. {ttl} IN {kind} {data}"))?;
             continue;
         }
-        output.line(&output.paint(Tone::Heading, &word(&record["purpose"])))?;
-        for (label, text) in [("name", &name), ("type", &kind), ("value", &value)] {
+        let heading = format!("{} ({state})", word(&record["purpose"]));
+        output.line(&output.paint(Tone::Heading, &heading))?;
+        for (label, text) in [
+            ("name", &name),
+            ("type", &kind),
+            ("value", &word(&record["value"])),
+        ] {
             output.line(&format!("  {label:<6} {text}"))?;
         }
-        output.line(&format!("  {}", word(&record["words"])))?;
+        for found in list_of(&record["found"]) {
+            output.line(&format!("  {:<6} {}", "now", word(found)))?;
+        }
+        output.line(&format!("  {}", told(record, "words")))?;
     }
-    Ok(())
+    policy_file(output, &answer["policy_file"], format)
 }
 
-/// A record's data in a zone file: a text in strings of at most 255 octets (RFC 1035 §3.3.14,
-/// §5.1).
-fn zone_data(kind: &str, value: &str) -> String {
-    if kind != "TXT" {
-        return value.to_owned();
-    }
-    let strings = value
-        .as_bytes()
-        .chunks(TEXT_STRING_OCTETS_MAX)
-        .map(|string| {
-            let text = String::from_utf8_lossy(string);
-            format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-        });
-    strings.collect::<Vec<_>>().join(" ")
+/// What must be served beside the records.
+fn policy_file(output: Output, file: &Value, format: &str) -> Result<(), Failure> {
+    let Some(text) = file["text"].as_str() else {
+        return Ok(());
+    };
+    let lead = if format == "zone" { "; " } else { "" };
+    let address = word(&file["address"]);
+    output.line(&output.paint(Tone::Heading, &format!("{lead}{address}")))?;
+    text.lines()
+        .try_for_each(|line| output.line(&format!("{lead}  {}", clean(line))))
 }
 
 fn list_of(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A sentence in the reader's language.
+fn told(object: &Value, key: &str) -> String {
+    let french = word(&object[format!("{key}_fr")]);
+    let english = word(&object[key]);
+    if french.is_empty() {
+        return english;
+    }
+    Language::of_environment().pick(english, french)
 }
 
 fn word(value: &Value) -> String {

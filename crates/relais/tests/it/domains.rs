@@ -33,6 +33,11 @@ impl Registrar {
 
     /// The TXT records of contoso.test from now on.
     fn publish(&self, texts: &[&str]) {
+        self.publish_with(texts, &[]);
+    }
+
+    /// And these of other names.
+    fn publish_with(&self, texts: &[&str], others: &[(&str, ZoneRecord)]) {
         let server = |name: &str| ZoneRecord::NameServer(name.to_owned());
         let mut records = vec![
             ("contoso.test", server("ns.contoso.test")),
@@ -45,6 +50,7 @@ impl Registrar {
             .iter()
             .map(|text| ZoneRecord::Text((*text).to_owned()));
         records.extend(texts.map(|text| ("contoso.test", text)));
+        records.extend(others.iter().cloned());
         let records = records.into_iter().map(|(name, it)| (name.to_owned(), it));
         self.server
             .replace(&records.collect::<Vec<_>>())
@@ -52,11 +58,16 @@ impl Registrar {
     }
 
     fn serve(&self, mode: &str) -> Server {
+        self.serve_with(mode, "", "")
+    }
+
+    /// With more at the top of the file and of `[deliver]`.
+    fn serve_with(&self, mode: &str, top: &str, deliver: &str) -> Server {
         let address = self.server.address();
         let port = address.port();
         Place::new(&format!(
-            "[dns]\nnameservers = [\"{address}\"]\nauthoritative_port = {port}\nblocklists = [\"list.test\"]\n[deliver]\n\
-             allow_private_destinations = true\n"
+            "{top}[dns]\nnameservers = [\"{address}\"]\nauthoritative_port = {port}\nblocklists = [\"list.test\"]\n[deliver]\n\
+             allow_private_destinations = true\n{deliver}"
         ))
         .with_mode(mode)
         .serve()
@@ -325,4 +336,89 @@ fn a_client_is_known_by_a_name_that_leads_to_its_address() {
         "ip 127.0.0.1 of copier.dyn.example"
     );
     server.send("a@contoso.test", "b@example.org");
+}
+
+/// What receivers would see, and what is not good, as `domain check` tells it.
+fn checked(server: &Server, code: i32) -> (Vec<String>, Vec<String>) {
+    let check = ["--json", "domain", "check", "contoso.test"];
+    let answer = server.relais(&check).expect(code).json();
+    let list = |key: &str| answer[key].as_array().cloned().unwrap_or_default();
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let wrong = list("checks").into_iter().filter(|one| one["ok"] == false);
+    let wrong = wrong.map(|one| format!("{} {}", word(&one["check"]), word(&one["finding"])));
+    let seen = list("alignment")
+        .into_iter()
+        .map(|one| word(&one["detail"]));
+    (seen.collect(), wrong.collect())
+}
+
+#[test]
+fn a_desk_proposes_the_merged_record_and_tells_when_what_receivers_see_changes() {
+    let registrar = Registrar::new();
+    let server = registrar.serve_with("lan", "", "source_addresses = [\"192.0.2.25\"]\n");
+    let site = SITE.split("[[organisation.outbound_connector]]").next();
+    let domain = "[[organisation.domain]]\nname = \"contoso.test\"\n";
+    server
+        .apply(&(site.expect("a part").to_owned() + domain))
+        .expect(0);
+    let record = record(&server, &[]);
+    let text = |text: &str| ZoneRecord::Text(text.to_owned());
+    let included = ("spf.test", text("v=spf1 ip4:198.51.100.7 -all"));
+    registrar.publish_with(
+        &[&record, "v=spf1 include:spf.test -all"],
+        &[included.clone()],
+    );
+    let (seen, wrong) = checked(&server, 4);
+    assert_eq!(
+        seen,
+        ["Printers by MX: Gmail will see SPF fail, DKIM none, DMARC none."]
+    );
+    assert!(wrong.contains(&"spf wrong".to_owned()), "{wrong:?}");
+    let merged = "v=spf1 include:spf.test ip4:192.0.2.25 -all";
+    let zone = server.relais(&["domain", "records", "contoso.test", "--format", "zone"]);
+    let zone = zone.expect(0).out;
+    assert!(
+        zone.contains(&format!("contoso.test. 3600 IN TXT \"{merged}\"")),
+        "{zone}"
+    );
+    let listed = server.relais(&["domain", "list"]).expect(0).out;
+    assert!(listed.contains("spf"), "{listed}");
+
+    let policy = ("_dmarc.contoso.test", text("v=DMARC1; p=reject"));
+    registrar.publish_with(&[&record, merged], &[included, policy]);
+    let (seen, wrong) = checked(&server, 0);
+    let expected =
+        "Printers by MX: Gmail will see SPF pass aligned, DKIM none, DMARC pass (p=reject).";
+    assert_eq!((seen, wrong), (vec![expected.to_owned()], vec![]));
+    server.log.wait_for("the change", |line| {
+        line.contains("check.changed") && line.contains("spf is good, was wrong")
+    });
+    let audit = server
+        .relais(&["--json", "audit", "list"])
+        .expect(0)
+        .json_lines();
+    assert!(
+        audit
+            .iter()
+            .any(|entry| entry["act"] == "domain.dns-changed"),
+        "{audit:?}"
+    );
+    let shown = server
+        .relais(&["domain", "check", "contoso.test"])
+        .expect(0)
+        .out;
+    assert!(
+        shown.contains("2 of 10 look-ups") || shown.contains("1 of 10 look-ups"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_private_domain_is_well_without_being_published() {
+    let registrar = Registrar::new();
+    let server = registrar.serve_with("lan", "", "source_addresses = [\"192.0.2.25\"]\n");
+    server.apply(SITE).expect(0);
+    let add = ["domain", "add", "contoso.test", "--assume"];
+    server.relais(&add).expect(0);
+    checked(&server, 0);
 }

@@ -1,0 +1,207 @@
+//! The DNS desk at work: looks at what domains publish, by itself or because a person asks, keeps
+//! what was found, and tells what changed. What is found is decided in `relais_policy::desk`.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use relais_net::clock::Moment;
+use relais_net::facts::{self, Found};
+use relais_policy::desk::{Assessment, ShownKey, Subject, assess, propose};
+use relais_policy::document::{AcceptedDomain, Verification};
+use relais_policy::proof::ProofKey;
+use relais_store::queue::StoreError;
+use relais_store::shelf::{ShelfAudit, ShelfChange};
+use relais_store::trace::{Event, EventKind};
+
+use crate::context::{AdminContext, Caller, Dns};
+
+/// Looks under way at the same time: each asks about thirty questions.
+const LOOKS_MAX: usize = 4;
+/// Until a look whose result could not be stored is made again.
+const UNSTORED_PAUSE: Duration = Duration::from_secs(3_600);
+/// A pause is longer or shorter by up to this part of it, so that looks spread over the day.
+const JITTER: f64 = 0.1;
+/// Between two looks into the diary.
+const ROUND: Duration = Duration::from_secs(10);
+
+/// What a look came to.
+pub(crate) struct Seen {
+    pub(crate) assessment: Assessment,
+    /// Names on which the domain's servers do not agree.
+    pub(crate) differing: Vec<String>,
+}
+
+/// The set of records without asking anybody. `None`: the domain has gone.
+pub(crate) fn propose_for(context: &AdminContext, key: &ProofKey) -> Option<Assessment> {
+    let settings = context.store.settings();
+    let subject = Subject::of(&settings, key, &context.site)?;
+    Some(propose(&Subject {
+        keys: keys(context, key),
+        ..subject
+    }))
+}
+
+/// Looks now. `None`: the domain has gone.
+pub(crate) async fn look(context: &AdminContext, dns: &Dns, key: &ProofKey) -> Option<Seen> {
+    let settings = context.store.settings();
+    let subject = Subject::of(&settings, key, &context.site)?;
+    let subject = Subject {
+        keys: keys(context, key),
+        ..subject
+    };
+    let judge = |facts: &_| assess(&subject, facts);
+    let found = facts::find(&dns.resolver, &key.domain, dns.authority, judge).await?;
+    let Found { value, differing } = found;
+    Some(Seen {
+        assessment: value,
+        differing,
+    })
+}
+
+/// The domain's DKIM keys as DNS must show them.
+fn keys(_context: &AdminContext, _key: &ProofKey) -> Vec<ShownKey> {
+    Vec::new()
+}
+
+/// Keeps what a look came to, and tells what changed.
+pub(crate) async fn keep(
+    context: &AdminContext,
+    key: &ProofKey,
+    seen: &Seen,
+    caller: &Caller,
+) -> Result<(), StoreError> {
+    let (store, now) = (&context.store, context.clock.now());
+    let settings_version = store.settings().version;
+    let tell = |mut change: ShelfChange, lines: Vec<String>, is_grave: bool| {
+        let (organisation, domain) = (&key.organisation, &key.domain);
+        let what = format!("organisation {organisation}, domain {domain}");
+        let detail = [vec![what], lines].concat();
+        change.events.push(Event {
+            organisation: Some((**organisation).into()),
+            detail: Some(detail.join("; ").into()),
+            settings_version: Some(settings_version),
+            ..Event::new(now, EventKind::CheckChanged)
+        });
+        if !is_grave {
+            return change;
+        }
+        change.audited(ShelfAudit {
+            actor: caller.actor.to_string(),
+            via: caller.via,
+            act: "domain.dns-changed",
+            detail,
+        })
+    };
+    let checks = &seen.assessment.checks;
+    context.findings.keep(store, key, checks, now, tell).await
+}
+
+/// Looks at all domains by itself, daily, hourly where something needed is wrong, until `closing`.
+pub(crate) async fn watch(context: AdminContext, dns: Dns, closing: CancellationToken) {
+    let mut diary = Diary::default();
+    let mut looks = JoinSet::new();
+    loop {
+        if let Err(error) = diary.plan(&context).await {
+            tracing::debug!(%error, "findings about domains cannot be read now");
+        }
+        let room = LOOKS_MAX.saturating_sub(looks.len());
+        for key in diary.due(context.clock.moment(), room) {
+            let (context, dns) = (context.clone(), dns.clone());
+            looks.spawn(async move {
+                if let Some(seen) = look(&context, &dns, &key).await {
+                    if let Err(error) = keep(&context, &key, &seen, &Caller::watch()).await {
+                        tracing::warn!(%error, domain = %key.domain, "a look cannot be stored");
+                    }
+                }
+                key
+            });
+        }
+        tokio::select! {
+            Some(done) = looks.join_next(), if !looks.is_empty() => {
+                if let Ok(key) = done {
+                    let pause = match context.findings.get(&context.store, &key).await {
+                        Ok(Some(finding)) => finding.pause(),
+                        Ok(None) | Err(_) => UNSTORED_PAUSE,
+                    };
+                    let stretch = 1.0 - JITTER + 2.0 * JITTER * context.chance.fraction();
+                    diary.done(&key, context.clock.moment() + pause.mul_f64(stretch));
+                }
+            }
+            () = context.clock.sleep(ROUND) => {}
+            () = closing.cancelled() => return,
+        }
+    }
+}
+
+/// When each domain is looked at next. By steady time: a clock that is set changes nothing.
+#[derive(Default)]
+struct Diary(HashMap<ProofKey, Entry>);
+
+struct Entry {
+    /// As it was when it was planned: another one is looked at anew.
+    domain: AcceptedDomain,
+    at: Moment,
+    is_under_way: bool,
+}
+
+impl Diary {
+    /// Domains that are new, or changed, are due at once; those that have gone are forgotten.
+    async fn plan(&mut self, context: &AdminContext) -> Result<(), StoreError> {
+        let settings = context.store.settings();
+        let mut before = std::mem::take(&mut self.0);
+        for (key, owned) in settings.domains() {
+            // Private names are said by hand: nobody outside needs to hear of them.
+            if owned.domain.verification == Verification::Assumed {
+                continue;
+            }
+            let entry = match before.remove(&key) {
+                Some(entry) if entry.is_under_way || entry.domain == *owned.domain => entry,
+                changed => Entry {
+                    domain: owned.domain.clone(),
+                    at: match changed {
+                        Some(_) => context.clock.moment(),
+                        None => first(context, &key).await?,
+                    },
+                    is_under_way: false,
+                },
+            };
+            self.0.insert(key, entry);
+        }
+        let gone = before.into_keys().filter(|key| !settings.has_domain(key));
+        let gone: Vec<_> = gone.collect();
+        let now = context.clock.now();
+        context.findings.forget(&context.store, &gone, now).await
+    }
+
+    fn due(&mut self, now: Moment, room: usize) -> Vec<ProofKey> {
+        let waiting = self.0.iter_mut();
+        let waiting = waiting.filter(|(_, entry)| !entry.is_under_way && entry.at <= now);
+        let due = waiting.take(room).map(|(key, entry)| {
+            entry.is_under_way = true;
+            key.clone()
+        });
+        due.collect()
+    }
+
+    fn done(&mut self, key: &ProofKey, next: Moment) {
+        if let Some(entry) = self.0.get_mut(key) {
+            (entry.at, entry.is_under_way) = (next, false);
+        }
+    }
+}
+
+/// After a start: when the rest of the pause is over; never longer than a whole one.
+async fn first(context: &AdminContext, key: &ProofKey) -> Result<Moment, StoreError> {
+    let finding = context.findings.get(&context.store, key).await?;
+    let left = finding.map(|finding| {
+        let passed = context.clock.now().since(finding.looked_at());
+        finding.pause().saturating_sub(passed)
+    });
+    Ok(context.clock.moment() + left.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;
