@@ -111,10 +111,10 @@ pub(crate) async fn watch(context: AdminContext, dns: Dns, closing: Cancellation
         for key in diary.due(context.clock.moment(), room) {
             let (context, dns) = (context.clone(), dns.clone());
             looks.spawn(async move {
-                if let Some(seen) = look(&context, &dns, &key).await {
-                    if let Err(error) = keep(&context, &key, &seen, &Caller::watch()).await {
-                        tracing::warn!(%error, domain = %key.domain, "a look cannot be stored");
-                    }
+                if let Some(seen) = look(&context, &dns, &key).await
+                    && let Err(error) = keep(&context, &key, &seen, &Caller::watch()).await
+                {
+                    tracing::warn!(%error, domain = %key.domain, "a look cannot be stored");
                 }
                 key
             });

@@ -1,5 +1,5 @@
-//! What was found out about the DNS of domains, kept on a shelf of the store: what changed since the
-//! last look can be told after a restart too.
+//! What was found out about the DNS of domains, kept on a shelf of the store: what changed since
+//! the last look can be told after a restart too.
 //!
 //! Not here: looking (`desk`).
 

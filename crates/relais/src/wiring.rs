@@ -174,10 +174,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         metrics: metrics.clone(),
         readiness: readiness.clone(),
         conversations: conversations.clone(),
-        certificates: CertificateView {
-            of_listeners: certificates::shown(&doors.mail_addresses, &tls),
-            of_clients: seen.clone(),
-        },
+        certificates: certificate_view(&doors.mail_addresses, &tls, &seen),
         dns: Some(dns(config, &network)),
         site: site(config),
         findings: Findings::default(),
@@ -516,6 +513,17 @@ fn listener_options(
         tls,
     });
     options.collect()
+}
+
+fn certificate_view(
+    addresses: &[SocketAddr],
+    tls: &[ListenerTls],
+    seen: &SeenCertificates,
+) -> CertificateView {
+    CertificateView {
+        of_listeners: certificates::shown(addresses, tls),
+        of_clients: seen.clone(),
+    }
 }
 
 /// Who we are to receivers.

@@ -1,5 +1,5 @@
-//! SPF of the domain and of its bounce domain: the record merged, what it costs, and whether it lets
-//! us send.
+//! SPF of the domain and of its bounce domain: the record merged, what it costs, and whether it
+//! lets us send.
 
 use std::net::IpAddr;
 

@@ -1,5 +1,6 @@
-//! What a domain should publish so that our servers may send for it: what it has, in its order, and
-//! ours before `all`. RFC 7208 §4.6.2 (order), §5.1 (nothing counts after `all`), §3.2 (one record).
+//! What a domain should publish so that our servers may send for it: what it has, in its order,
+//! and ours before `all`. RFC 7208 §4.6.2 (order), §5.1 (nothing counts after `all`), §3.2 (one
+//! record).
 
 use std::fmt;
 use std::net::IpAddr;

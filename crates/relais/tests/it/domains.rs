@@ -366,7 +366,7 @@ fn a_desk_proposes_the_merged_record_and_tells_when_what_receivers_see_changes()
     let included = ("spf.test", text("v=spf1 ip4:198.51.100.7 -all"));
     registrar.publish_with(
         &[&record, "v=spf1 include:spf.test -all"],
-        &[included.clone()],
+        std::slice::from_ref(&included),
     );
     let (seen, wrong) = checked(&server, 4);
     assert_eq!(
