@@ -12,6 +12,7 @@ use relais_net::facts::{self, Found};
 use relais_policy::desk::{Assessment, ShownKey, Subject, assess, propose};
 use relais_policy::document::{AcceptedDomain, Verification};
 use relais_policy::proof::ProofKey;
+use relais_smtp::domain::Domain;
 use relais_store::queue::StoreError;
 use relais_store::shelf::{ShelfAudit, ShelfChange};
 use relais_store::trace::{Event, EventKind};
@@ -59,6 +60,17 @@ pub(crate) async fn look(context: &AdminContext, dns: &Dns, key: &ProofKey) -> O
         assessment: value,
         differing,
     })
+}
+
+/// The keys of all domains that are in force, for our own zone.
+pub(crate) async fn shown_keys(context: &AdminContext) -> Vec<(Domain, Vec<ShownKey>)> {
+    let settings = context.store.settings();
+    let own = settings.domains().filter(|(_, owned)| owned.is_verified());
+    let keys = own.map(|(key, _)| {
+        let keys = keys(context, &key);
+        (key.domain, keys)
+    });
+    keys.filter(|(_, keys)| !keys.is_empty()).collect()
 }
 
 /// The domain's DKIM keys as DNS must show them.

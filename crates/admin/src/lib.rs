@@ -7,6 +7,7 @@ pub mod service;
 mod challenge;
 pub mod local;
 pub mod api;
+pub mod publishing;
 pub mod desk;
 pub mod proving;
 pub mod naming;

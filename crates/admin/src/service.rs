@@ -31,6 +31,7 @@ pub use crate::context::{AdminContext, Phase, Readiness};
 use crate::desk;
 use crate::naming;
 use crate::proving;
+use crate::publishing::{self, Publishing};
 
 /// Connections at the same time, per door: a scrape, some probes, some terminals with `--live`.
 const CONNECTIONS_MAX: usize = 256;
@@ -55,6 +56,7 @@ impl AdminService {
         context: AdminContext,
         socket: PathBuf,
         listener: Option<Listener>,
+        publishing: Option<Publishing>,
     ) -> io::Result<Self> {
         let local = bind(&socket)?;
         let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -74,6 +76,10 @@ impl AdminService {
                 closing.clone(),
             ));
             tasks.spawn(desk::watch(context.clone(), dns.clone(), closing.clone()));
+            if let Some(publishing) = publishing {
+                let (context, closing) = (context.clone(), closing.clone());
+                tasks.spawn(publishing::follow(context, publishing, closing));
+            }
             tasks.spawn(naming::follow(context.clone(), dns, closing.clone()));
         }
         if let Some(listener) = listener {

@@ -1,15 +1,16 @@
 //! A small authoritative DNS server on our own sockets (UDP and TCP): for the demo and for tests,
-//! later for delegated zones. RFC 1035 §4.2, RFC 7766.
+//! and the loops of that for a zone of our own. RFC 1035 §4.2, RFC 7766.
 //!
-//! Not here: what is answered (`zone`). Unlike other places that open sockets this one is never
-//! simulated: simulated worlds ask `SimulatedDns`.
+//! Not here: what is answered (`zone`, `own_zone`). Unlike other places that open sockets this one
+//! is never simulated: simulated worlds ask `SimulatedDns`.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use hickory_proto::op::Message;
+use hickory_proto::op::{Message, MessageType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
@@ -25,6 +26,8 @@ const UDP_OCTETS: u16 = 512;
 const UDP_OCTETS_MAX: u16 = 1_232;
 /// TCP connections at the same time; more wait.
 const TCP_CONNECTIONS_MAX: usize = 64;
+/// Of those, from one address.
+const TCP_CONNECTIONS_PER_CLIENT_MAX: usize = 8;
 /// A TCP client that asks nothing for so long is closed. RFC 7766 §6.2.3.
 const TCP_IDLE: Duration = Duration::from_secs(10);
 /// Tries to find a port that is free for UDP and TCP.
@@ -32,12 +35,8 @@ const PORT_TRIES: usize = 16;
 /// Wait after a fault of the socket.
 const FAULT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A running server; stops when dropped.
-pub struct DnsServer {
-    address: SocketAddr,
-    zone: Arc<Served>,
-    tasks: [JoinHandle<()>; 2],
-}
+/// A running server for tests and the demo; stops when dropped.
+pub struct DnsServer(Running<Served>);
 
 impl DnsServer {
     /// Serves these (name, record) pairs with a TTL of 60 s; other names do not exist. Port 0: any
@@ -49,18 +48,8 @@ impl DnsServer {
         address: SocketAddr,
         records: Vec<(String, ZoneRecord)>,
     ) -> io::Result<Self> {
-        let zone = Arc::new(Served(RwLock::new(read(&records)?)));
-        let (udp, tcp) = bind_both(address).await?;
-        let address = tcp.local_addr()?;
-        let tasks = [
-            tokio::spawn(serve_udp(udp, Arc::clone(&zone))),
-            tokio::spawn(serve_tcp(tcp, Arc::clone(&zone))),
-        ];
-        Ok(Self {
-            address,
-            zone,
-            tasks,
-        })
+        let served = Served(RwLock::new(read(&records)?));
+        Running::start(address, served).await.map(Self)
     }
 
     /// Serves these records instead, from the next question on.
@@ -83,20 +72,21 @@ impl DnsServer {
     ) -> io::Result<()> {
         let mut zone = read(records)?;
         domains.iter().for_each(|domain| zone.sign(domain));
-        *self.zone.0.write().unwrap_or_else(PoisonError::into_inner) = zone;
+        let served = self.0.answers();
+        *served.0.write().unwrap_or_else(PoisonError::into_inner) = zone;
         Ok(())
     }
 
     /// Where it answers.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.0.address()
     }
 }
 
 /// The zone, which may be another one the next time.
 struct Served(RwLock<Zone>);
 
-impl Served {
+impl Answers for Served {
     fn answer(&self, question: &Message) -> Message {
         let zone = self.0.read().unwrap_or_else(PoisonError::into_inner);
         zone.answer(question)
@@ -107,7 +97,62 @@ fn read(records: &[(String, ZoneRecord)]) -> io::Result<Zone> {
     Zone::new(records).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
-impl Drop for DnsServer {
+/// What a server says.
+pub(crate) trait Answers: Send + Sync + 'static {
+    /// To a question.
+    fn answer(&self, question: &Message) -> Message;
+
+    /// Over UDP, where whoever asks may pretend to be another: how much of the answer they get.
+    fn admit(&self, _client: IpAddr) -> Admission {
+        Admission::Whole
+    }
+}
+
+/// How much of an answer is given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Admission {
+    /// All of it.
+    Whole,
+    /// That it is to be asked over TCP: no longer than the question.
+    Cut,
+    /// None.
+    Nothing,
+}
+
+/// Sockets and their loops; stops when dropped.
+pub(crate) struct Running<A> {
+    address: SocketAddr,
+    answers: Arc<A>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl<A: Answers> Running<A> {
+    /// Port 0: any port that is free for UDP and TCP.
+    pub(crate) async fn start(address: SocketAddr, answers: A) -> io::Result<Self> {
+        let answers = Arc::new(answers);
+        let (udp, tcp) = bind_both(address).await?;
+        let address = tcp.local_addr()?;
+        let tasks = [
+            tokio::spawn(serve_udp(udp, Arc::clone(&answers))),
+            tokio::spawn(serve_tcp(tcp, Arc::clone(&answers))),
+        ];
+        Ok(Self {
+            address,
+            answers,
+            tasks,
+        })
+    }
+
+    pub(crate) fn answers(&self) -> &A {
+        &self.answers
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl<A> Drop for Running<A> {
     fn drop(&mut self) {
         for task in &self.tasks {
             task.abort();
@@ -127,7 +172,7 @@ async fn bind_both(address: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> 
     }
 }
 
-async fn serve_udp(socket: UdpSocket, zone: Arc<Served>) {
+async fn serve_udp<A: Answers>(socket: UdpSocket, answers: Arc<A>) {
     let mut buffer = [0; UDP_OCTETS_MAX as usize];
     loop {
         let (length, client) = match socket.recv_from(&mut buffer).await {
@@ -139,7 +184,8 @@ async fn serve_udp(socket: UdpSocket, zone: Arc<Served>) {
             }
         };
         // Octets that are no question get no answer: an answer would only help amplification.
-        let Some(answer) = answer(&zone, &buffer[..length], Transport::Udp) else {
+        let transport = Transport::Udp(client.ip());
+        let Some(answer) = answer(&*answers, &buffer[..length], transport) else {
             continue;
         };
         if let Err(error) = socket.send_to(&answer, client).await {
@@ -148,19 +194,23 @@ async fn serve_udp(socket: UdpSocket, zone: Arc<Served>) {
     }
 }
 
-async fn serve_tcp(listener: TcpListener, zone: Arc<Served>) {
+async fn serve_tcp<A: Answers>(listener: TcpListener, answers: Arc<A>) {
     let room = Arc::new(Semaphore::new(TCP_CONNECTIONS_MAX));
+    let clients = Arc::new(Clients::default());
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let zone = Arc::clone(&zone);
+            Ok((stream, client)) => {
+                let Some(seat) = Clients::take(&clients, client.ip()) else {
+                    continue;
+                };
+                let answers = Arc::clone(&answers);
                 tokio::spawn(async move {
                     // The peer's trouble is the peer's: it asks again.
-                    let _ = serve_connection(stream, &zone).await;
-                    drop(place);
+                    let _ = serve_connection(stream, &*answers).await;
+                    drop((place, seat));
                 });
             }
             Err(error) => {
@@ -171,7 +221,7 @@ async fn serve_tcp(listener: TcpListener, zone: Arc<Served>) {
     }
 }
 
-async fn serve_connection(mut stream: TcpStream, zone: &Served) -> io::Result<()> {
+async fn serve_connection(mut stream: TcpStream, answers: &impl Answers) -> io::Result<()> {
     let mut question = Vec::new();
     loop {
         let read = async {
@@ -180,7 +230,7 @@ async fn serve_connection(mut stream: TcpStream, zone: &Served) -> io::Result<()
             stream.read_exact(&mut question).await
         };
         tokio::time::timeout(TCP_IDLE, read).await??;
-        let Some(answer) = answer(zone, &question, Transport::Tcp) else {
+        let Some(answer) = answer(answers, &question, Transport::Tcp) else {
             return Ok(());
         };
         let Ok(length) = u16::try_from(answer.len()) else {
@@ -194,28 +244,79 @@ async fn serve_connection(mut stream: TcpStream, zone: &Served) -> io::Result<()
 
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Transport {
-    Udp,
+    /// From where, as they say.
+    Udp(IpAddr),
     Tcp,
 }
 
-fn answer(zone: &Served, octets: &[u8], transport: Transport) -> Option<Vec<u8>> {
+fn answer(answers: &impl Answers, octets: &[u8], transport: Transport) -> Option<Vec<u8>> {
     let question = Message::from_vec(octets).ok()?;
-    let answer = zone.answer(&question);
+    // Two servers that answer each other's answers would never end.
+    if question.metadata.message_type != MessageType::Query {
+        return None;
+    }
+    let admission = match transport {
+        Transport::Udp(client) => answers.admit(client),
+        Transport::Tcp => Admission::Whole,
+    };
+    if admission == Admission::Nothing {
+        return None;
+    }
+    let answer = answers.answer(&question);
     let whole = answer.to_vec().ok()?;
     let most = question
         .edns
         .as_ref()
         .map_or(UDP_OCTETS, |edns| edns.max_payload());
     let most = most.clamp(UDP_OCTETS, UDP_OCTETS_MAX);
-    if transport == Transport::Tcp || whole.len() <= usize::from(most) {
+    let fits = transport == Transport::Tcp || whole.len() <= usize::from(most);
+    if admission == Admission::Whole && fits {
         return Some(whole);
     }
     answer.truncate().to_vec().ok()
 }
 
+/// Connections of each client: one that opens many leaves room for others.
+#[derive(Default)]
+struct Clients(Mutex<HashMap<IpAddr, usize>>);
+
+/// A client's place, given back when dropped.
+struct Seat {
+    clients: Arc<Clients>,
+    client: IpAddr,
+}
+
+impl Clients {
+    fn take(clients: &Arc<Self>, client: IpAddr) -> Option<Seat> {
+        let mut counts = clients.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(client).or_default();
+        if *count == TCP_CONNECTIONS_PER_CLIENT_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(Seat {
+            clients: Arc::clone(clients),
+            client,
+        })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut counts = (self.clients.0)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(self.client).or_default();
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(&self.client);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::Ipv4Addr;
 
     use relais_smtp::domain::Domain;
 
@@ -293,6 +394,33 @@ mod tests {
             let found = resolver.texts(&domain("a.test")).await.expect("an answer");
             assert_eq!(found.records, [now], "past every cache");
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_not_answered_and_one_client_does_not_take_all_places() {
+        let (server, _resolver) = resolver(Vec::new()).await;
+        let served = Served(RwLock::new(Zone::default()));
+        let mut message = Message::query();
+        message.metadata.message_type = MessageType::Response;
+        let octets = message.to_vec().expect("it can be written");
+        let loopback = Ipv4Addr::LOCALHOST.into();
+        assert_eq!(answer(&served, &octets, Transport::Udp(loopback)), None);
+
+        let mut held = Vec::new();
+        for _ in 0..TCP_CONNECTIONS_PER_CLIENT_MAX {
+            let mut stream = TcpStream::connect(server.address()).await.expect("a place");
+            let question = Message::query().to_vec().expect("it can be written");
+            let length = u16::try_from(question.len()).expect("short");
+            stream.write_u16(length).await.expect("it is read");
+            stream.write_all(&question).await.expect("it is read");
+            stream.read_u16().await.expect("it is answered");
+            held.push(stream);
+        }
+        let mut one_more = TcpStream::connect(server.address())
+            .await
+            .expect("a backlog");
+        let closed = one_more.read_u16().await;
+        assert!(closed.is_err(), "it is closed at once");
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 
 pub mod conversation;
 pub mod web;
+pub mod own_dns;
 pub mod dns_server;
 pub mod proxy;
 pub mod acme;
@@ -23,6 +24,7 @@ mod dns_client;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulated_dns;
 pub mod dns_answer;
+pub mod own_zone;
 pub mod zone;
 pub mod tls;
 pub mod stream;

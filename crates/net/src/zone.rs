@@ -135,7 +135,7 @@ impl Zone {
     }
 }
 
-fn parse_name(text: &str) -> Result<Name, ZoneError> {
+pub(crate) fn parse_name(text: &str) -> Result<Name, ZoneError> {
     let mut name = Name::from_ascii(text)
         .map_err(|_| ZoneError(text.into()))?
         .to_lowercase();
@@ -143,7 +143,7 @@ fn parse_name(text: &str) -> Result<Name, ZoneError> {
     Ok(name)
 }
 
-fn data_of(record: &ZoneRecord) -> Result<RData, ZoneError> {
+pub(crate) fn data_of(record: &ZoneRecord) -> Result<RData, ZoneError> {
     Ok(match record {
         ZoneRecord::Address(IpAddr::V4(address)) => RData::A((*address).into()),
         ZoneRecord::Address(IpAddr::V6(address)) => RData::AAAA((*address).into()),

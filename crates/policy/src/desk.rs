@@ -7,6 +7,7 @@
 
 mod alignment;
 mod address;
+mod zone;
 mod receiving;
 mod signing;
 mod sending;
@@ -23,11 +24,12 @@ use crate::document::{AcceptedDomain, ConnectorState, InboundConnector, Verifica
 use crate::proof::{ProofKey, ProofToken};
 use crate::range::is_private_address;
 use crate::settings::{Scope, Settings};
-use crate::spf::{Facts, Question};
+use crate::spf::{Facts, OurTerm, Question};
 
 pub use alignment::Prediction;
 pub use record::{Differs, ProposedRecord, RecordKind, RecordState, TTL_SECONDS};
 pub use way::{Way, provider_include, ways};
+pub use zone::{ZoneEntry, zone_entries};
 
 use known::Known;
 
@@ -107,6 +109,18 @@ impl Site {
     /// What a selector of a customer's domain is an alias of; none where that would be too long.
     pub fn dkim_name(&self, selector: &str, domain: &Domain) -> Option<String> {
         self.in_zone(&format!("{selector}.{domain}.{DKIM_LABEL}"))
+    }
+
+    /// What the record that customers include says: our addresses, and nobody else.
+    pub fn spf_text(&self) -> String {
+        let addresses: Vec<_> = self.egress().map(OurTerm::Address).collect();
+        let terms = if addresses.is_empty() {
+            vec![OurTerm::Host(self.hostname.clone())]
+        } else {
+            addresses
+        };
+        let terms = terms.iter().map(ToString::to_string);
+        format!("v=spf1 {} -all", terms.collect::<Vec<_>>().join(" "))
     }
 
     fn in_zone(&self, labels: &str) -> Option<String> {

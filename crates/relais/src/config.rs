@@ -61,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) blocklists: Vec<Domain>,
     /// Where the servers that answer for a domain are asked.
     pub(crate) authoritative_port: u16,
+    /// A zone of our own is served.
+    pub(crate) authoritative_dns: Option<AuthoritativeDnsConfig>,
     pub(crate) deliver: DeliverConfig,
     /// Octets.
     pub(crate) message_size_max: u64,
@@ -112,6 +114,16 @@ pub(crate) struct AcmeConfig {
     pub(crate) challenge: ChallengeKind,
     /// Where the challenge is answered.
     pub(crate) address: SocketAddr,
+}
+
+/// `[authoritative_dns]` with an address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct AuthoritativeDnsConfig {
+    pub(crate) address: SocketAddr,
+    pub(crate) zone: Domain,
+    /// Never empty, if the hostname is a name.
+    pub(crate) name_servers: Vec<Domain>,
+    pub(crate) addresses: Vec<IpAddr>,
 }
 
 /// TLS of a listener.
@@ -322,8 +334,12 @@ fn read_config(
         "hosted" => Mode::Hosted,
         _ => Mode::Lan,
     };
+    let deliver = read_deliver(&Reader::table(tree, "deliver", mistakes));
+    let own = Reader::table(tree, "authoritative_dns", mistakes);
+    let egress = &deliver.source_addresses;
     Config {
         file: None,
+        authoritative_dns: read_authoritative_dns(&own, &hostname, egress),
         issuers: read_issuers(tree, mistakes, mode),
         acme: read_acme(&Reader::table(tree, "acme", mistakes), &hostname),
         hostname,
@@ -349,7 +365,7 @@ fn read_config(
         nameservers_trusted: dns.boolean("trusted"),
         blocklists: dns.names("blocklists"),
         authoritative_port: u16::try_from(dns.integer("authoritative_port")).unwrap_or(53),
-        deliver: read_deliver(&Reader::table(tree, "deliver", mistakes)),
+        deliver,
         message_size_max,
         connections_max: usize::try_from(limits.integer("connections_max")).unwrap_or(usize::MAX),
         disk_reserve: limits.octets("disk_reserve"),
@@ -357,6 +373,43 @@ fn read_config(
         log: read_log(&Reader::table(tree, "log", mistakes)),
         warnings: Vec::new(),
     }
+}
+
+/// Off without an address.
+fn read_authoritative_dns(
+    own: &Reader<'_>,
+    hostname: &str,
+    source_addresses: &[IpAddr],
+) -> Option<AuthoritativeDnsConfig> {
+    let (address, zone) = (own.socket("address"), own.text("zone"));
+    let name_servers = own.names("name_servers");
+    let addresses = own.addresses("addresses");
+    let Some(address) = address else {
+        if !zone.is_empty() {
+            let message = "authoritative_dns.zone: its address is missing; write address";
+            own.mistake("zone", message.to_owned());
+        }
+        return None;
+    };
+    let Ok(zone) = Domain::parse(&zone) else {
+        let message = "authoritative_dns.zone: write the zone that is delegated to this server";
+        own.mistake("zone", message.to_owned());
+        return None;
+    };
+    Some(AuthoritativeDnsConfig {
+        address,
+        zone,
+        name_servers: if name_servers.is_empty() {
+            Domain::parse(hostname).into_iter().collect()
+        } else {
+            name_servers
+        },
+        addresses: if addresses.is_empty() {
+            source_addresses.to_vec()
+        } else {
+            addresses
+        },
+    })
 }
 
 fn read_hostname(

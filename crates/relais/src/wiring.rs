@@ -10,6 +10,7 @@ use relais_admin::context::{AdminContext, CertificateView, Dns, Phase, Readiness
 use relais_admin::findings::Findings;
 use relais_admin::local::LocalApi;
 use relais_admin::metrics::Metrics;
+use relais_admin::publishing::Publishing;
 use relais_admin::service::AdminService;
 use relais_deliver::service::{DeliverContext, DeliverOptions, DeliverService};
 use relais_deliver::vault::StoreVault;
@@ -20,6 +21,8 @@ use relais_net::login::Logins;
 use relais_net::names::NameTable;
 use relais_net::network::{Listener, Network};
 use relais_net::oidc::Issuers;
+use relais_net::own_dns::OwnDns;
+use relais_net::own_zone::OwnZone;
 use relais_net::resolver::{Dnssec, Resolver, ResolverOptions};
 use relais_net::tls::{ClientTls, SeenCertificates};
 use relais_net::web::{Web, WebOptions};
@@ -35,7 +38,7 @@ use relais_store::store::{OpenOptions, Store};
 use relais_store::trace::Event;
 
 use crate::certificates::{self, Certificates, Keeper, OldClientsReport};
-use crate::config::{Config, ListenerConfig};
+use crate::config::{AuthoritativeDnsConfig, Config, ListenerConfig};
 use crate::reply_rules::ReplyRuleFile;
 use crate::secrets;
 
@@ -179,7 +182,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         site: site(config),
         findings: Findings::default(),
     };
-    let admin_service = start_admin(context, socket, doors.admin)?;
+    let admin_service = start_admin(context, socket, (doors.admin, doors.publishing))?;
     let receiving = ReceiveContext {
         store: store.clone(),
         clock: clock.clone(),
@@ -251,9 +254,10 @@ fn socket_within_bounds(folder: &Path) -> Result<PathBuf, StartError> {
 fn start_admin(
     context: AdminContext,
     socket: PathBuf,
-    listener: Option<Listener>,
+    (listener, publishing): (Option<Listener>, Option<Publishing>),
 ) -> Result<AdminService, StartError> {
-    AdminService::start(context, socket.clone(), listener).map_err(|error| StartError::Socket {
+    let started = AdminService::start(context, socket.clone(), listener, publishing);
+    started.map_err(|error| StartError::Socket {
         socket,
         because: error.to_string(),
     })
@@ -531,7 +535,10 @@ fn site(config: &Config) -> Site {
     Site {
         hostname: config.hostname.clone(),
         source_addresses: config.deliver.source_addresses.clone(),
-        zone: None,
+        zone: config
+            .authoritative_dns
+            .as_ref()
+            .map(|own| own.zone.clone()),
     }
 }
 
@@ -559,6 +566,8 @@ struct Doors {
     admin_address: Option<SocketAddr>,
     /// For challenges of ACME.
     challenge: Option<Listener>,
+    /// For questions about our zone.
+    publishing: Option<Publishing>,
 }
 
 impl Doors {
@@ -570,6 +579,7 @@ impl Doors {
             admin: None,
             admin_address: None,
             challenge: None,
+            publishing: None,
         };
         let mut wanted: Vec<ListenerConfig> = config.listeners.clone();
         // `[::]` would take IPv4's port too if it came first.
@@ -589,23 +599,44 @@ impl Doors {
         if let Some(acme) = &config.acme {
             doors.challenge = Some(listen(network, acme.address).await?);
         }
+        if let Some(own) = &config.authoritative_dns {
+            doors.publishing = Some(publish(own).await?);
+        }
         Ok(doors)
     }
 }
 
-async fn listen(network: &Network, address: SocketAddr) -> Result<Listener, StartError> {
-    network.listen(address).await.map_err(|error| {
-        let because = match error.kind() {
-            io::ErrorKind::PermissionDenied => format!(
-                "ports below 1024 need the capability CAP_NET_BIND_SERVICE (see packaging/relais.service); or choose another port than {}",
-                address.port()
-            ),
-            io::ErrorKind::AddrInUse => {
-                "another program listens there; stop it, or choose another address".to_owned()
-            }
-            io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
-            _ => error.to_string(),
-        };
-        StartError::Listen { address, because }
+/// Nothing is in the zone yet: it is filled as soon as the settings are read.
+async fn publish(own: &AuthoritativeDnsConfig) -> Result<Publishing, StartError> {
+    let zone = OwnZone::new(&own.zone, &own.name_servers, 0, &[]);
+    let zone = zone.map_err(|error| StartError::Dns(error.to_string()))?;
+    let server = OwnDns::start(own.address, zone).await;
+    let server = server.map_err(|error| not_listening(own.address, &error))?;
+    tracing::info!(address = %server.address(), zone = %own.zone, "our own zone is served");
+    Ok(Publishing {
+        server,
+        name_servers: own.name_servers.clone(),
+        addresses: own.addresses.clone(),
     })
+}
+
+async fn listen(network: &Network, address: SocketAddr) -> Result<Listener, StartError> {
+    let listening = network.listen(address).await;
+    listening.map_err(|error| not_listening(address, &error))
+}
+
+/// Cause and fix.
+fn not_listening(address: SocketAddr, error: &io::Error) -> StartError {
+    let because = match error.kind() {
+        io::ErrorKind::PermissionDenied => format!(
+            "ports below 1024 need the capability CAP_NET_BIND_SERVICE (see packaging/relais.service); or choose another port than {}",
+            address.port()
+        ),
+        io::ErrorKind::AddrInUse => {
+            "another program listens there; stop it, or choose another address".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
+        _ => error.to_string(),
+    };
+    StartError::Listen { address, because }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::known::Known;
+use super::record::RecordState;
 use super::{Assessment, Check, Outcome, Subject, Words, sending};
 
 pub(super) fn look(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Assessment) {
@@ -28,9 +29,37 @@ pub(super) fn look(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Ass
             ),
         });
     }
+    found.checks.extend(zone(subject, known));
     for address in addresses {
         found.checks.push(reverse(subject, known, address));
     }
+}
+
+/// Whether the world finds our zone, which records of the domain lead to.
+fn zone(subject: &Subject<'_>, known: &mut Known<'_>) -> Option<Check> {
+    let (zone, name) = (subject.site.zone.as_ref()?, subject.site.spf_name()?);
+    let text = subject.site.spf_text();
+    let state = known.text_state(&name, |shown| shown == text);
+    let words = match &state {
+        RecordState::Right => Words::new(
+            format!("DNS finds our zone {zone}."),
+            format!("Le DNS trouve notre zone {zone}."),
+        ),
+        RecordState::Unknown(because) => Words::new(
+            format!("Whether DNS finds our zone {zone} is not known: {because}."),
+            format!("On ne sait pas si le DNS trouve notre zone {zone} : {because}."),
+        ),
+        RecordState::Absent | RecordState::Differs(_) => Words::new(
+            format!("DNS does not find our zone {zone}: have it delegated to us (NS)."),
+            format!("Le DNS ne trouve pas notre zone {zone} : faites-la nous déléguer (NS)."),
+        ),
+    };
+    Some(Check {
+        name: "zone",
+        needed: true,
+        outcome: state.outcome(),
+        words,
+    })
 }
 
 fn reverse(subject: &Subject<'_>, known: &mut Known<'_>, address: IpAddr) -> Check {

@@ -9,7 +9,7 @@ use super::signing::tag;
 use super::{Assessment, Check, Outcome, PolicyFile, Subject, Words, sending};
 
 /// Ours stands first; others of the customer are theirs to order.
-const MX_PREFERENCE: u16 = 10;
+pub(super) const MX_PREFERENCE: u16 = 10;
 /// Seconds that a policy of MTA-STS is kept: a week while it is tried out (RFC 8461 §3.2 has no
 /// default, §5 advises weeks).
 const STS_MAX_AGE_SECONDS: u32 = 604_800;

@@ -2,7 +2,8 @@
 //! list of lines.
 
 use relais_policy::desk::{
-    Assessment, Outcome, RecordState, ShownKey, Site, Subject, assess, propose,
+    Assessment, Outcome, RecordState, ShownKey, Site, Subject, ZoneEntry, assess, propose,
+    zone_entries,
 };
 use relais_policy::proof::{Proof, ProofKey, ProofToken};
 use relais_policy::settings::Mode;
@@ -426,4 +427,47 @@ fn a_long_key_is_cut_into_strings_in_a_zone_file() {
         .map(|it| it.trim_matches('"').len())
         .collect();
     assert_eq!(strings, [255, 156]);
+}
+
+#[test]
+fn what_customers_lead_to_stands_in_our_zone() {
+    let mut desk = desk("", "");
+    desk.site.zone = Some(name("provider.test"));
+    let keys = [(name("contoso.test"), desk.keys.clone())];
+    let servers = [name("ns1.provider.test"), name("ns.other.test")];
+    let addresses = ["192.0.2.1".parse().expect("an address")];
+    let entries = zone_entries(&desk.site, &servers, &addresses, &keys);
+    let text = |text: &str| ZoneEntry::Text(text.to_owned());
+    let expected = [
+        ("spf.provider.test", text("v=spf1 ip4:192.0.2.1 -all")),
+        (
+            "bounce.provider.test",
+            ZoneEntry::Mx(10, "relay.provider.test".to_owned()),
+        ),
+        ("bounce.provider.test", text("v=spf1 ip4:192.0.2.1 -all")),
+        ("ns1.provider.test", ZoneEntry::Address(addresses[0])),
+        ("relay.provider.test", ZoneEntry::Address(addresses[0])),
+        (
+            "r1.contoso.test.dkim.provider.test",
+            text("v=DKIM1; k=rsa; p=AAAA"),
+        ),
+    ];
+    let expected = expected.map(|(name, entry)| (name.to_owned(), entry));
+    assert_eq!(entries, expected);
+    // With it in DNS, everything that the customer publishes is right.
+    let lines = [
+        "spf.provider.test TXT v=spf1 ip4:192.0.2.1 -all",
+        "contoso.test TXT v=spf1 include:spf.provider.test ~all",
+        "r1._domainkey.contoso.test TXT v=DKIM1; k=rsa; p=AAAA",
+    ];
+    let found = desk.look(&lines);
+    for name in ["spf", "zone", "dkim"] {
+        assert_eq!(
+            check(&found, name).0,
+            Outcome::Good,
+            "{:?}",
+            check(&found, name)
+        );
+    }
+    assert_eq!(check(&desk.look(&lines[1..]), "zone").0, Outcome::Absent);
 }

@@ -174,6 +174,13 @@ pub(crate) const SECTIONS: &[Section] = &[
         keys: DNS,
     },
     Section {
+        name: "authoritative_dns",
+        form: Form::Table,
+        words: "A name server for a delegated zone of our own, so that customers change their DNS \
+                once; off while `address` is empty.",
+        keys: AUTHORITATIVE_DNS,
+    },
+    Section {
         name: "deliver",
         form: Form::Table,
         words: "How mail leaves.",
@@ -434,6 +441,36 @@ const DNS: &[Key] = &[
         Kind::Targets,
         NONE,
         "Targets of the outbound check; empty: no check. Takes effect with the self-checks.",
+    ),
+];
+
+const AUTHORITATIVE_DNS: &[Key] = &[
+    key(
+        "address",
+        Kind::Socket,
+        EMPTY,
+        "Where it answers over UDP and TCP, as \"0.0.0.0:53\"; empty: off. Strangers may ask: it \
+         gives nothing but its zone, and answers none too often.",
+    ),
+    key(
+        "zone",
+        Kind::Text,
+        EMPTY,
+        "The zone that is delegated to it, as \"relay.provider.example\": DKIM keys of all domains, \
+         our addresses for SPF (`spf.`), where bounces go (`bounce.`).",
+    ),
+    key(
+        "name_servers",
+        Kind::Names,
+        NONE,
+        "Names in its NS records, the first of which is the primary; empty: `hostname`.",
+    ),
+    key(
+        "addresses",
+        Kind::Addresses,
+        NONE,
+        "Addresses of `hostname` and of name servers where they lie in the zone; empty: \
+         `deliver.source_addresses`.",
     ),
 ];
 

@@ -7,6 +7,8 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use relais_net::dns_server::{DnsServer, ZoneRecord};
+use relais_net::resolver::{Resolver, ResolverOptions};
+use relais_smtp::domain::Domain;
 
 use crate::support::{PATIENCE, Place, Server};
 
@@ -421,4 +423,88 @@ fn a_private_domain_is_well_without_being_published() {
     let add = ["domain", "add", "contoso.test", "--assume"];
     server.relais(&add).expect(0);
     checked(&server, 0);
+}
+
+/// What `dig` says, where it is at hand: a program that is not ours.
+fn dig(address: SocketAddr, arguments: &[&str]) -> Option<String> {
+    let mut command = std::process::Command::new("dig");
+    command.arg(format!("@{}", address.ip()));
+    command.args(["-p", &address.port().to_string(), "+tries=1", "+time=5"]);
+    let output = command.args(arguments).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn a_zone_of_our_own_is_served_to_strangers_and_customers_lead_to_it() {
+    let registrar = Registrar::new();
+    // A port that is free for UDP and TCP.
+    let address = Registrar::new().server.address();
+    let zone = format!(
+        "[authoritative_dns]\naddress = \"{address}\"\nzone = \"relay.provider.test\"\n\
+         name_servers = [\"ns1.relay.provider.test\"]\naddresses = [\"192.0.2.25\"]\n"
+    );
+    let deliver = "source_addresses = [\"192.0.2.25\", \"2001:db8::25\"]\n";
+    let server = registrar.serve_with("lan", &zone, deliver);
+    let site = SITE.split("[[organisation.outbound_connector]]").next();
+    let domain = "[[organisation.domain]]\nname = \"contoso.test\"\n\
+                  bounce_domain = \"bounce.contoso.test\"\n";
+    server
+        .apply(&(site.expect("a part").to_owned() + domain))
+        .expect(0);
+    let records = server.relais(&["domain", "records", "contoso.test", "--format", "zone"]);
+    let records = records.expect(0).out;
+    for line in [
+        "bounce.contoso.test. 3600 IN CNAME bounce.relay.provider.test.",
+        "contoso.test. 3600 IN TXT \"v=spf1 include:spf.relay.provider.test ~all\"",
+    ] {
+        assert!(records.contains(line), "{line}: {records}");
+    }
+
+    let runtime = Runtime::new().expect("a runtime");
+    let options = ResolverOptions {
+        nameservers: vec![address],
+        trusted: false,
+    };
+    let resolver = runtime.block_on(async { Resolver::new(&options) });
+    let resolver = resolver.expect("a resolver");
+    let name = |name: &str| Domain::parse(name).expect("a name");
+    let spf = "v=spf1 ip4:192.0.2.25 ip6:2001:db8::25 -all";
+    let begun = std::time::Instant::now();
+    let included = name("spf.relay.provider.test");
+    loop {
+        let texts = resolver.texts_at(address, &included);
+        match runtime.block_on(texts) {
+            Ok(texts) => break assert_eq!(texts.records, [spf]),
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{error}"),
+        }
+    }
+    let mx = runtime.block_on(resolver.mx_at(address, &name("bounce.relay.provider.test")));
+    let mx = mx.expect("it has one").records;
+    assert_eq!(mx[0].exchange, Some(name("relay.contoso.test")));
+    let others = runtime.block_on(resolver.texts_at(address, &name("contoso.test")));
+    assert!(others.is_err(), "names of others are refused");
+
+    for over in ["+notcp", "+tcp"] {
+        let Some(said) = dig(address, &[over, "relay.provider.test", "SOA"]) else {
+            eprintln!("SKIPPED: no dig");
+            return;
+        };
+        assert!(
+            said.contains("status: NOERROR") && said.contains("flags: qr aa rd;"),
+            "{said}"
+        );
+        assert!(
+            said.contains("ns1.relay.provider.test. hostmaster.relay.provider.test."),
+            "{said}"
+        );
+    }
+    let servers = dig(address, &["relay.provider.test", "NS"]).unwrap_or_default();
+    assert!(
+        servers.contains("192.0.2.25"),
+        "with the address: {servers}"
+    );
+    let transfer = dig(address, &["relay.provider.test", "AXFR"]).unwrap_or_default();
+    assert!(transfer.contains("Transfer failed"), "{transfer}");
+    let any = dig(address, &["+notcp", "bounce.relay.provider.test", "ANY"]).unwrap_or_default();
+    assert!(any.contains("ANSWER: 1,"), "{any}");
 }
