@@ -9,9 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use relais_net::clock::Moment;
 use relais_net::facts::{self, Found};
-use relais_policy::desk::{Assessment, ShownKey, Subject, assess, propose};
+use relais_policy::desk::{Assessment, Subject, assess, propose, published_keys};
+use relais_policy::dkim::Key;
 use relais_policy::document::{AcceptedDomain, Verification};
 use relais_policy::proof::ProofKey;
+use relais_policy::settings::Settings;
 use relais_smtp::domain::Domain;
 use relais_store::queue::StoreError;
 use relais_store::shelf::{ShelfAudit, ShelfChange};
@@ -39,20 +41,13 @@ pub(crate) struct Seen {
 pub(crate) fn propose_for(context: &AdminContext, key: &ProofKey) -> Option<Assessment> {
     let settings = context.store.settings();
     let subject = Subject::of(&settings, key, &context.site)?;
-    Some(propose(&Subject {
-        keys: keys(context, key),
-        ..subject
-    }))
+    Some(propose(&subject))
 }
 
 /// Looks now. `None`: the domain has gone.
 pub(crate) async fn look(context: &AdminContext, dns: &Dns, key: &ProofKey) -> Option<Seen> {
     let settings = context.store.settings();
     let subject = Subject::of(&settings, key, &context.site)?;
-    let subject = Subject {
-        keys: keys(context, key),
-        ..subject
-    };
     let judge = |facts: &_| assess(&subject, facts);
     let found = facts::find(&dns.resolver, &key.domain, dns.authority, judge).await?;
     let Found { value, differing } = found;
@@ -63,19 +58,13 @@ pub(crate) async fn look(context: &AdminContext, dns: &Dns, key: &ProofKey) -> O
 }
 
 /// The keys of all domains that are in force, for our own zone.
-pub(crate) async fn shown_keys(context: &AdminContext) -> Vec<(Domain, Vec<ShownKey>)> {
-    let settings = context.store.settings();
+pub(crate) fn shown_keys(settings: &Settings) -> Vec<(Domain, Vec<Key>)> {
     let own = settings.domains().filter(|(_, owned)| owned.is_verified());
     let keys = own.map(|(key, _)| {
-        let keys = keys(context, &key);
+        let keys = published_keys(settings, &key);
         (key.domain, keys)
     });
     keys.filter(|(_, keys)| !keys.is_empty()).collect()
-}
-
-/// The domain's DKIM keys as DNS must show them.
-fn keys(_context: &AdminContext, _key: &ProofKey) -> Vec<ShownKey> {
-    Vec::new()
 }
 
 /// Keeps what a look came to, and tells what changed.

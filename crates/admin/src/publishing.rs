@@ -2,6 +2,7 @@
 //! What stands in it is decided in `relais_policy::desk`.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -37,19 +38,24 @@ pub(crate) async fn follow(
     let Some(origin) = context.site.zone.clone() else {
         return;
     };
-    let (mut served, mut serial) = (None, 0);
+    let (mut planned, mut served, mut serial) = (None, None, 0);
     loop {
-        let keys = shown_keys(&context).await;
-        let (hosts, addresses) = (&publishing.name_servers, &publishing.addresses);
-        let entries = zone_entries(&context.site, hosts, addresses, &keys);
-        if served.as_ref() != Some(&entries) {
-            serial = next(serial, context.clock.now().as_millis());
-            let records: Vec<_> = entries.iter().cloned().map(record).collect();
-            match OwnZone::new(&origin, hosts, serial, &records) {
-                Ok(zone) => publishing.server.replace(zone),
-                Err(error) => tracing::warn!(%error, "our zone stays as it was"),
+        let settings = context.store.settings();
+        let is_same = (planned.as_ref()).is_some_and(|planned| Arc::ptr_eq(planned, &settings));
+        if !is_same {
+            let keys = shown_keys(&settings);
+            let (hosts, addresses) = (&publishing.name_servers, &publishing.addresses);
+            let entries = zone_entries(&context.site, hosts, addresses, &keys);
+            if served.as_ref() != Some(&entries) {
+                serial = next(serial, context.clock.now().as_millis());
+                let records: Vec<_> = entries.iter().cloned().map(record).collect();
+                match OwnZone::new(&origin, hosts, serial, &records) {
+                    Ok(zone) => publishing.server.replace(zone),
+                    Err(error) => tracing::warn!(%error, "our zone stays as it was"),
+                }
+                served = Some(entries);
             }
-            served = Some(entries);
+            planned = Some(settings);
         }
         tokio::select! {
             () = context.clock.sleep(ROUND) => {}

@@ -2,8 +2,8 @@
 //! with what DNS shows, and what receivers will make of it. Pure: what DNS says comes in as
 //! [`Facts`]; [`assess`] gives back the questions that are open.
 //!
-//! Not here: the proof of ownership itself ([`crate::proof`]), asking (`relais-net`), keys
-//! (`crate::dkim`).
+//! Not here: the proof of ownership itself ([`crate::proof`]), asking (`relais-net`), how keys live
+//! ([`crate::dkim`]).
 
 mod alignment;
 mod address;
@@ -20,6 +20,7 @@ use std::net::IpAddr;
 use relais_smtp::address::Host;
 use relais_smtp::domain::Domain;
 
+use crate::dkim::Key;
 use crate::document::{AcceptedDomain, ConnectorState, InboundConnector, Verification};
 use crate::proof::{ProofKey, ProofToken};
 use crate::range::is_private_address;
@@ -129,17 +130,6 @@ impl Site {
     }
 }
 
-/// A DKIM key as DNS must show it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ShownKey {
-    /// Its selector.
-    pub selector: String,
-    /// `v=DKIM1; …`
-    pub text: String,
-    /// Mail is signed with it now.
-    pub signs: bool,
-}
-
 /// The domain that is looked at.
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
@@ -151,8 +141,8 @@ pub struct Subject<'a> {
     pub token: Option<&'a ProofToken>,
     /// Who gets reports; may be empty.
     pub postmaster: &'a str,
-    /// Its keys.
-    pub keys: Vec<ShownKey>,
+    /// The DKIM keys that DNS must show.
+    pub keys: Vec<Key>,
     /// How its mail leaves.
     pub ways: Vec<Way>,
     /// Inbound connectors that may send for it.
@@ -162,7 +152,7 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// A domain of the settings; none if it is not there. Its keys come from elsewhere.
+    /// A domain of the settings; none if it is not there.
     pub fn of(settings: &'a Settings, key: &'a ProofKey, site: &'a Site) -> Option<Self> {
         let (_, owned) = settings.domains().find(|(one, _)| one == key)?;
         let organisation = owned.organisation;
@@ -184,7 +174,7 @@ impl<'a> Subject<'a> {
                 .proof(&key.organisation, &key.domain)
                 .map(|it| &it.token),
             postmaster: &organisation.postmaster,
-            keys: Vec::new(),
+            keys: published_keys(settings, key),
             ways: ways(settings, &key.organisation),
             connectors: connectors.map(|it| it.name.clone()).collect(),
             site,
@@ -205,6 +195,16 @@ impl<'a> Subject<'a> {
             .iter()
             .any(|way| way.include.is_none() && way.host.is_none())
     }
+}
+
+/// The keys of a domain that DNS must show: those that sign, will sign, or have signed what is still
+/// under way.
+pub fn published_keys(settings: &Settings, key: &ProofKey) -> Vec<Key> {
+    let keys = settings.dkim.get(&key.organisation, &key.domain);
+    let keys = keys.into_iter().flat_map(|keys| &keys.keys);
+    keys.filter(|key| key.must_be_published())
+        .cloned()
+        .collect()
 }
 
 /// How a check turned out.

@@ -369,7 +369,7 @@ async fn draining_ends_answers_that_have_no_end_and_removes_the_socket() {
     // Left behind by a server that was killed.
     drop(std::os::unix::net::UnixListener::bind(&socket).expect("a socket"));
     let service =
-        AdminService::start(here.context.clone(), socket.clone(), None).expect("it starts");
+        AdminService::start(here.context.clone(), socket.clone(), None, None).expect("it starts");
     let mut stream = UnixStream::connect(&socket).await.expect("it answers");
     stream
         .write_all(b"GET /api/v1/trace/live HTTP/1.1\r\nHost: relais\r\n\r\n")
@@ -390,7 +390,7 @@ async fn something_else_in_the_place_of_the_socket_is_not_removed() {
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("control.sock");
     std::fs::write(&file, "precious").expect("written");
-    assert!(AdminService::start(here.context.clone(), file.clone(), None).is_err());
+    assert!(AdminService::start(here.context.clone(), file.clone(), None, None).is_err());
     assert_eq!(
         std::fs::read_to_string(&file).expect("still there"),
         "precious"
@@ -403,7 +403,7 @@ async fn who_asks_over_the_socket_is_named_in_the_audit() {
     let folder = TempDir::new().expect("a temporary folder");
     let socket = folder.path().join("control.sock");
     let service =
-        AdminService::start(here.context.clone(), socket.clone(), None).expect("it starts");
+        AdminService::start(here.context.clone(), socket.clone(), None, None).expect("it starts");
     let body = json!({ "document": contoso() }).to_string();
     let mut stream = UnixStream::connect(&socket).await.expect("it answers");
     let request = format!(

@@ -7,9 +7,11 @@
 use relais_smtp::domain::Domain;
 
 use super::known::Known;
-use super::signing::{Dmarc, policy_of};
+use super::record::ProposedRecord;
+use super::signing::{Dmarc, policy_of, signs};
 use super::way::Way;
 use super::{Assessment, RecordState, Subject, Words, sending};
+use crate::dkim::Key;
 use crate::spf::SpfResult;
 
 /// Of one connector and way.
@@ -23,7 +25,7 @@ pub struct Prediction {
     pub spf: &'static str,
     /// The envelope's domain is the author's.
     pub spf_aligned: bool,
-    /// `pass`, or `none`: there is no key in DNS.
+    /// `pass`; `fail`: we sign with a key that is not in DNS; `none`: mail leaves unsigned.
     pub dkim: &'static str,
     /// `pass`, `fail`, `none` (no policy), `unknown`.
     pub dmarc: &'static str,
@@ -38,24 +40,34 @@ pub(super) fn look(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Ass
         .bounce_domain()
         .unwrap_or_else(|| subject.name.clone());
     let dmarc = policy_of(known, subject.name);
-    let signs = signs(subject, found);
+    let dkim = dkim(subject, found);
     for way in &subject.ways {
         let spf = spf(subject, known, way, &envelope);
         for connector in &subject.connectors {
             let names = (connector.as_str(), way);
-            let one = predict(subject, names, (spf, &envelope), signs, &dmarc);
+            let one = predict(subject, names, (spf, &envelope), dkim, &dmarc);
             found.predictions.push(one);
         }
     }
 }
 
-/// Mail is signed as soon as one key is seen in DNS.
-fn signs(subject: &Subject<'_>, found: &Assessment) -> bool {
-    let keys = found.records.iter().filter(|it| it.purpose == "dkim");
-    subject.domain.dkim.enabled
-        && keys
-            .zip(&subject.keys)
-            .any(|(record, _)| record.state == RecordState::Right)
+/// `pass`: a key that signs is in DNS, or one that will as soon as it is seen there. `fail`: we
+/// sign, and nobody can check it. `none`: mail leaves unsigned.
+fn dkim(subject: &Subject<'_>, found: &Assessment) -> &'static str {
+    if !subject.domain.dkim.enabled {
+        return "none";
+    }
+    let records = found.records.iter().filter(|it| it.purpose == "dkim");
+    let keys: Vec<_> = records.zip(&subject.keys).collect();
+    let signing = keys.iter().any(|(_, key)| signs(key));
+    let shown = |(record, key): &(&ProposedRecord, &Key)| {
+        record.state == RecordState::Right && (signs(key) || !signing)
+    };
+    match keys.iter().any(shown) {
+        true => "pass",
+        false if signing => "fail",
+        false => "none",
+    }
 }
 
 fn spf(subject: &Subject<'_>, known: &mut Known<'_>, way: &Way, envelope: &Domain) -> &'static str {
@@ -99,7 +111,7 @@ fn predict(
     subject: &Subject<'_>,
     (connector, way): (&str, &Way),
     (spf, envelope): (&'static str, &Domain),
-    signs: bool,
+    dkim: &'static str,
     dmarc: &Dmarc,
 ) -> Prediction {
     let policy = match dmarc {
@@ -109,11 +121,11 @@ fn predict(
     let is_strict = policy.is_some_and(|policy| policy.strict_spf);
     let spf_aligned = is_aligned(envelope, subject.name, is_strict);
     // We sign with the author's own domain, which is aligned in both modes of `adkim`.
-    let dkim = if signs { "pass" } else { "none" };
+    let is_signed = dkim == "pass";
     let verdict = match dmarc {
         Dmarc::Unknown(_) => "unknown",
         Dmarc::None => "none",
-        Dmarc::Policy(_) if signs || (spf == "pass" && spf_aligned) => "pass",
+        Dmarc::Policy(_) if is_signed || (spf == "pass" && spf_aligned) => "pass",
         Dmarc::Policy(_) if spf == "unknown" && spf_aligned => "unknown",
         Dmarc::Policy(_) => "fail",
     };
@@ -123,7 +135,7 @@ fn predict(
         _ => ("", ""),
     };
     let signed = |aligned: &str| {
-        if signs {
+        if is_signed {
             aligned.to_owned()
         } else {
             String::new()

@@ -5,6 +5,7 @@ use relais_smtp::domain::Domain;
 use super::known::Known;
 use super::record::{Differs, ProposedRecord, RecordKind, RecordState};
 use super::{Assessment, Check, Outcome, Subject, Words};
+use crate::dkim::{Key, KeyState, shows_key};
 
 /// Names above a domain where a policy for it may stand; deeper domains are not used.
 const PARENTS_MAX: usize = 8;
@@ -21,14 +22,14 @@ fn dkim(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Assessment) {
     let (mut missing, mut states) = (Vec::new(), Vec::new());
     for key in &subject.keys {
         let name = format!("{}._domainkey.{}", key.selector, subject.name);
-        let state = key_state(known, &name, &key.text);
+        let state = key_state(known, &name, key);
         if state != RecordState::Right {
             missing.push(name.clone());
         }
         states.push(state.outcome());
         let kind = match subject.site.dkim_name(&key.selector, subject.name) {
             Some(target) => RecordKind::Alias(target),
-            None => RecordKind::Text(key.text.clone()),
+            None => RecordKind::Text(key.record()),
         };
         found.records.push(ProposedRecord {
             purpose: "dkim",
@@ -70,7 +71,7 @@ fn dkim_check(subject: &Subject<'_>, missing: &[String], states: &[Outcome]) -> 
     let worst = [Outcome::Wrong, Outcome::Absent, Outcome::Unknown]
         .into_iter()
         .find(|outcome| states.contains(outcome));
-    let signs = subject.keys.iter().any(|key| key.signs);
+    let signs = subject.keys.iter().any(signs);
     let then = match signs {
         true => Words::new(
             "Other keys sign meanwhile.",
@@ -105,18 +106,22 @@ fn dkim_check(subject: &Subject<'_>, missing: &[String], states: &[Outcome]) -> 
     made(worst.unwrap_or(Outcome::Good), words)
 }
 
+/// Mail is signed with it now.
+pub(super) fn signs(key: &Key) -> bool {
+    key.state == KeyState::Active
+}
+
 /// Keys are compared by what they are, not by how the record is written.
-fn key_state(known: &mut Known<'_>, name: &str, wanted: &str) -> RecordState {
+fn key_state(known: &mut Known<'_>, name: &str, wanted: &Key) -> RecordState {
     let texts = match known.texts(name) {
         Ok(texts) => texts,
         Err(because) => return RecordState::Unknown(because),
     };
-    let key = |text: &str| tag(text, "p").map(|key| key.replace([' ', '\t'], ""));
     let is_key = |text: &&String| tag(text, "p").is_some();
     let keys: Vec<_> = texts.iter().filter(is_key).cloned().collect();
     match keys.as_slice() {
         [] => RecordState::Absent,
-        [only] if key(only) == key(wanted) => RecordState::Right,
+        [only] if shows_key(only, wanted) => RecordState::Right,
         // Two keys at one name: a receiver may take the wrong one (RFC 6376 §3.6.2.2).
         _ => RecordState::Differs(Differs(keys)),
     }

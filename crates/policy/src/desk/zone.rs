@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use relais_smtp::domain::Domain;
 
+use super::Site;
 use super::receiving::MX_PREFERENCE;
-use super::{ShownKey, Site};
+use crate::dkim::Key;
 
 /// A record of our zone.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,7 +26,7 @@ pub fn zone_entries(
     site: &Site,
     hosts: &[Domain],
     addresses: &[IpAddr],
-    keys: &[(Domain, Vec<ShownKey>)],
+    keys: &[(Domain, Vec<Key>)],
 ) -> Vec<(String, ZoneEntry)> {
     let (Some(zone), Some(spf)) = (&site.zone, site.spf_name()) else {
         return Vec::new();
@@ -50,7 +51,7 @@ pub fn zone_entries(
     for (domain, keys) in keys {
         for key in keys {
             let name = site.dkim_name(&key.selector, domain);
-            entries.extend(name.map(|name| (name, ZoneEntry::Text(key.text.clone()))));
+            entries.extend(name.map(|name| (name, ZoneEntry::Text(key.record()))));
         }
     }
     entries

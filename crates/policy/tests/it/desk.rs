@@ -2,9 +2,10 @@
 //! list of lines.
 
 use relais_policy::desk::{
-    Assessment, Outcome, RecordState, ShownKey, Site, Subject, ZoneEntry, assess, propose,
-    zone_entries,
+    Assessment, Outcome, RecordState, Site, Subject, ZoneEntry, assess, propose, zone_entries,
 };
+use relais_policy::dkim::{Key, KeyState};
+use relais_policy::document::DkimAlgorithm;
 use relais_policy::proof::{Proof, ProofKey, ProofToken};
 use relais_policy::settings::Mode;
 use relais_policy::spf::{Fact, Facts, Question};
@@ -54,7 +55,7 @@ fn answer(lines: &[&str], question: &Question) -> Fact {
 struct Desk {
     settings: relais_policy::settings::Settings,
     site: Site,
-    keys: Vec<ShownKey>,
+    keys: Vec<Key>,
 }
 
 fn desk(domain: &str, connectors: &str) -> Desk {
@@ -81,11 +82,12 @@ fn desk(domain: &str, connectors: &str) -> Desk {
             ],
             zone: None,
         },
-        keys: vec![ShownKey {
-            selector: "r1".to_owned(),
-            text: "v=DKIM1; k=rsa; p=AAAA".to_owned(),
-            signs: false,
-        }],
+        keys: vec![Key::new(
+            "r1".to_owned(),
+            DkimAlgorithm::Rsa2048,
+            "AAAA".to_owned(),
+            Timestamp::from_millis(0),
+        )],
     }
 }
 
@@ -418,7 +420,7 @@ fn without_dns_a_set_is_proposed_all_the_same() {
 #[test]
 fn a_long_key_is_cut_into_strings_in_a_zone_file() {
     let mut desk = desk("", "");
-    desk.keys[0].text = format!("v=DKIM1; p={}", "A".repeat(400));
+    desk.keys[0].public = "A".repeat(400);
     let key = key();
     let found = propose(&desk.subject(&key));
     let data = found.records[2].zone_data();
@@ -426,7 +428,20 @@ fn a_long_key_is_cut_into_strings_in_a_zone_file() {
         .split("\" \"")
         .map(|it| it.trim_matches('"').len())
         .collect();
-    assert_eq!(strings, [255, 156]);
+    assert_eq!(strings, [255, 163]);
+}
+
+#[test]
+fn a_key_that_signs_and_has_gone_from_dns_fails_where_one_that_waits_is_none() {
+    let mut desk = desk("", "");
+    let spf = "contoso.test TXT v=spf1 ip4:192.0.2.1 -all";
+    desk.keys[0].state = KeyState::Active;
+    let found = desk.look(&[spf]);
+    let expected = "Printers by MX: Gmail will see SPF pass aligned, DKIM fail, DMARC none.";
+    assert_eq!(predictions(&found), [expected]);
+    let key = "r1._domainkey.contoso.test TXT v=DKIM1; k=rsa; p=BBBB";
+    let other = desk.look(&[spf, key]);
+    assert_eq!(check(&other, "dkim").0, Outcome::Wrong);
 }
 
 #[test]
