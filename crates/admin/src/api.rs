@@ -10,6 +10,7 @@ mod trace;
 mod queue;
 mod attempts;
 mod restricted;
+mod suppression;
 mod audit;
 mod organisations;
 mod domains;
@@ -44,6 +45,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(queue::routes())
         .merge(attempts::routes())
         .merge(restricted::routes())
+        .merge(suppression::routes())
         .merge(audit::routes())
         .merge(organisations::routes())
         .merge(domains::routes())

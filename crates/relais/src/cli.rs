@@ -6,7 +6,7 @@ use crate::commands::session::Session;
 use crate::commands::{
     apply, attempts, audit, backup, completion, connector, credential, demo, directory, domain,
     export, health, organisation, queue, reference_command, restricted, schema, secret, serve,
-    simulate, status, trace, why,
+    simulate, status, suppression, trace, why,
 };
 use crate::failure::Failure;
 use crate::flags::Global;
@@ -66,6 +66,8 @@ enum Command {
     Attempts(attempts::Arguments),
     /// Restricted entities: what is blocked, and why
     Restricted(restricted::Arguments),
+    /// Suppressed recipients: who is sent nothing, after a bounce, a complaint or by request
+    Suppression(suppression::Arguments),
     /// Who changed what
     Audit(audit::Arguments),
     /// Secrets at rest: which there are, and the key they are encrypted under
@@ -102,6 +104,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Directory(arguments) => directory::run(&session, arguments).await,
         Command::Attempts(arguments) => attempts::run(&session, arguments).await,
         Command::Restricted(arguments) => restricted::run(&session, arguments).await,
+        Command::Suppression(arguments) => suppression::run(&session, arguments).await,
         Command::Audit(arguments) => audit::run(&session, arguments).await,
         Command::Secret(arguments) => secret::run(&session, arguments).await,
         Command::Backup(arguments) => backup::run(&session, arguments).await,

@@ -17,6 +17,7 @@ pub(crate) mod connector;
 pub(crate) mod credential;
 pub(crate) mod attempts;
 pub(crate) mod restricted;
+pub(crate) mod suppression;
 pub(crate) mod audit;
 pub(crate) mod secret;
 pub(crate) mod backup;

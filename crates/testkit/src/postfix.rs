@@ -51,6 +51,9 @@ pub enum Role {
     Receives(&'static str),
     /// Passes all mail on to this smart host.
     SendsThrough(SocketAddr),
+    /// Takes mail for this domain into one maildir, its own notices too; passes all other mail on
+    /// to this server: as the server of somebody who writes to us.
+    Writes(&'static str, SocketAddr),
 }
 
 impl Postfix {
@@ -242,15 +245,19 @@ fn prepare_folders(folder: &Path) -> io::Result<()> {
 
 fn main_cf(package: &Path, folder: &Path, role: Role) -> String {
     let (package, folder) = (package.display(), folder.display());
-    let role = match role {
-        Role::Receives(domain) => format!(
+    let receives = |domain| {
+        format!(
             "virtual_mailbox_domains = {domain}\nvirtual_mailbox_base = {folder}/mail\n\
              virtual_mailbox_maps = static:all/\nvirtual_uid_maps = static:65534\n\
              virtual_gid_maps = static:65534\nvirtual_transport = virtual\n"
-        ),
-        Role::SendsThrough(smart_host) => {
-            format!("relayhost = [{}]:{}\n", smart_host.ip(), smart_host.port())
-        }
+        )
+    };
+    let sends =
+        |host: SocketAddr| format!("relayhost = [{}]:{}\n", host.ip(), host.port());
+    let role = match role {
+        Role::Receives(domain) => receives(domain),
+        Role::SendsThrough(smart_host) => sends(smart_host),
+        Role::Writes(domain, other) => receives(domain) + &sends(other),
     };
     format!(
         "compatibility_level = 3.6\nqueue_directory = {folder}/spool\n\

@@ -315,6 +315,39 @@ fn postfix_sends_through_us() {
     assert_eq!(events.json_lines()[0]["client"]["helo"], "mx.receiver.test");
 }
 
+/// S4 of the reference procedure: somebody replies to a device's address that does not exist. Our
+/// refusal at RCPT makes their own server tell them.
+#[test]
+fn a_reply_to_a_device_that_has_no_mailbox_ends_as_a_notice_of_the_repliers_own_postfix() {
+    let Some(package) = postfix_package() else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mailboxes = Receiver::start();
+    let server = Server::with_settings(&format!(
+        "[[organisation]]\nname = \"contoso\"\npostmaster = \"it@contoso.test\"\n\
+         [[organisation.domain]]\nname = \"contoso.test\"\nverification = \"assumed\"\n\
+         mailbox_host = \"{}\"\n\
+         [[organisation.recipient]]\naddress = \"anna@contoso.test\"\n",
+        mailboxes.address()
+    ));
+    let role = Role::Writes("example.org", server.smtp);
+    let postfix = Postfix::start(&package, folder.path(), role).expect("Postfix starts");
+    let reply = letter("reply");
+    submit(postfix.address(), "ben@example.org", "scan@contoso.test", &reply);
+    let Some(notice) = postfix.wait_for("Undelivered Mail Returned to Sender", POSTFIX_PATIENCE)
+    else {
+        panic!("nobody told the replier: {}", postfix.log());
+    };
+    assert!(notice.contains("Final-Recipient: rfc822; scan@contoso.test"), "{notice}");
+    assert!(notice.contains("Status: 5.1.1"), "{notice}");
+    assert!(notice.contains("No such recipient (RCPT-UNKNOWN"), "{notice}");
+    // The relay accepted nothing, wrote nothing, and remembers the attempt.
+    assert!(mailboxes.arrivals().is_empty());
+    let attempts = server.relais(&["--json", "attempts", "list"]).expect(0).out;
+    assert!(attempts.contains("RCPT-UNKNOWN"), "{attempts}");
+}
+
 /// Hands a message over, dots stuffed, as any client does.
 #[track_caller]
 fn submit(to: std::net::SocketAddr, from: &str, recipient: &str, content: &[u8]) {

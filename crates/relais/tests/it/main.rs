@@ -8,6 +8,7 @@ mod acme;
 mod client_certificates;
 mod applications;
 mod attempts;
+mod bounces;
 mod catalogue;
 mod commands;
 mod demo;
