@@ -252,8 +252,7 @@ fn main_cf(package: &Path, folder: &Path, role: Role) -> String {
              virtual_gid_maps = static:65534\nvirtual_transport = virtual\n"
         )
     };
-    let sends =
-        |host: SocketAddr| format!("relayhost = [{}]:{}\n", host.ip(), host.port());
+    let sends = |host: SocketAddr| format!("relayhost = [{}]:{}\n", host.ip(), host.port());
     let role = match role {
         Role::Receives(domain) => receives(domain),
         Role::SendsThrough(smart_host) => sends(smart_host),

@@ -334,14 +334,25 @@ fn a_reply_to_a_device_that_has_no_mailbox_ends_as_a_notice_of_the_repliers_own_
     let role = Role::Writes("example.org", server.smtp);
     let postfix = Postfix::start(&package, folder.path(), role).expect("Postfix starts");
     let reply = letter("reply");
-    submit(postfix.address(), "ben@example.org", "scan@contoso.test", &reply);
+    submit(
+        postfix.address(),
+        "ben@example.org",
+        "scan@contoso.test",
+        &reply,
+    );
     let Some(notice) = postfix.wait_for("Undelivered Mail Returned to Sender", POSTFIX_PATIENCE)
     else {
         panic!("nobody told the replier: {}", postfix.log());
     };
-    assert!(notice.contains("Final-Recipient: rfc822; scan@contoso.test"), "{notice}");
+    assert!(
+        notice.contains("Final-Recipient: rfc822; scan@contoso.test"),
+        "{notice}"
+    );
     assert!(notice.contains("Status: 5.1.1"), "{notice}");
-    assert!(notice.contains("No such recipient (RCPT-UNKNOWN"), "{notice}");
+    assert!(
+        notice.contains("No such recipient (RCPT-UNKNOWN"),
+        "{notice}"
+    );
     // The relay accepted nothing, wrote nothing, and remembers the attempt.
     assert!(mailboxes.arrivals().is_empty());
     let attempts = server.relais(&["--json", "attempts", "list"]).expect(0).out;
