@@ -11,6 +11,7 @@ mod attempts;
 mod bounces;
 mod catalogue;
 mod commands;
+mod dane;
 mod demo;
 mod domains;
 mod drain;
