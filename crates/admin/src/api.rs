@@ -13,6 +13,7 @@ mod restricted;
 mod suppression;
 mod audit;
 mod organisations;
+mod limits;
 mod domains;
 mod connectors;
 mod outbound;
@@ -48,6 +49,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(suppression::routes())
         .merge(audit::routes())
         .merge(organisations::routes())
+        .merge(limits::routes())
         .merge(domains::routes())
         .merge(connectors::routes())
         .merge(outbound::routes())

@@ -10,6 +10,7 @@ pub mod simulate;
 pub mod desk;
 pub mod source;
 pub mod notice;
+pub mod limit;
 pub mod reply_rule;
 pub mod outcome;
 pub mod schedule;

@@ -496,7 +496,7 @@ impl Settings {
     }
 
     /// Whether a recipient's host is a verified accepted domain of the organisation: `own`.
-    pub(crate) fn is_own(&self, organisation: &str, host: &Host) -> bool {
+    pub fn is_own(&self, organisation: &str, host: &Host) -> bool {
         match host {
             Host::Domain(domain) => self.is_verified_for(organisation, domain),
             Host::Literal(_) => false,

@@ -34,6 +34,7 @@ use relais_store::store::ContentWriter;
 use relais_store::trace::{Event, EventKind};
 
 use crate::arrival::Arrival;
+use crate::quotas::Admitted;
 use crate::repair::{Circumstances, Examined, examine};
 use crate::shared::ReceiveContext;
 
@@ -272,18 +273,34 @@ impl Reception {
             }
         };
         let noted = storing.noted.clone();
-        let committed = commit(arrival, queue_id, began, storing, summary).await;
+        let (concerned, weight) = (arrival.concerned(), arrival.transaction.weight);
+        let now = arrival.context.clock.now();
+        let admitted = match arrival.quotas.admit(&concerned, weight, now) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return Err(NotAccepted { refusal, noted }),
+        };
+        let message = Named { queue_id, began };
+        let committed = commit(arrival, message, storing, summary, &admitted).await;
+        if committed.is_err() {
+            arrival.quotas.take_back(&admitted);
+        }
         answer(committed).map_err(|refusal| NotAccepted { refusal, noted })
     }
+}
+
+/// A message's name, and since when it is ours.
+struct Named {
+    queue_id: QueueId,
+    began: Moment,
 }
 
 /// Envelope, content and events, in one transaction of the store.
 async fn commit(
     arrival: &Arrival<'_>,
-    queue_id: QueueId,
-    began: Moment,
+    Named { queue_id, began }: Named,
     storing: Storing,
     summary: ContentSummary,
+    admitted: &Admitted,
 ) -> Result<Committed, CommitError> {
     let (context, size) = (arrival.context, storing.writer.size());
     let content = storing.writer.finish().await?;
@@ -308,10 +325,16 @@ async fn commit(
     let duration = context.clock.moment().duration_since(began);
     let mut accepted = Event::new(accepted_at, EventKind::MessageAccepted);
     accepted.duration_ms = u64::try_from(duration.as_millis()).ok();
-    accepted.detail = storing.noted.detail;
+    accepted.detail = match (storing.noted.detail, &admitted.because) {
+        (detail, None) => detail,
+        (None, Some(because)) => Some(because.as_str().into()),
+        (Some(detail), Some(because)) => Some(format!("{detail}; {because}").into()),
+    };
     accepted.repairs = arrival.repairs(&storing.repairs, summary);
-    let events = arrival.events(&facts, accepted);
-    let recipients = arrival.recipients(&facts.organisation, accepted_at);
+    let mut events = arrival.events(&facts, accepted);
+    events.extend(admitted.events.iter().cloned());
+    let due = admitted.due.max(accepted_at);
+    let recipients = arrival.recipients(&facts.organisation, accepted_at, due);
     context
         .store
         .commit(NewMessage {

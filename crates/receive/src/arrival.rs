@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use relais_policy::limit::Weight;
 use relais_policy::route::route;
 use relais_policy::schedule::expires_at;
 use relais_smtp::address::Host;
@@ -20,6 +21,7 @@ use relais_store::queue::{MessageFacts, NewRecipient, QueueKey};
 use relais_store::trace::{Event, EventKind, To};
 
 use crate::identity::{Client, Identity};
+use crate::quotas::{Concerned, Quotas};
 use crate::shared::ReceiveContext;
 
 /// A line longer than this is recorded. RFC 5322 §2.1.1.
@@ -28,6 +30,7 @@ const LINE_OCTETS_MAX: u64 = 998;
 /// Everything about a message but its content.
 pub(crate) struct Arrival<'a> {
     pub(crate) context: &'a ReceiveContext,
+    pub(crate) quotas: &'a Quotas,
     pub(crate) client: &'a Client,
     pub(crate) identity: &'a Identity,
     pub(crate) transaction: &'a Transaction,
@@ -55,6 +58,8 @@ pub(crate) struct Transaction {
     pub(crate) content_octets_max: Option<u64>,
     /// Whether the sender's domain takes mail.
     pub(crate) sender_domain: SenderDomain,
+    /// What its recipients so far count for.
+    pub(crate) weight: Weight,
 }
 
 /// What DNS says of the sender's domain: asked once, at the first recipient that policy lets.
@@ -101,6 +106,7 @@ impl Arrival<'_> {
         &self,
         organisation: &Arc<str>,
         accepted_at: Timestamp,
+        due: Timestamp,
     ) -> Vec<NewRecipient> {
         let mut ways: BTreeMap<&Host, (QueueKey, Timestamp)> = BTreeMap::new();
         let mut recipients = Vec::with_capacity(self.envelope.recipients.len());
@@ -121,11 +127,22 @@ impl Arrival<'_> {
             recipients.push(NewRecipient {
                 recipient: recipient.clone(),
                 key: key.clone(),
-                due: accepted_at,
+                due,
                 expires_at: *expires_at,
             });
         }
         recipients
+    }
+
+    /// The limits that concern it.
+    pub(crate) fn concerned(&self) -> Concerned {
+        let Transaction {
+            organisation,
+            inbound_connector,
+            ..
+        } = self.transaction;
+        let settings = &self.client.settings;
+        Concerned::of(settings, organisation.as_ref(), inbound_connector.as_ref())
     }
 
     /// Every repair of the message, in the order of [`Repair`], each once.

@@ -17,4 +17,5 @@ mod limits;
 mod wire;
 mod shared;
 mod returns;
+mod quotas;
 mod login;

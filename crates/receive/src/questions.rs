@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use relais_net::resolver::DnsError;
 use relais_policy::bounce::{self, BounceToken};
+use relais_policy::limit::Weight;
 use relais_policy::permission::{RecipientPermit, may_deliver_to, may_greet, may_send};
 use relais_policy::restriction;
 use relais_policy::route::{RouteKind, route};
@@ -23,6 +24,7 @@ use relais_smtp::server::Answer;
 use crate::accept::refusal_of;
 use crate::arrival::{SenderDomain, Transaction};
 use crate::identity::{Client, Identity};
+use crate::quotas::Concerned;
 use crate::returns::{RETURN_OCTETS_MAX, RETURNS_RETRY_SECONDS};
 use crate::shared::{RECIPIENT_DNS_TIMEOUT, SENDER_DNS_TIMEOUT, Shared};
 
@@ -82,6 +84,7 @@ impl Asked<'_> {
             inbound_connector: client.connector.clone(),
             dns_is_slow: false,
             content_octets_max: None,
+            weight: Weight::default(),
             sender_domain: permit
                 .look_up
                 .map_or(SenderDomain::Settled, SenderDomain::Open),
@@ -118,6 +121,7 @@ impl Asked<'_> {
         let restrictions = context.store.restrictions();
         let restricted = restrictions.in_force(context.clock.now());
         restriction::may_deliver_to(&restricted, &permit.organisation, &permit.mailbox)?;
+        let weight = self.within_limits(transaction, permit.mailbox.host())?;
         self.answerable(&mut transaction.sender_domain).await?;
         Box::pin(self.may_write_to(&permit, transaction)).await?;
         let organisation = match &transaction.organisation {
@@ -137,6 +141,7 @@ impl Asked<'_> {
                 DnsWord::Unknown => return Err(Refusal::RecipientDomainUnknown { domain }),
             }
         }
+        transaction.weight = weight;
         Ok(EnvelopeRecipient::new(permit.mailbox))
     }
 
@@ -210,6 +215,22 @@ impl Asked<'_> {
                 Err(Refusal::Local)
             }
         }
+    }
+
+    /// Whether limits let one more recipient in; what the transaction counts for then.
+    fn within_limits(&self, transaction: &Transaction, host: &Host) -> Result<Weight, Refusal> {
+        let settings = &self.client.settings;
+        let mut weight = transaction.weight;
+        let Some(organisation) = &transaction.organisation else {
+            return Ok(weight);
+        };
+        weight.recipients += 1;
+        weight.external += u64::from(!settings.is_own(organisation, host));
+        let connector = transaction.inbound_connector.as_ref();
+        let concerned = Concerned::of(settings, Some(organisation), connector);
+        let now = self.shared.context.clock.now();
+        self.shared.quotas.check(&concerned, weight, now)?;
+        Ok(weight)
     }
 
     fn goes_by_mx(&self, organisation: &str, host: &Host) -> bool {

@@ -31,6 +31,7 @@ use crate::hearing::Speaker;
 use crate::identity::{Client, Identity};
 use crate::limits::{Connections, Full, Waiting};
 use crate::login::Logins;
+use crate::quotas::Quotas;
 use crate::refuse::{About, Refusals, say};
 use crate::returns::Returns;
 use crate::session::{self, Beginning, role_of};
@@ -110,6 +111,7 @@ impl ReceiveService {
             .collect();
         let shared = Arc::new(Shared {
             logins: Logins::new(&context.clock, &context.chance, context.issuers.clone()),
+            quotas: Quotas::default(),
             context,
             ourselves,
             returns: Returns::default(),
@@ -131,6 +133,12 @@ impl ReceiveService {
         tasks.push(tokio::spawn(async move {
             let (store, ending) = (&keeper.context.store, &keeper.draining);
             keeper.logins.keep_uses(store, ending).await;
+        }));
+        let counter = Arc::clone(&shared);
+        tasks.push(tokio::spawn(async move {
+            let Shared { context, .. } = &*counter;
+            let (store, clock) = (&context.store, &context.clock);
+            counter.quotas.keep(store, clock, &counter.draining).await;
         }));
         Self {
             draining,
@@ -155,9 +163,11 @@ impl ReceiveService {
                     tracing::error!(%error, "a listener ended badly");
                 }
             }
-            // Of sessions that ended after the keeper.
-            let store = &self.shared.context.store;
-            self.shared.logins.store_uses(store).await;
+            // Of sessions that ended after the keepers.
+            let context = &self.shared.context;
+            self.shared.logins.store_uses(&context.store).await;
+            let now = context.clock.now();
+            self.shared.quotas.save(&context.store, now).await;
         };
         if tokio::time::timeout(within, ended).await.is_err() {
             tracing::warn!(connections = self.connections.open(), "sessions are cut");

@@ -418,6 +418,7 @@ impl Session<'_> {
     fn arrival(&self) -> Option<Arrival<'_>> {
         Some(Arrival {
             context: &self.shared.context,
+            quotas: &self.shared.quotas,
             client: &self.client,
             identity: &self.identity,
             transaction: self.transaction.as_deref()?,
@@ -578,6 +579,8 @@ mod tests {
     use relais_store::store::Store;
     use tokio_util::sync::CancellationToken;
 
+    use crate::quotas::Quotas;
+
     use super::*;
     use crate::limits::{Connections, Standing};
     use crate::login::Logins;
@@ -618,6 +621,7 @@ mod tests {
         let beginning = Beginning {
             client: Client::find(context.store.settings(), &identity),
             shared: Arc::new(Shared {
+                quotas: Quotas::default(),
                 logins: Logins::new(&context.clock, &context.chance, context.issuers.clone()),
                 context,
                 ourselves: Vec::new(),

@@ -13,6 +13,7 @@ use relais_smtp::domain::Domain;
 use relais_store::store::Store;
 
 use crate::login::Logins;
+use crate::quotas::Quotas;
 use crate::returns::Returns;
 
 /// Recipients of one transaction. RFC 5321 §4.5.3.1.8 forbids less than 100; the rest get 452.
@@ -98,6 +99,8 @@ pub(crate) struct Shared {
     pub(crate) logins: Logins,
     /// What came back lately.
     pub(crate) returns: Returns,
+    /// Limits of organisations and connectors.
+    pub(crate) quotas: Quotas,
     /// Cancelled: no new sessions, no new transactions.
     pub(crate) draining: CancellationToken,
 }

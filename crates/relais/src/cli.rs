@@ -5,8 +5,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::session::Session;
 use crate::commands::{
     apply, attempts, audit, backup, completion, connector, credential, demo, directory, domain,
-    export, health, organisation, queue, reference_command, restricted, schema, secret, serve,
-    simulate, status, suppression, trace, why,
+    export, health, limits, organisation, queue, reference_command, restricted, schema, secret,
+    serve, simulate, status, suppression, trace, why,
 };
 use crate::failure::Failure;
 use crate::flags::Global;
@@ -54,6 +54,8 @@ enum Command {
     Queue(queue::Arguments),
     /// Organisations
     Organisation(organisation::Arguments),
+    /// Limits, and how much of them is used
+    Limits,
     /// Accepted domains
     Domain(domain::Arguments),
     /// Connectors: who may send through us, and how mail leaves
@@ -98,6 +100,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Trace(arguments) => trace::run(&session, arguments).await,
         Command::Queue(arguments) => queue::run(&session, arguments).await,
         Command::Organisation(arguments) => organisation::run(&session, arguments).await,
+        Command::Limits => limits::run(&session).await,
         Command::Domain(arguments) => domain::run(&session, arguments).await,
         Command::Connector(arguments) => connector::run(&session, arguments).await,
         Command::Credential(arguments) => credential::run(&session, arguments).await,

@@ -148,10 +148,11 @@ fn english(event: &Event) -> String {
                 .map(|name| format!(" by connector \"{}\"", clean(name)))
                 .unwrap_or_default();
             format!(
-                "Accepted{}{by}: {} to {to}{}. It is on stable storage; we answered 250.",
+                "Accepted{}{by}: {} to {to}{}. It is on stable storage; we answered 250{}.",
                 client(event, " from "),
                 sender(event, "from"),
-                octets(event, size)
+                octets(event, size),
+                detail(event, ". Noted: ")
             )
         }
         EventKind::MessageRepaired => {

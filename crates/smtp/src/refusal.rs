@@ -163,6 +163,13 @@ pub enum Refusal {
         /// When to try again, in seconds.
         retry_seconds: u32,
     },
+    /// QUOTA-H, 450 4.7.1: a hard limit of recipients an hour.
+    QuotaHour,
+    /// QUOTA-D, 451 4.7.1: a hard limit of recipients in 24 hours.
+    QuotaDay {
+        /// When there is room again, RFC 3339.
+        until: Box<str>,
+    },
     /// RCPT-SYNTAX, 501 5.1.3.
     RecipientSyntax,
     /// RCPT-SCOPE, 550 5.7.1: outside the connector's `recipient_domains`.
@@ -358,6 +365,7 @@ impl Refusal {
             Self::Parameter { keyword } => Cow::Borrowed(keyword),
             Self::TooBig { limit } => Cow::Owned(octets(*limit)),
             Self::Rate { retry_seconds } => Cow::Owned(retry_seconds.to_string()),
+            Self::QuotaDay { until } => Cow::Borrowed(until),
             Self::TooManyConnections
             | Self::ProxyHeader
             | Self::ShuttingDown
@@ -390,6 +398,7 @@ impl Refusal {
             | Self::NullSender
             | Self::Utf8NotDeclared
             | Self::RequireTlsUnavailable
+            | Self::QuotaHour
             | Self::RecipientSyntax
             | Self::RecipientUnknown
             | Self::RecipientBlocked
@@ -512,6 +521,8 @@ impl Refusal {
     /// RCPT, and the content.
     fn recipient_row(&self) -> Option<&'static str> {
         let row = match self {
+            Self::QuotaHour => "QUOTA-H 450 4.7.1 Hourly recipient quota reached",
+            Self::QuotaDay { .. } => "QUOTA-D 451 4.7.1 Daily quota reached, resets <time>",
             Self::RecipientSyntax => "RCPT-SYNTAX 501 5.1.3 Bad recipient address syntax",
             Self::RecipientScope { .. } => "RCPT-SCOPE 550 5.7.1 Destination not allowed: <domain>",
             Self::RecipientDomainUnknown { .. } => {

@@ -32,6 +32,8 @@ pub enum Shelf {
     TlsReport,
     /// What was sent when, for a connector's pace over a day.
     Pace,
+    /// What organisations and connectors sent of late, for their limits.
+    Limit,
     /// Destinations that nothing goes to.
     Suspension,
     /// Recipients that an organisation sends nothing to.
@@ -48,6 +50,7 @@ impl Shelf {
             Self::StsPolicy => "sts-policy",
             Self::TlsReport => "tls-report",
             Self::Pace => "pace",
+            Self::Limit => "limit",
             Self::Suspension => "suspension",
             Self::Suppression => "suppression",
         }

@@ -293,15 +293,10 @@ impl Observer<'_> {
     }
 
     fn limits(&mut self, object: &str, limits: &Limits) {
-        let others = Limits {
-            message_size_max: None,
-            connections: None,
-            ..limits.clone()
-        };
-        if others != Limits::default() {
+        if limits.new_recipients_per_day.is_some() {
             self.warn(
                 object,
-                "limits other than message_size_max and connections are kept and not enforced yet",
+                "limits.new_recipients_per_day is kept and not enforced yet",
             );
         }
     }

@@ -9,7 +9,7 @@ use relais_smtp::refusal::CATALOGUE;
 use crate::support::repository;
 
 /// Tokens that no table and no dialogue gives, each with the test that does and the reason why.
-const ELSEWHERE: [(&str, &str, &str); 17] = [
+const ELSEWHERE: [(&str, &str, &str); 19] = [
     (
         "CONN-LIMIT",
         "too_many_connections_are_421_at_connect_until_one_ends",
@@ -73,6 +73,16 @@ const ELSEWHERE: [(&str, &str, &str); 17] = [
     (
         "RATE",
         "a_signed_address_is_a_door_for_so_many_and_so_large_messages",
+        "decisions do not count",
+    ),
+    (
+        "QUOTA-H",
+        "a_hard_hourly_limit_counts_recipients_outside_only_where_it_says_so",
+        "decisions do not count",
+    ),
+    (
+        "QUOTA-D",
+        "a_hard_limit_refuses_and_is_counted_on_after_a_restart",
         "decisions do not count",
     ),
     (

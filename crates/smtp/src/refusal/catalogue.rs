@@ -621,6 +621,30 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
     },
     CatalogueEntry {
         stage: "RCPT",
+        cause_en: "A hard limit on recipients an hour, of the connector or of the organisation, \
+            is used up.",
+        fix_en: "Wait, or raise the limit; a soft one takes everything in and sends it at its \
+            pace.",
+        cause_fr: "Une limite stricte de destinataires par heure, du connecteur ou de \
+            l’organisation, est atteinte.",
+        fix_fr: "Attendez, ou relevez la limite ; une limite souple accepte tout et envoie à son \
+            rythme.",
+        sample: || Refusal::QuotaHour,
+    },
+    CatalogueEntry {
+        stage: "RCPT",
+        cause_en: "A hard limit on recipients in 24 hours, of the connector or of the \
+            organisation, is used up.",
+        fix_en: "Wait until the time that the reply names, or raise the limit.",
+        cause_fr: "Une limite stricte de destinataires en 24 heures, du connecteur ou de \
+            l’organisation, est atteinte.",
+        fix_fr: "Attendez l’heure que la réponse indique, ou relevez la limite.",
+        sample: || Refusal::QuotaDay {
+            until: "2026-11-25T14:05:00Z".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "RCPT",
         cause_en: "The address behind RCPT TO is missing or not well formed.",
         fix_en: "Correct the address in the device's address book.",
         cause_fr: "L’adresse après RCPT TO manque ou est mal formée.",
@@ -871,6 +895,8 @@ mod tests {
         Refusal::Utf8NotDeclared,
         Refusal::RequireTlsUnavailable,
         Refusal::Rate { .. },
+        Refusal::QuotaHour,
+        Refusal::QuotaDay { .. },
         Refusal::RecipientSyntax,
         Refusal::RecipientScope { .. },
         Refusal::RecipientDomainUnknown { .. },
