@@ -22,6 +22,7 @@ mod credentials;
 mod directory;
 mod settings;
 mod secrets;
+mod people;
 mod backup;
 mod probes;
 
@@ -57,6 +58,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(credentials::routes())
         .merge(directory::routes())
         .merge(secrets::routes())
+        .merge(people::routes())
         .merge(backup::routes());
     Router::new()
         .nest("/api/v1", nouns)
@@ -67,13 +69,9 @@ pub fn router(context: AdminContext) -> Router {
         .with_state(context)
 }
 
-/// Probes and metrics only: for the admin listener.
-pub fn probes(context: AdminContext) -> Router {
-    Router::new()
-        .merge(probes::routes())
-        .fallback(no_such_address)
-        .method_not_allowed_fallback(no_such_method)
-        .with_state(context)
+/// Probes and metrics: for the admin listener, beside the pages.
+pub(crate) fn probe_routes(context: AdminContext) -> Router {
+    probes::routes().with_state(context)
 }
 
 async fn no_such_address(uri: Uri) -> Problem {

@@ -1,6 +1,6 @@
 //! What all requests share, and who asks.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
@@ -17,6 +17,7 @@ use relais_store::store::Store;
 
 use crate::findings::Findings;
 use crate::metrics::Metrics;
+use crate::people::People;
 
 /// Everything that requests share. Cheap to clone.
 #[derive(Clone)]
@@ -39,6 +40,8 @@ pub struct AdminContext {
     pub conversations: Conversations,
     /// The certificates in use.
     pub certificates: CertificateView,
+    /// Who may use the admin centre, and who does now.
+    pub people: People,
     /// Whom looks at domains ask; none without a server.
     pub dns: Option<Dns>,
     /// Who we are to receivers.
@@ -117,7 +120,7 @@ impl Readiness {
 pub struct Caller {
     /// `uid 0 (root)`.
     pub actor: Arc<str>,
-    /// `socket`, `listener`, `data-folder`.
+    /// `socket`, `web`, `listener`, `data-folder`.
     pub via: &'static str,
 }
 
@@ -132,6 +135,14 @@ impl Caller {
         Self {
             actor,
             via: "socket",
+        }
+    }
+
+    /// A person of the admin centre.
+    pub(crate) fn web(name: &str) -> Self {
+        Self {
+            actor: format!("{name} (web)").into(),
+            via: "web",
         }
     }
 
@@ -159,6 +170,10 @@ impl Caller {
         }
     }
 }
+
+/// From where a request of the admin listener came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// Why the server takes no mail now; `None` if it does.
 pub fn unready(context: &AdminContext) -> Option<String> {

@@ -1,10 +1,11 @@
-//! The API (over the local socket), metrics and probes (over the admin listener too); later the
-//! admin centre. Talks to the store and to pure policy, never to running sessions.
+//! The API (over the local socket), the admin centre, metrics and probes (over the admin listener).
+//! Talks to the store and to pure policy, never to running sessions.
 //!
 //! Modules stand in order of floors: each may use only those below it.
 
 pub mod service;
 mod challenge;
+pub mod web;
 pub mod local;
 pub mod api;
 pub mod publishing;
@@ -14,4 +15,7 @@ pub mod naming;
 pub mod problem;
 pub mod context;
 pub mod findings;
+pub mod people;
 pub mod metrics;
+pub mod words;
+pub mod plain;

@@ -1,5 +1,5 @@
-//! The doors: the local socket (trusted: file permissions), the admin listener (probes and metrics
-//! only, until callers can be told apart), and that for challenges of ACME.
+//! The doors: the local socket (trusted: file permissions), the admin listener (the admin
+//! centre, probes and metrics), and that for challenges of ACME.
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -26,12 +26,13 @@ use relais_net::network::Listener;
 
 use crate::api;
 use crate::challenge;
-use crate::context::Caller;
 pub use crate::context::{AdminContext, Phase, Readiness};
+use crate::context::{Caller, Peer};
 use crate::desk;
 use crate::naming;
 use crate::proving;
 use crate::publishing::{self, Publishing};
+use crate::web;
 
 /// Connections at the same time, per door: a scrape, some probes, some terminals with `--live`.
 const CONNECTIONS_MAX: usize = 256;
@@ -83,7 +84,7 @@ impl AdminService {
             tasks.spawn(naming::follow(context.clone(), dns, closing.clone()));
         }
         if let Some(listener) = listener {
-            tasks.spawn(doors.serve_listener(listener, api::probes(context)));
+            tasks.spawn(doors.serve_listener(listener, web::router(context)));
         }
         Ok(Self {
             socket,
@@ -156,7 +157,7 @@ impl Doors {
             match accepted {
                 Ok((stream, _)) => {
                     let uid = stream.peer_cred().ok().map(|peer| peer.uid());
-                    self.serve(stream, router.clone(), Caller::socket(uid), &places);
+                    self.serve(stream, router.clone(), (Caller::socket(uid), None), &places);
                 }
                 Err(error) => self.pause(&error).await,
             }
@@ -172,7 +173,8 @@ impl Doors {
             };
             match accepted {
                 Ok(accepted) => {
-                    self.serve(accepted.stream, router.clone(), Caller::listener(), &places);
+                    let who = (Caller::listener(), Some(Peer(accepted.peer.ip())));
+                    self.serve(accepted.stream, router.clone(), who, &places);
                 }
                 Err(error) => self.pause(&error).await,
             }
@@ -185,8 +187,13 @@ impl Doors {
     }
 
     /// One connection; beyond the bound it is closed at once.
-    fn serve<S>(&self, stream: S, router: Router, caller: Caller, places: &Arc<Semaphore>)
-    where
+    fn serve<S>(
+        &self,
+        stream: S,
+        router: Router,
+        who: (Caller, Option<Peer>),
+        places: &Arc<Semaphore>,
+    ) where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let Ok(place) = Arc::clone(places).try_acquire_owned() else {
@@ -195,18 +202,25 @@ impl Doors {
         };
         let closing = self.closing.clone();
         self.tasks.spawn(async move {
-            converse(stream, router, caller, closing).await;
+            converse(stream, router, who, closing).await;
             drop(place);
         });
     }
 }
 
-async fn converse<S>(stream: S, router: Router, caller: Caller, closing: CancellationToken)
-where
+async fn converse<S>(
+    stream: S,
+    router: Router,
+    (caller, peer): (Caller, Option<Peer>),
+    closing: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(caller.clone());
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
         router.clone().oneshot(request.map(Body::new))
     });
     let connection = http1::Builder::new()

@@ -4,9 +4,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::session::Session;
 use crate::commands::{
-    apply, attempts, audit, backup, completion, connector, credential, demo, directory, domain,
-    export, health, limits, organisation, queue, reference_command, restricted, schema, secret,
-    serve, simulate, status, suppression, trace, why,
+    admin, apply, attempts, audit, backup, completion, connector, credential, demo, directory,
+    domain, export, health, limits, organisation, queue, reference_command, restricted, schema,
+    secret, serve, simulate, status, suppression, trace, why,
 };
 use crate::failure::Failure;
 use crate::flags::Global;
@@ -74,6 +74,10 @@ enum Command {
     Audit(audit::Arguments),
     /// Secrets at rest: which there are, and the key they are encrypted under
     Secret(secret::Arguments),
+    /// The address of a page that makes the first administrator: single use, valid 60 minutes
+    SetupLink,
+    /// Administrators of the admin centre
+    Admin(admin::Arguments),
     /// Copies of everything
     Backup(backup::Arguments),
     /// The reference of settings, bootstrap file and events
@@ -110,6 +114,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Suppression(arguments) => suppression::run(&session, arguments).await,
         Command::Audit(arguments) => audit::run(&session, arguments).await,
         Command::Secret(arguments) => secret::run(&session, arguments).await,
+        Command::SetupLink => admin::setup_link(&session).await,
+        Command::Admin(arguments) => admin::run(&session, arguments).await,
         Command::Backup(arguments) => backup::run(&session, arguments).await,
         Command::Schema(arguments) => schema::run(&session, arguments, Cli::command()),
         Command::Completion(arguments) => completion::run(arguments, Cli::command()),

@@ -21,6 +21,7 @@ pub(crate) mod restricted;
 pub(crate) mod suppression;
 pub(crate) mod audit;
 pub(crate) mod secret;
+pub(crate) mod admin;
 pub(crate) mod backup;
 pub(crate) mod schema;
 pub(crate) mod completion;

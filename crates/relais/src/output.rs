@@ -6,6 +6,9 @@ use std::io::{self, IsTerminal, Write};
 
 use serde_json::Value;
 
+use relais_admin::plain::is_harmful;
+pub(crate) use relais_admin::plain::{clean, size};
+
 use crate::failure::Failure;
 
 /// Widest cell of a table, in characters; longer ones are cut with `…`.
@@ -121,26 +124,6 @@ fn cut(text: &str) -> String {
         .collect()
 }
 
-/// Without characters that move a cursor, end a line or turn the direction of writing.
-pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_harmful) {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(
-        text.chars()
-            .map(|one| if is_harmful(one) { '\u{fffd}' } else { one })
-            .collect(),
-    )
-}
-
-fn is_harmful(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}'
-        )
-}
-
 /// JSON whose texts cannot move a cursor either: what [`clean`] takes out is written as an escape.
 /// Such characters stand only within texts. RFC 8259 §7.
 fn escaped(json: &str) -> Cow<'_, str> {
@@ -176,30 +159,6 @@ pub(crate) fn tell(sentence: &str) {
     let _ = writeln!(stderr, "{sentence}");
 }
 
-/// Octets for people.
-pub(crate) fn size(octets: u64) -> String {
-    for (unit, factor) in [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
-        if octets >= factor {
-            let tenths = octets.saturating_mul(10) / factor;
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{octets} B")
-}
-
-/// The same in French: binary multiples of the *octet*, and a decimal comma.
-pub(crate) fn taille(octets: u64) -> String {
-    let english = size(octets);
-    match english.split_once(' ') {
-        Some((number, "B")) => format!("{number}\u{202f}octets"),
-        Some((number, unit)) => {
-            let (number, prefix) = (number.replace('.', ","), unit.trim_end_matches('B'));
-            format!("{number}\u{202f}{prefix}o")
-        }
-        None => english,
-    }
-}
-
 /// Seconds for people.
 pub(crate) fn span(seconds: u64) -> String {
     match seconds {
@@ -212,6 +171,8 @@ pub(crate) fn span(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use relais_admin::plain::taille;
+
     use super::*;
 
     #[test]

@@ -10,6 +10,7 @@ use relais_admin::context::{AdminContext, CertificateView, Dns, Phase, Readiness
 use relais_admin::findings::Findings;
 use relais_admin::local::LocalApi;
 use relais_admin::metrics::Metrics;
+use relais_admin::people::People;
 use relais_admin::publishing::Publishing;
 use relais_admin::service::AdminService;
 use relais_deliver::service::{DeliverContext, DeliverOptions, DeliverService};
@@ -178,6 +179,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         readiness: readiness.clone(),
         conversations: conversations.clone(),
         certificates: certificate_view(&doors.mail_addresses, &tls, &seen),
+        people: People::new(doors.admin_address),
         dns: Some(dns(config, &network)),
         site: site(config),
         findings: Findings::default(),
@@ -360,6 +362,7 @@ pub(crate) async fn open_for_reading(config: &Config) -> Result<LocalApi, StartE
         readiness: Readiness::new(Phase::NotRunning),
         conversations: Conversations::default(),
         certificates: CertificateView::default(),
+        people: People::new(None),
         dns: None,
         site: site(config),
         findings: Findings::default(),

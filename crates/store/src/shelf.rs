@@ -38,6 +38,10 @@ pub enum Shelf {
     Suspension,
     /// Recipients that an organisation sends nothing to.
     Suppression,
+    /// Local administrators.
+    Administrator,
+    /// The link that makes the next one, as a hash.
+    SetupLink,
 }
 
 impl Shelf {
@@ -53,6 +57,8 @@ impl Shelf {
             Self::Limit => "limit",
             Self::Suspension => "suspension",
             Self::Suppression => "suppression",
+            Self::Administrator => "administrator",
+            Self::SetupLink => "setup-link",
         }
     }
 }

@@ -20,6 +20,7 @@ use super::*;
 use crate::context::{CertificateView, Phase, Readiness};
 use crate::findings::Findings;
 use crate::metrics::Metrics;
+use crate::people::People;
 
 const START: Timestamp = Timestamp::from_millis(1_795_514_400_000);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -78,6 +79,7 @@ impl World {
                 zone: None,
             },
             findings: Findings::default(),
+            people: People::new(None),
             dns: Some(Dns {
                 resolver: Resolver::simulated(&dns),
                 authority: AuthorityOptions {

@@ -18,6 +18,7 @@ use tower::ServiceExt;
 use relais_admin::api;
 use relais_admin::context::{AdminContext, Caller, CertificateView, Phase, Readiness};
 use relais_admin::metrics::Metrics;
+use relais_admin::people::People;
 use relais_admin::service::AdminService;
 use relais_net::clock::{Chance, Clock};
 use relais_net::conversation::Conversations;
@@ -58,6 +59,7 @@ async fn context(folder: &Path) -> AdminContext {
         readiness: Readiness::new(Phase::Serving),
         conversations: Conversations::default(),
         certificates: CertificateView::default(),
+        people: People::new(None),
         dns: None,
         site: relais_policy::desk::Site {
             hostname: "relay.contoso.test".to_owned(),
@@ -330,17 +332,20 @@ async fn ready_means_listeners_up_and_store_writable() {
 }
 
 #[tokio::test]
-async fn the_admin_listener_serves_probes_only() {
+async fn the_admin_listener_shows_no_api_and_strangers_no_page() {
     let here = Here::new().await;
-    let probes = api::probes(here.context.clone());
+    let listener = web::router(here.context.clone());
     for (path, status) in [
         ("/livez", 200),
         ("/metrics", 200),
         ("/api/v1/status", 404),
         ("/api/v1/settings", 404),
+        ("/", 303),
+        ("/trace", 303),
+        ("/sign-in", 200),
     ] {
         let request = Request::get(path).body(Body::empty()).expect("a request");
-        let response = probes.clone().oneshot(request).await.expect("infallible");
+        let response = listener.clone().oneshot(request).await.expect("infallible");
         assert_eq!(response.status().as_u16(), status, "{path}");
     }
 }

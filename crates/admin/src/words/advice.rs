@@ -5,12 +5,12 @@ use relais_smtp::refusal::CATALOGUE;
 use super::Language;
 
 /// `FROM-DOMAIN` of `… (FROM-DOMAIN 7F3K2)`.
-pub(crate) fn token(reply: &str) -> Option<&str> {
+pub fn token(reply: &str) -> Option<&str> {
     ending(reply).map(|(token, _)| token)
 }
 
 /// `7F3K2` of the same.
-pub(crate) fn reference(reply: &str) -> Option<&str> {
+pub fn reference(reply: &str) -> Option<&str> {
     ending(reply).map(|(_, reference)| reference)
 }
 
@@ -20,7 +20,7 @@ fn ending(reply: &str) -> Option<(&str, &str)> {
 }
 
 /// Cause and fix of the catalogue, for a reply that ends with token and reference.
-pub(crate) fn advice(reply: &str, language: Language) -> Option<(&'static str, &'static str)> {
+pub fn advice(reply: &str, language: Language) -> Option<(&'static str, &'static str)> {
     let token = token(reply)?;
     let code = reply.get(..3)?.parse::<u16>().ok()?;
     let mut entries = CATALOGUE.iter().filter(|entry| entry.token() == token);

@@ -1,0 +1,267 @@
+# Ce que disent les pages, en français. Chaque clé est aussi dans en.ftl.
+
+skip = Aller au contenu
+navigation = Pages
+search-label = Rechercher partout
+search-hint = Adresse, référence, identifiant, nom, code SMTP
+search-button = Rechercher
+sign-out = Se déconnecter
+as-command = En ligne de commande :
+back-home = Retour à l’accueil
+colon = { " " }:
+older = Plus anciens
+more = Suite
+
+nav-home = Accueil
+nav-trace = Suivi des messages
+nav-queue = File d’attente
+nav-inbound = Connecteurs entrants
+nav-outbound = Connecteurs sortants
+nav-domains = Domaines
+nav-attempts = Tentatives refusées
+
+error-title = Cela n’a pas fonctionné
+error-not-found = Cette page n’existe pas, ou ce qu’elle montrait n’est plus là.
+error-foreign = Ce formulaire ne vient pas d’une page de cette session. Rouvrez la page et recommencez.
+error-read-only = Vous pouvez tout lire et ne rien modifier. Adressez-vous à un propriétaire.
+
+sign-in-title = Connexion
+sign-in-button = Se connecter
+sign-in-hint = Pas encore d’administrateur, ou mot de passe oublié ? Sur le serveur :
+setup-title = Le premier administrateur
+setup-words = Vous devenez propriétaire de cette installation. Le lien qui vous a conduit ici ne sert qu’une fois.
+setup-button = Créer et se connecter
+field-name = Nom
+field-password = Mot de passe
+field-new-password = Nouveau mot de passe
+field-old-password = Mot de passe actuel
+field-again = Le nouveau mot de passe, encore une fois
+account-title = Votre compte
+account-password = Changer le mot de passe
+account-button = Changer et déconnecter partout
+account-people = Administrateurs
+account-second = Un second administrateur est utile quand l’un s’absente :
+column-role = Rôle
+column-since = Depuis
+role-owner = Propriétaire : tout
+role-auditor = Auditeur : lit, ne modifie rien
+people-name = { $count } caractères au plus parmi a-z, 0-9, point, tiret, tiret bas et @.
+people-taken = Un administrateur porte déjà ce nom.
+people-password = Au moins { $count } caractères ; une phrase convient bien.
+people-wrong = Le nom ou le mot de passe est faux.
+people-old-wrong = Le mot de passe actuel est faux.
+people-slowed = Trop de mots de passe faux. Réessayez plus tard.
+people-link = Ce lien a déjà servi, a plus de 60 minutes, ou a été remplacé. Faites-en un autre sur le serveur : relais setup-link
+people-differ = Les deux nouveaux mots de passe diffèrent.
+
+home-well = Relais accepte le courrier.
+home-in-queue =
+    { $count ->
+        [0] Rien n’attend.
+        [one] Un destinataire attend.
+       *[other] { $shown } destinataires attendent.
+    }
+home-unwell = Aucun message n’est accepté pour l’instant. { $value }
+home-queued = nouveaux dans la file
+home-deferred = à réessayer
+home-held = retenus
+home-oldest = âge du plus ancien
+home-refused = refus en 24 heures
+home-steps = Reste à configurer
+home-matters = À surveiller
+home-no-matters = Rien à surveiller.
+home-certificate-none = { $value } n’a pas de certificat.
+home-certificate-ends = Le certificat de { $value } expire bientôt.
+home-domain-state = Le domaine { $value } n’est pas vérifié.
+home-domain-dns = Le DNS de { $value } diffère de la proposition.
+home-suspended = La remise est suspendue : { $value }.
+step-organisation = Créez votre organisation :
+step-domain = Ajoutez le domaine d’où vient votre courrier :
+step-verify = Prouvez que le domaine est à vous :
+step-inbound = Dites qui peut envoyer :
+
+trace-search = Recherche
+trace-empty = Rien ici. Envoyez un essai, ou appuyez sur Numériser : les tentatives apparaissent en une seconde.
+chip-all = Tout
+chip-failed = Échecs
+chip-waiting = En attente
+chip-refused = Refusés par nous
+chip-held = Retenus
+chip-delivered = Remis
+filter-since = Depuis
+filter-button = Afficher
+filter-none = Sans filtre
+filter-any = Tous
+filter-destination = Destination
+filter-sender = Expéditeur
+filter-organisation = Organisation
+filter-older = Plus ancien que
+filter-reason = La réponse contient
+
+column-time = Heure
+column-status = État
+column-client = Client
+column-connector = Connecteur
+column-from = De
+column-to = À
+column-subject = Objet
+column-size = Taille
+column-name = Référence
+column-attempts = Essais
+column-next = Prochain essai
+column-reply = Dernière réponse
+column-choose = Choisir
+column-accepted = Accepté
+column-recipients = Destinataires
+column-domain = Domaine
+column-state = État
+column-kind = Genre
+column-checked = Dernier contrôle
+column-wrong = Diffère dans le DNS
+column-identified = Reconnu par
+column-senders = Domaines d’expéditeur
+column-hosts = Sort par
+column-for = Domaines de destinataire
+
+status-delivered = Remis
+status-accepted = Accepté
+status-deferred = Différé
+status-queued = Nouveau
+status-active = Remise en cours
+status-held = Retenu
+status-failed = Échec
+status-refused = Refusé par nous
+status-expired = Expiré
+status-discarded = Écarté
+status-other = Autre
+
+fact-helo = Se présente comme
+fact-credential = Identifiant
+fact-outbound = Sorti par
+fact-tls = TLS
+story-message = Message { $value }
+story-refusal = Refus { $value }
+story-attempts = Vers les tentatives refusées
+story-waits = Dans la file d’attente
+story-facts = Ce que l’on sait
+story-steps = Ce qui s’est passé
+story-today = Avec les réglages d’aujourd’hui
+today-permit = Serait accepté.
+
+queue-empty = Rien n’attend.
+queue-nothing-fits = Rien ne correspond à ce filtre.
+queue-next = prochain essai
+queue-act = Que faire
+queue-chosen = des messages choisis
+queue-all = de tous ceux du filtre
+act-retry = Essayer maintenant
+act-hold = Retenir
+act-release = Libérer
+act-bounce = Retourner à l’expéditeur
+act-delete = Supprimer
+confirm-title = Est-ce bien cela ?
+confirm-cancel = Non, retour
+confirm-retry =
+    { $count ->
+        [one] Essayer un message maintenant ?
+       *[other] Essayer { $shown } messages maintenant ?
+    }
+confirm-hold =
+    { $count ->
+        [one] Retenir un message ? Il attend qu’une personne le libère.
+       *[other] Retenir { $shown } messages ? Ils attendent qu’une personne les libère.
+    }
+confirm-release =
+    { $count ->
+        [one] Libérer un message ?
+       *[other] Libérer { $shown } messages ?
+    }
+confirm-bounce =
+    { $count ->
+        [one] Retourner un message à son expéditeur avec un avis ? Il ne sera plus remis.
+       *[other] Retourner { $shown } messages à leurs expéditeurs avec un avis ? Ils ne seront plus remis.
+    }
+confirm-delete =
+    { $count ->
+        [one] Supprimer un message sans prévenir son expéditeur ? C’est définitif.
+       *[other] Supprimer { $shown } messages sans prévenir leurs expéditeurs ? C’est définitif.
+    }
+done-retry =
+    { $count ->
+        [one] { $shown } destinataire est essayé maintenant.
+       *[other] { $shown } destinataires sont essayés maintenant.
+    }
+done-hold =
+    { $count ->
+        [one] { $shown } destinataire est retenu.
+       *[other] { $shown } destinataires sont retenus.
+    }
+done-release =
+    { $count ->
+        [one] { $shown } destinataire est libéré.
+       *[other] { $shown } destinataires sont libérés.
+    }
+done-bounce =
+    { $count ->
+        [one] Retourné pour { $shown } destinataire.
+       *[other] Retourné pour { $shown } destinataires.
+    }
+done-delete =
+    { $count ->
+        [one] Supprimé pour { $shown } destinataire.
+       *[other] Supprimé pour { $shown } destinataires.
+    }
+
+attempts-empty = Aucun refus dans ce temps. Un appareil refusé apparaît ici en une seconde.
+attempts-count =
+    { $count ->
+        [one] une fois
+       *[other] { $shown } fois
+    }
+attempts-last = la dernière le
+attempts-name = Nom de l’appareil
+attempts-adopt = Adopter
+attempts-ignore = Ignorer
+attempts-block = Bloquer l’adresse
+since-hour = Dernière heure
+since-day = 24 heures
+since-week = 7 jours
+done-adopt = { $value } est créé, en observation : il explique, et ne remet qu’aux destinataires d’essai. Activez-le avec relais connector inbound enable.
+done-ignore = Ces tentatives de cette adresse ne sont plus montrées.
+done-block = { $value } est bloquée.
+
+domains-empty = Ajoutez le domaine d’où vient votre courrier :
+domain-verified = Vérifié
+domain-pending = Pas encore vérifié
+domain-lapsing = La preuve a disparu, délai en cours
+domain-suspended = Suspendu
+kind-authoritative = faisant autorité : les destinataires inconnus sont refusés
+kind-internal-relay = relais interne : les destinataires inconnus sont transmis
+domain-check = Contrôler le DNS maintenant
+domain-looked = Le DNS vient d’être interrogé.
+domain-checks = Ce que montre le DNS
+domain-records = À publier dans le DNS
+domain-no-records = Rien à publier.
+check-ok = Juste
+check-unknown = Inconnu
+check-wrong = Diffère
+record-name = Nom
+record-type = Type
+record-value = Valeur
+record-copy = Un clic sur une valeur la choisit en entier, pour la copier.
+
+inbound-empty = Personne ne peut encore envoyer. Dites quels appareils le peuvent :
+outbound-empty = Le courrier va directement aux serveurs des destinataires (MX). Pour un fournisseur :
+by-credential = identifiant
+connector-enabled = Activé
+connector-observing = En observation
+connector-draft = Brouillon
+connector-disabled = Désactivé
+connector-activity = Ce qu’il a envoyé
+connector-settings = Réglages
+connector-change = Les connecteurs se modifient avec relais connector, ou relais apply.
+
+span-seconds = { $count } s
+span-minutes = { $count } min
+span-hours = { $count } h
+span-days = { $count } j

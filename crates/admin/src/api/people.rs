@@ -1,0 +1,119 @@
+//! Administrators of the admin centre, and the link that makes the first one.
+
+use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::context::{AdminContext, Caller};
+use crate::people::{By, PeopleError, Role};
+use crate::problem::{Input, Problem};
+
+pub(super) fn routes() -> Router<AdminContext> {
+    Router::new()
+        .route("/setup-link", post(make_link))
+        .route("/admins", get(list).post(add))
+        .route("/admins/{name}/reset", post(reset))
+}
+
+impl From<PeopleError> for Problem {
+    fn from(error: PeopleError) -> Self {
+        let status = match error {
+            PeopleError::Unknown => StatusCode::NOT_FOUND,
+            PeopleError::Taken | PeopleError::TooMany => StatusCode::CONFLICT,
+            PeopleError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            PeopleError::Name
+            | PeopleError::Password
+            | PeopleError::Wrong
+            | PeopleError::Slowed
+            | PeopleError::Link => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, format!("{error}."))
+    }
+}
+
+fn by<'a>(context: &AdminContext, caller: &'a Caller) -> By<'a> {
+    By {
+        actor: &caller.actor,
+        via: caller.via,
+        now: context.clock.now(),
+    }
+}
+
+/// `{"address","expires_at"}`; the only time that the link is told.
+async fn make_link(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Value>, Problem> {
+    let centre = context.people.address().ok_or_else(|| {
+        let detail = "The admin centre is closed: set [admin] address and restart the server.";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    })?;
+    let by = by(&context, &caller);
+    let made = context
+        .people
+        .make_link(&context.store, &context.chance, &by);
+    let (token, expires) = made.await?;
+    Ok(Json(json!({
+        "address": format!("http://{centre}/setup?t={token}"),
+        "expires_at": expires.to_rfc3339(),
+    })))
+}
+
+async fn list(State(context): State<AdminContext>) -> Result<Json<Value>, Problem> {
+    let people = context.people.list(&context.store).await?;
+    let people: Vec<_> = people
+        .iter()
+        .map(|one| {
+            json!({
+                "name": one.name,
+                "role": one.role.name(),
+                "language": one.language,
+                "since": one.since,
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "admins": people })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Add {
+    name: String,
+    role: Role,
+}
+
+/// `{"name","role","password"}`; the only time that the password is told.
+async fn add(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+    Input(wanted): Input<Add>,
+) -> Result<Json<Value>, Problem> {
+    let by = by(&context, &caller);
+    let who = (wanted.name.as_str(), wanted.role);
+    let added = context
+        .people
+        .add(&context.store, &context.chance, who, &by);
+    let password = added.await?;
+    Ok(Json(json!({
+        "name": wanted.name.trim().to_ascii_lowercase(),
+        "role": wanted.role.name(),
+        "password": password,
+    })))
+}
+
+/// As [`add`], for a person that exists; their sessions end.
+async fn reset(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let by = by(&context, &caller);
+    let reset = context
+        .people
+        .set_password(&context.store, &context.chance, (&name, None), &by);
+    let password = reset.await?;
+    Ok(Json(json!({ "name": name, "password": password })))
+}

@@ -1,0 +1,452 @@
+//! Who may use the admin centre: local administrators, the link that makes the first one, and the
+//! sessions of this moment. Passwords are kept as Argon2id, tokens as hashes; both compare in
+//! constant time.
+//!
+//! Sessions are kept in memory: a restart signs everybody out. Not here: cookies and forms
+//! (`web/door.rs`).
+
+mod sessions;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+
+use relais_net::clock::{Chance, Moment};
+use relais_policy::guessing::{Guesses, MayGuess};
+use relais_policy::password::{NOBODYS_HASH, SALT_OCTETS, is_password, new_password, store};
+use relais_smtp::time::Timestamp;
+use relais_store::shelf::{Shelf, ShelfAudit, ShelfChange};
+use relais_store::store::Store;
+
+pub(crate) use self::sessions::{Session, Sessions};
+use crate::words::Language;
+
+/// How long a set-up link opens its page. `experience.md` §4.2.
+pub const SETUP_LINK_LIFE: Duration = Duration::from_secs(60 * 60);
+/// Shortest password that a person may choose, in characters. NIST SP 800-63B §3.1.1.2 asks for 15
+/// where it is the only factor.
+pub const PASSWORD_CHARACTERS_MIN: usize = 15;
+/// Longest, in octets: hashing must not become work for others.
+pub const PASSWORD_OCTETS_MAX: usize = 256;
+/// Longest name, in octets.
+pub const NAME_OCTETS_MAX: usize = 64;
+/// Administrators of one installation.
+pub const ADMINISTRATORS_MAX: usize = 200;
+/// Hashes computed at the same time: each takes some 30 ms and 19 MiB.
+const HASHES_MAX: usize = 2;
+/// The link's key on its shelf: there is one at a time.
+const LINK_KEY: &str = "current";
+
+/// What a person may do.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Everything.
+    Owner,
+    /// Reads everything, changes nothing.
+    Auditor,
+}
+
+impl Role {
+    /// `owner`, `auditor`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "owner" => Some(Self::Owner),
+            "auditor" => Some(Self::Auditor),
+            _ => None,
+        }
+    }
+
+    /// The same, as text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Auditor => "auditor",
+        }
+    }
+}
+
+/// A person as stored.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct Administrator {
+    /// Unique, in lower case.
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    /// Argon2id, PHC form.
+    password_hash: String,
+    /// `en`, `fr`; none: the browser's.
+    #[serde(default)]
+    pub(crate) language: Option<String>,
+    /// RFC 3339.
+    pub(crate) since: String,
+}
+
+/// Why somebody cannot be made, or cannot come in.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum PeopleError {
+    /// Of the form of names.
+    #[error("a name has 1 to {NAME_OCTETS_MAX} of a-z, 0-9, dot, hyphen, underscore and @")]
+    Name,
+    /// There is one of that name.
+    #[error("there is an administrator of that name already")]
+    Taken,
+    /// There is none of that name.
+    #[error("there is no administrator of that name")]
+    Unknown,
+    /// Too short or too long.
+    #[error("a password has at least {PASSWORD_CHARACTERS_MIN} characters and at most 256 octets")]
+    Password,
+    /// Wrong name or password, which is not said.
+    #[error("name or password is wrong")]
+    Wrong,
+    /// Too many wrong ones.
+    #[error("too many wrong passwords; try again later")]
+    Slowed,
+    /// The link was used, is too old, or never was.
+    #[error("this link was used, is older than 60 minutes, or was replaced by a newer one")]
+    Link,
+    /// As many as there may be.
+    #[error("there are {ADMINISTRATORS_MAX} administrators already")]
+    TooMany,
+    /// The store does not take it.
+    #[error("{0}")]
+    Store(String),
+}
+
+impl From<relais_store::queue::StoreError> for PeopleError {
+    fn from(error: relais_store::queue::StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+struct Link {
+    hash: String,
+    expires_ms: i64,
+}
+
+/// Who acts, as the audit says it.
+pub(crate) struct By<'a> {
+    pub(crate) actor: &'a str,
+    pub(crate) via: &'static str,
+    pub(crate) now: Timestamp,
+}
+
+impl By<'_> {
+    fn audit(&self, act: &'static str, detail: String) -> ShelfAudit {
+        ShelfAudit {
+            actor: self.actor.to_owned(),
+            via: self.via,
+            act,
+            detail: vec![detail],
+        }
+    }
+}
+
+/// People and their sessions. Cheap to clone.
+#[derive(Clone)]
+pub struct People(Arc<Shared>);
+
+struct Shared {
+    /// Where the admin centre listens, if it does.
+    address: Option<SocketAddr>,
+    sessions: Mutex<Sessions>,
+    guesses: Mutex<Guesses>,
+    started: Moment,
+    hashing: Semaphore,
+    /// Held from reading to writing, so that a link makes one person and a name is one person's.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl People {
+    /// Nobody is signed in. `address`: where the admin centre listens.
+    pub fn new(address: Option<SocketAddr>) -> Self {
+        Self(Arc::new(Shared {
+            address,
+            sessions: Mutex::default(),
+            guesses: Mutex::default(),
+            started: Moment::now(),
+            hashing: Semaphore::new(HASHES_MAX),
+            changing: tokio::sync::Mutex::new(()),
+        }))
+    }
+
+    /// Where the admin centre listens.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.0.address
+    }
+
+    /// The sessions, for a moment.
+    pub(crate) fn sessions(&self) -> std::sync::MutexGuard<'_, Sessions> {
+        let locked = self.0.sessions.lock();
+        locked.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everybody, by name.
+    pub(crate) async fn list(&self, store: &Store) -> Result<Vec<Administrator>, PeopleError> {
+        let entries = store.shelf(Shelf::Administrator).await?;
+        let read = |value: &str| serde_json::from_str(value).ok();
+        let people = entries.iter().filter_map(|entry| read(&entry.value));
+        Ok(people.collect())
+    }
+
+    async fn find(&self, store: &Store, name: &str) -> Result<Option<Administrator>, PeopleError> {
+        let value = store.shelf_value(Shelf::Administrator, name).await?;
+        Ok(value.and_then(|value| serde_json::from_str(&value).ok()))
+    }
+
+    /// A new link in place of any before; the token is told this once.
+    pub(crate) async fn make_link(
+        &self,
+        store: &Store,
+        chance: &Chance,
+        by: &By<'_>,
+    ) -> Result<(String, Timestamp), PeopleError> {
+        let _changing = self.0.changing.lock().await;
+        let token = new_password(|bound| chance.below(bound));
+        let expires = by.now.after(SETUP_LINK_LIFE);
+        let link = Link {
+            hash: hash_of(&token),
+            expires_ms: expires.as_millis(),
+        };
+        let detail = format!("valid until {}", expires.to_rfc3339());
+        let change = ShelfChange::new(Shelf::SetupLink, by.now)
+            .put(LINK_KEY, to_json(&link))
+            .audited(by.audit("setup-link.made", detail));
+        store.change_shelf(change).await?;
+        Ok((token, expires))
+    }
+
+    /// Whether the token is the link's of now.
+    pub(crate) async fn is_link(
+        &self,
+        store: &Store,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<bool, PeopleError> {
+        let value = store.shelf_value(Shelf::SetupLink, LINK_KEY).await?;
+        let link: Option<Link> = value.and_then(|value| serde_json::from_str(&value).ok());
+        Ok(link.is_some_and(|link| {
+            let is_same: bool = hash_of(token).as_bytes().ct_eq(link.hash.as_bytes()).into();
+            is_same && now.as_millis() < link.expires_ms
+        }))
+    }
+
+    /// The link's holder becomes an owner; the link is used up.
+    pub(crate) async fn use_link(
+        &self,
+        store: &Store,
+        chance: &Chance,
+        (token, name, password): (&str, &str, &str),
+        now: Timestamp,
+    ) -> Result<Administrator, PeopleError> {
+        let name = read_name(name)?;
+        check_password(password)?;
+        let _changing = self.0.changing.lock().await;
+        if !self.is_link(store, token, now).await? {
+            return Err(PeopleError::Link);
+        }
+        self.must_be_free(store, &name).await?;
+        let made = self.compose(chance, name, Role::Owner, password, now).await;
+        // First the link, then the person: after a crash between the two a new link is made.
+        let used = ShelfChange::new(Shelf::SetupLink, now).take(LINK_KEY);
+        store.change_shelf(used).await?;
+        let actor = format!("{} (web)", made.name);
+        let by = By {
+            actor: &actor,
+            via: "web",
+            now,
+        };
+        self.put(store, &made, &by, "admin.added").await?;
+        Ok(made)
+    }
+
+    /// A person with a password made here, which is told this once.
+    pub(crate) async fn add(
+        &self,
+        store: &Store,
+        chance: &Chance,
+        (name, role): (&str, Role),
+        by: &By<'_>,
+    ) -> Result<String, PeopleError> {
+        let name = read_name(name)?;
+        let _changing = self.0.changing.lock().await;
+        self.must_be_free(store, &name).await?;
+        let password = new_password(|bound| chance.below(bound));
+        let made = self.compose(chance, name, role, &password, by.now).await;
+        self.put(store, &made, by, "admin.added").await?;
+        Ok(password)
+    }
+
+    /// A new password for a person; made here unless they chose one. Their sessions end.
+    pub(crate) async fn set_password(
+        &self,
+        store: &Store,
+        chance: &Chance,
+        (name, chosen): (&str, Option<&str>),
+        by: &By<'_>,
+    ) -> Result<String, PeopleError> {
+        let name = read_name(name)?;
+        let password = match chosen {
+            Some(password) => {
+                check_password(password)?;
+                password.to_owned()
+            }
+            None => new_password(|bound| chance.below(bound)),
+        };
+        let _changing = self.0.changing.lock().await;
+        let found = self.find(store, &name).await?;
+        let mut found = found.ok_or(PeopleError::Unknown)?;
+        found.password_hash = self.hash(chance, &password).await;
+        self.put(store, &found, by, "admin.password").await?;
+        self.sessions().revoke_all_of(&name);
+        Ok(password)
+    }
+
+    /// Remembers the language that a person reads.
+    pub(crate) async fn set_language(
+        &self,
+        store: &Store,
+        (name, language): (&str, Language),
+        by: &By<'_>,
+    ) -> Result<(), PeopleError> {
+        let _changing = self.0.changing.lock().await;
+        let found = self.find(store, name).await?;
+        let mut found = found.ok_or(PeopleError::Unknown)?;
+        found.language = Some(language.pick("en", "fr").to_owned());
+        self.put(store, &found, by, "admin.language").await
+    }
+
+    /// Name and password; as slow for a name that does not exist. Wrong ones are counted, and
+    /// looked at no more when there are too many.
+    pub(crate) async fn sign_in(
+        &self,
+        store: &Store,
+        (name, password): (&str, &str),
+        peer: IpAddr,
+    ) -> Result<Administrator, PeopleError> {
+        let name = name.trim().to_ascii_lowercase();
+        let passed = || Moment::now().duration_since(self.0.started);
+        let may = self.guesses().may_guess(&name, peer, passed());
+        if matches!(may, MayGuess::No { .. }) || password.len() > PASSWORD_OCTETS_MAX {
+            return Err(PeopleError::Slowed);
+        }
+        let found = match read_name(&name) {
+            Ok(name) => self.find(store, &name).await?,
+            Err(_) => None,
+        };
+        let hash = found.as_ref().map(|found| found.password_hash.clone());
+        let hash = hash.unwrap_or_else(|| NOBODYS_HASH.to_owned());
+        let given = password.to_owned();
+        let is_right = self
+            .work(move || is_password(given.as_bytes(), &hash))
+            .await
+            .unwrap_or(false);
+        match found.filter(|_| is_right) {
+            Some(found) => {
+                self.guesses().succeeded(&name, peer);
+                Ok(found)
+            }
+            None => {
+                self.guesses().failed(&name, peer, passed());
+                Err(PeopleError::Wrong)
+            }
+        }
+    }
+
+    fn guesses(&self) -> std::sync::MutexGuard<'_, Guesses> {
+        let locked = self.0.guesses.lock();
+        locked.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn must_be_free(&self, store: &Store, name: &str) -> Result<(), PeopleError> {
+        let people = self.list(store).await?;
+        if people.iter().any(|one| one.name == name) {
+            return Err(PeopleError::Taken);
+        }
+        if people.len() >= ADMINISTRATORS_MAX {
+            return Err(PeopleError::TooMany);
+        }
+        Ok(())
+    }
+
+    async fn compose(
+        &self,
+        chance: &Chance,
+        name: String,
+        role: Role,
+        password: &str,
+        now: Timestamp,
+    ) -> Administrator {
+        Administrator {
+            name,
+            role,
+            password_hash: self.hash(chance, password).await,
+            language: None,
+            since: now.to_rfc3339(),
+        }
+    }
+
+    async fn hash(&self, chance: &Chance, password: &str) -> String {
+        let salts: [[u8; SALT_OCTETS]; 2] = [chance.octets(), chance.octets()];
+        let password = password.to_owned();
+        let made = self.work(move || store(&password, salts).password_hash);
+        // A hash that failed is nobody's password.
+        made.await.unwrap_or_else(|| NOBODYS_HASH.to_owned())
+    }
+
+    /// Off the runtime's threads, few at a time.
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let _place = self.0.hashing.acquire().await.ok()?;
+        tokio::task::spawn_blocking(work).await.ok()
+    }
+
+    async fn put(
+        &self,
+        store: &Store,
+        person: &Administrator,
+        by: &By<'_>,
+        act: &'static str,
+    ) -> Result<(), PeopleError> {
+        let detail = format!("{} ({})", person.name, person.role.name());
+        let change = ShelfChange::new(Shelf::Administrator, by.now)
+            .put(&person.name, to_json(person))
+            .audited(by.audit(act, detail));
+        store.change_shelf(change).await?;
+        Ok(())
+    }
+}
+
+fn read_name(text: &str) -> Result<String, PeopleError> {
+    let name = text.trim().to_ascii_lowercase();
+    let fits = |one: u8| one.is_ascii_alphanumeric() || b".-_@".contains(&one);
+    let is_name = !name.is_empty() && name.len() <= NAME_OCTETS_MAX && name.bytes().all(fits);
+    is_name.then_some(name).ok_or(PeopleError::Name)
+}
+
+fn check_password(password: &str) -> Result<(), PeopleError> {
+    let is_long = password.chars().count() >= PASSWORD_CHARACTERS_MIN;
+    let fits = is_long && password.len() <= PASSWORD_OCTETS_MAX;
+    fits.then_some(()).ok_or(PeopleError::Password)
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("texts and numbers can be written")
+}
+
+/// SHA-256 in hexadecimal: tokens have 115 bits and more of chance, so that no slow hash is needed.
+fn hash_of(token: &str) -> String {
+    hexadecimal(&Sha256::digest(token.as_bytes()))
+}
+
+fn hexadecimal(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}

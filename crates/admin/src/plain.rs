@@ -1,0 +1,48 @@
+//! Text from strangers made harmless, and sizes for people: for terminals, logs and pages.
+
+use std::borrow::Cow;
+
+/// Without characters that move a cursor, end a line or turn the direction of writing.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(
+        text.chars()
+            .map(|one| if is_harmful(one) { '\u{fffd}' } else { one })
+            .collect(),
+    )
+}
+
+/// Moves a cursor, ends a line, or turns the direction of writing.
+pub fn is_harmful(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}'
+        )
+}
+
+/// Octets for people.
+pub fn size(octets: u64) -> String {
+    for (unit, factor) in [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        if octets >= factor {
+            let tenths = octets.saturating_mul(10) / factor;
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{octets} B")
+}
+
+/// The same in French: binary multiples of the *octet*, and a decimal comma.
+pub fn taille(octets: u64) -> String {
+    let english = size(octets);
+    match english.split_once(' ') {
+        Some((number, "B")) => format!("{number}\u{202f}octets"),
+        Some((number, unit)) => {
+            let (number, prefix) = (number.replace('.', ","), unit.trim_end_matches('B'));
+            format!("{number}\u{202f}{prefix}o")
+        }
+        None => english,
+    }
+}

@@ -1,0 +1,74 @@
+//! The admin centre: pages made here, without script, for people. Each page asks the API in this
+//! process, so that page, command line and API never disagree.
+//!
+//! Modules stand in order of floors: each may use only those below it. Who comes in is decided in
+//! `door`, what leaves is dressed in `headers`; ADR 0017.
+
+mod signing;
+mod home;
+mod trace;
+mod queue;
+mod attempts;
+mod domains;
+mod connectors;
+mod account;
+mod find;
+mod page;
+mod door;
+mod form;
+mod headers;
+mod ask;
+mod times;
+mod lang;
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use self::ask::Centre;
+use self::door::Visit;
+use crate::api;
+use crate::context::AdminContext;
+
+/// Largest form in octets: a page of the queue with every box ticked has about 5 KB.
+const FORM_OCTETS_MAX: usize = 64 << 10;
+/// The style, part of the program.
+const STYLE: &str = include_str!("../assets/style.css");
+
+/// Everything that the admin listener serves: pages, probes and metrics.
+pub fn router(context: AdminContext) -> Router {
+    let centre = Centre::new(context.clone());
+    let pages = Router::new()
+        .merge(signing::routes())
+        .merge(home::routes())
+        .merge(trace::routes())
+        .merge(queue::routes())
+        .merge(attempts::routes())
+        .merge(domains::routes())
+        .merge(connectors::routes())
+        .merge(account::routes())
+        .merge(find::routes())
+        .route("/assets/style.css", get(style))
+        .fallback(nothing)
+        .layer(DefaultBodyLimit::max(FORM_OCTETS_MAX))
+        .layer(middleware::from_fn(headers::dress))
+        .with_state(centre);
+    api::probe_routes(context).merge(pages)
+}
+
+async fn style() -> Response {
+    let form = (header::CONTENT_TYPE, "text/css; charset=utf-8");
+    ([form, (header::CACHE_CONTROL, "no-cache")], STYLE).into_response()
+}
+
+/// No such page, said in the reader's language.
+async fn nothing(visit: Visit) -> Response {
+    let words = visit.lang.t("error-not-found");
+    page::failed(&visit, StatusCode::NOT_FOUND, &words)
+}

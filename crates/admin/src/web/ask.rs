@@ -1,0 +1,128 @@
+//! Pages ask the API in this process: the same functions as for the command line, the same answers.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::FromRef;
+use axum::http::{Method, Request, StatusCode};
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::api;
+use crate::context::{AdminContext, Caller};
+
+/// Largest answer that a page is made of, in octets: fifty rows have about 50 KB.
+const ANSWER_OCTETS_MAX: usize = 16 << 20;
+
+/// What all pages share. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Centre {
+    pub(super) context: AdminContext,
+    api: Router,
+}
+
+impl FromRef<Centre> for AdminContext {
+    fn from_ref(centre: &Centre) -> Self {
+        centre.context.clone()
+    }
+}
+
+/// The API said no.
+#[derive(Clone, Debug)]
+pub(super) struct Refused {
+    pub(super) status: StatusCode,
+    /// A sentence.
+    pub(super) detail: String,
+}
+
+impl Centre {
+    pub(super) fn new(context: AdminContext) -> Self {
+        let api = api::router(context.clone());
+        Self { context, api }
+    }
+
+    /// Reads. `query`: names and values, encoded here; empty values are left out.
+    pub(super) async fn get(
+        &self,
+        who: &str,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Value, Refused> {
+        self.call(who, Method::GET, &address(path, query), Body::empty())
+            .await
+    }
+
+    /// Changes something, as this person.
+    pub(super) async fn post(&self, who: &str, path: &str, body: &Value) -> Result<Value, Refused> {
+        self.call(who, Method::POST, path, Body::from(body.to_string()))
+            .await
+    }
+
+    async fn call(
+        &self,
+        who: &str,
+        method: Method,
+        path: &str,
+        body: Body,
+    ) -> Result<Value, Refused> {
+        let internal = |detail: String| Refused {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            detail,
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"))
+            .extension(Caller::web(who))
+            .body(body)
+            .map_err(|error| internal(error.to_string()))?;
+        let response = match self.api.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let status = response.status();
+        let octets = axum::body::to_bytes(response.into_body(), ANSWER_OCTETS_MAX).await;
+        let octets = octets.map_err(|error| internal(error.to_string()))?;
+        let value: Value = serde_json::from_slice(&octets).unwrap_or_default();
+        if status.is_success() {
+            return Ok(value);
+        }
+        let detail = text(&value, "detail").to_owned();
+        Err(Refused { status, detail })
+    }
+}
+
+/// A path with a query; empty values are left out.
+pub(super) fn address(path: &str, query: &[(&str, &str)]) -> String {
+    let mut pairs = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in query.iter().filter(|(_, value)| !value.is_empty()) {
+        pairs.append_pair(name, value);
+    }
+    match pairs.finish().as_str() {
+        "" => path.to_owned(),
+        query => format!("{path}?{query}"),
+    }
+}
+
+/// One segment of a path: names may have spaces and slashes.
+pub(super) fn segment(text: &str) -> String {
+    let encoded: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+    encoded.replace('+', "%20")
+}
+
+/// A text of an answer, empty where it is none.
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+/// A list of an answer, empty where it is none.
+pub(super) fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A word for a shell.
+pub(super) fn quoted(text: &str) -> String {
+    let is_plain = |one: char| one.is_ascii_alphanumeric() || "-_.@:/".contains(one);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}

@@ -1,0 +1,150 @@
+//! Refused attempts: who knocked and was turned away, grouped; adopt, ignore, block.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+
+use super::ask::{Centre, Refused, address, list, quoted, segment, text};
+use super::door::{Change, Reader, Visit};
+use super::page::{self, Frame};
+use super::times;
+use crate::plain::clean;
+use crate::words::advice;
+
+/// How far back where nothing is asked for. `experience.md` §5.3.
+const SINCE_DEFAULT: &str = "7d";
+/// Groups of a page.
+const ROWS: &str = "100";
+
+pub(super) fn routes() -> Router<Centre> {
+    Router::new()
+        .route("/attempts", get(show))
+        .route("/attempts/{reference}/{act}", post(act))
+}
+
+#[derive(Template)]
+#[template(path = "attempts.html")]
+struct Attempts {
+    frame: Frame,
+    spans: Vec<(&'static str, String, bool)>,
+    organisations: Vec<String>,
+    groups: Vec<Group>,
+}
+
+struct Group {
+    reference: String,
+    address: String,
+    story: String,
+    time: String,
+    count: String,
+    reply: String,
+    cause: String,
+    fix: String,
+    tried: Vec<(String, String)>,
+}
+
+async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    match compose(&centre, &visit).await {
+        Ok(attempts) => page::send(&attempts),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+async fn compose(centre: &Centre, visit: &Visit) -> Result<Attempts, Refused> {
+    let lang = visit.lang;
+    let since = match visit.query.get("since") {
+        "" => SINCE_DEFAULT,
+        since => since,
+    };
+    let asked = [("since", since), ("limit", ROWS)];
+    let answer = centre.get(visit.name(), "/attempts", &asked).await?;
+    let settings = centre.context.store.settings();
+    let organisations = settings.document.organisation.iter();
+    let spans = [
+        ("1h", "since-hour"),
+        ("24h", "since-day"),
+        ("7d", "since-week"),
+    ];
+    let made = visit.query.get("made");
+    let done = match visit.query.get("done") {
+        "adopt" => lang.with("done-adopt", made),
+        "ignore" => lang.t("done-ignore"),
+        "block" => lang.with("done-block", made),
+        _ => String::new(),
+    };
+    let command = format!("relais attempts list --since {}", quoted(since));
+    Ok(Attempts {
+        spans: spans
+            .map(|(span, key)| (span, lang.t(key), span == since))
+            .into(),
+        organisations: organisations.map(|one| one.name.clone()).collect(),
+        groups: list(&answer, "attempts")
+            .iter()
+            .map(|one| group(visit, one))
+            .collect(),
+        frame: Frame::new(visit, "attempts", &lang.t("nav-attempts"))
+            .command(command)
+            .done(done),
+    })
+}
+
+fn group(visit: &Visit, value: &Value) -> Group {
+    let lang = visit.lang;
+    let plain = |key: &str| clean(text(value, key)).into_owned();
+    let reference = plain("reference");
+    let (cause, fix) = advice(text(value, "reply"), lang.0).unwrap_or_default();
+    let tried = [
+        ("fact-helo", "helo"),
+        ("column-from", "from"),
+        ("column-to", "to"),
+        ("fact-tls", "tls"),
+        ("column-connector", "inbound_connector"),
+    ];
+    let tried = tried.map(|(key, name)| (lang.t(key), plain(name)));
+    Group {
+        story: format!("/trace/{}", segment(&reference)),
+        address: plain("address"),
+        time: times::shown(lang, value["time"].as_str()),
+        count: lang.n("attempts-count", value["count"].as_u64().unwrap_or(1)),
+        reply: plain("reply"),
+        cause: cause.to_owned(),
+        fix: fix.to_owned(),
+        tried: tried
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .collect(),
+        reference,
+    }
+}
+
+async fn act(
+    State(centre): State<Centre>,
+    Path((reference, act)): Path<(String, String)>,
+    Change { visit, form }: Change,
+) -> Response {
+    let (name, organisation) = (form.get("name"), form.get("organisation"));
+    let body = match act.as_str() {
+        "adopt" if organisation.is_empty() => json!({ "name": name }),
+        "adopt" => json!({ "name": name, "organisation": organisation }),
+        "ignore" | "block" => json!({}),
+        _ => {
+            let words = visit.lang.t("error-not-found");
+            return page::failed(&visit, StatusCode::NOT_FOUND, &words);
+        }
+    };
+    let path = format!("/attempts/{}/{act}", segment(&reference));
+    match centre.post(visit.name(), &path, &body).await {
+        Ok(answer) => {
+            let made = match act.as_str() {
+                "adopt" => text(&answer["made"], "name"),
+                _ => text(&answer, "value"),
+            };
+            page::go(&address("/attempts", &[("done", &act), ("made", made)]))
+        }
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}

@@ -1,0 +1,228 @@
+//! Connectors: who may send through us, and how mail leaves; to read. They are changed with
+//! `relais connector`.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use serde_json::Value;
+
+use super::ask::{Centre, Refused, list, quoted, segment, text};
+use super::door::{Reader, Visit};
+use super::lang::Lang;
+use super::page::{self, Frame};
+use super::trace::Status;
+
+/// Connectors of a page.
+const ROWS_MAX: usize = 1_000;
+
+pub(super) fn routes() -> Router<Centre> {
+    Router::new()
+        .route("/connectors/inbound", get(inbound))
+        .route(
+            "/connectors/inbound/{organisation}/{name}",
+            get(inbound_detail),
+        )
+        .route("/connectors/outbound", get(outbound))
+        .route(
+            "/connectors/outbound/{organisation}/{name}",
+            get(outbound_detail),
+        )
+}
+
+/// Which of the two.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Side {
+    Inbound,
+    Outbound,
+}
+
+impl Side {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+        }
+    }
+
+    fn title(self, lang: Lang) -> String {
+        match self {
+            Self::Inbound => lang.t("nav-inbound"),
+            Self::Outbound => lang.t("nav-outbound"),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "connectors.html")]
+struct Connectors {
+    frame: Frame,
+    is_inbound: bool,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    name: String,
+    address: String,
+    organisation: String,
+    state: Option<Status>,
+    /// Addresses, names; or smart hosts.
+    marks: Vec<String>,
+    domains: String,
+    tls: String,
+}
+
+fn state(lang: Lang, name: &str) -> Status {
+    let (tone, icon, key) = match name {
+        "enabled" => ("good", "✓", "connector-enabled"),
+        "observing" => ("waiting", "◔", "connector-observing"),
+        "draft" => ("waiting", "✎", "connector-draft"),
+        _ => ("bad", "✕", "connector-disabled"),
+    };
+    let word = lang.t(key);
+    Status { tone, icon, word }
+}
+
+/// A value of the settings in a line.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(all) => all.iter().map(shown).collect::<Vec<_>>().join(", "),
+        Value::Object(all) => {
+            let pairs = all.iter().filter(|(_, value)| !shown(value).is_empty());
+            let pairs = pairs.map(|(key, value)| format!("{key} = {}", shown(value)));
+            pairs.collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn row(lang: Lang, side: Side, value: &Value) -> Row {
+    let (name, organisation) = (text(value, "name"), text(value, "organisation"));
+    let marks = match side {
+        Side::Inbound => [
+            "sender_ip_addresses",
+            "tls_sender_certificate_name",
+            "sender_dns_names",
+        ]
+        .as_slice(),
+        Side::Outbound => &["smart_hosts"],
+    };
+    let all = marks.iter().map(|key| shown(&value[*key]));
+    let all = all.filter(|text| !text.is_empty());
+    let domains = match side {
+        Side::Inbound => shown(&value["sender_domains"]),
+        Side::Outbound => shown(&value["recipient_domains"]),
+    };
+    Row {
+        name: name.to_owned(),
+        address: format!(
+            "/connectors/{}/{}/{}",
+            side.name(),
+            segment(organisation),
+            segment(name)
+        ),
+        organisation: organisation.to_owned(),
+        state: (side == Side::Inbound).then(|| state(lang, text(value, "state"))),
+        marks: all.collect(),
+        domains,
+        tls: shown(&value["tls"]),
+    }
+}
+
+async fn all(centre: &Centre, visit: &Visit, side: Side) -> Result<Value, Refused> {
+    let path = format!("/connectors/{}", side.name());
+    centre.get(visit.name(), &path, &[]).await
+}
+
+async fn inbound(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    show(&centre, &visit, Side::Inbound).await
+}
+
+async fn outbound(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    show(&centre, &visit, Side::Outbound).await
+}
+
+async fn show(centre: &Centre, visit: &Visit, side: Side) -> Response {
+    let lang = visit.lang;
+    let answer = match all(centre, visit, side).await {
+        Ok(answer) => answer,
+        Err(refused) => return page::refused(visit, &refused),
+    };
+    let rows = list(&answer, "connectors").iter().take(ROWS_MAX);
+    page::send(&Connectors {
+        is_inbound: side == Side::Inbound,
+        rows: rows.map(|one| row(lang, side, one)).collect(),
+        frame: Frame::new(visit, side.name(), &side.title(lang))
+            .command(format!("relais connector {} list", side.name())),
+    })
+}
+
+type Named = Path<(String, String)>;
+
+async fn inbound_detail(
+    State(centre): State<Centre>,
+    Reader(visit): Reader,
+    Path(named): Named,
+) -> Response {
+    detail(&centre, &visit, Side::Inbound, &named).await
+}
+
+async fn outbound_detail(
+    State(centre): State<Centre>,
+    Reader(visit): Reader,
+    Path(named): Named,
+) -> Response {
+    detail(&centre, &visit, Side::Outbound, &named).await
+}
+
+#[derive(Template)]
+#[template(path = "connector.html")]
+struct Detail {
+    frame: Frame,
+    connector: Row,
+    back: String,
+    back_address: String,
+    activity: String,
+    settings: Vec<(String, String)>,
+}
+
+async fn detail(
+    centre: &Centre,
+    visit: &Visit,
+    side: Side,
+    (organisation, name): &(String, String),
+) -> Response {
+    let lang = visit.lang;
+    let answer = match all(centre, visit, side).await {
+        Ok(answer) => answer,
+        Err(refused) => return page::refused(visit, &refused),
+    };
+    let found = list(&answer, "connectors").iter().find(|one| {
+        text(one, "organisation") == organisation.as_str() && text(one, "name") == name.as_str()
+    });
+    let Some(found) = found else {
+        return page::failed(visit, StatusCode::NOT_FOUND, &lang.t("error-not-found"));
+    };
+    let settings = found.as_object().into_iter().flatten();
+    let settings = settings.map(|(key, value)| (key.clone(), shown(value)));
+    let activity = match side {
+        Side::Inbound => super::ask::address("/trace", &[("q", &format!("connector:\"{name}\""))]),
+        Side::Outbound => String::new(),
+    };
+    page::send(&Detail {
+        connector: row(lang, side, found),
+        back: side.title(lang),
+        back_address: format!("/connectors/{}", side.name()),
+        activity,
+        settings: settings.filter(|(_, value)| !value.is_empty()).collect(),
+        frame: Frame::new(visit, side.name(), name).command(format!(
+            "relais connector {} show {}",
+            side.name(),
+            quoted(name)
+        )),
+    })
+}

@@ -1,0 +1,226 @@
+//! Domains: where they stand, what to publish, what DNS shows now.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+
+use super::ask::{Centre, Refused, address, list, quoted, segment, text};
+use super::door::{Change, Reader, Visit};
+use super::lang::Lang;
+use super::page::{self, Frame};
+use super::times;
+use super::trace::Status;
+
+/// Domains of a page.
+const ROWS_MAX: usize = 1_000;
+
+pub(super) fn routes() -> Router<Centre> {
+    Router::new()
+        .route("/domains", get(show))
+        .route("/domains/{name}", get(detail))
+        .route("/domains/{name}/check", post(check))
+}
+
+#[derive(Template)]
+#[template(path = "domains.html")]
+struct Domains {
+    frame: Frame,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    name: String,
+    address: String,
+    organisation: String,
+    kind: String,
+    state: Status,
+    checked: String,
+    wrong: String,
+}
+
+fn state(lang: Lang, name: &str) -> Status {
+    let (tone, icon, key) = match name {
+        "verified" => ("good", "✓", "domain-verified"),
+        "pending" => ("waiting", "…", "domain-pending"),
+        "lapsing" => ("waiting", "!", "domain-lapsing"),
+        _ => ("bad", "✕", "domain-suspended"),
+    };
+    let word = lang.t(key);
+    Status { tone, icon, word }
+}
+
+fn row(lang: Lang, domain: &Value) -> Row {
+    let (name, organisation) = (text(domain, "name"), text(domain, "organisation"));
+    let path = format!("/domains/{}", segment(name));
+    let kind = match text(domain, "kind") {
+        "internal-relay" => lang.t("kind-internal-relay"),
+        _ => lang.t("kind-authoritative"),
+    };
+    let wrong: Vec<_> = list(&domain["dns"], "wrong")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    let checked = domain["dns"]["checked_at"]
+        .as_str()
+        .or(domain["checked_at"].as_str());
+    Row {
+        name: name.to_owned(),
+        address: address(&path, &[("organisation", organisation)]),
+        organisation: organisation.to_owned(),
+        kind,
+        state: state(lang, text(domain, "state")),
+        checked: times::shown(lang, checked),
+        wrong: wrong.join(", "),
+    }
+}
+
+async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    let lang = visit.lang;
+    match centre.get(visit.name(), "/domains", &[]).await {
+        Ok(answer) => page::send(&Domains {
+            rows: list(&answer, "domains")
+                .iter()
+                .take(ROWS_MAX)
+                .map(|one| row(lang, one))
+                .collect(),
+            frame: Frame::new(&visit, "domains", &lang.t("nav-domains"))
+                .command("relais domain list"),
+        }),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "domain.html")]
+struct Detail {
+    frame: Frame,
+    domain: Row,
+    seen: String,
+    records: Vec<Record>,
+    checks: Vec<Check>,
+    action: String,
+}
+
+struct Record {
+    purpose: String,
+    name: String,
+    kind: String,
+    value: String,
+    words: String,
+}
+
+struct Check {
+    name: String,
+    status: Status,
+    words: String,
+}
+
+async fn detail(
+    State(centre): State<Centre>,
+    Reader(visit): Reader,
+    Path(name): Path<String>,
+) -> Response {
+    let organisation = visit.query.get("organisation").to_owned();
+    let composed = compose(&centre, &visit, (&name, &organisation), &Value::Null).await;
+    composed.map_or_else(
+        |refused| page::refused(&visit, &refused),
+        |page| page::send(&page),
+    )
+}
+
+/// Looks at DNS now, and shows what it found.
+async fn check(
+    State(centre): State<Centre>,
+    Path(name): Path<String>,
+    Change { visit, form }: Change,
+) -> Response {
+    let organisation = form.get("organisation");
+    let path = format!("/domains/{}/check", segment(&name));
+    let body = match organisation {
+        "" => json!({}),
+        organisation => json!({ "organisation": organisation }),
+    };
+    let composed = match centre.post(visit.name(), &path, &body).await {
+        Ok(looked) => compose(&centre, &visit, (&name, organisation), &looked).await,
+        Err(refused) => Err(refused),
+    };
+    composed.map_or_else(
+        |refused| page::refused(&visit, &refused),
+        |page| page::send(&page),
+    )
+}
+
+async fn compose(
+    centre: &Centre,
+    visit: &Visit,
+    (name, organisation): (&str, &str),
+    looked: &Value,
+) -> Result<Detail, Refused> {
+    let lang = visit.lang;
+    let path = format!("/domains/{}/records", segment(name));
+    let records = centre
+        .get(visit.name(), &path, &[("organisation", organisation)])
+        .await?;
+    let owner = text(&records, "organisation");
+    let all = centre.get(visit.name(), "/domains", &[]).await?;
+    let found = list(&all, "domains").iter().find(|one| {
+        text(one, "name") == text(&records, "domain") && text(one, "organisation") == owner
+    });
+    let found = found.cloned().unwrap_or_default();
+    let command = format!("relais domain check {}", quoted(name));
+    let mut frame = Frame::new(visit, "domains", name).command(command);
+    if !looked.is_null() {
+        frame = frame.done(lang.t("domain-looked"));
+    }
+    Ok(Detail {
+        domain: row(lang, &found),
+        seen: text(&found, "seen").to_owned(),
+        records: list(&records, "records")
+            .iter()
+            .map(|one| record(lang, one))
+            .collect(),
+        checks: list(looked, "checks")
+            .iter()
+            .map(|one| finding(lang, one))
+            .collect(),
+        action: format!("/domains/{}/check", segment(name)),
+        frame,
+    })
+}
+
+/// In the page's language where the API has both.
+fn words(lang: Lang, value: &Value, key: &str, french: &str) -> String {
+    let own = lang.0.pick(None, value[french].as_str());
+    own.unwrap_or_else(|| text(value, key)).to_owned()
+}
+
+fn record(lang: Lang, value: &Value) -> Record {
+    Record {
+        purpose: text(value, "purpose").to_owned(),
+        name: text(value, "name").to_owned(),
+        kind: text(value, "type").to_owned(),
+        value: text(value, "value").to_owned(),
+        words: words(lang, value, "words", "words_fr"),
+    }
+}
+
+fn finding(lang: Lang, value: &Value) -> Check {
+    let is_ok = value["ok"].as_bool().unwrap_or(false);
+    let (tone, icon, key) = match (is_ok, text(value, "finding")) {
+        (true, _) => ("good", "✓", "check-ok"),
+        (false, "unknown") => ("waiting", "?", "check-unknown"),
+        (false, _) => ("bad", "✕", "check-wrong"),
+    };
+    Check {
+        name: text(value, "check").to_owned(),
+        status: Status {
+            tone,
+            icon,
+            word: lang.t(key),
+        },
+        words: words(lang, value, "detail", "detail_fr"),
+    }
+}

@@ -1,0 +1,221 @@
+//! Who comes in: the session of a cookie, and the form that only our page can send.
+//!
+//! A change needs all of: a request that our own page made (`Sec-Fetch-Site`, `Origin`), a live
+//! session, the form token of that session, and a role that may change things.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use hyper::header::HeaderName;
+
+use super::ask::{Centre, address};
+use super::form::Form;
+use super::lang::Lang;
+use super::page;
+use crate::context::Peer;
+use crate::people::{Role, Session};
+
+/// The session's cookie. Not `__Host-`: that needs TLS, and the listener is in clear on loopback.
+pub(super) const SESSION_COOKIE: &str = "relais_session";
+/// The language's, for who is not signed in.
+pub(super) const LANGUAGE_COOKIE: &str = "relais_language";
+
+/// One request for a page, of anybody.
+#[derive(Clone)]
+pub(super) struct Visit {
+    pub(super) lang: Lang,
+    /// Who it is, if signed in.
+    pub(super) session: Option<Session>,
+    /// The session's token, to end it.
+    pub(super) token: Option<String>,
+    /// Path and query, to come back to.
+    pub(super) path: String,
+    /// What was asked for.
+    pub(super) query: Form,
+    pub(super) peer: IpAddr,
+}
+
+impl Visit {
+    fn of(parts: &Parts, centre: &Centre) -> Self {
+        let token = cookie(&parts.headers, SESSION_COOKIE);
+        let now = centre.context.clock.moment();
+        let mut sessions = centre.context.people.sessions();
+        let session = token.as_deref().and_then(|it| sessions.touch(it, now));
+        drop(sessions);
+        let chosen = session.as_ref().and_then(|one| one.language.clone());
+        let chosen = chosen.or_else(|| cookie(&parts.headers, LANGUAGE_COOKIE));
+        let accepted = parts.headers.get(header::ACCEPT_LANGUAGE);
+        let accepted = accepted.and_then(|value| value.to_str().ok());
+        // What a form answered has no address to come back to.
+        let path = match parts.method {
+            Method::GET => parts.uri.path_and_query().map_or("/", |it| it.as_str()),
+            _ => "/",
+        };
+        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+        Self {
+            lang: Lang::of(chosen.as_deref(), accepted),
+            session,
+            token,
+            path: path.to_owned(),
+            query: Form::parse(parts.uri.query().unwrap_or_default().as_bytes()),
+            // Only tests come without one.
+            peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        }
+    }
+
+    /// The name of who is signed in; empty where nobody is.
+    pub(super) fn name(&self) -> &str {
+        self.session.as_ref().map_or("", |session| &session.name)
+    }
+
+    /// Whether who is signed in may change things.
+    pub(super) fn may_change(&self) -> bool {
+        let role = self.session.as_ref().map(|session| session.role);
+        role == Some(Role::Owner)
+    }
+}
+
+impl FromRequestParts<Centre> for Visit {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        centre: &Centre,
+    ) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(parts, centre))
+    }
+}
+
+/// A request for a page, of a person who is signed in; others are led to the sign-in page.
+pub(super) struct Reader(pub(super) Visit);
+
+impl FromRequestParts<Centre> for Reader {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, centre: &Centre) -> Result<Self, Response> {
+        let visit = Visit::of(parts, centre);
+        if visit.session.is_some() {
+            return Ok(Self(visit));
+        }
+        Err(Redirect::to(&address("/sign-in", &[("next", &visit.path)])).into_response())
+    }
+}
+
+/// A form from one of our own pages, of anybody: sign-in and set-up.
+pub(super) struct OwnForm {
+    pub(super) visit: Visit,
+    pub(super) form: Form,
+}
+
+impl FromRequest<Centre> for OwnForm {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, centre: &Centre) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let visit = Visit::of(&parts, centre);
+        if !is_from_our_page(&parts.headers) {
+            let words = visit.lang.t("error-foreign");
+            return Err(page::failed(&visit, StatusCode::FORBIDDEN, &words));
+        }
+        let request = Request::from_parts(parts, body);
+        let octets = Bytes::from_request(request, centre).await;
+        let octets = octets.map_err(IntoResponse::into_response)?;
+        let form = Form::parse(&octets);
+        Ok(Self { visit, form })
+    }
+}
+
+/// A form of a person who is signed in, made by us for this session.
+pub(super) struct SessionForm {
+    pub(super) visit: Visit,
+    pub(super) form: Form,
+}
+
+impl FromRequest<Centre> for SessionForm {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, centre: &Centre) -> Result<Self, Response> {
+        let OwnForm { visit, form } = OwnForm::from_request(request, centre).await?;
+        let Some(session) = &visit.session else {
+            return Err(Redirect::to("/sign-in").into_response());
+        };
+        if !session.is_form_token(form.raw("form_token")) {
+            let words = visit.lang.t("error-foreign");
+            return Err(page::failed(&visit, StatusCode::FORBIDDEN, &words));
+        }
+        Ok(Self { visit, form })
+    }
+}
+
+/// The same, of a person who may change things.
+pub(super) struct Change {
+    pub(super) visit: Visit,
+    pub(super) form: Form,
+}
+
+impl FromRequest<Centre> for Change {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, centre: &Centre) -> Result<Self, Response> {
+        let SessionForm { visit, form } = SessionForm::from_request(request, centre).await?;
+        if !visit.may_change() {
+            let words = visit.lang.t("error-read-only");
+            return Err(page::failed(&visit, StatusCode::FORBIDDEN, &words));
+        }
+        Ok(Self { visit, form })
+    }
+}
+
+/// Browsers say which page sends a form; who says nothing is no browser of ours.
+pub(super) fn is_from_our_page(headers: &HeaderMap) -> bool {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let site = text(HeaderName::from_static("sec-fetch-site"));
+    let (origin, host) = (text(header::ORIGIN), text(header::HOST));
+    if site.is_some_and(|site| site != "same-origin") {
+        return false;
+    }
+    match (origin, host) {
+        (Some(origin), Some(host)) => {
+            let address = origin.strip_prefix("http://");
+            address.or_else(|| origin.strip_prefix("https://")) == Some(host)
+        }
+        (None, _) => site.is_some(),
+        (Some(_), None) => false,
+    }
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let all = headers.get_all(header::COOKIE).iter();
+    let pairs = all.filter_map(|value| value.to_str().ok());
+    let mut pairs = pairs.flat_map(|line| line.split(';'));
+    pairs.find_map(|pair| {
+        let (found, value) = pair.trim().split_once('=')?;
+        (found == name).then(|| value.to_owned())
+    })
+}
+
+/// `Set-Cookie` for the session; it ends with the browser, and on our side before. RFC 6265 §5.2.
+pub(super) fn set_session(token: &str) -> String {
+    format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict")
+}
+
+/// Takes the cookie back.
+pub(super) fn forget_session() -> String {
+    format!("{SESSION_COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
+}
+
+/// A path of ours to go on to: nobody is led elsewhere by a link.
+pub(super) fn local_path(path: &str) -> &str {
+    let is_plain = path
+        .bytes()
+        .all(|one| one.is_ascii_graphic() && one != b'\\');
+    if path.starts_with('/') && !path.starts_with("//") && is_plain {
+        path
+    } else {
+        "/"
+    }
+}

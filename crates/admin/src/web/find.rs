@@ -1,0 +1,99 @@
+//! The search box: leads to the page of what was typed, else to the trace.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+
+use relais_smtp::domain::Domain;
+use relais_smtp::identifier::{QueueId, Reference};
+
+use super::ask::{Centre, address, segment};
+use super::door::Reader;
+use super::page;
+
+/// Longest search, in octets: beyond it nothing is found anyway.
+const SEARCH_OCTETS_MAX: usize = 512;
+
+pub(super) fn routes() -> Router<Centre> {
+    Router::new().route("/search", get(search))
+}
+
+async fn search(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    let typed = visit.query.get("q");
+    if typed.is_empty() || typed.len() > SEARCH_OCTETS_MAX {
+        return page::go("/trace");
+    }
+    let story = format!("/trace/{}", segment(typed));
+    let why = format!("/why/{}", segment(typed));
+    let is_name = typed.parse::<QueueId>().is_ok() || typed.parse::<Reference>().is_ok();
+    if is_name && centre.get(visit.name(), &why, &[]).await.is_ok() {
+        return page::go(&story);
+    }
+    let settings = centre.context.store.settings();
+    for owner in &settings.document.organisation {
+        let owned = segment(&owner.name);
+        let is_it = |name: &str| name.eq_ignore_ascii_case(typed);
+        if let Some(one) = owner.inbound_connector.iter().find(|one| is_it(&one.name)) {
+            let path = format!("/connectors/inbound/{owned}/{}", segment(&one.name));
+            return page::go(&path);
+        }
+        if let Some(one) = owner.outbound_connector.iter().find(|one| is_it(&one.name)) {
+            let path = format!("/connectors/outbound/{owned}/{}", segment(&one.name));
+            return page::go(&path);
+        }
+    }
+    if let Ok(domain) = Domain::parse(typed)
+        && let Some((key, _)) = settings.domains().find(|(key, _)| key.domain == domain)
+    {
+        let path = format!("/domains/{}", segment(key.domain.as_str()));
+        return page::go(&address(&path, &[("organisation", &key.organisation)]));
+    }
+    page::go(&address(
+        "/trace",
+        &[("q", &tokens(typed)), ("since", "90d")],
+    ))
+}
+
+/// What was typed, as tokens of the trace.
+fn tokens(typed: &str) -> String {
+    if typed.parse::<std::net::IpAddr>().is_ok() {
+        return format!("client:{typed}");
+    }
+    if is_code(typed) {
+        return format!("code:{typed}");
+    }
+    typed.to_owned()
+}
+
+/// `550`, `5.7.1`. RFC 5321 §4.2, RFC 3463 §2.
+fn is_code(typed: &str) -> bool {
+    let is_reply = typed.len() == 3 && typed.bytes().all(|one| one.is_ascii_digit());
+    let mut parts = typed.split('.');
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|one| one.is_ascii_digit());
+    let is_enhanced = matches!(parts.next(), Some("2" | "4" | "5"))
+        && parts.clone().count() == 2
+        && parts.all(is_number);
+    (is_reply && typed.starts_with(['2', '4', '5'])) || is_enhanced
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_becomes_the_token_that_finds_it() {
+        for (typed, tokens_of_it) in [
+            ("10.1.2.9", "client:10.1.2.9"),
+            ("2001:db8::1", "client:2001:db8::1"),
+            ("550", "code:550"),
+            ("5.7.1", "code:5.7.1"),
+            ("5.7", "5.7"),
+            ("650", "650"),
+            ("anna@contoso.test", "anna@contoso.test"),
+            ("status:failed", "status:failed"),
+        ] {
+            assert_eq!(tokens(typed), tokens_of_it);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Home: how it stands in one sentence, what needs attention, what is left to set up.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+use serde_json::Value;
+
+use super::ask::{Centre, Refused, list, text};
+use super::door::{Reader, Visit};
+use super::lang::Lang;
+use super::page::{self, Frame};
+use super::times;
+
+/// A certificate that ends within so many days needs attention; the same as the warnings.
+const CERTIFICATE_DAYS: u64 = 30;
+/// Matters of attention that are shown.
+const MATTERS_MAX: usize = 20;
+
+pub(super) fn routes() -> Router<Centre> {
+    Router::new().route("/", get(show))
+}
+
+#[derive(Template)]
+#[template(path = "home.html")]
+struct Home {
+    frame: Frame,
+    is_well: bool,
+    sentence: String,
+    waiting: Vec<(String, String, String)>,
+    matters: Vec<Matter>,
+    steps: Vec<Step>,
+}
+
+/// Something to look at.
+struct Matter {
+    words: String,
+    address: &'static str,
+}
+
+/// Something left to do.
+struct Step {
+    words: String,
+    command: &'static str,
+}
+
+async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    match compose(&centre, &visit).await {
+        Ok(home) => page::send(&home),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+async fn compose(centre: &Centre, visit: &Visit) -> Result<Home, Refused> {
+    let (lang, name) = (visit.lang, visit.name());
+    let status = centre.get(name, "/status", &[]).await?;
+    let domains = centre.get(name, "/domains", &[]).await?;
+    let suspended = centre.get(name, "/queue/suspended", &[]).await?;
+    let attempts = centre.get(name, "/attempts", &[("since", "24h")]).await?;
+    let counts = ["queued", "deferred", "held"].map(|key| status[key].as_u64().unwrap_or(0));
+    let in_queue: u64 = counts[0]
+        .saturating_add(counts[1])
+        .saturating_add(counts[2]);
+    let is_well = status["ready"].as_bool().unwrap_or(false);
+    let sentence = if is_well {
+        format!(
+            "{} {}",
+            lang.t("home-well"),
+            lang.n("home-in-queue", in_queue)
+        )
+    } else {
+        lang.with("home-unwell", text(&status, "because"))
+    };
+    let groups = list(&attempts, "attempts").len() as u64;
+    let age = status["oldest_age_s"].as_u64();
+    let age = age.map_or_else(|| "–".to_owned(), |age| times::span(lang, age));
+    let tile = |key: &str, value: String, address: &str| (lang.t(key), value, address.to_owned());
+    Ok(Home {
+        is_well,
+        sentence,
+        waiting: vec![
+            tile("home-queued", lang.number(counts[0]), "/queue?state=queued"),
+            tile(
+                "home-deferred",
+                lang.number(counts[1]),
+                "/queue?state=deferred",
+            ),
+            tile("home-held", lang.number(counts[2]), "/queue?state=held"),
+            tile("home-oldest", age, "/queue"),
+            tile("home-refused", lang.number(groups), "/attempts?since=24h"),
+        ],
+        matters: matters(lang, &status, &domains, &suspended),
+        steps: steps(lang, &status, &domains),
+        frame: Frame::new(visit, "home", &lang.t("nav-home")).command("relais status"),
+    })
+}
+
+fn matters(lang: Lang, status: &Value, domains: &Value, suspended: &Value) -> Vec<Matter> {
+    let mut matters = Vec::new();
+    for certificate in list(status, "certificates") {
+        let listener = text(certificate, "listener");
+        let words = match certificate["days_left"].as_u64() {
+            None => lang.with("home-certificate-none", listener),
+            Some(days) if days < CERTIFICATE_DAYS => {
+                let ends = times::shown(lang, certificate["not_after"].as_str());
+                lang.with("home-certificate-ends", &format!("{listener} ({ends})"))
+            }
+            Some(_) => continue,
+        };
+        matters.push(Matter { words, address: "" });
+    }
+    for domain in list(domains, "domains") {
+        let (name, state) = (text(domain, "name"), text(domain, "state"));
+        let wrong: Vec<_> = list(&domain["dns"], "wrong")
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        let words = match state {
+            "verified" if wrong.is_empty() => continue,
+            "verified" => lang.with("home-domain-dns", &format!("{name} ({})", wrong.join(", "))),
+            _ => lang.with("home-domain-state", &format!("{name} ({state})")),
+        };
+        matters.push(Matter {
+            words,
+            address: "/domains",
+        });
+    }
+    for one in list(suspended, "suspensions") {
+        let which = one["destination"].as_str().or(one["organisation"].as_str());
+        let words = lang.with("home-suspended", which.unwrap_or("*"));
+        matters.push(Matter {
+            words,
+            address: "/queue",
+        });
+    }
+    matters.truncate(MATTERS_MAX);
+    matters
+}
+
+/// In the order in which they are done.
+fn steps(lang: Lang, status: &Value, domains: &Value) -> Vec<Step> {
+    let has = |key: &str| status[key].as_u64().unwrap_or(0) > 0;
+    let states = list(domains, "domains")
+        .iter()
+        .map(|one| text(one, "state"));
+    let is_verified = states.into_iter().any(|state| state == "verified");
+    let all = [
+        (
+            has("organisations"),
+            "step-organisation",
+            "relais organisation add contoso",
+        ),
+        (
+            has("domains"),
+            "step-domain",
+            "relais domain add contoso.test",
+        ),
+        (
+            is_verified,
+            "step-verify",
+            "relais domain verify contoso.test",
+        ),
+        (
+            has("inbound_connectors"),
+            "step-inbound",
+            "relais connector inbound add Printers --ip 10.1.2.0/24",
+        ),
+    ];
+    let left = all.into_iter().filter(|(is_done, ..)| !is_done);
+    left.map(|(_, key, command)| Step {
+        words: lang.t(key),
+        command,
+    })
+    .collect()
+}

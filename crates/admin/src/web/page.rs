@@ -1,0 +1,129 @@
+//! The layout: navigation, search, language, and how pages are sent.
+
+use askama::Template;
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+
+use super::ask::Refused;
+use super::door::Visit;
+use super::lang::Lang;
+
+/// Pages of the navigation: section, address, key of its name.
+const SECTIONS: [(&str, &str, &str); 7] = [
+    ("home", "/", "nav-home"),
+    ("trace", "/trace", "nav-trace"),
+    ("queue", "/queue", "nav-queue"),
+    ("inbound", "/connectors/inbound", "nav-inbound"),
+    ("outbound", "/connectors/outbound", "nav-outbound"),
+    ("domains", "/domains", "nav-domains"),
+    ("attempts", "/attempts", "nav-attempts"),
+];
+
+/// What stands around a page.
+pub(super) struct Frame {
+    pub(super) lang: Lang,
+    /// Empty: nobody is signed in.
+    pub(super) person: String,
+    pub(super) may_change: bool,
+    pub(super) form_token: String,
+    /// To come back to after a change of language.
+    pub(super) path: String,
+    pub(super) title: String,
+    section: &'static str,
+    /// "Show as command".
+    pub(super) command: String,
+    /// What was just done.
+    pub(super) done: String,
+}
+
+/// An entry of the navigation.
+pub(super) struct Link {
+    pub(super) address: &'static str,
+    pub(super) name: String,
+    pub(super) is_here: bool,
+}
+
+impl Frame {
+    /// For a page of this section with this title.
+    pub(super) fn new(visit: &Visit, section: &'static str, title: &str) -> Self {
+        let session = visit.session.as_ref();
+        Self {
+            lang: visit.lang,
+            person: visit.name().to_owned(),
+            may_change: visit.may_change(),
+            form_token: session
+                .map(|one| one.form_token.clone())
+                .unwrap_or_default(),
+            path: visit.path.clone(),
+            title: title.to_owned(),
+            section,
+            command: String::new(),
+            done: String::new(),
+        }
+    }
+
+    /// With the command that shows the same.
+    pub(super) fn command(mut self, command: impl Into<String>) -> Self {
+        self.command = command.into();
+        self
+    }
+
+    /// With a sentence of what was done.
+    pub(super) fn done(mut self, words: String) -> Self {
+        self.done = words;
+        self
+    }
+
+    /// The text of a key, for templates.
+    pub(super) fn t(&self, key: &str) -> String {
+        self.lang.t(key)
+    }
+
+    /// The navigation.
+    pub(super) fn links(&self) -> Vec<Link> {
+        let links = SECTIONS.iter().map(|(section, address, key)| Link {
+            address,
+            name: self.lang.t(key),
+            is_here: *section == self.section,
+        });
+        links.collect()
+    }
+}
+
+/// Sends a page.
+pub(super) fn send(page: &impl Template) -> Response {
+    match page.render() {
+        Ok(text) => Html(text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "failed.html")]
+struct Failed {
+    frame: Frame,
+    words: String,
+}
+
+/// A page that says why not.
+pub(super) fn failed(visit: &Visit, status: StatusCode, words: &str) -> Response {
+    let title = visit.lang.t("error-title");
+    let page = Failed {
+        frame: Frame::new(visit, "", &title),
+        words: words.to_owned(),
+    };
+    (status, send(&page)).into_response()
+}
+
+/// The API's no, as a page.
+pub(super) fn refused(visit: &Visit, refused: &Refused) -> Response {
+    failed(visit, refused.status, &refused.detail)
+}
+
+/// A redirect after a change: reloading does not repeat it.
+pub(super) fn go(address: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, address)]).into_response()
+}

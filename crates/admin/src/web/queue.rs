@@ -1,0 +1,291 @@
+//! The queue: what waits, and what a person does about it, always with count and confirmation.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde_json::{Map, Value, json};
+
+use super::ask::{Centre, Refused, address, list, quoted, segment, text};
+use super::door::{Change, Reader, Visit};
+use super::form::Form;
+use super::page::{self, Frame};
+use super::times;
+use super::trace::{Waiting, done, octets, waiting};
+use crate::plain::clean;
+
+/// Messages of a page.
+const ROWS: usize = 50;
+/// Messages counted before "all that match" is confirmed.
+const COUNTED_MAX: usize = 10_000;
+/// Recipients of a message that are shown in the list.
+const RECIPIENTS_SHOWN: usize = 3;
+/// The filters, as they stand in the address and in the API.
+const FILTERS: [&str; 6] = [
+    "state",
+    "destination",
+    "organisation",
+    "sender",
+    "older",
+    "reason",
+];
+/// What can be done.
+const ACTS: [&str; 5] = ["retry", "hold", "release", "bounce", "delete"];
+
+pub(super) fn routes() -> Router<Centre> {
+    Router::new()
+        .route("/queue", get(show))
+        .route("/queue/act", post(act))
+}
+
+#[derive(Template)]
+#[template(path = "queue.html")]
+struct Queue {
+    frame: Frame,
+    filters: Vec<Filter>,
+    states: Vec<(&'static str, String, bool)>,
+    is_filtered: bool,
+    rows: Vec<Row>,
+    next: String,
+    acts: Vec<(&'static str, String)>,
+}
+
+/// A field of the filter.
+struct Filter {
+    name: &'static str,
+    label: String,
+    value: String,
+}
+
+struct Row {
+    id: String,
+    address: String,
+    from: String,
+    subject: String,
+    accepted: String,
+    size: String,
+    recipients: Vec<Waiting>,
+    more: usize,
+}
+
+fn acts(visit: &Visit) -> Vec<(&'static str, String)> {
+    let keys = [
+        "act-retry",
+        "act-hold",
+        "act-release",
+        "act-bounce",
+        "act-delete",
+    ];
+    let words = keys.iter().map(|key| visit.lang.t(key));
+    ACTS.into_iter().zip(words).collect()
+}
+
+async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    match compose(&centre, &visit).await {
+        Ok(queue) => page::send(&queue),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+async fn compose(centre: &Centre, visit: &Visit) -> Result<Queue, Refused> {
+    let lang = visit.lang;
+    let mut asked: Vec<(&str, &str)> = filled(&visit.query);
+    let is_filtered = !asked.is_empty();
+    let command = asked
+        .iter()
+        .map(|(name, value)| format!(" --{name} {}", quoted(value)));
+    let command: String = std::iter::once("relais queue list".to_owned())
+        .chain(command)
+        .collect();
+    let (limit, filters) = (ROWS.to_string(), asked.clone());
+    asked.push(("limit", &limit));
+    asked.push(("cursor", visit.query.get("cursor")));
+    let answer = centre.get(visit.name(), "/queue", &asked).await?;
+    let next = answer["next_cursor"].as_str().map(|cursor| {
+        let with = [&filters[..], &[("cursor", cursor)]].concat();
+        address("/queue", &with)
+    });
+    let label = |name: &'static str, key: &str| Filter {
+        name,
+        label: lang.t(key),
+        value: visit.query.get(name).to_owned(),
+    };
+    let rows = list(&answer, "messages").iter();
+    Ok(Queue {
+        filters: vec![
+            label("destination", "filter-destination"),
+            label("sender", "filter-sender"),
+            label("organisation", "filter-organisation"),
+            label("older", "filter-older"),
+            label("reason", "filter-reason"),
+        ],
+        states: states(visit),
+        is_filtered,
+        rows: rows.map(|message| row(visit, message)).collect(),
+        next: next.unwrap_or_default(),
+        acts: acts(visit),
+        frame: Frame::new(visit, "queue", &lang.t("nav-queue"))
+            .command(command)
+            .done(done(visit)),
+    })
+}
+
+fn states(visit: &Visit) -> Vec<(&'static str, String, bool)> {
+    let chosen = visit.query.get("state");
+    let all = [
+        ("", "filter-any"),
+        ("queued", "status-queued"),
+        ("active", "status-active"),
+        ("deferred", "status-deferred"),
+        ("held", "status-held"),
+    ];
+    all.map(|(state, key)| (state, visit.lang.t(key), state == chosen))
+        .into()
+}
+
+/// The filters that were given.
+fn filled(form: &Form) -> Vec<(&'static str, &str)> {
+    let given = FILTERS.map(|name| (name, form.get(name)));
+    given
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .collect()
+}
+
+fn row(visit: &Visit, message: &Value) -> Row {
+    let (lang, recipients) = (visit.lang, list(message, "recipients"));
+    let id = text(message, "queue_id");
+    Row {
+        id: id.to_owned(),
+        address: format!("/trace/{}", segment(id)),
+        from: clean(text(message, "from")).into_owned(),
+        subject: clean(text(message, "subject")).into_owned(),
+        accepted: times::shown(lang, message["accepted_at"].as_str()),
+        size: octets(lang, message["size"].as_u64()),
+        recipients: recipients
+            .iter()
+            .take(RECIPIENTS_SHOWN)
+            .map(|one| waiting(lang, one))
+            .collect(),
+        more: recipients.len().saturating_sub(RECIPIENTS_SHOWN),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "confirm.html")]
+struct Confirm {
+    frame: Frame,
+    question: String,
+    act: &'static str,
+    word: String,
+    fields: Vec<(String, String)>,
+    shown: Vec<String>,
+    back: &'static str,
+}
+
+async fn act(State(centre): State<Centre>, Change { visit, form }: Change) -> Response {
+    let asked = form.get("act");
+    let Some(act) = ACTS.into_iter().find(|one| *one == asked) else {
+        return page::go("/queue");
+    };
+    let done = if form.get("confirmed").is_empty() {
+        confirm(&centre, &visit, &form, act).await
+    } else {
+        perform(&centre, &visit, &form, act).await
+    };
+    done.unwrap_or_else(|refused| page::refused(&visit, &refused))
+}
+
+/// How many are meant, before anything happens.
+async fn confirm(
+    centre: &Centre,
+    visit: &Visit,
+    form: &Form,
+    act: &'static str,
+) -> Result<Response, Refused> {
+    let lang = visit.lang;
+    let (mut fields, shown, count) = if form.get("scope") == "all" {
+        let (filters, limit) = (filled(form), COUNTED_MAX.to_string());
+        let asked = [&filters[..], &[("limit", limit.as_str())]].concat();
+        let found = centre.get(visit.name(), "/queue", &asked).await?;
+        let told = filters
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}"));
+        let shown: Vec<_> = told.collect();
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let mut fields: Vec<_> = filters.iter().map(own).collect();
+        fields.push(("scope".to_owned(), "all".to_owned()));
+        (fields, shown, list(&found, "messages").len())
+    } else {
+        let ids: Vec<_> = form.all("id").map(ToOwned::to_owned).take(ROWS).collect();
+        let fields: Vec<_> = ids.iter().map(|id| ("id".to_owned(), id.clone())).collect();
+        let count = ids.len();
+        (fields, ids, count)
+    };
+    if count == 0 {
+        return Ok(page::go("/queue"));
+    }
+    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    let question = match act {
+        "retry" => lang.n("confirm-retry", count),
+        "hold" => lang.n("confirm-hold", count),
+        "release" => lang.n("confirm-release", count),
+        "bounce" => lang.n("confirm-bounce", count),
+        _ => lang.n("confirm-delete", count),
+    };
+    fields.push(("back".to_owned(), form.get("back").to_owned()));
+    let word = acts(visit).into_iter().find(|(one, _)| *one == act);
+    let title = lang.t("confirm-title");
+    Ok(page::send(&Confirm {
+        question,
+        act,
+        word: word.map(|(_, word)| word).unwrap_or_default(),
+        fields,
+        shown,
+        back: "/queue",
+        frame: Frame::new(visit, "queue", &title),
+    }))
+}
+
+async fn perform(
+    centre: &Centre,
+    visit: &Visit,
+    form: &Form,
+    act: &'static str,
+) -> Result<Response, Refused> {
+    let mut changed: u64 = 0;
+    if form.get("scope") == "all" {
+        let filters = filled(form).into_iter();
+        let selection: Map<_, _> = filters
+            .map(|(name, value)| (name.into(), json!(value)))
+            .collect();
+        let all = selection.is_empty();
+        let body = json!({ "act": act, "selection": selection, "all": all });
+        changed = changed_by(centre, visit, &body).await?;
+    } else {
+        for id in form.all("id").take(ROWS) {
+            let body = json!({ "act": act, "selection": { "queue_id": id } });
+            match changed_by(centre, visit, &body).await {
+                Ok(more) => changed = changed.saturating_add(more),
+                // It left the queue in the meantime.
+                Err(refused) if refused.status == axum::http::StatusCode::NOT_FOUND => {}
+                Err(refused) => return Err(refused),
+            }
+        }
+    }
+    let count = changed.to_string();
+    let back = match form.get("back") {
+        "" => "/queue".to_owned(),
+        id => format!("/trace/{}", segment(id)),
+    };
+    Ok(page::go(&address(
+        &back,
+        &[("done", act), ("count", &count)],
+    )))
+}
+
+async fn changed_by(centre: &Centre, visit: &Visit, body: &Value) -> Result<u64, Refused> {
+    let answer = centre.post(visit.name(), "/queue/act", body).await?;
+    Ok(answer["changed"].as_u64().unwrap_or(0))
+}

@@ -1,0 +1,196 @@
+//! Signing in and out, the first administrator, and the language.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use super::ask::Centre;
+use super::door::{
+    LANGUAGE_COOKIE, OwnForm, SessionForm, Visit, forget_session, local_path, set_session,
+};
+use super::page::{self, Frame};
+use crate::context::Caller;
+use crate::people::{Administrator, By, NAME_OCTETS_MAX, PASSWORD_CHARACTERS_MIN, PeopleError};
+use crate::words::Language;
+
+pub(super) fn routes() -> Router<Centre> {
+    Router::new()
+        .route("/sign-in", get(show).post(sign_in))
+        .route("/sign-out", post(sign_out))
+        .route("/setup", get(show_setup).post(set_up))
+        .route("/language", post(choose_language))
+}
+
+/// Each mistake in the reader's language.
+pub(super) fn mistake(visit: &Visit, error: &PeopleError) -> String {
+    let lang = visit.lang;
+    match error {
+        PeopleError::Name => lang.n("people-name", NAME_OCTETS_MAX as u64),
+        PeopleError::Taken => lang.t("people-taken"),
+        PeopleError::Password => lang.n("people-password", PASSWORD_CHARACTERS_MIN as u64),
+        PeopleError::Wrong => lang.t("people-wrong"),
+        PeopleError::Slowed => lang.t("people-slowed"),
+        PeopleError::Link => lang.t("people-link"),
+        PeopleError::Unknown | PeopleError::TooMany | PeopleError::Store(_) => error.to_string(),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "sign-in.html")]
+struct SignIn {
+    frame: Frame,
+    next: String,
+    name: String,
+    mistake: String,
+}
+
+async fn show(visit: Visit) -> Response {
+    if visit.session.is_some() {
+        return page::go("/");
+    }
+    let title = visit.lang.t("sign-in-title");
+    page::send(&SignIn {
+        next: local_path(visit.query.get("next")).to_owned(),
+        name: String::new(),
+        mistake: String::new(),
+        frame: Frame::new(&visit, "", &title),
+    })
+}
+
+async fn sign_in(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm) -> Response {
+    let context = &centre.context;
+    let who = (form.get("name"), form.raw("password"));
+    let signed = context.people.sign_in(&context.store, who, visit.peer);
+    match signed.await {
+        Ok(person) => begin(&centre, &visit, &person, local_path(form.get("next"))),
+        Err(error) => {
+            let status = match error {
+                PeopleError::Slowed => StatusCode::TOO_MANY_REQUESTS,
+                _ => StatusCode::FORBIDDEN,
+            };
+            let title = visit.lang.t("sign-in-title");
+            let page = SignIn {
+                next: local_path(form.get("next")).to_owned(),
+                name: form.get("name").to_owned(),
+                mistake: mistake(&visit, &error),
+                frame: Frame::new(&visit, "", &title),
+            };
+            (status, page::send(&page)).into_response()
+        }
+    }
+}
+
+/// A new session, never one that the browser brought.
+fn begin(centre: &Centre, visit: &Visit, person: &Administrator, next: &str) -> Response {
+    let (context, now) = (&centre.context, centre.context.clock.moment());
+    let mut sessions = context.people.sessions();
+    if let Some(token) = &visit.token {
+        sessions.end(token);
+    }
+    let token = sessions.begin(person, &context.chance, now);
+    ([(header::SET_COOKIE, set_session(&token))], page::go(next)).into_response()
+}
+
+async fn sign_out(
+    State(centre): State<Centre>,
+    SessionForm { visit, .. }: SessionForm,
+) -> Response {
+    if let Some(token) = &visit.token {
+        centre.context.people.sessions().end(token);
+    }
+    let cookie = [(header::SET_COOKIE, forget_session())];
+    (cookie, page::go("/sign-in")).into_response()
+}
+
+#[derive(Template)]
+#[template(path = "setup.html")]
+struct SetUp {
+    frame: Frame,
+    token: String,
+    name: String,
+    mistake: String,
+}
+
+async fn show_setup(State(centre): State<Centre>, visit: Visit) -> Response {
+    let (context, token) = (&centre.context, visit.query.get("t").to_owned());
+    let now = context.clock.now();
+    match context.people.is_link(&context.store, &token, now).await {
+        Ok(true) => {
+            let title = visit.lang.t("setup-title");
+            page::send(&SetUp {
+                token,
+                name: String::new(),
+                mistake: String::new(),
+                frame: Frame::new(&visit, "", &title),
+            })
+        }
+        Ok(false) => {
+            let words = mistake(&visit, &PeopleError::Link);
+            page::failed(&visit, StatusCode::GONE, &words)
+        }
+        Err(error) => page::failed(&visit, StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+    }
+}
+
+async fn set_up(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm) -> Response {
+    let context = &centre.context;
+    let (token, name, password) = (form.get("token"), form.get("name"), form.raw("password"));
+    let again = |words: String| {
+        let title = visit.lang.t("setup-title");
+        let page = SetUp {
+            token: token.to_owned(),
+            name: name.to_owned(),
+            mistake: words,
+            frame: Frame::new(&visit, "", &title),
+        };
+        (StatusCode::UNPROCESSABLE_ENTITY, page::send(&page)).into_response()
+    };
+    if password != form.raw("again") {
+        return again(visit.lang.t("people-differ"));
+    }
+    let people = &context.people;
+    let (who, now) = ((token, name, password), context.clock.now());
+    match people
+        .use_link(&context.store, &context.chance, who, now)
+        .await
+    {
+        Ok(person) => begin(&centre, &visit, &person, "/"),
+        Err(error @ PeopleError::Link) => {
+            page::failed(&visit, StatusCode::GONE, &mistake(&visit, &error))
+        }
+        Err(error) => again(mistake(&visit, &error)),
+    }
+}
+
+/// The person's choice is kept with the person; before signing in, in the browser.
+async fn choose_language(
+    State(centre): State<Centre>,
+    OwnForm { visit, form }: OwnForm,
+) -> Response {
+    let language = match form.get("language") {
+        "fr" => Language::French,
+        _ => Language::English,
+    };
+    let code = language.pick("en", "fr");
+    let is_ours = |session: &crate::people::Session| session.is_form_token(form.raw("form_token"));
+    if visit.session.as_ref().is_some_and(is_ours) {
+        let (context, caller) = (&centre.context, Caller::web(visit.name()));
+        let by = By {
+            actor: &caller.actor,
+            via: caller.via,
+            now: context.clock.now(),
+        };
+        let who = (visit.name(), language);
+        if let Err(error) = context.people.set_language(&context.store, who, &by).await {
+            tracing::warn!(%error, "the language of a person is not kept");
+        }
+        context.people.sessions().set_language(visit.name(), code);
+    }
+    let cookie =
+        format!("{LANGUAGE_COOKIE}={code}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000");
+    let back = local_path(form.get("back"));
+    ([(header::SET_COOKIE, cookie)], page::go(back)).into_response()
+}

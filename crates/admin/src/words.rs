@@ -1,0 +1,462 @@
+//! Events in plain words, English or French: for `trace`, `why`, the demo, the
+//! text log and the admin centre.
+//!
+//! Not here: Postfix's phrases (`log/postfix`), JSON (`relais_store::trace`).
+
+mod advice;
+
+use std::fmt::Write as _;
+
+use relais_store::trace::{ClientSummary, Event, EventKind, To};
+
+use crate::plain::{clean, size, taille};
+
+pub use advice::{advice, reference, token};
+
+/// Recipients that a line names; the rest is counted.
+const RECIPIENTS_SHOWN: usize = 3;
+
+/// In which language people are told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Language {
+    /// `en`.
+    English,
+    /// `fr`.
+    French,
+}
+
+impl Language {
+    /// By `LC_ALL`, `LC_MESSAGES`, `LANG`, in POSIX's order: French for `fr…`.
+    pub fn of_environment() -> Self {
+        let variables = ["LC_ALL", "LC_MESSAGES", "LANG"];
+        let value = variables
+            .iter()
+            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+        if value.is_some_and(|value| value.starts_with("fr")) {
+            Self::French
+        } else {
+            Self::English
+        }
+    }
+
+    /// The text in this language.
+    pub fn pick<T>(self, english: T, french: T) -> T {
+        match self {
+            Self::English => english,
+            Self::French => french,
+        }
+    }
+}
+
+/// One line of `relais trace` and of the text log, without its time: status, names, addresses, the
+/// words of the other side.
+pub fn line(event: &Event) -> String {
+    let mut line = event.kind.name().to_owned();
+    if let Some(queue_id) = event.queue_id {
+        let _ = write!(line, " {queue_id}");
+    }
+    if let Some(reference) = event.reference {
+        let _ = write!(line, " ref {reference}");
+    }
+    if let Some(client) = event.client.as_deref() {
+        let _ = write!(line, " {}", client_words(client));
+    }
+    if event.from.is_some() || event.to.is_some() {
+        let _ = write!(line, " <{}>", clean(event.from.as_deref().unwrap_or("?")));
+    }
+    if event.to.is_some() {
+        let _ = write!(line, " -> {}", recipients(event));
+    }
+    if let Some(next_hop) = event.next_hop.as_deref() {
+        let _ = write!(line, " via {}", clean(next_hop));
+    }
+    for part in [event.reply.as_deref(), event.detail.as_deref()]
+        .into_iter()
+        .flatten()
+    {
+        let _ = write!(line, ": {}", clean(part));
+    }
+    if event.kind == EventKind::MessageRepaired {
+        let _ = write!(line, ": {}", event.repairs.join(", "));
+    }
+    if let Some(octets) = event.size {
+        let _ = write!(line, " ({})", size(octets));
+    }
+    line
+}
+
+/// One step of a message's story, as a sentence.
+pub fn sentence(event: &Event, language: Language) -> String {
+    if event.kind == EventKind::RecipientDelivered && event.next_hop.is_none() {
+        return taken_in(event, language);
+    }
+    match language {
+        Language::English => english(event),
+        Language::French => french(event),
+    }
+}
+
+fn english(event: &Event) -> String {
+    let (to, hop, reply) = (recipients(event), hop(event), reply(event));
+    match event.kind {
+        EventKind::ConnectionRefused => {
+            format!("Connection{} refused: {reply}", client(event, " from "))
+        }
+        EventKind::AttemptRefused => {
+            let to = event
+                .to
+                .as_ref()
+                .map(|_| format!(" to {to}"))
+                .unwrap_or_default();
+            format!(
+                "Refused{}, {}{to}: {reply}",
+                client(event, " for "),
+                sender(event, "from")
+            )
+        }
+        EventKind::AuthFailed => format!("Login{} failed: {reply}", client(event, " from ")),
+        EventKind::MessageAccepted if event.client.is_none() => format!(
+            "Written by ourselves{}: {} to {to}{}. It is on stable storage.",
+            detail(event, ": "),
+            sender(event, "from"),
+            octets(event, size)
+        ),
+        EventKind::MessageAccepted => {
+            let by = event.inbound_connector.as_deref();
+            let by = by
+                .map(|name| format!(" by connector \"{}\"", clean(name)))
+                .unwrap_or_default();
+            format!(
+                "Accepted{}{by}: {} to {to}{}. It is on stable storage; we answered 250{}.",
+                client(event, " from "),
+                sender(event, "from"),
+                octets(event, size),
+                detail(event, ". Noted: ")
+            )
+        }
+        EventKind::MessageRepaired => {
+            format!("Repaired on the way in: {}.", event.repairs.join(", "))
+        }
+        EventKind::DeliveryAttempted => {
+            format!(
+                "Tried at {hop}{}{}",
+                took(event, "took"),
+                colon(": ", &reply)
+            )
+        }
+        EventKind::RecipientDelivered => format!("Delivered to {to}: {hop} answered \"{reply}\"."),
+        EventKind::RecipientDeferred => format!(
+            "Not yet delivered to {to}, will be tried again{}: {reply}",
+            next(event, "at")
+        ),
+        EventKind::RecipientFailed => format!("Failed for {to}: {reply}"),
+        EventKind::RecipientExpired => format!("Gave up for {to}, its time was up: {reply}"),
+        EventKind::RecipientHeld => format!(
+            "Held for {to}: a person has to release it{}.",
+            detail(event, ": ")
+        ),
+        EventKind::RecipientDiscarded => format!("Discarded for {to}{}.", detail(event, ": ")),
+        EventKind::NoticeSent => format!("Told {to} by a notice{}.", detail(event, ": ")),
+        EventKind::NoticeReceived => came_back(event, Language::English),
+        EventKind::EntityRestricted => format!("Blocked{}.", detail(event, ": ")),
+        EventKind::EntityReleased => format!("Released{}.", detail(event, ": ")),
+        EventKind::CheckChanged => format!("A check changed{}.", detail(event, ": ")),
+        EventKind::AlertRaised => format!("Alert{}.", detail(event, ": ")),
+        EventKind::SettingsChanged => format!("Settings changed{}.", detail(event, ": ")),
+    }
+}
+
+fn french(event: &Event) -> String {
+    let (to, hop, reply) = (recipients(event), hop(event), reply(event));
+    match event.kind {
+        EventKind::ConnectionRefused => {
+            format!(
+                "Connexion{} refusée\u{202f}: {reply}",
+                client(event, " de ")
+            )
+        }
+        EventKind::AttemptRefused => {
+            let to = event
+                .to
+                .as_ref()
+                .map(|_| format!(" vers {to}"))
+                .unwrap_or_default();
+            format!(
+                "Refusé{}, {}{to}\u{202f}: {reply}",
+                client(event, " pour "),
+                sender(event, "de")
+            )
+        }
+        EventKind::AuthFailed => {
+            format!(
+                "Échec d’identification{}\u{202f}: {reply}",
+                client(event, " de ")
+            )
+        }
+        EventKind::MessageAccepted if event.client.is_none() => format!(
+            "Écrit par nous-mêmes{}\u{202f}: {} pour {to}{}. Le message est sur disque.",
+            detail(event, "\u{202f}: "),
+            sender(event, "de"),
+            octets(event, taille)
+        ),
+        EventKind::MessageAccepted => {
+            let by = event.inbound_connector.as_deref();
+            let by = by
+                .map(|name| format!(" par le connecteur «\u{202f}{}\u{202f}»", clean(name)))
+                .unwrap_or_default();
+            format!(
+                "Accepté{}{by}\u{202f}: {} pour {to}{}. Le message est sur disque\u{202f}; nous avons répondu 250.",
+                client(event, " de "),
+                sender(event, "de"),
+                octets(event, taille)
+            )
+        }
+        EventKind::MessageRepaired => {
+            format!("Réparé à l’entrée\u{202f}: {}.", event.repairs.join(", "))
+        }
+        EventKind::DeliveryAttempted => format!(
+            "Essai auprès de {hop}{}{}",
+            took(event, "durée"),
+            colon("\u{202f}: ", &reply)
+        ),
+        EventKind::RecipientDelivered => {
+            format!("Remis à {to}\u{202f}: {hop} a répondu «\u{202f}{reply}\u{202f}».")
+        }
+        EventKind::RecipientDeferred => format!(
+            "Pas encore remis à {to}, nouvel essai{}\u{202f}: {reply}",
+            next(event, "à")
+        ),
+        EventKind::RecipientFailed => format!("Échec pour {to}\u{202f}: {reply}"),
+        EventKind::RecipientExpired => {
+            format!("Abandonné pour {to}, délai dépassé\u{202f}: {reply}")
+        }
+        EventKind::RecipientHeld => format!(
+            "Retenu pour {to}\u{202f}: une personne doit le libérer{}.",
+            detail(event, "\u{202f}: ")
+        ),
+        EventKind::RecipientDiscarded => {
+            format!("Écarté pour {to}{}.", detail(event, "\u{202f}: "))
+        }
+        EventKind::NoticeSent => format!("Avis envoyé à {to}{}.", detail(event, "\u{202f}: ")),
+        EventKind::NoticeReceived => came_back(event, Language::French),
+        EventKind::EntityRestricted => format!("Bloqué{}.", detail(event, "\u{202f}: ")),
+        EventKind::EntityReleased => format!("Débloqué{}.", detail(event, "\u{202f}: ")),
+        EventKind::CheckChanged => format!("Un contrôle a changé{}.", detail(event, "\u{202f}: ")),
+        EventKind::AlertRaised => format!("Alerte{}.", detail(event, "\u{202f}: ")),
+        EventKind::SettingsChanged => format!("Réglages modifiés{}.", detail(event, "\u{202f}: ")),
+    }
+}
+
+/// `<a@b.example>, <c@d.example> +5`.
+pub fn recipients(event: &Event) -> String {
+    let bracketed = |address: &str| format!("<{}>", clean(address));
+    match &event.to {
+        None => "?".to_owned(),
+        Some(To::One(one)) => bracketed(one),
+        Some(To::Many(many)) => {
+            let shown: Vec<_> = many
+                .iter()
+                .take(RECIPIENTS_SHOWN)
+                .map(|one| bracketed(one))
+                .collect();
+            let mut text = shown.join(", ");
+            if many.len() > RECIPIENTS_SHOWN {
+                let _ = write!(text, " +{}", many.len() - RECIPIENTS_SHOWN);
+            }
+            text
+        }
+    }
+}
+
+fn client_words(client: &ClientSummary) -> String {
+    match client.helo.as_deref() {
+        Some(helo) => format!("{} ({})", client.address, clean(helo)),
+        None => client.address.to_string(),
+    }
+}
+
+fn client(event: &Event, before: &str) -> String {
+    event
+        .client
+        .as_deref()
+        .map(|it| format!("{before}{}", client_words(it)))
+        .unwrap_or_default()
+}
+
+fn sender(event: &Event, word: &str) -> String {
+    format!(
+        "{word} <{}>",
+        clean(event.from.as_deref().unwrap_or_default())
+    )
+}
+
+fn octets(event: &Event, words: fn(u64) -> String) -> String {
+    event
+        .size
+        .map(|octets| format!(", {}", words(octets)))
+        .unwrap_or_default()
+}
+
+/// What came back to a bounce domain ends here.
+fn taken_in(event: &Event, language: Language) -> String {
+    let to = recipients(event);
+    match language {
+        Language::English => format!("Taken in for {to}{}.", detail(event, ": ")),
+        Language::French => format!("Reçu ici pour {to}{}.", detail(event, "\u{202f}: ")),
+    }
+}
+
+/// Something came back about a message, and says so much.
+fn came_back(event: &Event, language: Language) -> String {
+    let to = event.to.as_ref().map(|_| recipients(event));
+    let said = event.reply.as_deref().map(clean);
+    let (about, said, colon, opening) = match language {
+        Language::English => (
+            to.map(|to| format!(" about {to}")),
+            said.map(|said| format!(" \"{said}\"")),
+            ": ",
+            "Something came back",
+        ),
+        Language::French => (
+            to.map(|to| format!(" au sujet de {to}")),
+            said.map(|said| format!(" «\u{202f}{said}\u{202f}»")),
+            "\u{202f}: ",
+            "Un message est revenu",
+        ),
+    };
+    let (about, said) = (about.unwrap_or_default(), said.unwrap_or_default());
+    format!("{opening}{about}{}.{said}", detail(event, colon))
+}
+
+fn hop(event: &Event) -> String {
+    clean(event.next_hop.as_deref().unwrap_or("?")).into_owned()
+}
+
+/// The reply, or what else is known of the cause.
+fn reply(event: &Event) -> String {
+    let words = event
+        .reply
+        .as_deref()
+        .or(event.detail.as_deref())
+        .unwrap_or_default();
+    let mut words = clean(words).into_owned();
+    // What the reply must not say to whoever guesses.
+    if let (EventKind::AuthFailed, Some(detail)) = (event.kind, &event.detail) {
+        let _ = write!(words, " ({})", clean(detail));
+    }
+    words
+}
+
+fn detail(event: &Event, mark: &str) -> String {
+    let words = event.detail.as_deref().or(event.reply.as_deref());
+    words
+        .map(|words| format!("{mark}{}", clean(words).trim_end_matches('.')))
+        .unwrap_or_default()
+}
+
+fn colon(mark: &str, words: &str) -> String {
+    if words.is_empty() {
+        ".".to_owned()
+    } else {
+        format!("{mark}{words}")
+    }
+}
+
+fn took(event: &Event, word: &str) -> String {
+    event
+        .duration_ms
+        .map(|millis| format!(" ({word} {millis} ms)"))
+        .unwrap_or_default()
+}
+
+fn next(event: &Event, word: &str) -> String {
+    event
+        .next_attempt
+        .map(|time| format!(" {word} {}", time.to_rfc3339()))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use relais_smtp::identifier::Reference;
+    use relais_smtp::time::Timestamp;
+
+    use super::*;
+
+    fn refused() -> Event {
+        Event {
+            reference: Some(Reference::from_bits(7)),
+            client: Some(Arc::new(ClientSummary {
+                address: "10.9.9.9".parse().expect("an address"),
+                helo: Some("scan\u{1b}[2J".into()),
+                credential: None,
+                certificate: None,
+            })),
+            from: Some("x@fabrikam.test".into()),
+            to: Some(To::Many(vec!["a@contoso.test".into()])),
+            reply: Some("550 5.7.1 Not registered for relay: 10.9.9.9 (SRC-UNKNOWN 22229)".into()),
+            ..Event::new(Timestamp::from_millis(0), EventKind::AttemptRefused)
+        }
+    }
+
+    #[test]
+    fn a_refusal_reads_as_a_sentence_in_both_languages_without_control_characters() {
+        assert_eq!(
+            sentence(&refused(), Language::English),
+            "Refused for 10.9.9.9 (scan\u{fffd}[2J), from <x@fabrikam.test> to <a@contoso.test>: \
+             550 5.7.1 Not registered for relay: 10.9.9.9 (SRC-UNKNOWN 22229)"
+        );
+        assert_eq!(
+            sentence(&refused(), Language::French),
+            "Refusé pour 10.9.9.9 (scan\u{fffd}[2J), de <x@fabrikam.test> vers <a@contoso.test>\u{202f}: \
+             550 5.7.1 Not registered for relay: 10.9.9.9 (SRC-UNKNOWN 22229)"
+        );
+    }
+
+    #[test]
+    fn the_line_of_a_repair_names_it() {
+        let event = Event {
+            repairs: vec!["date", "message-id"],
+            ..Event::new(Timestamp::from_millis(0), EventKind::MessageRepaired)
+        };
+        assert_eq!(line(&event), "message.repaired: date, message-id");
+    }
+
+    #[test]
+    fn sizes_are_told_in_the_units_of_the_language() {
+        let event = Event {
+            size: Some(1_536),
+            ..Event::new(Timestamp::from_millis(0), EventKind::MessageAccepted)
+        };
+        assert!(sentence(&event, Language::English).contains(", 1.5 KiB."));
+        assert!(sentence(&event, Language::French).contains(", 1,5\u{202f}Kio."));
+    }
+
+    #[test]
+    fn every_kind_of_event_has_a_line_and_a_sentence() {
+        for kind in EventKind::ALL {
+            let event = Event::new(Timestamp::from_millis(0), *kind);
+            assert!(line(&event).starts_with(kind.name()));
+            for language in [Language::English, Language::French] {
+                assert!(sentence(&event, language).len() > 5, "{}", kind.name());
+            }
+        }
+    }
+
+    #[test]
+    fn many_recipients_are_counted() {
+        let many = (0..5)
+            .map(|number| format!("r{number}@b.example").into())
+            .collect();
+        let event = Event {
+            to: Some(To::Many(many)),
+            ..Event::new(Timestamp::from_millis(0), EventKind::MessageAccepted)
+        };
+        assert_eq!(
+            recipients(&event),
+            "<r0@b.example>, <r1@b.example>, <r2@b.example> +2"
+        );
+    }
+}
