@@ -11,7 +11,7 @@ use std::time::Duration;
 use relais_net::clock::{Clock, Moment};
 use relais_net::hop::{Opening, Unused};
 use relais_net::login::{Login, LoginFault};
-use relais_policy::encryption::Demand;
+use relais_policy::encryption::{Demand, TlsFault};
 use relais_policy::outcome::Outcome;
 use relais_policy::reply_rule::ReplyRules;
 use relais_policy::route::is_public_destination;
@@ -31,6 +31,7 @@ use crate::excuses::Excuses;
 use crate::forwards::Forwards;
 use crate::obey::obey;
 use crate::outgoing;
+use crate::results::{Begun, Results};
 use crate::sender;
 use crate::session::Session;
 use crate::settle::{By, Settler};
@@ -66,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) keys: ReadyKeys,
     /// MTA-STS.
     pub(crate) policies: StsPolicies,
+    /// For the reports on TLS.
+    pub(crate) results: Results,
     /// What came back and was passed on lately.
     pub(crate) forwards: Forwards,
     /// Cancelled on drain: nothing new begins.
@@ -506,6 +509,7 @@ impl Search {
                 () = shared.stop.cancelled() => return Found::Stopped,
                 opened = open(context, site, &target, (self.wish, login.as_ref())) => opened,
             };
+            self.note(site, shared, attempt, &target, &opened);
             match opened {
                 Ok(session) => {
                     site.address_works(target.address);
@@ -539,6 +543,42 @@ impl Search {
                 }
             }
         }
+    }
+
+    /// Counts the session for the owner of the destination, if what it publishes was followed.
+    fn note(
+        &self,
+        site: &Site,
+        shared: &Shared,
+        attempt: &Attempt,
+        target: &Target,
+        opened: &Result<Session, Failure>,
+    ) {
+        let Some(first) = attempt.leased.recipients.first() else {
+            return;
+        };
+        let fault = match opened {
+            Ok(session) if session.tls().is_none() => {
+                Some(session.clear_because().unwrap_or(TlsFault::NotOffered))
+            }
+            Ok(_) => None,
+            Err(Failure {
+                tls: Some(fault), ..
+            }) => Some(fault.clone()),
+            // It never came to TLS.
+            Err(Failure { tls: None, .. }) => return,
+        };
+        if !self.wish.follows_destination(&site.key.demand) {
+            return;
+        }
+        let begun = Begun {
+            hops: &site.key.hops,
+            recipient: first.recipient.forward_path.host(),
+            target,
+            demand: target.demand.as_ref().unwrap_or(&site.key.demand),
+            fault: fault.as_ref(),
+        };
+        shared.results.note(shared.context.clock.now(), &begun);
     }
 
     async fn next(&mut self, site: &Site, shared: &Shared) -> Option<Target> {
@@ -591,6 +631,8 @@ struct Failure {
     clear_instead: Option<Arc<str>>,
     /// The server does not believe what we log in with.
     is_verdict: bool,
+    /// What is wrong with its TLS, if that is it.
+    tls: Option<TlsFault>,
 }
 
 impl From<Finding> for Failure {
@@ -599,6 +641,7 @@ impl From<Finding> for Failure {
             finding,
             clear_instead: None,
             is_verdict: false,
+            tls: None,
         }
     }
 }
@@ -654,17 +697,18 @@ async fn open(
         let may_go_in_clear = *opening.demand == Demand::Opportunistic && !target.implicit_tls;
         let fault = unused.tls.as_ref().filter(|_| may_go_in_clear);
         let clear_instead = fault.map(|fault| format!("in clear text: {fault}").into());
-        let lacks_tls = unused.tls.is_some();
+        let tls = unused.tls.clone();
         let is_verdict = unused.login.as_ref().is_some_and(LoginFault::is_verdict);
         let finding = not_greeted(*unused, target, since(clock, begun));
         Failure {
             clear_instead,
-            finding: if lacks_tls {
+            finding: if tls.is_some() {
                 wish.without_tls(finding)
             } else {
                 finding
             },
             is_verdict,
+            tls,
         }
     })
 }

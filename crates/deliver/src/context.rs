@@ -68,6 +68,10 @@ pub struct DeliverOptions {
     pub source_addresses: Vec<IpAddr>,
     /// Which versions of IP, where the connector does not say.
     pub ip_version: IpVersion,
+    /// Owners of destinations are told of TLS with their hosts. RFC 8460.
+    pub tls_reports: bool,
+    /// In whose name; empty: that of the first organisation with a postmaster.
+    pub tls_report_organisation: String,
     /// Connections in all.
     pub connections_max: usize,
 }

@@ -122,7 +122,7 @@ pub(crate) async fn make(
             octets: Vec::new(),
         });
     }
-    let message = message(&settings, facts, &to, queue_id, octets, now);
+    let message = message(&settings, &facts.organisation, &to, queue_id, octets, now);
     let accepted = accepted(&message.facts, to.to_string().into(), facts.queue_id);
     let detail = format!("{} notice, queued as {queue_id}", text.kind());
     Ok(Made {
@@ -280,7 +280,7 @@ fn remote_mta(hop: &str) -> Option<Box<str>> {
 
 pub(crate) fn message(
     settings: &Settings,
-    about: &MessageFacts,
+    organisation: &Arc<str>,
     to: &Mailbox,
     queue_id: QueueId,
     octets: Vec<u8>,
@@ -295,7 +295,7 @@ pub(crate) fn message(
     let eight_bit = !octets.is_ascii();
     let facts = MessageFacts {
         queue_id,
-        organisation: Arc::clone(&about.organisation),
+        organisation: Arc::clone(organisation),
         inbound_connector: None,
         client: None,
         reverse_path: ReversePath::Null,
@@ -321,11 +321,11 @@ pub(crate) fn message(
         body_hash: Some(hash_of(&octets[section..])),
         is_notice: true,
     };
-    let way = route(settings, &about.organisation, to.host());
+    let way = route(settings, organisation, to.host());
     let recipient = NewRecipient {
         recipient: EnvelopeRecipient::new(to.clone()),
         key: QueueKey {
-            organisation: Arc::clone(&about.organisation),
+            organisation: Arc::clone(organisation),
             destination: to.host().to_string().into(),
         },
         due: now,

@@ -13,6 +13,8 @@ use crate::connection::Shared;
 use crate::excuses::Excuses;
 use crate::expiry;
 use crate::forwards::Forwards;
+use crate::report;
+use crate::results::Results;
 use crate::scheduler::Scheduler;
 use crate::settle::Settler;
 use crate::sign::ReadyKeys;
@@ -56,6 +58,7 @@ impl DeliverService {
             keys: ReadyKeys::default(),
             context,
             policies,
+            results: Results::default(),
             settler,
             forwards: Forwards::default(),
             stop: stop.clone(),
@@ -73,6 +76,9 @@ impl DeliverService {
             )
         };
         spawn(&tasks, &cut, keep_up("expiry", clock.clone(), sweep));
+        let of_reports = Arc::clone(&shared);
+        let tell = move || report::run(Arc::clone(&of_reports));
+        spawn(&tasks, &cut, keep_up("reports", clock.clone(), tell));
         let of_watch = Arc::clone(&shared);
         let look = move || watch::run(Arc::clone(&of_watch));
         spawn(&tasks, &cut, keep_up("watch", clock.clone(), look));

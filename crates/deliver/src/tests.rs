@@ -19,5 +19,6 @@ mod stored;
 mod watched;
 mod encrypted;
 mod published;
+mod reported;
 mod wished;
 mod logged_in;

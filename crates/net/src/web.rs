@@ -8,13 +8,18 @@
 #[cfg(any(test, feature = "simulation"))]
 mod simulated;
 
+use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use rustls::{ClientConfig, RootCertStore};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use relais_policy::route::is_public_destination;
 use relais_smtp::domain::Domain;
@@ -210,6 +215,26 @@ impl Real {
         }
         Ok(url)
     }
+}
+
+/// A value as JSON.
+pub fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// A value from JSON, if it is one.
+pub fn from_json<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(text).ok()
+}
+
+/// A value as JSON, compressed. RFC 8460 §5.3.
+///
+/// # Errors
+/// The library's.
+pub fn to_compressed_json(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(to_json(value).as_bytes())?;
+    encoder.finish()
 }
 
 fn is_plain_text(value: Option<&HeaderValue>) -> bool {

@@ -24,6 +24,7 @@ pub mod guessing;
 pub mod password;
 pub mod restriction;
 pub mod attribution;
+pub mod tls_report;
 pub mod sts;
 pub mod tls;
 pub mod settings;

@@ -139,6 +139,8 @@ pub(crate) enum TlsMode {
 pub(crate) struct DeliverConfig {
     pub(crate) smtp_port: u16,
     pub(crate) https_port: u16,
+    pub(crate) tls_reports: bool,
+    pub(crate) tls_report_organisation: String,
     /// Further roots.
     pub(crate) extra_ca: Vec<PathBuf>,
     pub(crate) allow_private_destinations: bool,
@@ -524,6 +526,8 @@ fn read_deliver(deliver: &Reader<'_>) -> DeliverConfig {
         extra_ca: deliver.paths("extra_ca"),
         smtp_port: u16::try_from(deliver.integer("smtp_port")).unwrap_or(25),
         https_port: u16::try_from(deliver.integer("https_port")).unwrap_or(443),
+        tls_reports: deliver.boolean("tls_reports"),
+        tls_report_organisation: deliver.text("tls_report_organisation"),
         allow_private_destinations: deliver.boolean("allow_private_destinations"),
         source_addresses: deliver.addresses("source_addresses"),
         ip_version: ip_version(&deliver.text("ip_version")),

@@ -495,6 +495,8 @@ fn deliver_options(config: &Config) -> DeliverOptions {
     DeliverOptions {
         hostname: config.hostname.clone(),
         smtp_port: config.deliver.smtp_port,
+        tls_reports: config.deliver.tls_reports,
+        tls_report_organisation: config.deliver.tls_report_organisation.clone(),
         allow_private_destinations: config.deliver.allow_private_destinations,
         source_addresses: config.deliver.source_addresses.clone(),
         ip_version: config.deliver.ip_version,

@@ -1,7 +1,5 @@
 //! What came back, passed on to a person.
 
-use std::sync::Arc;
-
 use relais_policy::document::Language;
 use relais_policy::notice::{Addressee, addressee_of_returned};
 use relais_smtp::address::Mailbox;
@@ -80,9 +78,14 @@ pub(super) async fn due(
             octets: Vec::new(),
         });
     }
-    let mut about = (*leased.facts).clone();
-    about.organisation = Arc::clone(&original.organisation);
-    let message = notice::message(&settings, &about, &to, queue_id, octets, now);
+    let message = notice::message(
+        &settings,
+        &original.organisation,
+        &to,
+        queue_id,
+        octets,
+        now,
+    );
     let accepted = notice::accepted(&message.facts, to.to_string().into(), original.queue_id);
     Ok((
         message,

@@ -178,6 +178,8 @@ impl World {
             options: DeliverOptions {
                 hostname: "relay.contoso.test".into(),
                 smtp_port: 25,
+                tls_reports: true,
+                tls_report_organisation: String::new(),
                 allow_private_destinations: true,
                 source_addresses: Vec::new(),
                 ip_version: IpVersion::default(),

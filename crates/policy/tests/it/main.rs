@@ -4,6 +4,7 @@
 mod tables;
 mod dane;
 mod sts;
+mod tls_report;
 mod simulate;
 mod desk;
 mod spf;

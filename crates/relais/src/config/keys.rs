@@ -477,6 +477,18 @@ const AUTHORITATIVE_DNS: &[Key] = &[
 const DELIVER: &[Key] = &[
     key("smtp_port", PORT, Toml("25"), "Port of delivery by MX."),
     key(
+        "tls_reports",
+        Kind::Boolean,
+        Toml("true"),
+        "Domains that ask for it are told once a day of TLS with their mail servers (RFC 8460).",
+    ),
+    key(
+        "tls_report_organisation",
+        Kind::Text,
+        EMPTY,
+        "In whose name, from its postmaster; empty: the first organisation that has one.",
+    ),
+    key(
         "https_port",
         PORT,
         Toml("443"),

@@ -136,6 +136,8 @@ impl Relay {
             options: DeliverOptions {
                 hostname: HOSTNAME.to_owned(),
                 smtp_port: 25,
+                tls_reports: true,
+                tls_report_organisation: String::new(),
                 allow_private_destinations: true,
                 source_addresses: Vec::new(),
                 ip_version: IpVersion::default(),
