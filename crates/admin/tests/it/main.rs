@@ -20,6 +20,7 @@ use relais_admin::context::{AdminContext, Caller, CertificateView, Phase, Readin
 use relais_admin::metrics::Metrics;
 use relais_admin::people::People;
 use relais_admin::service::AdminService;
+use relais_admin::web;
 use relais_net::clock::{Chance, Clock};
 use relais_net::conversation::Conversations;
 use relais_policy::settings::Mode;

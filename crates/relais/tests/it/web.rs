@@ -292,9 +292,9 @@ fn strangers_see_no_page_and_wrong_passwords_are_slowed() {
         );
     }
     let answers = ["anna", "nobody"].map(|name| stranger.sign_in(name, "wrong").expect(403));
-    answers
-        .each_ref()
-        .map(|page| page.shows("Name or password is wrong."));
+    for page in &answers {
+        page.shows("Name or password is wrong.");
+    }
     for _ in 0..9 {
         stranger.sign_in("bert", "wrong").expect(403);
     }
