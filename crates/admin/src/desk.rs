@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use relais_net::clock::Moment;
-use relais_net::facts::{self, Found};
+use relais_net::facts::{self, Found, LOOK_TIMEOUT};
 use relais_policy::desk::{Assessment, Subject, assess, propose, published_keys};
 use relais_policy::dkim::Key;
 use relais_policy::document::{AcceptedDomain, Verification};
@@ -44,12 +44,17 @@ pub(crate) fn propose_for(context: &AdminContext, key: &ProofKey) -> Option<Asse
     Some(propose(&subject))
 }
 
-/// Looks now. `None`: the domain has gone.
-pub(crate) async fn look(context: &AdminContext, dns: &Dns, key: &ProofKey) -> Option<Seen> {
+/// Looks now, for so long at most. `None`: the domain has gone.
+pub(crate) async fn look(
+    context: &AdminContext,
+    dns: &Dns,
+    key: &ProofKey,
+    within: Duration,
+) -> Option<Seen> {
     let settings = context.store.settings();
     let subject = Subject::of(&settings, key, &context.site)?;
     let judge = |facts: &_| assess(&subject, facts);
-    let found = facts::find(&dns.resolver, &key.domain, dns.authority, judge).await?;
+    let found = facts::find(&dns.resolver, &key.domain, dns.authority, within, judge).await?;
     let Found { value, differing } = found;
     Some(Seen {
         assessment: value,
@@ -112,7 +117,7 @@ pub(crate) async fn watch(context: AdminContext, dns: Dns, closing: Cancellation
         for key in diary.due(context.clock.moment(), room) {
             let (context, dns) = (context.clone(), dns.clone());
             looks.spawn(async move {
-                if let Some(seen) = look(&context, &dns, &key).await
+                if let Some(seen) = look(&context, &dns, &key, LOOK_TIMEOUT).await
                     && let Err(error) = keep(&context, &key, &seen, &Caller::watch()).await
                 {
                     tracing::warn!(%error, domain = %key.domain, "a look cannot be stored");

@@ -15,8 +15,11 @@ use crate::authority::{AuthorityOptions, servers};
 use crate::dns_answer::{Answer, DnsError};
 use crate::resolver::Resolver;
 
-/// One look at a domain, with all its questions.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(20);
+/// One look at a domain that somebody asked for, with all its questions.
+pub const LOOK_TIMEOUT: Duration = Duration::from_secs(20);
+/// One look at what is there before something is proposed: without an answer it is proposed all the
+/// same.
+pub const GLANCE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Questions of one look: SPF has 10 look-ups, each of them at most 10 more hosts.
 const QUESTIONS_MAX: usize = 400;
 
@@ -29,14 +32,15 @@ pub struct Found<T> {
     pub differing: Vec<String>,
 }
 
-/// Asks until `judge` has no more questions. What is not answered in time has failed.
+/// Asks until `judge` has no more questions. What is not answered within that time has failed.
 pub async fn find<T>(
     resolver: &Resolver,
     domain: &Domain,
     options: AuthorityOptions,
+    within: Duration,
     judge: impl Fn(&Facts) -> Result<T, Vec<Question>>,
 ) -> Option<Found<T>> {
-    let deadline = tokio::time::Instant::now() + LOOK_TIMEOUT;
+    let deadline = tokio::time::Instant::now() + within;
     let servers = tokio::time::timeout_at(deadline, servers(resolver, domain, options)).await;
     let asker = Asker {
         resolver,
@@ -52,14 +56,13 @@ pub async fn find<T>(
             Err(open) => open,
         };
         let room = QUESTIONS_MAX.saturating_sub(facts.len());
-        let asked = open
-            .iter()
-            .take(room)
-            .map(|question| asker.answer(question));
-        let answers = tokio::time::timeout_at(deadline, futures_util::future::join_all(asked));
-        let answers = answers.await.unwrap_or_default();
-        let given_up = || Told::the(Fact::Failed("no answer in time".to_owned()));
-        let answers = answers.into_iter().chain(std::iter::repeat_with(given_up));
+        // Each by itself: one that is silent takes nothing from the others.
+        let asked = open.iter().take(room).map(|question| async {
+            let told = tokio::time::timeout_at(deadline, asker.answer(question)).await;
+            told.unwrap_or_else(|_| Told::unanswered())
+        });
+        let answers = futures_util::future::join_all(asked).await.into_iter();
+        let answers = answers.chain(std::iter::repeat_with(Told::unanswered));
         for (question, told) in open.into_iter().zip(answers) {
             if told.differs {
                 differing.extend(name_of(&question).map(str::to_owned));
@@ -83,6 +86,10 @@ struct Told {
 }
 
 impl Told {
+    fn unanswered() -> Self {
+        Self::the(Fact::Failed("no answer in time".to_owned()))
+    }
+
     const fn the(fact: Fact) -> Self {
         Self {
             fact,
@@ -248,7 +255,7 @@ mod tests {
             fact.ok_or_else(|| vec![question.clone()])
         };
         let resolver = Resolver::simulated(dns);
-        let found = find(&resolver, &domain, OPTIONS, judge).await;
+        let found = find(&resolver, &domain, OPTIONS, LOOK_TIMEOUT, judge).await;
         let found = found.expect("it has no other question");
         (found.value, found.differing)
     }

@@ -191,14 +191,12 @@ impl<'a> Subject<'a> {
     }
 
     fn is_direct(&self) -> bool {
-        self.ways
-            .iter()
-            .any(|way| way.include.is_none() && way.host.is_none())
+        self.ways.iter().any(Way::is_direct)
     }
 }
 
-/// The keys of a domain that DNS must show: those that sign, will sign, or have signed what is still
-/// under way.
+/// The keys of a domain that DNS must show: those that sign, will sign, or have signed what is
+/// still under way.
 pub fn published_keys(settings: &Settings, key: &ProofKey) -> Vec<Key> {
     let keys = settings.dkim.get(&key.organisation, &key.domain);
     let keys = keys.into_iter().flat_map(|keys| &keys.keys);

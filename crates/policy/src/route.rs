@@ -211,7 +211,7 @@ fn by_connector(connector: &OutboundConnector, rank: Rank, host: &Host) -> Route
 }
 
 /// Those that can be read; `settings` refuses the others.
-fn egress_addresses(connector: &OutboundConnector) -> Vec<IpAddr> {
+pub fn egress_addresses(connector: &OutboundConnector) -> Vec<IpAddr> {
     let addresses = connector.source_addresses.iter();
     addresses.filter_map(|text| text.parse().ok()).collect()
 }

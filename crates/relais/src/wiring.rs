@@ -157,9 +157,8 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let web = web(config, &network, &client_tls)?;
     // Before the store: a port that is taken is the commonest mistake, and costs nothing to find.
     let doors = Doors::open(&network, config).await?;
-    let now = clock.now();
-    let metrics = Metrics::new(now);
-    let store = open_store(config, &folder, now, &metrics, sink).await?;
+    let metrics = Metrics::new(clock.now());
+    let store = open_store(config, &folder, clock.now(), &metrics, sink).await?;
     secrets::unlock(&store, &folder, &clock, &chance).await;
     metrics.begin_balance(store.recipients_at_open());
     let logins = Logins::new(StoreVault::new(store.clone(), clock.clone()), clock.clone());

@@ -8,6 +8,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use relais_net::facts::{GLANCE_TIMEOUT, LOOK_TIMEOUT};
 use relais_policy::desk::{Check, Outcome, Prediction, ProposedRecord, TTL_SECONDS, Words};
 use relais_policy::document::{Document, Verification};
 use relais_policy::proof::{Finding, Proof, ProofKey, Said, Source};
@@ -161,7 +162,7 @@ async fn check(
     let dns = asked(&context)?;
     let (proved, seen) = tokio::join!(
         look(&context, &caller, key.clone()),
-        desk::look(&context, dns, &key)
+        desk::look(&context, dns, &key, LOOK_TIMEOUT)
     );
     let Json(mut object) = proved?;
     let seen = seen.ok_or_else(|| gone(&key))?;
@@ -328,7 +329,7 @@ async fn records(
     let assessment = match &context.dns {
         Some(dns) => {
             proving::make_tokens(&context).await?;
-            let seen = desk::look(&context, dns, &key).await;
+            let seen = desk::look(&context, dns, &key, GLANCE_TIMEOUT).await;
             seen.map(|seen| seen.assessment)
         }
         None => desk::propose_for(&context, &key),

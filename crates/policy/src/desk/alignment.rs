@@ -74,7 +74,7 @@ fn spf(subject: &Subject<'_>, known: &mut Known<'_>, way: &Way, envelope: &Domai
     let envelope = envelope.as_str();
     match (&way.host, &way.include) {
         (None, _) => {
-            let addresses = sending::egress(subject, known);
+            let addresses = sending::egress_of(subject, known, way);
             let helo = subject.site.hostname.as_str();
             let results = addresses
                 .into_iter()

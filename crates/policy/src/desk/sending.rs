@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use super::known::Known;
 use super::record::{Differs, ProposedRecord, RecordKind, RecordState};
+use super::way::Way;
 use super::{Assessment, Check, Outcome, Subject, Words};
+use crate::range::is_private_address;
 use crate::spf::{self, Budget, LOOKUPS_MAX, Lookup, Merged, OurTerm, SpfResult, VOIDS_MAX};
 
 /// Octets of a record beyond which an answer may not fit into one datagram. RFC 7208 §3.4.
@@ -34,13 +36,22 @@ pub(super) type Both = (ProposedRecord, Check);
 /// What must be in the record: our zone, or our addresses, or our name; and providers'.
 pub(super) fn our_terms(subject: &Subject<'_>) -> Vec<OurTerm> {
     let mut terms = Vec::new();
-    if subject.is_direct() {
-        let site = subject.site;
+    let site = subject.site;
+    let direct = || subject.ways.iter().filter(|way| way.is_direct());
+    if direct().any(|way| way.source_addresses.is_empty()) {
         let addresses: Vec<_> = site.egress().map(OurTerm::Address).collect();
         match site.spf_name() {
             Some(zone) => terms.push(OurTerm::Include(zone)),
-            None if addresses.is_empty() => terms.push(OurTerm::Host(site.hostname.to_string())),
+            None if addresses.is_empty() => terms.push(OurTerm::Host(site.hostname.clone())),
             None => terms.extend(addresses),
+        }
+    }
+    let in_zone: Vec<_> = site.zone.iter().flat_map(|_| site.egress()).collect();
+    let own = direct().flat_map(|way| &way.source_addresses);
+    let own = own.filter(|it| !is_private_address(**it) && !in_zone.contains(it));
+    for term in own.map(|it| OurTerm::Address(*it)) {
+        if !terms.contains(&term) {
+            terms.push(term);
         }
     }
     let includes = subject.ways.iter().filter_map(|way| way.include.clone());
@@ -52,17 +63,33 @@ pub(super) fn our_terms(subject: &Subject<'_>) -> Vec<OurTerm> {
     terms
 }
 
-/// Our addresses as others see them: as configured, else those of our name.
+/// Our addresses as others see them, of all ways that are direct.
 pub(super) fn egress(subject: &Subject<'_>, known: &mut Known<'_>) -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    for way in subject.ways.iter().filter(|way| way.is_direct()) {
+        for address in egress_of(subject, known, way) {
+            if !found.contains(&address) {
+                found.push(address);
+            }
+        }
+    }
+    found
+}
+
+/// Of one way: its own, else the server's, else those of our name.
+pub(super) fn egress_of(subject: &Subject<'_>, known: &mut Known<'_>, way: &Way) -> Vec<IpAddr> {
+    let own = way.source_addresses.iter().copied();
+    let own: Vec<_> = own.filter(|it| !is_private_address(*it)).collect();
+    if !own.is_empty() {
+        return own;
+    }
     let configured: Vec<_> = subject.site.egress().collect();
     if !configured.is_empty() {
         return configured;
     }
     let found = known.addresses(subject.site.hostname.as_str());
     let found = found.unwrap_or_default().into_iter();
-    found
-        .filter(|address| !crate::range::is_private_address(*address))
-        .collect()
+    found.filter(|it| !is_private_address(*it)).collect()
 }
 
 fn of_domain(subject: &Subject<'_>, known: &mut Known<'_>, name: &str, needed: bool) -> Both {

@@ -1,9 +1,12 @@
 //! How mail of an organisation leaves, as far as SPF is concerned: from our own addresses, or from
 //! those of a smart host's provider.
 
+use std::net::IpAddr;
+
 use relais_smtp::address::Host;
 
 use crate::document::{ConnectorState, OutboundConnector};
+use crate::route::egress_addresses;
 use crate::settings::{HostPort, SMTP_PORT, Scope, Settings};
 
 /// Ends of smart hosts' names, with what their provider wants included (their own manuals).
@@ -26,9 +29,16 @@ pub struct Way {
     pub host: Option<String>,
     /// What its provider wants included in SPF, where that is known.
     pub include: Option<String>,
+    /// From which of our addresses; empty: the server's.
+    pub source_addresses: Vec<IpAddr>,
 }
 
 impl Way {
+    /// By MX, from our own addresses: these are what SPF judges.
+    pub fn is_direct(&self) -> bool {
+        self.host.is_none()
+    }
+
     /// For people: the connector's name, or `MX`.
     pub fn name(&self) -> &str {
         self.connector.as_deref().unwrap_or("MX")
@@ -79,6 +89,7 @@ pub fn ways(settings: &Settings, organisation: &str) -> Vec<Way> {
             connector: None,
             host: None,
             include: None,
+            source_addresses: Vec::new(),
         });
     }
     found
@@ -100,5 +111,6 @@ fn by(connector: &OutboundConnector) -> Way {
             .and_then(provider_include)
             .map(str::to_owned),
         host,
+        source_addresses: egress_addresses(connector),
     }
 }

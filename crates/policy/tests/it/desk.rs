@@ -410,6 +410,23 @@ fn a_smart_hosts_provider_is_what_spf_must_include() {
 }
 
 #[test]
+fn a_connector_with_addresses_of_its_own_is_judged_by_them() {
+    let connector = "[[organisation.outbound_connector]]\nname = \"Bulk\"\n\
+                     recipient_domains = [\"example.org\"]\nsource_addresses = [\"192.0.2.9\"]\n";
+    let lines = ["contoso.test TXT v=spf1 ip4:192.0.2.1 -all"];
+    let found = desk("", connector).look(&lines);
+    assert_eq!(
+        predictions(&found),
+        [
+            "Printers by Bulk: Gmail will see SPF fail, DKIM none, DMARC none.",
+            "Printers by MX: Gmail will see SPF pass aligned, DKIM none, DMARC none."
+        ]
+    );
+    let merged = "contoso.test TXT v=spf1 ip4:192.0.2.1 ip4:192.0.2.9 -all";
+    assert_eq!(record(&found, "spf").0, merged);
+}
+
+#[test]
 fn without_dns_a_set_is_proposed_all_the_same() {
     let (desk, key) = (desk("", ""), key());
     let found = propose(&desk.subject(&key));
