@@ -434,6 +434,33 @@ fn dig(address: SocketAddr, arguments: &[&str]) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// NSD, unpacked beside the other tools, reads what we propose in a zone of contoso.test.
+fn loads_in_a_name_server(records: &str) {
+    let tools = std::env::var_os("RELAIS_TOOLS").unwrap_or_default();
+    let check = std::path::PathBuf::from(tools).join("nsd/usr/sbin/nsd-checkzone");
+    if !check.exists() {
+        eprintln!("SKIPPED: no nsd in RELAIS_TOOLS");
+        return;
+    }
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("contoso.test.zone");
+    let head = "$ORIGIN contoso.test.\n@ 3600 IN SOA ns hostmaster 1 3600 600 86400 60\n\
+                @ 3600 IN NS ns\nns 3600 IN A 192.0.2.53\n";
+    std::fs::write(&file, format!("{head}{records}")).expect("room");
+    let output = std::process::Command::new(check)
+        .arg("contoso.test")
+        .arg(&file)
+        .output();
+    let output = output.expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}{complaints}{records}");
+    assert!(
+        said.contains("zone contoso.test is ok"),
+        "{said}{complaints}"
+    );
+}
+
 #[test]
 fn a_zone_of_our_own_is_served_to_strangers_and_customers_lead_to_it() {
     let registrar = Registrar::new();
@@ -459,6 +486,7 @@ fn a_zone_of_our_own_is_served_to_strangers_and_customers_lead_to_it() {
     ] {
         assert!(records.contains(line), "{line}: {records}");
     }
+    loads_in_a_name_server(&records);
 
     let runtime = Runtime::new().expect("a runtime");
     let options = ResolverOptions {
