@@ -9,7 +9,7 @@ use std::time::Duration;
 use relais_policy::outcome::{
     Judgement, Outcome, Scope, judge_broken, judge_reply, judge_unsuited,
 };
-use relais_policy::reply_rule::{ReplyRule, ReplyRules};
+use relais_policy::reply_rule::{ReplyRule, ReplyRules, Saying};
 use relais_smtp::client::{RecipientResult, Stage, Unsuited};
 use relais_smtp::dsn::Cause;
 use relais_smtp::reply::{EnhancedStatus, Reply};
@@ -49,6 +49,8 @@ pub(crate) struct Finding {
     pub(crate) scope: Scope,
     pub(crate) status: EnhancedStatus,
     pub(crate) answer: Answer,
+    /// At which step the next hop said it, where it said something.
+    pub(crate) stage: Option<Stage>,
     /// `mx.example.org[192.0.2.1]:25`; `None` if no next hop was tried.
     pub(crate) hop: Option<Arc<str>>,
     pub(crate) duration: Duration,
@@ -77,10 +79,17 @@ pub(crate) struct Protection {
 impl Finding {
     /// As the rules want it; and the rule that fitted, which stands in the trace.
     fn ruled(mut self, rules: &ReplyRules, destination: &str) -> (Self, Option<Arc<ReplyRule>>) {
-        let (Answer::Reply(reply), Some(hop)) = (&self.answer, &self.hop) else {
+        let (Answer::Reply(reply), Some(hop), Some(stage)) = (&self.answer, &self.hop, self.stage)
+        else {
             return (self, None);
         };
-        let Some(rule) = rules.find(destination, host_of(hop), reply) else {
+        let saying = Saying {
+            destination,
+            next_hop: host_of(hop),
+            stage,
+            reply,
+        };
+        let Some(rule) = rules.find(saying) else {
             return (self, None);
         };
         let judgement = rule.apply(Judgement {
@@ -124,6 +133,7 @@ impl Finding {
                 cause: Some(cause),
                 words: words.into(),
             },
+            stage: None,
             hop: None,
             duration: Duration::ZERO,
             possible_duplicate: false,
@@ -449,6 +459,12 @@ fn remember(slot: &mut Option<Finding>, finding: Finding) {
 }
 
 fn judge(result: RecipientResult, seen: &Seen<'_>) -> Finding {
+    let stage = match &result {
+        RecipientResult::Refused { stage, .. } => Some(*stage),
+        RecipientResult::Accepted { .. }
+        | RecipientResult::Unsuited(_)
+        | RecipientResult::Broken { .. } => None,
+    };
     let (judgement, answer, possible_duplicate) = match result {
         RecipientResult::Accepted { reply } => (accepted(&reply), Answer::Reply(reply), false),
         RecipientResult::Refused { stage, reply } => {
@@ -469,6 +485,7 @@ fn judge(result: RecipientResult, seen: &Seen<'_>) -> Finding {
         scope: judgement.scope,
         status: judgement.status,
         answer,
+        stage,
         hop: Some(Arc::clone(seen.hop)),
         duration: seen.duration,
         possible_duplicate,
@@ -548,6 +565,7 @@ pub(crate) fn host_finding(
         scope: judgement.scope,
         status,
         answer,
+        stage: Some(stage),
         hop: Some(Arc::clone(hop)),
         duration,
         possible_duplicate: false,

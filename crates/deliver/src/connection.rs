@@ -293,11 +293,15 @@ async fn close_attempt(shared: &Shared, site: &Site, ended: Ended, ticket: Ticke
             // The site takes no more connections than it has: that is its window, not a failure.
             site.session_failed();
             let leased = attempt.leased;
-            return site.put_back(Work {
+            let work = Work {
                 leased,
                 ticket,
                 put_back: put_back + 1,
-            });
+            };
+            if let Some((work, until)) = site.put_back(work, now) {
+                shared.give_back(vec![work], until).await;
+            }
+            return;
         }
         returned = Some(site.fail(now, context.chance.fraction()));
     } else if let Some(said) = attempt.said() {
@@ -593,6 +597,7 @@ impl Search {
         let origin = Origin {
             context,
             egress: &terms.egress,
+            site: site.number,
             sources: &shared.sources,
         };
         while let Some(target) = self.finder.next(&origin).await {

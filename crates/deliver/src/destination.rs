@@ -49,21 +49,6 @@ pub(crate) enum NextHops {
     Literal(IpAddr, u16),
 }
 
-impl NextHops {
-    /// The first host, as people write it.
-    pub(crate) fn first(&self) -> String {
-        match self {
-            Self::Typed(hosts) => hosts.first().map(ToString::to_string).unwrap_or_default(),
-            Self::Exchanges { groups, .. } => groups
-                .first()
-                .and_then(|group| group.first())
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            Self::Literal(address, port) => SocketAddr::new(*address, *port).to_string(),
-        }
-    }
-}
-
 /// One address of one host.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
@@ -178,6 +163,8 @@ struct Wanted {
 pub(crate) struct Origin<'a> {
     pub(crate) context: &'a DeliverContext,
     pub(crate) egress: &'a Egress,
+    /// The number of the site.
+    pub(crate) site: u64,
     pub(crate) sources: &'a Sources,
 }
 
@@ -348,7 +335,10 @@ fn usable(
         }
         has_public = true;
         let now = from.context.clock.moment();
-        let Ok(source) = from.sources.choose(address, public, from.egress, now) else {
+        let Ok(source) = from
+            .sources
+            .choose(address, public, (from.egress, from.site), now)
+        else {
             continue;
         };
         targets.push(Target {

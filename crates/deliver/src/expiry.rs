@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use relais_policy::document::Retry;
 use relais_smtp::client::Protocol;
+use relais_smtp::time::Timestamp;
+use relais_store::queue::{Leased, LeasedRecipient};
 use tokio::sync::Notify;
 
 use crate::connection::Shared;
@@ -19,6 +21,10 @@ use crate::steady::Steady;
 const SWEEP_GAP_MAX: Duration = Duration::from_secs(15);
 /// Between sweeps, at least.
 const SWEEP_GAP_MIN: Duration = Duration::from_secs(1);
+/// What the pace holds gets this much more time, again and again.
+const MORE_TIME: Duration = Duration::from_secs(6 * 3_600);
+/// And this much in all: the longest lifetime that the settings allow.
+const PACED_LIFETIME_MAX: Duration = Duration::from_secs(5 * 86_400);
 /// Messages ended in one go.
 const EXPIRED_AT_ONCE: usize = 50;
 
@@ -66,10 +72,27 @@ async fn sweep(shared: &Shared, steady: &Steady) {
             }
         };
         for leased in &expired {
-            shared.settler.end(leased, &by).await;
+            match more_time(shared, leased, now) {
+                Some(expires_at) => shared.settler.prolong(leased, expires_at).await,
+                None => shared.settler.end(leased, &by).await,
+            }
         }
         if expired.len() < EXPIRED_AT_ONCE {
             return;
         }
     }
+}
+
+/// Mail that was never tried, because the pace of its connector holds it, waits on: the pace is
+/// ours, not the destination's. Not beyond the longest lifetime that the settings allow.
+fn more_time(shared: &Shared, leased: &Leased, now: Timestamp) -> Option<Timestamp> {
+    let moment = shared.context.clock.moment();
+    let held = shared.excuses.is_paced(&leased.key, moment);
+    let untried = |one: &LeasedRecipient| one.attempts == 0 && !one.give_up;
+    if !held || !leased.recipients.iter().all(untried) {
+        return None;
+    }
+    let last = leased.facts.accepted_at.after(PACED_LIFETIME_MAX);
+    let more = now.after(MORE_TIME).min(last);
+    (more > now).then_some(more)
 }

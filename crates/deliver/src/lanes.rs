@@ -24,8 +24,12 @@ pub(crate) struct Lane {
     pub(crate) settings_version: u64,
     /// When its way was found.
     pub(crate) found_at: Moment,
-    /// A look-up, a lease or a judgement is under way.
+    /// A lease or a judgement is under way, or a look-up without which nothing can be done.
     pub(crate) busy: bool,
+    /// Its way is looked for.
+    pub(crate) finding: bool,
+    /// And nothing can be done before it is found: it is busy with that.
+    pub(crate) waits_for_way: bool,
     /// It stands in a rota.
     pub(crate) in_rota: bool,
     /// How often its way could not be found, in a row.
@@ -54,6 +58,8 @@ impl Lane {
             settings_version: 0,
             found_at: now,
             busy: false,
+            finding: false,
+            waits_for_way: false,
             in_rota: false,
             failures: 0,
             seen: now,

@@ -24,20 +24,23 @@ pub(crate) async fn obey(
     attempt: &mut Attempt,
     target: &Target,
 ) -> Option<(Vec<Work>, Moment)> {
-    let mut back = None;
+    let mut back: Option<(Vec<Work>, Moment)> = None;
     for rule in attempt.take_rules() {
         let now = context.clock.moment();
         let mut is_news = false;
         if let Some(span) = rule.rests_source()
             && let Some(source) = target.source
         {
-            is_news |= sources.rest(source, now, now + span);
+            is_news |= sources.rest((source, site.number), now, now + span);
         }
         if rule.suspends().is_some() {
-            is_news |= suspend(context, &rule, attempt).await;
+            is_news |= suspend(context, &rule, site, attempt).await;
         }
         if let Some(span) = rule.backs_off() {
-            back = Some(site.leave_alone(now + span)).or(back);
+            let (works, until) = site.leave_alone(now + span);
+            let (all, latest) = back.get_or_insert((Vec::new(), until));
+            all.extend(works);
+            *latest = until.max(*latest);
         }
         if is_news {
             tell(context, &rule, attempt, target);
@@ -47,9 +50,20 @@ pub(crate) async fn obey(
 }
 
 /// `true`: it was not suspended before.
-async fn suspend(context: &DeliverContext, rule: &ReplyRule, attempt: &Attempt) -> bool {
+///
+/// The words of one organisation's smart host concern nobody else.
+async fn suspend(
+    context: &DeliverContext,
+    rule: &ReplyRule,
+    site: &Site,
+    attempt: &Attempt,
+) -> bool {
     let destination = &attempt.leased.key.destination;
-    let scope = SuspensionScope::destination(destination);
+    let of = site.key.connector.as_ref();
+    let scope = SuspensionScope {
+        organisation: of.map(|(organisation, _)| Arc::clone(organisation)),
+        destination: Some(Arc::clone(destination)),
+    };
     let suspended = context.store.suspended().await.unwrap_or_default();
     if suspended.iter().any(|one| one.scope == scope) {
         return false;

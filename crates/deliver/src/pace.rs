@@ -1,9 +1,11 @@
-//! A site's pace: the gap between messages, and recipients per day. Pure.
+//! A site's pace: the gap between messages, and recipients per day, which all sites of a connector
+//! share. Pure.
 //!
 //! Recipients of the last day are kept over restarts as text, `milliseconds count` a line: a
 //! provider counts on, whatever we do.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use relais_net::clock::Moment;
@@ -17,18 +19,33 @@ const DAY_BUCKET: i64 = 900_000;
 /// In milliseconds.
 const DAY: i64 = 86_400_000;
 
-/// What was sent when.
+/// What a site sent when.
 #[derive(Debug, Default)]
 pub(crate) struct Pacing {
     next_message: Option<Moment>,
-    /// The zero of `day`.
+    /// Shared by all sites of a connector.
+    day: Arc<Mutex<Day>>,
+}
+
+/// Recipients of the last day, by quarters of an hour.
+#[derive(Debug, Default)]
+pub(crate) struct Day {
+    /// The zero of `counts`.
     begin: Option<Moment>,
-    /// Recipients by quarters of an hour, in milliseconds since `begin`, oldest first: at most a
-    /// day and a quarter of an hour. What was kept lies before zero.
-    day: VecDeque<(i64, u64)>,
+    /// In milliseconds since `begin`, oldest first: at most a day and a quarter of an hour. What was
+    /// kept lies before zero.
+    counts: VecDeque<(i64, u64)>,
 }
 
 impl Pacing {
+    /// Counts on what others of the connector sent.
+    pub(crate) fn of(day: Arc<Mutex<Day>>) -> Self {
+        Self {
+            next_message: None,
+            day,
+        }
+    }
+
     /// Whether the gap after the last message is not over.
     pub(crate) fn waits(&self, now: Moment) -> bool {
         self.next_message.is_some_and(|next| next > now)
@@ -45,19 +62,7 @@ impl Pacing {
             return Some(next);
         }
         let per_day = u64::from(pace.recipients_per_day?);
-        let at = self.at(now);
-        self.forget(at);
-        let sent: u64 = self.day.iter().map(|(_, count)| count).sum();
-        let recipients = u64::try_from(recipients).unwrap_or(u64::MAX);
-        // A message with more recipients than a day allows goes alone, or it would never go.
-        if sent == 0 || sent.saturating_add(recipients) <= per_day {
-            return None;
-        }
-        let wait = |(from, _): &(i64, u64)| {
-            let left = (*from + DAY + DAY_BUCKET).saturating_sub(at);
-            now + Duration::from_millis(u64::try_from(left).unwrap_or(0))
-        };
-        self.day.front().map(wait)
+        self.day().until(per_day, now, recipients)
     }
 
     /// A message goes out.
@@ -68,18 +73,43 @@ impl Pacing {
         } else if slow {
             self.next_message = Some(now + SLOW_GAP);
         }
-        if pace.recipients_per_day.is_none() {
-            return;
+        if pace.recipients_per_day.is_some() {
+            self.day().count(now, recipients);
         }
+    }
+
+    fn day(&self) -> MutexGuard<'_, Day> {
+        self.day.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Day {
+    fn until(&mut self, per_day: u64, now: Moment, recipients: usize) -> Option<Moment> {
+        let at = self.at(now);
+        self.forget(at);
+        let sent: u64 = self.counts.iter().map(|(_, count)| count).sum();
+        let recipients = u64::try_from(recipients).unwrap_or(u64::MAX);
+        // A message with more recipients than a day allows goes alone, or it would never go.
+        if sent == 0 || sent.saturating_add(recipients) <= per_day {
+            return None;
+        }
+        let wait = |(from, _): &(i64, u64)| {
+            let left = (*from + DAY + DAY_BUCKET).saturating_sub(at);
+            now + Duration::from_millis(u64::try_from(left).unwrap_or(0))
+        };
+        self.counts.front().map(wait)
+    }
+
+    fn count(&mut self, now: Moment, recipients: usize) {
         let at = self.at(now);
         let recipients = u64::try_from(recipients).unwrap_or(u64::MAX);
         match self
-            .day
+            .counts
             .back_mut()
             .filter(|(from, _)| *from + DAY_BUCKET > at)
         {
             Some((_, count)) => *count = count.saturating_add(recipients),
-            None => self.day.push_back((at, recipients)),
+            None => self.counts.push_back((at, recipients)),
         }
     }
 
@@ -91,26 +121,25 @@ impl Pacing {
             let time = wall.as_millis().saturating_sub(at.saturating_sub(*from));
             format!("{time} {count}\n")
         };
-        let text: String = self.day.iter().map(line).collect();
+        let text: String = self.counts.iter().map(line).collect();
         (!text.is_empty()).then_some(text)
     }
 
-    /// Counts on from what was kept. What lies ahead, because a clock went back, counts as of now.
-    pub(crate) fn restore(&mut self, kept: &str, now: Moment, wall: Timestamp) {
-        let at = self.at(now);
+    /// What was kept. What lies ahead, because a clock went back, counts as of now.
+    pub(crate) fn restore(kept: &str, now: Moment, wall: Timestamp) -> Self {
         let read = |line: &str| {
             let (time, count) = line.split_once(' ')?;
             let age = wall.as_millis().saturating_sub(time.parse().ok()?).max(0);
-            Some((at.saturating_sub(age), count.parse().ok()?))
+            Some((-age, count.parse().ok()?))
         };
-        let mut day: Vec<_> = kept
-            .lines()
-            .filter_map(read)
-            .chain(self.day.drain(..))
-            .collect();
-        day.sort_unstable();
-        self.day = day.into();
-        self.forget(at);
+        let mut counts: Vec<(i64, u64)> = kept.lines().filter_map(read).collect();
+        counts.sort_unstable();
+        let mut day = Self {
+            begin: Some(now),
+            counts: counts.into(),
+        };
+        day.forget(0);
+        day
     }
 
     fn at(&mut self, now: Moment) -> i64 {
@@ -121,8 +150,8 @@ impl Pacing {
 
     fn forget(&mut self, at: i64) {
         let is_old = |(from, _): &(i64, u64)| *from + DAY + DAY_BUCKET <= at;
-        while self.day.front().is_some_and(is_old) {
-            self.day.pop_front();
+        while self.counts.front().is_some_and(is_old) {
+            self.counts.pop_front();
         }
     }
 }
@@ -142,6 +171,10 @@ mod tests {
         }
     }
 
+    fn restored(kept: &str, now: Moment, wall: Timestamp) -> Pacing {
+        Pacing::of(Arc::new(Mutex::new(Day::restore(kept, now, wall))))
+    }
+
     fn hours(n: u64) -> Duration {
         Duration::from_secs(n * 3_600)
     }
@@ -152,12 +185,12 @@ mod tests {
         let mut before = Pacing::default();
         before.count(&pace(), false, begin, 4);
         before.count(&pace(), false, begin + hours(2), 5);
-        let kept = before.kept(begin + hours(3), WALL.after(hours(3))).unwrap();
+        let kept = before.day().kept(begin + hours(3), WALL.after(hours(3)));
+        let kept = kept.unwrap();
 
         // Another process, another monotonic clock, twenty hours later.
         let anew = Clock::simulated(WALL).moment();
-        let mut after = Pacing::default();
-        after.restore(&kept, anew, WALL.after(hours(23)));
+        let mut after = restored(&kept, anew, WALL.after(hours(23)));
         assert_eq!(after.until(&pace(), anew, 1), None);
         let until = after.until(&pace(), anew, 2).unwrap();
         assert_eq!(until - anew, hours(1) + Duration::from_secs(900));
@@ -168,17 +201,15 @@ mod tests {
     #[tokio::test]
     async fn what_was_kept_longer_ago_than_a_day_or_is_no_count_is_nothing() {
         let now = Clock::simulated(WALL).moment();
-        let mut pacing = Pacing::default();
-        pacing.restore("0 100\nnonsense\n12\n", now, WALL);
-        assert_eq!(pacing.kept(now, WALL), None);
+        let mut day = Day::restore("0 100\nnonsense\n12\n", now, WALL);
+        assert_eq!(day.kept(now, WALL), None);
     }
 
     #[tokio::test]
     async fn after_a_clock_that_went_back_a_count_is_as_of_now_and_no_earlier_than_it_was() {
         let now = Clock::simulated(WALL).moment();
-        let mut pacing = Pacing::default();
         let ahead = WALL.after(hours(240)).as_millis();
-        pacing.restore(&format!("{ahead} 10\n"), now, WALL);
+        let mut pacing = restored(&format!("{ahead} 10\n"), now, WALL);
         let until = pacing.until(&pace(), now, 1).unwrap();
         assert_eq!(until - now, hours(24) + Duration::from_secs(900));
     }

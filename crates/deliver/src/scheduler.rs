@@ -18,8 +18,8 @@ mod serve;
 mod pace_keeper;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -37,6 +37,7 @@ use tokio_util::task::TaskTracker;
 use crate::attempt::Finding;
 use crate::connection::Shared;
 use crate::lanes::{Lane, LaneStage, Rota};
+use crate::pace::Day;
 use crate::settle::By;
 use crate::site::{Site, SiteKey};
 use crate::steady::Steady;
@@ -119,13 +120,15 @@ pub(crate) struct Scheduler {
     to_find_again: Rota,
     finds: usize,
     finds_again: usize,
+    /// Look-ups under way for each organisation.
+    finds_of: HashMap<Arc<str>, usize>,
     asks: FuturesUnordered<BoxFuture<'static, Asked>>,
     wakes: BTreeSet<Moment>,
     resting: usize,
     scan: Scan,
     tidied: Moment,
-    /// Recipients of the last day as they were kept, by [`Site::pace_name`].
-    kept_pace: HashMap<String, String>,
+    /// Recipients of the last day of each connector that counts them, by [`pace_keeper::name`].
+    days: HashMap<String, Arc<Mutex<Day>>>,
 }
 
 struct Scan {
@@ -165,6 +168,7 @@ impl Scheduler {
             to_find_again: Rota::default(),
             finds: 0,
             finds_again: 0,
+            finds_of: HashMap::new(),
             asks: FuturesUnordered::new(),
             wakes: BTreeSet::new(),
             resting: 0,
@@ -175,7 +179,7 @@ impl Scheduler {
                 next: now,
             },
             tidied: now,
-            kept_pace: HashMap::new(),
+            days: HashMap::new(),
             shared,
         }
     }
@@ -186,7 +190,7 @@ impl Scheduler {
 
     /// Works until stopped; then nothing waits at any site any more.
     pub(crate) async fn run(mut self) {
-        self.kept_pace = pace_keeper::load(&self.shared.context.store).await;
+        self.days = pace_keeper::load(&self.shared.context).await;
         let stop = self.shared.stop.clone();
         let clock = self.shared.context.clock.clone();
         let bell = self.shared.context.store.bell();
@@ -329,20 +333,24 @@ impl Scheduler {
             // Before its way is looked up again, or the wish would be forgotten.
             entry.site.end_rest();
         }
-        let stale = lane.settings_version != version || now >= lane.found_at + WAY_AGE_MAX;
         match lane.stage {
-            LaneStage::New => self.want_way(queue.key),
-            LaneStage::At(_) if stale => self.want_way(queue.key),
+            LaneStage::New => self.want_way(queue.key, version),
+            LaneStage::At(_) if lane.settings_version != version => {
+                self.want_way(queue.key, version);
+            }
             LaneStage::At(number) => {
-                let rests_until = self.sites.get(&number).and_then(|entry| {
+                if now >= lane.found_at + WAY_AGE_MAX {
+                    self.want_way(queue.key.clone(), version);
+                }
+                let rests = self.sites.get(&number).and_then(|entry| {
                     if more {
                         entry.site.shorten_rest(now);
                     }
-                    entry.site.rests_until(now)
+                    Some((entry.site.rests_until(now)?, entry.site.is_paced(now)))
                 });
-                if let Some(until) = rests_until {
+                if let Some((until, paced)) = rests {
                     self.resting += 1;
-                    self.shared.excuses.note(&queue.key, until);
+                    self.shared.excuses.note(&queue.key, until, paced);
                 }
                 self.line_up(&queue.key, number);
                 self.make_hungry(number);
@@ -350,11 +358,11 @@ impl Scheduler {
             LaneStage::Resting(until)
                 if until <= now || lane.settings_version != version || queue.asked_for =>
             {
-                self.want_way(queue.key);
+                self.want_way(queue.key, version);
             }
             LaneStage::Resting(until) => {
                 self.resting += 1;
-                self.shared.excuses.note(&queue.key, until);
+                self.shared.excuses.note(&queue.key, until, false);
                 self.wake_at(until);
             }
         }
@@ -379,6 +387,7 @@ impl Scheduler {
             } => {
                 self.finds -= 1;
                 self.finds_again -= usize::from(again);
+                self.find_ended(&key.organisation);
                 self.found(key, version, way);
             }
             Asked::Leased {
@@ -396,17 +405,17 @@ impl Scheduler {
             return;
         }
         self.tidied = now;
-        let (store, wall) = (&self.shared.context.store, self.shared.context.clock.now());
-        self.spawn(pace_keeper::save(
-            store.clone(),
-            self.paces(now, wall),
-            wall,
-        ));
+        let (store, wall) = (
+            self.shared.context.store.clone(),
+            self.shared.context.clock.now(),
+        );
+        let paces = self.paces(now, wall);
+        self.spawn(pace_keeper::save(store, paces, wall));
         let Some(since) = now.checked_sub(FORGOTTEN_AFTER) else {
             return;
         };
         self.lanes
-            .retain(|_, lane| lane.busy || lane.in_rota || lane.seen >= since);
+            .retain(|_, lane| lane.busy || lane.finding || lane.in_rota || lane.seen >= since);
         let idle: Vec<_> = self
             .sites
             .iter()
@@ -423,11 +432,19 @@ impl Scheduler {
         }
     }
 
-    /// The last day's recipients of each site that counts them.
-    fn paces(&self, now: Moment, wall: Timestamp) -> Vec<(String, Option<String>)> {
-        let sites = self.sites.values().map(|entry| &entry.site);
-        let kept = |site: &Arc<Site>| Some((site.pace_name()?, site.kept_pace(now, wall)));
-        sites.filter_map(kept).collect()
+    /// The last day's recipients of each connector that counts them; those of whom nothing is left
+    /// are forgotten.
+    fn paces(&mut self, now: Moment, wall: Timestamp) -> Vec<(String, Option<String>)> {
+        let mut paces = Vec::new();
+        self.days.retain(|name, day| {
+            let kept = pace_keeper::locked(day).kept(now, wall);
+            let is_used = kept.is_some() || Arc::strong_count(day) > 1;
+            if kept.is_some() || !is_used {
+                paces.push((name.clone(), kept));
+            }
+            is_used
+        });
+        paces
     }
 
     /// No new leases; what waits goes back, what was just asked for too.
@@ -438,7 +455,8 @@ impl Scheduler {
         }
         let wall = self.shared.context.clock.now();
         let store = self.shared.context.store.clone();
-        pace_keeper::save(store, self.paces(now, wall), wall).await;
+        let paces = self.paces(now, wall);
+        pace_keeper::save(store, paces, wall).await;
         while let Some(asked) = self.asks.next().await {
             if let Asked::Leased {
                 leased: Ok(leased), ..

@@ -162,14 +162,21 @@ impl Settler {
         self.finish(draft).await;
     }
 
+    /// Gives more time to what only our own pace holds back.
+    pub(crate) async fn prolong(&self, leased: &Leased, expires_at: Timestamp) {
+        let prolonged = RecipientChange::Prolonged { expires_at };
+        self.leave(leased, &prolonged).await;
+    }
+
     /// Returns what was not tried.
     pub(crate) async fn give_back(&self, leased: &Leased, until: Timestamp) {
         let returned = RecipientChange::Returned { until };
-        let changes = leased
-            .recipients
-            .iter()
-            .map(|one| (one.number, returned.clone()))
-            .collect();
+        self.leave(leased, &returned).await;
+    }
+
+    async fn leave(&self, leased: &Leased, change: &RecipientChange) {
+        let changes = leased.recipients.iter();
+        let changes = changes.map(|one| (one.number, change.clone())).collect();
         self.hand_over(Settlement {
             lease: leased.lease.clone(),
             changes,
@@ -552,6 +559,7 @@ fn move_back(settlement: &mut Settlement, by: Duration) {
             RecipientChange::Deferred { until, .. } | RecipientChange::Returned { until } => {
                 *until = until.before(by);
             }
+            RecipientChange::Prolonged { expires_at } => *expires_at = expires_at.before(by),
             RecipientChange::Done => {}
         }
     }

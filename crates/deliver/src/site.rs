@@ -19,7 +19,6 @@ use relais_policy::document::{Pace, Retry};
 use relais_policy::encryption::Demand;
 use relais_policy::schedule::Window;
 use relais_smtp::client::Protocol;
-use relais_smtp::time::Timestamp;
 use relais_store::queue::Content;
 use tokio::sync::Notify;
 
@@ -114,6 +113,8 @@ struct State {
     rest_until: Option<Moment>,
     /// A rule about its words wants it left alone until then, whatever it says to others.
     alone_until: Option<Moment>,
+    /// The day's recipients are sent.
+    paced_until: Option<Moment>,
     refusals: u32,
     pacing: Pacing,
     bad_addresses: HashMap<SocketAddr, Moment>,
@@ -144,8 +145,8 @@ impl Site {
         number: u64,
         key: SiteKey,
         terms: Arc<Terms>,
-        attention: Attention,
-        now: Moment,
+        pacing: Pacing,
+        (attention, now): (Attention, Moment),
     ) -> Self {
         let connections_max = connections_max(&key.hops, &terms.pace);
         let state = State {
@@ -166,8 +167,9 @@ impl Site {
             failed_at: None,
             rest_until: None,
             alone_until: None,
+            paced_until: None,
             refusals: 0,
-            pacing: Pacing::default(),
+            pacing,
             bad_addresses: HashMap::new(),
             called: false,
             used: now,
@@ -304,6 +306,11 @@ impl Site {
         self.lock().rest_end(now)
     }
 
+    /// Whether it rests because the day's recipients are sent.
+    pub(crate) fn is_paced(&self, now: Moment) -> bool {
+        self.lock().paced_until.is_some_and(|until| until > now)
+    }
+
     /// Mail newly became due: a rest after failure ends, unless it has only begun.
     pub(crate) fn shorten_rest(&self, now: Moment) {
         let mut state = self.lock();
@@ -330,27 +337,6 @@ impl Site {
         if state.failures > 0 {
             state.rest_until = None;
         }
-    }
-
-    /// Under which name its day's recipients are kept: its connector and first host. `None`: it has
-    /// no pace over days.
-    pub(crate) fn pace_name(&self) -> Option<String> {
-        self.lock().terms.pace.recipients_per_day?;
-        let (organisation, connector) = self.key.connector.as_ref()?;
-        Some(format!(
-            "{organisation} {connector} {}",
-            self.key.hops.first()
-        ))
-    }
-
-    /// The last day's recipients, to be kept; `None`: there are none.
-    pub(crate) fn kept_pace(&self, now: Moment, wall: Timestamp) -> Option<String> {
-        self.lock().pacing.kept(now, wall)
-    }
-
-    /// Counts on from what was kept.
-    pub(crate) fn restore_pace(&self, kept: &str, now: Moment, wall: Timestamp) {
-        self.lock().pacing.restore(kept, now, wall);
     }
 
     /// No more work; gives back what waits.
@@ -433,11 +419,18 @@ impl Site {
     }
 
     /// A message goes back to those that wait: another connection will take it.
-    pub(crate) fn put_back(&self, work: Work) {
+    ///
+    /// A site that rests by now gives it back, and until when.
+    pub(crate) fn put_back(&self, work: Work, now: Moment) -> Option<(Work, Moment)> {
+        let mut state = self.lock();
+        if let Some(until) = state.rest_end(now) {
+            return Some((work, until));
+        }
         let organisation = Arc::clone(&work.leased.key.organisation);
-        self.lock().ready.push_front(&organisation, work);
+        state.ready.push_front(&organisation, work);
         self.bell.notify_one();
         self.attention.call(self.number);
+        None
     }
 
     /// An address failed: it comes last for a while.
@@ -481,7 +474,7 @@ impl State {
     }
 
     fn rest_end(&self, now: Moment) -> Option<Moment> {
-        let latest = self.rest_until.max(self.alone_until);
+        let latest = self.rest_until.max(self.alone_until).max(self.paced_until);
         latest.filter(|until| *until > now)
     }
 
@@ -555,7 +548,7 @@ impl State {
             if until.saturating_duration_since(now) <= PACE_WAIT_MAX {
                 return Take::Wait(until);
             }
-            self.rest_until = Some(until);
+            self.paced_until = Some(until);
             return Take::GiveBack(self.ready.drain(), until);
         }
         let slow = self.is_slow();

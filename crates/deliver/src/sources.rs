@@ -11,8 +11,8 @@ use std::sync::{Mutex, PoisonError};
 use relais_net::clock::Moment;
 use relais_policy::document::IpVersion;
 
-/// Addresses that rest at the same time: more than a machine has.
-const RESTING_MAX: usize = 1_024;
+/// Addresses that rest at the same time, for each site.
+const RESTING_MAX: usize = 16_384;
 
 /// The egress of a site.
 #[derive(Clone, Debug, Default)]
@@ -22,16 +22,17 @@ pub(crate) struct Egress {
     pub(crate) ip_version: IpVersion,
 }
 
-/// Those that rest, and until when.
+/// Those that rest, and until when: each for the site that would not hear it, as the words of one
+/// destination are no reason to change how others see us.
 #[derive(Debug, Default)]
-pub(crate) struct Sources(Mutex<HashMap<IpAddr, Moment>>);
+pub(crate) struct Sources(Mutex<HashMap<(IpAddr, u64), Moment>>);
 
 /// No egress address of the family of a destination.
 pub(crate) struct NoSource;
 
 impl Sources {
     /// An address rests; `true`: it did not before.
-    pub(crate) fn rest(&self, address: IpAddr, now: Moment, until: Moment) -> bool {
+    pub(crate) fn rest(&self, address: (IpAddr, u64), now: Moment, until: Moment) -> bool {
         let mut resting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         resting.retain(|_, until| *until > now);
         if resting.len() >= RESTING_MAX {
@@ -52,7 +53,7 @@ impl Sources {
         &self,
         to: IpAddr,
         public: bool,
-        egress: &Egress,
+        (egress, site): (&Egress, u64),
         now: Moment,
     ) -> Result<Option<IpAddr>, NoSource> {
         if egress.addresses.is_empty() || !public {
@@ -66,7 +67,12 @@ impl Sources {
         let first = spread(to) % addresses.len();
         addresses.rotate_left(first);
         let resting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let rests_until = |one: &IpAddr| resting.get(one).filter(|until| **until > now).copied();
+        let rests_until = |one: &IpAddr| {
+            resting
+                .get(&(*one, site))
+                .filter(|until| **until > now)
+                .copied()
+        };
         // `min_by_key` keeps the first of equals.
         Ok(addresses.into_iter().min_by_key(rests_until))
     }
@@ -138,18 +144,25 @@ mod tests {
         let now = Clock::simulated(Timestamp::default()).moment();
         let sources = Sources::default();
         let egress = egress(&["198.51.100.1", "198.51.100.2", "2001:db8::1"]);
-        let choose = |to: &str, at| sources.choose(ip(to), true, &egress, at).ok().flatten();
+        let choose = |to: &str, at| {
+            sources
+                .choose(ip(to), true, (&egress, 1), at)
+                .ok()
+                .flatten()
+        };
         let first = choose("192.0.2.1", now).unwrap();
         assert!(first.is_ipv4());
         assert_eq!(choose("192.0.2.1", now), Some(first));
         assert_eq!(choose("2001:db8:1::1", now), Some(ip("2001:db8::1")));
         let until = now + Duration::from_secs(60);
-        assert!(sources.rest(first, now, until));
-        assert!(!sources.rest(first, now, until));
+        assert!(sources.rest((first, 1), now, until));
+        assert!(!sources.rest((first, 1), now, until));
         let second = choose("192.0.2.1", now).unwrap();
         assert_ne!(second, first);
+        let elsewhere = sources.choose(ip("192.0.2.1"), true, (&egress, 2), now);
+        assert_eq!(elsewhere.ok().flatten(), Some(first));
         // With both at rest the one whose rest ends first is used all the same.
-        sources.rest(second, now, until + Duration::from_secs(60));
+        sources.rest((second, 1), now, until + Duration::from_secs(60));
         assert_eq!(choose("192.0.2.1", now), Some(first));
         assert_eq!(choose("192.0.2.1", until), Some(first));
     }
@@ -162,7 +175,7 @@ mod tests {
         let mut seen = HashMap::new();
         for last in 0..=255 {
             let to = IpAddr::from([203, 0, 113, last]);
-            let chosen = sources.choose(to, true, &egress, now).ok().flatten();
+            let chosen = sources.choose(to, true, (&egress, 1), now).ok().flatten();
             *seen.entry(chosen.unwrap()).or_insert(0) += 1;
         }
         assert_eq!(seen.len(), 3);

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use relais_smtp::client::Stage;
 use relais_smtp::reply::{EnhancedStatus, Reply};
 use serde::Deserialize;
 
@@ -50,6 +51,9 @@ pub struct ReplyRule {
     pub next_hop: Vec<String>,
     /// The reply as the trace shows it: code, enhanced status code, text.
     pub reply: Vec<String>,
+    /// At which steps of the conversation; empty: at all.
+    #[serde(default)]
+    pub stage: Vec<RuleStage>,
     /// Another meaning than the code's.
     #[serde(default)]
     pub treat_as: Option<TreatAs>,
@@ -62,6 +66,47 @@ pub struct ReplyRule {
     /// The egress address that was used is not used for this long, if there is another.
     #[serde(default)]
     pub rest_source: Option<Span>,
+}
+
+/// A step of the conversation, as rules name it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleStage {
+    /// Up to and with the answer to EHLO, STARTTLS and AUTH.
+    Connect,
+    /// MAIL.
+    Mail,
+    /// RCPT.
+    Rcpt,
+    /// DATA, and the content.
+    Content,
+}
+
+impl RuleStage {
+    /// The one that a stage of the client belongs to.
+    pub fn of(stage: Stage) -> Self {
+        match stage {
+            Stage::Connect | Stage::Greeting | Stage::Hello | Stage::StartTls | Stage::Auth => {
+                Self::Connect
+            }
+            Stage::Sender => Self::Mail,
+            Stage::Recipient => Self::Rcpt,
+            Stage::Data | Stage::Content => Self::Content,
+        }
+    }
+}
+
+/// What is said where, held against rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Saying<'a> {
+    /// The recipient domain.
+    pub destination: &'a str,
+    /// The host's name without port, or its address.
+    pub next_hop: &'a str,
+    /// At which step.
+    pub stage: Stage,
+    /// The words.
+    pub reply: &'a Reply,
 }
 
 /// Another meaning than the code's.
@@ -124,19 +169,22 @@ impl ReplyRules {
         self.0.iter().map(AsRef::as_ref)
     }
 
-    /// The first rule that fits. `next_hop` is the host's name without port, or its address.
-    pub fn find(&self, destination: &str, next_hop: &str, reply: &Reply) -> Option<Arc<ReplyRule>> {
-        if self.0.is_empty() || reply.code().is_positive() {
+    /// The first rule that fits.
+    pub fn find(&self, saying: Saying<'_>) -> Option<Arc<ReplyRule>> {
+        if self.0.is_empty() || saying.reply.code().is_positive() {
             return None;
         }
-        let mut line = reply.to_string();
+        let mut line = saying.reply.to_string();
         if line.len() > TEXT_OCTETS_MAX {
             line.truncate(line.floor_char_boundary(TEXT_OCTETS_MAX));
         }
+        let stage = RuleStage::of(saying.stage);
+        let named = |patterns: &[String], text| patterns.is_empty() || any_fits(patterns, text);
         let fits = |rule: &&Arc<ReplyRule>| {
             any_fits(&rule.reply, &line)
-                && (rule.destination.is_empty() || any_fits(&rule.destination, destination))
-                && (rule.next_hop.is_empty() || any_fits(&rule.next_hop, next_hop))
+                && named(&rule.destination, saying.destination)
+                && named(&rule.next_hop, saying.next_hop)
+                && (rule.stage.is_empty() || rule.stage.contains(&stage))
         };
         self.0.iter().find(fits).cloned()
     }

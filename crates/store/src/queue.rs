@@ -208,6 +208,11 @@ pub enum RecipientChange {
         /// Not before.
         until: Timestamp,
     },
+    /// Not tried, and it is not to expire yet: what holds it back is our own pace.
+    Prolonged {
+        /// The new end of its time.
+        expires_at: Timestamp,
+    },
 }
 
 /// The result of a lease, stored in one transaction.

@@ -6,9 +6,10 @@ use relais_net::clock::Moment;
 use relais_policy::outcome::Outcome;
 use relais_store::queue::QueueKey;
 
-use super::{Asked, Entry, Scheduler};
+use super::{Asked, Entry, Scheduler, pace_keeper};
 use crate::attempt::Finding;
 use crate::lanes::{LaneStage, Rota};
+use crate::pace::Pacing;
 use crate::returned::take_in_some;
 use crate::settle::By;
 use crate::site::{Site, SiteKey, Terms, rest};
@@ -16,16 +17,30 @@ use crate::way::{Way, find_way, judge_some};
 
 /// Look-ups of next hops at once. Each is one or two DNS questions.
 const FINDS_MAX: usize = 256;
+/// Those of them for one organisation: slow name servers, or slow policies, of its destinations are
+/// not to hold up the others.
+const FINDS_OF_ONE_MAX: usize = FINDS_MAX / 4;
 /// Those of them for destinations whose look-up failed before: silent name servers must not hold up
 /// the others.
 const FINDS_AGAIN_MAX: usize = FINDS_MAX / 2;
 
 impl Scheduler {
-    pub(super) fn want_way(&mut self, key: QueueKey) {
+    /// Looks for the way of a lane; one that has a way by these settings goes on by it meanwhile: a
+    /// slow name server must not stop what flows.
+    pub(super) fn want_way(&mut self, key: QueueKey, version: u64) {
         let Some(lane) = self.lanes.get_mut(&key) else {
             return;
         };
-        lane.busy = true;
+        if lane.finding {
+            return;
+        }
+        lane.finding = true;
+        // By other settings the way so far is no way any more.
+        let goes_on = matches!(lane.stage, LaneStage::At(_)) && lane.settings_version == version;
+        if !goes_on {
+            lane.waits_for_way = true;
+            lane.busy = true;
+        }
         if lane.failures == 0 {
             self.to_find.push_back(&key.organisation.clone(), key);
         } else {
@@ -35,10 +50,12 @@ impl Scheduler {
 
     pub(super) fn begin_finds(&mut self) {
         while self.finds < FINDS_MAX {
-            let fresh = self.to_find.pop();
+            let of = &self.finds_of;
+            let may = |name: &str| of.get(name).is_none_or(|count| *count < FINDS_OF_ONE_MAX);
+            let fresh = self.to_find.pop_where(may);
             let again = fresh.is_none() && self.finds_again < FINDS_AGAIN_MAX;
             let key = if again {
-                self.to_find_again.pop()
+                self.to_find_again.pop_where(may)
             } else {
                 fresh
             };
@@ -47,6 +64,10 @@ impl Scheduler {
             };
             self.finds += 1;
             self.finds_again += usize::from(again);
+            *self
+                .finds_of
+                .entry(Arc::clone(&key.organisation))
+                .or_default() += 1;
             let shared = Arc::clone(&self.shared);
             self.asks.push(Box::pin(async move {
                 let version = shared.context.store.settings().version;
@@ -58,6 +79,15 @@ impl Scheduler {
                     way,
                 }
             }));
+        }
+    }
+
+    pub(super) fn find_ended(&mut self, organisation: &Arc<str>) {
+        if let Some(count) = self.finds_of.get_mut(organisation) {
+            *count -= 1;
+            if *count == 0 {
+                self.finds_of.remove(organisation);
+            }
         }
     }
 
@@ -83,7 +113,11 @@ impl Scheduler {
             // Its place in the other site's rota is found empty when its turn comes.
             lane.in_rota = false;
         }
-        lane.busy = false;
+        lane.finding = false;
+        if lane.waits_for_way {
+            lane.waits_for_way = false;
+            lane.busy = false;
+        }
         lane.stage = LaneStage::At(number);
         lane.settings_version = version;
         lane.found_at = now;
@@ -113,13 +147,15 @@ impl Scheduler {
         let number = self.number_next;
         self.number_next += 1;
         self.numbers.insert(key.clone(), number);
-        let site = Arc::new(Site::new(number, key, terms, self.attention.clone(), now));
-        let kept = site
-            .pace_name()
-            .and_then(|name| self.kept_pace.remove(&name));
-        if let Some(kept) = kept {
-            site.restore_pace(&kept, now, self.shared.context.clock.now());
-        }
+        let pacing = match &key.connector {
+            Some((organisation, connector)) => {
+                let name = pace_keeper::name(organisation, connector);
+                Pacing::of(Arc::clone(self.days.entry(name).or_default()))
+            }
+            None => Pacing::default(),
+        };
+        let hearers = (self.attention.clone(), now);
+        let site = Arc::new(Site::new(number, key, terms, pacing, hearers));
         self.sites.insert(
             number,
             Entry {
@@ -137,6 +173,9 @@ impl Scheduler {
             return;
         };
         lane.settings_version = version;
+        lane.finding = false;
+        lane.waits_for_way = false;
+        lane.busy = true;
         let shared = Arc::clone(&self.shared);
         let cut = self.cut.clone();
         let task = self.tracker.spawn(async move {

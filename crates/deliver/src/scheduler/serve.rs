@@ -207,7 +207,7 @@ impl Scheduler {
             Vec::new()
         });
         if let Some(lane) = self.lanes.get_mut(key) {
-            lane.busy = false;
+            lane.busy = lane.waits_for_way;
             // A full answer says that there may be more; the next one will tell.
             lane.backlog = if leased.len() == asked {
                 lane.backlog.saturating_sub(asked).max(1)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use relais_net::simulated_dns::DnsFault;
 use relais_net::simulation::{ConnectFault, Faults};
 
 use relais_store::trace::EventKind;
@@ -280,4 +281,32 @@ async fn a_destination_that_comes_back_gets_its_mail_in_a_ramp_while_others_flow
     }
     pass(hours(2)).await;
     assert_eq!(bad.took().len(), many_refused());
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_name_servers_of_one_organisations_destinations_hold_up_nobody_else() {
+    let settings = "[[organisation]]\nname = \"many\"\n[[organisation]]\nname = \"few\"\n";
+    let world = World::delivering(settings).await;
+    let good = Peer::start(&world, "192.0.2.2", 25).await;
+    world.domain("good.example", "192.0.2.2");
+    let of = |organisation, from, to: String| Mail {
+        organisation,
+        from,
+        ..mail(&[&to])
+    };
+    for number in 0..1_000 {
+        let domain = format!("slow{number}.example");
+        world.dns.set_fault(&domain, Some(DnsFault::Silence));
+        let to = format!("r@{domain}");
+        world.accept(of("many", "a@many.example", to)).await;
+    }
+    for number in 0..30 {
+        let sent = world.began.elapsed();
+        let to = format!("few{number}@good.example");
+        world.accept(of("few", "a@few.example", to)).await;
+        pass(seconds(10)).await;
+        let took = good.took();
+        assert_eq!(took.len(), number + 1);
+        assert!(took.last().unwrap().at - sent < seconds(1));
+    }
 }

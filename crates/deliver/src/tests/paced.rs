@@ -51,9 +51,8 @@ async fn messages_per_minute_are_evenly_spread() {
 async fn recipients_per_day_are_counted_over_a_sliding_day_and_nothing_bounces() {
     let (world, peer) = paced("{ recipients_per_day = 10 }").await;
     for number in 0..30 {
-        let mut message = mail(&[&format!("r{number}@b.example")]);
-        message.lifetime = hours(5 * 24);
-        world.accept(message).await;
+        // Of an ordinary lifetime, which the pace alone must not end.
+        world.accept(mail(&[&format!("r{number}@b.example")])).await;
     }
     pass(hours(23)).await;
     assert_eq!(peer.took().len(), 10);
@@ -62,6 +61,7 @@ async fn recipients_per_day_are_counted_over_a_sliding_day_and_nothing_bounces()
     pass(hours(25)).await;
     assert_eq!(peer.took().len(), 30);
     assert!(world.events(EventKind::RecipientDeferred).is_empty());
+    assert!(world.events(EventKind::RecipientExpired).is_empty());
     // Who waits for the pace is not stalled.
     assert!(world.events(EventKind::AlertRaised).is_empty());
 }
@@ -82,6 +82,42 @@ async fn a_restart_does_not_begin_the_day_anew() {
     assert_eq!(peer.took().len(), 10);
     pass(hours(3)).await;
     assert_eq!(peer.took().len(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_pace_holds_waits_five_days_and_no_longer() {
+    let (world, peer) = paced("{ recipients_per_day = 1 }").await;
+    let mailbox = Peer::start(&world, "192.0.2.9", 25).await;
+    for number in 0..10 {
+        world.accept(mail(&[&format!("r{number}@b.example")])).await;
+    }
+    pass(hours(6 * 24)).await;
+    assert_eq!(peer.took().len(), 5);
+    let expired = world.events(EventKind::RecipientExpired);
+    assert_eq!(expired.len(), 5);
+    assert!(!mailbox.took().is_empty());
+    assert_eq!(world.in_queue(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_and_a_change_of_hosts_do_not_begin_the_day_anew() {
+    let (world, peer) = paced("{ recipients_per_day = 10 }").await;
+    let second = Peer::start(&world, "192.0.2.2", 587).await;
+    for number in 0..9 {
+        world.accept(mail(&[&format!("r{number}@b.example")])).await;
+    }
+    pass(hours(1)).await;
+    assert_eq!(peer.took().len(), 9);
+    let moved = format!(
+        "{SETTINGS}\n[[organisation.outbound_connector]]\nname = \"Out\"\n\
+         smart_hosts = [\"192.0.2.2:587\"]\npace = {{ recipients_per_day = 10 }}\n"
+    );
+    world.apply(&moved).await;
+    for number in 0..9 {
+        world.accept(mail(&[&format!("s{number}@b.example")])).await;
+    }
+    pass(hours(2)).await;
+    assert_eq!(second.took().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

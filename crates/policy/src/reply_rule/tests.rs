@@ -10,8 +10,23 @@ fn reply(text: &str) -> Reply {
 }
 
 fn found(rules: &ReplyRules, destination: &str, hop: &str, text: &str) -> Option<String> {
-    let rule = rules.find(destination, hop, &reply(text));
-    rule.map(|rule| rule.name.clone())
+    found_at(Stage::Recipient, rules, destination, hop, text)
+}
+
+fn found_at(
+    stage: Stage,
+    rules: &ReplyRules,
+    destination: &str,
+    next_hop: &str,
+    text: &str,
+) -> Option<String> {
+    let saying = Saying {
+        destination,
+        next_hop,
+        stage,
+        reply: &reply(text),
+    };
+    rules.find(saying).map(|rule| rule.name.clone())
 }
 
 #[test]
@@ -52,7 +67,7 @@ fn words_of_large_receivers_find_our_own_rules() {
         (
             "mx.example.org",
             "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org",
-            Some("egress-address-on-a-block-list"),
+            Some("egress-address-on-a-block-list-at-rcpt"),
         ),
         ("mx.example.org", "550 5.1.1 No such user here", None),
         ("mx.example.org", "451 4.7.500 Server busy", None),
@@ -90,7 +105,13 @@ fn a_rule_changes_what_a_code_means_and_never_a_delivery() {
     let rules = ReplyRules::from_toml(text).unwrap();
     let judge = |text: &str| {
         let reply = reply(text);
-        let rule = rules.find("example.org", "mx", &reply).unwrap();
+        let saying = Saying {
+            destination: "example.org",
+            next_hop: "mx",
+            stage: Stage::Recipient,
+            reply: &reply,
+        };
+        let rule = rules.find(saying).unwrap();
         rule.apply(judge_reply(Stage::Recipient, &reply))
     };
     let blocked = judge("550 5.7.1 You are BLOCKED");
@@ -103,7 +124,7 @@ fn a_rule_changes_what_a_code_means_and_never_a_delivery() {
     );
     assert_eq!(gone.status, EnhancedStatus::new(5, 1, 1));
     assert_eq!(
-        rules.find("example.org", "mx", &reply("250 5.7.1 blocked")),
+        found(&rules, "example.org", "mx", "250 5.7.1 blocked"),
         None
     );
     let rule = &rules.0[0];
@@ -177,4 +198,20 @@ fn patterns_fit_as_a_slow_and_simple_reader_says() {
 fn a_pattern_of_many_stars_ends_soon_on_a_long_text() {
     let pattern = "*a".repeat(100) + "b";
     assert!(!fits(&pattern, &"a".repeat(TEXT_OCTETS_MAX)));
+}
+
+#[test]
+fn a_block_for_what_a_message_contains_is_no_word_on_our_address() {
+    let rules = ReplyRules::default();
+    let find = |stage, text| found_at(stage, &rules, "example.org", "mx.example.org", text);
+    let listed = "554 5.7.1 Blocked using Spamhaus: https://example.net/bad";
+    assert_eq!(find(Stage::Content, listed), None);
+    assert_eq!(find(Stage::Recipient, listed), None);
+    let name = "egress-address-on-a-block-list";
+    assert_eq!(find(Stage::Sender, listed).as_deref(), Some(name));
+    assert_eq!(find(Stage::Greeting, listed).as_deref(), Some(name));
+    let flooded = "450 4.2.1 The user you are trying to contact is receiving mail at a rate that";
+    let gmail = "gmail-smtp-in.l.google.com";
+    let found = found_at(Stage::Recipient, &rules, "gmail.com", gmail, flooded);
+    assert_eq!(found, None);
 }

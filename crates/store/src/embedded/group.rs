@@ -228,7 +228,8 @@ pub(super) fn change(
             }
             RecipientChange::Deferred { .. }
             | RecipientChange::Done
-            | RecipientChange::Returned { .. } => None,
+            | RecipientChange::Returned { .. }
+            | RecipientChange::Prolonged { .. } => None,
         });
         let SlotState {
             due,

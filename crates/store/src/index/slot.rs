@@ -96,6 +96,11 @@ impl SlotState {
                 flags,
                 ..self
             }),
+            RecipientChange::Prolonged { expires_at } => Some(Self {
+                expires: expires_at.as_millis(),
+                flags,
+                ..self
+            }),
         }
     }
 }

@@ -115,7 +115,7 @@ fn note(ledger: &mut Ledger, leased: &Leased, change: &RecipientChange) {
                 ledger.remove(&place);
             }
             RecipientChange::Deferred { .. } => entry.attempts += 1,
-            RecipientChange::Returned { .. } => {}
+            RecipientChange::Returned { .. } | RecipientChange::Prolonged { .. } => {}
         }
     }
 }

@@ -291,9 +291,9 @@ pub(crate) async fn lease_one(store: &Store, destination: &str, now: Timestamp) 
 pub(crate) fn settlement(leased: &Leased, change: &RecipientChange, now: Timestamp) -> Settlement {
     let kind = match change {
         RecipientChange::Done => EventKind::RecipientDelivered,
-        RecipientChange::Deferred { .. } | RecipientChange::Returned { .. } => {
-            EventKind::RecipientDeferred
-        }
+        RecipientChange::Deferred { .. }
+        | RecipientChange::Returned { .. }
+        | RecipientChange::Prolonged { .. } => EventKind::RecipientDeferred,
     };
     let event = |to: Arc<str>| Event {
         queue_id: Some(leased.lease.queue_id),
