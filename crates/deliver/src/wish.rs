@@ -63,12 +63,18 @@ impl Wish {
         let demand = target.demand.as_ref().unwrap_or(of_connector);
         match (self, demand) {
             (Self::AsUsual | Self::NotRequired, _)
-            | (Self::Required, Demand::Name(_) | Demand::Sts(_) | Demand::Dane(_)) => {
+            | (Self::Required, Demand::Name(_) | Demand::Sts(_)) => demand.clone(),
+            (Self::Required, Demand::Dane(required)) if !required.records.is_empty() => {
                 demand.clone()
             }
+            // Records of which none is usable prove nothing: then the name must. RFC 8689 §4.2.1.
             (
                 Self::Required,
-                Demand::Clear | Demand::Opportunistic | Demand::Encryption | Demand::Chain,
+                Demand::Clear
+                | Demand::Opportunistic
+                | Demand::Encryption
+                | Demand::Chain
+                | Demand::Dane(_),
             ) => Demand::Name(match &target.host {
                 Host::Domain(host) => CertificateName::Exact(host.clone()),
                 Host::Literal(_) => CertificateName::Nobody,

@@ -233,6 +233,10 @@ fn day(now: Timestamp) -> u16 {
     u16::try_from(days.max(0)).unwrap_or(u16::MAX)
 }
 
+/// Octets of a bounce domain: with a token before it, it is still an address (RFC 5321
+/// §4.5.3.1.3).
+pub const BOUNCE_DOMAIN_OCTETS_MAX: usize = 180;
+
 /// Where notices about a message are to come back, and under whose key: the bounce domain of the
 /// accepted domain that its reverse-path lies in. `None`: the reverse-path stays. The null one
 /// always does: there is nobody to tell (RFC 5321 §4.5.5).
@@ -243,8 +247,11 @@ pub fn bounce_place<'a>(
     reverse_path: &ReversePath,
 ) -> Option<(&'a str, Domain)> {
     let domain = reverse_path.mailbox()?.domain()?;
-    let keeps = inbound_connector
-        .and_then(|name| settings.inbound_connector(organisation, name))
+    // Whoever claims to be ours and came as a stranger gets no signed address of ours, which would
+    // pass every check of the next server.
+    let connector = inbound_connector?;
+    let keeps = settings
+        .inbound_connector(organisation, connector)
         .is_some_and(|found| found.connector.envelope_sender == EnvelopeSender::Kept);
     if keeps {
         return None;
@@ -254,6 +261,9 @@ pub fn bounce_place<'a>(
         return None;
     }
     let bounce_domain = Domain::parse(&owned.domain.bounce_domain).ok()?;
+    if bounce_domain.as_str().len() > BOUNCE_DOMAIN_OCTETS_MAX {
+        return None;
+    }
     Some((&owned.organisation.name, bounce_domain))
 }
 

@@ -187,9 +187,24 @@ impl Settings {
     /// Checks the whole document and indexes it. All errors are reported, not only the first, up
     /// to [`ERRORS_MAX`]. Nothing is proved yet: see [`Settings::with_proofs`].
     pub fn build(mode: Mode, version: u64, document: Document) -> Result<Self, Vec<SettingsError>> {
-        check::check(mode, &document)?;
+        check::check(mode, &document, false)?;
+        Ok(Self::of(mode, version, document))
+    }
+
+    /// The same for a document that an earlier Relais stored: rules that came later do not keep it
+    /// from its work.
+    pub fn build_stored(
+        mode: Mode,
+        version: u64,
+        document: Document,
+    ) -> Result<Self, Vec<SettingsError>> {
+        check::check(mode, &document, true)?;
+        Ok(Self::of(mode, version, document))
+    }
+
+    fn of(mode: Mode, version: u64, document: Document) -> Self {
         let indexes = Indexes::build(&document);
-        Ok(Self {
+        Self {
             version,
             mode,
             document: Arc::new(document),
@@ -198,7 +213,7 @@ impl Settings {
             resolved: Arc::default(),
             client_names: Arc::default(),
             indexes: Arc::new(indexes),
-        })
+        }
     }
 
     /// The same settings with these proofs; those of domains that it does not have are left out.

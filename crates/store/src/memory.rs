@@ -191,7 +191,7 @@ impl Memory {
         let settings = if version == 0 {
             Settings::empty(options.mode)
         } else {
-            Settings::build(options.mode, version, document)
+            Settings::build_stored(options.mode, version, document)
                 .map_or_else(|_| Settings::empty(options.mode), Arc::new)
         };
         let settings = settings.with_proofs(proofs).with_dkim(dkim::table(&keys));

@@ -9,6 +9,7 @@ use relais_smtp::domain::Domain;
 use relais_smtp::sasl::scram::Verifier;
 use relais_smtp::time::Timestamp;
 
+use crate::bounce::BOUNCE_DOMAIN_OCTETS_MAX;
 use crate::document::{
     AcceptedDomain, BYTE_COUNT_MAX, Credential, DirectoryEntry, Document, LIMIT_VALUE_MAX, Limits,
     Organisation, Verification,
@@ -59,8 +60,18 @@ const PACE_CONNECTIONS_MAX: u32 = 1_000;
 const ROTATE_DAYS_MAX: u32 = 3_650;
 
 /// Every error of a document, in its order, up to [`ERRORS_MAX`].
-pub(super) fn check(mode: Mode, document: &Document) -> Result<(), Vec<SettingsError>> {
-    let mut checker = Checker { errors: Vec::new() };
+///
+/// `stored`: by an earlier Relais, whose rules were fewer. What only later rules forbid does no harm
+/// where it stands, and must not keep a server from its start.
+pub(super) fn check(
+    mode: Mode,
+    document: &Document,
+    stored: bool,
+) -> Result<(), Vec<SettingsError>> {
+    let mut checker = Checker {
+        errors: Vec::new(),
+        stored,
+    };
     checker.document(mode, document);
     network::check(mode, document, &mut checker);
     let mut errors = checker.errors;
@@ -81,9 +92,18 @@ pub(super) fn check(mode: Mode, document: &Document) -> Result<(), Vec<SettingsE
 
 struct Checker {
     errors: Vec<SettingsError>,
+    /// See [`check`].
+    stored: bool,
 }
 
 impl Checker {
+    /// By a rule that came later: what was stored before it stays.
+    fn later_error(&mut self, object: &str, message: String) {
+        if !self.stored {
+            self.error(object, message);
+        }
+    }
+
     fn error(&mut self, object: &str, message: String) {
         self.errors.push(SettingsError {
             object: object.to_owned(),
@@ -211,7 +231,14 @@ impl Checker {
                     "bounce_domain {} does not lie below {}; write one that does, as bounce.{}",
                     domain.bounce_domain, domain.name, domain.name
                 );
-                self.error(object, message);
+                self.later_error(object, message);
+            }
+            if domain.bounce_domain.len() > BOUNCE_DOMAIN_OCTETS_MAX {
+                let message = format!(
+                    "bounce_domain is longer than {BOUNCE_DOMAIN_OCTETS_MAX} octets, and signed \
+                     addresses must fit before it; write a shorter one"
+                );
+                self.later_error(object, message);
             }
         }
         let dkim = &domain.dkim;
@@ -481,7 +508,7 @@ impl Checker {
                 if taken {
                     let message = "it is the bounce_domain of a domain, where only what comes \
                                    back is taken; give that another name";
-                    self.error(&object, message.to_owned());
+                    self.later_error(&object, message.to_owned());
                 }
                 if !claims.insert((organisation.name.as_str(), name.clone())) {
                     let message = "the domain is listed twice; remove one entry";

@@ -443,3 +443,40 @@ fn ten_thousand_networks_are_built_and_searched() {
             .is_none()
     );
 }
+
+#[test]
+fn what_an_earlier_relais_stored_is_taken_though_later_rules_forbid_it() {
+    let outbound = |keys: &str| {
+        format!(
+            "[[organisation]]\nname = \"contoso\"\n[[organisation.outbound_connector]]\n\
+             name = \"O\"\nsmart_hosts = [\"h:465\"]\n{keys}\n"
+        )
+    };
+    let domain = |keys: &str| {
+        format!(
+            "[[organisation]]\nname = \"contoso\"\n[[organisation.domain]]\n\
+             name = \"contoso.test\"\n{keys}\n"
+        )
+    };
+    let long = format!("{0}.{0}.{0}.contoso.test", "a".repeat(60));
+    for text in [
+        outbound("auth = { method = \"certificate\" }"),
+        outbound("tls = \"none\""),
+        outbound(
+            "auth = { method = \"certificate\", parameters = { certificate = \"/c\" } }\ntls = \"none\"",
+        ),
+        outbound("auth = { method = \"none\", parameters = { x = \"y\" } }"),
+        domain("bounce_domain = \"bounce.other.test\""),
+        domain(&format!("bounce_domain = \"{long}\"")),
+        domain(
+            "bounce_domain = \"b.contoso.test\"\n[[organisation.domain]]\nname = \"b.contoso.test\"",
+        ),
+    ] {
+        let document = || Document::from_toml(&text).expect("a document");
+        assert!(Settings::build(Mode::Lan, 1, document()).is_err(), "{text}");
+        let stored = Settings::build_stored(Mode::Lan, 1, document());
+        assert!(stored.is_ok(), "{text}: {stored:?}");
+    }
+    let wrong = Document::from_toml(&outbound("pace = { connections = 0 }")).expect("a document");
+    assert!(Settings::build_stored(Mode::Lan, 1, wrong).is_err());
+}

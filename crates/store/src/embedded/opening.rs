@@ -274,7 +274,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreEr
 
 fn read_start(connection: &Connection, mode: Mode) -> Result<Start, StoreError> {
     let (version, document) = settings_tables::load_latest(connection)?;
-    let settings = Settings::build(mode, version, document).map_err(|errors| {
+    let settings = Settings::build_stored(mode, version, document).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         StoreError::Fault(format!("settings version {version}: {}", errors.join("; ")))
     })?;

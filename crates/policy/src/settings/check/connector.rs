@@ -139,7 +139,7 @@ impl Checker {
                         "smart host {host} begins with TLS, and tls = \"none\" forbids it; change \
                          one of them"
                     );
-                    self.error(object, message);
+                    self.later_error(object, message);
                 }
                 Some(_) => {}
             }
@@ -186,15 +186,18 @@ impl Checker {
             AuthMethod::Password | AuthMethod::Xoauth2 => None,
         };
         if let Some(key) = missing {
-            self.error(
-                object,
-                format!("auth needs {key}; add it, or write method = \"none\""),
-            );
+            let message = format!("auth needs {key}; add it, or write method = \"none\"");
+            match auth.method {
+                AuthMethod::Certificate => self.later_error(object, message),
+                AuthMethod::None | AuthMethod::Password | AuthMethod::Xoauth2 => {
+                    self.error(object, message);
+                }
+            }
         }
         if auth.method == AuthMethod::Certificate && connector.tls == OutboundTls::None {
             let message = "auth by certificate needs TLS, and tls = \"none\" forbids it; change one \
                            of them";
-            self.error(object, message.to_owned());
+            self.later_error(object, message.to_owned());
         }
         self.auth_parameters(object, connector);
         if auth.method != AuthMethod::None && connector.smart_hosts.is_empty() {
@@ -228,7 +231,7 @@ impl Checker {
             } else {
                 continue;
             };
-            self.error(object, message);
+            self.later_error(object, message);
         }
     }
 
