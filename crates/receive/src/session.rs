@@ -145,7 +145,8 @@ fn config(
         starttls: offers_starttls(tls, client),
         tls: matches!(tls, ListenerTls::Implicit(_)),
         auth: client.auth_offer(identity, &shared.context.issuers),
-        require_tls: true,
+        // A stranger who claims to be anybody must not make us write notices to them.
+        require_tls: client.connector.is_some(),
     }
 }
 

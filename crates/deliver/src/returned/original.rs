@@ -133,12 +133,29 @@ impl Original {
             mailbox.to_string().eq_ignore_ascii_case(&named.to_string())
         };
         let mut named = named;
+        let in_question = self.in_question();
         named.find_map(|named| {
-            self.recipients
+            in_question
                 .iter()
                 .find(|mailbox| is(mailbox, named))
                 .cloned()
         })
+    }
+
+    /// Of whom the holder of the address may speak: it was given to the next hop of this recipient,
+    /// or of all those in one domain, and nobody else's mail is a matter of his.
+    fn in_question(&self) -> &[Mailbox] {
+        if let Some(number) = self.named {
+            let at = usize::try_from(number).unwrap_or(usize::MAX);
+            return self.recipients.get(at).map_or(&[], std::slice::from_ref);
+        }
+        let mut hosts = self.recipients.iter().map(Mailbox::host);
+        let first = hosts.next();
+        if hosts.all(|host| Some(host) == first) {
+            &self.recipients
+        } else {
+            &[]
+        }
     }
 
     fn meant(&self) -> Option<Mailbox> {
@@ -196,6 +213,18 @@ mod tests {
         let told = two.concerned(&notice("victim@example.net"));
         assert_eq!(addresses(&told), ["-"]);
         assert_eq!(told[0].said, relais_smtp::returned::Said::Failure);
+    }
+
+    #[test]
+    fn who_got_a_copy_speaks_for_nobody_elses_server() {
+        let two = original(&["mallory@evil.example", "ceo@customer.test"], None);
+        assert_eq!(
+            addresses(&two.concerned(&notice("ceo@customer.test"))),
+            ["-"]
+        );
+        let first = original(&["mallory@evil.example", "ceo@customer.test"], Some(0));
+        let told = first.concerned(&notice("ceo@customer.test"));
+        assert_eq!(addresses(&told), ["mallory@evil.example"]);
     }
 
     #[test]

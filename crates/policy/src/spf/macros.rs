@@ -9,6 +9,8 @@ use std::net::IpAddr;
 /// Longest name that is asked for, in octets; longer ones lose labels from the left (RFC 7208
 /// §7.3).
 const NAME_OCTETS_MAX: usize = 253;
+/// And longest expansion that is made at all.
+const EXPANDED_OCTETS_MAX: usize = 8 * 1_024;
 
 /// A text with macros, read.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -111,18 +113,25 @@ impl MacroText {
                 Piece::Literal(text) => name.push_str(text),
                 Piece::Macro { .. } => name.push_str(&expand(piece, values)),
             }
+            if name.len() > EXPANDED_OCTETS_MAX {
+                // No record that means a name is like this.
+                return String::new();
+            }
         }
         let mut name = name.to_ascii_lowercase();
         if name.ends_with('.') {
             name.pop();
         }
-        while name.len() > NAME_OCTETS_MAX {
-            match name.split_once('.') {
-                Some((_, shorter)) => name = shorter.to_owned(),
-                None => return String::new(),
-            }
-        }
-        name
+        let Some(over) = name
+            .len()
+            .checked_sub(NAME_OCTETS_MAX)
+            .filter(|over| *over > 0)
+        else {
+            return name;
+        };
+        // Whole labels from the left. RFC 7208 §7.3.
+        let kept = name.bytes().skip(over - 1).position(|octet| octet == b'.');
+        kept.map_or_else(String::new, |at| name.split_off(over + at))
     }
 }
 
