@@ -14,6 +14,7 @@ mod suppression;
 mod audit;
 mod organisations;
 mod limits;
+mod dkim;
 mod domains;
 mod connectors;
 mod outbound;
@@ -52,6 +53,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(organisations::routes())
         .merge(limits::routes())
         .merge(domains::routes())
+        .merge(dkim::routes())
         .merge(connectors::routes())
         .merge(outbound::routes())
         .merge(listen::routes())

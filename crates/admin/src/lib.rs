@@ -10,6 +10,7 @@ pub mod local;
 pub mod api;
 pub mod publishing;
 pub mod desk;
+mod signing_keys;
 pub mod proving;
 pub mod naming;
 pub mod problem;

@@ -87,14 +87,21 @@ pub(crate) async fn look(
         let Some(before) = settings.proof(&key.organisation, &key.domain) else {
             return Ok(None);
         };
-        let (finding, mut words) = judge(&before.token, &sightings);
+        let (mut finding, mut words) = judge(&before.token, &sightings);
+        let now = context.clock.now();
+        let keys = settings.dkim.get(&key.organisation, &key.domain);
+        if finding != Finding::Present
+            && let Some(shown) = keys.and_then(|keys| keys.proves(now))
+        {
+            finding = Finding::Present;
+            words = format!("DNS shows the DKIM key {}; {words}", shown.selector);
+        }
         let taken = finding == Finding::Present
             && !before.standing.is_in_force()
             && settings.is_taken(&key.organisation, &key.domain);
         if taken {
             words.push_str("; the domain is another organisation's as long as its proof holds");
         }
-        let now = context.clock.now();
         let proof = before.after(finding, taken, &words, now);
         let stored = context.store.change_proof(ProofChange {
             key: key.clone(),

@@ -32,6 +32,7 @@ use crate::desk;
 use crate::naming;
 use crate::proving;
 use crate::publishing::{self, Publishing};
+use crate::signing_keys;
 use crate::web;
 
 /// Connections at the same time, per door: a scrape, some probes, some terminals with `--live`.
@@ -72,6 +73,11 @@ impl AdminService {
         );
         if let Some(dns) = context.dns.clone() {
             tasks.spawn(proving::watch(
+                context.clone(),
+                dns.clone(),
+                closing.clone(),
+            ));
+            tasks.spawn(signing_keys::watch(
                 context.clone(),
                 dns.clone(),
                 closing.clone(),

@@ -108,8 +108,8 @@ impl Finding {
         (self, Some(rule))
     }
 
-    /// The message must not leave as it is, and the trouble is ours: it is tried again soon. RFC 3463
-    /// §3.8: a failure of cryptography.
+    /// The message must not leave as it is, and the trouble is ours: it is tried again soon.
+    /// RFC 3463 §3.8: a failure of cryptography.
     pub(crate) fn withheld(withheld: Withheld) -> Self {
         let answer = Answer::Ours {
             cause: None,

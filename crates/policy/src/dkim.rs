@@ -36,6 +36,10 @@ const ACTIVE_PAUSE: Duration = Duration::from_secs(3_600);
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// Octets of an account of a look.
 const SEEN_OCTETS_MAX: usize = 1_000;
+/// What is seen of a key that a person vouches for.
+const BY_HAND: &str = "said by hand";
+/// A look proves who has a domain for so long: twice the pause between two.
+const PROOF_TIME: Duration = Duration::from_secs(2 * 3_600);
 /// Letters of a domain's tag.
 pub const TAG_LETTERS: usize = 4;
 
@@ -356,7 +360,7 @@ impl DomainKeys {
         let mut changes = Vec::new();
         let key = after.keys.iter_mut().find(|key| key.selector == selector);
         if let Some(key) = key {
-            key.seen = "said by hand".to_owned();
+            key.seen = BY_HAND.to_owned();
             key.look(Finding::Present, now, &mut changes);
         }
         after.settle(wanted, now, &mut changes);
@@ -394,16 +398,30 @@ impl DomainKeys {
 
     /// A person takes a key out of use. `None`: mail of the domain would leave unsigned.
     #[must_use]
-    pub fn without(&self, selector: &str, now: Timestamp) -> Option<Self> {
+    pub fn without(&self, selector: &str, now: Timestamp) -> Option<(Self, Vec<KeyChange>)> {
         let mut after = self.clone();
         let key = after.keys.iter_mut().find(|key| key.selector == selector)?;
-        let state = match key.state {
-            KeyState::Active => KeyState::Retiring,
-            KeyState::Waiting | KeyState::Retiring | KeyState::Retired => KeyState::Retired,
+        let (state, change) = match key.state {
+            KeyState::Active => (KeyState::Retiring, KeyChange::Retiring(selector.to_owned())),
+            KeyState::Waiting | KeyState::Retiring | KeyState::Retired => {
+                (KeyState::Retired, KeyChange::Retired(selector.to_owned()))
+            }
         };
         key.enter(state, now);
         let signed_before = self.active().next().is_some();
-        (!signed_before || after.active().next().is_some()).then_some(after)
+        let signs_still = after.active().next().is_some();
+        (!signed_before || signs_still).then(|| (after, vec![change]))
+    }
+
+    /// A key that DNS has shown lately: whoever could publish it has the domain, as its selector
+    /// and its text are ours alone.
+    pub fn proves(&self, now: Timestamp) -> Option<&Key> {
+        let looked_at = self.looked_at?;
+        let is_fresh = now.since(looked_at) <= PROOF_TIME;
+        let mut shown = self.active().filter(|key| {
+            key.missing_since.is_none() && key.seen != BY_HAND && key.since <= looked_at
+        });
+        shown.next().filter(|_| is_fresh)
     }
 
     /// The pause between the last look and the next.

@@ -1,7 +1,8 @@
 //! Which domain signs a message on its way out, and with which keys; or why none does.
 //!
-//! The domain of the header From signs, as DMARC compares that one (RFC 9989 §4.4); where it is not
-//! ours, that of the reverse-path. Strangers' mail is never signed: it may only pretend to be ours.
+//! The domain of the header From signs, as DMARC compares that one (RFC 7489 §3.1.1); where it is
+//! not ours, that of the reverse-path. Strangers' mail is never signed: it may only pretend to be
+//! ours.
 
 use relais_smtp::address::Mailbox;
 use relais_smtp::domain::Domain;

@@ -5,8 +5,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::session::Session;
 use crate::commands::{
     admin, apply, attempts, audit, backup, completion, connector, credential, demo, directory,
-    domain, export, health, limits, organisation, queue, reference_command, restricted, schema,
-    secret, serve, simulate, status, suppression, trace, why,
+    dkim, domain, export, health, limits, organisation, queue, reference_command, restricted,
+    schema, secret, serve, simulate, status, suppression, trace, why,
 };
 use crate::failure::Failure;
 use crate::flags::Global;
@@ -58,6 +58,8 @@ enum Command {
     Limits,
     /// Accepted domains
     Domain(domain::Arguments),
+    /// DKIM: the keys that sign
+    Dkim(dkim::Arguments),
     /// Connectors: who may send through us, and how mail leaves
     Connector(connector::Arguments),
     /// Credentials: user and password of each device
@@ -105,6 +107,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Queue(arguments) => queue::run(&session, arguments).await,
         Command::Organisation(arguments) => organisation::run(&session, arguments).await,
         Command::Limits => limits::run(&session).await,
+        Command::Dkim(arguments) => dkim::run(&session, arguments).await,
         Command::Domain(arguments) => domain::run(&session, arguments).await,
         Command::Connector(arguments) => connector::run(&session, arguments).await,
         Command::Credential(arguments) => credential::run(&session, arguments).await,

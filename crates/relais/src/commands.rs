@@ -14,6 +14,7 @@ pub(crate) mod queue;
 pub(crate) mod organisation;
 pub(crate) mod limits;
 pub(crate) mod domain;
+pub(crate) mod dkim;
 pub(crate) mod connector;
 pub(crate) mod credential;
 pub(crate) mod attempts;

@@ -20,6 +20,7 @@ use crate::context::{AdminContext, Caller, Dns};
 use crate::desk;
 use crate::problem::{Input, Parameters, Problem};
 use crate::proving::{self, Looked};
+use crate::signing_keys;
 
 pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
@@ -54,6 +55,7 @@ fn domain_json(settings: &Settings, key: &ProofKey, owned: &OwnedDomain<'_>) -> 
         "unicode": key.domain.to_unicode(),
         "kind": domain.kind,
         "state": owned.state.name(),
+        "dkim": signing_keys::standing_name(settings, key),
         "verification": domain.verification,
         "subdomains": domain.subdomains,
         "mailbox_host": domain.mailbox_host,
@@ -77,7 +79,11 @@ struct Whose {
     organisation: Option<String>,
 }
 
-fn find(settings: &Settings, name: &str, whose: Option<&str>) -> Result<ProofKey, Problem> {
+pub(super) fn find(
+    settings: &Settings,
+    name: &str,
+    whose: Option<&str>,
+) -> Result<ProofKey, Problem> {
     let wanted = Domain::parse(name)
         .map_err(|error| Problem::bad_request(format!("\"{name}\": {error}.")))?;
     let keys = settings.domains().map(|(key, _)| key);
@@ -241,7 +247,7 @@ async fn look(
     Ok(Json(object))
 }
 
-fn asked(context: &AdminContext) -> Result<&Dns, Problem> {
+pub(super) fn asked(context: &AdminContext) -> Result<&Dns, Problem> {
     context.dns.as_ref().ok_or_else(|| {
         let detail = "DNS is asked by the running server; start it with `relais serve`.";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)

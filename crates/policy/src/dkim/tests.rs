@@ -141,7 +141,7 @@ fn the_last_key_that_signs_is_not_taken_out_of_use() {
     let wanted = Dkim::default();
     let keys = generated(&DomainKeys::new("t".to_owned()), &wanted, NOW);
     let (keys, _) = keys.after_look(&shown(&keys), &wanted, NOW);
-    let one = keys.without("relais-t-e1", after(1)).unwrap();
+    let (one, _) = keys.without("relais-t-e1", after(1)).unwrap();
     assert_eq!(
         states(&one),
         [("relais-t-e1", "retiring"), ("relais-t-r1", "active")]
@@ -156,6 +156,21 @@ fn the_last_key_that_signs_is_not_taken_out_of_use() {
         states(&rest),
         [("relais-t-e1", "retiring"), ("relais-t-r1", "active")]
     );
+}
+
+#[test]
+fn a_key_in_dns_proves_the_domain_and_one_said_by_hand_does_not() {
+    let wanted = Dkim::default();
+    let keys = generated(&DomainKeys::new("t".to_owned()), &wanted, NOW);
+    assert_eq!(keys.proves(NOW), None);
+    let (by_hand, _) = keys.activated_by_hand("relais-t-r1", &wanted, NOW);
+    assert_eq!(by_hand.active().count(), 1);
+    assert_eq!(by_hand.proves(NOW), None);
+    let (gone, _) = by_hand.after_look(&absent(&keys), &wanted, NOW);
+    assert_eq!(gone.proves(NOW), None);
+    let (shown, _) = keys.after_look(&shown(&keys), &wanted, NOW);
+    assert!(shown.proves(NOW).is_some());
+    assert_eq!(shown.proves(after(1)), None, "nobody has looked since");
 }
 
 #[test]

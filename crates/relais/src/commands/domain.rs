@@ -136,6 +136,7 @@ async fn list(session: &Session) -> Result<(), Failure> {
         "kind",
         "state",
         "verification",
+        "dkim",
         "mailbox_host",
     ];
     let rows: Vec<Vec<_>> = domains
@@ -153,6 +154,7 @@ async fn list(session: &Session) -> Result<(), Failure> {
             "KIND",
             "STATE",
             "VERIFICATION",
+            "DKIM",
             "MAILBOX HOST",
             "DNS",
         ],

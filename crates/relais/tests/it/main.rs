@@ -28,6 +28,7 @@ mod restricted;
 mod secrets;
 mod ruled;
 mod serving;
+mod signing;
 mod story;
 mod tidy;
 mod tls;

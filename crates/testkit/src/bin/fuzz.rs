@@ -17,6 +17,8 @@ use relais_policy::settings::{Mode, Settings};
 use relais_smtp::address::Mailbox;
 use relais_smtp::client::{ClientConfig, ClientSession, ClientStep, Protocol, Transaction};
 use relais_smtp::content::Preset;
+use relais_smtp::dkim::{Algorithm, BodyHasher, Terms, relaxed_body, unsigned};
+use relais_smtp::domain::Domain;
 use relais_smtp::envelope::{Envelope, EnvelopeRecipient, SenderParameters};
 use relais_smtp::header;
 use relais_smtp::identifier::{QueueId, Reference};
@@ -58,6 +60,12 @@ const TARGETS: &[Target] = &[
         seeds: HEADERS,
         dictionary: HEADER_WORDS,
         run: headers,
+    },
+    Target {
+        name: "signatures",
+        seeds: CONTENTS,
+        dictionary: SPACES,
+        run: signatures,
     },
     Target {
         name: "received",
@@ -200,6 +208,15 @@ const REPLY_WORDS: &[&[u8]] = &[
     b"\n",
     b"999",
     b"CHUNKING",
+];
+const SPACES: &[&[u8]] = &[
+    b" ",
+    b"\t",
+    b"\r\n",
+    b"\r\n\r\n",
+    b" \r\n",
+    b"\r",
+    b"From: a@b.test\r\n",
 ];
 const DNS: &[&[u8]] = &[
     b"\x12\x34\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00\x01a\x04test\x00\x00\x0f\x00\x01\xc0\x0c\x00\
@@ -543,6 +560,31 @@ fn nul_hides_nothing(section: &[u8], summary: &header::HeaderSummary) {
 }
 
 /// A greeting name of any kind makes no field of its own.
+/// What is signed does not depend on how a body is cut, and is relaxed once and for all.
+fn signatures(input: &[u8], choice: usize) {
+    let end = header::header_section_end(input).unwrap_or(input.len());
+    let (section, body) = input.split_at(end);
+    let mut whole = BodyHasher::new();
+    whole.update(body);
+    let mut pieces = BodyHasher::new();
+    body.chunks(choice + 1)
+        .for_each(|piece| pieces.update(piece));
+    let hash = whole.finish();
+    assert_eq!(hash, pieces.finish());
+    let relaxed = relaxed_body(body);
+    assert_eq!(relaxed, relaxed_body(&relaxed));
+    let domain = Domain::parse("contoso.test").expect("a domain");
+    let terms = Terms {
+        domain: &domain,
+        selector: "s",
+        algorithm: Algorithm::RsaSha256,
+        time: Timestamp::from_millis(0),
+    };
+    let field = unsigned(section, &hash, &terms).complete(&[0; 256]);
+    let lines = field.trim_end().split("\r\n");
+    assert!(lines.skip(1).all(|line| line.starts_with(' ')), "{field}");
+}
+
 fn received(input: &[u8], choice: usize) {
     let to = mailbox("b@example.org");
     let field = header::Received {
