@@ -8,9 +8,11 @@ use tokio::sync::{Notify, watch};
 use relais_net::authority::AuthorityOptions;
 use relais_net::clock::{Chance, Clock};
 use relais_net::conversation::Conversations;
+use relais_net::login::Logins;
 use relais_net::names::NameTable;
+use relais_net::network::Network;
 use relais_net::resolver::Resolver;
-use relais_net::tls::{CertificateStore, SeenCertificates};
+use relais_net::tls::{CertificateStore, ClientTls, SeenCertificates};
 use relais_policy::desk::Site;
 use relais_smtp::domain::Domain;
 use relais_store::store::Store;
@@ -48,6 +50,25 @@ pub struct AdminContext {
     pub site: Site,
     /// What was found out about the DNS of domains.
     pub findings: Findings,
+    /// How smart hosts are reached; none without a server.
+    pub outbound: Option<Outbound>,
+}
+
+/// How smart hosts are reached, as delivery does it.
+#[derive(Clone)]
+pub struct Outbound {
+    /// Sockets and DNS.
+    pub network: Network,
+    /// TLS with next hops.
+    pub tls: ClientTls,
+    /// What we log in with.
+    pub logins: Logins,
+    /// Our name in EHLO.
+    pub greeting_name: String,
+    /// Port of MX delivery.
+    pub smtp_port: u16,
+    /// Private addresses found by MX are reached too.
+    pub allow_private: bool,
 }
 
 /// Whom looks ask.

@@ -684,6 +684,7 @@ async fn open(
             && !is_public_destination(target.address.ip()),
         chance: &context.chance,
         port: target.address.port(),
+        transcript: None,
     };
     let opened = Session::open(stream, &opening, clock.clone()).await;
     if let (Some(login), Some((organisation, connector))) = (login, &site.key.connector) {

@@ -78,7 +78,7 @@ pub struct DeliverOptions {
 
 impl DeliverOptions {
     /// Our name as EHLO says it: an address goes as an address literal. RFC 5321 §4.1.3.
-    pub(crate) fn greeting_name(&self) -> Box<str> {
+    pub fn greeting_name(&self) -> Box<str> {
         match self.hostname.parse::<IpAddr>() {
             Ok(IpAddr::V4(address)) => format!("[{address}]").into(),
             Ok(IpAddr::V6(address)) => format!("[IPv6:{address}]").into(),

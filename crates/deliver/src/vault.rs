@@ -1,8 +1,5 @@
 //! The secrets of outbound connectors: files that settings name, and what the store keeps.
 
-use std::fs::File;
-use std::io::Read;
-
 use relais_net::clock::Clock;
 use relais_net::login::{Coming, KeptName, Vault};
 use relais_smtp::secret::Secret;
@@ -13,18 +10,22 @@ use relais_store::store::Store;
 pub struct StoreVault {
     store: Store,
     clock: Clock,
+    read: ReadFile,
 }
 
+/// Reads a file of at most so many octets; the error is a sentence.
+pub type ReadFile = fn(&str, usize) -> Result<Secret, String>;
+
 impl StoreVault {
-    /// Over this store.
-    pub fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock }
+    /// Over this store, and these files.
+    pub fn new(store: Store, clock: Clock, read: ReadFile) -> Self {
+        Self { store, clock, read }
     }
 }
 
 impl Vault for StoreVault {
     fn file<'a>(&'a self, path: &'a str, octets_max: usize) -> Coming<'a, Secret> {
-        let file = path.to_owned();
+        let (file, read) = (path.to_owned(), self.read);
         let read = tokio::task::spawn_blocking(move || read(&file, octets_max));
         Box::pin(async move { read.await.map_err(|error| format!("{path}: {error}"))? })
     }
@@ -43,19 +44,6 @@ impl Vault for StoreVault {
             kept.map_err(|error| error.to_string())
         })
     }
-}
-
-fn read(path: &str, octets_max: usize) -> Result<Secret, String> {
-    let unreadable = |error: std::io::Error| format!("{path} cannot be read: {error}");
-    let most = u64::try_from(octets_max).unwrap_or(u64::MAX);
-    let mut octets = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    let mut file = file.take(most.saturating_add(1));
-    file.read_to_end(&mut octets).map_err(unreadable)?;
-    if octets.len() > octets_max {
-        return Err(format!("{path} has more than {octets_max} octets"));
-    }
-    Ok(octets.into())
 }
 
 fn secret_name(name: &KeptName) -> Result<SecretName, String> {

@@ -6,6 +6,7 @@
 //!
 //! Not here: which host, and what follows from a failure (`relais-deliver`); content (there too).
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -13,8 +14,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use relais_policy::encryption::{Demand, TlsFault};
 use relais_smtp::address::Host;
-use relais_smtp::client::{ClientConfig, ClientSession, ClientStep, Closed, LoginEnd, Stage, wipe};
+use relais_smtp::client::{
+    ClientConfig, ClientSession, ClientStep, Closed, LoginEnd, Probed, Stage, wipe,
+};
 use relais_smtp::dsn::Cause;
+use relais_smtp::envelope::Envelope;
 use relais_smtp::reply::Reply;
 use relais_smtp::sasl::client::{ClientCredential, ClientExchange, ClientSide};
 use relais_smtp::sasl::scram::{ChannelBinding, NONCE_OCTETS};
@@ -64,6 +68,64 @@ pub struct Opening<'a> {
     pub chance: &'a Chance,
     /// The server's port, for tokens that name it.
     pub port: u16,
+    /// Writes down what is said, without secrets.
+    pub transcript: Option<Transcript>,
+}
+
+/// Lines kept of a transcript: a session without content has about forty.
+const TRANSCRIPT_LINES_MAX: usize = 400;
+
+/// What is said on a session, without secrets: `> ` we, `< ` the server, `* ` neither. Cheap to
+/// clone; clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Transcript(Arc<Mutex<Vec<String>>>);
+
+impl Transcript {
+    /// The lines so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What neither side said.
+    pub fn note(&self, words: &str) {
+        self.push("* ", words);
+    }
+
+    fn push(&self, who: &str, line: &str) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() < TRANSCRIPT_LINES_MAX {
+            lines.push(format!("{who}{line}"));
+        }
+    }
+
+    /// Octets of ours. Of AUTH only the command and the mechanism are told.
+    fn said(&self, octets: &[u8], stage: Stage) {
+        for line in String::from_utf8_lossy(octets).lines() {
+            if stage != Stage::Auth {
+                self.push("> ", line);
+            } else if line.starts_with("AUTH ") {
+                let mechanism = line.split(' ').nth(1).unwrap_or_default();
+                self.push("> ", &format!("AUTH {mechanism} ..."));
+            } else {
+                self.push("> ", "...");
+            }
+        }
+    }
+
+    /// Octets of the server. Its challenges are not told.
+    fn heard(&self, octets: &[u8], stage: Stage) {
+        for line in String::from_utf8_lossy(octets).lines() {
+            let printable: String = line.chars().filter(|one| !one.is_control()).collect();
+            if stage == Stage::Auth && printable.starts_with("334") {
+                self.push("< ", "334 ...");
+            } else {
+                self.push("< ", &printable);
+            }
+        }
+    }
 }
 
 /// What ended a conversation, for people.
@@ -106,6 +168,7 @@ pub struct HopSession {
     tls: Option<HopTls>,
     /// The stage that we wait at, and until when.
     wait: Option<(Stage, Moment)>,
+    transcript: Option<Transcript>,
 }
 
 impl HopSession {
@@ -124,6 +187,7 @@ impl HopSession {
             trouble: None,
             tls: None,
             wait: None,
+            transcript: opening.transcript.clone(),
         };
         if opening.implicit_tls {
             session.handshake(opening).await;
@@ -180,6 +244,11 @@ impl HopSession {
         let fault = match self.clock.within(until, done).await {
             Ok(Ok((stream, tls))) => {
                 self.stream = Some(stream);
+                if let Some(transcript) = &self.transcript {
+                    let (version, cipher) = (tls.version, tls.cipher);
+                    let verified = tls.verified.word();
+                    transcript.note(&format!("TLS {version} {cipher}, verified: {verified}"));
+                }
                 self.tls = Some(tls);
                 return self.client.secured();
             }
@@ -319,10 +388,26 @@ impl HopSession {
         let read = stream.read(&mut self.buffer);
         match self.clock.within(until, read).await {
             Ok(Ok(0)) => self.lose(Trouble::Closed),
-            Ok(Ok(count)) => self.client.receive(&self.buffer[..count]),
+            Ok(Ok(count)) => {
+                if let Some(transcript) = &self.transcript {
+                    transcript.heard(&self.buffer[..count], stage);
+                }
+                self.client.receive(&self.buffer[..count]);
+            }
             Ok(Err(error)) => self.lose(Trouble::Io(error.kind())),
             Err(_) => self.lose(Trouble::TimedOut(stage)),
         }
+    }
+
+    /// MAIL, RCPT and RSET, without content.
+    pub async fn probe(&mut self, envelope: Envelope) -> Vec<Probed> {
+        let end = self.clock.moment() + COMMAND_TIMEOUT * 3;
+        self.begin_wait();
+        self.client.probe(envelope);
+        while let ClientStep::Read(stage) = self.client.step() {
+            self.exchange(stage, 1, end).await;
+        }
+        self.client.probed().to_vec()
     }
 
     /// Sends what waits; `false` if the connection broke.
@@ -331,6 +416,9 @@ impl HopSession {
             return true;
         }
         std::mem::swap(&mut self.sending, self.client.output());
+        if let Some(transcript) = &self.transcript {
+            transcript.said(&self.sending, stage);
+        }
         let Some(stream) = &mut self.stream else {
             self.lose(Trouble::Closed);
             return false;

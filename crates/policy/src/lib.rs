@@ -12,6 +12,8 @@ pub mod source;
 pub mod notice;
 pub mod limit;
 pub mod reply_rule;
+pub mod known_refusal;
+pub mod preset;
 pub mod outcome;
 pub mod schedule;
 pub mod route;

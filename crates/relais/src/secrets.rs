@@ -1,6 +1,8 @@
 //! The master key of the secrets at rest: where a server looks for it, and what it says of what it
 //! found. ADR 0015.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use relais_net::clock::{Chance, Clock};
@@ -14,6 +16,21 @@ use crate::config::KEY_VARIABLE;
 const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 /// The name of ours (`LoadCredential=relais-secret-key:…`).
 const CREDENTIAL_NAME: &str = "relais-secret-key";
+
+/// A file that the settings name, of at most so many octets; the error is a sentence.
+pub(crate) fn read_file(path: &str, octets_max: usize) -> Result<Secret, String> {
+    let unreadable = |error: std::io::Error| format!("{path} cannot be read: {error}");
+    let most = u64::try_from(octets_max).unwrap_or(u64::MAX);
+    let mut octets = Vec::new();
+    let mut file = File::open(path)
+        .map_err(unreadable)?
+        .take(most.saturating_add(1));
+    file.read_to_end(&mut octets).map_err(unreadable)?;
+    if octets.len() > octets_max {
+        return Err(format!("{path} has more than {octets_max} octets"));
+    }
+    Ok(octets.into())
+}
 
 /// Looks for the master key and says what it found. Mail flows whatever it is.
 pub(crate) async fn unlock(store: &Store, folder: &Path, clock: &Clock, chance: &Chance) {

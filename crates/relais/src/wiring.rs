@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use relais_admin::context::{AdminContext, CertificateView, Dns, Phase, Readiness};
+use relais_admin::context::{AdminContext, CertificateView, Dns, Outbound, Phase, Readiness};
 use relais_admin::findings::Findings;
 use relais_admin::local::LocalApi;
 use relais_admin::metrics::Metrics;
@@ -161,7 +161,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let store = open_store(config, &folder, clock.now(), &metrics, sink).await?;
     secrets::unlock(&store, &folder, &clock, &chance).await;
     metrics.begin_balance(store.recipients_at_open());
-    let logins = Logins::new(StoreVault::new(store.clone(), clock.clone()), clock.clone());
+    let logins = logins(&store, &clock);
     let readiness = Readiness::new(Phase::Starting);
     let served = (&*doors.mail, config.acme.as_ref());
     let (certificates, tls) = Certificates::open(served, &config.hostname, &folder, clock.now());
@@ -182,6 +182,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         dns: Some(dns(config, &network)),
         site: site(config),
         findings: Findings::default(),
+        outbound: Some(outbound(config, &network, &client_tls, &logins)),
     };
     let admin_service = start_admin(context, socket, (doors.admin, doors.publishing))?;
     let receiving = ReceiveContext {
@@ -365,6 +366,7 @@ pub(crate) async fn open_for_reading(config: &Config) -> Result<LocalApi, StartE
         dns: None,
         site: site(config),
         findings: Findings::default(),
+        outbound: None,
     }))
 }
 
@@ -456,6 +458,24 @@ fn network_of(config: &Config) -> Result<Network, StartError> {
 
 fn open_reply_rules(config: &Config) -> Result<ReplyRuleFile, StartError> {
     ReplyRuleFile::open(config.deliver.reply_rules.clone()).map_err(StartError::ReplyRules)
+}
+
+/// What smart hosts are logged in at with.
+fn logins(store: &Store, clock: &Clock) -> Logins {
+    let vault = StoreVault::new(store.clone(), clock.clone(), secrets::read_file);
+    Logins::new(vault, clock.clone())
+}
+
+/// How the API reaches smart hosts, when a person tests them.
+fn outbound(config: &Config, network: &Network, tls: &ClientTls, logins: &Logins) -> Outbound {
+    Outbound {
+        network: network.clone(),
+        tls: tls.clone(),
+        logins: logins.clone(),
+        greeting_name: deliver_options(config).greeting_name().into(),
+        smtp_port: config.deliver.smtp_port,
+        allow_private: config.deliver.allow_private_destinations,
+    }
 }
 
 /// Whom we believe about next hops.

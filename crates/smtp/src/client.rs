@@ -53,6 +53,7 @@
 //! whose stages are named already.
 
 mod auth;
+mod probe;
 mod transaction;
 mod lines;
 mod extensions;
@@ -68,6 +69,7 @@ use self::reader::ReplyReader;
 use self::transaction::{Progress, Running};
 
 pub use self::auth::{LoginEnd, wipe};
+pub use self::probe::Probed;
 pub use self::reader::{REPLY_LINES_MAX, REPLY_OCTETS_MAX, REPLY_READ_LINE_OCTETS_MAX};
 pub use self::transaction::{PIPELINED_COMMANDS_MAX, PIPELINED_CONTENT_OCTETS_MAX};
 
@@ -269,6 +271,7 @@ pub struct ClientSession {
     /// TLS protects what is said now.
     secure: bool,
     login: Option<LoginEnd>,
+    probed: probe::Answers,
 }
 
 #[derive(Debug)]
@@ -279,6 +282,7 @@ enum State {
     /// Nothing may be read or written until the handshake is done.
     Handshake,
     Auth(Box<auth::Login>),
+    Probe(Box<probe::Probe>),
     Ready,
     Transaction(Box<Running>),
     Quitting,
@@ -318,6 +322,7 @@ impl ClientSession {
             tls_refusal: None,
             secure: false,
             login: None,
+            probed: Vec::new(),
         }
     }
 
@@ -335,6 +340,7 @@ impl ClientSession {
             | State::Hello(_)
             | State::StartTls
             | State::Auth(_)
+            | State::Probe(_)
             | State::Transaction(_)
             | State::Quitting => ClientStep::Read(self.stage()),
         }
@@ -363,6 +369,7 @@ impl ClientSession {
             | State::StartTls
             | State::Handshake
             | State::Auth(_)
+            | State::Probe(_)
             | State::Ready
             | State::Transaction(_) => {
                 let stage = self.stage();
@@ -425,6 +432,7 @@ impl ClientSession {
             | State::StartTls
             | State::Handshake
             | State::Auth(_)
+            | State::Probe(_)
             | State::Transaction(_)
             | State::Quitting => return,
         }
@@ -493,6 +501,7 @@ impl ClientSession {
             State::Hello(_) => Stage::Hello,
             State::StartTls | State::Handshake => Stage::StartTls,
             State::Auth(_) => Stage::Auth,
+            State::Probe(probe) => Self::probe_stage(probe),
             State::Transaction(running) => running.stage(),
             State::Ready | State::Quitting => Stage::Sender,
             State::Closed(
@@ -526,6 +535,7 @@ impl ClientSession {
             }
             State::StartTls => self.take_start_tls(reply),
             State::Auth(_) => self.take_auth(reply, more),
+            State::Probe(_) => self.take_probe(reply, more),
             State::Ready => self.break_protocol(),
             State::Handshake | State::Quitting | State::Closed(_) => {}
         }

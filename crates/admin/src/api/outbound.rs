@@ -1,25 +1,34 @@
 //! What outbound connectors need beside their settings: secrets that are written and never read
-//! back.
+//! back, the walk to their smart hosts, presets.
+
+mod walk;
 
 use std::sync::Arc;
 
 use axum::extract::{Extension, State};
-use axum::routing::post;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use relais_net::login::{Kept, KeptName, PASSWORD_OCTETS_MAX};
+use relais_policy::preset::outbound_presets;
 use relais_policy::settings::Settings;
+use relais_smtp::address::{Mailbox, ReversePath};
 use relais_smtp::secret::Secret;
 use relais_store::secret::{SecretKind, SecretName};
 use relais_store::shelf::ShelfAudit;
 
+use self::walk::Walk;
 use crate::context::{AdminContext, Caller};
 use crate::problem::{Input, Problem};
 
 pub(super) fn routes() -> Router<AdminContext> {
-    Router::new().route("/connectors/outbound/secret", post(keep_secret))
+    Router::new()
+        .route("/connectors/outbound/secret", post(keep_secret))
+        .route("/connectors/outbound/test", post(walk_hosts))
+        .route("/connectors/outbound/presets", get(presets))
 }
 
 /// Which connector; the organisation may be left out where there is only one.
@@ -49,6 +58,64 @@ fn find(settings: &Settings, which: &Which) -> Result<Arc<str>, Problem> {
         return Err(Problem::not_found(detail));
     }
     Ok(organisation.into())
+}
+
+async fn presets() -> Json<Value> {
+    let presets = outbound_presets();
+    let presets = presets.iter().map(|one| {
+        json!({
+            "name": one.name,
+            "title": one.title,
+            "fix": one.fix,
+            "keys": serde_json::to_value(&one.keys).unwrap_or_default(),
+        })
+    });
+    Json(json!({ "presets": presets.collect::<Vec<_>>() }))
+}
+
+#[derive(Deserialize)]
+struct AskedWalk {
+    #[serde(flatten)]
+    which: Which,
+    to: String,
+    #[serde(default)]
+    from: Option<String>,
+}
+
+async fn walk_hosts(
+    State(context): State<AdminContext>,
+    Input(asked): Input<AskedWalk>,
+) -> Result<Json<Value>, Problem> {
+    let settings = context.store.settings();
+    let organisation = find(&settings, &asked.which)?;
+    let Some(outbound) = &context.outbound else {
+        let detail = "Nothing is dialled without the running server.";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+    };
+    let Some(connector) = settings.outbound_connector(&organisation, &asked.which.name) else {
+        return Err(Problem::not_found("There is no such outbound connector."));
+    };
+    let mailbox = |text: &str| {
+        Mailbox::parse(text.trim())
+            .map_err(|error| Problem::bad_request(format!("\"{text}\" is no address: {error}.")))
+    };
+    let postmaster = settings
+        .organisation(&organisation)
+        .map(|one| one.postmaster.clone())
+        .filter(|address| !address.is_empty());
+    let from = match asked.from.or(postmaster) {
+        Some(address) if address != "<>" => ReversePath::Mailbox(mailbox(&address)?),
+        _ => ReversePath::Null,
+    };
+    let walk = Walk {
+        context: &context,
+        outbound,
+        organisation: Arc::clone(&organisation),
+        connector,
+        from,
+        to: mailbox(&asked.to)?,
+    };
+    Ok(Json(walk.walk().await))
 }
 
 #[derive(Deserialize)]

@@ -80,6 +80,7 @@ impl World {
             },
             findings: Findings::default(),
             people: People::new(None),
+            outbound: None,
             dns: Some(Dns {
                 resolver: Resolver::simulated(&dns),
                 authority: AuthorityOptions {

@@ -68,6 +68,7 @@ async fn context(folder: &Path) -> AdminContext {
             zone: None,
         },
         findings: relais_admin::findings::Findings::default(),
+        outbound: None,
     }
 }
 

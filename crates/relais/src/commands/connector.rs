@@ -61,6 +61,23 @@ enum InboundVerb {
 enum OutboundVerb {
     #[command(flatten)]
     Common(Box<Verb<OutboundKeys>>),
+    /// Walk to its smart hosts: TCP, TLS, EHLO, AUTH, MAIL, RCPT, RSET; nothing is delivered;
+    /// exit 4 if a step fails
+    Test {
+        #[command(flatten)]
+        named: Named,
+        /// For whom mail would be
+        #[arg(long, value_name = "ADDRESS")]
+        to: String,
+        /// From whom; the organisation's postmaster if left out
+        #[arg(long, value_name = "ADDRESS")]
+        from: Option<String>,
+        /// Show what was said, too
+        #[arg(long)]
+        transcript: bool,
+    },
+    /// Ways out through well-known providers, for add --preset
+    Presets,
 }
 
 #[derive(Debug, Subcommand)]
@@ -153,6 +170,13 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
         },
         Direction::Outbound { verb } => match verb {
             OutboundVerb::Common(verb) => outbound::act(session, *verb).await,
+            OutboundVerb::Test {
+                named,
+                to,
+                from,
+                transcript,
+            } => outbound::test(session, &named, (&to, from.as_deref()), transcript).await,
+            OutboundVerb::Presets => outbound::presets(session),
         },
     }
 }

@@ -147,6 +147,8 @@ pub(super) fn organisation<'a>(
 pub(super) struct Patch {
     keys: BTreeMap<&'static str, Value>,
     inner: BTreeMap<(&'static str, &'static str), Value>,
+    /// Overwritten by the others.
+    base: BTreeMap<String, Value>,
     /// Of `auth.parameters`; an empty text removes one.
     parameters: BTreeMap<String, String>,
 }
@@ -184,6 +186,13 @@ impl Patch {
         }
     }
 
+    /// Keys that stand below those given: what a preset says.
+    pub(super) fn beneath(&mut self, keys: &Value) {
+        for (key, value) in keys.as_object().into_iter().flatten() {
+            self.base.insert(key.clone(), value.clone());
+        }
+    }
+
     /// A key of `auth.parameters`.
     pub(super) fn parameter(&mut self, key: &str, value: &str) {
         self.parameters.insert(key.to_owned(), value.to_owned());
@@ -191,7 +200,10 @@ impl Patch {
 
     /// Whether nothing was given.
     pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.inner.is_empty() && self.parameters.is_empty()
+        self.base.is_empty()
+            && self.keys.is_empty()
+            && self.inner.is_empty()
+            && self.parameters.is_empty()
     }
 
     /// A new object: `name`, and what was given.
@@ -206,6 +218,9 @@ impl Patch {
     }
 
     fn over<T: DeserializeOwned>(&self, mut value: Value) -> Result<T, Failure> {
+        for (key, given) in &self.base {
+            value[key] = given.clone();
+        }
         for (key, given) in &self.keys {
             value[*key] = given.clone();
         }

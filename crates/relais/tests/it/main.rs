@@ -19,6 +19,7 @@ mod golden;
 mod limits;
 mod listen;
 mod login;
+mod outbound;
 mod offline;
 #[cfg(feature = "legacy-tls")]
 mod old_devices;

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
-use crate::address::ReversePath;
+use crate::address::{Mailbox, ReversePath};
 use crate::envelope::{Body, EnvelopeRecipient, Notify, OriginalRecipient, Ret};
 
 use super::{Extensions, Transaction};
@@ -41,6 +41,27 @@ pub(super) fn hello(word: &str, hostname: &str, out: &mut Vec<u8>) {
     line.word(word);
     line.word(" ");
     line.word(hostname);
+    line.end();
+}
+
+/// MAIL without parameters.
+pub(super) fn bare_mail(reverse_path: &ReversePath, out: &mut Vec<u8>) {
+    let mut line = Line(out);
+    line.word("MAIL FROM:<");
+    match reverse_path {
+        ReversePath::Null => {}
+        ReversePath::Mailbox(mailbox) => line.word(mailbox),
+    }
+    line.word(">");
+    line.end();
+}
+
+/// RCPT without parameters.
+pub(super) fn bare_rcpt(forward_path: &Mailbox, out: &mut Vec<u8>) {
+    let mut line = Line(out);
+    line.word("RCPT TO:<");
+    line.word(forward_path);
+    line.word(">");
     line.end();
 }
 

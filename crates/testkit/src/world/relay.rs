@@ -132,7 +132,12 @@ impl Relay {
             tls: ClientTls::without_roots(),
             reply_rules: watch::channel(Arc::default()).1,
             web: Web::simulated(&SimulatedWeb::default()),
-            logins: Logins::new(StoreVault::new(store.clone(), clock.clone()), clock.clone()),
+            logins: Logins::new(
+                StoreVault::new(store.clone(), clock.clone(), |file, _| {
+                    Err(format!("{file}: there are no files"))
+                }),
+                clock.clone(),
+            ),
             options: DeliverOptions {
                 hostname: HOSTNAME.to_owned(),
                 smtp_port: 25,

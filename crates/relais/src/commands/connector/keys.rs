@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use relais_policy::preset::{OutboundPreset, outbound_presets};
+
 use super::super::edit::Patch;
 use super::ConnectorKeys;
 use crate::failure::Failure;
@@ -115,6 +117,9 @@ pub(super) struct OutboundKeys {
     /// The name demanded by domain-validation
     #[arg(long, value_name = "NAME")]
     tls_domain: Option<String>,
+    /// Begin with the keys of a provider: relais connector outbound presets
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
     /// How to log in at the smart hosts
     #[arg(long, value_parser = ["none", "password", "xoauth2", "certificate"])]
     auth: Option<String>,
@@ -160,6 +165,20 @@ pub(super) struct OutboundKeys {
 }
 
 impl OutboundKeys {
+    /// The preset that was named.
+    pub(super) fn preset(&self) -> Result<Option<OutboundPreset>, Failure> {
+        let Some(name) = &self.preset else {
+            return Ok(None);
+        };
+        let presets = outbound_presets();
+        let names: Vec<_> = presets.iter().map(|one| one.name.clone()).collect();
+        let found = presets.into_iter().find(|one| one.name == *name);
+        found.map(Some).ok_or_else(|| {
+            let names = names.join(", ");
+            Failure::Usage(format!("there is no preset {name}; there are {names}"))
+        })
+    }
+
     /// The secret that standard input brings, if one was announced: its kind, and it.
     pub(super) fn secret(&self) -> Result<Option<(&'static str, String)>, Failure> {
         let kind = match (self.password_stdin, self.client_secret_stdin) {

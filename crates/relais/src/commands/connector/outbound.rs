@@ -1,25 +1,36 @@
 //! `relais connector outbound`: what outbound connectors have beside what all have.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use relais_policy::document::OutboundConnector;
+use relais_policy::preset::outbound_presets;
 
 use super::keys::OutboundKeys;
 use super::{ConnectorKeys, Named, Verb, add, set};
+use crate::commands::edit::Patch;
 use crate::commands::session::Session;
 use crate::failure::Failure;
+use crate::output::{Tone, clean};
+use crate::words::Language;
 
 /// The verbs of all connectors; a secret that is given goes into the store, not into the settings.
 pub(super) async fn act(session: &Session, verb: Verb<OutboundKeys>) -> Result<(), Failure> {
     match verb {
         Verb::Add { named, keys } => {
             let secret = keys.secret()?;
-            add::<OutboundConnector>(session, &named, &keys.patch()).await?;
-            keep(session, &named, secret).await
+            let (patch, todo) = with_preset(&keys)?;
+            add::<OutboundConnector>(session, &named, &patch).await?;
+            keep(session, &named, secret).await?;
+            if !session.output.json {
+                for line in todo {
+                    session.output.line(&format!("Still to do: {line}"))?;
+                }
+            }
+            Ok(())
         }
         Verb::Set { named, keys } => {
             let secret = keys.secret()?;
-            let patch = keys.patch();
+            let (patch, _) = with_preset(&keys)?;
             if secret.is_none() || !patch.is_empty() {
                 set::<OutboundConnector>(session, &named, &patch).await?;
             }
@@ -27,6 +38,102 @@ pub(super) async fn act(session: &Session, verb: Verb<OutboundKeys>) -> Result<(
         }
         other => super::act::<OutboundConnector, _>(session, other).await,
     }
+}
+
+/// The keys given, over those of the preset; and what the preset leaves to be done.
+fn with_preset(keys: &OutboundKeys) -> Result<(Patch, Vec<String>), Failure> {
+    let mut patch = keys.patch();
+    let Some(preset) = keys.preset()? else {
+        return Ok((patch, Vec::new()));
+    };
+    let below = serde_json::to_value(&preset.keys);
+    patch.beneath(&below.map_err(|error| Failure::Failed(error.to_string()))?);
+    Ok((patch, preset.fix))
+}
+
+/// Ways out through well-known providers.
+pub(super) fn presets(session: &Session) -> Result<(), Failure> {
+    let output = session.output;
+    let presets = outbound_presets();
+    if output.json {
+        return presets.iter().try_for_each(|one| {
+            output.value(&json!({
+                "name": one.name,
+                "title": one.title,
+                "fix": one.fix,
+                "keys": serde_json::to_value(&one.keys).unwrap_or_default(),
+            }))
+        });
+    }
+    let rows: Vec<_> = presets
+        .iter()
+        .map(|one| vec![one.name.clone(), one.title.clone()])
+        .collect();
+    output.table(&["PRESET", "WAY"], &rows)
+}
+
+/// The walk to the smart hosts, step by step.
+pub(super) async fn test(
+    session: &Session,
+    named: &Named,
+    (to, from): (&str, Option<&str>),
+    transcript: bool,
+) -> Result<(), Failure> {
+    let api = session.api().await?;
+    let body = json!({
+        "organisation": named.organisation,
+        "name": named.name,
+        "to": to,
+        "from": from,
+    });
+    let report = api.post("/connectors/outbound/test", &body).await?.value;
+    let output = session.output;
+    if output.json {
+        output.value(&report)?;
+    } else {
+        for host in report["hosts"].as_array().into_iter().flatten() {
+            show_host(session, host, transcript)?;
+        }
+    }
+    if report["ok"] == true {
+        return Ok(());
+    }
+    Err(Failure::CheckFailed(String::new()))
+}
+
+fn show_host(session: &Session, host: &Value, transcript: bool) -> Result<(), Failure> {
+    let output = session.output;
+    let language = Language::of_environment();
+    let word = |value: &Value| clean(value.as_str().unwrap_or_default()).into_owned();
+    output.line(&word(&host["host"]))?;
+    for step in host["steps"].as_array().into_iter().flatten() {
+        let (tone, mark) = if step["ok"] == true {
+            (Tone::Good, "ok")
+        } else {
+            (Tone::Bad, "FAILED")
+        };
+        let mark = output.paint(tone, &format!("{mark:<6}"));
+        output.line(&format!(
+            "  {mark} {:<5} {}",
+            word(&step["step"]).to_uppercase(),
+            word(&step["detail"])
+        ))?;
+        let key = language.pick("en", "fr");
+        for (heading, part) in [
+            (language.pick("Cause:", "Cause :"), &step["cause"][key]),
+            (language.pick("Fix:", "Remède :"), &step["fix"][key]),
+        ] {
+            if part.is_string() {
+                output.line(&format!("         {heading} {}", word(part)))?;
+            }
+        }
+    }
+    if transcript {
+        for line in host["transcript"].as_array().into_iter().flatten() {
+            output.line(&format!("    {}", word(line)))?;
+        }
+    }
+    Ok(())
 }
 
 async fn keep(

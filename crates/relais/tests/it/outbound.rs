@@ -1,0 +1,354 @@
+//! How mail leaves: TLS and logins at smart hosts that are other people's software, or another
+//! relay of ours; and the walk that a person orders.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::authority::openssl_with;
+use crate::receiver::Receiver;
+use crate::support::{Answer, Place, Server};
+use crate::tls::Encrypted;
+
+/// A relay that takes mail from loopback and sends it out by a connector with these lines.
+fn relay(outbound: &str, more: &str) -> Server {
+    let place = Place::new(more);
+    // Another name than the relay that it meets: nobody believes a client with its own.
+    let file = place.path("relais.toml");
+    let text = std::fs::read_to_string(&file).expect("a file");
+    std::fs::write(file, text.replacen("relay.", "branch.", 1)).expect("a file");
+    let server = place.serve();
+    let settings = format!(
+        "[[organisation]]\nname = \"contoso\"\npostmaster = \"it@contoso.test\"\n\
+         [[organisation.domain]]\nname = \"contoso.test\"\nverification = \"assumed\"\n\
+         [[organisation.inbound_connector]]\nname = \"Devices\"\n\
+         sender_ip_addresses = [\"127.0.0.1\"]\n\
+         [[organisation.outbound_connector]]\nname = \"Out\"\n{outbound}\n"
+    );
+    server.apply(&settings).expect(0);
+    server
+}
+
+fn send(server: &Server, to: &str) {
+    let mut session = server.session();
+    session.say("EHLO scan");
+    session.say("MAIL FROM:<scan@contoso.test>");
+    session.say(&format!("RCPT TO:<{to}>"));
+    session.say("DATA");
+    let accepted = session.say("From: scan@contoso.test\r\nSubject: page\r\n\r\nhello\r\n.");
+    assert!(accepted.starts_with("250 2.0.0 Queued as "), "{accepted}");
+}
+
+/// The newest event of this kind, waited for.
+fn event(server: &Server, kind: &str) -> Value {
+    let until = std::time::Instant::now() + crate::support::PATIENCE;
+    loop {
+        let term = format!("event:{kind}");
+        let answer = server.relais(&["--json", "trace", &term]).expect(0);
+        if let Some(found) = answer.json_lines().into_iter().next() {
+            return found;
+        }
+        assert!(std::time::Instant::now() < until, "no {kind}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+fn walk(server: &Server) -> Answer {
+    server.relais(&[
+        "--json",
+        "connector",
+        "outbound",
+        "test",
+        "Out",
+        "--to",
+        "anna@example.org",
+        "--from",
+        "scan@contoso.test",
+    ])
+}
+
+fn steps(report: &Value) -> Vec<String> {
+    let steps = report["hosts"][0]["steps"].as_array().expect("steps");
+    let word = |step: &Value| {
+        let mark = if step["ok"] == true { "ok" } else { "failed" };
+        format!("{} {mark}", step["step"].as_str().unwrap_or_default())
+    };
+    steps.iter().map(word).collect()
+}
+
+#[test]
+fn one_relay_logs_in_at_another_over_tls_and_a_person_can_walk_the_way() {
+    let receiver = Receiver::start();
+    let upstream = Encrypted::start(
+        "[[organisation.inbound_connector]]\nname = \"Branches\"\n",
+        receiver.address(),
+    );
+    let made = upstream.server.relais(&[
+        "--json",
+        "credential",
+        "add",
+        "--organisation",
+        "contoso",
+        "--connector",
+        "Branches",
+        "--user",
+        "branch-1",
+    ]);
+    let password = made.expect(0).json()["password"]
+        .as_str()
+        .expect("a password")
+        .to_owned();
+    let smart_host = upstream.starttls;
+    let lines = format!(
+        "smart_hosts = [\"{smart_host}\"]\ntls = \"domain-validation\"\n\
+         tls_domain = \"relay.contoso.test\"\n\
+         auth = {{ method = \"password\", user = \"branch-1\" }}"
+    );
+    let trusted = format!("[deliver]\nextra_ca = [{:?}]\n", upstream.authority.file());
+    let server = relay(&lines, &trusted);
+
+    // Nothing to log in with yet: it is said, and nothing is sent.
+    let report = walk(&server).expect(4).json();
+    assert_eq!(steps(&report), ["tcp ok", "auth failed"]);
+
+    let set = |password: &str| {
+        let arguments = ["connector", "outbound", "set", "Out", "--password-stdin"];
+        server
+            .place
+            .relais_with(&arguments, &format!("{password}\n"))
+            .expect(0)
+    };
+    set("wrong-password-000000");
+    let report = walk(&server).expect(4).json();
+    assert_eq!(
+        steps(&report),
+        ["tcp ok", "tls ok", "ehlo ok", "auth failed"],
+        "{report:#}"
+    );
+    let refused = &report["hosts"][0]["steps"][3];
+    assert!(
+        refused["detail"]
+            .as_str()
+            .is_some_and(|text| text.contains("535 5.7.8")),
+        "{refused}"
+    );
+    assert!(
+        refused["fix"]["fr"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("Corrigez"))
+    );
+
+    set(&password);
+    let report = walk(&server).expect(0).json();
+    assert_eq!(
+        steps(&report),
+        [
+            "tcp ok", "tls ok", "ehlo ok", "auth ok", "mail ok", "rcpt ok", "rset ok"
+        ]
+    );
+    let transcript = report["hosts"][0]["transcript"].to_string();
+    assert!(
+        transcript.contains("AUTH SCRAM-SHA-256-PLUS ..."),
+        "{transcript}"
+    );
+    assert!(transcript.contains("TLS 1.3 ") && transcript.contains("verified: name"));
+    assert!(receiver.arrivals().is_empty(), "a walk delivers nothing");
+
+    send(&server, "anna@example.org");
+    receiver.wait_for_recipient("anna@example.org");
+    let delivered = event(&server, "recipient.delivered");
+    assert_eq!(delivered["tls"]["version"], "1.3");
+    assert_eq!(delivered["tls"]["verified"], "name");
+    assert_eq!(delivered["outbound_connector"], "Out");
+    for listed in [
+        server.relais(&["--json", "trace"]).expect(0).out,
+        server.relais(&["export"]).expect(0).out,
+        server.relais(&["--json", "audit", "list"]).expect(0).out,
+        server.log.so_far().join("\n"),
+        transcript,
+    ] {
+        assert!(
+            !listed.contains(&password) && !listed.contains("wrong-password"),
+            "{listed}"
+        );
+    }
+}
+
+#[test]
+fn what_is_demanded_and_not_there_waits_with_its_reason() {
+    // It offers no STARTTLS.
+    let receiver = Receiver::start();
+    let address = receiver.address();
+    let lines = format!("smart_hosts = [\"{address}\"]\ntls = \"encryption-only\"");
+    let server = relay(&lines, "");
+    send(&server, "anna@example.org");
+    let deferred = event(&server, "recipient.deferred");
+    let reply = deferred["reply"].as_str().expect("a reason");
+    assert!(
+        reply.contains("does not offer STARTTLS (demanded: TLS)"),
+        "{reply}"
+    );
+    assert!(receiver.arrivals().is_empty());
+    let report = walk(&server).expect(4).json();
+    assert_eq!(steps(&report), ["tcp ok", "tls failed"]);
+    // A person lowers the level, and has it tried again.
+    server
+        .relais(&[
+            "connector",
+            "outbound",
+            "set",
+            "Out",
+            "--tls",
+            "opportunistic",
+        ])
+        .expect(0);
+    server
+        .relais(&["queue", "retry", "--all", "--yes"])
+        .expect(0);
+    receiver.wait_for_recipient("anna@example.org");
+    assert_eq!(event(&server, "recipient.delivered")["tls"], Value::Null);
+}
+
+/// A server with STARTTLS and this certificate, by Python; it prints its port.
+struct OddServer(Child, SocketAddr);
+
+impl OddServer {
+    fn start(certificate: &str, key: &str) -> Self {
+        let mut child = Command::new("python3")
+            .args(["-c", ODD_SERVER, certificate, key])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3");
+        let mut line = String::new();
+        let out = child.stdout.take().expect("piped");
+        BufReader::new(out).read_line(&mut line).expect("a port");
+        let port: u16 = line.trim().parse().expect("a port");
+        Self(child, SocketAddr::from(([127, 0, 0, 1], port)))
+    }
+}
+
+impl Drop for OddServer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+const ODD_SERVER: &str = r#"
+import socket, ssl, sys, threading
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.set_ciphers("DEFAULT@SECLEVEL=0")
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+door = socket.create_server(("127.0.0.1", 0))
+print(door.getsockname()[1], flush=True)
+
+def serve(sock):
+    sock.sendall(b"220 odd.example ESMTP\r\n")
+    lines, content, secure = sock.makefile("rb"), False, False
+    while line := lines.readline():
+        if content:
+            if line == b".\r\n":
+                content = False
+                sock.sendall(b"250 2.0.0 taken\r\n")
+            continue
+        verb = line[:4].upper()
+        if verb == b"EHLO":
+            sock.sendall(b"250 odd.example\r\n" if secure else b"250-odd.example\r\n250 STARTTLS\r\n")
+        elif verb == b"STAR":
+            sock.sendall(b"220 go on\r\n")
+            sock = context.wrap_socket(sock, server_side=True)
+            lines, secure = sock.makefile("rb"), True
+        elif verb == b"DATA":
+            content = True
+            sock.sendall(b"354 go on\r\n")
+        elif verb == b"QUIT":
+            sock.sendall(b"221 bye\r\n")
+            return
+        else:
+            sock.sendall(b"250 ok\r\n")
+
+while True:
+    threading.Thread(target=serve, args=(door.accept()[0],), daemon=True).start()
+"#;
+
+#[test]
+fn old_and_odd_certificates_are_good_enough_for_encryption_and_for_nothing_else() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    for (name, make) in [("v1", "rsa:2048"), ("small", "rsa:1024")] {
+        let (key, request, certificate) = (
+            path(&format!("{name}.key")),
+            path("csr"),
+            path(&format!("{name}.pem")),
+        );
+        for command in [
+            format!("req -newkey {make} -nodes -keyout {key} -out {request} -subj /CN=odd.example"),
+            // Without extensions OpenSSL makes a certificate of version 1.
+            format!("x509 -req -in {request} -signkey {key} -out {certificate} -days 1"),
+        ] {
+            let made = openssl_with(&command, "");
+            assert_eq!(made.code, 0, "{made:?}");
+        }
+        let odd = OddServer::start(&certificate, &key);
+        let host = odd.1;
+        let server = relay(
+            &format!("smart_hosts = [\"{host}\"]\ntls = \"encryption-only\""),
+            "",
+        );
+        send(&server, "anna@example.org");
+        let delivered = event(&server, "recipient.delivered");
+        assert_eq!(delivered["tls"]["version"], "1.3", "{name}");
+        assert_eq!(delivered["tls"]["verified"], "no");
+        server
+            .relais(&[
+                "connector",
+                "outbound",
+                "set",
+                "Out",
+                "--tls",
+                "certificate-validation",
+            ])
+            .expect(0);
+        send(&server, "ben@example.org");
+        let deferred = event(&server, "recipient.deferred");
+        assert_eq!(deferred["to"], "ben@example.org");
+        assert_eq!(walk(&server).expect(4).json()["ok"], false);
+    }
+}
+
+#[test]
+fn a_preset_is_a_connector_with_what_is_left_to_do() {
+    let server = relay("state = \"disabled\"", "");
+    let listed = server
+        .relais(&["--json", "connector", "outbound", "presets"])
+        .expect(0);
+    assert_eq!(listed.json_lines().len(), 7);
+    let added = server.relais(&[
+        "connector",
+        "outbound",
+        "add",
+        "Google",
+        "--preset",
+        "google-relay",
+        "--recipients-per-day",
+        "500",
+    ]);
+    let added = added.expect(0);
+    assert!(
+        added.out.contains("Still to do: Google Admin console"),
+        "{}",
+        added.out
+    );
+    let shown = server
+        .relais(&["--json", "connector", "outbound", "show", "Google"])
+        .expect(0)
+        .json();
+    assert_eq!(shown["smart_hosts"][0], "smtp-relay.gmail.com:587");
+    assert_eq!(shown["tls"], "domain-validation");
+    assert_eq!(shown["pace"]["recipients_per_day"], 500);
+    server
+        .relais(&["connector", "outbound", "add", "X", "--preset", "nobody"])
+        .expect(2);
+}
