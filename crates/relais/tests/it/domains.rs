@@ -478,8 +478,20 @@ fn a_zone_of_our_own_is_served_to_strangers_and_customers_lead_to_it() {
     server
         .apply(&(site.expect("a part").to_owned() + domain))
         .expect(0);
-    let records = server.relais(&["domain", "records", "contoso.test", "--format", "zone"]);
-    let records = records.expect(0).out;
+    registrar.publish(&[&record(&server, &[])]);
+    server
+        .relais(&["domain", "verify", "contoso.test"])
+        .expect(0);
+    let begun = std::time::Instant::now();
+    // Keys are made by themselves.
+    let records = loop {
+        let records = ["domain", "records", "contoso.test", "--format", "zone"];
+        let records = server.relais(&records).expect(0).out;
+        if records.contains(".dkim.relay.provider.test.") {
+            break records;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{records}");
+    };
     for line in [
         "bounce.contoso.test. 3600 IN CNAME bounce.relay.provider.test.",
         "contoso.test. 3600 IN TXT \"v=spf1 include:spf.relay.provider.test ~all\"",
@@ -509,6 +521,17 @@ fn a_zone_of_our_own_is_served_to_strangers_and_customers_lead_to_it() {
     let mx = runtime.block_on(resolver.mx_at(address, &name("bounce.relay.provider.test")));
     let mx = mx.expect("it has one").records;
     assert_eq!(mx[0].exchange, Some(name("relay.contoso.test")));
+    let is_key = |word: &&str| word.contains(".dkim.relay.provider.test");
+    let key = records.split_whitespace().find(is_key).expect("a target");
+    let key = name(key.trim_end_matches('.'));
+    let begun = std::time::Instant::now();
+    let shown = loop {
+        match runtime.block_on(resolver.texts_at(address, &key)) {
+            Ok(shown) => break shown.records,
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{error}"),
+        }
+    };
+    assert!(shown[0].starts_with("v=DKIM1; k="), "{shown:?}");
     let others = runtime.block_on(resolver.texts_at(address, &name("contoso.test")));
     assert!(others.is_err(), "names of others are refused");
 
