@@ -79,6 +79,32 @@ fn name_of(question: &Question) -> Option<&str> {
     }
 }
 
+/// What the resolver says.
+pub(crate) async fn resolved_fact(resolver: &Resolver, question: &Question) -> Fact {
+    let (Question::Texts(name) | Question::Mx(name) | Question::Addresses(name)) = question else {
+        return match question {
+            Question::Reverse(address) => reverse(resolver, *address).await,
+            Question::Texts(_) | Question::Mx(_) | Question::Addresses(_) => Fact::Nothing,
+        };
+    };
+    // A name that cannot exist has no records.
+    let Ok(name) = Domain::parse(name) else {
+        return Fact::Nothing;
+    };
+    match question {
+        Question::Texts(_) => texts(resolver.texts(&name).await),
+        Question::Mx(_) => exchanges(resolver.mx(&name).await),
+        Question::Addresses(_) | Question::Reverse(_) => {
+            fact(resolver.addresses(&name).await, Fact::Addresses)
+        }
+    }
+}
+
+async fn reverse(resolver: &Resolver, address: std::net::IpAddr) -> Fact {
+    let names = resolver.reverse_names(address).await;
+    fact(names, |names| Fact::Texts(in_words(names)))
+}
+
 struct Told {
     fact: Fact,
     /// Others of the domain's servers say something else.

@@ -9,6 +9,7 @@ pub mod own_dns;
 pub mod dns_server;
 pub mod proxy;
 pub mod acme;
+pub mod mail_authentication;
 pub mod dkim;
 pub mod oidc;
 pub mod hop;

@@ -151,6 +151,9 @@ pub struct AcceptedDomain {
     /// For signed envelope senders; empty: none.
     #[serde(default)]
     pub bounce_domain: String,
+    /// Strangers' mail that fails the policy of its author's domain.
+    #[serde(default)]
+    pub dmarc: DmarcPolicy,
     /// Signing.
     #[serde(default)]
     pub dkim: Dkim,
@@ -166,6 +169,7 @@ impl AcceptedDomain {
             subdomains: false,
             mailbox_host: String::new(),
             bounce_domain: String::new(),
+            dmarc: DmarcPolicy::default(),
             dkim: Dkim::default(),
         }
     }
@@ -191,6 +195,17 @@ pub enum Verification {
     Dns,
     /// By hand, over the local socket only; audited.
     Assumed,
+}
+
+/// Default: record.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DmarcPolicy {
+    /// Taken, with the result in Authentication-Results: the mailbox host decides.
+    #[default]
+    Record,
+    /// Refused where the author's domain asks for it.
+    Reject,
 }
 
 /// `dkim = { … }`. Takes effect once DNS shows the key.

@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod schedule;
 pub mod route;
 pub mod signing;
+pub mod authentication;
 pub mod suppression;
 pub mod bounce;
 pub mod permission;

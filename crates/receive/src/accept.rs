@@ -19,12 +19,13 @@
 use std::sync::Arc;
 
 use relais_net::clock::Moment;
+use relais_policy::authentication::Authentication;
 use relais_policy::permission;
 use relais_smtp::content::{ContentSummary, Preset, Repair};
-use relais_smtp::dkim::BodyHasher;
+use relais_smtp::dkim::{BodyHash, BodyHasher};
 use relais_smtp::header::{
     FromField, HEADER_SECTION_OCTETS_MAX, HeaderSummary, MailboxLine, header_section_end,
-    mailbox_line, read,
+    mailbox_line, read, without_results_of,
 };
 use relais_smtp::identifier::QueueId;
 use relais_smtp::refusal::Refusal;
@@ -37,6 +38,7 @@ use crate::arrival::Arrival;
 use crate::quotas::Admitted;
 use crate::repair::{Circumstances, Examined, examine};
 use crate::shared::ReceiveContext;
+use crate::stranger::{Checks, is_stranger, put_on_top};
 
 /// The reply to the end of content. No other function of the workspace makes this 250.
 fn answer(committed: Result<Committed, CommitError>) -> Result<Reply, Refusal> {
@@ -82,9 +84,19 @@ struct Storing {
     message_id: Option<Arc<str>>,
     utf8_header: bool,
     repairs: Vec<Repair>,
+    /// For strangers' mail.
+    checks: Option<Box<Checks>>,
 }
 
 impl Storing {
+    /// A piece of the body as it came.
+    fn hash(&mut self, piece: &[u8]) {
+        self.body.update(piece);
+        if let Some(checks) = &mut self.checks {
+            checks.body(piece);
+        }
+    }
+
     /// Whether a recipient has a bound that this piece would pass. What comes before the first
     /// piece of the body is bounded by itself.
     fn is_too_long(&self, arrival: &Arrival<'_>, piece: &[u8]) -> bool {
@@ -133,7 +145,7 @@ impl Reception {
                 self.stage = Stage::Refused(NotAccepted { refusal, noted });
             }
             Stage::Body(storing) => {
-                storing.body.update(piece);
+                storing.hash(piece);
                 if let Err(error) = storing.writer.write(piece).await {
                     let noted = std::mem::take(&mut storing.noted);
                     self.stage = Stage::Refused(NotAccepted {
@@ -191,11 +203,16 @@ impl Reception {
         }
         let summary = read(section);
         let mut noted = Noted::of(&summary);
+        let checks = Checks::begin(arrival, section, &summary);
         let examined = match self.judge(arrival, section, body, summary) {
             Ok(examined) => examined,
             Err(refusal) => return Err(NotAccepted { refusal, noted }),
         };
         noted.add(&examined);
+        let hostname = &arrival.context.options.hostname;
+        let cleaned = is_stranger(arrival)
+            .then(|| without_results_of(&examined.section, hostname))
+            .flatten();
         let mut head = Vec::with_capacity(512 + examined.added.len());
         arrival.received(self.queue_id).write_to(&mut head);
         head.extend_from_slice(examined.added.as_bytes());
@@ -203,6 +220,7 @@ impl Reception {
         let is_bare = end == 0 && !body.is_empty();
         let mut repairs = examined.repairs;
         repairs.extend(self.mailbox_line.then_some(Repair::MailboxLine));
+        repairs.extend(cleaned.is_some().then_some(Repair::ForgedResults));
         let separator: &[u8] = if is_bare { b"\r\n" } else { b"" };
         let mut storing = Storing {
             writer: arrival.context.store.content_writer(),
@@ -211,9 +229,11 @@ impl Reception {
             message_id: examined.summary.message_id.as_deref().map(Into::into),
             utf8_header: !examined.section.is_ascii() || !examined.added.is_ascii(),
             repairs,
+            checks,
         };
-        storing.body.update(body);
-        for piece in [&head[..], &examined.section, separator, body] {
+        storing.hash(body);
+        let section = cleaned.as_deref().unwrap_or(&examined.section);
+        for piece in [&head[..], section, separator, body] {
             if let Err(error) = storing.writer.write(piece).await {
                 return Err(NotAccepted {
                     refusal: refusal_of(&error),
@@ -273,6 +293,10 @@ impl Reception {
             }
         };
         let noted = storing.noted.clone();
+        let complete = match Complete::of(storing, arrival).await {
+            Ok(complete) => complete,
+            Err(refusal) => return Err(NotAccepted { refusal, noted }),
+        };
         let (concerned, weight) = (arrival.concerned(), arrival.transaction.weight);
         let now = arrival.context.clock.now();
         let admitted = match arrival.quotas.admit(&concerned, weight, now) {
@@ -280,7 +304,7 @@ impl Reception {
             Err(refusal) => return Err(NotAccepted { refusal, noted }),
         };
         let message = Named { queue_id, began };
-        let committed = commit(arrival, message, storing, summary, &admitted).await;
+        let committed = commit(arrival, message, complete, summary, &admitted).await;
         if committed.is_err() {
             arrival.quotas.take_back(&admitted);
         }
@@ -294,16 +318,53 @@ struct Named {
     began: Moment,
 }
 
+/// All of a message.
+struct Complete {
+    storing: Storing,
+    hash: BodyHash,
+    /// Of strangers' mail.
+    authentication: Option<Authentication>,
+}
+
+impl Complete {
+    /// With its authentication, or the refusal that follows from it.
+    async fn of(mut storing: Storing, arrival: &Arrival<'_>) -> Result<Self, Refusal> {
+        let hash = storing.body.clone().finish();
+        let authentication = match storing.checks.take() {
+            // Boxed: large, and for strangers' mail only.
+            Some(checks) => Some(Box::pin(checks.finish(arrival, &hash)).await?),
+            None => None,
+        };
+        Ok(Self {
+            storing,
+            hash,
+            authentication,
+        })
+    }
+}
+
 /// Envelope, content and events, in one transaction of the store.
 async fn commit(
     arrival: &Arrival<'_>,
     Named { queue_id, began }: Named,
-    storing: Storing,
+    complete: Complete,
     summary: ContentSummary,
     admitted: &Admitted,
 ) -> Result<Committed, CommitError> {
-    let (context, size) = (arrival.context, storing.writer.size());
-    let content = storing.writer.finish().await?;
+    let Complete {
+        storing,
+        hash,
+        authentication,
+    } = complete;
+    let context = arrival.context;
+    let mut size = storing.writer.size();
+    let mut content = storing.writer.finish().await?;
+    let mut detail = storing.noted.detail;
+    if let Some(authentication) = authentication {
+        let field = authentication.field(&context.options.hostname);
+        (content, size) = put_on_top(&context.store, &field, &content).await?;
+        detail = Some(authentication.words().into());
+    }
     let accepted_at = context.clock.now();
     let facts = MessageFacts {
         queue_id,
@@ -319,13 +380,13 @@ async fn commit(
         header_from: storing.noted.header_from,
         subject: storing.noted.subject,
         message_id: storing.message_id,
-        body_hash: Some(storing.body.finish()),
+        body_hash: Some(hash),
         is_notice: false,
     };
     let duration = context.clock.moment().duration_since(began);
     let mut accepted = Event::new(accepted_at, EventKind::MessageAccepted);
     accepted.duration_ms = u64::try_from(duration.as_millis()).ok();
-    accepted.detail = match (storing.noted.detail, &admitted.because) {
+    accepted.detail = match (detail, &admitted.because) {
         (detail, None) => detail,
         (None, Some(because)) => Some(because.as_str().into()),
         (Some(detail), Some(because)) => Some(format!("{detail}; {because}").into()),

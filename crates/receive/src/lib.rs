@@ -8,6 +8,7 @@ pub mod service;
 mod session;
 mod questions;
 mod accept;
+mod stranger;
 mod arrival;
 mod repair;
 mod hearing;

@@ -44,6 +44,9 @@ pub enum Repair {
     HeloSyntax,
     /// `mailbox-line`: a `From ` line of a mailbox file before the header section was left out.
     MailboxLine,
+    /// `forged-results`: fields Authentication-Results in our name, which were not ours, were
+    /// removed. RFC 8601 §5.
+    ForgedResults,
 }
 
 impl Repair {
@@ -60,6 +63,7 @@ impl Repair {
             Self::PathSyntax => "path-syntax",
             Self::HeloSyntax => "helo-syntax",
             Self::MailboxLine => "mailbox-line",
+            Self::ForgedResults => "forged-results",
         }
     }
 }

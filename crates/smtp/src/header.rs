@@ -150,6 +150,27 @@ pub fn says_tls_is_not_required(section: &[u8]) -> bool {
     says_no.next() == Some(true) && says_no.all(|no| no)
 }
 
+/// The section without the fields Authentication-Results that bear this name; `None`: it has none.
+/// RFC 8601 §5.
+pub fn without_results_of(section: &[u8], authserv_id: &str) -> Option<Vec<u8>> {
+    let bears = |field: &Field<'_>| {
+        let text = field.text();
+        let id = text.trim_start().split([' ', '\t', ';', '(', '/']).next();
+        let id = id.unwrap_or_default().trim_matches('"');
+        field.name.eq_ignore_ascii_case(b"Authentication-Results")
+            && id.eq_ignore_ascii_case(authserv_id)
+    };
+    let mut out = Vec::with_capacity(section.len());
+    for piece in field::pieces(section) {
+        match piece {
+            Piece::Field(field) if bears(&field) => {}
+            Piece::Field(field) => out.extend_from_slice(field.whole),
+            Piece::Other(octets) => out.extend_from_slice(octets),
+        }
+    }
+    (out.len() < section.len()).then_some(out)
+}
+
 /// The value of the first field of a name, on one line; `None`: there is none. Octets that are no
 /// UTF-8 become U+FFFD.
 pub fn first_field(section: &[u8], name: &str) -> Option<String> {

@@ -207,6 +207,12 @@ pub enum Refusal {
         /// The domain of the header From.
         domain: Box<str>,
     },
+    /// DMARC, 550 5.7.1: a stranger's message fails, its author's domain asks for refusal, and the
+    /// recipient's honours it.
+    DmarcFailed {
+        /// The author's domain.
+        domain: Box<str>,
+    },
     /// HDR-SIZE, 552 5.3.4: the header section is longer than we read.
     HeaderTooBig,
     /// HDR-BARELF, 550 5.6.0: bare CR, or bare LF that may not be repaired.
@@ -357,7 +363,8 @@ impl Refusal {
             }
             Self::SenderDomain { domain }
             | Self::RecipientScope { domain }
-            | Self::HeaderDomain { domain } => Cow::Borrowed(domain),
+            | Self::HeaderDomain { domain }
+            | Self::DmarcFailed { domain } => Cow::Borrowed(domain),
             Self::SenderDomainLapsed { domain }
             | Self::RecipientDomainUnknown { domain }
             | Self::RecipientNullMx { domain } => Cow::Borrowed(domain.as_str()),
@@ -542,6 +549,7 @@ impl Refusal {
             Self::HeaderDomain { .. } => {
                 "HDR-DOMAIN 550 5.7.1 Header From domain not verified: <domain>"
             }
+            Self::DmarcFailed { .. } => "DMARC 550 5.7.1 Fails the DMARC policy of <domain>",
             Self::HeaderTooBig => "HDR-SIZE 552 5.3.4 Header section too big",
             Self::BareLineEnd => "HDR-BARELF 550 5.6.0 Bare line feed or carriage return",
             Self::Smuggling => "HDR-BARELF 521 5.5.2 Ambiguous end of data, closing",

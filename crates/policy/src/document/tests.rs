@@ -449,6 +449,11 @@ fn any_domain() -> impl Strategy<Value = AcceptedDomain> {
             subdomains: relay,
             mailbox_host,
             bounce_domain,
+            dmarc: if relay {
+                DmarcPolicy::Reject
+            } else {
+                DmarcPolicy::Record
+            },
             dkim: Dkim {
                 enabled: proved,
                 algorithms: vec![DkimAlgorithm::Ed25519],

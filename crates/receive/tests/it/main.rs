@@ -1,5 +1,6 @@
 //! The receiving half from outside: simulated network and time, the store in memory.
 
+mod authentication;
 mod bounces;
 mod content;
 mod dialogue;

@@ -250,7 +250,7 @@ async fn a_greeting_that_is_refused_leaves_the_name_of_the_one_before() {
         world
             .content()
             .await
-            .starts_with("Received: from device.test ")
+            .contains("\r\nReceived: from device.test ")
     );
 }
 

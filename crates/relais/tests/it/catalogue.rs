@@ -9,7 +9,7 @@ use relais_smtp::refusal::CATALOGUE;
 use crate::support::repository;
 
 /// Tokens that no table and no dialogue gives, each with the test that does and the reason why.
-const ELSEWHERE: [(&str, &str, &str); 19] = [
+const ELSEWHERE: [(&str, &str, &str); 20] = [
     (
         "CONN-LIMIT",
         "too_many_connections_are_421_at_connect_until_one_ends",
@@ -84,6 +84,11 @@ const ELSEWHERE: [(&str, &str, &str); 19] = [
         "QUOTA-D",
         "a_hard_limit_refuses_and_is_counted_on_after_a_restart",
         "decisions do not count",
+    ),
+    (
+        "DMARC",
+        "dmarc_is_honoured_only_where_both_domains_want_it",
+        "decisions do not ask DNS",
     ),
     (
         "HDR-SIZE",

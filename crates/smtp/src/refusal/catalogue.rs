@@ -757,6 +757,21 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
     },
     CatalogueEntry {
         stage: "DATA",
+        cause_en: "The message proves by neither SPF nor DKIM that it comes from the domain in \
+            From, and that domain asks for refusal.",
+        fix_en: "The sender's administrator: sign with DKIM for that domain, or add the sending \
+            server to its SPF record. Ours: `dmarc = \"record\"` takes such mail.",
+        cause_fr: "Le message ne prouve ni par SPF ni par DKIM qu’il vient du domaine du champ \
+            From, et ce domaine demande son refus.",
+        fix_fr: "Côté expéditeur\u{202f}: signez avec DKIM pour ce domaine, ou ajoutez le \
+            serveur à son enregistrement SPF. De notre côté\u{202f}: «\u{202f}dmarc = \
+            \"record\"\u{202f}» accepte ces messages.",
+        sample: || Refusal::DmarcFailed {
+            domain: "example.org".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "DATA",
         cause_en: "The header section is larger than any mail program makes it.",
         fix_en: "Look in the program for a list of recipients or a text that landed in the header.",
         cause_fr: "La section d’en-tête est plus grande que ce que produit un programme de \
@@ -908,6 +923,7 @@ mod tests {
         Refusal::Sandbox,
         Refusal::HeaderFrom,
         Refusal::HeaderDomain { .. },
+        Refusal::DmarcFailed { .. },
         Refusal::HeaderTooBig,
         Refusal::BareLineEnd,
         Refusal::Smuggling,

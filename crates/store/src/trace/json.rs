@@ -274,7 +274,7 @@ fn civil_of(days: i64) -> (i64, i64, i64) {
 // ---- reading -----------------------------------------------------------------------------------
 
 /// Every repair, so that its word can be read back.
-const REPAIRS: [Repair; 10] = [
+const REPAIRS: [Repair; 11] = [
     Repair::BareLineFeed,
     Repair::Date,
     Repair::MessageId,
@@ -285,6 +285,7 @@ const REPAIRS: [Repair; 10] = [
     Repair::PathSyntax,
     Repair::HeloSyntax,
     Repair::MailboxLine,
+    Repair::ForgedResults,
 ];
 
 pub(super) fn read(text: &str) -> Result<Event, EventReadError> {

@@ -226,6 +226,15 @@ const DOMAIN: &[Setting] = &[
             "Domain of signed envelope senders, whose MX is this relay; what comes back there \
              is matched to its message. Empty: none.",
         ),
+    key(
+        "dmarc",
+        Kind::Choice(&["record", "reject"]),
+        Toml("\"record\""),
+    )
+    .doc(
+        "Strangers' mail for this domain that fails DMARC where its author's domain asks for \
+             reject: taken with the result in Authentication-Results, or refused.",
+    ),
     key("dkim", Kind::Table, DEFAULT_TABLE).doc("Signing; takes effect once DNS shows the key."),
 ];
 
