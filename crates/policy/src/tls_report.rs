@@ -68,7 +68,8 @@ pub struct Policy {
     /// Its text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policy_string: Vec<String>,
-    /// Whose it is.
+    /// Whose it is; some reports of others leave it out.
+    #[serde(default)]
     pub policy_domain: String,
     /// Its patterns of mail exchangers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -77,7 +78,7 @@ pub struct Policy {
 
 /// How many sessions.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(default, rename_all = "kebab-case")]
 pub struct Summary {
     /// That met the policy.
     pub total_successful_session_count: u64,

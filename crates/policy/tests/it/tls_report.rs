@@ -1,5 +1,7 @@
 //! Reports on TLS: what is counted, and where a domain wants them.
 
+use std::path::{Path, PathBuf};
+
 use relais_policy::encryption::{Demand, TlsFault};
 use relais_policy::sts::read_policy;
 use relais_policy::tls_report::{
@@ -119,4 +121,53 @@ fn the_report_of_the_rfc_reads_and_is_written_the_same() {
     let report: Report = serde_json::from_str(text).expect("a report");
     let plain: serde_json::Value = serde_json::from_str(text).expect("JSON");
     assert_eq!(serde_json::to_value(&report).expect("JSON"), plain);
+}
+
+/// The folder of vectors, if it is there: `RELAIS_TESTDATA`, or beside the checkout.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where they are is the environment's affair"
+)]
+fn vectors() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/testdata");
+    let folder = std::env::var_os("RELAIS_TESTDATA").map_or_else(beside, PathBuf::from);
+    let folder = folder.join("tlsrpt/mail-auth");
+    folder.is_dir().then_some(folder)
+}
+
+/// Every report of the vectors reads, with its sums; what it says is written the same.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the vectors stay outside of the repository"
+)]
+fn reports_of_others_read_and_are_written_with_the_same_sums() {
+    let Some(folder) = vectors() else {
+        eprintln!("SKIPPED: the vectors of TLS reports are not there");
+        return;
+    };
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let files = entries.flatten().map(|entry| entry.path());
+    let mut read = 0;
+    for file in files.filter(|file| file.extension().is_some_and(|one| one == "json")) {
+        let text = std::fs::read_to_string(&file).expect("text");
+        let report: Report = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let plain: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let written = serde_json::to_value(&report).expect("JSON");
+        for (ours, theirs) in report
+            .policies
+            .iter()
+            .zip(plain["policies"].as_array().unwrap())
+        {
+            let sum = &theirs["summary"]["total-failure-session-count"];
+            let failed = ours.summary.total_failure_session_count;
+            assert_eq!(failed, sum.as_u64().unwrap_or(0), "{}", file.display());
+        }
+        assert_eq!(written["report-id"], plain["report-id"]);
+        let again: Report = serde_json::from_value(written).expect("a report");
+        assert_eq!(again, report);
+        read += 1;
+    }
+    assert!(read >= 3, "{read}");
 }
