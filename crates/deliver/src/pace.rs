@@ -32,8 +32,8 @@ pub(crate) struct Pacing {
 pub(crate) struct Day {
     /// The zero of `counts`.
     begin: Option<Moment>,
-    /// In milliseconds since `begin`, oldest first: at most a day and a quarter of an hour. What was
-    /// kept lies before zero.
+    /// In milliseconds since `begin`, oldest first: at most a day and a quarter of an hour. What
+    /// was kept lies before zero.
     counts: VecDeque<(i64, u64)>,
 }
 

@@ -26,7 +26,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use crate::document::EnvelopeSender;
-use crate::settings::Settings;
+use crate::settings::{BOUNCE_DOMAIN_OCTETS_MAX, Settings};
 
 /// A key: as long as the hash. RFC 2104 §3.
 pub const BOUNCE_KEY_OCTETS: usize = 32;
@@ -232,10 +232,6 @@ fn day(now: Timestamp) -> u16 {
     let days = seconds / i64::try_from(DAY.as_secs()).unwrap_or(i64::MAX);
     u16::try_from(days.max(0)).unwrap_or(u16::MAX)
 }
-
-/// Octets of a bounce domain: with a token before it, it is still an address (RFC 5321
-/// §4.5.3.1.3).
-pub const BOUNCE_DOMAIN_OCTETS_MAX: usize = 180;
 
 /// Where notices about a message are to come back, and under whose key: the bounce domain of the
 /// accepted domain that its reverse-path lies in. `None`: the reverse-path stays. The null one

@@ -1,6 +1,6 @@
 //! The limits of organisations and inbound connectors, counted for all sessions at once: when a
-//! message may leave, or why it may not come in. Kept over restarts on a shelf, twice a minute and at
-//! a graceful end.
+//! message may leave, or why it may not come in. Kept over restarts on a shelf, twice a minute and
+//! at a graceful end.
 //!
 //! Only clients are counted: mail that strangers bring to our domains is not sent by the
 //! organisation, and notices do not come in here at all.

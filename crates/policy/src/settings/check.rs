@@ -9,7 +9,6 @@ use relais_smtp::domain::Domain;
 use relais_smtp::sasl::scram::Verifier;
 use relais_smtp::time::Timestamp;
 
-use crate::bounce::BOUNCE_DOMAIN_OCTETS_MAX;
 use crate::document::{
     AcceptedDomain, BYTE_COUNT_MAX, Credential, DirectoryEntry, Document, LIMIT_VALUE_MAX, Limits,
     Organisation, Verification,
@@ -58,11 +57,14 @@ pub const RETRY_LIFETIME_MAX: u64 = 5 * 86_400;
 const PACE_CONNECTIONS_MAX: u32 = 1_000;
 /// Days between two rotations of a key.
 const ROTATE_DAYS_MAX: u32 = 3_650;
+/// Octets of a bounce domain: with a token before it, it is still an address (RFC 5321
+/// §4.5.3.1.3).
+pub const BOUNCE_DOMAIN_OCTETS_MAX: usize = 180;
 
 /// Every error of a document, in its order, up to [`ERRORS_MAX`].
 ///
-/// `stored`: by an earlier Relais, whose rules were fewer. What only later rules forbid does no harm
-/// where it stands, and must not keep a server from its start.
+/// `stored`: by an earlier Relais, whose rules were fewer. What only later rules forbid does no
+/// harm where it stands, and must not keep a server from its start.
 pub(super) fn check(
     mode: Mode,
     document: &Document,
