@@ -198,7 +198,7 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     })
 }
 
-/// `Set-Cookie` for the session; it ends with the browser, and on our side before. RFC 6265 §5.2.
+/// `Set-Cookie` for the session; it ends with the browser, and on our side before.
 pub(super) fn set_session(token: &str) -> String {
     format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict")
 }

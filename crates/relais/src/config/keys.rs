@@ -158,7 +158,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section {
         name: "admin",
         form: Form::Table,
-        words: "Probes and metrics; later the admin centre and the API.",
+        words: "The admin centre, probes and metrics.",
         keys: ADMIN,
     },
     Section {
