@@ -41,6 +41,9 @@ const FORM_OCTETS_MAX: usize = 64 << 10;
 /// The style, part of the program.
 const STYLE: &str = include_str!("../assets/style.css");
 
+/// The mark in the browser's tab.
+const ICON: &str = include_str!("../assets/icon.svg");
+
 /// Everything that the admin listener serves: pages, probes and metrics.
 pub fn router(context: AdminContext) -> Router {
     let centre = Centre::new(context.clone());
@@ -55,6 +58,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(account::routes())
         .merge(find::routes())
         .route("/assets/style.css", get(style))
+        .route("/assets/icon.svg", get(icon))
         .fallback(nothing)
         .layer(DefaultBodyLimit::max(FORM_OCTETS_MAX))
         .layer(middleware::from_fn(headers::dress))
@@ -63,8 +67,20 @@ pub fn router(context: AdminContext) -> Router {
 }
 
 async fn style() -> Response {
-    let form = (header::CONTENT_TYPE, "text/css; charset=utf-8");
-    ([form, (header::CACHE_CONTROL, "no-cache")], STYLE).into_response()
+    asset("text/css; charset=utf-8", STYLE)
+}
+
+async fn icon() -> Response {
+    asset("image/svg+xml", ICON)
+}
+
+/// Asked for anew after an update: no page has an old style.
+fn asset(form: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, form),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, text).into_response()
 }
 
 /// No such page, said in the reader's language.
