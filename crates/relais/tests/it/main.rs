@@ -8,6 +8,7 @@ mod acme;
 mod client_certificates;
 mod applications;
 mod attempts;
+mod browser;
 mod bounces;
 mod catalogue;
 mod commands;
