@@ -28,6 +28,7 @@ error     unix  - - n - - error
 retry     unix  - - n - - error
 discard   unix  - - n - - discard
 virtual   unix  - n n - - virtual
+tlsmgr    unix  - - n 1000? 1 tlsmgr
 anvil     unix  - - n - 1 anvil
 scache    unix  - - n - 1 scache
 postlog   unix-dgram n - n - 1 postlogd
@@ -44,11 +45,22 @@ pub struct Postfix {
     master: Child,
 }
 
+/// Files of a server's certificate, in PEM.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    /// The chain.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
 /// What it does with mail.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Role {
     /// Takes mail for this domain into one maildir.
     Receives(&'static str),
+    /// Takes mail for all domains into one maildir; with STARTTLS, if it has a certificate.
+    ReceivesAll(Option<ServerTls>),
     /// Passes all mail on to this smart host.
     SendsThrough(SocketAddr),
     /// Takes mail for this domain into one maildir, its own notices too; passes all other mail on
@@ -243,18 +255,43 @@ fn prepare_folders(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// All mail for these domains into one maildir.
+fn mailboxes(domains: &str, folder: &str) -> String {
+    format!(
+        "virtual_mailbox_domains = {domains}\nvirtual_mailbox_base = {folder}/mail\n\
+         virtual_mailbox_maps = static:all/\nvirtual_uid_maps = static:65534\n\
+         virtual_gid_maps = static:65534\nvirtual_transport = virtual\n"
+    )
+}
+
 fn main_cf(package: &Path, folder: &Path, role: Role) -> String {
     let (package, folder) = (package.display(), folder.display());
-    let receives = |domain| {
+    let folder_text = folder.to_string();
+    let receives = |domains| mailboxes(domains, &folder_text);
+    let sends = |host: SocketAddr| {
         format!(
-            "virtual_mailbox_domains = {domain}\nvirtual_mailbox_base = {folder}/mail\n\
-             virtual_mailbox_maps = static:all/\nvirtual_uid_maps = static:65534\n\
-             virtual_gid_maps = static:65534\nvirtual_transport = virtual\n"
+            "relayhost = [{}]:{}
+",
+            host.ip(),
+            host.port()
         )
     };
-    let sends = |host: SocketAddr| format!("relayhost = [{}]:{}\n", host.ip(), host.port());
     let role = match role {
         Role::Receives(domain) => receives(domain),
+        Role::ReceivesAll(tls) => {
+            let tls = tls.map_or_else(String::new, |tls| {
+                format!(
+                    "smtpd_tls_security_level = may
+smtpd_tls_cert_file = {}
+\
+                     smtpd_tls_key_file = {}
+",
+                    tls.certificate.display(),
+                    tls.key.display()
+                )
+            });
+            receives("static:all") + &tls
+        }
         Role::SendsThrough(smart_host) => sends(smart_host),
         Role::Writes(domain, other) => receives(domain) + &sends(other),
     };

@@ -116,9 +116,10 @@ impl Authority {
 
 /// Runs `openssl` to success; arguments without spaces.
 #[track_caller]
-fn openssl(arguments: &str) {
+pub(crate) fn openssl(arguments: &str) -> Answer {
     let answer = openssl_with(arguments, "");
     assert_eq!(answer.code, 0, "openssl {arguments}\n{}", answer.err);
+    answer
 }
 
 /// Runs `openssl` with this input.

@@ -12,6 +12,7 @@ mod browser;
 mod bounces;
 mod catalogue;
 mod commands;
+mod dane;
 mod demo;
 mod domains;
 mod drain;
