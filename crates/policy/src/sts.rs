@@ -1,6 +1,6 @@
 //! MTA-STS: what a domain announces, what its policy says, and what follows for its mail
-//! exchangers. RFC 8461. The policy that is kept counts until its time is over, whatever DNS or the web server
-//! say meanwhile: hiding them must gain an attacker nothing (§5.1, §10.2).
+//! exchangers. RFC 8461. The policy that is kept counts until its time is over, whatever DNS or
+//! the web server say meanwhile: hiding them must gain an attacker nothing (§5.1, §10.2).
 //!
 //! Not here: look-ups and fetching (`relais_net`), keeping (`relais-deliver`, `sts`), the
 //! certificate (`relais_net::tls`).

@@ -157,12 +157,10 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let web = web(config, &network, &client_tls)?;
     // Before the store: a port that is taken is the commonest mistake, and costs nothing to find.
     let doors = Doors::open(&network, config).await?;
-    let metrics = Metrics::new(clock.now());
+    let (metrics, readiness) = (Metrics::new(clock.now()), Readiness::new(Phase::Starting));
     let store = open_store(config, &folder, clock.now(), &metrics, sink).await?;
     secrets::unlock(&store, &folder, &clock, &chance).await;
-    metrics.begin_balance(store.recipients_at_open());
     let logins = logins(&store, &clock);
-    let readiness = Readiness::new(Phase::Starting);
     let served = (&*doors.mail, config.acme.as_ref());
     let (certificates, tls) = Certificates::open(served, &config.hostname, &folder, clock.now());
     let keeper = keeper(config, doors.challenge, &folder, (&clock, &chance));
@@ -398,22 +396,24 @@ async fn open_store(
     metrics: &Metrics,
     sink: EventSink,
 ) -> Result<Store, StartError> {
-    let metrics = metrics.clone();
+    let observer = metrics.clone();
     let options = OpenOptions {
         folder: folder.to_owned(),
         mode: config.mode,
         disk_reserve: config.disk_reserve,
         trace_days: config.trace_days,
         observer: Arc::new(move |event: &Event| {
-            metrics.observe(event);
+            observer.observe(event);
             sink(event);
         }),
         now,
     };
-    open(options).await.map_err(|error| StartError::Store {
+    let store = open(options).await.map_err(|error| StartError::Store {
         folder: folder.to_owned(),
         because: error.to_string(),
-    })
+    })?;
+    metrics.begin_balance(store.recipients_at_open());
+    Ok(store)
 }
 
 #[cfg(not(feature = "broken-twins"))]

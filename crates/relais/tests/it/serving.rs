@@ -64,7 +64,7 @@ fn the_server_starts_without_any_file() {
 }
 
 #[test]
-fn probes_and_metrics_answer_on_the_admin_listener_and_nothing_else_does() {
+fn probes_metrics_and_pages_answer_on_the_admin_listener_and_no_api_does() {
     let server = Server::with_settings(CONTOSO);
     assert_eq!(
         server.http("/livez"),
@@ -84,9 +84,11 @@ fn probes_and_metrics_answer_on_the_admin_listener_and_nothing_else_does() {
     ] {
         assert!(metrics.contains(name), "{name}\n{metrics}");
     }
-    for path in ["/api/v1/status", "/api/v1/settings", "/api/v1/trace", "/"] {
+    for path in ["/api/v1/status", "/api/v1/settings", "/api/v1/trace"] {
         assert_eq!(server.http(path).0, 404, "{path}");
     }
+    // To the page where one signs in.
+    assert_eq!(server.http("/").0, 303);
 }
 
 #[test]
