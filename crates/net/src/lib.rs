@@ -14,6 +14,7 @@ pub mod dkim;
 pub mod oidc;
 pub mod hop;
 pub mod login;
+pub mod oauth;
 pub mod network;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;

@@ -21,6 +21,7 @@ use relais_smtp::secret::Secret;
 use relais_smtp::time::Timestamp;
 
 use crate::clock::{Clock, Moment};
+use crate::oauth::{DeviceSignIn, Registration, TokenClient, TokenError};
 use crate::tls::ClientIdentity;
 
 /// The first rest after a refused login.
@@ -195,7 +196,55 @@ pub struct Logins(Arc<Inner>);
 struct Inner {
     vault: Box<dyn Vault>,
     clock: Clock,
+    /// `None`: issuers cannot be asked here.
+    issuers: Option<TokenClient>,
+    tokens: Mutex<AllTokens>,
     resting: Mutex<AllResting>,
+}
+
+/// A new token is had this long before the end of the old one, or half of its time if that is less.
+const RENEW_AHEAD: Duration = Duration::from_secs(5 * 60);
+/// Until an issuer that could not be asked is asked again.
+const TOKEN_PAUSE: Duration = Duration::from_secs(30);
+/// Until one that refused is.
+const REFUSED_TOKEN_PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// Held while an issuer is asked, so that it is asked once.
+type AllTokens = HashMap<(Arc<str>, Arc<str>), Arc<tokio::sync::Mutex<Tokens>>>;
+
+/// What is known of the tokens of a connector.
+#[derive(Default)]
+struct Tokens {
+    /// For whom they are.
+    at: Option<Registration>,
+    access: Option<Access>,
+    /// A refresh token that could not be stored.
+    unkept: Option<Secret>,
+    /// Until when nobody is asked, and why.
+    failed: Option<(Moment, String)>,
+}
+
+struct Access {
+    access: Secret,
+    renew_at: Moment,
+    until: Moment,
+}
+
+impl Tokens {
+    fn access_at(&self, now: Moment) -> Option<&Access> {
+        self.access.as_ref().filter(|one| one.until > now)
+    }
+}
+
+/// Whether a server would say the same to both: of a token, only the user is remembered.
+fn is_same(one: Option<&ClientCredential>, other: Option<&ClientCredential>) -> bool {
+    match (one, other) {
+        (
+            Some(ClientCredential::Bearer { user: one, .. }),
+            Some(ClientCredential::Bearer { user: other, .. }),
+        ) => one == other,
+        _ => one == other,
+    }
 }
 
 /// By organisation and connector.
@@ -220,9 +269,20 @@ impl fmt::Debug for Logins {
 impl Logins {
     /// From this vault.
     pub fn new(vault: impl Vault + 'static, clock: Clock) -> Self {
+        Self::with_issuers(vault, clock, None)
+    }
+
+    /// From this vault, and tokens from whoever issues them.
+    pub fn with_issuers(
+        vault: impl Vault + 'static,
+        clock: Clock,
+        issuers: Option<TokenClient>,
+    ) -> Self {
         Self(Arc::new(Inner {
             vault: Box::new(vault),
             clock,
+            issuers,
+            tokens: Mutex::default(),
             resting: Mutex::default(),
         }))
     }
@@ -249,7 +309,7 @@ impl Logins {
         if let Some(one) = resting.get(&key) {
             let same = login
                 .as_ref()
-                .is_some_and(|login| login.credential == one.credential);
+                .is_some_and(|login| is_same(login.credential.as_ref(), one.credential.as_ref()));
             if !same {
                 resting.remove(&key);
             } else if one.until > self.0.clock.moment() {
@@ -286,6 +346,8 @@ impl Logins {
             other => other.to_string().into(),
         };
         let key = (Arc::clone(organisation), Arc::from(connector));
+        // The next token is another one: this one may have been revoked.
+        self.tokens().remove(&key);
         let mut resting = self.resting();
         let before = resting.get(&key).map_or(0, |one| one.refusals);
         let rest = REST_FIRST
@@ -346,8 +408,187 @@ impl Logins {
                 };
                 Ok(login(Some(credential), false, Some(identity)))
             }
-            AuthMethod::Xoauth2 => Err("tokens of issuers are not there yet".to_owned()),
+            AuthMethod::Xoauth2 => {
+                let credential = ClientCredential::Bearer {
+                    user: auth.user.as_str().into(),
+                    token: self.token(organisation, connector).await?,
+                };
+                Ok(login(Some(credential), true, None))
+            }
         }
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, AllTokens> {
+        self.0.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept_name(organisation: &Arc<str>, connector: &OutboundConnector, what: Kept) -> KeptName {
+        KeptName {
+            organisation: Arc::clone(organisation),
+            connector: connector.name.as_str().into(),
+            what,
+        }
+    }
+
+    fn issuers(&self) -> Result<&TokenClient, String> {
+        let issuers = self.0.issuers.as_ref();
+        issuers.ok_or_else(|| "issuers of tokens cannot be asked here".to_owned())
+    }
+
+    /// An access token that is good for a while yet: the one at hand, or a new one some minutes
+    /// before its end. One question at a time for each connector.
+    async fn token(
+        &self,
+        organisation: &Arc<str>,
+        connector: &OutboundConnector,
+    ) -> Result<Secret, String> {
+        let at = Registration::of(connector)?;
+        let key = (Arc::clone(organisation), Arc::from(connector.name.as_str()));
+        let tokens = Arc::clone(self.tokens().entry(key).or_default());
+        let mut tokens = tokens.lock().await;
+        if tokens.at.as_ref() != Some(&at) {
+            *tokens = Tokens {
+                at: Some(at.clone()),
+                ..Tokens::default()
+            };
+        }
+        let now = self.0.clock.moment();
+        if let Some(fresh) = tokens.access_at(now).filter(|one| one.renew_at > now) {
+            return Ok(fresh.access.clone());
+        }
+        let failed = match &tokens.failed {
+            Some((until, why)) if *until > now => why.clone(),
+            _ => match self.ask(organisation, connector, &at, &mut tokens).await {
+                Ok(access) => return Ok(access),
+                Err((pause, why)) => {
+                    tracing::warn!(connector = connector.name, "no new token: {why}");
+                    tokens.failed = Some((self.0.clock.moment() + pause, why.clone()));
+                    why
+                }
+            },
+        };
+        // The old one is good to its end.
+        let old = tokens.access_at(self.0.clock.moment());
+        old.map(|old| old.access.clone()).ok_or(failed)
+    }
+
+    async fn ask(
+        &self,
+        organisation: &Arc<str>,
+        connector: &OutboundConnector,
+        at: &Registration,
+        tokens: &mut Tokens,
+    ) -> Result<Secret, (Duration, String)> {
+        let soon = |why: String| (TOKEN_PAUSE, why);
+        let issuers = self.issuers().map_err(soon)?;
+        let secret = self
+            .client_secret(organisation, connector)
+            .await
+            .map_err(soon)?;
+        let name = Self::kept_name(organisation, connector, Kept::RefreshToken);
+        let granted = if at.by_client {
+            issuers.by_client(at, secret.as_ref()).await
+        } else {
+            let refresh = match tokens.unkept.clone() {
+                Some(refresh) => refresh,
+                None => self
+                    .0
+                    .vault
+                    .kept(&name)
+                    .await
+                    .map_err(soon)?
+                    .ok_or_else(|| {
+                        let why = "nobody has signed in: relais connector outbound login";
+                        soon(format!("{why} {:?}", connector.name))
+                    })?,
+            };
+            issuers.refresh(at, secret.as_ref(), &refresh).await
+        };
+        let granted = granted.map_err(|error| match &error {
+            TokenError::Refused { .. } => (
+                REFUSED_TOKEN_PAUSE,
+                format!(
+                    "{error}; sign in anew with relais connector outbound login {:?}, or correct \
+                     auth.parameters",
+                    connector.name
+                ),
+            ),
+            TokenError::Pending | TokenError::SlowDown | TokenError::Unavailable(_) => {
+                (TOKEN_PAUSE, error.to_string())
+            }
+        })?;
+        if let Some(refresh) = granted.refresh {
+            // The old one may be good no more: the new one must not be lost.
+            tokens.unkept = match self.0.vault.keep(&name, refresh.clone()).await {
+                Ok(()) => None,
+                Err(why) => {
+                    tracing::error!("a new refresh token is not stored yet: {why}");
+                    Some(refresh)
+                }
+            };
+        }
+        let ahead = RENEW_AHEAD.min(granted.expires_in / 2);
+        let until = self.0.clock.moment() + granted.expires_in;
+        tokens.failed = None;
+        tokens.access = Some(Access {
+            access: granted.access.clone(),
+            renew_at: self.0.clock.moment() + (granted.expires_in - ahead),
+            until,
+        });
+        Ok(granted.access)
+    }
+
+    async fn client_secret(
+        &self,
+        organisation: &Arc<str>,
+        connector: &OutboundConnector,
+    ) -> Result<Option<Secret>, String> {
+        let vault = &self.0.vault;
+        if let Some(file) = connector.auth.parameters.get("client_secret_file") {
+            let read = vault.file(file, PASSWORD_OCTETS_MAX).await?;
+            return Ok(first_line(&read));
+        }
+        let name = Self::kept_name(organisation, connector, Kept::ClientSecret);
+        vault.kept(&name).await
+    }
+
+    /// Begins the sign-in of a person on another device. RFC 8628 §3.1.
+    pub async fn begin_sign_in(
+        &self,
+        connector: &OutboundConnector,
+    ) -> Result<DeviceSignIn, TokenError> {
+        let at = Registration::of(connector).map_err(TokenError::Unavailable)?;
+        let issuers = self.issuers().map_err(TokenError::Unavailable)?;
+        issuers.begin(&at).await
+    }
+
+    /// Whether the person has signed in; then what was given is kept. RFC 8628 §3.4.
+    pub async fn poll_sign_in(
+        &self,
+        organisation: &Arc<str>,
+        connector: &OutboundConnector,
+        device_code: &str,
+    ) -> Result<(), TokenError> {
+        let unavailable = TokenError::Unavailable;
+        let at = Registration::of(connector).map_err(unavailable)?;
+        let issuers = self.issuers().map_err(unavailable)?;
+        let secret = self.client_secret(organisation, connector).await;
+        let secret = secret.map_err(unavailable)?;
+        let granted = issuers.poll(&at, secret.as_ref(), device_code).await?;
+        let refresh = granted.refresh.ok_or_else(|| TokenError::Refused {
+            code: "no_refresh_token".to_owned(),
+            description: "add offline_access to auth.parameters.scope".to_owned(),
+        })?;
+        let name = Self::kept_name(organisation, connector, Kept::RefreshToken);
+        self.0
+            .vault
+            .keep(&name, refresh)
+            .await
+            .map_err(unavailable)?;
+        let key = (Arc::clone(organisation), Arc::from(connector.name.as_str()));
+        self.tokens().remove(&key);
+        self.believed(organisation, &connector.name);
+        Ok(())
     }
 
     async fn password(

@@ -21,6 +21,7 @@ use relais_net::conversation::Conversations;
 use relais_net::login::Logins;
 use relais_net::names::NameTable;
 use relais_net::network::{Listener, Network};
+use relais_net::oauth::TokenClient;
 use relais_net::oidc::Issuers;
 use relais_net::own_dns::OwnDns;
 use relais_net::own_zone::OwnZone;
@@ -160,7 +161,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let (metrics, readiness) = (Metrics::new(clock.now()), Readiness::new(Phase::Starting));
     let store = open_store(config, &folder, clock.now(), &metrics, sink).await?;
     secrets::unlock(&store, &folder, &clock, &chance).await;
-    let logins = logins(&store, &clock);
+    let logins = logins(&store, &clock, &client_tls);
     let served = (&*doors.mail, config.acme.as_ref());
     let (certificates, tls) = Certificates::open(served, &config.hostname, &folder, clock.now());
     let keeper = keeper(config, doors.challenge, &folder, (&clock, &chance));
@@ -461,9 +462,11 @@ fn open_reply_rules(config: &Config) -> Result<ReplyRuleFile, StartError> {
 }
 
 /// What smart hosts are logged in at with.
-fn logins(store: &Store, clock: &Clock) -> Logins {
+fn logins(store: &Store, clock: &Clock, tls: &ClientTls) -> Logins {
     let vault = StoreVault::new(store.clone(), clock.clone(), secrets::read_file);
-    Logins::new(vault, clock.clone())
+    let issuers = TokenClient::new(tls.roots())
+        .inspect_err(|error| tracing::error!("no tokens can be asked for: {error}"));
+    Logins::with_issuers(vault, clock.clone(), issuers.ok())
 }
 
 /// How the API reaches smart hosts, when a person tests them.

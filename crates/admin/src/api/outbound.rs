@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use relais_net::login::{Kept, KeptName, PASSWORD_OCTETS_MAX};
+use relais_net::oauth::TokenError;
 use relais_policy::preset::outbound_presets;
 use relais_policy::settings::Settings;
 use relais_smtp::address::{Mailbox, ReversePath};
@@ -21,13 +22,15 @@ use relais_store::secret::{SecretKind, SecretName};
 use relais_store::shelf::ShelfAudit;
 
 use self::walk::Walk;
-use crate::context::{AdminContext, Caller};
+use crate::context::{AdminContext, Caller, Outbound};
 use crate::problem::{Input, Problem};
 
 pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
         .route("/connectors/outbound/secret", post(keep_secret))
         .route("/connectors/outbound/test", post(walk_hosts))
+        .route("/connectors/outbound/login", post(begin_login))
+        .route("/connectors/outbound/login/poll", post(poll_login))
         .route("/connectors/outbound/presets", get(presets))
 }
 
@@ -116,6 +119,66 @@ async fn walk_hosts(
         to: mailbox(&asked.to)?,
     };
     Ok(Json(walk.walk().await))
+}
+
+/// What a sign-in needs of the server.
+fn outbound(context: &AdminContext) -> Result<&Outbound, Problem> {
+    context.outbound.as_ref().ok_or_else(|| {
+        let detail = "No issuer is asked without the running server.";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    })
+}
+
+async fn begin_login(
+    State(context): State<AdminContext>,
+    Input(which): Input<Which>,
+) -> Result<Json<Value>, Problem> {
+    let settings = context.store.settings();
+    let organisation = find(&settings, &which)?;
+    let connector = settings
+        .outbound_connector(&organisation, &which.name)
+        .ok_or_else(|| Problem::not_found("There is no such outbound connector."))?;
+    let begun = outbound(&context)?.logins.begin_sign_in(connector).await?;
+    Ok(Json(json!({
+        "verification_uri": begun.verification_uri,
+        "user_code": begun.user_code,
+        "device_code": begun.device_code,
+        "interval": begun.interval,
+        "expires_in": begun.expires_in,
+    })))
+}
+
+#[derive(Deserialize)]
+struct Poll {
+    #[serde(flatten)]
+    which: Which,
+    device_code: String,
+}
+
+async fn poll_login(
+    State(context): State<AdminContext>,
+    Input(asked): Input<Poll>,
+) -> Result<Json<Value>, Problem> {
+    let settings = context.store.settings();
+    let organisation = find(&settings, &asked.which)?;
+    let connector = settings
+        .outbound_connector(&organisation, &asked.which.name)
+        .ok_or_else(|| Problem::not_found("There is no such outbound connector."))?;
+    let logins = &outbound(&context)?.logins;
+    let polled = logins.poll_sign_in(&organisation, connector, &asked.device_code);
+    let state = match polled.await {
+        Ok(()) => "signed-in",
+        Err(TokenError::Pending) => "pending",
+        Err(TokenError::SlowDown) => "slow-down",
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Json(json!({ "state": state })))
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        Self::new(StatusCode::CONFLICT, error.to_string())
+    }
 }
 
 #[derive(Deserialize)]

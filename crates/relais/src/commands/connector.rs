@@ -76,6 +76,8 @@ enum OutboundVerb {
         #[arg(long)]
         transcript: bool,
     },
+    /// Sign in with the issuer of its tokens, on another device
+    Login(Named),
     /// Ways out through well-known providers, for add --preset
     Presets,
 }
@@ -176,6 +178,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
                 from,
                 transcript,
             } => outbound::test(session, &named, (&to, from.as_deref()), transcript).await,
+            OutboundVerb::Login(named) => outbound::login(session, &named).await,
             OutboundVerb::Presets => outbound::presets(session),
         },
     }

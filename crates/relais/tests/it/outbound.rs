@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::authority::openssl_with;
+use crate::authority::{Authority, Wanted, openssl_with};
 use crate::receiver::Receiver;
-use crate::support::{Answer, Place, Server};
+use crate::support::{Answer, Lines, Place, Server};
 use crate::tls::Encrypted;
 
 /// A relay that takes mail from loopback and sends it out by a connector with these lines.
@@ -351,4 +351,161 @@ fn a_preset_is_a_connector_with_what_is_left_to_do() {
     server
         .relais(&["connector", "outbound", "add", "X", "--preset", "nobody"])
         .expect(2);
+}
+
+/// An issuer over HTTPS and a smart host that takes its tokens, by Python. The issuer's tokens live
+/// four seconds; each refresh token is good once; the third is refused.
+const ISSUER: &str = r#"
+import base64, json, socket, ssl, sys, threading, urllib.parse
+from http.server import BaseHTTPRequestHandler, HTTPServer
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+state = {"count": 0, "refresh": None, "asked": 0, "good": set()}
+
+class Issuer(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"])).decode()
+        form = dict(urllib.parse.parse_qsl(body))
+        print(self.path, form.get("grant_type", ""), form.get("refresh_token", ""), flush=True)
+        self.answer(*self.decide(form))
+    def decide(self, form):
+        if self.path == "/device":
+            return 200, {"device_code": "d", "user_code": "AB-CD", "interval": 1,
+                         "expires_in": 60, "verification_uri": "https://issuer.test/device"}
+        if form["grant_type"].endswith("device_code"):
+            state["asked"] += 1
+            if state["asked"] < 2:
+                return 400, {"error": "authorization_pending"}
+        elif form["refresh_token"] != state["refresh"] or state["count"] >= 3:
+            return 400, {"error": "invalid_grant", "error_description": "sign in again"}
+        state["count"] += 1
+        token = "access-%d" % state["count"]
+        state["refresh"] = "refresh-%d" % state["count"]
+        state["good"].add(token)
+        return 200, {"access_token": token, "expires_in": 4, "refresh_token": state["refresh"]}
+    def answer(self, code, value):
+        octets = json.dumps(value).encode()
+        self.send_response(code)
+        self.send_header("content-length", str(len(octets)))
+        self.end_headers()
+        self.wfile.write(octets)
+
+issuer = HTTPServer(("127.0.0.1", 0), Issuer)
+issuer.socket = context.wrap_socket(issuer.socket, server_side=True)
+threading.Thread(target=issuer.serve_forever, daemon=True).start()
+door = socket.create_server(("127.0.0.1", 0))
+print(door.getsockname()[1], issuer.server_port, flush=True)
+
+def serve(sock):
+    sock = context.wrap_socket(sock, server_side=True)
+    sock.sendall(b"220 relay.contoso.test ESMTP\r\n")
+    lines, content = sock.makefile("rb"), False
+    while line := lines.readline():
+        verb = line[:4].upper()
+        if content:
+            if line == b".\r\n":
+                content = False
+                sock.sendall(b"250 2.0.0 taken\r\n")
+        elif verb == b"EHLO":
+            sock.sendall(b"250-relay.contoso.test\r\n250 AUTH XOAUTH2\r\n")
+        elif verb == b"AUTH":
+            said = base64.b64decode(line.split()[2]).decode()
+            token = said.split("Bearer ")[1].split(chr(1))[0]
+            print("login", said.split(chr(1))[0], token, flush=True)
+            sock.sendall(b"235 ok\r\n" if token in state["good"] else b"535 5.7.8 no\r\n")
+        elif verb == b"DATA":
+            content = True
+            sock.sendall(b"354 go on\r\n")
+        elif verb == b"QUIT":
+            sock.sendall(b"221 bye\r\n")
+            return
+        else:
+            sock.sendall(b"250 ok\r\n")
+
+while True:
+    threading.Thread(target=serve, args=(door.accept()[0],), daemon=True).start()
+"#;
+
+#[test]
+fn tokens_are_had_by_sign_in_renewed_ahead_of_their_end_rotated_and_refused_in_words() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let authority = Authority::new(folder.path(), "ca");
+    let wanted = Wanted {
+        names: "DNS:relay.contoso.test,IP:127.0.0.1",
+        ..Wanted::client("")
+    };
+    let own = authority.issue(
+        "issuer",
+        &Wanted {
+            usage: "serverAuth",
+            ..wanted
+        },
+    );
+    let script = folder.path().join("issuer.py");
+    std::fs::write(&script, ISSUER).expect("a file");
+    let mut python = Command::new("python3");
+    python.arg(&script).arg(&own.certificate).arg(&own.key);
+    let mut child = python.stdout(Stdio::piped()).spawn().expect("python3");
+    let log = Lines::collect(child.stdout.take().expect("piped"));
+    let ports = log.wait_for("ports", |line| !line.is_empty());
+    let _child = OddServer(child, SocketAddr::from(([127, 0, 0, 1], 9)));
+    let (smtp, issuer) = ports.split_once(' ').expect("two ports");
+    let lines = format!(
+        "smart_hosts = [\"smtps://127.0.0.1:{smtp}\"]\ntls = \"domain-validation\"\n\
+         tls_domain = \"relay.contoso.test\"\nauth = {{ method = \"xoauth2\", user = \
+         \"scan@contoso.test\", parameters = {{ client_id = \"relais\", token_url = \
+         \"https://127.0.0.1:{issuer}/token\", device_url = \"https://127.0.0.1:{issuer}/device\" \
+         }} }}"
+    );
+    let trusted = format!("[deliver]\nextra_ca = [{:?}]\n", authority.file());
+    let server = relay(&lines, &trusted);
+    let report = walk(&server).expect(4).json();
+    assert!(
+        report.to_string().contains("nobody has signed in"),
+        "{report}"
+    );
+
+    let signed_in = server
+        .relais(&["connector", "outbound", "login", "Out"])
+        .expect(0);
+    assert!(
+        signed_in.out.contains("https://issuer.test/device"),
+        "{}",
+        signed_in.out
+    );
+    assert!(signed_in.out.contains("AB-CD") && signed_in.out.contains("Signed in"));
+
+    // refresh-1 gives access-2 and refresh-2; two seconds before its end, refresh-2 gives access-3.
+    send(&server, "one@example.org");
+    log.wait_for("a login", |line| {
+        line == "login user=scan@contoso.test access-2"
+    });
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    assert_eq!(walk(&server).expect(0).json()["ok"], true);
+    log.wait_for("a login", |line| {
+        line == "login user=scan@contoso.test access-3"
+    });
+    assert!(
+        log.so_far()
+            .iter()
+            .any(|line| line.ends_with("refresh_token refresh-2"))
+    );
+    // Then the issuer wants the person again: the mail waits, and says so.
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    let report = walk(&server).expect(4).json();
+    assert!(report.to_string().contains("invalid_grant"), "{report}");
+    assert!(
+        report
+            .to_string()
+            .contains("relais connector outbound login"),
+        "{report}"
+    );
+    let all = server.relais(&["--json", "trace"]).expect(0).out;
+    let shown = format!("{all}{}", server.log.so_far().join("\n"));
+    assert!(
+        !shown.contains("access-") && !shown.contains("refresh-"),
+        "{shown}"
+    );
 }

@@ -1,5 +1,7 @@
 //! `relais connector outbound`: what outbound connectors have beside what all have.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use relais_policy::document::OutboundConnector;
@@ -70,6 +72,55 @@ pub(super) fn presets(session: &Session) -> Result<(), Failure> {
         .map(|one| vec![one.name.clone(), one.title.clone()])
         .collect();
     output.table(&["PRESET", "WAY"], &rows)
+}
+
+/// How often the issuer is asked at most, and at least, whatever it says.
+const POLL_SECONDS: std::ops::RangeInclusive<u64> = 1..=60;
+
+/// A sign-in on another device. RFC 8628.
+pub(super) async fn login(session: &Session, named: &Named) -> Result<(), Failure> {
+    let api = session.api().await?;
+    let mut body = json!({ "organisation": named.organisation, "name": named.name });
+    let begun = api.post("/connectors/outbound/login", &body).await?.value;
+    let (output, language) = (session.output, Language::of_environment());
+    let word = |key: &str| clean(begun[key].as_str().unwrap_or_default()).into_owned();
+    if output.json {
+        output.value(&json!({
+            "verification_uri": begun["verification_uri"],
+            "user_code": begun["user_code"],
+        }))?;
+    } else {
+        let (open, type_in) = language.pick(("Open", "and enter"), ("Ouvrez", "et saisissez"));
+        output.line(&format!(
+            "{open} {} {type_in} {}",
+            word("verification_uri"),
+            word("user_code")
+        ))?;
+    }
+    body["device_code"] = begun["device_code"].clone();
+    let seconds = |key: &str| begun[key].as_u64().unwrap_or_default();
+    let mut wait = seconds("interval").clamp(*POLL_SECONDS.start(), *POLL_SECONDS.end());
+    let mut left = seconds("expires_in").max(wait);
+    while left >= wait {
+        tokio::time::sleep(Duration::from_secs(wait)).await;
+        left -= wait;
+        let answer = api
+            .post("/connectors/outbound/login/poll", &body)
+            .await?
+            .value;
+        match answer["state"].as_str() {
+            Some("signed-in") if output.json => return output.value(&answer),
+            Some("signed-in") => {
+                return output.line(language.pick(
+                    "Signed in; the token is kept, encrypted.",
+                    "Connecté\u{a0}; le jeton est gardé, chiffré.",
+                ));
+            }
+            Some("slow-down") => wait = (wait + 5).min(*POLL_SECONDS.end()),
+            _ => {}
+        }
+    }
+    Err(Failure::Failed("nobody signed in in time".to_owned()))
 }
 
 /// The walk to the smart hosts, step by step.
