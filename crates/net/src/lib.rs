@@ -11,10 +11,10 @@ pub mod proxy;
 pub mod acme;
 pub mod mail_authentication;
 pub mod dkim;
-pub mod oidc;
 pub mod hop;
 pub mod login;
 pub mod oauth;
+pub mod oidc;
 pub mod network;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
