@@ -13,9 +13,24 @@ use crate::words::Language;
 /// Languages of one request that are looked at: browsers send fewer than ten.
 const ACCEPTED_OCTETS_MAX: usize = 256;
 
-/// The catalogues as they are in the program.
-pub(super) const ENGLISH: &str = include_str!("../../locales/en.ftl");
-pub(super) const FRENCH: &str = include_str!("../../locales/fr.ftl");
+/// What one area of the pages says, in both languages: part of the program.
+pub(super) struct Catalogue {
+    pub(super) english: &'static str,
+    pub(super) french: &'static str,
+}
+
+/// The two files of an area.
+macro_rules! catalogue {
+    ($area:literal) => {
+        Catalogue {
+            english: include_str!(concat!("../../locales/en/", $area, ".ftl")),
+            french: include_str!(concat!("../../locales/fr/", $area, ".ftl")),
+        }
+    };
+}
+
+/// All areas. A key stands in one of them only.
+pub(super) const CATALOGUES: &[Catalogue] = &[catalogue!("centre")];
 
 /// The language of one page.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -92,8 +107,8 @@ impl Lang {
         static ENGLISH_BUNDLE: OnceLock<FluentBundle<FluentResource>> = OnceLock::new();
         static FRENCH_BUNDLE: OnceLock<FluentBundle<FluentResource>> = OnceLock::new();
         match self.0 {
-            Language::English => ENGLISH_BUNDLE.get_or_init(|| read("en", ENGLISH)),
-            Language::French => FRENCH_BUNDLE.get_or_init(|| read("fr", FRENCH)),
+            Language::English => ENGLISH_BUNDLE.get_or_init(|| read("en", |area| area.english)),
+            Language::French => FRENCH_BUNDLE.get_or_init(|| read("fr", |area| area.french)),
         }
     }
 }
@@ -103,13 +118,15 @@ fn identifier(code: &str) -> LanguageIdentifier {
 }
 
 /// A mistake in a catalogue is found by the tests: what can be read is used.
-fn read(code: &str, text: &str) -> FluentBundle<FluentResource> {
-    let resource = match FluentResource::try_new(text.to_owned()) {
-        Ok(resource) | Err((resource, _)) => resource,
-    };
+fn read(code: &str, text: fn(&Catalogue) -> &'static str) -> FluentBundle<FluentResource> {
     let mut bundle = FluentBundle::new_concurrent(vec![identifier(code)]);
     // Marks around values would stand in the page's text, and values are escaped by the templates.
     bundle.set_use_isolating(false);
-    let _ = bundle.add_resource(resource);
+    for area in CATALOGUES {
+        let resource = match FluentResource::try_new(text(area).to_owned()) {
+            Ok(resource) | Err((resource, _)) => resource,
+        };
+        let _ = bundle.add_resource(resource);
+    }
     bundle
 }

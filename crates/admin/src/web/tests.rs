@@ -7,20 +7,28 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use fluent_bundle::FluentResource;
 
 use super::door::{is_from_our_page, local_path};
-use super::lang::{ENGLISH, FRENCH, Lang};
+use super::lang::{CATALOGUES, Catalogue, Lang};
 use super::times;
 
-fn keys(catalogue: &str) -> BTreeSet<String> {
-    let read = FluentResource::try_new(catalogue.to_owned());
-    assert!(read.is_ok(), "{:?}", read.err().map(|(_, errors)| errors));
-    let begins = |line: &&str| line.starts_with(|first: char| first.is_ascii_lowercase());
-    let lines = catalogue.lines().filter(begins);
-    let keys: Vec<_> = lines
-        .filter_map(|line| Some(line.split_once(" =")?.0.to_owned()))
+/// The keys of all areas in one language.
+fn keys(language: fn(&Catalogue) -> &'static str) -> BTreeSet<String> {
+    let keys: Vec<_> = CATALOGUES
+        .iter()
+        .flat_map(|area| keys_of(language(area)))
         .collect();
     let set: BTreeSet<_> = keys.iter().cloned().collect();
     assert_eq!(keys.len(), set.len(), "a key stands twice");
     set
+}
+
+fn keys_of(catalogue: &str) -> Vec<String> {
+    let read = FluentResource::try_new(catalogue.to_owned());
+    assert!(read.is_ok(), "{:?}", read.err().map(|(_, errors)| errors));
+    let begins = |line: &&str| line.starts_with(|first: char| first.is_ascii_lowercase());
+    let lines = catalogue.lines().filter(begins);
+    lines
+        .filter_map(|line| Some(line.split_once(" =")?.0.to_owned()))
+        .collect()
 }
 
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
@@ -48,8 +56,14 @@ fn literals() -> BTreeSet<String> {
 
 #[test]
 fn both_languages_have_the_same_keys_and_each_is_used() {
-    let (english, french) = (keys(ENGLISH), keys(FRENCH));
-    assert_eq!(english, french);
+    for area in CATALOGUES {
+        assert_eq!(
+            keys_of(area.english),
+            keys_of(area.french),
+            "in the same order"
+        );
+    }
+    let english = keys(|area| area.english);
     let literals = literals();
     let unused: Vec<_> = english.difference(&literals).collect();
     assert!(unused.is_empty(), "not used: {unused:?}");
@@ -61,7 +75,7 @@ fn no_page_asks_for_a_key_that_is_missing() {
     let mut all = files(&here.join("templates"), "html");
     all.extend(files(&here.join("src/web"), "rs"));
     all.push(here.join("src/web.rs"));
-    let keys = keys(ENGLISH);
+    let keys = keys(|area| area.english);
     let mut seen = 0;
     for path in all {
         let text = std::fs::read_to_string(&path).expect("a file of the crate");
@@ -78,8 +92,8 @@ fn no_page_asks_for_a_key_that_is_missing() {
 
 #[test]
 fn french_has_its_narrow_spaces_and_its_apostrophe() {
-    let texts = FRENCH.lines().filter(|line| !line.starts_with('#'));
-    for line in texts {
+    let texts = CATALOGUES.iter().flat_map(|area| area.french.lines());
+    for line in texts.filter(|line| !line.starts_with('#')) {
         for mark in [" ;", " :", " !", " ?", "« ", " »", "'"] {
             assert!(!line.contains(mark), "{line}");
         }

@@ -39,7 +39,7 @@ impl Listener {
     /// Its exit code, and all that it printed.
     fn ended(mut self) -> (i32, Vec<String>) {
         let status = self.child.wait().expect("the program ends");
-        (status.code().unwrap_or(-1), self.lines.so_far())
+        (status.code().unwrap_or(-1), self.lines.to_the_end())
     }
 }
 

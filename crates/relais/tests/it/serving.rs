@@ -8,9 +8,11 @@ use crate::support::{CONTOSO, Lines, Place, Server, bare, run};
 #[test]
 fn without_an_organisation_all_mail_is_refused_and_the_next_step_is_told() {
     let server = Place::new("").serve();
-    let sentence = server.told.so_far().join("\n");
-    assert!(sentence.contains("refuses all mail"), "{sentence}");
-    assert!(sentence.contains("relais apply -f"), "{sentence}");
+    server
+        .told
+        .wait_for("what it does and the next step", |line| {
+            line.contains("refuses all mail") && line.contains("relais apply -f")
+        });
     let mut session = server.session();
     session.say("EHLO client.contoso.test");
     assert!(

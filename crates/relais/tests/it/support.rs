@@ -223,6 +223,19 @@ impl Lines {
         }
     }
 
+    /// All lines, once the reader has come to its end: what a program that has ended wrote last is
+    /// still on its way.
+    #[track_caller]
+    pub(crate) fn to_the_end(&self) -> Vec<String> {
+        let Collected { state, changed } = &*self.0;
+        let state = state.lock().expect("no panic");
+        let (state, _) = changed
+            .wait_timeout_while(state, PATIENCE, |(_, has_ended)| !*has_ended)
+            .expect("no panic");
+        assert!(state.1, "no end; there was:\n{}", state.0.join("\n"));
+        state.0.clone()
+    }
+
     /// All lines so far.
     pub(crate) fn so_far(&self) -> Vec<String> {
         self.0.state.lock().expect("no panic").0.clone()

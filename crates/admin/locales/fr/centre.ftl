@@ -1,4 +1,4 @@
-# Ce que disent les pages, en français. Chaque clé est aussi dans en.ftl.
+# Ce que disent les pages, en français. Chaque clé est aussi dans ../en, à la même place.
 
 skip = Aller au contenu
 navigation = Pages

@@ -1,4 +1,4 @@
-# What the pages say, in English. Each key is in fr.ftl too.
+# What the pages say, in English. Each key stands in ../fr too, at the same place.
 
 skip = Skip to the content
 navigation = Pages
