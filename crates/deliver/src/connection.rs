@@ -11,6 +11,7 @@ use std::time::Duration;
 use relais_net::clock::{Clock, Moment};
 use relais_net::hop::{Opening, Unused};
 use relais_net::login::{Login, LoginFault};
+use relais_policy::document::OutboundAuth;
 use relais_policy::encryption::{Demand, TlsFault};
 use relais_policy::outcome::Outcome;
 use relais_policy::reply_rule::ReplyRules;
@@ -106,6 +107,8 @@ struct Connection {
     protection: Protection,
     /// What the message wished of TLS for which it was opened.
     wish: Wish,
+    /// As what we came, by the settings of then.
+    auth: Option<OutboundAuth>,
     since: Moment,
     /// The reverse-path of the last transaction, where it was not the message's own.
     sent_as: Option<Arc<String>>,
@@ -243,13 +246,15 @@ async fn prepare(shared: &Shared, attempt: &mut Attempt) -> Wish {
     Wish::of(&attempt.leased, &shared.context.store).await
 }
 
-/// The session, if it will do for a message with this wish; else it is left.
+/// The session, if it will do for a message with this wish and by the settings of now; else it is
+/// left.
 async fn fitting(
     place: &mut Place,
     mut held: Option<Box<Connection>>,
     wish: Wish,
 ) -> Option<Box<Connection>> {
-    if let Some(unfit) = held.take_if(|one| !one.meets(wish)) {
+    let terms = place.site.terms();
+    if let Some(unfit) = held.take_if(|one| !one.meets(wish) || one.auth != terms.auth) {
         leave(place, unfit).await;
     }
     held
@@ -423,6 +428,8 @@ struct Search {
     wish: Wish,
     /// What we log in with, once it was asked for.
     login: Option<Option<Login>>,
+    /// As the settings say it.
+    auth: Option<OutboundAuth>,
     /// Once more: a reused session may have been closed before we spoke, or TLS failed and clear
     /// text will do.
     again: Option<Target>,
@@ -440,6 +447,7 @@ impl Search {
             finder: Finder::new(&site.key.hops, follows, &context.chance),
             wish,
             login: None,
+            auth: None,
             again: None,
             again_used: false,
             postponed: VecDeque::new(),
@@ -476,6 +484,7 @@ impl Search {
         if let Some((organisation, name)) = &site.key.connector {
             let settings = context.store.settings();
             if let Some(connector) = settings.outbound_connector(organisation, name) {
+                self.auth = Some(connector.auth.clone());
                 let found = context.logins.of(organisation, connector).await;
                 login = found.map_err(|fault| {
                     let words = fault.to_string();
@@ -521,6 +530,7 @@ impl Search {
                     return Found::Connected(Box::new(Connection {
                         protection: protection(&session, &target),
                         wish: self.wish,
+                        auth: self.auth.clone(),
                         session,
                         target,
                         since,

@@ -5,6 +5,7 @@
 
 pub mod world;
 pub mod postfix;
+pub mod sasl;
 pub mod signed_dns;
 pub mod process;
 pub mod image;

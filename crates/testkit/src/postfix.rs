@@ -12,6 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::sasl::Logins;
+
 const SERVICES: &str = "\
 pickup    unix  n - n 60 1 pickup
 cleanup   unix  n - n - 0 cleanup
@@ -54,13 +56,66 @@ pub struct ServerTls {
     pub key: PathBuf,
 }
 
+/// How clients come in.
+#[derive(Clone, Debug, Default)]
+pub struct Door {
+    /// STARTTLS is offered, with this certificate.
+    pub tls: Option<ServerTls>,
+    /// Only a version of TLS that nobody should speak any more.
+    pub old_tls_only: bool,
+    /// Mail is taken only from clients with a certificate of this authority.
+    pub client_authority: Option<PathBuf>,
+    /// Mail is taken only after a login with one of these.
+    pub logins: Option<Logins>,
+}
+
+impl Door {
+    /// Everybody, over STARTTLS.
+    pub fn with_tls(tls: ServerTls) -> Self {
+        Self {
+            tls: Some(tls),
+            ..Self::default()
+        }
+    }
+
+    fn main_cf(&self) -> String {
+        let mut lines = String::new();
+        if let Some(tls) = &self.tls {
+            let (certificate, key) = (tls.certificate.display(), tls.key.display());
+            lines += &format!(
+                "smtpd_tls_security_level = may\nsmtpd_tls_received_header = yes\n\
+                 smtpd_tls_cert_file = {certificate}\nsmtpd_tls_key_file = {key}\n"
+            );
+        }
+        if self.old_tls_only {
+            lines += "smtpd_tls_protocols = !TLSv1.2, !TLSv1.3\n";
+        }
+        if let Some(authority) = &self.client_authority {
+            let authority = authority.display();
+            lines += &format!(
+                "smtpd_tls_ask_ccert = yes\nsmtpd_tls_CAfile = {authority}\n\
+                 smtpd_recipient_restrictions = permit_tls_all_clientcerts, reject\n"
+            );
+        }
+        if let Some(logins) = &self.logins {
+            lines += &format!(
+                "smtpd_sasl_auth_enable = yes\nsmtpd_sasl_authenticated_header = yes\n\
+                 smtpd_tls_auth_only = yes\nsmtpd_sasl_local_domain = {}\n\
+                 smtpd_recipient_restrictions = permit_sasl_authenticated, reject\n",
+                logins.realm()
+            );
+        }
+        lines
+    }
+}
+
 /// What it does with mail.
 #[derive(Clone, Debug)]
 pub enum Role {
     /// Takes mail for this domain into one maildir.
     Receives(&'static str),
-    /// Takes mail for all domains into one maildir; with STARTTLS, if it has a certificate.
-    ReceivesAll(Option<ServerTls>),
+    /// Takes mail for all domains into one maildir, from clients that come through this door.
+    ReceivesAll(Door),
     /// Passes all mail on to this smart host.
     SendsThrough(SocketAddr),
     /// Takes mail for this domain into one maildir, its own notices too; passes all other mail on
@@ -82,6 +137,14 @@ impl Postfix {
         let folder = folder.join("postfix");
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         prepare_folders(&folder)?;
+        if let Role::ReceivesAll(Door { logins, .. }) = &role
+            && let Some(logins) = logins
+        {
+            chown(logins.file(), Some(owner()?.0), None)?;
+            // Where Debian's Postfix looks for it, whatever `cyrus_sasl_config_path` says.
+            fs::create_dir(folder.join("etc/sasl"))?;
+            fs::copy(logins.settings(), folder.join("etc/sasl/smtpd.conf"))?;
+        }
         fs::write(folder.join("etc/main.cf"), main_cf(package, &folder, role))?;
         let port = address.port();
         let master_cf = format!("127.0.0.1:{port} inet n - n - - smtpd\n{SERVICES}");
@@ -268,30 +331,10 @@ fn main_cf(package: &Path, folder: &Path, role: Role) -> String {
     let (package, folder) = (package.display(), folder.display());
     let folder_text = folder.to_string();
     let receives = |domains| mailboxes(domains, &folder_text);
-    let sends = |host: SocketAddr| {
-        format!(
-            "relayhost = [{}]:{}
-",
-            host.ip(),
-            host.port()
-        )
-    };
+    let sends = |host: SocketAddr| format!("relayhost = [{}]:{}\n", host.ip(), host.port());
     let role = match role {
         Role::Receives(domain) => receives(domain),
-        Role::ReceivesAll(tls) => {
-            let tls = tls.map_or_else(String::new, |tls| {
-                format!(
-                    "smtpd_tls_security_level = may
-smtpd_tls_cert_file = {}
-\
-                     smtpd_tls_key_file = {}
-",
-                    tls.certificate.display(),
-                    tls.key.display()
-                )
-            });
-            receives("static:all") + &tls
-        }
+        Role::ReceivesAll(door) => receives("static:all") + &door.main_cf(),
         Role::SendsThrough(smart_host) => sends(smart_host),
         Role::Writes(domain, other) => receives(domain) + &sends(other),
     };

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use relais_testkit::postfix::{Postfix, Role, ServerTls};
+use relais_testkit::postfix::{Door, Postfix, Role, ServerTls};
 use relais_testkit::signed_dns::{ServedZone, SignedDns, Signing, Tools};
 use serde_json::Value;
 
@@ -163,7 +163,7 @@ fn mail_follows_what_signed_zones_say() {
         certificate: own.certificate.clone(),
         key: own.key.clone(),
     };
-    let role = Role::ReceivesAll(Some(tls));
+    let role = Role::ReceivesAll(Door::with_tls(tls));
     let postfix = Postfix::start(&package, folder.path(), role).expect("Postfix starts");
     let port = postfix.address().port();
     let without_tls = Receiver::start_at(SocketAddr::from(([127, 0, 0, 3], port)));

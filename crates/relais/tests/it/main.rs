@@ -22,6 +22,7 @@ mod limits;
 mod listen;
 mod login;
 mod outbound;
+mod next_hops;
 mod offline;
 #[cfg(feature = "legacy-tls")]
 mod old_devices;

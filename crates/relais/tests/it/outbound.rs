@@ -13,7 +13,7 @@ use crate::support::{Answer, Lines, Place, Server};
 use crate::tls::Encrypted;
 
 /// A relay that takes mail from loopback and sends it out by a connector with these lines.
-fn relay(outbound: &str, more: &str) -> Server {
+pub(crate) fn relay(outbound: &str, more: &str) -> Server {
     let place = Place::new(more);
     // Another name than the relay that it meets: nobody believes a client with its own.
     let file = place.path("relais.toml");
@@ -31,7 +31,7 @@ fn relay(outbound: &str, more: &str) -> Server {
     server
 }
 
-fn send(server: &Server, to: &str) {
+pub(crate) fn send(server: &Server, to: &str) {
     let mut session = server.session();
     session.say("EHLO scan");
     session.say("MAIL FROM:<scan@contoso.test>");
@@ -42,7 +42,7 @@ fn send(server: &Server, to: &str) {
 }
 
 /// The newest event of this kind, waited for.
-fn event(server: &Server, kind: &str) -> Value {
+pub(crate) fn event(server: &Server, kind: &str) -> Value {
     let until = std::time::Instant::now() + crate::support::PATIENCE;
     loop {
         let term = format!("event:{kind}");
@@ -55,7 +55,7 @@ fn event(server: &Server, kind: &str) -> Value {
     }
 }
 
-fn walk(server: &Server) -> Answer {
+pub(crate) fn walk(server: &Server) -> Answer {
     server.relais(&[
         "--json",
         "connector",
@@ -69,7 +69,7 @@ fn walk(server: &Server) -> Answer {
     ])
 }
 
-fn steps(report: &Value) -> Vec<String> {
+pub(crate) fn steps(report: &Value) -> Vec<String> {
     let steps = report["hosts"][0]["steps"].as_array().expect("steps");
     let word = |step: &Value| {
         let mark = if step["ok"] == true { "ok" } else { "failed" };
