@@ -223,8 +223,8 @@ pub(crate) struct Part {
     pub(crate) tries: Vec<Try>,
     /// Domains that signed what was sent.
     pub(crate) signed_by: Vec<Arc<str>>,
-    /// Why nobody did, where somebody wanted it.
-    pub(crate) unsigned: Option<Arc<str>>,
+    /// Why nobody did, where somebody wanted it; or who sealed it.
+    pub(crate) note: Option<Arc<str>>,
 }
 
 impl Attempt {
@@ -443,7 +443,7 @@ impl Attempt {
             findings,
             tries: std::mem::take(&mut self.tries),
             signed_by: self.front.signed_by.clone(),
-            unsigned: self.front.unsigned.clone(),
+            note: self.front.note.clone(),
         }
     }
 }

@@ -11,8 +11,8 @@ pub(crate) struct Front {
     octets: Vec<u8>,
     /// Domains that sign.
     pub(crate) signed_by: Vec<Arc<str>>,
-    /// Why nobody signs, where somebody wanted it.
-    pub(crate) unsigned: Option<Arc<str>>,
+    /// Why nobody signs, where somebody wanted it; or who sealed it.
+    pub(crate) note: Option<Arc<str>>,
 }
 
 impl Front {

@@ -17,6 +17,7 @@ mod returned;
 mod connection;
 mod obey;
 mod outgoing;
+mod seal;
 mod sign;
 mod site;
 mod work;

@@ -1,12 +1,13 @@
 //! What a copy of a message gets on top on its way out. Each hand puts its fields above those of
 //! the hand before, so that readers see them in the order of time, newest first.
 //!
-//! Not here: what a field says (`sign`), sending it (`session`).
+//! Not here: what a field says (`sign`, `seal`), sending it (`session`).
 
 use relais_store::queue::Leased;
 
 use crate::context::DeliverContext;
 use crate::front::{Front, Withheld};
+use crate::seal::{Sealed, seal};
 use crate::sign::{ReadyKeys, Signed, sign};
 
 /// For a message about to leave.
@@ -23,6 +24,9 @@ pub(crate) async fn front(
     } = sign(context, keys, leased).await?;
     front.put_on_top(&field);
     front.signed_by = by;
-    front.unsigned = unsigned;
+    front.note = unsigned;
+    let Sealed { fields, note } = seal(context, keys, leased).await;
+    front.put_on_top(&fields);
+    front.note = front.note.or(note);
     Ok(front)
 }

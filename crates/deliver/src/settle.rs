@@ -65,7 +65,7 @@ struct Draft<'a> {
     leased: &'a Leased,
     by: &'a By,
     signed_by: Vec<Arc<str>>,
-    unsigned: Option<Arc<str>>,
+    note: Option<Arc<str>>,
     now: Timestamp,
     /// Without jumps ahead: how long it waits.
     steady: Timestamp,
@@ -134,7 +134,7 @@ impl Settler {
     fn drafted<'a>(&self, leased: &'a Leased, part: &Part, by: &'a By) -> Draft<'a> {
         let mut draft = self.draft(leased, by);
         draft.signed_by.clone_from(&part.signed_by);
-        draft.unsigned.clone_from(&part.unsigned);
+        draft.note.clone_from(&part.note);
         for one in &part.tries {
             draft.attempted(one);
         }
@@ -191,7 +191,7 @@ impl Settler {
             leased,
             by,
             signed_by: Vec::new(),
-            unsigned: None,
+            note: None,
             now: self.clock.now(),
             steady: self.steady.now(),
             expiry_now: self.steady.expiry_now(),
@@ -322,15 +322,15 @@ impl Draft<'_> {
         self.events.push(event);
     }
 
-    /// Who signed what was sent; or why nobody did, where somebody wanted it.
+    /// Who signed or sealed what was sent; or why nobody did, where somebody wanted it.
     fn signed(&self, event: &mut Event) {
         event.signed_by.clone_from(&self.signed_by);
-        let Some(unsigned) = &self.unsigned else {
+        let Some(note) = &self.note else {
             return;
         };
         event.detail = Some(match event.detail.take() {
-            Some(detail) => format!("{detail}; {unsigned}").into(),
-            None => Arc::clone(unsigned),
+            Some(detail) => format!("{detail}; {note}").into(),
+            None => Arc::clone(note),
         });
     }
 

@@ -9,21 +9,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use relais_net::dkim::SigningKey;
 use relais_policy::dkim::Key;
 use relais_policy::signing::{Signer, Signing, signing};
-use relais_smtp::dkim::{BodyHash, BodyHasher, Terms};
+use relais_smtp::dkim::Terms;
 use relais_smtp::domain::Domain;
-use relais_smtp::header::{HEADER_SECTION_OCTETS_MAX, header_section_end};
-use relais_store::queue::{Content, Leased};
+use relais_store::queue::Leased;
 use relais_store::secret::{SecretKind, SecretName};
 use relais_store::store::Store;
 
 use crate::context::DeliverContext;
 use crate::front::Withheld;
-use crate::original::first_octets;
+use crate::original::section_and_body;
 
 /// Keys kept ready at most; more domains than these sign a little slower.
 const READY_KEYS_MAX: usize = 4_096;
-/// The header section as it was taken, and our own fields above it.
-const SECTION_OCTETS_MAX: usize = HEADER_SECTION_OCTETS_MAX + 16 * 1_024;
 
 /// What signing came to.
 #[derive(Debug, Default)]
@@ -70,7 +67,9 @@ pub(crate) async fn sign(
     };
     let ready = keys.of(&context.store, &facts.organisation, &domain, &active);
     let ready = ready.await.map_err(withheld)?;
-    let (section, body) = read(&context.store, leased).await.map_err(withheld)?;
+    let (section, body) = section_and_body(&context.store, leased)
+        .await
+        .map_err(withheld)?;
     let mut field = String::new();
     for (key, private) in ready {
         let terms = Terms {
@@ -91,7 +90,7 @@ pub(crate) async fn sign(
 
 impl ReadyKeys {
     /// Those that can be read; `Err`: none can.
-    async fn of<'a>(
+    pub(crate) async fn of<'a>(
         &self,
         store: &Store,
         organisation: &str,
@@ -158,40 +157,4 @@ impl ReadyKeys {
 fn secret_name(organisation: &str, domain: &Domain, key: &Key) -> SecretName {
     let name = format!("{domain} {}", key.selector);
     SecretName::new(organisation, SecretKind::DkimKey, name)
-}
-
-/// The header section, and the hash of the body: as it was made when the message came, or of the
-/// content for one that an older version took.
-async fn read(store: &Store, leased: &Leased) -> Result<(Vec<u8>, BodyHash), String> {
-    let content = &leased.content;
-    let mut section = first_octets(store, content, SECTION_OCTETS_MAX)
-        .await
-        .map_err(|error| format!("its content cannot be read ({error})"))?;
-    let end = header_section_end(&section).unwrap_or(section.len());
-    section.truncate(end);
-    let body = match leased.facts.body_hash {
-        Some(hash) => hash,
-        None => hash_behind(store, content, end)
-            .await
-            .map_err(|error| format!("its content cannot be read ({error})"))?,
-    };
-    Ok((section, body))
-}
-
-async fn hash_behind(
-    store: &Store,
-    content: &Content,
-    mut skip: usize,
-) -> Result<BodyHash, relais_store::queue::StoreError> {
-    let mut hasher = BodyHasher::new();
-    let mut reader = store.content_reader(content).await?;
-    loop {
-        let piece = reader.next().await?;
-        if piece.is_empty() {
-            return Ok(hasher.finish());
-        }
-        let skipped = skip.min(piece.len());
-        skip -= skipped;
-        hasher.update(&piece[skipped..]);
-    }
 }

@@ -13,6 +13,7 @@ mod notices;
 mod paced;
 mod retried;
 mod ruled;
+mod sealed;
 mod signed;
 mod returned;
 mod stored;

@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use relais_smtp::dkim::{Algorithm, BodyHash, Terms, unsigned};
+use relais_smtp::dkim::{Algorithm, BodyHash, Terms, Unsigned, unsigned};
 use relais_smtp::secret::Secret;
 
 /// Bits of an RSA key: RFC 8301 §3.2 wants 1,024 at least and advises this; a longer one does not
@@ -104,7 +104,11 @@ impl SigningKey {
             algorithm: self.algorithm(),
             ..*terms
         };
-        let unsigned = unsigned(section, body, &terms);
+        self.complete(unsigned(section, body, &terms))
+    }
+
+    /// A field with its signature and its line end.
+    pub fn complete(&self, unsigned: Unsigned) -> Result<String, SigningKeyError> {
         let signature = match &self.0 {
             Kind::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];

@@ -44,9 +44,11 @@ use crate::resolver::Resolver;
 pub const AUTHENTICATION_TIMEOUT: Duration = Duration::from_secs(15);
 /// Header sections longer than this are not looked at for signatures.
 const SECTION_OCTETS_MAX: usize = 128 * 1_024;
-/// Signatures, and links of a chain, that are looked at. RFC 8601 §4 advises to have a limit.
+/// Signatures that are looked at. RFC 8601 §4 advises to have a limit.
 const SIGNATURES_MAX: usize = 10;
-/// Questions about one message.
+/// Links of a chain. RFC 8617 §4.2.1.
+const SETS_MAX: usize = relais_smtp::arc::ARC_SETS_MAX as usize;
+/// Questions about one message, and keys of it.
 const QUESTIONS_MAX: usize = 200;
 
 /// A message under way.
@@ -207,7 +209,7 @@ async fn signatures(
         };
     }
     let keys = Keys::default();
-    if message.ams_headers.len() > SIGNATURES_MAX || message.as_headers.len() > SIGNATURES_MAX {
+    if message.ams_headers.len() > SETS_MAX || message.as_headers.len() > SETS_MAX {
         message.has_arc_errors = true;
     }
     keys.fetch(asker, &message).await;

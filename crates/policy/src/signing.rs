@@ -1,4 +1,5 @@
-//! Which domain signs a message on its way out, and with which keys; or why none does.
+//! Which domain signs a message on its way out, and with which keys; or why none does. And which
+//! one seals a stranger's message that is passed on (RFC 8617).
 //!
 //! The domain of the header From signs, as DMARC compares that one (RFC 7489 §3.1.1); where it is
 //! not ours, that of the reverse-path. Strangers' mail is never signed: it may only pretend to be
@@ -8,6 +9,7 @@ use relais_smtp::address::Mailbox;
 use relais_smtp::domain::Domain;
 
 use crate::dkim::{DkimStanding, Key};
+use crate::document::DkimAlgorithm;
 use crate::settings::{OwnedDomain, Settings};
 
 /// Whose message it is.
@@ -126,13 +128,33 @@ fn by<'a>(settings: &'a Settings, owned: &OwnedDomain<'_>) -> Result<Signing<'a>
     }
 }
 
+/// Who seals a stranger's message for a recipient: the accepted domain of that recipient, which it
+/// came to, with a key of a kind that every verifier of ARC reads. `Err`: why nobody does.
+pub fn sealing<'a>(
+    settings: &'a Settings,
+    organisation: &str,
+    recipient: &Domain,
+) -> Result<(Domain, &'a Key), Unsigned> {
+    let owned = settings.accepted_domain_of(organisation, recipient);
+    let owned = owned.ok_or(Unsigned::NoDomain)?;
+    match by(settings, &owned)? {
+        Signing::By { domain, keys } => {
+            let mut keys = keys.into_iter();
+            let rsa = keys.find(|key| key.algorithm == DkimAlgorithm::Rsa2048);
+            let waiting = || Unsigned::Waiting(domain.clone());
+            rsa.ok_or_else(waiting).map(|key| (domain.clone(), key))
+        }
+        Signing::Unsigned(because) => Err(because),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use relais_smtp::time::Timestamp;
 
     use super::*;
     use crate::dkim::{DkimTable, DomainKeys};
-    use crate::document::{DkimAlgorithm, Document};
+    use crate::document::Document;
     use crate::proof::ProofKey;
     use crate::settings::Mode;
 
@@ -239,6 +261,30 @@ verification = "assumed"
                 Signing::Unsigned(Unsigned::Waiting(_)) => "waiting".to_owned(),
             };
             assert_eq!(found, expected, "{from} {path}");
+        }
+    }
+    #[test]
+    fn the_recipients_domain_seals_with_its_rsa_key_alone() {
+        let settings = settings();
+        for (recipient, expected) in [
+            ("contoso.test", "contoso.test"),
+            ("x.contoso.test", "contoso.test"),
+            ("waiting.test", "waiting"),
+            ("off.test", "off"),
+            ("fabrikam.test", "none"),
+            ("example.org", "none"),
+        ] {
+            let found = sealing(&settings, "contoso", &Domain::parse(recipient).unwrap());
+            let found = match found {
+                Ok((domain, key)) => {
+                    assert_eq!(key.algorithm, DkimAlgorithm::Rsa2048);
+                    domain.to_string()
+                }
+                Err(Unsigned::Waiting(_)) => "waiting".to_owned(),
+                Err(Unsigned::Off(_)) => "off".to_owned(),
+                Err(Unsigned::NoDomain | Unsigned::Stranger) => "none".to_owned(),
+            };
+            assert_eq!(found, expected, "{recipient}");
         }
     }
 }

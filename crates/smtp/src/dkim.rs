@@ -25,9 +25,10 @@ use crate::time::Timestamp;
 
 pub use self::body::{BODY_HASH_OCTETS, BodyHash, BodyHasher, relaxed_body};
 pub use self::fields::relaxed_field;
+pub(crate) use self::fields::{Signed, listed, signed};
 
 /// Longest line of the field that we write, without its line end. RFC 5322 §2.1.1 asks for 78.
-const LINE_CHARACTERS_MAX: usize = 76;
+pub(crate) const LINE_CHARACTERS_MAX: usize = 76;
 
 /// How a signature is made.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -74,13 +75,16 @@ pub struct Terms<'a> {
 pub struct Unsigned {
     /// Up to and including `b=`.
     field: String,
+    /// Behind the signature, beginning with its `;`.
+    tail: String,
     input: Vec<u8>,
+    line_characters_max: usize,
 }
 
 /// Composes the field over a header section (with or without its empty line) and a body.
 pub fn unsigned(section: &[u8], body: &BodyHash, terms: &Terms<'_>) -> Unsigned {
-    let signed = fields::signed(section);
-    let mut line = Folded::new("DKIM-Signature:");
+    let signed = signed(section);
+    let mut line = Folded::new("DKIM-Signature:", LINE_CHARACTERS_MAX);
     line.word(" v=1;");
     line.word(&format!(" a={};", terms.algorithm.name()));
     line.word(" c=relaxed/relaxed;");
@@ -90,15 +94,25 @@ pub fn unsigned(section: &[u8], body: &BodyHash, terms: &Terms<'_>) -> Unsigned 
     line.list(" h=", &signed.names);
     line.word(&format!(" bh={};", STANDARD.encode(body.as_bytes())));
     line.word(" b=");
-    let field = line.text;
-    let mut input = signed.canonical;
-    // The field itself comes last, without a line end. RFC 6376 §3.7.
-    relaxed_field(field.as_bytes(), &mut input);
-    input.truncate(input.len() - 2);
-    Unsigned { field, input }
+    Unsigned::new(line, String::new(), signed.canonical)
 }
 
 impl Unsigned {
+    /// Over `input` and the field itself, which ends with `b=` where its signature goes, and has
+    /// `tail` behind that: from its `;` on, in lines of its own.
+    pub(crate) fn new(line: Folded, tail: String, mut input: Vec<u8>) -> Self {
+        // The field itself comes last, without a line end. RFC 6376 §3.7.
+        let whole = format!("{}{tail}", line.text);
+        relaxed_field(whole.as_bytes(), &mut input);
+        input.truncate(input.len() - 2);
+        Self {
+            field: line.text,
+            tail,
+            input,
+            line_characters_max: line.characters_max,
+        }
+    }
+
     /// What is signed: for RSA the text, whose SHA-256 the signature covers; for Ed25519 the
     /// SHA-256 is itself what is signed (RFC 8463 §3).
     pub fn input(&self) -> &[u8] {
@@ -107,8 +121,9 @@ impl Unsigned {
 
     /// The whole field with its line end.
     pub fn complete(self, signature: &[u8]) -> String {
-        let mut line = Folded::behind(self.field);
+        let mut line = Folded::behind(self.field, self.line_characters_max);
         line.breakable(&STANDARD.encode(signature));
+        line.text.push_str(&self.tail);
         line.text.push_str("\r\n");
         line.text
     }
@@ -116,37 +131,47 @@ impl Unsigned {
 
 /// A field that is folded where it would be too long. RFC 6376 §3.5 allows white space between
 /// tags and within lists and Base64.
-struct Folded {
+pub(crate) struct Folded {
     text: String,
     /// Characters of the last line.
     used: usize,
+    /// Of a line, at most.
+    characters_max: usize,
 }
 
 impl Folded {
-    fn new(name: &str) -> Self {
-        Self::behind(name.into())
+    pub(crate) fn new(name: &str, characters_max: usize) -> Self {
+        Self::behind(name.into(), characters_max)
     }
 
-    fn behind(text: String) -> Self {
+    fn behind(text: String, characters_max: usize) -> Self {
         let used = text.rsplit('\n').next().unwrap_or_default().len();
-        Self { text, used }
+        Self {
+            text,
+            used,
+            characters_max,
+        }
+    }
+
+    pub(crate) fn into_text(self) -> String {
+        self.text
     }
 
     /// A word with a space in front, which begins a new line where this one is full.
-    fn word(&mut self, word: &str) {
-        if self.used + word.len() > LINE_CHARACTERS_MAX {
+    pub(crate) fn word(&mut self, word: &str) {
+        if self.used + word.len() > self.characters_max {
             self.fold();
         }
         self.push(word);
     }
 
-    fn list(&mut self, tag: &str, names: &[&str]) {
+    pub(crate) fn list(&mut self, tag: &str, names: &[&str]) {
         for (at, name) in names.iter().enumerate() {
             let (before, after) = match at {
                 0 => (tag, name.len() + tag.len()),
                 _ => (":", name.len() + 1),
             };
-            if self.used + after + 1 > LINE_CHARACTERS_MAX {
+            if self.used + after + 1 > self.characters_max {
                 if at > 0 {
                     self.push(":");
                     self.fold();
@@ -168,7 +193,7 @@ impl Folded {
         while !rest.is_empty() {
             // At least one character stands behind `b=`: white space there would be read
             // differently by different servers.
-            let room = LINE_CHARACTERS_MAX.saturating_sub(self.used).max(1);
+            let room = self.characters_max.saturating_sub(self.used).max(1);
             let (now, later) = rest.split_at(room.min(rest.len()));
             self.push(now);
             rest = later;
@@ -179,12 +204,12 @@ impl Folded {
         }
     }
 
-    fn push(&mut self, text: &str) {
+    pub(crate) fn push(&mut self, text: &str) {
         self.text.push_str(text);
         self.used += text.len();
     }
 
-    fn fold(&mut self) {
+    pub(crate) fn fold(&mut self) {
         self.text.push_str("\r\n");
         self.used = 0;
     }

@@ -17,11 +17,11 @@ use alloc::vec::Vec;
 
 use memchr::memmem;
 
-use self::field::{Field, Piece};
+use self::field::Piece;
 use crate::address::Mailbox;
 
 pub use self::change::{FieldChange, change};
-pub(crate) use self::field::fields;
+pub(crate) use self::field::{Field, fields};
 pub use self::received::Received;
 
 /// Longest header section that we read, in octets; longer ones are refused (HDR-SIZE). Postfix's
@@ -153,22 +153,24 @@ pub fn says_tls_is_not_required(section: &[u8]) -> bool {
 /// The section without the fields Authentication-Results that bear this name; `None`: it has none.
 /// RFC 8601 §5.
 pub fn without_results_of(section: &[u8], authserv_id: &str) -> Option<Vec<u8>> {
-    let bears = |field: &Field<'_>| {
-        let text = field.text();
-        let id = text.trim_start().split([' ', '\t', ';', '(', '/']).next();
-        let id = id.unwrap_or_default().trim_matches('"');
-        field.name.eq_ignore_ascii_case(b"Authentication-Results")
-            && id.eq_ignore_ascii_case(authserv_id)
-    };
     let mut out = Vec::with_capacity(section.len());
     for piece in field::pieces(section) {
         match piece {
-            Piece::Field(field) if bears(&field) => {}
+            Piece::Field(field) if bears_results_of(&field, authserv_id) => {}
             Piece::Field(field) => out.extend_from_slice(field.whole),
             Piece::Other(octets) => out.extend_from_slice(octets),
         }
     }
     (out.len() < section.len()).then_some(out)
+}
+
+/// Whether a field says what a name found. RFC 8601 §2.2.
+pub(crate) fn bears_results_of(field: &Field<'_>, authserv_id: &str) -> bool {
+    let text = field.text();
+    let id = text.trim_start().split([' ', '\t', ';', '(', '/']).next();
+    let id = id.unwrap_or_default().trim_matches('"');
+    field.name.eq_ignore_ascii_case(b"Authentication-Results")
+        && id.eq_ignore_ascii_case(authserv_id)
 }
 
 /// The value of the first field of a name, on one line; `None`: there is none. Octets that are no

@@ -12,6 +12,7 @@ extern crate alloc;
 pub mod client;
 pub mod server;
 pub mod dsn;
+pub mod arc;
 pub mod dkim;
 pub mod returned;
 pub mod header;

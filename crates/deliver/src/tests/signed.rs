@@ -22,8 +22,12 @@ fn secret_name() -> SecretName {
 
 /// A key of contoso.test, active or waiting; its secret is kept.
 async fn with_key(world: &World, active: bool) {
+    with_key_of(world, DkimAlgorithm::Ed25519, active).await;
+}
+
+/// Its public half.
+pub(super) async fn with_key_of(world: &World, algorithm: DkimAlgorithm, active: bool) -> String {
     let now = world.clock.now();
-    let algorithm = DkimAlgorithm::Ed25519;
     let private = SigningKey::generate(algorithm.signing()).unwrap();
     let kept = private.to_secret().unwrap();
     (world
@@ -31,7 +35,8 @@ async fn with_key(world: &World, active: bool) {
         .put_secret(&secret_name(), &kept, now, None)
         .await)
         .unwrap();
-    let key = Key::new("s1".into(), algorithm, private.public().unwrap(), now);
+    let public = private.public().unwrap();
+    let key = Key::new("s1".into(), algorithm, public.clone(), now);
     let mut keys = DomainKeys::new("t".into()).with_key(key);
     if active {
         keys = keys.activated_by_hand("s1", &Dkim::default(), now).0;
@@ -45,6 +50,7 @@ async fn with_key(world: &World, active: bool) {
         events: Vec::new(),
     };
     assert_eq!(world.store.change_dkim(change).await, Ok(true));
+    public
 }
 
 #[tokio::test(start_paused = true)]

@@ -111,6 +111,8 @@ impl Vault for TestVault {
 /// A message of a test.
 pub(super) struct Mail {
     pub(super) organisation: &'static str,
+    /// `None`: a stranger's.
+    pub(super) connector: Option<&'static str>,
     pub(super) from: &'static str,
     pub(super) to: Vec<EnvelopeRecipient>,
     pub(super) content: Vec<u8>,
@@ -122,6 +124,7 @@ pub(super) struct Mail {
 pub(super) fn mail(to: &[&str]) -> Mail {
     Mail {
         organisation: "contoso",
+        connector: Some("Printers"),
         from: "anna@contoso.test",
         to: to.iter().map(|one| recipient(one)).collect(),
         content: b"From: anna@contoso.test\r\nSubject: scan\r\n\r\nhello\r\n.dot\r\n".to_vec(),
@@ -288,7 +291,7 @@ impl World {
         let facts = MessageFacts {
             queue_id,
             organisation: mail.organisation.into(),
-            inbound_connector: Some("Printers".into()),
+            inbound_connector: mail.connector.map(Into::into),
             client: None,
             reverse_path,
             parameters: mail.parameters,

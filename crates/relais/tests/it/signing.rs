@@ -19,7 +19,7 @@ use relais_smtp::header::header_section_end;
 use relais_smtp::time::Timestamp;
 
 use crate::receiver::{Arrival, Receiver};
-use crate::support::{Place, Server, is_installed, run};
+use crate::support::{Place, Server, Session, is_installed, run};
 
 /// Reads records (JSON) and messages (each with its length in front), and prints for each message
 /// which of its signatures hold.
@@ -48,6 +48,18 @@ while at < len(data):
             print(error, file=sys.stderr)
         held.append(one.signature_fields.get(b"a", b"?").decode() if good else "BROKEN")
     print(",".join(held))
+"#;
+
+/// As above, for one message: what its chain of ARC is worth.
+const VERIFY_CHAIN: &str = r#"
+import json, sys
+import dkim
+records = {name.lower().rstrip(".") + ".": text.encode() for name, text in json.load(open(sys.argv[1])).items()}
+def ask(name, timeout=5):
+    name = name.decode() if isinstance(name, bytes) else name
+    return records.get(name.lower().rstrip(".") + ".")
+cv, results, reason = dkim.arc_verify(open(sys.argv[2], "rb").read(), dnsfunc=ask)
+print(cv.decode(), len(results), reason)
 "#;
 
 /// The folder of Python's modules; without it the test says so.
@@ -84,6 +96,23 @@ fn verified(modules: &PathBuf, records: &Value, messages: &[Vec<u8>]) -> Vec<Str
     let lines: Vec<_> = answer.out.lines().map(str::to_owned).collect();
     assert_eq!(lines.len(), messages.len(), "{}", answer.err);
     lines
+}
+
+/// What dkimpy says of the chain of a message.
+#[track_caller]
+fn chain(modules: &PathBuf, records: &Value, message: &[u8]) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("verify.py"), VERIFY_CHAIN).expect("a file");
+    fs::write(path("records.json"), records.to_string()).expect("a file");
+    fs::write(path("message"), message).expect("a file");
+    let mut python = Command::new("python3");
+    python
+        .arg(path("verify.py"))
+        .arg(path("records.json"))
+        .arg(path("message"));
+    python.env("PYTHONPATH", modules);
+    run(python, "").expect(0).out
 }
 
 /// The name server of contoso.test, which is the configured resolver too.
@@ -180,6 +209,14 @@ fn sent(server: &Server, receiver: &Receiver, to: &str) -> Arrival {
     receiver.wait_for_recipient(to)
 }
 
+fn as_json(records: &[(String, String)]) -> Value {
+    let all = records.iter();
+    Value::Object(
+        all.map(|(name, text)| (name.clone(), json!(text)))
+            .collect(),
+    )
+}
+
 fn is_signed(arrival: &Arrival) -> bool {
     arrival.content.starts_with(b"DKIM-Signature: ")
 }
@@ -211,12 +248,7 @@ fn mail_is_signed_once_dns_shows_the_keys_and_never_unsigned_after_that() {
     let two = sent(&server, &receiver, "two@example.org");
     assert!(is_signed(&two), "{}", two.text());
     if let Some(modules) = dkimpy() {
-        let records = Value::Object(
-            published
-                .iter()
-                .map(|(name, text)| (name.clone(), json!(text)))
-                .collect(),
-        );
+        let records = as_json(&published);
         let found = verified(&modules, &records, std::slice::from_ref(&two.content));
         let mut found: Vec<_> = found[0].split(',').collect();
         found.sort_unstable();
@@ -475,5 +507,68 @@ fn dkimpy_verifies_every_message_that_we_sign() {
     for (message, found) in signed.iter().zip(found) {
         let text = message.escape_ascii();
         assert_eq!(found, "rsa-sha256,ed25519-sha256", "{text}");
+    }
+}
+
+/// One message of a stranger, in a session of its own.
+#[track_caller]
+fn strangers(server: &Server, content: &str) {
+    let mut session = Session::open(server.smtp);
+    session.say("EHLO mx.example.org");
+    session.say("MAIL FROM:<>");
+    let reply = session.say("RCPT TO:<anna@contoso.test>");
+    assert!(reply.starts_with("250 "), "{reply}");
+    assert!(session.say("DATA").starts_with("354 "));
+    let reply = session.say(&format!("{content}."));
+    assert!(reply.starts_with("250 "), "{reply}");
+}
+
+#[test]
+fn strangers_mail_is_passed_on_with_a_chain_that_dkimpy_verifies_from_relay_to_relay() {
+    let (zone, receiver) = (Zone::new(), Receiver::start());
+    let server = zone.place().serve();
+    let settings = settings(&receiver, "assumed")
+        .replace(
+            "verification = ",
+            &format!("mailbox_host = \"{}\"\nverification = ", receiver.address()),
+        )
+        .replace("127.0.0.1\"]\npreset", "10.9.9.9\"]\npreset")
+        + "[[organisation.recipient]]\naddress = \"anna@contoso.test\"\n";
+    server.apply(&settings).expect(0);
+    let published = records(&server, 2);
+    zone.publish(&published);
+    server
+        .relais(&["dkim", "activate", "contoso.test"])
+        .expect(0);
+    let first = "From: Ben <ben@example.org>\r\nSubject: first\r\n\r\nhello \r\n\r\n\r\n";
+    strangers(&server, first);
+    let once = receiver.wait_for("the first", |one| one.text().contains("Subject: first"));
+    assert!(once.text().starts_with("ARC-Seal: "), "{}", once.text());
+    assert!(once.text().ends_with(first), "{}", once.text());
+    // It comes round again, as over a list, and unchanged.
+    strangers(&server, &once.text());
+    let twice = receiver.wait_for("the second", |one| one.text().contains("; i=2;"));
+    let text = twice.text();
+    assert!(text.contains(" cv=pass; d=contoso.test; i=2;"), "{text}");
+    assert!(!text.contains("DKIM-Signature:"), "{text}");
+    let trace = server.relais(&["trace", "to:anna@contoso.test"]).expect(0);
+    assert!(
+        trace.out.contains("sealed by contoso.test (i=2, cv=pass)"),
+        "{trace:?}"
+    );
+    if let Some(modules) = dkimpy() {
+        let records = as_json(&published);
+        for (arrival, sets) in [(once, 1), (twice, 2)] {
+            let found = chain(&modules, &records, &arrival.content);
+            assert_eq!(
+                found,
+                format!("pass {sets} success\n"),
+                "{}",
+                arrival.text()
+            );
+            let changed = [&arrival.content[..], b"x\r\n"].concat();
+            let found = chain(&modules, &records, &changed);
+            assert!(found.starts_with("fail "), "{found}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 
-use crate::header::fields;
+use crate::header::{Field, fields};
 
 /// Signed with every occurrence, and once more: a field of that name put in front later breaks the
 /// signature, because readers show the first one. RFC 6376 §8.15.
@@ -43,21 +43,22 @@ const SIGNED_IF_THERE: &[&str] = &[
 const OCCURRENCES_MAX: usize = 20;
 
 /// The fields of a message that are signed.
-pub(super) struct Signed {
+pub(crate) struct Signed<'a> {
     /// For `h=`, in order.
-    pub(super) names: Vec<&'static str>,
+    pub(crate) names: Vec<&'a str>,
     /// Their relaxed forms, in the same order.
-    pub(super) canonical: Vec<u8>,
+    pub(crate) canonical: Vec<u8>,
 }
 
-pub(super) fn signed(section: &[u8]) -> Signed {
+/// Those that we choose.
+pub(crate) fn signed(section: &[u8]) -> Signed<'static> {
     let all: Vec<_> = fields(section).collect();
     let mut signed = Signed {
         names: Vec::with_capacity(OVER_SIGNED.len() * 2),
         canonical: Vec::with_capacity(2_048),
     };
-    let over_signed = OVER_SIGNED.iter().map(|name| (name, true));
-    let if_there = SIGNED_IF_THERE.iter().map(|name| (name, false));
+    let over_signed = OVER_SIGNED.iter().map(|name| (*name, true));
+    let if_there = SIGNED_IF_THERE.iter().map(|name| (*name, false));
     for (name, absent_too) in over_signed.chain(if_there) {
         // The last occurrence stands for the first mention. RFC 6376 §5.4.2.
         let of_name = all.iter().rev();
@@ -75,6 +76,25 @@ pub(super) fn signed(section: &[u8]) -> Signed {
         }
     }
     signed
+}
+
+/// Those of a list, which may name one more than once: from the bottom. RFC 6376 §5.4.2.
+pub(crate) fn listed<'a>(section: &[u8], names: &[&'a str]) -> Signed<'a> {
+    let all: Vec<_> = fields(section).collect();
+    let mut canonical = Vec::with_capacity(2_048);
+    for (at, name) in names.iter().enumerate() {
+        let before = names[..at].iter();
+        let taken = before.filter(|one| one.eq_ignore_ascii_case(name)).count();
+        let mut of_name = all.iter().rev();
+        let is = |field: &&Field<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
+        if let Some(field) = of_name.by_ref().filter(is).nth(taken) {
+            relaxed_field(field.whole, &mut canonical);
+        }
+    }
+    Signed {
+        names: names.to_vec(),
+        canonical,
+    }
 }
 
 /// Appends the relaxed form of a field (with or without its line end), which ends with CRLF: the

@@ -21,7 +21,7 @@ pub(crate) struct Field<'a> {
 
 impl Field<'_> {
     /// The value on one line. What is no UTF-8 becomes U+FFFD.
-    pub(super) fn text(&self) -> Cow<'_, str> {
+    pub(crate) fn text(&self) -> Cow<'_, str> {
         match String::from_utf8_lossy(&self.unfolded(usize::MAX)) {
             Cow::Borrowed(text) => Cow::Owned(text.into()),
             Cow::Owned(text) => Cow::Owned(text),
