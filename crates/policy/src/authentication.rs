@@ -1,20 +1,17 @@
 //! What the authentication of a stranger's mail says in all: DMARC over the results of SPF and DKIM
 //! (RFC 7489), the field that records it (RFC 8601), and whether the mail is refused for it.
 //!
-//! Pure: what DNS says comes in as [`Facts`]. Without a list of public suffixes: the policy is
-//! looked for from the author's domain upwards, and the domain where it stands is the one that
-//! others must belong to.
+//! Pure: what DNS says comes in as [`Facts`]. The policy is looked for from the author's domain up
+//! to its organisational one (RFC 9989 §4.10, without asking public suffixes), which is the one
+//! that others must belong to.
 //!
 //! Not here: SPF itself ([`crate::spf`]), signatures (`relais-net`).
 
 use relais_smtp::domain::Domain;
 
 use crate::document::DmarcPolicy;
+use crate::registered::{belong_together, upwards};
 use crate::spf::{Fact, Facts, Question, SpfResult};
-
-/// Names that are asked for a policy, from the author's domain upwards. RFC 9989 §4.10 stops at
-/// eight.
-const PARENTS_MAX: usize = 8;
 
 /// What SPF said.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -175,9 +172,8 @@ enum Found {
     Failed,
 }
 
-/// A policy, and where it stands.
+/// A policy.
 struct PolicyRecord {
-    domain: Domain,
     policy: &'static str,
     strict_spf: bool,
     strict_dkim: bool,
@@ -186,24 +182,14 @@ struct PolicyRecord {
 impl PolicyRecord {
     /// Whether a domain that passed counts for the author's. RFC 7489 §3.1.
     fn belongs(&self, domain: &str, author: &Domain, strict: bool) -> bool {
-        let Ok(domain) = Domain::parse(domain) else {
-            return false;
-        };
-        if domain == *author {
-            return true;
-        }
-        let within = |one: &Domain| *one == self.domain || one.is_subdomain_of(&self.domain);
-        // A parent of the author's with one label is nobody's own.
-        let is_parent = author.is_subdomain_of(&domain) && domain.as_str().contains('.');
-        !strict && (within(&domain) || is_parent)
+        let domain = Domain::parse(domain);
+        domain.is_ok_and(|one| one == *author || (!strict && belong_together(&one, author)))
     }
 }
 
 fn policy_of(facts: &Facts, author: &Domain) -> Result<Found, Question> {
-    let mut name = Some(author.as_str());
-    for depth in 0..PARENTS_MAX {
-        let Some(domain) = name else { break };
-        let question = Question::Texts(format!("_dmarc.{domain}"));
+    for name in upwards(author) {
+        let question = Question::Texts(format!("_dmarc.{name}"));
         match facts.get(&question) {
             None => return Err(question),
             Some(Fact::Failed(_)) => return Ok(Found::Failed),
@@ -211,16 +197,13 @@ fn policy_of(facts: &Facts, author: &Domain) -> Result<Found, Question> {
                 let policies: Vec<_> = texts.iter().filter(|text| is_policy(text)).collect();
                 // Two records are none. RFC 7489 §6.6.3.
                 if let [text] = policies.as_slice()
-                    && let Ok(domain) = Domain::parse(domain)
-                    && let Some(record) = read(text, domain, depth > 0)
+                    && let Some(record) = read(text, name != author.as_str())
                 {
                     return Ok(Found::Record(record));
                 }
             }
             Some(Fact::Nothing | Fact::Addresses(_)) => {}
         }
-        name = domain.split_once('.').map(|(_, parent)| parent);
-        name = name.filter(|parent| parent.contains('.'));
     }
     Ok(Found::Nothing)
 }
@@ -231,7 +214,7 @@ fn is_policy(text: &str) -> bool {
     name.trim() == "v" && value.trim() == "DMARC1"
 }
 
-fn read(text: &str, domain: Domain, is_parents: bool) -> Option<PolicyRecord> {
+fn read(text: &str, is_parents: bool) -> Option<PolicyRecord> {
     let tag = |wanted: &str| {
         let mut tags = text.split(';').filter_map(|tag| tag.split_once('='));
         let found = tags.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
@@ -245,7 +228,6 @@ fn read(text: &str, domain: Domain, is_parents: bool) -> Option<PolicyRecord> {
     // A policy that is only tried asks for nothing. RFC 9989 §4.7.
     let is_tried = tag("t").is_some_and(|flag| flag == "y");
     Some(PolicyRecord {
-        domain,
         policy: if is_tried { "none" } else { policy },
         strict_spf: strict("aspf"),
         strict_dkim: strict("adkim"),
@@ -359,6 +341,13 @@ mod tests {
                 "temperror reject",
             ),
             (
+                &relaxed,
+                "b.example.org",
+                spf(Pass, "a.example.org"),
+                vec![],
+                "pass reject",
+            ),
+            (
                 &strict,
                 "b.example.org",
                 spf(Pass, "example.org"),
@@ -392,6 +381,24 @@ mod tests {
             let found = dmarc(&facts(records), Some(&author), &spf, &dkim).unwrap();
             let shown = format!("{} {}", found.result, found.policy);
             assert_eq!(shown, expected, "{author} {spf:?} {dkim:?}");
+        }
+    }
+
+    #[test]
+    fn a_public_suffix_vouches_for_nobody() {
+        let author = domain("one.co.uk");
+        let mut facts = Facts::new();
+        let policy = Fact::Texts(vec!["v=DMARC1; p=reject".to_owned()]);
+        facts.insert(Question::Texts("_dmarc.one.co.uk".to_owned()), policy);
+        for (passed, expected) in [
+            ("one.co.uk", "pass"),
+            ("mail.one.co.uk", "pass"),
+            ("two.co.uk", "fail"),
+            ("co.uk", "fail"),
+        ] {
+            let spf = spf(SpfResult::Pass, passed);
+            let found = dmarc(&facts, Some(&author), &spf, &[]).unwrap();
+            assert_eq!(found.result, expected, "{passed}");
         }
     }
 

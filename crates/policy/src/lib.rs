@@ -38,4 +38,5 @@ pub mod encryption;
 pub mod dane;
 pub mod document;
 pub mod spf;
+pub mod registered;
 pub mod range;

@@ -1,8 +1,7 @@
 //! What receivers will make of the domain's mail, for each inbound connector and each way out: SPF,
 //! DKIM, and DMARC of both (RFC 7489 §3.1).
 //!
-//! Not here: the public suffix list. Two domains are aligned if they are the same, or one lies
-//! below the other; that is all that the domains of one accepted domain need.
+//! Not here: strangers' mail ([`crate::authentication`]).
 
 use relais_smtp::domain::Domain;
 
@@ -12,6 +11,7 @@ use super::signing::{Dmarc, policy_of, signs};
 use super::way::Way;
 use super::{Assessment, RecordState, Subject, Words, sending};
 use crate::dkim::Key;
+use crate::registered::belong_together;
 use crate::spf::SpfResult;
 
 /// Of one connector and way.
@@ -104,7 +104,7 @@ fn spf(subject: &Subject<'_>, known: &mut Known<'_>, way: &Way, envelope: &Domai
 }
 
 fn is_aligned(one: &Domain, author: &Domain, strict: bool) -> bool {
-    one == author || (!strict && (one.is_subdomain_of(author) || author.is_subdomain_of(one)))
+    one == author || (!strict && belong_together(one, author))
 }
 
 fn predict(

@@ -7,6 +7,7 @@ use super::known::Known;
 use super::record::{Differs, ProposedRecord, RecordKind, RecordState};
 use super::signing::tag;
 use super::{Assessment, Check, Outcome, PolicyFile, Subject, Words, sending};
+use crate::registered::belong_together;
 
 /// Ours stands first; others of the customer are theirs to order.
 pub(super) const MX_PREFERENCE: u16 = 10;
@@ -92,15 +93,15 @@ fn bounces(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Assessment,
     let (name, host) = (bounce.as_str(), subject.site.hostname.as_str());
     let state = known.mx_state(name, host);
     let (spf_record, spf_check) = sending::of_bounce(subject, known, name);
-    let is_below = bounce.is_subdomain_of(subject.name);
+    let is_aligned = belong_together(bounce, subject.name);
     let mut words = Words::new(
         "Bounces come back to us here, and its SPF record is what receivers ask.",
         "Les retours nous reviennent ici, et c'est son SPF que les serveurs demandent.",
     );
-    if !is_below {
+    if !is_aligned {
         words.push(&Words::new(
-            "It does not lie below the domain: SPF is not aligned, only DKIM counts for DMARC.",
-            "Il n'est pas sous le domaine : SPF n'est pas aligné, seul DKIM compte pour DMARC.",
+            "It belongs to another domain: SPF is not aligned, only DKIM counts for DMARC.",
+            "Il appartient à un autre domaine : SPF n'est pas aligné, seul DKIM compte pour DMARC.",
         ));
     }
     let made = |purpose, kind, state| ProposedRecord {

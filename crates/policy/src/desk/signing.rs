@@ -6,9 +6,7 @@ use super::known::Known;
 use super::record::{Differs, ProposedRecord, RecordKind, RecordState};
 use super::{Assessment, Check, Outcome, Subject, Words};
 use crate::dkim::{Key, KeyState, shows_key};
-
-/// Names above a domain where a policy for it may stand; deeper domains are not used.
-const PARENTS_MAX: usize = 8;
+use crate::registered::upwards;
 
 pub(super) fn look(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Assessment) {
     dkim(subject, known, found);
@@ -150,21 +148,14 @@ pub(super) enum Dmarc {
 }
 
 pub(super) fn policy_of(known: &mut Known<'_>, domain: &Domain) -> Dmarc {
-    let mut name = domain.as_str();
-    for depth in 0..PARENTS_MAX {
+    for name in upwards(domain) {
         match known.texts(&format!("_dmarc.{name}")) {
             Err(because) => return Dmarc::Unknown(because),
             Ok(texts) => {
                 if let [text] = policies(&texts).as_slice() {
-                    return read(text, depth > 0).map_or(Dmarc::None, Dmarc::Policy);
+                    return read(text, name != domain.as_str()).map_or(Dmarc::None, Dmarc::Policy);
                 }
             }
-        }
-        // A top-level domain has no policy for others.
-        let parent = name.split_once('.').map(|(_, parent)| parent);
-        match parent.filter(|parent| parent.contains('.')) {
-            Some(parent) => name = parent,
-            None => break,
         }
     }
     Dmarc::None

@@ -12,4 +12,5 @@ mod schedule;
 mod model;
 mod bounces;
 mod names;
+mod registered;
 mod world;
