@@ -93,6 +93,15 @@ pub struct CertificateView {
     pub of_listeners: Vec<(SocketAddr, CertificateStore)>,
     /// Those of clients that led to a connector since the start.
     pub of_clients: SeenCertificates,
+    /// What the admin centre shows; none: it is in clear, on loopback.
+    pub of_centre: Option<CertificateStore>,
+}
+
+impl CertificateView {
+    /// Whether browsers reach the admin centre by TLS.
+    pub(crate) fn is_centre_encrypted(&self) -> bool {
+        self.of_centre.is_some()
+    }
 }
 
 /// Where the server stands between start and end.

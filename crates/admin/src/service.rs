@@ -23,6 +23,8 @@ use tower::ServiceExt;
 
 use relais_net::acme::ChallengeAnswers;
 use relais_net::network::Listener;
+use relais_net::stream::Stream;
+use relais_net::tls::ServerTls;
 
 use crate::api;
 use crate::challenge;
@@ -39,6 +41,8 @@ use crate::web;
 const CONNECTIONS_MAX: usize = 256;
 /// A request's header section must be complete by then; the same as common web servers.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// A handshake must be complete by then; two round trips and some arithmetic.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after a failed accept (too many open files), as listeners of mail do.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Owner and group may talk to us.
@@ -60,6 +64,8 @@ impl AdminService {
         listener: Option<Listener>,
         publishing: Option<Publishing>,
     ) -> io::Result<Self> {
+        let tls = context.certificates.of_centre.clone();
+        let tls = tls.map(ServerTls::for_pages);
         let local = bind(&socket)?;
         let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
         let doors = Doors {
@@ -90,7 +96,7 @@ impl AdminService {
             tasks.spawn(naming::follow(context.clone(), dns, closing.clone()));
         }
         if let Some(listener) = listener {
-            tasks.spawn(doors.serve_listener(listener, web::router(context)));
+            tasks.spawn(doors.serve_listener(listener, web::router(context), tls));
         }
         Ok(Self {
             socket,
@@ -122,7 +128,7 @@ impl ChallengeService {
             closing: closing.clone(),
             tasks: TaskTracker::new(),
         };
-        tokio::spawn(doors.serve_listener(listener, challenge::router(answers)));
+        tokio::spawn(doors.serve_listener(listener, challenge::router(answers), None));
         Self(closing)
     }
 }
@@ -163,14 +169,15 @@ impl Doors {
             match accepted {
                 Ok((stream, _)) => {
                     let uid = stream.peer_cred().ok().map(|peer| peer.uid());
-                    self.serve(stream, router.clone(), (Caller::socket(uid), None), &places);
+                    let who = (Caller::socket(uid), None);
+                    self.serve(async { Some(stream) }, router.clone(), who, &places);
                 }
                 Err(error) => self.pause(&error).await,
             }
         }
     }
 
-    async fn serve_listener(self, listener: Listener, router: Router) {
+    async fn serve_listener(self, listener: Listener, router: Router, tls: Option<ServerTls>) {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
             let accepted = tokio::select! {
@@ -180,7 +187,8 @@ impl Doors {
             match accepted {
                 Ok(accepted) => {
                     let who = (Caller::listener(), Some(Peer(accepted.peer.ip())));
-                    self.serve(accepted.stream, router.clone(), who, &places);
+                    let opened = open(accepted.stream, tls.clone());
+                    self.serve(opened, router.clone(), who, &places);
                 }
                 Err(error) => self.pause(&error).await,
             }
@@ -192,10 +200,10 @@ impl Doors {
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 
-    /// One connection; beyond the bound it is closed at once.
+    /// One connection, once it is open; beyond the bound it is closed at once.
     fn serve<S>(
         &self,
-        stream: S,
+        opened: impl Future<Output = Option<S>> + Send + 'static,
         router: Router,
         who: (Caller, Option<Peer>),
         places: &Arc<Semaphore>,
@@ -208,9 +216,26 @@ impl Doors {
         };
         let closing = self.closing.clone();
         self.tasks.spawn(async move {
-            converse(stream, router, who, closing).await;
+            if let Some(stream) = opened.await {
+                converse(stream, router, who, closing).await;
+            }
             drop(place);
         });
+    }
+}
+
+/// With the handshake done, where there is one; none if that failed.
+async fn open(stream: Stream, tls: Option<ServerTls>) -> Option<Stream> {
+    let Some(tls) = tls else {
+        return Some(stream);
+    };
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok((stream, _))) => Some(stream),
+        Ok(Err(fault)) => {
+            tracing::debug!(?fault, "a browser and the admin centre found no TLS");
+            None
+        }
+        Err(_) => None,
     }
 }
 

@@ -28,6 +28,7 @@ use std::sync::Arc;
 pub use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::server::ServerConfig;
+use rustls::{ConfigBuilder, WantsVerifier};
 
 use relais_policy::tls::TlsVersion;
 
@@ -80,14 +81,26 @@ pub struct ClientChain(Vec<rustls::pki_types::CertificateDer<'static>>);
 impl ServerTls {
     /// Serves with what the store holds at each handshake, and judges clients by these authorities.
     pub fn new(certificates: CertificateStore, authorities: ClientAuthorities) -> Self {
-        let provider = provider();
-        let verifier = client_certificate::AskAndNotJudge::new(&provider);
-        let builder = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .expect("the provider has cipher suites for both versions");
-        let mut config = builder
+        let verifier = client_certificate::AskAndNotJudge::new(&provider());
+        let config = versions()
             .with_client_cert_verifier(Arc::new(verifier))
             .with_cert_resolver(Arc::new(certificates.clone()));
+        Self::serving(config, certificates, authorities)
+    }
+
+    /// For pages: nobody is asked for a certificate, which browsers would show people a list for.
+    pub fn for_pages(certificates: CertificateStore) -> Self {
+        let config = versions()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(certificates.clone()));
+        Self::serving(config, certificates, ClientAuthorities::default())
+    }
+
+    fn serving(
+        mut config: ServerConfig,
+        certificates: CertificateStore,
+        authorities: ClientAuthorities,
+    ) -> Self {
         // Sessions are resumed from tickets that clients keep: they cost the server no memory. One
         // is enough for a client that comes back one connection at a time.
         if let Ok(ticketer) = rustls::crypto::aws_lc_rs::Ticketer::new() {
@@ -135,6 +148,12 @@ impl ServerTls {
     pub fn authorities(&self) -> &ClientAuthorities {
         &self.authorities
     }
+}
+
+fn versions() -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .expect("the provider has cipher suites for both versions")
 }
 
 /// What the first message of a client offers, in words; `None` where these octets are no complete

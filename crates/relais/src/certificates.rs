@@ -21,7 +21,7 @@ use relais_receive::service::ListenerTls;
 use relais_smtp::time::Timestamp;
 use relais_store::trace::{Event, EventKind};
 
-use crate::config::{AcmeConfig, ListenerConfig, TlsMode};
+use crate::config::{AcmeConfig, AdminTls, ListenerConfig, TlsMode};
 
 pub(crate) use files::Signature;
 
@@ -95,6 +95,28 @@ impl Certificates {
             .map(|listener| all.of_listener(listener, hostname, folder, now))
             .collect();
         (all, tls)
+    }
+
+    /// What the admin centre shows; none where it is in clear.
+    pub(crate) fn of_centre(
+        &mut self,
+        tls: &AdminTls,
+        hostname: &str,
+        folder: &Path,
+        now: Timestamp,
+    ) -> Option<CertificateStore> {
+        let origin = match tls {
+            AdminTls::None => return None,
+            AdminTls::Own => self.unnamed(folder.join("tls"), hostname.to_owned()),
+            AdminTls::Files {
+                certificate,
+                private_key,
+            } => Origin::Files {
+                certificate: certificate.clone(),
+                private_key: private_key.clone(),
+            },
+        };
+        Some(self.store_of(origin, now))
     }
 
     fn of_listener(

@@ -54,7 +54,8 @@ pub(crate) struct Config {
     pub(crate) issuers: Vec<IssuerOptions>,
     /// A certificate for the hostname is ordered and kept fresh.
     pub(crate) acme: Option<AcmeConfig>,
-    pub(crate) admin_address: Option<SocketAddr>,
+    /// None: closed.
+    pub(crate) admin: Option<AdminConfig>,
     pub(crate) nameservers: Vec<SocketAddr>,
     pub(crate) nameservers_trusted: bool,
     /// Asked of addresses that a person looks at.
@@ -95,6 +96,28 @@ pub(crate) struct ListenerConfig {
     pub(crate) certificate_common_name: bool,
     /// It speaks old TLS, within these bounds.
     pub(crate) legacy: Option<LegacyConfig>,
+}
+
+/// The door of the admin centre.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct AdminConfig {
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: AdminTls,
+}
+
+/// How browsers come in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum AdminTls {
+    /// In clear: loopback only.
+    None,
+    /// The installation's certificate by ACME, where one is kept; else a self-signed one.
+    Own,
+    /// A certificate of its own.
+    Files {
+        certificate: PathBuf,
+        /// `None`: beside the certificate, or in it.
+        private_key: Option<PathBuf>,
+    },
 }
 
 /// The bounds of a listener with old TLS.
@@ -362,7 +385,7 @@ fn read_config(
             listeners.extend(legacy);
             listeners
         },
-        admin_address: read_admin(&Reader::table(tree, "admin", mistakes), warnings),
+        admin: read_admin(&Reader::table(tree, "admin", mistakes), warnings),
         nameservers: dns.servers("nameservers", 53),
         nameservers_trusted: dns.boolean("trusted"),
         blocklists: dns.names("blocklists"),
@@ -501,16 +524,30 @@ fn read_listener(block: &Reader<'_>, warnings: &mut Vec<String>) -> Option<Liste
     })
 }
 
-fn read_admin(admin: &Reader<'_>, warnings: &mut Vec<String>) -> Option<SocketAddr> {
+fn read_admin(admin: &Reader<'_>, warnings: &mut Vec<String>) -> Option<AdminConfig> {
+    let (certificate, private_key) = (admin.text("certificate"), admin.text("private_key"));
+    let named = |text: String| Some(PathBuf::from(text)).filter(|it| !it.as_os_str().is_empty());
+    let (certificate, private_key) = (named(certificate), named(private_key));
     let (tls, address) = (admin.text("tls"), admin.socket("address")?);
-    let _ = (admin.text("certificate"), admin.text("private_key"));
-    if tls != "none" {
+    if tls != "file" && (certificate.is_some() || private_key.is_some()) {
         warnings.push(format!(
-            "the admin listener {address} stays closed: TLS is not there yet"
+            "admin.certificate and admin.private_key have no effect with tls = \"{tls}\""
         ));
-        return None;
     }
-    if !address.ip().is_loopback() {
+    let tls = match (tls.as_str(), certificate) {
+        ("self-signed", _) => AdminTls::Own,
+        ("file", Some(certificate)) => AdminTls::Files {
+            certificate,
+            private_key,
+        },
+        ("file", None) => {
+            let words = "admin.certificate: tls = \"file\" needs a certificate";
+            admin.mistake("tls", words.to_owned());
+            return None;
+        }
+        _ => AdminTls::None,
+    };
+    if tls == AdminTls::None && !address.ip().is_loopback() {
         admin.mistake(
             "address",
             format!(
@@ -518,7 +555,7 @@ fn read_admin(admin: &Reader<'_>, warnings: &mut Vec<String>) -> Option<SocketAd
             ),
         );
     }
-    Some(address)
+    Some(AdminConfig { address, tls })
 }
 
 fn read_deliver(deliver: &Reader<'_>) -> DeliverConfig {

@@ -65,6 +65,11 @@ impl Output {
         self.line(text.strip_suffix('\n').unwrap_or(text))
     }
 
+    /// Whether a person reads it, not a script.
+    pub(crate) fn is_terminal(self) -> bool {
+        io::stdout().is_terminal()
+    }
+
     /// A word in its tone.
     pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
         if !self.colour {

@@ -162,11 +162,10 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let store = open_store(config, &folder, clock.now(), &metrics, sink).await?;
     secrets::unlock(&store, &folder, &clock, &chance).await;
     let logins = logins(&store, &clock, &client_tls);
-    let served = (&*doors.mail, config.acme.as_ref());
-    let (certificates, tls) = Certificates::open(served, &config.hostname, &folder, clock.now());
+    let (certificates, tls, view) = open_certificates(config, &doors, &folder, clock.now());
+    let (seen, conversations) = (view.of_clients.clone(), Conversations::default());
     let keeper = keeper(config, doors.challenge, &folder, (&clock, &chance));
     let old_clients = OldClientsReport::open(&folder, clock.now());
-    let (seen, conversations) = (SeenCertificates::new(), Conversations::default());
     let context = AdminContext {
         store: store.clone(),
         clock: clock.clone(),
@@ -176,7 +175,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         metrics: metrics.clone(),
         readiness: readiness.clone(),
         conversations: conversations.clone(),
-        certificates: certificate_view(&doors.mail_addresses, &tls, &seen),
+        certificates: view,
         people: People::new(doors.admin_address),
         dns: Some(dns(config, &network)),
         site: site(config),
@@ -546,15 +545,26 @@ fn listener_options(
     options.collect()
 }
 
-fn certificate_view(
-    addresses: &[SocketAddr],
-    tls: &[ListenerTls],
-    seen: &SeenCertificates,
-) -> CertificateView {
-    CertificateView {
-        of_listeners: certificates::shown(addresses, tls),
-        of_clients: seen.clone(),
-    }
+/// What listeners and the admin centre show, and the view of it for people.
+fn open_certificates(
+    config: &Config,
+    doors: &Doors,
+    folder: &Path,
+    now: Timestamp,
+) -> (Certificates, Vec<ListenerTls>, CertificateView) {
+    let served = (&*doors.mail, config.acme.as_ref());
+    let (mut certificates, tls) = Certificates::open(served, &config.hostname, folder, now);
+    let admin = config.admin.as_ref();
+    let of_centre =
+        admin.and_then(|admin| certificates.of_centre(&admin.tls, &config.hostname, folder, now));
+    let mut of_listeners = certificates::shown(&doors.mail_addresses, &tls);
+    of_listeners.extend(doors.admin_address.zip(of_centre.clone()));
+    let view = CertificateView {
+        of_listeners,
+        of_clients: SeenCertificates::new(),
+        of_centre,
+    };
+    (certificates, tls, view)
 }
 
 /// Who we are to receivers.
@@ -618,9 +628,9 @@ impl Doors {
             doors.listeners.push(listener);
             doors.mail.push(one);
         }
-        if let Some(address) = config.admin_address {
-            let listener = listen(network, address).await?;
-            doors.admin_address = Some(listener.local_address().unwrap_or(address));
+        if let Some(admin) = &config.admin {
+            let listener = listen(network, admin.address).await?;
+            doors.admin_address = Some(listener.local_address().unwrap_or(admin.address));
             doors.admin = Some(listener);
         }
         if let Some(acme) = &config.acme {

@@ -1,11 +1,15 @@
 //! Administrators of the admin centre, and the link that makes the first one.
 
+use std::net::SocketAddr;
+
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use relais_net::tls::CertificateStore;
 
 use crate::context::{AdminContext, Caller};
 use crate::people::{By, PeopleError, Role};
@@ -42,7 +46,8 @@ fn by<'a>(context: &AdminContext, caller: &'a Caller) -> By<'a> {
     }
 }
 
-/// `{"address","expires_at"}`; the only time that the link is told.
+/// `{"address","expires_at","fingerprint","version"}`; the only time that the link is told.
+/// `fingerprint`: SHA-256 of the certificate that the browser will see; null without TLS.
 async fn make_link(
     State(context): State<AdminContext>,
     Extension(caller): Extension<Caller>,
@@ -56,10 +61,31 @@ async fn make_link(
         .people
         .make_link(&context.store, &context.chance, &by);
     let (token, expires) = made.await?;
+    let shown = context.certificates.of_centre.as_ref();
+    let shown = shown.and_then(CertificateStore::current);
+    let shown = shown.as_ref();
     Ok(Json(json!({
-        "address": format!("http://{centre}/setup?t={token}"),
+        "address": format!("{}/setup?t={token}", entrance(&context, centre)),
         "expires_at": expires.to_rfc3339(),
+        "fingerprint": shown.map(|shown| shown.fingerprint().to_owned()),
+        "self_signed": shown.map(|shown| shown.is_self_signed()),
+        "version": env!("CARGO_PKG_VERSION"),
+        "is_set_up": !context.store.settings().document.organisation.is_empty(),
     })))
+}
+
+/// Where a browser finds the centre: by our name where it listens on every address.
+fn entrance(context: &AdminContext, listens: SocketAddr) -> String {
+    let scheme = if context.certificates.is_centre_encrypted() {
+        "https"
+    } else {
+        "http"
+    };
+    if listens.ip().is_unspecified() {
+        format!("{scheme}://{}:{}", context.hostname, listens.port())
+    } else {
+        format!("{scheme}://{listens}")
+    }
 }
 
 async fn list(State(context): State<AdminContext>) -> Result<Json<Value>, Problem> {

@@ -19,7 +19,7 @@ use super::page;
 use crate::context::Peer;
 use crate::people::{Role, Session};
 
-/// The session's cookie. Not `__Host-`: that needs TLS, and the listener is in clear on loopback.
+/// The session's cookie. Not `__Host-`: that needs TLS, and the listener may be in clear.
 pub(super) const SESSION_COOKIE: &str = "relais_session";
 /// The language's, for who is not signed in.
 pub(super) const LANGUAGE_COOKIE: &str = "relais_language";
@@ -198,9 +198,15 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     })
 }
 
-/// `Set-Cookie` for the session; it ends with the browser, and on our side before.
-pub(super) fn set_session(token: &str) -> String {
-    format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict")
+/// `Set-Cookie` for the session; it ends with the browser, and on our side before. Where pages come
+/// by TLS it never goes in clear.
+pub(super) fn set_session(centre: &Centre, token: &str) -> String {
+    let secure = if centre.context.certificates.is_centre_encrypted() {
+        "; Secure"
+    } else {
+        ""
+    };
+    format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}")
 }
 
 /// Takes the cookie back.

@@ -91,7 +91,11 @@ fn begin(centre: &Centre, visit: &Visit, person: &Administrator, next: &str) -> 
         sessions.end(token);
     }
     let token = sessions.begin(person, &context.chance, now);
-    ([(header::SET_COOKIE, set_session(&token))], page::go(next)).into_response()
+    (
+        [(header::SET_COOKIE, set_session(centre, &token))],
+        page::go(next),
+    )
+        .into_response()
 }
 
 async fn sign_out(

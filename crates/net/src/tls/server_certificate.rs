@@ -38,6 +38,7 @@ pub struct ServerCertificate {
     names: Vec<Box<str>>,
     not_before: Timestamp,
     not_after: Timestamp,
+    is_self_signed: bool,
 }
 
 /// Why a certificate cannot be used; each names the fix.
@@ -71,6 +72,7 @@ impl ServerCertificate {
         let (_, parsed) = X509Certificate::from_der(own).map_err(|error| unreadable(&error))?;
         let (not_before, not_after) = (not_before(&parsed), not_after(&parsed));
         let names = dns_names(&parsed);
+        let is_self_signed = parsed.issuer() == parsed.subject();
         let fingerprint = fingerprint(own);
         let key = match PrivateKeyDer::from_pem_slice(key) {
             Ok(key) => key,
@@ -100,6 +102,7 @@ impl ServerCertificate {
             names,
             not_before,
             not_after,
+            is_self_signed,
         })
     }
 
@@ -135,6 +138,16 @@ impl ServerCertificate {
     /// The end of its time.
     pub fn not_after(&self) -> Timestamp {
         self.not_after
+    }
+
+    /// No authority vouches for it.
+    pub fn is_self_signed(&self) -> bool {
+        self.is_self_signed
+    }
+
+    /// Certificates of the chain that is shown, its own among them.
+    pub fn chain_length(&self) -> usize {
+        self.certified.cert.len()
     }
 }
 

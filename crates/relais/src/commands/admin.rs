@@ -4,8 +4,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::session::Session;
+use crate::certificates::shown_fingerprint;
 use crate::client::encode;
 use crate::failure::Failure;
+use crate::output;
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -50,7 +52,8 @@ impl Role {
     }
 }
 
-/// One line: the address.
+/// For a person, all that one needs to know; for a script, whose output is no terminal, one line on
+/// standard output: the address.
 pub(crate) async fn setup_link(session: &Session) -> Result<(), Failure> {
     let answer = session
         .api()
@@ -58,11 +61,57 @@ pub(crate) async fn setup_link(session: &Session) -> Result<(), Failure> {
         .post("/setup-link", &json!({}))
         .await?
         .value;
-    if session.output.json {
-        return session.output.value(&answer);
+    let output = session.output;
+    if output.json {
+        return output.value(&answer);
     }
-    let address = answer["address"].as_str().unwrap_or_default();
-    session.output.line(address)
+    let [before, address, certificate, after] = introduction(&answer);
+    if output.is_terminal() {
+        let (open, life) = ("Open:        ", "   (single use, valid 60 minutes)");
+        output.line(&before)?;
+        output.line(&format!("{open}{address}{life}"))?;
+        output.line(&certificate)?;
+        return output.line(&after);
+    }
+    output::tell(&before);
+    output.line(&address)?;
+    output::tell(&certificate);
+    output::tell(&after);
+    Ok(())
+}
+
+/// What stands around the address, and the address. `experience.md` §4.2.
+fn introduction(answer: &Value) -> [String; 4] {
+    let text = |key: &str| answer[key].as_str().unwrap_or_default();
+    let version = text("version").rsplit_once('.');
+    let version = version.map_or_else(|| text("version"), |(short, _)| short);
+    let certificate = match answer["fingerprint"].as_str() {
+        Some(fingerprint) => format!(
+            "Certificate: {}, SHA-256 {}   (your browser {}; compare this)",
+            if answer["self_signed"] == true {
+                "self-signed"
+            } else {
+                "by an authority"
+            },
+            shown_fingerprint(fingerprint),
+            if answer["self_signed"] == true {
+                "will warn"
+            } else {
+                "shows it"
+            },
+        ),
+        None => "Certificate: none; the page is in clear and opens on this machine only".to_owned(),
+    };
+    let state = match answer["is_set_up"].as_bool() {
+        Some(true) => "is running",
+        _ => "is running and refuses all mail until you finish set-up",
+    };
+    [
+        format!("Relais {version} {state}."),
+        text("address").to_owned(),
+        certificate,
+        "No browser?  relais quickstart".to_owned(),
+    ]
 }
 
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {

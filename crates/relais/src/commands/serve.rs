@@ -130,7 +130,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("listener", old.listeners != new.listeners),
         ("acme", old.acme != new.acme),
         ("oidc", old.issuers != new.issuers),
-        ("admin", old.admin_address != new.admin_address),
+        ("admin", old.admin != new.admin),
         (
             "dns",
             old.nameservers != new.nameservers

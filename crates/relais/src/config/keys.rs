@@ -370,25 +370,26 @@ const ADMIN: &[Key] = &[
         "address",
         Kind::Socket,
         Toml("\"127.0.0.1:8025\""),
-        "Serves /metrics, /livez and /readyz; empty: closed.",
+        "The admin centre, /metrics, /livez and /readyz; empty: closed.",
     ),
     key(
         "tls",
         Kind::Choice(&["none", "self-signed", "file"]),
         Toml("\"none\""),
-        "`none` only on a loopback address. The others do not open until TLS exists.",
+        "`none` only on a loopback address. `self-signed`: until there is a certificate by ACME, a \
+         self-signed one is shown.",
     ),
     key(
         "certificate",
         Kind::Path,
         EMPTY,
-        "For `file`. Takes effect once TLS exists.",
+        "For `file`: PEM chain, read again when it changes.",
     ),
     key(
         "private_key",
         Kind::Path,
         EMPTY,
-        "For `file`. Takes effect once TLS exists.",
+        "For `file`; empty: beside the certificate as `.key`, or in it.",
     ),
 ];
 

@@ -78,6 +78,7 @@ fn a_mistake_is_named_with_line_column_and_the_nearest_known_name() {
             "write number from 1 to 65535",
         ),
         ("[admin]\naddress = \"0.0.0.0:8025\"", "no loopback address"),
+        ("[admin]\ntls = \"file\"", "needs a certificate"),
         (
             "[store]\nurl = \"postgres://db/relais\"",
             "line 2, column 7: store.url: PostgreSQL is not there yet",
@@ -137,7 +138,9 @@ fn an_empty_file_gives_the_defaults_and_one_listener_on_loopback() {
             legacy: None,
         }]
     );
-    assert_eq!(config.admin_address, "127.0.0.1:8025".parse().ok());
+    let admin = config.admin.expect("open");
+    assert_eq!(admin.address, "127.0.0.1:8025".parse().expect("an address"));
+    assert_eq!(admin.tls, AdminTls::None);
     assert_eq!(config.message_size_max, 50 << 20);
     assert_eq!(config.connections_max, 10_000);
     assert_eq!(config.disk_reserve, 1 << 30);
@@ -222,7 +225,8 @@ fn the_environment_overrides_the_file_and_unknown_variables_only_warn() {
         ..bare()
     };
     let config = Config::parse("[deliver]\nsmtp_port = 26\n", &surroundings).expect("right");
-    assert_eq!(config.admin_address, "127.0.0.1:9999".parse().ok());
+    let admin = config.admin.expect("open");
+    assert_eq!(admin.address, "127.0.0.1:9999".parse().expect("an address"));
     assert_eq!(config.listeners.len(), 1);
     assert_eq!(config.listeners[0].address.port(), 2626);
     assert_eq!(

@@ -16,6 +16,7 @@ mod dane;
 mod demo;
 mod domains;
 mod drain;
+mod first_run;
 mod foreign;
 mod golden;
 mod limits;

@@ -486,7 +486,7 @@ fn without_a_named_certificate_one_is_made_and_its_fingerprint_told() {
     assert!(told.ends_with(&shown), "kept: {told}");
 }
 
-fn openssl_fingerprint(file: &Path) -> String {
+pub(crate) fn openssl_fingerprint(file: &Path) -> String {
     let arguments = format!("x509 -noout -fingerprint -sha256 -in {}", file.display());
     let answer = openssl_with(&arguments, "").expect(0);
     let (_, fingerprint) = answer.out.trim().split_once('=').expect("a fingerprint");

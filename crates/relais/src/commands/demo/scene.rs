@@ -167,7 +167,7 @@ fn config(
         certificate_common_name: false,
         legacy: None,
     }];
-    config.admin_address = None;
+    config.admin = None;
     config.nameservers = vec![dns];
     config.deliver.smtp_port = mailboxes.port();
     config.deliver.allow_private_destinations = true;
