@@ -14,9 +14,12 @@ use relais_net::login::{Login, LoginFault};
 use relais_policy::document::OutboundAuth;
 use relais_policy::encryption::{Demand, TlsFault};
 use relais_policy::outcome::Outcome;
+use relais_policy::range::is_private_address;
 use relais_policy::reply_rule::ReplyRules;
 use relais_policy::route::is_public_destination;
-use relais_smtp::client::{ClientConfig, RecipientResult, Stage, Transaction, TransactionResult};
+use relais_smtp::client::{
+    ClientConfig, Protocol, RecipientResult, Stage, Transaction, TransactionResult,
+};
 use relais_smtp::dsn::Cause;
 use relais_smtp::envelope::Envelope;
 use relais_smtp::time::Timestamp;
@@ -200,7 +203,7 @@ async fn deliver(
         let asked = connection.recipients(&attempt, &site);
         let begun = context.clock.moment();
         let Some(result) = connection
-            .transact(&attempt, &asked, &mut lease, context)
+            .transact(&attempt, &asked, &mut lease, (context, site.key.protocol))
             .await
         else {
             return lost_during_attempt(&lease);
@@ -371,14 +374,16 @@ impl Connection {
         attempt: &Attempt,
         asked: &[usize],
         lease: &mut Lease,
-        context: &DeliverContext,
+        (context, protocol): (&DeliverContext, Protocol),
     ) -> Option<TransactionResult> {
         let leased = &attempt.leased;
         let facts = &leased.facts;
         let recipients = asked
             .iter()
             .filter_map(|place| leased.recipients.get(*place));
-        let reverse_path = sender::reverse_path(context, leased, asked).await;
+        let address = self.target.address.ip();
+        let is_inside = protocol == Protocol::Lmtp || is_private_address(address);
+        let reverse_path = sender::reverse_path(context, leased, asked, is_inside).await;
         self.sent_as = sender::shown(&facts.reverse_path, &reverse_path);
         let transaction = Transaction {
             envelope: Envelope {

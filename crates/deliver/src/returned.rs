@@ -1,5 +1,6 @@
 //! What came back to a bounce domain: it is read, matched to its message, told in the trace, taken
-//! into account for suppression, and passed on to a person. RFC 3464, RFC 5965, RFC 3834.
+//! into account for suppression, and passed on to a person; what is about a stranger's message that
+//! we passed on goes back to that stranger, as it came. RFC 3464, RFC 5965, RFC 3834.
 //!
 //! It came through the queue like all mail, so a crash loses nothing: until its settlement is
 //! stored it is done again. The settlement stores events, forwarded notice and end together; the
@@ -12,6 +13,7 @@
 //! Not here: reading (`relais_smtp::returned`), who is told (`relais_policy::notice`), who may
 //! write to a bounce domain (`relais-receive`).
 
+mod back;
 mod forward;
 mod original;
 
@@ -162,7 +164,10 @@ async fn match_and_tell(
     let original = Original::find(&context.store, organisation, token).await?;
     let mut concerned = original.concerned(read);
     suppress(shared, organisation, token.queue_id, &mut concerned).await;
-    let forwarded = forward::due(shared, leased, read, &original, &concerned).await;
+    let forwarded = match original.stranger(&context.store.settings()) {
+        Some(stranger) => back::due(shared, leased, &original, &stranger).await?,
+        None => forward::due(shared, leased, read, &original, &concerned).await,
+    };
     let (message, told) = match forwarded {
         Ok((message, accepted, told)) => (Some((message, accepted)), told),
         Err(because) => (None, format!("not passed on: {because}")),

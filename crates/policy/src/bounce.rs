@@ -20,13 +20,15 @@ use std::time::Duration;
 use hmac::{KeyInit as _, Mac as _};
 use relais_smtp::address::{Host, Mailbox, ReversePath};
 use relais_smtp::domain::Domain;
+use relais_smtp::header::FromField;
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-use crate::document::EnvelopeSender;
-use crate::settings::{BOUNCE_DOMAIN_OCTETS_MAX, Settings};
+use crate::document::{EnvelopeSender, PassedOnSender};
+use crate::registered::belong_together;
+use crate::settings::{BOUNCE_DOMAIN_OCTETS_MAX, OwnedDomain, Settings};
 
 /// A key: as long as the hash. RFC 2104 §3.
 pub const BOUNCE_KEY_OCTETS: usize = 32;
@@ -253,6 +255,11 @@ pub fn bounce_place<'a>(
         return None;
     }
     let owned = settings.verified_domain(domain)?;
+    place_of(organisation, &owned)
+}
+
+/// The bounce domain of an organisation's domain.
+fn place_of<'a>(organisation: &str, owned: &OwnedDomain<'a>) -> Option<(&'a str, Domain)> {
     if owned.organisation.name != organisation || owned.domain.bounce_domain.is_empty() {
         return None;
     }
@@ -261,6 +268,51 @@ pub fn bounce_place<'a>(
         return None;
     }
     Some((&owned.organisation.name, bounce_domain))
+}
+
+/// A stranger's message on its way to a recipient of ours.
+#[derive(Clone, Copy, Debug)]
+pub struct PassedOn<'a> {
+    /// Whose recipient it is.
+    pub organisation: &'a str,
+    /// The recipient's domain.
+    pub recipient: &'a Domain,
+    /// The stranger.
+    pub reverse_path: &'a ReversePath,
+    /// Whom readers see.
+    pub authors: &'a FromField,
+    /// The next hop belongs to our own network: it does not ask whether we may send for others.
+    pub is_inside: bool,
+}
+
+/// Where bounces of a stranger's message are to come back: the bounce domain of the recipient's
+/// domain, from which they go on to the stranger. `None`: the reverse-path stays.
+///
+/// A signed address passes SPF, and aligns for DMARC with every author in the same hands. So none
+/// is lent to a message whose author or sender claims to be ours, or cannot be read.
+pub fn passed_on_place<'a>(
+    settings: &'a Settings,
+    passed: &PassedOn<'_>,
+) -> Option<(&'a str, Domain)> {
+    let owned = settings.verified_domain(passed.recipient)?;
+    match owned.domain.passed_on_sender {
+        PassedOnSender::Kept => return None,
+        PassedOnSender::Auto if passed.is_inside => return None,
+        PassedOnSender::Auto | PassedOnSender::Rewritten => {}
+    }
+    let (organisation, bounce_domain) = place_of(passed.organisation, &owned)?;
+    let is_foreign = |domain: &Domain| {
+        !belong_together(domain, &bounce_domain)
+            && settings.verified_domain(domain).is_none()
+            && settings.bounce_domain(domain).is_none()
+    };
+    let FromField::Addresses(authors) = passed.authors else {
+        return None;
+    };
+    let authors = authors.iter().map(Mailbox::domain);
+    let mut all = authors.chain([passed.reverse_path.domain()]);
+    let all_foreign = all.all(|domain| domain.is_some_and(is_foreign));
+    all_foreign.then_some((organisation, bounce_domain))
 }
 
 #[cfg(test)]

@@ -151,6 +151,9 @@ pub struct AcceptedDomain {
     /// For signed envelope senders; empty: none.
     #[serde(default)]
     pub bounce_domain: String,
+    /// The reverse-path of strangers' mail that is passed on.
+    #[serde(default)]
+    pub passed_on_sender: PassedOnSender,
     /// Strangers' mail that fails the policy of its author's domain.
     #[serde(default)]
     pub dmarc: DmarcPolicy,
@@ -169,6 +172,7 @@ impl AcceptedDomain {
             subdomains: false,
             mailbox_host: String::new(),
             bounce_domain: String::new(),
+            passed_on_sender: PassedOnSender::default(),
             dmarc: DmarcPolicy::default(),
             dkim: Dkim::default(),
         }
@@ -195,6 +199,20 @@ pub enum Verification {
     Dns,
     /// By hand, over the local socket only; audited.
     Assumed,
+}
+
+/// Default: auto. Rewritten to a signed address at the bounce domain, so that the next server's SPF
+/// check finds us and not the stranger; only where there is a bounce domain.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PassedOnSender {
+    /// Rewritten where the next hop is beyond our own network.
+    #[default]
+    Auto,
+    /// As it came.
+    Kept,
+    /// Rewritten wherever it goes.
+    Rewritten,
 }
 
 /// Default: record.

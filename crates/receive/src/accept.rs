@@ -38,7 +38,7 @@ use crate::arrival::Arrival;
 use crate::quotas::Admitted;
 use crate::repair::{Circumstances, Examined, examine};
 use crate::shared::ReceiveContext;
-use crate::stranger::{Checks, is_stranger, put_on_top};
+use crate::stranger::{Checks, is_stranger};
 
 /// The reply to the end of content. No other function of the workspace makes this 250.
 fn answer(committed: Result<Committed, CommitError>) -> Result<Reply, Refusal> {
@@ -362,7 +362,9 @@ async fn commit(
     let mut detail = storing.noted.detail;
     if let Some(authentication) = authentication {
         let field = authentication.field(&context.options.hostname);
-        (content, size) = put_on_top(&context.store, &field, &content).await?;
+        // The results are known only when all of it is here.
+        let copied = context.store.copy_behind(field.as_bytes(), &content);
+        (content, size) = copied.await?;
         detail = Some(authentication.words().into());
     }
     let accepted_at = context.clock.now();

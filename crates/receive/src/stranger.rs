@@ -11,8 +11,6 @@ use relais_policy::authentication::Authentication;
 use relais_smtp::dkim::BodyHash;
 use relais_smtp::header::HeaderSummary;
 use relais_smtp::refusal::Refusal;
-use relais_store::queue::{CommitError, Content, StoreError};
-use relais_store::store::Store;
 
 use crate::arrival::Arrival;
 use crate::limits::Standing;
@@ -80,30 +78,4 @@ impl Checks {
 /// Whether nobody's connector covers the client.
 pub(crate) fn is_stranger(arrival: &Arrival<'_>) -> bool {
     arrival.client.standing == Standing::Stranger && arrival.transaction.inbound_connector.is_none()
-}
-
-/// The same content with a field on top of it, and its size: the results are known only when all of
-/// it is here.
-pub(crate) async fn put_on_top(
-    store: &Store,
-    field: &str,
-    content: &Content,
-) -> Result<(Content, u64), CommitError> {
-    let mut writer = store.content_writer();
-    writer.write(field.as_bytes()).await?;
-    let mut reader = store.content_reader(content).await.map_err(unreadable)?;
-    loop {
-        let piece = reader.next().await.map_err(unreadable)?;
-        if piece.is_empty() {
-            let size = writer.size();
-            return Ok((writer.finish().await?, size));
-        }
-        writer.write(&piece).await?;
-    }
-}
-
-fn unreadable(error: StoreError) -> CommitError {
-    CommitError::Sealed {
-        because: error.to_string(),
-    }
 }

@@ -2,6 +2,7 @@
 //! `tests/contract` runs against every variant.
 
 mod bounces;
+mod contents;
 mod secrets;
 
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use relais_policy::bounce::BounceToken;
+use relais_policy::settings::Settings;
 use relais_smtp::address::{Mailbox, ReversePath};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::returned::{Returned, ReturnedRecipient};
@@ -85,6 +86,17 @@ impl Original {
         };
         original.recipients = to.iter().filter_map(|to| Mailbox::parse(to).ok()).collect();
         original
+    }
+
+    /// The sender of a message that was passed on for them: neither ours, nor a client's.
+    pub(super) fn stranger(&self, settings: &Settings) -> Option<Mailbox> {
+        let sender = self.reverse_path.as_ref().and_then(ReversePath::mailbox)?;
+        let is_ours = |domain| {
+            let owned = settings.verified_domain(domain).is_some();
+            owned || settings.bounce_domain(domain).is_some()
+        };
+        let is_stranger = self.inbound_connector.is_none() && !sender.domain().is_none_or(is_ours);
+        is_stranger.then(|| sender.clone())
     }
 
     /// Whom a notice is about: those it names that the message went to; where it names nobody of

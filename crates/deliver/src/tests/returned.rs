@@ -7,7 +7,7 @@ use relais_smtp::identifier::QueueId;
 use relais_store::store::Store;
 use relais_store::trace::{Event, EventKind, To};
 
-use super::peer::Peer;
+use super::peer::{Act, Peer};
 use super::world::{Mail, World, mail, pass, seconds};
 
 const SETTINGS: &str = r#"
@@ -65,6 +65,25 @@ async fn sent(world: &World, to: &[&str]) -> QueueId {
     world.store.record(accepted);
     pass(seconds(5)).await;
     queue_id
+}
+
+/// A stranger's message for anna, with its `message.accepted`; the address it was passed on with.
+async fn passed_on(world: &World, mailboxes: &Peer, from: &'static str) -> (QueueId, String) {
+    let strangers = Mail {
+        connector: None,
+        from,
+        content: b"From: ben@example.org\r\n\r\nhello\r\n".to_vec(),
+        ..mail(&["anna@contoso.test"])
+    };
+    let queue_id = world.accept(strangers).await;
+    let mut accepted = Event::new(world.clock.now(), EventKind::MessageAccepted);
+    accepted.queue_id = Some(queue_id);
+    accepted.organisation = Some("contoso".into());
+    accepted.from = Some(from.into());
+    accepted.to = Some(To::Many(vec!["anna@contoso.test".into()]));
+    world.store.record(accepted);
+    pass(seconds(5)).await;
+    (queue_id, mailboxes.took().last().unwrap().from.clone())
 }
 
 /// Something comes back from outside, to this address.
@@ -330,4 +349,74 @@ async fn what_comes_back_is_taken_in_after_a_restart_too() {
     // The message is older than the trace: its organisation's postmaster is told.
     assert_eq!(world.events(EventKind::NoticeReceived).len(), 1);
     assert_eq!(mailboxes.took()[0].to, ["it@contoso.test"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bounce_of_strangers_mail_goes_back_to_the_stranger_as_it_came() {
+    let (world, peer, mailboxes) = world(SETTINGS).await;
+    world.domain("example.org", "192.0.2.1");
+    let (queue_id, token) = passed_on(&world, &mailboxes, "ben@example.org").await;
+    assert!(token.ends_with("@bounce.contoso.test"), "{token}");
+    let attempted = &world.events(EventKind::DeliveryAttempted)[0];
+    assert_eq!(attempted.envelope_sender.as_deref(), Some(&*token));
+    assert_eq!(attempted.from.as_deref(), Some("ben@example.org"));
+
+    let notice = failure("anna@contoso.test", "5.2.2");
+    comes_back(&world, &token, &notice).await;
+    let back = peer.took();
+    assert_eq!(back.len(), 1, "{back:?}");
+    assert_eq!(
+        (back[0].from.as_str(), &back[0].to[..]),
+        ("", &["ben@example.org".to_owned()][..])
+    );
+    assert_eq!(back[0].content, notice.replace('\n', "\r\n").into_bytes());
+    let told = &world.events(EventKind::NoticeReceived)[0];
+    assert_eq!(told.queue_id, Some(queue_id));
+    assert!(
+        detail(told).contains("; sent back to its sender ben@example.org as "),
+        "{told:?}"
+    );
+    assert!(!suppressed(&world.store, "anna@contoso.test").await);
+    assert_eq!(mailboxes.took().len(), 1, "no person of ours is told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_way_back_to_a_stranger_is_narrow_and_no_loop() {
+    let (world, peer, mailboxes) = world(SETTINGS).await;
+    world.domain("example.org", "192.0.2.1");
+    let (_, token) = passed_on(&world, &mailboxes, "ben@example.org").await;
+    let advertising = Mail {
+        connector: None,
+        from: "mallory@b.example",
+        ..mail(&[&token])
+    };
+    world.accept(advertising).await;
+    pass(seconds(5)).await;
+    assert!(peer.took().is_empty());
+    let told = &world.events(EventKind::NoticeReceived)[0];
+    assert!(
+        detail(told).contains("not passed on: it is no notice"),
+        "{told:?}"
+    );
+
+    for _ in 0..7 {
+        comes_back(&world, &token, &failure("anna@contoso.test", "5.2.2")).await;
+    }
+    assert_eq!(peer.took().len(), 5, "as many as reach a person");
+    peer.script(|heard| match heard.verb.as_str() {
+        "RCPT" => Act::Say("550 5.1.1 no such user"),
+        _ => Act::Usual,
+    });
+    let (_, another) = passed_on(&world, &mailboxes, "ben@example.org").await;
+    comes_back(&world, &another, &failure("anna@contoso.test", "5.2.2")).await;
+    pass(seconds(60)).await;
+    assert_eq!(world.events(EventKind::RecipientFailed).len(), 1);
+    assert!(
+        world.events(EventKind::NoticeSent).is_empty(),
+        "nobody is told of it"
+    );
+
+    // The null reverse-path of a stranger's notice stays what it is.
+    let (_, null) = passed_on(&world, &mailboxes, "").await;
+    assert_eq!(null, "");
 }

@@ -449,6 +449,11 @@ fn any_domain() -> impl Strategy<Value = AcceptedDomain> {
             subdomains: relay,
             mailbox_host,
             bounce_domain,
+            passed_on_sender: if proved {
+                PassedOnSender::Rewritten
+            } else {
+                PassedOnSender::Auto
+            },
             dmarc: if relay {
                 DmarcPolicy::Reject
             } else {

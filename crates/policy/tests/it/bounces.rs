@@ -1,10 +1,12 @@
 //! Which reverse-paths become signed addresses, and who is told of what comes back.
 
-use relais_policy::bounce::bounce_place;
+use relais_policy::bounce::{PassedOn, bounce_place, passed_on_place};
 use relais_policy::document::Document;
 use relais_policy::notice::{Addressee, addressee_of_returned};
 use relais_policy::settings::{Mode, Settings};
 use relais_smtp::address::{Mailbox, ReversePath};
+use relais_smtp::domain::Domain;
+use relais_smtp::header::FromField;
 
 use crate::world::Worlds;
 
@@ -46,6 +48,75 @@ fn only_senders_in_a_verified_domain_with_a_bounce_domain_are_rewritten() {
             expected,
             "{organisation} {connector:?} {from}"
         );
+    }
+}
+
+/// A message of a stranger for contoso.test by these authors; where its bounces go.
+fn passed_on(setting: &str, from: &str, authors: &FromField, is_inside: bool) -> Option<String> {
+    let text = format!(
+        "[[organisation]]\nname = \"contoso\"\n[[organisation.domain]]\nname = \
+         \"mail.contoso.test\"\nverification = \"assumed\"\nbounce_domain = \
+         \"bounce.mail.contoso.test\"\n{setting}\n[[organisation.domain]]\nname = \
+         \"other.test\"\nverification = \"assumed\"\n"
+    );
+    let document = Document::from_toml(&text).expect("right");
+    let settings = Settings::build(Mode::Lan, 1, document).expect("right");
+    let passed = PassedOn {
+        organisation: "contoso",
+        recipient: &Domain::parse("mail.contoso.test").expect("right"),
+        reverse_path: &path(from),
+        authors,
+        is_inside,
+    };
+    passed_on_place(&settings, &passed).map(|(_, domain)| domain.to_string())
+}
+
+fn authors(all: &[&str]) -> FromField {
+    let all = all.iter();
+    FromField::Addresses(all.map(|one| Mailbox::parse(one).expect("right")).collect())
+}
+
+#[test]
+fn strangers_mail_gets_an_address_of_ours_where_the_next_server_asks_for_spf() {
+    let ben = authors(&["ben@example.org"]);
+    for (setting, is_inside, expected) in [
+        ("", false, true),
+        ("", true, false),
+        ("passed_on_sender = \"rewritten\"", true, true),
+        ("passed_on_sender = \"kept\"", false, false),
+    ] {
+        let place = passed_on(setting, "ben@example.org", &ben, is_inside);
+        assert_eq!(
+            place.as_deref(),
+            expected.then_some("bounce.mail.contoso.test"),
+            "{setting} {is_inside}"
+        );
+    }
+}
+
+#[test]
+fn no_address_of_ours_is_lent_to_whoever_claims_to_be_ours() {
+    for (from, all) in [
+        ("", &["ben@example.org"][..]),
+        ("ben@[192.0.2.1]", &["ben@example.org"]),
+        ("ben@example.org", &["ceo@mail.contoso.test"]),
+        // Aligned with the bounce domain, though no domain of the settings.
+        ("ben@example.org", &["ceo@contoso.test"]),
+        ("ben@example.org", &["ceo@www.contoso.test"]),
+        ("ben@example.org", &["ceo@other.test"]),
+        ("ben@example.org", &["ben@example.org", "ceo@contoso.test"]),
+        ("ben@example.org", &["ceo@[192.0.2.1]"]),
+        ("ceo@contoso.test", &["ben@example.org"]),
+        ("b1-x@bounce.mail.contoso.test", &["ben@example.org"]),
+    ] {
+        assert_eq!(
+            passed_on("", from, &authors(all), false),
+            None,
+            "{from} {all:?}"
+        );
+    }
+    for field in [FromField::Missing, FromField::Unreadable] {
+        assert_eq!(passed_on("", "ben@example.org", &field, false), None);
     }
 }
 

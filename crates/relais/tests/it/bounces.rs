@@ -1,8 +1,14 @@
 //! The whole circle: a device sends, the next server accepts, and later sends a notice to where the
 //! message came from.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tokio::runtime::Runtime;
+
+use relais_net::dns_server::{DnsServer, ZoneRecord};
+
 use crate::receiver::Receiver;
-use crate::support::{Server, Session};
+use crate::support::{Place, Server, Session};
 
 fn settings(next_hop: std::net::SocketAddr) -> String {
     format!(
@@ -149,4 +155,95 @@ fn a_person_suppresses_and_a_forged_address_is_refused() {
             "{local}: {reply}"
         );
     }
+}
+
+/// example.org, which a stranger writes from.
+struct Outside {
+    server: DnsServer,
+    _runtime: Runtime,
+}
+
+impl Outside {
+    fn new() -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let local = Ipv4Addr::LOCALHOST;
+        let records = vec![
+            (
+                "example.org".to_owned(),
+                ZoneRecord::NameServer("ns.example.org".to_owned()),
+            ),
+            (
+                "ns.example.org".to_owned(),
+                ZoneRecord::Address(local.into()),
+            ),
+            (
+                "example.org".to_owned(),
+                ZoneRecord::Mx(10, "mx.example.org".to_owned()),
+            ),
+            (
+                "mx.example.org".to_owned(),
+                ZoneRecord::Address(local.into()),
+            ),
+        ];
+        let server = runtime.block_on(DnsServer::start(SocketAddr::from((local, 0)), Vec::new()));
+        let server = server.expect("a free port");
+        server.replace(&records).expect("names");
+        Self {
+            server,
+            _runtime: runtime,
+        }
+    }
+}
+
+#[test]
+fn a_bounce_of_strangers_mail_that_was_passed_on_finds_the_stranger() {
+    let (outside, receiver) = (Outside::new(), Receiver::start());
+    let address = outside.server.address();
+    let place = Place::new(&format!("[dns]\nnameservers = [\"{address}\"]\n"));
+    let server = place.serve();
+    let hop = receiver.address();
+    let settings = settings(hop)
+        .replace("\"127.0.0.1\"", "\"10.9.9.9\"")
+        .replace(
+            "bounce_domain",
+            &format!("mailbox_host = \"{hop}\"\npassed_on_sender = \"rewritten\"\nbounce_domain"),
+        );
+    server.apply(&settings).expect(0);
+    let letter = "From: ben@example.org\nSubject: hello\n\nbody\n";
+    let reply = deliver(&server, "ben@example.org", "anna@contoso.test", letter);
+    assert!(reply.starts_with("250 2.0.0 Queued as "), "{reply}");
+    let queue_id = reply
+        .rsplit(' ')
+        .next()
+        .expect("a queue id")
+        .trim()
+        .to_owned();
+    let arrival = receiver.wait_for_recipient("anna@contoso.test");
+    let token = arrival
+        .from
+        .split(['<', '>'])
+        .nth(1)
+        .expect("an address")
+        .to_owned();
+    assert!(token.ends_with("@bounce.contoso.test"), "{token}");
+    server.await_event("recipient.delivered", &queue_id);
+
+    let notice = "From: MAILER-DAEMON@mailbox.contoso.test\nSubject: Mailbox full\n\nno room\n";
+    let reply = deliver(&server, "", &token, notice);
+    assert!(reply.starts_with("250 2.0.0 Queued as "), "{reply}");
+    let back = receiver.wait_for_recipient("ben@example.org");
+    assert!(back.from.contains("<>"), "{}", back.from);
+    back.expect_only_a_received_field_above(notice.replace('\n', "\r\n").as_bytes());
+    server.await_event("notice.received", &queue_id);
+    let why = server.relais(&["why", &queue_id]).expect(0).out;
+    assert!(
+        why.contains("sent back to its sender ben@example.org as "),
+        "{why}"
+    );
+    let trace = ["--json", "trace", &format!("id:{queue_id}")];
+    let trace = server.relais(&trace).expect(0).out;
+    assert!(
+        trace.contains(&format!("\"envelope_sender\":\"{token}\"")),
+        "{trace}"
+    );
 }

@@ -227,6 +227,17 @@ const DOMAIN: &[Setting] = &[
              is matched to its message. Empty: none.",
         ),
     key(
+        "passed_on_sender",
+        Kind::Choice(&["auto", "kept", "rewritten"]),
+        Toml("\"auto\""),
+    )
+    .doc(
+        "The reverse-path of strangers' mail on its way to the mailbox host, where the domain has a \
+             bounce_domain: a signed address there, so that SPF holds at the next server and \
+             bounces find their sender; auto: unless that server has a private address or \
+             speaks LMTP.",
+    ),
+    key(
         "dmarc",
         Kind::Choice(&["record", "reject"]),
         Toml("\"record\""),
