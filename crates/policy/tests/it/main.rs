@@ -8,6 +8,7 @@ mod tls_report;
 mod simulate;
 mod desk;
 mod spf;
+mod spf_records;
 mod schedule;
 mod model;
 mod bounces;
