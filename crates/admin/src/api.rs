@@ -6,6 +6,7 @@
 mod why;
 mod status;
 mod simulate;
+mod licences;
 mod trace;
 mod queue;
 mod attempts;
@@ -52,6 +53,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(audit::routes())
         .merge(organisations::routes())
         .merge(limits::routes())
+        .merge(licences::routes())
         .merge(domains::routes())
         .merge(dkim::routes())
         .merge(connectors::routes())

@@ -11,6 +11,7 @@ pub mod desk;
 pub mod source;
 pub mod notice;
 pub mod limit;
+pub mod licence;
 pub mod reply_rule;
 pub mod known_refusal;
 pub mod preset;

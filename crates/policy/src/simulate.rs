@@ -4,6 +4,8 @@
 //! Steps stand in the order in which a device meets them, so that the first refusal here is the
 //! reply that it would get. Not here: DNS answers about the domains of sender and recipient.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use relais_smtp::address::{ForwardPath, Host, Mailbox, ReversePath};
@@ -13,6 +15,7 @@ use relais_smtp::refusal::Refusal;
 
 use crate::attribution::{Attribution, Facts, attribute};
 use crate::document::{ConnectorState, InboundTls};
+use crate::licence::{Observed, SenderKind, licences_of};
 use crate::login::may_log_in;
 use crate::permission::{
     HeaderFromVerdict, RecipientPermit, SenderPermit, header_from, may_deliver_to, may_send,
@@ -37,6 +40,8 @@ pub struct Question {
     pub size: Option<u64>,
     /// The server's own size limit in octets.
     pub size_octets_max: u64,
+    /// Who sent of late, by organisation: for those whose licences are counted.
+    pub senders: BTreeMap<String, Observed>,
 }
 
 /// The JSON of `relais simulate`.
@@ -74,7 +79,7 @@ pub struct RouteAnswer {
 /// One step.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct SimulationStep {
-    /// `login`, `attribution`, `restricted`, `tls`, `sender`, `size`, `recipient`, `header-from`,
+    /// `login`, `attribution`, `restricted`, `tls`, `sender`, `licence`, `size`, `recipient`, `header-from`,
     /// `route`, `signing`.
     pub question: &'static str,
     /// What was found.
@@ -140,6 +145,7 @@ impl Simulation<'_> {
     fn run(&mut self) -> Result<(String, Route, Vec<String>), Refusal> {
         self.login()?;
         let sender = self.sender()?;
+        self.licence()?;
         self.size(&sender)?;
         let recipient = self.recipient()?;
         self.header_from()?;
@@ -245,6 +251,32 @@ impl Simulation<'_> {
         }
         self.tls();
         Err(self.refused("sender", refusal))
+    }
+
+    /// The seat of a person without a mailbox, where licences are counted.
+    fn licence(&mut self) -> Result<(), Refusal> {
+        let (settings, question) = (self.settings, self.question);
+        let (Some(found), Some(mailbox)) = (
+            self.attribution.connector(),
+            question.reverse_path.mailbox(),
+        ) else {
+            return Ok(());
+        };
+        let organisation = &found.organisation.name;
+        let Some(licences) = licences_of(settings, organisation) else {
+            return Ok(());
+        };
+        let nobody = Observed::default();
+        let observed = question.senders.get(organisation).unwrap_or(&nobody);
+        let now = self.restricted.now();
+        observed
+            .may_send(settings, organisation, &question.reverse_path, now)
+            .map_err(|refusal| self.refused("licence", refusal))?;
+        let kind = SenderKind::of(settings, organisation, mailbox);
+        let seats = observed.seats(settings, organisation, licences, now);
+        let because = format!("{} of {} seats are held", seats.used, seats.seats);
+        self.step("licence", kind.name().to_owned(), because);
+        Ok(())
     }
 
     fn tls(&mut self) {

@@ -299,7 +299,12 @@ impl Reception {
         };
         let (concerned, weight) = (arrival.concerned(), arrival.transaction.weight);
         let now = arrival.context.clock.now();
-        let admitted = match arrival.quotas.admit(&concerned, weight, now) {
+        let admitted = arrival.seat(now).and_then(|told| {
+            let mut admitted = arrival.quotas.admit(&concerned, weight, now)?;
+            admitted.events.extend(told);
+            Ok(admitted)
+        });
+        let admitted = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => return Err(NotAccepted { refusal, noted }),
         };

@@ -22,6 +22,7 @@ use relais_store::trace::{Event, EventKind, To};
 
 use crate::identity::{Client, Identity};
 use crate::quotas::{Concerned, Quotas};
+use crate::seats::Senders;
 use crate::shared::ReceiveContext;
 
 /// A line longer than this is recorded. RFC 5322 §2.1.1.
@@ -31,6 +32,7 @@ const LINE_OCTETS_MAX: u64 = 998;
 pub(crate) struct Arrival<'a> {
     pub(crate) context: &'a ReceiveContext,
     pub(crate) quotas: &'a Quotas,
+    pub(crate) senders: &'a Senders,
     pub(crate) client: &'a Client,
     pub(crate) identity: &'a Identity,
     pub(crate) transaction: &'a Transaction,
@@ -143,6 +145,17 @@ impl Arrival<'_> {
         } = self.transaction;
         let settings = &self.client.settings;
         Concerned::of(settings, organisation.as_ref(), inbound_connector.as_ref())
+    }
+
+    /// Takes the seat that a client's sender needs, if it needs one; what a person should hear of it.
+    pub(crate) fn seat(&self, now: Timestamp) -> Result<Option<Event>, Refusal> {
+        if self.client.connector.is_none() {
+            return Ok(None);
+        }
+        let organisation = self.transaction.organisation.as_ref();
+        let sender = &self.envelope.reverse_path;
+        let settings = &self.client.settings;
+        self.senders.take(settings, organisation, sender, now)
     }
 
     /// Every repair of the message, in the order of [`Repair`], each once.

@@ -19,4 +19,5 @@ mod wire;
 mod shared;
 mod returns;
 mod quotas;
+mod seats;
 mod login;

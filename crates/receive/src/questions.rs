@@ -70,6 +70,11 @@ impl Asked<'_> {
         restriction::may_use(&restricted, &attribution, facts)?;
         let permit = may_send(&client.settings, &attribution, facts, reverse_path)?;
         restriction::may_send_as(&restricted, reverse_path)?;
+        if client.connector.is_some() {
+            let (organisation, now) = (client.organisation.as_ref(), context.clock.now());
+            let senders = &self.shared.senders;
+            senders.may_send(&client.settings, organisation, reverse_path, now)?;
+        }
         let most = context.options.message_size_max;
         let limit = permit
             .size_octets_max

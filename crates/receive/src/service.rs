@@ -34,6 +34,7 @@ use crate::login::Logins;
 use crate::quotas::Quotas;
 use crate::refuse::{About, Refusals, say};
 use crate::returns::Returns;
+use crate::seats::Senders;
 use crate::session::{self, Beginning, role_of};
 use crate::shared::Shared;
 use crate::wire::{Linger, Wire};
@@ -112,6 +113,7 @@ impl ReceiveService {
         let shared = Arc::new(Shared {
             logins: Logins::new(&context.clock, &context.chance, context.issuers.clone()),
             quotas: Quotas::default(),
+            senders: Senders::default(),
             context,
             ourselves,
             returns: Returns::default(),
@@ -138,7 +140,11 @@ impl ReceiveService {
         tasks.push(tokio::spawn(async move {
             let Shared { context, .. } = &*counter;
             let (store, clock) = (&context.store, &context.clock);
-            counter.quotas.keep(store, clock, &counter.draining).await;
+            let (quotas, senders) = (&counter.quotas, &counter.senders);
+            tokio::join!(
+                quotas.keep(store, clock, &counter.draining),
+                senders.keep(store, clock, &counter.draining),
+            );
         }));
         Self {
             draining,
@@ -168,6 +174,7 @@ impl ReceiveService {
             self.shared.logins.store_uses(&context.store).await;
             let now = context.clock.now();
             self.shared.quotas.save(&context.store, now).await;
+            self.shared.senders.save(&context.store, now).await;
         };
         if tokio::time::timeout(within, ended).await.is_err() {
             tracing::warn!(connections = self.connections.open(), "sessions are cut");

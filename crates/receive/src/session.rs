@@ -420,6 +420,7 @@ impl Session<'_> {
         Some(Arrival {
             context: &self.shared.context,
             quotas: &self.shared.quotas,
+            senders: &self.shared.senders,
             client: &self.client,
             identity: &self.identity,
             transaction: self.transaction.as_deref()?,
@@ -581,6 +582,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use crate::quotas::Quotas;
+    use crate::seats::Senders;
 
     use super::*;
     use crate::limits::{Connections, Standing};
@@ -623,6 +625,7 @@ mod tests {
             client: Client::find(context.store.settings(), &identity),
             shared: Arc::new(Shared {
                 quotas: Quotas::default(),
+                senders: Senders::default(),
                 logins: Logins::new(&context.clock, &context.chance, context.issuers.clone()),
                 context,
                 ourselves: Vec::new(),

@@ -15,6 +15,7 @@ use relais_store::store::Store;
 use crate::login::Logins;
 use crate::quotas::Quotas;
 use crate::returns::Returns;
+use crate::seats::Senders;
 
 /// Recipients of one transaction. RFC 5321 §4.5.3.1.8 forbids less than 100; the rest get 452.
 pub(crate) const RECIPIENTS_MAX: usize = 1_000;
@@ -101,6 +102,7 @@ pub(crate) struct Shared {
     pub(crate) returns: Returns,
     /// Limits of organisations and connectors.
     pub(crate) quotas: Quotas,
+    pub(crate) senders: Senders,
     /// Cancelled: no new sessions, no new transactions.
     pub(crate) draining: CancellationToken,
 }

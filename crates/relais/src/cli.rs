@@ -5,8 +5,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::session::Session;
 use crate::commands::{
     admin, apply, attempts, audit, backup, completion, connector, credential, demo, directory,
-    dkim, domain, export, health, limits, organisation, queue, reference_command, restricted,
-    schema, secret, serve, simulate, status, suppression, trace, why,
+    dkim, domain, export, health, licences, limits, organisation, queue, reference_command,
+    restricted, schema, secret, serve, simulate, status, suppression, trace, why,
 };
 use crate::failure::Failure;
 use crate::flags::Global;
@@ -56,6 +56,8 @@ enum Command {
     Organisation(organisation::Arguments),
     /// Limits, and how much of them is used
     Limits,
+    /// Licences: seats, and who holds them
+    Licences(licences::Arguments),
     /// Accepted domains
     Domain(domain::Arguments),
     /// DKIM: the keys that sign
@@ -107,6 +109,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Queue(arguments) => queue::run(&session, arguments).await,
         Command::Organisation(arguments) => organisation::run(&session, arguments).await,
         Command::Limits => limits::run(&session).await,
+        Command::Licences(arguments) => licences::run(&session, arguments).await,
         Command::Dkim(arguments) => dkim::run(&session, arguments).await,
         Command::Domain(arguments) => domain::run(&session, arguments).await,
         Command::Connector(arguments) => connector::run(&session, arguments).await,

@@ -12,6 +12,7 @@ pub(crate) mod simulate;
 pub(crate) mod trace;
 pub(crate) mod queue;
 pub(crate) mod organisation;
+pub(crate) mod licences;
 pub(crate) mod limits;
 pub(crate) mod domain;
 pub(crate) mod dkim;

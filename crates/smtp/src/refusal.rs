@@ -140,6 +140,11 @@ pub enum Refusal {
         /// The address refused.
         address: Box<str>,
     },
+    /// FROM-UNLICENSED, 550 5.7.1: a person without a mailbox, and no seat is free.
+    SenderUnlicensed {
+        /// The address refused.
+        address: Box<str>,
+    },
     /// FROM-BLOCKED, 550 5.7.1: the sender's address or domain is a restricted entity.
     SenderBlocked,
     /// FROM-NULL, 550 5.7.1: the null reverse-path without a sufficient factor.
@@ -368,7 +373,9 @@ impl Refusal {
             Self::SenderDomainLapsed { domain }
             | Self::RecipientDomainUnknown { domain }
             | Self::RecipientNullMx { domain } => Cow::Borrowed(domain.as_str()),
-            Self::SenderDenied { address } => Cow::Borrowed(address),
+            Self::SenderDenied { address } | Self::SenderUnlicensed { address } => {
+                Cow::Borrowed(address)
+            }
             Self::Parameter { keyword } => Cow::Borrowed(keyword),
             Self::TooBig { limit } => Cow::Owned(octets(*limit)),
             Self::Rate { retry_seconds } => Cow::Owned(retry_seconds.to_string()),
@@ -513,6 +520,9 @@ impl Refusal {
                 "FROM-DNS 451 4.4.3 Sender domain cannot be looked up now"
             }
             Self::SenderDenied { .. } => "FROM-DENIED 550 5.7.1 Not allowed to send as <address>",
+            Self::SenderUnlicensed { .. } => {
+                "FROM-UNLICENSED 550 5.7.1 No licence left for <address>"
+            }
             Self::SenderBlocked => "FROM-BLOCKED 550 5.7.1 Sender blocked",
             Self::NullSender => "FROM-NULL 550 5.7.1 Null sender not allowed from this source",
             Self::TooBig { .. } => "SIZE 552 5.3.4 Message too big, limit <size>",

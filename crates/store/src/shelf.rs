@@ -34,6 +34,8 @@ pub enum Shelf {
     Pace,
     /// What organisations and connectors sent of late, for their limits.
     Limit,
+    /// Who sent of late, for licences.
+    Sender,
     /// Destinations that nothing goes to.
     Suspension,
     /// Recipients that an organisation sends nothing to.
@@ -55,6 +57,7 @@ impl Shelf {
             Self::TlsReport => "tls-report",
             Self::Pace => "pace",
             Self::Limit => "limit",
+            Self::Sender => "sender",
             Self::Suspension => "suspension",
             Self::Suppression => "suppression",
             Self::Administrator => "administrator",

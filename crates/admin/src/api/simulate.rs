@@ -1,5 +1,6 @@
 //! The decision for one imagined message, by the functions that decide real mail.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use axum::extract::State;
@@ -12,6 +13,7 @@ use relais_policy::simulate::{Answer, Question, simulate};
 use relais_policy::tls::{Certificate, TlsVersion};
 use relais_smtp::address::{ForwardPath, Mailbox, ReversePath};
 
+use super::licences::senders;
 use crate::context::AdminContext;
 use crate::problem::{Input, Problem};
 
@@ -49,7 +51,8 @@ async fn answer(
     State(context): State<AdminContext>,
     Input(imagined): Input<Imagined>,
 ) -> Result<Json<Answer>, Problem> {
-    let question = question(&context, &imagined)?;
+    let mut question = question(&context, &imagined)?;
+    question.senders = senders(&context).await?;
     Ok(Json(decide(&context, &question)))
 }
 
@@ -99,6 +102,7 @@ pub(super) fn question(context: &AdminContext, imagined: &Imagined) -> Result<Qu
         header_from,
         size: imagined.size,
         size_octets_max: context.message_size_max,
+        senders: BTreeMap::new(),
     })
 }
 

@@ -1,6 +1,8 @@
 //! Why was this refused, or where is it: the events of one reference or queue id, and what the same
 //! functions would decide today.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, State};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -157,5 +159,6 @@ fn question(context: &AdminContext, event: &Event, to: &str) -> Option<Question>
             .and_then(|from| Mailbox::parse(from).ok()),
         size: event.size,
         size_octets_max: context.message_size_max,
+        senders: BTreeMap::new(),
     })
 }

@@ -77,8 +77,13 @@ impl Observer<'_> {
             "postmaster",
             &organisation.postmaster,
         );
-        if organisation.licences.policy != LicencePolicy::Off {
-            self.warn(&object, "licences are kept and not counted yet");
+        let people = organisation.recipient.iter().filter(|one| !one.mailbox);
+        if organisation.licences.policy != LicencePolicy::Off && people.count() == 0 {
+            self.warn(
+                &object,
+                "licences are counted for people of the directory without a mailbox, and it lists \
+                 none",
+            );
         }
         self.limits(&object, &organisation.limits);
         for domain in &organisation.domain {

@@ -16,6 +16,7 @@ fn question(client: &str, from: &str, to: &str) -> Question {
         header_from: None,
         size: None,
         size_octets_max: 50 << 20,
+        senders: std::collections::BTreeMap::new(),
     }
 }
 

@@ -19,6 +19,7 @@ mod drain;
 mod first_run;
 mod foreign;
 mod golden;
+mod licences;
 mod limits;
 mod listen;
 mod login;

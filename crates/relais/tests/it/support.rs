@@ -382,9 +382,11 @@ impl Server {
     pub(crate) fn send(&self, from: &str, to: &str) -> String {
         let mut session = self.session();
         session.say("EHLO client.contoso.test");
-        session.say(&format!("MAIL FROM:<{from}>"));
-        session.say(&format!("RCPT TO:<{to}>"));
-        session.say("DATA");
+        let (sender, recipient) = (format!("MAIL FROM:<{from}>"), format!("RCPT TO:<{to}>"));
+        for (command, code) in [(&*sender, "250"), (&*recipient, "250"), ("DATA", "354")] {
+            let reply = session.say(command);
+            assert!(reply.starts_with(code), "{command}: {reply}");
+        }
         let reply = session.say(&format!(
             "From: {from}\r\nTo: {to}\r\nSubject: test\r\n\r\nhello\r\n."
         ));

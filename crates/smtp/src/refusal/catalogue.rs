@@ -551,6 +551,21 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
     },
     CatalogueEntry {
         stage: "MAIL",
+        cause_en: "The directory lists the sender as a person without a mailbox, and all seats of \
+            the organisation's licences are held by others.",
+        fix_en: "See who holds them with `relais licences`; add seats, give the person a mailbox, \
+            or set the policy to `report`.",
+        cause_fr: "L’annuaire connaît l’expéditeur comme une personne sans boîte aux lettres, et \
+            toutes les licences de l’organisation sont déjà occupées.",
+        fix_fr: "Voyez qui les occupe avec «\u{202f}relais licences\u{202f}»\u{202f}; ajoutez \
+            des licences, donnez une boîte aux lettres à cette personne, ou réglez la stratégie \
+            sur «\u{202f}report\u{202f}».",
+        sample: || Refusal::SenderUnlicensed {
+            address: "door@contoso.test".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "MAIL",
         cause_en: "Somebody has blocked the sender's address or domain.",
         fix_en: "See who, why and until when with `relais restricted list`, and release it once \
             the cause is gone, or send from another address.",
@@ -903,6 +918,7 @@ mod tests {
         Refusal::SenderNullMx,
         Refusal::SenderDomainTemporary,
         Refusal::SenderDenied { .. },
+        Refusal::SenderUnlicensed { .. },
         Refusal::SenderBlocked,
         Refusal::NullSender,
         Refusal::TooBig { .. },
