@@ -29,6 +29,7 @@ use crate::secret::Vault;
 use crate::trace::Event;
 
 mod opening;
+mod reporting;
 mod administering;
 mod delivering;
 mod upkeep;
@@ -39,6 +40,7 @@ mod doubt;
 mod group;
 mod operation;
 mod trace_feed;
+mod dialogue_database;
 mod readers;
 mod record;
 mod line;
@@ -51,6 +53,7 @@ pub(crate) mod settings_tables;
 #[cfg(test)]
 mod tests;
 
+use dialogue_database::DialogueDatabases;
 use line::Door;
 use operation::{Commit, Prepared, Work};
 pub(crate) use restored::after_restore;
@@ -69,6 +72,7 @@ pub struct Embedded {
     ops: Option<Door<Op>>,
     feed: Option<Feed>,
     databases: TraceDatabases,
+    dialogues: DialogueDatabases,
     live: broadcast::Sender<Arc<[Event]>>,
     settings: Arc<ArcSwap<Settings>>,
     restrictions: Arc<ArcSwap<Restrictions>>,
@@ -79,8 +83,12 @@ pub struct Embedded {
     disk_reserve: u64,
     /// True once the index is complete.
     rebuilt: watch::Receiver<bool>,
+    /// Days that the trace is kept.
+    trace_days: u32,
     /// When the hourly upkeep was done, in milliseconds.
     hourly: AtomicI64,
+    /// When it was noted last how the queue stands, in milliseconds.
+    sampled: AtomicI64,
     /// The last queue id that the database remembers.
     remembered: AtomicI64,
     recipients_at_open: u64,
@@ -90,6 +98,10 @@ pub struct Embedded {
 impl Embedded {
     pub(crate) fn next_queue_id(&self, now: Timestamp) -> QueueId {
         self.shared.ids.next(now)
+    }
+
+    pub(crate) fn trace_days(&self) -> u32 {
+        self.trace_days
     }
 
     pub(crate) fn may_commit(&self) -> Result<(), CommitError> {

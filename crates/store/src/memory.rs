@@ -43,6 +43,7 @@ use crate::suspension::Suspension;
 use crate::trace::Event;
 
 mod administer;
+mod reporting;
 #[cfg(feature = "broken-twins")]
 mod twin;
 mod delivering;

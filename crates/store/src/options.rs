@@ -8,6 +8,10 @@ use relais_smtp::time::Timestamp;
 
 use crate::trace::Event;
 
+/// Whether the trace is stored. Only a build that measures what storing it costs, made with
+/// `RELAIS_BENCH_WITHOUT_TRACE=1`, leaves it out (`docs/performance.md`).
+pub(crate) const STORES_TRACE: bool = option_env!("RELAIS_BENCH_WITHOUT_TRACE").is_none();
+
 /// How to open the embedded store.
 #[derive(Clone)]
 pub struct OpenOptions {

@@ -44,6 +44,8 @@ pub enum Shelf {
     Administrator,
     /// The link that makes the next one, as a hash.
     SetupLink,
+    /// What each person keeps of the trace page.
+    TraceView,
 }
 
 impl Shelf {
@@ -62,6 +64,7 @@ impl Shelf {
             Self::Suppression => "suppression",
             Self::Administrator => "administrator",
             Self::SetupLink => "setup-link",
+            Self::TraceView => "trace-view",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The store as everybody sees it: one enum, a `match` per operation. The contract suite in
 //! `tests/contract` runs against every variant.
 
+mod reports;
 mod bounces;
 mod contents;
 mod secrets;
@@ -379,13 +380,9 @@ impl Store {
         }
     }
 
-    /// Events, newest first.
+    /// Events, newest first: the rows of [`Store::trace_page`].
     pub async fn trace(&self, query: &TraceQuery) -> Result<Vec<TraceRow>, StoreError> {
-        match self {
-            Self::Embedded(store) => store.trace(query).await,
-            #[cfg(feature = "simulation")]
-            Self::Memory(store) => store.trace(query).await,
-        }
+        self.trace_page(query).await.map(|page| page.rows)
     }
 
     /// Events as they are stored; a slow reader misses some and is told so by the channel.

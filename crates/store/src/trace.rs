@@ -6,6 +6,9 @@
 //!
 //! Not here: storing events (`embedded/trace_database.rs`), and deciding when one happens.
 
+pub mod tally;
+pub mod dialogue;
+pub(crate) mod marks;
 pub(crate) mod terms;
 mod query;
 mod json;
@@ -500,6 +503,16 @@ pub struct TraceRow {
     pub position: u64,
     /// As [`Event::to_json`] wrote it.
     pub json: String,
+}
+
+/// A page of stored events.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TraceAnswer {
+    /// Newest first.
+    pub rows: Vec<TraceRow>,
+    /// [`TraceQuery::before`] of the next page; `None`: this was all. A page that is not full may
+    /// have a next one: what is rare is looked for so far back at a time.
+    pub next: Option<u64>,
 }
 
 /// One group of refused attempts: same client address and token.

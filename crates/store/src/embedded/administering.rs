@@ -24,7 +24,7 @@ use crate::secret::Vault;
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
 use crate::suspension::{self, SUSPENSIONS_MAX, Suspension, SuspensionScope};
-use crate::trace::{Event, EventKind, RefusedGroup, To, TraceQuery, TraceRow};
+use crate::trace::{Event, EventKind, RefusedGroup, To};
 
 /// Recipients changed in one transaction: others commit in between.
 const ACT_RECIPIENTS_MAX: usize = 500;
@@ -147,19 +147,6 @@ impl Embedded {
 
     pub(crate) async fn suspended(&self) -> Result<Vec<Suspension>, StoreError> {
         Ok(self.shared.index().suspended())
-    }
-
-    pub(crate) async fn trace(&self, query: &TraceQuery) -> Result<Vec<TraceRow>, StoreError> {
-        let (databases, feed, query) = (self.databases.clone(), self.feed.clone(), query.clone());
-        self.events_handed_over().await;
-        self.blocking(move || {
-            feed.iter().for_each(|feed| feed.flush());
-            let page = databases.search(&query).map_err(trace_fault)?;
-            feed.iter()
-                .for_each(|feed| feed.set_aside(page.damaged.clone()));
-            Ok(page.rows)
-        })
-        .await
     }
 
     pub(crate) async fn refused(
@@ -379,7 +366,7 @@ impl Embedded {
     }
 }
 
-fn trace_fault(error: super::trace_database::TraceDatabaseError) -> StoreError {
+pub(super) fn trace_fault(error: super::trace_database::TraceDatabaseError) -> StoreError {
     StoreError::Fault(error.to_string())
 }
 

@@ -10,6 +10,7 @@ use super::operation::{Prepared, Settle, Work};
 use super::trace_feed::Told;
 use crate::checksum::Checksum;
 use crate::index::{Index, Resolved, SPOOLED, SlotState};
+use crate::options::STORES_TRACE;
 use crate::queue::{Content, QueueKey, RecipientChange};
 
 const INSERT_MESSAGE: &str =
@@ -280,7 +281,7 @@ pub(super) fn insert_outbox<'a>(
         // Writing to a string does not fail.
         let _ = writeln!(lines, "{}", told.json);
     }
-    if lines.is_empty() {
+    if lines.is_empty() || !STORES_TRACE {
         return Ok(());
     }
     transaction

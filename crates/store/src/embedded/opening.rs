@@ -1,7 +1,7 @@
 //! Opening is recovery: the lock, the tables, what the outbox still has, the index in the
 //! background, then the sweep.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex};
@@ -14,6 +14,7 @@ use relais_smtp::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::{broadcast, watch};
 
+use super::dialogue_database::DialogueDatabases;
 use super::line::{self, Door};
 use super::rebuild::{self, QueueNames};
 use super::trace_database::TraceDatabases;
@@ -34,7 +35,6 @@ use crate::health::Health;
 use crate::identifiers::QueueIds;
 use crate::index::Index;
 use crate::options::OpenOptions;
-use crate::queue::QueueKey;
 use crate::secret::Vault;
 use crate::shelf::Shelf;
 use crate::spool::{Spool, Workers};
@@ -62,6 +62,12 @@ struct Start {
     restrictions: Restrictions,
     recipients: u64,
 }
+
+/// Conversations beside the trace.
+const DIALOGUE_FOLDER: &str = "dialogue";
+
+/// What is told where a folder is only read: the configuration's default.
+const TRACE_DAYS_DEFAULT: u32 = 90;
 
 impl Embedded {
     pub(crate) async fn open(options: OpenOptions) -> Result<Self, StoreError> {
@@ -106,8 +112,10 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
     let (position, gap) = replay(&databases, &start, &observer);
     let live = broadcast::Sender::new(LIVE_EVENTS_MAX);
     let traced = Arc::new(AtomicU64::new(if gap { 0 } else { position }));
+    let dialogues = DialogueDatabases::new(folder.join(DIALOGUE_FOLDER));
     let feed = Feed::start(trace_feed::Settings {
         databases: databases.clone(),
+        dialogues: dialogues.clone(),
         observer,
         live: live.clone(),
         days: trace_days,
@@ -119,12 +127,8 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
     *shared.lock.lock().expect("nobody else has it yet") = Some(lock);
 
     let (ops, line) = line::line();
-    let keys: HashMap<QueueKey, i64> = start
-        .names
-        .iter()
-        .map(|(id, key)| (key.clone(), *id))
-        .collect();
-    let mut writer = Writer::new(shared.clone(), connection, feed.clone(), keys);
+    let keys = start.names.iter().map(|(id, key)| (key.clone(), *id));
+    let mut writer = Writer::new(shared.clone(), connection, feed.clone(), keys.collect());
     adjust(&mut writer);
     spawn("store", move || writer.run(&line))?;
     let (done, rebuilt) = watch::channel(false);
@@ -150,6 +154,7 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
         ops: Some(ops),
         feed: Some(feed),
         databases,
+        dialogues,
         live,
         settings: Arc::new(ArcSwap::from_pointee(settings)),
         restrictions: Arc::new(ArcSwap::from_pointee(restrictions)),
@@ -158,8 +163,10 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
         mode,
         disk,
         disk_reserve,
+        trace_days,
         rebuilt,
         hourly: AtomicI64::new(now.as_millis()),
+        sampled: AtomicI64::default(),
         remembered: AtomicI64::new(last_id),
         recipients_at_open: recipients,
         folder,
@@ -185,6 +192,7 @@ fn open_for_reading(folder: &Path, mode: Mode) -> Result<Embedded, StoreError> {
         ops: None,
         feed: None,
         databases: TraceDatabases::new(folder.join(TRACE_FOLDER)),
+        dialogues: DialogueDatabases::new(folder.join(DIALOGUE_FOLDER)),
         live: broadcast::Sender::new(1),
         settings: Arc::new(ArcSwap::from_pointee(start.settings)),
         restrictions: Arc::new(ArcSwap::from_pointee(start.restrictions)),
@@ -193,8 +201,10 @@ fn open_for_reading(folder: &Path, mode: Mode) -> Result<Embedded, StoreError> {
         mode,
         disk,
         disk_reserve: 0,
+        trace_days: TRACE_DAYS_DEFAULT,
         rebuilt: watch::channel(true).1,
         hourly: AtomicI64::default(),
+        sampled: AtomicI64::default(),
         remembered: AtomicI64::default(),
         recipients_at_open: start.recipients,
         folder: folder.to_path_buf(),

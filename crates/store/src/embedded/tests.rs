@@ -126,9 +126,10 @@ fn done(leased: &Leased) -> Settlement {
 
 async fn rows(store: &Embedded, text: &str) -> Vec<String> {
     let rows = store
-        .trace(&TraceQuery::parse(text).unwrap())
+        .trace_page(&TraceQuery::parse(text).unwrap())
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     rows.into_iter().map(|row| row.json).collect()
 }
 
@@ -429,7 +430,7 @@ async fn positions_of_the_trace_grow_across_restarts() {
         let store = open(folder.path()).await;
         commit(&store, "a@example.org", b"x").await.unwrap();
         store.record(Event::new(NOW, EventKind::AlertRaised));
-        let rows = store.trace(&TraceQuery::default()).await.unwrap();
+        let rows = store.trace_page(&TraceQuery::default()).await.unwrap().rows;
         assert!(rows[1].position > last, "{} after {last}", rows[1].position);
         last = rows[0].position;
         close(store).await;

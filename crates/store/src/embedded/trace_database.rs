@@ -12,11 +12,15 @@
 //! day's file is larger than its cache. Here each batch writes, for each value that occurs in it
 //! (address, client, connector, token …), one row with the list of its events (`postings.rs`),
 //! clustered by segments of 65,536 events: the busier the server, the cheaper each event, and the
-//! pages written are always the same few. Words inside subjects are not indexed.
+//! pages written are always the same few. What such lists could not hold (words inside subjects,
+//! sizes, TLS) is narrowed down by sketches (`sketches.rs`), and what charts show is counted beside
+//! the events (`tallies.rs`).
 //!
 //! Not here: the outbox and its positions, and what a query means (`trace/query.rs`).
 
 mod search;
+mod tallies;
+mod sketches;
 mod postings;
 #[cfg(test)]
 mod tests;
@@ -25,10 +29,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use relais_smtp::time::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
 
 use self::postings::Collected;
+use self::sketches::Sheet;
 use crate::files::{self, FileError};
+use crate::trace::tally::Tallies;
 use crate::trace::{Event, EventKind};
 
 /// Version of the tables below; a file of a newer one is neither read nor written.
@@ -143,7 +149,16 @@ pub(crate) struct SetAside {
 pub(crate) struct TraceWriter {
     databases: TraceDatabases,
     /// The last used at the end.
-    open: Vec<(String, Connection)>,
+    open: Vec<DayOpen>,
+}
+
+/// A day that is written to.
+#[derive(Debug)]
+struct DayOpen {
+    day: String,
+    connection: Connection,
+    /// The sheet that is being filled.
+    sheet: Option<Sheet>,
 }
 
 impl TraceDatabases {
@@ -252,28 +267,46 @@ impl TraceWriter {
         day: &str,
         records: &[&TraceRecord<'_>],
     ) -> Result<usize, TraceDatabaseError> {
-        let connection = self.connection(day)?;
-        let stored = store(connection, records);
+        let day_open = self.connection(day)?;
+        let stored = store(day_open, records);
         if stored.is_err() {
             // What state it is in is not worth knowing: opened again, it recovers by itself.
-            self.open.retain(|(open, _)| open != day);
+            self.open.retain(|open| open.day != day);
         }
         stored.map_err(|error| fault(day, &error))
     }
 
-    fn connection(&mut self, day: &str) -> Result<&mut Connection, TraceDatabaseError> {
-        if let Some(found) = self.open.iter().position(|(open, _)| open == day) {
+    fn connection(&mut self, day: &str) -> Result<&mut DayOpen, TraceDatabaseError> {
+        if let Some(found) = self.open.iter().position(|open| open.day == day) {
             let used = self.open.remove(found);
             self.open.push(used);
         } else {
             let connection = open_for_writing(&self.databases, day)?;
             if self.open.len() == DAYS_OPEN_MAX {
-                close_finished(&self.open.remove(0).1);
+                close_finished(&self.open.remove(0).connection);
             }
-            self.open.push((day.to_owned(), connection));
+            self.open.push(DayOpen {
+                day: day.to_owned(),
+                connection,
+                sheet: None,
+            });
         }
-        let last = self.open.last_mut().expect("a connection was pushed above");
-        Ok(&mut last.1)
+        Ok(self.open.last_mut().expect("a connection was pushed above"))
+    }
+
+    /// Makes sketches of the last day before today that has some to make. To be called about once
+    /// an hour: a server that was off at midnight has finished no sheet of the day before.
+    pub(crate) fn catch_up(&mut self, now: Timestamp) -> Result<(), TraceDatabaseError> {
+        let today = day_of(now);
+        let Some(day) = self.databases.days()?.into_iter().find(|day| *day < today) else {
+            return Ok(());
+        };
+        if self.open.iter().any(|open| open.day == day) {
+            return Ok(());
+        }
+        let connection = open_for_writing(&self.databases, &day)?;
+        close_finished(&connection);
+        Ok(())
     }
 
     /// Renames the database of a day, so that a new one can be begun. Also for days that reading
@@ -283,7 +316,7 @@ impl TraceWriter {
         day: &str,
         because: &str,
     ) -> Result<SetAside, TraceDatabaseError> {
-        self.open.retain(|(open, _)| open != day);
+        self.open.retain(|open| open.day != day);
         let folder = &self.databases.folder;
         let taken = |name: &String| files::exists(&folder.join(name));
         let mut name = format!("{day}.damaged");
@@ -334,7 +367,7 @@ impl TraceWriter {
         days.dedup();
         let mut removed = None;
         for day in days.into_iter().take(PURGED_DAYS_MAX) {
-            self.open.retain(|(open, _)| open != day);
+            self.open.retain(|open| open.day != day);
             for name in names.iter().filter(|name| name.starts_with(day)) {
                 files::remove(&self.databases.folder.join(name))?;
             }
@@ -344,10 +377,11 @@ impl TraceWriter {
     }
 }
 
-fn store(connection: &mut Connection, records: &[&TraceRecord<'_>]) -> rusqlite::Result<usize> {
-    let transaction = connection.transaction()?;
+fn store(day: &mut DayOpen, records: &[&TraceRecord<'_>]) -> rusqlite::Result<usize> {
+    let transaction = day.connection.transaction()?;
     let mut new = 0;
     let mut collected = Collected::default();
+    let mut tallies = Tallies::default();
     {
         let mut insert = transaction.prepare_cached(
             "INSERT OR IGNORE INTO event (position, time, client, token, json)
@@ -365,12 +399,38 @@ fn store(connection: &mut Connection, records: &[&TraceRecord<'_>]) -> rusqlite:
             if insert.execute(params![position, time, client, token, json])? == 1 {
                 new += 1;
                 collected.add(*position, event);
+                tallies.add(event);
+                mark(&transaction, &mut day.sheet, *position, event)?;
             }
         }
     }
     collected.store(&transaction)?;
+    tallies::store(&transaction, &tallies)?;
     transaction.commit()?;
     Ok(new)
+}
+
+/// Puts an event on its sheet; the first of the next one ends the one before.
+fn mark(
+    transaction: &Transaction<'_>,
+    current: &mut Option<Sheet>,
+    position: u64,
+    event: &Event,
+) -> rusqlite::Result<()> {
+    let number = sketches::sheet_of(position);
+    match current {
+        Some(sheet) if sheet.number == number => sheet.add(position, event),
+        Some(sheet) if sheet.number > number => sketches::withdraw(transaction, number)?,
+        _ => {
+            if let Some(full) = current.take() {
+                full.store(transaction)?;
+            }
+            // An event that comes late after a restart finds its sheet's sketch made.
+            sketches::withdraw(transaction, number)?;
+            current.insert(Sheet::new(number)).add(position, event);
+        }
+    }
+    Ok(())
 }
 
 /// The client's address, if this is a refused attempt.
@@ -426,6 +486,10 @@ fn open_for_writing(
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             transaction.commit()?;
         }
+        if matches!(tables, Tables::None | Tables::Ours) {
+            connection.execute_batch(sketches::TABLES)?;
+            connection.execute_batch(tallies::TABLES)?;
+        }
         Ok((connection, tables))
     };
     let (connection, tables) = opened().map_err(|error| fault(day, &error))?;
@@ -448,6 +512,12 @@ fn open_for_writing(
 /// A day that is over becomes one file without a log. A reader may prevent it: then the log stays
 /// beside it, and is as good.
 fn close_finished(connection: &Connection) {
+    // Read event by event, a sheet is as good.
+    while let Ok(made) = sketches::catch_up(connection) {
+        if made == 0 {
+            break;
+        }
+    }
     if let Err(error) = connection.pragma_update(None, "journal_mode", "DELETE") {
         tracing::debug!(%error, "the log of a finished day of the trace stays for now");
     }

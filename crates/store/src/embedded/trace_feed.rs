@@ -13,10 +13,13 @@ use std::time::Duration;
 use relais_smtp::time::Timestamp;
 use tokio::sync::broadcast;
 
+use super::dialogue_database::{DialogueDatabases, DialogueWriter};
 use super::trace_database::{TraceDatabases, TraceRecord, TraceWriter};
 use crate::error::StoreError;
-use crate::options::Observer;
+use crate::options::{Observer, STORES_TRACE};
 use crate::trace::Event;
+use crate::trace::dialogue::Dialogue;
+use crate::trace::tally::QueueSample;
 
 /// Messages to the thread that may wait. When it is full the writer waits: the trace sets the pace.
 const WAITING_MAX: usize = 4_096;
@@ -25,6 +28,8 @@ const BATCH_EVENTS_MAX: usize = 4_096;
 /// Events kept in memory while the trace's disk fails; more are found in the outbox at the next
 /// start, but for those that belong to no message.
 const KEPT_EVENTS_MAX: usize = 16_384;
+/// Conversations that wait to be written; more are lost.
+const DIALOGUES_WAITING_MAX: usize = 512;
 /// How long events wait for company: one sync of the trace for all of them. Who asks for the trace
 /// does not wait: asking writes first.
 const BATCH_DELAY: Duration = Duration::from_millis(250);
@@ -38,7 +43,11 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) fn new(event: Event) -> Self {
-        let json = event.to_json();
+        let json = if STORES_TRACE {
+            event.to_json()
+        } else {
+            String::new()
+        };
         Self { event, json }
     }
 }
@@ -51,6 +60,8 @@ enum Message {
     },
     Flush(SyncSender<()>),
     Purge(Timestamp),
+    Queue(QueueSample),
+    Dialogue(Box<Dialogue>),
     SetAside(Vec<(String, String)>),
     Tick,
 }
@@ -65,6 +76,7 @@ pub(super) struct Feed {
 /// How the thread is started.
 pub(super) struct Settings {
     pub(super) databases: TraceDatabases,
+    pub(super) dialogues: DialogueDatabases,
     pub(super) observer: Observer,
     pub(super) live: broadcast::Sender<Arc<[Event]>>,
     pub(super) days: u32,
@@ -77,6 +89,8 @@ struct Thread {
     settings: Settings,
     writer: Option<TraceWriter>,
     waiting: VecDeque<(u64, Vec<Told>, bool)>,
+    dialogues: Vec<Dialogue>,
+    dialogue_writer: DialogueWriter,
     events: usize,
     /// A batch of the outbox was let go unwritten: `traced` must not pass it.
     gap: bool,
@@ -90,10 +104,13 @@ impl Feed {
         let (sender, receiver) = sync_channel(WAITING_MAX);
         let gap = settings.gap;
         let (writer, waiting) = (None, VecDeque::new());
+        let dialogue_writer = settings.dialogues.writer();
         let thread = Thread {
             settings,
             writer,
             waiting,
+            dialogues: Vec::new(),
+            dialogue_writer,
             events: 0,
             gap,
             failing: false,
@@ -156,6 +173,16 @@ impl Feed {
         self.hint(Message::Purge(now));
     }
 
+    /// How the queue stands; lost if the thread is far behind.
+    pub(super) fn note_queue(&self, sample: QueueSample) {
+        self.hint(Message::Queue(sample));
+    }
+
+    /// A conversation; lost if the thread is far behind.
+    pub(super) fn note_dialogue(&self, dialogue: Box<Dialogue>) {
+        self.hint(Message::Dialogue(dialogue));
+    }
+
     /// Days that a reader found damaged.
     pub(super) fn set_aside(&self, damaged: Vec<(String, String)>) {
         if !damaged.is_empty() {
@@ -180,7 +207,8 @@ impl Feed {
 impl Thread {
     fn run(mut self, receiver: &Receiver<Message>) {
         loop {
-            let message = if self.waiting.is_empty() || self.failing {
+            let idle = self.waiting.is_empty() && self.dialogues.is_empty();
+            let message = if idle || self.failing {
                 receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
                 receiver.recv_timeout(BATCH_DELAY)
@@ -199,6 +227,8 @@ impl Thread {
                     let _ = done.send(());
                 }
                 Ok(Message::Purge(now)) => self.purge(now),
+                Ok(Message::Queue(sample)) => self.note_queue(&sample),
+                Ok(Message::Dialogue(dialogue)) => self.take_dialogue(*dialogue),
                 Ok(Message::SetAside(damaged)) => self.set_aside(&damaged),
                 Ok(Message::Tick) | Err(RecvTimeoutError::Timeout) => self.write(),
                 Err(RecvTimeoutError::Disconnected) => {
@@ -232,11 +262,29 @@ impl Thread {
         }
     }
 
+    fn take_dialogue(&mut self, dialogue: Dialogue) {
+        if self.dialogues.len() < DIALOGUES_WAITING_MAX {
+            self.dialogues.push(dialogue);
+        }
+    }
+
+    fn write_dialogues(&mut self) {
+        let dialogues = std::mem::take(&mut self.dialogues);
+        if let Err(error) = self.dialogue_writer.append(&dialogues) {
+            tracing::warn!(error, "conversations could not be kept");
+        }
+    }
+
     fn write(&mut self) {
+        self.write_dialogues();
         if self.waiting.is_empty() {
             return;
         }
-        let result = append(&mut self.writer, &self.settings.databases, &self.waiting);
+        let result = if STORES_TRACE {
+            append(&mut self.writer, &self.settings.databases, &self.waiting)
+        } else {
+            Ok(())
+        };
         match result {
             Ok(()) => {
                 let end = self
@@ -267,12 +315,25 @@ impl Thread {
     }
 
     fn purge(&mut self, now: Timestamp) {
+        self.dialogue_writer.purge(now);
         let days = self.settings.days;
         let Ok(writer) = open(&mut self.writer, &self.settings.databases) else {
             return;
         };
         if let Err(error) = writer.purge(now, days) {
             tracing::warn!(%error, "old trace could not be dropped");
+        }
+        if let Err(error) = writer.catch_up(now) {
+            tracing::warn!(%error, "yesterday's trace is searched without sketches");
+        }
+    }
+
+    fn note_queue(&mut self, sample: &QueueSample) {
+        let Ok(writer) = open(&mut self.writer, &self.settings.databases) else {
+            return;
+        };
+        if let Err(error) = writer.note_queue(sample) {
+            tracing::warn!(%error, "the state of the queue could not be noted");
         }
     }
 

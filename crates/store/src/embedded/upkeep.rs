@@ -25,6 +25,7 @@ impl Embedded {
             self.recover().await;
         }
         self.feed.iter().for_each(|feed| feed.tick());
+        self.note_queue(now);
         self.shared.cache.age(now);
         self.remember_ids().await;
         self.release_ended(now).await;

@@ -30,7 +30,7 @@ use crate::secret::Vault;
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
 use crate::suspension::{self, Suspension, SuspensionScope};
-use crate::trace::{Event, EventKind, RefusedGroup, TraceQuery, TraceRow};
+use crate::trace::{Event, EventKind, RefusedGroup};
 
 /// Recipients changed in one write.
 const ACT_RECIPIENTS_MAX: usize = 500;
@@ -178,20 +178,6 @@ impl Memory {
 
     pub(crate) async fn suspended(&self) -> Result<Vec<Suspension>, StoreError> {
         Ok(self.state().index.suspended())
-    }
-
-    pub(crate) async fn trace(&self, query: &TraceQuery) -> Result<Vec<TraceRow>, StoreError> {
-        let state = self.state();
-        let rows = state.durable.events.iter().enumerate().rev();
-        let rows = rows.map(|(place, event)| (event, place as u64 + 1));
-        let rows = rows.filter(|(event, position)| {
-            query.before.is_none_or(|before| *position < before) && query.matches(event)
-        });
-        let row = |(event, position): (&Event, u64)| TraceRow {
-            position,
-            json: event.to_json(),
-        };
-        Ok(rows.take(query.limit_in_bounds()).map(row).collect())
     }
 
     pub(crate) fn live(&self) -> broadcast::Receiver<Arc<[Event]>> {

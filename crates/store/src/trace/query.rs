@@ -56,6 +56,7 @@ pub struct TraceQuery {
 /// | `token:` | token of a refusal |
 /// | `size:` | `>10mb`, `<=64KiB`, `4096` |
 /// | `tls:` | `<1.2`, `1.3`, `none` (clear), `dane`, `mta-sts`, `name`, `chain`, `certificate` |
+/// | `delay:` | time from acceptance to what happened to a recipient: `>5m`, `<=2h` |
 /// | `subject:` | a part of the subject |
 /// | `event:` | kind: `recipient.failed`, `recipient.*` |
 /// | `id:` | queue id |
@@ -118,8 +119,26 @@ impl TraceTerm {
     }
 }
 
-/// Reads `--since`: a span before `now` (`90s`, `30m`, `1h`, `7d`, `2w`), a day (`2026-11-24`, UTC)
-/// or an RFC 3339 time.
+/// As [`TraceQuery::parse`] reads it again.
+impl std::fmt::Display for TraceTerm {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.field != reading::FREE_TEXT {
+            write!(out, "{}:", self.field)?;
+        }
+        let is_word = !self
+            .value
+            .contains(|c: char| c.is_whitespace() || c == '"' || c == '\\');
+        // A word with a colon would be read as a token.
+        if is_word && (self.field != reading::FREE_TEXT || !self.value.contains(':')) {
+            return out.write_str(&self.value);
+        }
+        let escaped = self.value.replace('\\', "\\\\").replace('"', "\\\"");
+        write!(out, "\"{escaped}\"")
+    }
+}
+
+/// Reads `--since`: a span before `now` (`90s`, `30m`, `1h`, `7d`, `2w`), `today`, a day
+/// (`2026-11-24`, UTC) or an RFC 3339 time.
 pub fn parse_since(text: &str, now: Timestamp) -> Result<Timestamp, TraceQueryError> {
     parse_time(text, |span| now.before(span))
 }
@@ -138,18 +157,21 @@ fn parse_time(
     if let Some(span) = span_of(text) {
         return Ok(from_now(span));
     }
+    let today = text.eq_ignore_ascii_case("today");
+    let day = today.then(|| from_now(Duration::ZERO).day());
+    let text = day.as_deref().unwrap_or(text);
     let time = Timestamp::parse_rfc3339(text)
         .or_else(|| Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")));
     time.ok_or_else(|| {
         TraceQueryError(format!(
-            "\"{text}\" is no time; write 90s, 30m, 1h, 7d or 2w, a day such as 2026-11-24, \
-             or a time such as 2026-11-24T10:00:00Z"
+            "\"{text}\" is no time; write 90s, 30m, 1h, 7d or 2w, today, a day such as \
+             2026-11-24, or a time such as 2026-11-24T10:00:00Z"
         ))
     })
 }
 
 /// A number with a unit.
-fn span_of(text: &str) -> Option<Duration> {
+pub(super) fn span_of(text: &str) -> Option<Duration> {
     let unit = text.chars().next_back()?;
     let seconds = match unit.to_ascii_lowercase() {
         's' => 1,

@@ -166,7 +166,7 @@ pub(crate) fn of_term(term: &TraceTerm) -> Option<Vec<Key>> {
         Test::Token(pattern) => exactly(Field::Token, pattern),
         Test::Id(pattern) => exactly(Field::Id, pattern),
         Test::Organisation(pattern) => exactly(Field::Organisation, pattern),
-        Test::Size(..) | Test::Tls(_) | Test::Subject(_) | Test::Text(_) => None,
+        Test::Size(..) | Test::Tls(_) | Test::Delay(..) | Test::Subject(_) | Test::Text(_) => None,
     }
 }
 
@@ -240,7 +240,9 @@ pub(crate) fn needle(term: &TraceTerm) -> Option<String> {
             return unescaped_part(part);
         }
         Test::Status(word) => return Some(format!("\"status\":\"{word}\"")),
-        Test::Client(ClientTest::Network(..)) | Test::Size(..) | Test::Tls(_) => return None,
+        Test::Client(ClientTest::Network(..)) | Test::Size(..) | Test::Tls(_) | Test::Delay(..) => {
+            return None;
+        }
         Test::To(AddressPattern::Whole(pattern))
         | Test::From(AddressPattern::Whole(pattern))
         | Test::Client(ClientTest::Name(pattern))

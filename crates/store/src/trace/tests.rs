@@ -700,3 +700,50 @@ fn text_that_identifies_is_looked_up_as_what_it_is() {
         assert_eq!(terms::of_identifying_text(&query.terms[0]), None, "{text}");
     }
 }
+
+#[test]
+fn a_term_is_written_as_it_is_read() {
+    for text in [
+        "to:anna@example.org",
+        "\"out of paper\"",
+        "subject:\"say \\\"no\\\" \\\\ x\"",
+        "\"a:b\"",
+        "10.1.2.9",
+        "size:>10mb",
+        "delay:>5m",
+    ] {
+        let query = TraceQuery::parse(text).unwrap();
+        let words: Vec<_> = query.terms.iter().map(ToString::to_string).collect();
+        let again = TraceQuery::parse(&words.join(" ")).unwrap();
+        assert_eq!(again, query, "{text}");
+    }
+}
+
+#[test]
+fn the_delay_of_a_recipient_is_counted_from_acceptance() {
+    let id = relais_smtp::identifier::QueueId::new(Timestamp::from_millis(1_795_521_600_000), 0, 1);
+    let delivered = Event {
+        queue_id: Some(id),
+        to: Some(To::One("a@example.org".into())),
+        ..Event::new(
+            Timestamp::from_millis(1_795_522_000_000),
+            EventKind::RecipientDelivered,
+        )
+    };
+    let fits = |text: &str| TraceQuery::parse(text).unwrap().matches(&delivered);
+    assert!(fits("delay:>5m") && fits("delay:<7m") && !fits("delay:>7m"));
+    let accepted = Event {
+        to: Some(To::Many(vec!["a@example.org".into()])),
+        kind: EventKind::MessageAccepted,
+        ..delivered.clone()
+    };
+    assert!(!TraceQuery::parse("delay:>5m").unwrap().matches(&accepted));
+    assert!(TraceQuery::parse("delay:soon").is_err());
+}
+
+#[test]
+fn today_begins_at_midnight() {
+    let now = Timestamp::parse_rfc3339("2026-11-24T10:00:00Z").unwrap();
+    let today = Timestamp::parse_rfc3339("2026-11-24T00:00:00Z");
+    assert_eq!(parse_since("today", now).ok(), today);
+}

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use relais_smtp::identifier::Reference;
 use relais_store::queue::RecipientChange;
+use relais_store::trace::tally::{Measure, Tally, TallyQuery};
 use relais_store::trace::{ClientSummary, Event, EventKind, TraceQuery};
 
 use crate::world::{NOW, World, at, commit, deferred, lease_one, settlement};
@@ -162,7 +163,64 @@ async fn refused_attempts_are_kept_and_grouped_by_address_and_reason(mut world: 
     assert_eq!(world.store().refused(at(0), 1).await.unwrap().len(), 1);
 }
 
+async fn every_store_counts_the_same(mut world: World) {
+    for second in 0..3 {
+        commit(world.store(), &["a@example.org"], at(second)).await;
+    }
+    let leased = lease_one(world.store(), "example.org", at(60))
+        .await
+        .unwrap();
+    let done = settlement(&leased, &RecipientChange::Done, at(60));
+    world.store().settle(done).await.unwrap();
+    for restarted in [false, true] {
+        if restarted {
+            world.restart(at(61)).await;
+        }
+        let queries = vec![
+            TallyQuery::new(Measure::Outcome, NOW),
+            TallyQuery {
+                by_step: true,
+                ..TallyQuery::new(Measure::Destination, NOW)
+            },
+            TallyQuery {
+                until: Some(NOW),
+                ..TallyQuery::new(Measure::Outcome, NOW)
+            },
+        ];
+        let told = world.store().tallies(queries).await.unwrap();
+        let numbers = |place: usize| -> Vec<_> {
+            let one = |tally: &Tally| (tally.name.to_string(), tally.outcome, tally.count);
+            told[place].iter().map(one).collect()
+        };
+        let outcome = |outcome, count| (String::new(), outcome, count);
+        assert_eq!(
+            numbers(0),
+            [outcome("accepted", 3), outcome("delivered", 1)]
+        );
+        assert_eq!(numbers(1), [("example.org".to_owned(), "delivered", 1)]);
+        assert_eq!(numbers(2), []);
+    }
+}
+
+async fn a_page_says_where_the_next_one_begins(world: World) {
+    for second in 0..3 {
+        commit(world.store(), &["a@example.org"], at(second)).await;
+    }
+    let mut asked = TraceQuery {
+        limit: 2,
+        ..query("event:message.accepted")
+    };
+    let first = world.store().trace_page(&asked).await.unwrap();
+    assert_eq!(first.rows.len(), 2);
+    assert_eq!(first.next, Some(first.rows[1].position));
+    asked.before = first.next;
+    let second = world.store().trace_page(&asked).await.unwrap();
+    assert_eq!((second.rows.len(), second.next), (1, None));
+}
+
 rules! {
+    every_store_counts_the_same,
+    a_page_says_where_the_next_one_begins,
     every_event_of_a_committed_message_is_in_the_trace,
     rows_come_newest_first_and_in_pages,
     a_change_that_was_refused_leaves_no_event,

@@ -128,31 +128,34 @@ pub(super) fn segment_below(
     found.optional()
 }
 
-/// Positions in a segment of events that have at least one key of each list, growing.
+/// So few candidates are looked at rather than compared with a longer list.
+const FEW: usize = 32;
+
+/// Positions in a segment of events that have at least one key of each list, growing; where few
+/// are left, perhaps not of the longest ones: whoever asks looks at the events anyway.
 pub(super) fn candidates(
     connection: &Connection,
     segment: &Segment,
     lists: &[Vec<Key>],
 ) -> rusqlite::Result<Vec<u64>> {
-    let sql = "SELECT first, further FROM posting WHERE segment = ?1 AND key = ?2";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut candidates: Option<Vec<u16>> = None;
+    let mut by_length = Vec::new();
     for keys in lists {
-        let mut offsets = Vec::new();
-        for key in keys {
-            let mut rows = statement.query(params![segment.number, key])?;
-            while let Some(row) = rows.next()? {
-                let further = row.get_ref(1)?.as_blob_or_null()?.unwrap_or_default();
-                push_offsets(&mut offsets, row.get(0)?, further);
-            }
+        let length = length_of(connection, segment, keys)?;
+        if length == 0 {
+            return Ok(Vec::new());
         }
-        offsets.sort_unstable();
-        offsets.dedup();
+        by_length.push((length, keys));
+    }
+    by_length.sort_by_key(|(length, _)| *length);
+    let mut candidates: Option<Vec<u16>> = None;
+    for (_, keys) in by_length {
+        let few = candidates.as_ref().is_some_and(|found| found.len() <= FEW);
+        if few {
+            break;
+        }
+        let mut offsets = offsets_of(connection, segment, keys)?;
         if let Some(others) = candidates {
             offsets.retain(|offset| others.binary_search(offset).is_ok());
-        }
-        if offsets.is_empty() {
-            return Ok(Vec::new());
         }
         candidates = Some(offsets);
     }
@@ -161,6 +164,39 @@ pub(super) fn candidates(
         .into_iter()
         .map(|offset| segment.start() | u64::from(offset))
         .collect())
+}
+
+/// Octets of the lists of some keys: about the number of their events.
+fn length_of(connection: &Connection, segment: &Segment, keys: &[Key]) -> rusqlite::Result<u64> {
+    let sql = "SELECT coalesce(sum(1 + coalesce(length(further), 0)), 0) FROM posting
+               WHERE segment = ?1 AND key = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut length = 0;
+    for key in keys {
+        length += statement.query_row(params![segment.number, key], |row| row.get::<_, u64>(0))?;
+    }
+    Ok(length)
+}
+
+/// The events that have one of some keys, growing, each once.
+fn offsets_of(
+    connection: &Connection,
+    segment: &Segment,
+    keys: &[Key],
+) -> rusqlite::Result<Vec<u16>> {
+    let sql = "SELECT first, further FROM posting WHERE segment = ?1 AND key = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut offsets = Vec::new();
+    for key in keys {
+        let mut rows = statement.query(params![segment.number, key])?;
+        while let Some(row) = rows.next()? {
+            let further = row.get_ref(1)?.as_blob_or_null()?.unwrap_or_default();
+            push_offsets(&mut offsets, row.get(0)?, further);
+        }
+    }
+    offsets.sort_unstable();
+    offsets.dedup();
+    Ok(offsets)
 }
 
 /// Reads a list; what does not fit into a segment (a damaged row) is left out.

@@ -12,7 +12,9 @@ use relais_smtp::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::postings::{self, Segment};
+use super::sketches::{self, BLOCK_BITS, SHEET_BITS};
 use super::{TraceDatabaseError, TraceDatabases, day_of, fault};
+use crate::trace::marks::{self, Mark};
 use crate::trace::terms::{self, Key};
 use crate::trace::{Event, RefusedGroup, TraceQuery, TraceRow};
 
@@ -202,6 +204,8 @@ struct Plan<'a> {
     query: &'a TraceQuery,
     /// Each matching event has a key of each list. Empty: the index does not help.
     keys: Vec<Vec<Key>>,
+    /// Each matching event has a mark of each list.
+    marks: Vec<Vec<Mark>>,
     /// Texts that stand in the JSON of each matching event, in lower case.
     needles: Vec<String>,
 }
@@ -225,9 +229,13 @@ impl<'a> Plan<'a> {
             }
         }
         let needles = query.terms.iter().filter_map(terms::needle).collect();
+        let mut marks: Vec<_> = query.terms.iter().flat_map(marks::of_term).collect();
+        // Those with few marks are the cheapest to look up, and exclude most.
+        marks.sort_by_key(Vec::len);
         Self {
             query,
             keys,
+            marks,
             needles,
         }
     }
@@ -282,6 +290,8 @@ struct OpenDay {
 impl OpenDay {
     fn reader(self, before: u64) -> DayReader {
         DayReader {
+            // A day of an older version has none.
+            is_sketched: sketches::are_there(&self.connection).unwrap_or(false),
             day: self.day,
             connection: self.connection,
             unread_below: before,
@@ -312,6 +322,7 @@ impl OpenDay {
 struct DayReader {
     day: String,
     connection: Connection,
+    is_sketched: bool,
     /// Everything from here on up was looked at.
     unread_below: u64,
     /// `unread_below` is no more than one above the day's last event.
@@ -360,27 +371,61 @@ impl DayReader {
         Ok(())
     }
 
-    /// Looks at every event of a segment.
+    /// Looks at the events of one sheet, or of what of it is in the segment.
     fn scan(
         &mut self,
         segment: &Segment,
         plan: &Plan<'_>,
         budget: &mut u64,
     ) -> rusqlite::Result<()> {
+        // A sheet lies within its segment; `unread_below` is above the segment's start.
+        let sheet = (self.unread_below - 1).min(i64::MAX.unsigned_abs()) >> SHEET_BITS;
+        let start = (sheet << SHEET_BITS).max(segment.start());
+        let mut blocks = self.blocks(sheet, plan)?;
+        while blocks != 0 {
+            // The highest run of blocks: `high` is the one above it.
+            let high = u64::from(u64::BITS - blocks.leading_zeros());
+            let run = u64::from((blocks << (64 - high)).leading_ones());
+            let place = |block: u64| (sheet << SHEET_BITS) + (block << BLOCK_BITS);
+            if self.scan_range(place(high - run), place(high), plan, budget)? {
+                return Ok(());
+            }
+            blocks &= u64::MAX.checked_shr(64 - (high - run) as u32).unwrap_or(0);
+        }
+        self.unread_below = start;
+        *budget = budget.saturating_sub(1);
+        Ok(())
+    }
+
+    /// The blocks of a sheet that may have events that fit.
+    fn blocks(&self, sheet: u64, plan: &Plan<'_>) -> rusqlite::Result<u64> {
+        if !self.is_sketched {
+            return Ok(u64::MAX);
+        }
+        sketches::blocks(&self.connection, sheet, &plan.marks)
+    }
+
+    /// Looks at every event of a range; `true`: that is enough for now.
+    fn scan_range(
+        &mut self,
+        first: u64,
+        end: u64,
+        plan: &Plan<'_>,
+        budget: &mut u64,
+    ) -> rusqlite::Result<bool> {
         let sql = "SELECT position, time, json FROM event
                    WHERE position >= ?1 AND position < ?2 ORDER BY position DESC";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let below = self.unread_below.min(i64::MAX.unsigned_abs());
-        let mut rows = statement.query(params![segment.start(), below])?;
+        let below = self.unread_below.min(end).min(i64::MAX.unsigned_abs());
+        let mut rows = statement.query(params![first, below])?;
         while let Some(row) = rows.next()? {
             self.found.extend(plan.judge(row, budget)?);
             self.unread_below = row.get(0)?;
             if self.found.len() >= READ_AHEAD || *budget == 0 {
-                return Ok(());
+                return Ok(true);
             }
         }
-        self.unread_below = segment.start();
-        Ok(())
+        Ok(false)
     }
 
     /// Looks at the events of a segment that the index proposes.
@@ -394,7 +439,15 @@ impl DayReader {
         let sql = "SELECT position, time, json FROM event WHERE position = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         let below = candidates.partition_point(|position| *position < self.unread_below);
+        let (mut sheet, mut blocks) = (u64::MAX, 0);
         for position in candidates[..below].iter().rev() {
+            if sketches::sheet_of(*position) != sheet {
+                sheet = sketches::sheet_of(*position);
+                blocks = self.blocks(sheet, plan)?;
+            }
+            if blocks >> ((position >> BLOCK_BITS) & 63) & 1 == 0 {
+                continue;
+            }
             let mut rows = statement.query([position])?;
             if let Some(row) = rows.next()? {
                 self.found.extend(plan.judge(row, budget)?);

@@ -6,7 +6,7 @@ use super::values::Test;
 use super::{QUERY_OCTETS_MAX, QUERY_TERMS_MAX, TraceQueryError, TraceTerm};
 
 /// Every token, in the order in which people are told of them. The last is free text.
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "to",
     "from",
     "client",
@@ -17,6 +17,7 @@ const FIELDS: [&str; 15] = [
     "token",
     "size",
     "tls",
+    "delay",
     "subject",
     "event",
     "id",
@@ -24,7 +25,7 @@ const FIELDS: [&str; 15] = [
     FREE_TEXT,
 ];
 
-const FREE_TEXT: &str = "text";
+pub(super) const FREE_TEXT: &str = "text";
 
 pub(super) fn terms(text: &str) -> Result<Vec<TraceTerm>, TraceQueryError> {
     if text.len() > QUERY_OCTETS_MAX {

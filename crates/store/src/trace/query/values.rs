@@ -21,6 +21,8 @@ pub(in crate::trace) enum Test {
     Token(Pattern),
     Size(Comparison, u64),
     Tls(TlsTest),
+    /// In milliseconds.
+    Delay(Comparison, u64),
     Subject(Pattern),
     Event(Pattern),
     Id(Pattern),
@@ -93,6 +95,10 @@ impl Test {
                 Self::Size(comparison, number)
             }
             "tls" => Self::Tls(TlsTest::read(value)?),
+            "delay" => {
+                let (comparison, millis) = delay(value)?;
+                Self::Delay(comparison, millis)
+            }
             "subject" => Self::Subject(Pattern::part(field, value)?),
             "event" => Self::Event(event(value)?),
             "id" => Self::Id(queue_id(value)?),
@@ -126,6 +132,9 @@ impl Test {
                 .size
                 .is_some_and(|size| comparison.holds(&size, number)),
             Self::Tls(test) => test.fits(event),
+            Self::Delay(comparison, millis) => {
+                delay_of(event).is_some_and(|delay| comparison.holds(&delay, millis))
+            }
             Self::Subject(pattern) => pattern.fits_some(event.subject.as_deref()),
             Self::Event(pattern) => pattern.fits(event.kind.name()),
             Self::Id(pattern) => event
@@ -157,6 +166,14 @@ fn text_fits(pattern: &Pattern, event: &Event) -> bool {
             .client
             .as_ref()
             .is_some_and(|client| pattern.fits(&client.address.to_string()))
+}
+
+/// How long a recipient's message was ours when this happened to it, in milliseconds: its queue id
+/// says when it was accepted.
+pub(in crate::trace) fn delay_of(event: &Event) -> Option<u64> {
+    let is_of_recipient = matches!(event.to, Some(To::One(_)));
+    let id = event.queue_id.filter(|_| is_of_recipient)?;
+    u64::try_from(event.time.since(id.created_at()).as_millis()).ok()
 }
 
 /// The recipients of an event, one or many.
@@ -362,7 +379,7 @@ impl Comparison {
             .unwrap_or((Self::Equal, value))
     }
 
-    fn holds<T: Ord>(self, left: &T, right: &T) -> bool {
+    pub(in crate::trace) fn holds<T: Ord>(self, left: &T, right: &T) -> bool {
         match self {
             Self::Less => left < right,
             Self::AtMost => left <= right,
@@ -409,9 +426,20 @@ impl TlsTest {
     }
 }
 
-fn tls_version(text: &str) -> Option<(u32, u32)> {
+pub(in crate::trace) fn tls_version(text: &str) -> Option<(u32, u32)> {
     let (major, minor) = text.split_once('.')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+fn delay(value: &str) -> Result<(Comparison, u64), TraceQueryError> {
+    let (comparison, span) = Comparison::split(value);
+    let millis = super::span_of(span.trim()).map(|span| span.as_millis());
+    let millis = millis.and_then(|millis| u64::try_from(millis).ok());
+    millis.map(|millis| (comparison, millis)).ok_or_else(|| {
+        TraceQueryError(format!(
+            "delay:{value} cannot be read; write a time with s, m, h, d or w, such as delay:>5m"
+        ))
+    })
 }
 
 fn status(value: &str) -> Result<&'static str, TraceQueryError> {

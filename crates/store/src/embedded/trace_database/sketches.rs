@@ -1,0 +1,265 @@
+//! Sketches: for each mark (`trace/marks.rs`), in which blocks of 256 events it occurs; one sketch
+//! for each sheet of 16,384 positions, so that a mark's blocks are the bits of one number.
+//!
+//! A sketch is made in memory while events come, and written when its sheet is full or its day is
+//! over: a few pages for thousands of events. A sheet without one is read event by event.
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use crate::trace::Event;
+use crate::trace::marks::{self, MARKS, Mark};
+
+/// Bits of a position within its sheet.
+pub(super) const SHEET_BITS: u32 = 14;
+
+/// Bits of a position within its block.
+pub(super) const BLOCK_BITS: u32 = 8;
+
+/// Marks whose blocks stand in one row: 1 KiB.
+const MARKS_IN_PART: usize = 128;
+
+/// Bits of the number of a part.
+const PART_BITS: u32 = 8;
+
+/// Sheets without a sketch that are caught up on at once: some 50 ms each.
+const CAUGHT_UP_MAX: usize = 8;
+
+/// Beside the tables of the first version, which does not mind them. `sheet`: those that have a
+/// sketch; parts without a bit are left out.
+pub(super) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS sheet (number INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS sketch (
+    part INTEGER PRIMARY KEY,
+    blocks BLOB NOT NULL
+) STRICT;
+";
+
+/// The sheet of a position.
+pub(super) fn sheet_of(position: u64) -> u64 {
+    position >> SHEET_BITS
+}
+
+/// The sketch of a sheet that is being filled.
+pub(super) struct Sheet {
+    pub(super) number: u64,
+    /// Events marked: where the sheet has others too, they were written before this process.
+    events: u64,
+    blocks: Vec<u64>,
+}
+
+impl std::fmt::Debug for Sheet {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Sheet")
+            .field("number", &self.number)
+            .field("events", &self.events)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sheet {
+    pub(super) fn new(number: u64) -> Self {
+        Self {
+            number,
+            events: 0,
+            blocks: vec![0; MARKS],
+        }
+    }
+
+    pub(super) fn add(&mut self, position: u64, event: &Event) {
+        let bit = 1_u64 << ((position >> BLOCK_BITS) & 63);
+        self.events += 1;
+        marks::of_event(event, &mut |mark| self.blocks[usize::from(mark)] |= bit);
+    }
+
+    /// Writes it; reads first what it lacks.
+    pub(super) fn store(mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let (first, end) = span(self.number);
+        let sql = "SELECT count(*) FROM event WHERE position >= ?1 AND position < ?2";
+        let there: u64 = connection.query_row(sql, [first, end], |row| row.get(0))?;
+        if there != self.events {
+            self = Self::of_stored(connection, self.number)?;
+        }
+        let mut insert = connection
+            .prepare_cached("INSERT OR REPLACE INTO sketch (part, blocks) VALUES (?1, ?2)")?;
+        for (part, blocks) in self.blocks.chunks(MARKS_IN_PART).enumerate() {
+            if blocks.iter().all(|blocks| *blocks == 0) {
+                continue;
+            }
+            let octets: Vec<u8> = blocks.iter().flat_map(|one| one.to_le_bytes()).collect();
+            insert.execute(params![(self.number << PART_BITS) | part as u64, octets])?;
+        }
+        connection.execute(
+            "INSERT OR IGNORE INTO sheet (number) VALUES (?1)",
+            [self.number],
+        )?;
+        Ok(())
+    }
+
+    fn of_stored(connection: &Connection, number: u64) -> rusqlite::Result<Self> {
+        let mut sheet = Self::new(number);
+        let (first, end) = span(number);
+        let sql = "SELECT position, json FROM event WHERE position >= ?1 AND position < ?2";
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query([first, end])?;
+        while let Some(row) = rows.next()? {
+            // One that cannot be read matches nothing.
+            if let Ok(event) = Event::from_json(row.get_ref(1)?.as_str()?) {
+                sheet.add(row.get(0)?, &event);
+            }
+        }
+        Ok(sheet)
+    }
+}
+
+fn span(number: u64) -> (u64, u64) {
+    (number << SHEET_BITS, (number + 1) << SHEET_BITS)
+}
+
+/// An event came late into a sheet that has its sketch: it is read event by event until
+/// [`catch_up`] comes round.
+pub(super) fn withdraw(transaction: &Transaction<'_>, number: u64) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM sheet WHERE number = ?1";
+    transaction.prepare_cached(sql)?.execute([number])?;
+    Ok(())
+}
+
+/// Makes sketches of the sheets of a finished day that have none. How many were made.
+pub(super) fn catch_up(connection: &Connection) -> rusqlite::Result<usize> {
+    let sql = "SELECT min(position), max(position) FROM event";
+    let (first, last): (Option<u64>, Option<u64>) =
+        connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (Some(first), Some(last)) = (first, last) else {
+        return Ok(0);
+    };
+    let mut made = 0;
+    for number in sheet_of(first)..=sheet_of(last) {
+        if made == CAUGHT_UP_MAX {
+            break;
+        }
+        if !has_sketch(connection, number)? {
+            Sheet::of_stored(connection, number)?.store(connection)?;
+            made += 1;
+        }
+    }
+    Ok(made)
+}
+
+/// Whether a sheet has its sketch.
+pub(super) fn has_sketch(connection: &Connection, number: u64) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM sheet WHERE number = ?1";
+    connection.prepare_cached(sql)?.exists([number])
+}
+
+/// The blocks of a sheet that may have an event with at least one mark of each list; all where
+/// there is no sketch.
+pub(super) fn blocks(
+    connection: &Connection,
+    number: u64,
+    lists: &[Vec<Mark>],
+) -> rusqlite::Result<u64> {
+    if lists.is_empty() || !has_sketch(connection, number)? {
+        return Ok(u64::MAX);
+    }
+    let mut blocks = u64::MAX;
+    for marks in lists {
+        let mut of_list = 0;
+        for mark in marks {
+            of_list |= blocks_of(connection, number, *mark)?;
+        }
+        blocks &= of_list;
+        if blocks == 0 {
+            break;
+        }
+    }
+    Ok(blocks)
+}
+
+fn blocks_of(connection: &Connection, number: u64, mark: Mark) -> rusqlite::Result<u64> {
+    let (part, place) = (
+        usize::from(mark) / MARKS_IN_PART,
+        usize::from(mark) % MARKS_IN_PART,
+    );
+    let mut statement = connection.prepare_cached("SELECT blocks FROM sketch WHERE part = ?1")?;
+    let read = |row: &rusqlite::Row<'_>| {
+        let octets = row.get_ref(0)?.as_blob()?;
+        let octets = octets.get(place * 8..place * 8 + 8);
+        let octets = octets.and_then(|octets| octets.try_into().ok());
+        // A row cut short is damage: everything is looked at.
+        Ok(octets.map_or(u64::MAX, u64::from_le_bytes))
+    };
+    let found = statement
+        .query_row([(number << PART_BITS) | part as u64], read)
+        .optional()?;
+    Ok(found.unwrap_or(0))
+}
+
+/// Tables that an older version did not make.
+pub(super) fn are_there(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM sqlite_schema WHERE name = 'sketch'";
+    connection.prepare_cached(sql)?.exists([])
+}
+
+#[cfg(test)]
+mod tests {
+    use relais_smtp::time::Timestamp;
+
+    use super::*;
+    use crate::trace::{EventKind, TraceQuery};
+
+    fn event(subject: &str, size: u64) -> Event {
+        Event {
+            subject: Some(subject.into()),
+            size: Some(size),
+            ..Event::new(Timestamp::from_millis(0), EventKind::MessageAccepted)
+        }
+    }
+
+    #[test]
+    fn a_sketch_excludes_blocks_and_never_one_that_fits() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch("CREATE TABLE event (position INTEGER PRIMARY KEY, json TEXT)")
+            .unwrap();
+        connection.execute_batch(TABLES).unwrap();
+        let mut sheet = Sheet::new(0);
+        for position in 0..16_384_u64 {
+            let one = match position {
+                300 => event("Facture 774321 jointe", 12_000_000),
+                _ => event("Scan from the office", 40_000),
+            };
+            let json = one.to_json();
+            let sql = "INSERT INTO event VALUES (?1, ?2)";
+            connection.execute(sql, params![position, json]).unwrap();
+            sheet.add(position, &one);
+        }
+        sheet.store(&connection).unwrap();
+        let blocks_for = |text: &str| {
+            let query = TraceQuery::parse(text).unwrap();
+            let lists: Vec<_> = query.terms.iter().flat_map(marks::of_term).collect();
+            blocks(&connection, 0, &lists).unwrap()
+        };
+        assert_eq!(blocks_for("subject:774321"), 0b10);
+        assert_eq!(blocks_for("FACTURE"), 0b10);
+        assert_eq!(blocks_for("size:>10mb"), 0b10);
+        assert_eq!(blocks_for("subject:office"), u64::MAX);
+        assert_eq!(blocks_for("status:failed"), 0);
+        assert_eq!(blocks_for("subject:office size:>10mb"), 0b10);
+        assert_eq!(blocks_for("subject:zz"), u64::MAX);
+    }
+
+    #[test]
+    fn what_this_process_has_not_seen_is_read_before_a_sketch_is_written() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch("CREATE TABLE event (position INTEGER PRIMARY KEY, json TEXT)")
+            .unwrap();
+        connection.execute_batch(TABLES).unwrap();
+        let json = event("Before the restart", 10).to_json();
+        let sql = "INSERT INTO event VALUES (5, ?1)";
+        connection.execute(sql, [json]).unwrap();
+        Sheet::new(0).store(&connection).unwrap();
+        let query = TraceQuery::parse("subject:restart").unwrap();
+        let lists: Vec<_> = query.terms.iter().flat_map(marks::of_term).collect();
+        assert_eq!(blocks(&connection, 0, &lists).unwrap(), 1);
+    }
+}

@@ -1,0 +1,75 @@
+//! The store in memory: pages, numbers and devices, counted from all events when asked.
+
+use relais_smtp::time::Timestamp;
+
+use super::Memory;
+use crate::error::StoreError;
+use crate::trace::tally::{Device, Tallies, Tally, TallyKey, TallyQuery};
+use crate::trace::{Event, TraceAnswer, TraceQuery, TraceRow};
+
+impl Memory {
+    pub(crate) fn trace_page(&self, query: &TraceQuery) -> Result<TraceAnswer, StoreError> {
+        let state = self.state();
+        let rows = state.durable.events.iter().enumerate().rev();
+        let rows = rows.map(|(place, event)| (event, place as u64 + 1));
+        let rows = rows.filter(|(event, position)| {
+            query.before.is_none_or(|before| *position < before) && query.matches(event)
+        });
+        let row = |(event, position): (&Event, u64)| TraceRow {
+            position,
+            json: event.to_json(),
+        };
+        let rows: Vec<_> = rows.take(query.limit_in_bounds()).map(row).collect();
+        let is_full = rows.len() == query.limit_in_bounds();
+        let next = rows.last().filter(|_| is_full).map(|row| row.position);
+        Ok(TraceAnswer { rows, next })
+    }
+
+    pub(crate) fn tallies(&self, queries: &[TallyQuery]) -> Vec<Vec<Tally>> {
+        let mut all = Tallies::default();
+        self.state()
+            .durable
+            .events
+            .iter()
+            .for_each(|event| all.add(event));
+        queries.iter().map(|query| answer(query, &all)).collect()
+    }
+
+    pub(crate) fn devices(&self, since: Timestamp) -> Vec<Device> {
+        let mut all = Tallies::default();
+        let state = self.state();
+        let events = state.durable.events.iter();
+        events
+            .filter(|event| event.time >= since)
+            .for_each(|event| all.add(event));
+        let mut devices: Vec<_> = all.devices.into_values().collect();
+        devices.sort_unstable_by_key(|device| std::cmp::Reverse(device.last));
+        devices
+    }
+}
+
+fn answer(query: &TallyQuery, all: &Tallies) -> Vec<Tally> {
+    let mut sums = std::collections::BTreeMap::new();
+    for (key, count) in &all.counts {
+        if !asks_for(query, key) {
+            continue;
+        }
+        let key = TallyKey {
+            step: if query.by_step { key.step } else { 0 },
+            organisation: query.organisation.clone().unwrap_or_default(),
+            ..key.clone()
+        };
+        *sums.entry(key).or_default() += count;
+    }
+    sums.into_iter()
+        .map(|(key, count)| query.tally(key, count))
+        .collect()
+}
+
+fn asks_for(query: &TallyQuery, key: &TallyKey) -> bool {
+    let (first, end) = query.steps();
+    let organisation = query.organisation.as_ref();
+    query.measure == key.measure
+        && (first..end).contains(&key.step)
+        && organisation.is_none_or(|one| *one == key.organisation)
+}
