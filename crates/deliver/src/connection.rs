@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relais_net::clock::{Clock, Moment};
-use relais_net::hop::{Opening, Unused};
+use relais_net::hop::{Opening, Transcript, Unused};
 use relais_net::login::{Login, LoginFault};
 use relais_policy::document::OutboundAuth;
 use relais_policy::encryption::{Demand, TlsFault};
@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::{Answer, Attempt, Finding, Next, Protection, Seen, host_finding};
 use crate::context::{DeliverContext, LEASE_RENEW_AFTER, LEASE_TIME, RECIPIENTS_MAX};
 use crate::destination::{Finder, Origin, Target};
+use crate::dialogue;
 use crate::excuses::Excuses;
 use crate::forwards::Forwards;
 use crate::obey::obey;
@@ -399,11 +400,19 @@ impl Connection {
         let conversation =
             self.session
                 .transact(transaction, front, &leased.content, &context.store);
-        tokio::select! {
+        let result = tokio::select! {
             biased;
             result = conversation => Some(result),
             () = keep(&context.store, &context.clock, lease) => None,
-        }
+        };
+        self.keep_words(context, attempt);
+        result
+    }
+
+    /// What was said about a message goes to the trace.
+    fn keep_words(&self, context: &DeliverContext, attempt: &Attempt) {
+        let words = self.session.take_words();
+        dialogue::keep(context, attempt, &self.target.hop, &words);
     }
 
     fn fold(
@@ -528,6 +537,9 @@ impl Search {
                 opened = open(context, site, &target, (self.wish, login.as_ref())) => opened,
             };
             self.note(site, shared, attempt, &target, &opened);
+            if let Err(failure) = &opened {
+                dialogue::keep(context, attempt, &target.hop, &failure.words);
+            }
             match opened {
                 Ok(session) => {
                     site.address_works(target.address);
@@ -653,6 +665,8 @@ struct Failure {
     is_verdict: bool,
     /// What is wrong with its TLS, if that is it.
     tls: Option<TlsFault>,
+    /// What was said, for the trace.
+    words: Vec<String>,
 }
 
 impl From<Finding> for Failure {
@@ -662,6 +676,7 @@ impl From<Finding> for Failure {
             clear_instead: None,
             is_verdict: false,
             tls: None,
+            words: Vec::new(),
         }
     }
 }
@@ -682,6 +697,7 @@ async fn open(
         Err(_) => Err(io::ErrorKind::TimedOut),
     };
     let stream = stream.map_err(|kind| not_connected(kind, target, since(clock, begun)))?;
+    let transcript = context.store.keeps_dialogues().then(Transcript::default);
     let demand = wish.demand(&site.key.demand, target);
     let identity = login.and_then(|login| login.identity.as_ref());
     let own_tls = identity.map(|identity| context.tls.with_identity(identity));
@@ -699,7 +715,7 @@ async fn open(
             && !is_public_destination(target.address.ip()),
         chance: &context.chance,
         port: target.address.port(),
-        transcript: None,
+        transcript: transcript.clone(),
     };
     let opened = Session::open(stream, &opening, clock.clone()).await;
     if let (Some(login), Some((organisation, connector))) = (login, &site.key.connector) {
@@ -730,6 +746,7 @@ async fn open(
             },
             is_verdict,
             tls,
+            words: transcript.map(|one| one.take()).unwrap_or_default(),
         }
     })
 }

@@ -30,6 +30,7 @@ mod destination;
 mod published;
 mod sts;
 mod session;
+mod dialogue;
 mod settle;
 mod notice;
 mod attempt;

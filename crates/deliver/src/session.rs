@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use relais_net::clock::{Clock, Moment};
-use relais_net::hop::{HopSession, Opening, Unused, closed_words};
+use relais_net::hop::{HopSession, Opening, Transcript, Unused, closed_words};
 use relais_net::stream::Stream;
 use relais_net::tls::HopTls;
 use relais_policy::encryption::TlsFault;
@@ -79,6 +79,12 @@ impl Session {
             .or_else(|| self.closed.as_ref().map(closed_words))
     }
 
+    /// What was said since the last time, without secrets and content.
+    pub(crate) fn take_words(&self) -> Vec<String> {
+        let transcript = self.hop.transcript();
+        transcript.map(Transcript::take).unwrap_or_default()
+    }
+
     /// Whether our own store was the trouble.
     pub(crate) fn content_failed(&self) -> bool {
         self.hop.is_our_trouble()
@@ -92,7 +98,7 @@ impl Session {
         content: &Content,
         store: &Store,
     ) -> TransactionResult {
-        let recipients = transaction.envelope.recipients.len();
+        let (recipients, size) = (transaction.envelope.recipients.len(), transaction.size);
         let content_time = Duration::from_secs(transaction.size / CONTENT_OCTETS_PER_SECOND_MIN);
         let end = self.clock.moment() + TRANSACTION_TIMEOUT + content_time;
         self.transactions = self.transactions.saturating_add(1);
@@ -102,6 +108,9 @@ impl Session {
             match self.step() {
                 ClientStep::Read(stage) => self.hop.exchange(stage, recipients, end).await,
                 ClientStep::Content => {
+                    if let Some(transcript) = self.hop.transcript() {
+                        transcript.hide_ours(size);
+                    }
                     self.hop.client().write_content(front);
                     self.send_content(content, store, end).await;
                 }

@@ -78,15 +78,36 @@ const TRANSCRIPT_LINES_MAX: usize = 400;
 /// What is said on a session, without secrets: `> ` we, `< ` the server, `* ` neither. Cheap to
 /// clone; clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Transcript(Arc<Mutex<Vec<String>>>);
+pub struct Transcript(Arc<Mutex<Told>>);
+
+#[derive(Debug, Default)]
+struct Told {
+    lines: Vec<String>,
+    /// What we say now is content.
+    hides_ours: bool,
+}
 
 impl Transcript {
     /// The lines so far.
     pub fn lines(&self) -> Vec<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.told().lines.clone()
+    }
+
+    /// The lines so far, which are forgotten; what we say from here on is told again.
+    pub fn take(&self) -> Vec<String> {
+        let mut told = self.told();
+        told.hides_ours = false;
+        std::mem::take(&mut told.lines)
+    }
+
+    /// What we say from here on is content, and not told.
+    pub fn hide_ours(&self, octets: u64) {
+        self.note(&format!("{octets} octets of content"));
+        self.told().hides_ours = true;
+    }
+
+    fn told(&self) -> std::sync::MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What neither side said.
@@ -95,14 +116,17 @@ impl Transcript {
     }
 
     fn push(&self, who: &str, line: &str) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() < TRANSCRIPT_LINES_MAX {
-            lines.push(format!("{who}{line}"));
+        let mut told = self.told();
+        if told.lines.len() < TRANSCRIPT_LINES_MAX {
+            told.lines.push(format!("{who}{line}"));
         }
     }
 
     /// Octets of ours. Of AUTH only the command and the mechanism are told.
     fn said(&self, octets: &[u8], stage: Stage) {
+        if self.told().hides_ours {
+            return;
+        }
         for line in String::from_utf8_lossy(octets).lines() {
             if stage != Stage::Auth {
                 self.push("> ", line);
@@ -266,6 +290,11 @@ impl HopSession {
     /// The same, to look at.
     pub fn seen(&self) -> &ClientSession {
         &self.client
+    }
+
+    /// What is said, if it is written down.
+    pub fn transcript(&self) -> Option<&Transcript> {
+        self.transcript.as_ref()
     }
 
     /// What the handshake said; `None` in clear text.

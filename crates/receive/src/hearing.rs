@@ -1,18 +1,17 @@
 //! Telling a session's conversation to whoever listens (`relais connector inbound listen`), line by
-//! line, both directions. Secrets are never told: no argument of AUTH, no answer to a challenge,
+//! line, both directions, and keeping what was said about each message and refusal for the trace
+//! (`record`). Secrets are never told: no argument of AUTH, no answer to a challenge,
 //! and after an AUTH nothing that is no known command; of content only how much it was.
 //!
 //! Not here: who listens (`relais_net::conversation`).
 
-use relais_net::conversation::{Conversations, Heard, Said};
+use relais_net::conversation::Said;
 use relais_smtp::sasl::Mechanism;
 use relais_smtp::server::{ServerSession, Step};
 
-use crate::identity::{Client, Identity};
-use crate::shared::ReceiveContext;
+use crate::record::Record;
+use crate::speaker::{Speaker, cut};
 
-/// Octets of a line that are told. Device makers' lines are short; the rest is noise.
-const LINE_OCTETS_MAX: usize = 500;
 /// What stands for a secret.
 const HIDDEN: &str = "[hidden]";
 /// Commands that have no secret in them.
@@ -32,55 +31,37 @@ pub(crate) struct Hearing {
     /// We asked for the next part of a login.
     challenged: bool,
     content: u64,
-}
-
-/// Of whom it is told.
-#[derive(Clone, Copy)]
-pub(crate) struct Speaker<'a> {
-    pub(crate) context: &'a ReceiveContext,
-    pub(crate) client: &'a Client,
-    pub(crate) identity: &'a Identity,
-}
-
-impl Speaker<'_> {
-    fn conversations(&self) -> &Conversations {
-        &self.context.conversations
-    }
-
-    /// Whether anybody listens.
-    pub(crate) fn is_heard(&self) -> bool {
-        self.conversations().anybody_listens()
-    }
-
-    fn tell(&self, session: u64, said: Said) {
-        self.conversations().tell(Heard {
-            session,
-            time: self.context.clock.now(),
-            client: self.identity.address(),
-            organisation: self.client.organisation.clone(),
-            connector: self.client.connector.clone(),
-            said,
-        });
-    }
-
-    /// A session that ends with its first reply.
-    pub(crate) fn tell_turned_away(&self, reply: &str) {
-        if !self.is_heard() {
-            return;
-        }
-        let session = self.conversations().next_session();
-        self.tell(session, Said::Began);
-        self.tell(session, Said::Server(cut(reply).into()));
-        self.tell(session, Said::Ended);
-    }
+    /// Whoever listens knows of the session.
+    began: bool,
+    /// For the trace, where conversations are kept.
+    record: Option<Record>,
 }
 
 impl Hearing {
     /// Somebody began to listen, perhaps in the middle of a session.
     pub(crate) fn begin(speaker: Speaker<'_>, machine: &ServerSession) -> Self {
-        let session = speaker.conversations().next_session();
-        speaker.tell(session, Said::Began);
-        Self::of(session, machine)
+        let mut hearing = Self::of(speaker.conversations().next_session(), machine);
+        hearing.record = speaker
+            .context
+            .store
+            .keeps_dialogues()
+            .then(Record::default);
+        hearing
+    }
+
+    /// Tells whoever listens, and writes it down.
+    fn say(&mut self, speaker: Speaker<'_>, said: Said) {
+        if let Some(record) = &mut self.record {
+            record.add(speaker, &said);
+        }
+        if !speaker.is_listened_to() {
+            self.began = false;
+            return;
+        }
+        if !std::mem::replace(&mut self.began, true) {
+            speaker.tell(self.session, Said::Began);
+        }
+        speaker.tell(self.session, said);
     }
 
     /// What was said before is not known, so it may have been an AUTH.
@@ -91,6 +72,8 @@ impl Hearing {
             auth: machine.hello().is_some(),
             challenged: machine.awaits_login(),
             content: 0,
+            began: false,
+            record: None,
         }
     }
 
@@ -128,7 +111,7 @@ impl Hearing {
         if !lines.is_empty() && self.content > 0 {
             let note = format!("{} octets of content", self.content);
             self.content = 0;
-            speaker.tell(self.session, Said::Note(note.into()));
+            self.say(speaker, Said::Note(note.into()));
         }
         for line in lines.lines() {
             self.challenged = line.starts_with("334");
@@ -137,7 +120,7 @@ impl Hearing {
             } else {
                 cut(line).to_owned()
             };
-            speaker.tell(self.session, Said::Server(line.into()));
+            self.say(speaker, Said::Server(line.into()));
         }
     }
 
@@ -152,7 +135,7 @@ impl Hearing {
         }
         let text = String::from_utf8_lossy(octets);
         let line = self.without_secrets(text.trim_end_matches(['\r', '\n']));
-        speaker.tell(self.session, Said::Client(line.into()));
+        self.say(speaker, Said::Client(line.into()));
     }
 
     fn without_secrets(&mut self, line: &str) -> String {
@@ -183,12 +166,10 @@ impl Hearing {
 
     /// The session is over.
     pub(crate) fn end(&self, speaker: Speaker<'_>) {
-        speaker.tell(self.session, Said::Ended);
+        if self.began {
+            speaker.tell(self.session, Said::Ended);
+        }
     }
-}
-
-fn cut(line: &str) -> &str {
-    &line[..line.floor_char_boundary(LINE_OCTETS_MAX)]
 }
 
 #[cfg(test)]
@@ -205,6 +186,8 @@ mod tests {
             auth: false,
             challenged: false,
             content: 0,
+            began: false,
+            record: None,
         }
     }
 

@@ -12,6 +12,8 @@ mod stranger;
 mod arrival;
 mod repair;
 mod hearing;
+mod record;
+mod speaker;
 mod refuse;
 mod identity;
 mod limits;

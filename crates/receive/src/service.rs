@@ -27,7 +27,6 @@ use relais_smtp::refusal::Refusal;
 use relais_smtp::reply::Reply;
 use relais_smtp::time::Timestamp;
 
-use crate::hearing::Speaker;
 use crate::identity::{Client, Identity};
 use crate::limits::{Connections, Full, Waiting};
 use crate::login::Logins;
@@ -37,6 +36,7 @@ use crate::returns::Returns;
 use crate::seats::Senders;
 use crate::session::{self, Beginning, role_of};
 use crate::shared::Shared;
+use crate::speaker::Speaker;
 use crate::wire::{Linger, Wire};
 
 pub use crate::shared::{ListenerTls, ReceiveContext, ReceiveOptions};

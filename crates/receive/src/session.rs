@@ -26,12 +26,13 @@ use relais_store::trace::To;
 
 use crate::accept::{NotAccepted, Noted, Reception};
 use crate::arrival::{Arrival, Transaction, addresses_of};
-use crate::hearing::{Hearing, Speaker};
+use crate::hearing::Hearing;
 use crate::identity::{Client, Identity, Role};
 use crate::limits::Place;
 use crate::questions::Asked;
 use crate::refuse::{About, Refusals, say};
 use crate::shared::{ERRORS_MAX, JUNK_COMMANDS_MAX, ListenerTls, RECIPIENTS_MAX, Shared};
+use crate::speaker::Speaker;
 use crate::wire::{Linger, ReadEnd, Wire};
 
 /// Content is passed on in pieces of at least this, so that small messages go in one.

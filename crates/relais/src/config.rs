@@ -71,6 +71,7 @@ pub(crate) struct Config {
     /// Octets.
     pub(crate) disk_reserve: u64,
     pub(crate) trace_days: u32,
+    pub(crate) dialogue_days: u32,
     pub(crate) log: LogConfig,
     /// What is accepted and has no effect yet, a sentence each.
     pub(crate) warnings: Vec<String>,
@@ -395,6 +396,7 @@ fn read_config(
         connections_max: usize::try_from(limits.integer("connections_max")).unwrap_or(usize::MAX),
         disk_reserve: limits.octets("disk_reserve"),
         trace_days: u32::try_from(retention.integer("trace_days")).unwrap_or(u32::MAX),
+        dialogue_days: u32::try_from(retention.integer("dialogue_days")).unwrap_or(u32::MAX),
         log: read_log(&Reader::table(tree, "log", mistakes)),
         warnings: Vec::new(),
     }
@@ -722,7 +724,6 @@ fn read_later(tree: &Tree, mistakes: &Mistakes, warnings: &mut Vec<String>) {
     if !dns.targets("port25_probes").is_empty() {
         warnings.push("dns.port25_probes has no effect yet".to_owned());
     }
-    let _ = Reader::table(tree, "retention", mistakes).integer("dialogue_days");
 }
 
 fn read_log(log: &Reader<'_>) -> LogConfig {

@@ -412,6 +412,7 @@ async fn open_store(
         folder: folder.to_owned(),
         because: error.to_string(),
     })?;
+    store.keep_dialogues(config.dialogue_days);
     metrics.begin_balance(store.recipients_at_open());
     Ok(store)
 }

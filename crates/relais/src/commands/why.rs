@@ -1,6 +1,7 @@
 //! `relais why`: one refusal, or one message, told from its events; and what today's settings say.
 
 use clap::Args;
+use serde_json::Value;
 
 use relais_store::trace::Event;
 
@@ -8,7 +9,7 @@ use super::session::Session;
 use super::simulate;
 use crate::client::encode;
 use crate::failure::Failure;
-use crate::output::{Tone, clean};
+use crate::output::{Output, Tone, clean};
 use crate::words::{Language, advice, sentence};
 
 #[derive(Args, Debug)]
@@ -16,14 +17,19 @@ pub(crate) struct Arguments {
     /// Reference of a refusal (7F3K2), or queue id
     #[arg(value_name = "REF|QUEUE-ID")]
     name: String,
+    /// Also what was said with the client and with next hops, without secrets and content
+    #[arg(long)]
+    transcript: bool,
 }
 
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     let api = session.api_for_reading().await?;
-    let answer = api
-        .get(&format!("/why/{}", encode(&arguments.name)), &[])
-        .await?
-        .value;
+    let path = format!("/why/{}", encode(&arguments.name));
+    let mut answer = api.get(&path, &[]).await?.value;
+    if arguments.transcript {
+        let said = api.get(&format!("{path}/dialogues"), &[]).await?.value;
+        answer["dialogues"] = said["dialogues"].clone();
+    }
     let output = session.output;
     if output.json {
         return output.value(&answer);
@@ -70,6 +76,21 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
         output.line("")?;
         output.line(&output.paint(Tone::Heading, &format!("With today's settings, to <{to}>:")))?;
         simulate::show(output, &decision["decision"])?;
+    }
+    show_dialogues(output, &answer["dialogues"])
+}
+
+/// Line by line, as they were kept.
+fn show_dialogues(output: Output, dialogues: &Value) -> Result<(), Failure> {
+    for dialogue in dialogues.as_array().map(Vec::as_slice).unwrap_or_default() {
+        let text = |key: &str| clean(dialogue[key].as_str().unwrap_or("-")).into_owned();
+        let head = format!("{}  {} {}", text("time"), text("with"), text("peer"));
+        output.line("")?;
+        output.line(&output.paint(Tone::Heading, &head))?;
+        let lines = dialogue["lines"].as_array().map(Vec::as_slice);
+        for line in lines.unwrap_or_default() {
+            output.line(&clean(line.as_str().unwrap_or_default()))?;
+        }
     }
     Ok(())
 }

@@ -560,7 +560,8 @@ const RETENTION: &[Key] = &[
         "dialogue_days",
         Kind::Integer(0, 3_650),
         Toml("7"),
-        "Days that SMTP dialogues are kept. Takes effect once they are recorded.",
+        "Days that the conversations with clients and next hops are kept, without secrets and \
+         content; 0: none.",
     ),
     key(
         "content_days",
