@@ -7,7 +7,8 @@ mod why;
 mod status;
 mod simulate;
 mod licences;
-mod trace;
+pub(crate) mod trace;
+mod reports;
 mod queue;
 mod attempts;
 mod restricted;
@@ -46,6 +47,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(simulate::routes())
         .merge(why::routes())
         .merge(trace::routes())
+        .merge(reports::routes())
         .merge(queue::routes())
         .merge(attempts::routes())
         .merge(restricted::routes())

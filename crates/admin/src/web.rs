@@ -6,7 +6,14 @@
 
 mod signing;
 mod home;
+mod reports;
+mod devices;
+mod live;
+mod export;
+mod story;
 mod trace;
+mod charts;
+mod view;
 mod queue;
 mod attempts;
 mod domains;
@@ -41,6 +48,9 @@ const FORM_OCTETS_MAX: usize = 64 << 10;
 /// The style, part of the program.
 const STYLE: &str = include_str!("../assets/style.css");
 
+/// What makes the trace page live.
+const TRACE_SCRIPT: &str = include_str!("../assets/trace.js");
+
 /// The mark in the browser's tab.
 const ICON: &str = include_str!("../assets/icon.svg");
 
@@ -51,6 +61,11 @@ pub fn router(context: AdminContext) -> Router {
         .merge(signing::routes())
         .merge(home::routes())
         .merge(trace::routes())
+        .merge(live::routes())
+        .merge(export::routes())
+        .merge(story::routes())
+        .merge(reports::routes())
+        .merge(devices::routes())
         .merge(queue::routes())
         .merge(attempts::routes())
         .merge(domains::routes())
@@ -59,6 +74,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(find::routes())
         .route("/assets/style.css", get(style))
         .route("/assets/icon.svg", get(icon))
+        .route("/assets/trace.js", get(trace_script))
         .fallback(nothing)
         .layer(DefaultBodyLimit::max(FORM_OCTETS_MAX))
         .layer(middleware::from_fn(headers::dress))
@@ -68,6 +84,10 @@ pub fn router(context: AdminContext) -> Router {
 
 async fn style() -> Response {
     asset("text/css; charset=utf-8", STYLE)
+}
+
+async fn trace_script() -> Response {
+    asset("text/javascript; charset=utf-8", TRACE_SCRIPT)
 }
 
 async fn icon() -> Response {

@@ -24,21 +24,22 @@ pub(super) fn routes() -> Router<AdminContext> {
         .route("/trace/live", get(live))
 }
 
-#[derive(Deserialize)]
+/// What is asked for, as it stands in an address.
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Page {
+pub(crate) struct Page {
     /// Tokens as people type them.
     #[serde(default)]
-    q: String,
-    since: Option<String>,
-    until: Option<String>,
+    pub(crate) q: String,
+    pub(crate) since: Option<String>,
+    pub(crate) until: Option<String>,
     #[serde(default)]
-    limit: usize,
+    pub(crate) limit: usize,
     /// Of the page before.
-    cursor: Option<u64>,
+    pub(crate) cursor: Option<u64>,
 }
 
-fn query(context: &AdminContext, page: &Page) -> Result<TraceQuery, Problem> {
+pub(crate) fn query(context: &AdminContext, page: &Page) -> Result<TraceQuery, Problem> {
     let now = context.clock.now();
     let time = |text: &Option<String>| {
         text.as_deref()
@@ -60,12 +61,11 @@ async fn page(
     Parameters(page): Parameters<Page>,
 ) -> Result<Response, Problem> {
     let query = query(&context, &page)?;
-    let rows = context.store.trace(&query).await?;
-    let next = rows
-        .last()
-        .filter(|_| rows.len() >= query.limit_in_bounds());
-    let next = next.map_or_else(|| "null".to_owned(), |row| row.position.to_string());
-    let body = format!("{{\"events\":{},\"next_cursor\":{next}}}", array(&rows));
+    let answer = context.store.trace_page(&query).await?;
+    let next = answer.next;
+    let next = next.map_or_else(|| "null".to_owned(), |next| next.to_string());
+    let events = array(&answer.rows);
+    let body = format!("{{\"events\":{events},\"next_cursor\":{next}}}");
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
@@ -81,9 +81,8 @@ async fn live(
     Parameters(page): Parameters<Page>,
 ) -> Result<Response, Problem> {
     let query = query(&context, &page)?;
-    let receiver = context.store.live();
+    let watching = Watching::new(&context, query);
     let readiness = context.readiness.clone();
-    let watching = Watching { receiver, query };
     let lines = stream::unfold(watching, move |mut watching| {
         let readiness = readiness.clone();
         async move {
@@ -101,26 +100,48 @@ async fn live(
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
 
-struct Watching {
+pub(crate) struct Watching {
     receiver: Receiver<Arc<[Event]>>,
     query: TraceQuery,
 }
 
+/// What a watcher hears.
+pub(crate) enum Heard {
+    /// Events that fit; at least one.
+    Events(Vec<Event>),
+    /// So many were missed: the watcher was too slow.
+    Missed(u64),
+}
+
 impl Watching {
-    /// The next lines that fit; `None` when the store closes.
-    async fn next(&mut self) -> Option<String> {
+    /// From now on.
+    pub(crate) fn new(context: &AdminContext, query: TraceQuery) -> Self {
+        let receiver = context.store.live();
+        Self { receiver, query }
+    }
+
+    /// What comes next; `None` when the store closes.
+    pub(crate) async fn hear(&mut self) -> Option<Heard> {
         loop {
-            let lines: String = match self.receiver.recv().await {
+            match self.receiver.recv().await {
                 Ok(events) => {
                     let fitting = events.iter().filter(|event| self.query.matches(event));
-                    fitting.map(|event| event.to_json() + "\n").collect()
+                    let fitting: Vec<_> = fitting.cloned().collect();
+                    if !fitting.is_empty() {
+                        return Some(Heard::Events(fitting));
+                    }
                 }
-                Err(RecvError::Lagged(missed)) => format!("{{\"missed\":{missed}}}\n"),
+                Err(RecvError::Lagged(missed)) => return Some(Heard::Missed(missed)),
                 Err(RecvError::Closed) => return None,
-            };
-            if !lines.is_empty() {
-                return Some(lines);
             }
         }
+    }
+
+    /// The same, as lines of JSON.
+    async fn next(&mut self) -> Option<String> {
+        Some(match self.hear().await? {
+            Heard::Events(events) => events.iter().map(|event| event.to_json() + "\n").collect(),
+            Heard::Missed(missed) => format!("{{\"missed\":{missed}}}\n"),
+        })
     }
 }

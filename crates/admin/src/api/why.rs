@@ -14,6 +14,7 @@ use relais_policy::tls::{Certificate, TlsVersion};
 use relais_smtp::address::{ForwardPath, Mailbox, ReversePath};
 use relais_smtp::identifier::{QueueId, Reference};
 use relais_store::queue::Criteria;
+use relais_store::trace::dialogue::{Dialogue, DialogueKey};
 use relais_store::trace::{Event, EventKind, To, TraceQuery, TraceTerm};
 
 use super::queue::message_json;
@@ -27,7 +28,9 @@ const EVENTS_MAX: usize = 2_000;
 const DECISIONS_MAX: usize = 10;
 
 pub(super) fn routes() -> Router<AdminContext> {
-    Router::new().route("/why/{name}", get(why))
+    Router::new()
+        .route("/why/{name}", get(why))
+        .route("/why/{name}/dialogues", get(dialogues))
 }
 
 async fn why(
@@ -41,6 +44,31 @@ async fn why(
         Ok(reference) => why_refused(&context, reference).await.map(Json),
         Err(error) => Err(Problem::not_found(format!("\"{name}\" is {error}."))),
     }
+}
+
+/// What was said with the client and with next hops.
+async fn dialogues(
+    State(context): State<AdminContext>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let key = match (name.parse::<QueueId>(), name.parse::<Reference>()) {
+        (Ok(queue_id), _) => DialogueKey::Message(queue_id),
+        (Err(_), Ok(reference)) => DialogueKey::Refusal(reference),
+        (Err(_), Err(error)) => {
+            return Err(Problem::not_found(format!("\"{name}\" is {error}.")));
+        }
+    };
+    let found = context.store.dialogues(key).await?;
+    let dialogue = |one: &Dialogue| {
+        json!({
+            "time": one.time.to_rfc3339(),
+            "with": one.side.name(),
+            "peer": one.peer,
+            "lines": one.text.lines().collect::<Vec<_>>(),
+        })
+    };
+    let dialogues: Vec<_> = found.iter().map(dialogue).collect();
+    Ok(Json(json!({ "dialogues": dialogues })))
 }
 
 async fn why_message(context: &AdminContext, queue_id: QueueId) -> Result<Value, Problem> {

@@ -8,10 +8,11 @@ use axum::routing::get;
 use serde_json::Value;
 
 use super::ask::{Centre, Refused, list, text};
+use super::charts::Chart;
 use super::door::{Reader, Visit};
 use super::lang::Lang;
 use super::page::{self, Frame};
-use super::times;
+use super::{reports, times};
 
 /// A certificate that ends within so many days needs attention; the same as the warnings.
 const CERTIFICATE_DAYS: u64 = 30;
@@ -31,6 +32,7 @@ struct Home {
     waiting: Vec<(String, String, String)>,
     matters: Vec<Matter>,
     steps: Vec<Step>,
+    charts: Vec<Chart>,
 }
 
 /// Something to look at.
@@ -92,8 +94,21 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Home, Refused> {
         ],
         matters: matters(lang, &status, &domains, &suspended),
         steps: steps(lang, &status, &domains),
+        charts: shown_charts(centre, visit, &status).await?,
         frame: Frame::new(visit, "home", &lang.t("nav-home")).command("relais status"),
     })
+}
+
+/// None before anything was set up: the steps left are shown instead.
+async fn shown_charts(
+    centre: &Centre,
+    visit: &Visit,
+    status: &Value,
+) -> Result<Vec<Chart>, Refused> {
+    if status["inbound_connectors"].as_u64().unwrap_or(0) == 0 {
+        return Ok(Vec::new());
+    }
+    reports::of_home(centre, visit).await
 }
 
 fn matters(lang: Lang, status: &Value, domains: &Value, suspended: &Value) -> Vec<Matter> {

@@ -30,7 +30,11 @@ macro_rules! catalogue {
 }
 
 /// All areas. A key stands in one of them only.
-pub(super) const CATALOGUES: &[Catalogue] = &[catalogue!("centre")];
+pub(super) const CATALOGUES: &[Catalogue] = &[
+    catalogue!("centre"),
+    catalogue!("trace"),
+    catalogue!("reports"),
+];
 
 /// The language of one page.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -77,6 +81,12 @@ impl Lang {
     /// The text of a key with a value in it.
     pub(super) fn with(self, key: &str, value: &str) -> String {
         self.format(key, &[("value", value.into())])
+    }
+
+    /// The text of a key with several values in it.
+    pub(super) fn fill(self, key: &str, values: &[(&'static str, &str)]) -> String {
+        let values = values.iter().map(|(name, value)| (*name, (*value).into()));
+        self.format(key, &values.collect::<Vec<_>>())
     }
 
     fn format(self, key: &str, arguments: &[(&'static str, FluentValue<'_>)]) -> String {

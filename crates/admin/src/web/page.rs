@@ -9,14 +9,16 @@ use super::door::Visit;
 use super::lang::Lang;
 
 /// Pages of the navigation: section, address, key of its name.
-const SECTIONS: [(&str, &str, &str); 7] = [
+const SECTIONS: [(&str, &str, &str); 9] = [
     ("home", "/", "nav-home"),
     ("trace", "/trace", "nav-trace"),
     ("queue", "/queue", "nav-queue"),
     ("inbound", "/connectors/inbound", "nav-inbound"),
     ("outbound", "/connectors/outbound", "nav-outbound"),
     ("domains", "/domains", "nav-domains"),
+    ("devices", "/devices", "nav-devices"),
     ("attempts", "/attempts", "nav-attempts"),
+    ("reports", "/reports", "nav-reports"),
 ];
 
 /// What stands around a page.

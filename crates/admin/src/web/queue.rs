@@ -11,8 +11,9 @@ use super::ask::{Centre, Refused, address, list, quoted, segment, text};
 use super::door::{Change, Reader, Visit};
 use super::form::Form;
 use super::page::{self, Frame};
+use super::story::{Waiting, done, waiting};
 use super::times;
-use super::trace::{Waiting, done, octets, waiting};
+use super::trace::octets;
 use crate::plain::clean;
 
 /// Messages of a page.

@@ -79,7 +79,7 @@ fn no_page_asks_for_a_key_that_is_missing() {
     let mut seen = 0;
     for path in all {
         let text = std::fs::read_to_string(&path).expect("a file of the crate");
-        for call in [".t(\"", ".n(\"", ".with(\"", "Filter(\""] {
+        for call in [".t(\"", ".n(\"", ".with(\"", ".fill(\"", "Filter(\""] {
             for rest in text.split(call).skip(1) {
                 let key = rest.split('"').next().unwrap_or_default();
                 assert!(keys.contains(key), "{key} of {}", path.display());

@@ -43,3 +43,25 @@ pub(super) fn span(lang: Lang, seconds: u64) -> String {
         _ => lang.n("span-days", seconds / 86_400),
     }
 }
+
+/// Day and month of a time: below a chart.
+pub(super) fn day(lang: Lang, rfc3339: &str) -> String {
+    let shown = shown(lang, Some(rfc3339));
+    let mut words = shown.split(' ');
+    match (words.next(), words.next()) {
+        (Some(day), Some(month)) => format!("{day} {month}"),
+        _ => shown,
+    }
+}
+
+/// A time in milliseconds, in the unit that says most: `41 ms`, `1.2 s`, `3 minutes`.
+pub(super) fn milliseconds(lang: Lang, millis: u64) -> String {
+    match millis {
+        0..=999 => format!("{millis}\u{202f}ms"),
+        1_000..=59_999 => {
+            let mark = lang.0.pick('.', ',');
+            format!("{}{mark}{}\u{202f}s", millis / 1_000, millis % 1_000 / 100)
+        }
+        _ => span(lang, millis / 1_000),
+    }
+}

@@ -1,33 +1,54 @@
-//! Message trace: what happened, newest first, and the story of one message or refusal.
+//! Message trace: what happened, newest first. `experience.md` §5.6.
+//!
+//! Not here: the story of one message (`story`), events as they come (`live`), the whole of what
+//! was found as a file (`export`), what a person keeps (`view`).
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::Value;
 
-use relais_store::trace::Event;
+use relais_smtp::time::Timestamp;
+use relais_store::trace::TraceQuery;
 
-use super::ask::{Centre, Refused, address, list, quoted, segment, text};
-use super::door::{Reader, Visit};
+use super::ask::{Centre, address, list, quoted, segment, text};
+use super::door::{Reader, SessionForm, Visit};
 use super::lang::Lang;
 use super::page::{self, Frame};
 use super::times;
+use super::view::{self, COLUMNS, Column, View, Zone};
 use crate::plain::{clean, size, taille};
-use crate::words::{advice, sentence};
 
 /// Rows of a page.
 const ROWS: &str = "50";
 /// How far back where nothing is asked for. `experience.md` §5.6.
-const SINCE_DEFAULT: &str = "24h";
-/// Steps of a story that are shown; more are in `relais why`.
-const STEPS_MAX: usize = 500;
+pub(super) const SINCE_DEFAULT: &str = "24h";
+/// The ranges that are one press away.
+const RANGES: [&str; 4] = ["1h", "24h", "7d", "30d"];
+/// The tokens that the field beside the search box writes.
+const TOKENS: [&str; 13] = [
+    "to",
+    "from",
+    "client",
+    "connector",
+    "status",
+    "code",
+    "ref",
+    "token",
+    "size",
+    "tls",
+    "delay",
+    "subject",
+    "event",
+];
 
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/trace", get(show))
-        .route("/trace/{name}", get(detail))
+        .route("/trace/view", post(keep_view))
+        .route("/trace/searches", post(keep_search))
 }
 
 #[derive(Template)]
@@ -36,25 +57,55 @@ struct Trace {
     frame: Frame,
     q: String,
     since: String,
+    until: String,
     mistake: String,
-    chips: Vec<(String, String)>,
+    built_in: Vec<Choice>,
+    ranges: Vec<Choice>,
+    saved: Vec<Saved>,
+    terms: Vec<Term>,
+    tokens: [&'static str; 13],
+    head: Vec<String>,
+    zone: String,
+    zones: Vec<(String, String, bool)>,
+    columns: Vec<ColumnChoice>,
     rows: Vec<Row>,
     older: String,
+    newest: String,
+    /// How far back was looked where the page is not full but there may be more.
+    is_cut: bool,
+    is_live: bool,
+    live: String,
+    toggle: String,
+    csv: String,
+    json: String,
+    api: String,
 }
 
-/// One event.
-struct Row {
-    time: String,
-    exact: String,
-    status: Status,
-    client: String,
-    connector: String,
-    from: String,
-    to: String,
-    subject: String,
-    size: String,
+/// A link that may be the one in force.
+struct Choice {
     name: String,
     address: String,
+    is_here: bool,
+}
+
+/// A search of this person.
+struct Saved {
+    name: String,
+    address: String,
+    number: usize,
+}
+
+/// One token of the search, to be taken out.
+struct Term {
+    words: String,
+    without: String,
+}
+
+/// A column that can be shown.
+struct ColumnChoice {
+    name: &'static str,
+    label: String,
+    is_shown: bool,
 }
 
 /// A word, never colour alone.
@@ -90,7 +141,7 @@ pub(super) fn octets(lang: Lang, octets: Option<u64>) -> String {
 }
 
 /// Recipients of an event in one line.
-fn recipients(value: &Value) -> String {
+pub(super) fn recipients(value: &Value) -> String {
     match value {
         Value::Array(all) => {
             let first = all.first().and_then(Value::as_str).unwrap_or_default();
@@ -103,265 +154,343 @@ fn recipients(value: &Value) -> String {
     }
 }
 
-fn row(lang: Lang, event: &Value) -> Row {
-    let plain = |text: &str| clean(text).into_owned();
-    let mut shown = status(lang, text(event, "status"));
-    if shown.icon == "·" {
-        text(event, "event").clone_into(&mut shown.word);
-    }
-    let queue_id = text(event, "queue_id");
-    let name = if queue_id.is_empty() {
-        text(event, "reference")
-    } else {
-        queue_id
-    };
-    let address = match name {
-        "" => String::new(),
-        name => format!("/trace/{}", segment(name)),
-    };
-    Row {
-        time: times::shown(lang, event["time"].as_str()),
-        exact: text(event, "time").to_owned(),
-        status: shown,
-        client: text(&event["client"], "address").to_owned(),
-        connector: plain(text(event, "inbound_connector")),
-        from: plain(text(event, "from")),
-        to: plain(&recipients(&event["to"])),
-        subject: plain(text(event, "subject")),
-        size: octets(lang, event["size"].as_u64()),
-        name: name.to_owned(),
-        address,
+/// One event, as a line of the table; also what the live view adds.
+#[derive(Template)]
+#[template(path = "trace-row.html")]
+pub(super) struct Row {
+    pub(super) cells: Vec<Cell>,
+}
+
+/// One cell.
+pub(super) struct Cell {
+    class: &'static str,
+    words: String,
+    /// Where it leads; empty: nowhere.
+    address: String,
+    /// For a time.
+    exact: String,
+    status: Option<Status>,
+}
+
+impl Row {
+    /// With these columns.
+    pub(super) fn of(lang: Lang, zone: Zone, event: &Value, columns: &[Column]) -> Self {
+        let cells = columns
+            .iter()
+            .map(|column| cell(lang, zone, event, *column));
+        Self {
+            cells: cells.collect(),
+        }
     }
 }
 
-fn chips(lang: Lang) -> Vec<(String, String)> {
-    let chip = |key: &str, q: &str| (lang.t(key), address("/trace", &[("q", q)]));
-    vec![
-        chip("chip-all", ""),
-        chip("chip-failed", "status:failed"),
-        chip("chip-waiting", "status:deferred"),
-        chip("chip-refused", "status:refused"),
-        chip("chip-held", "status:held"),
-        chip("chip-delivered", "status:delivered"),
-    ]
+fn cell(lang: Lang, zone: Zone, event: &Value, column: Column) -> Cell {
+    let plain = |class, words: &str| Cell {
+        class,
+        words: clean(words).into_owned(),
+        address: String::new(),
+        exact: String::new(),
+        status: None,
+    };
+    match column {
+        Column::Time => Cell {
+            exact: text(event, "time").to_owned(),
+            ..plain("time", &times::of(lang, zone.shift(time_of(event))))
+        },
+        Column::Status => {
+            let mut shown = status(lang, text(event, "status"));
+            if shown.icon == "·" {
+                text(event, "event").clone_into(&mut shown.word);
+            }
+            Cell {
+                status: Some(shown),
+                ..plain("", "")
+            }
+        }
+        Column::Reference => {
+            let queue_id = text(event, "queue_id");
+            let name = match queue_id {
+                "" => text(event, "reference"),
+                queue_id => queue_id,
+            };
+            let address = match name {
+                "" => String::new(),
+                name => format!("/trace/{}", segment(name)),
+            };
+            Cell {
+                address,
+                ..plain("name", name)
+            }
+        }
+        Column::Client => plain("name", text(&event["client"], "address")),
+        Column::Helo => plain("", text(&event["client"], "helo")),
+        Column::Connector => plain("", text(event, "inbound_connector")),
+        Column::From => plain("address", text(event, "from")),
+        Column::To => plain("address", &recipients(&event["to"])),
+        Column::Subject => plain("subject", text(event, "subject")),
+        Column::Size => plain("number", &octets(lang, event["size"].as_u64())),
+        Column::Route => plain("", text(event, "outbound_connector")),
+        Column::NextHop => plain("", text(event, "next_hop")),
+        Column::Tls => plain("", text(&event["tls"], "version")),
+        Column::Reply => plain("subject", text(event, "reply")),
+        Column::Duration => {
+            let millis = event["duration_ms"].as_u64();
+            let words = millis.map(|millis| times::milliseconds(lang, millis));
+            plain("number", &words.unwrap_or_default())
+        }
+    }
+}
+
+fn time_of(event: &Value) -> Timestamp {
+    let time = event["time"].as_str().and_then(Timestamp::parse_rfc3339);
+    time.unwrap_or_default()
+}
+
+/// What the built-in searches ask: key of the name, tokens, range. `experience.md` §5.6.
+const BUILT_IN: [(&str, &str, &str); 8] = [
+    ("chip-all", "", ""),
+    ("search-failed-today", "status:failed", "today"),
+    ("search-waiting", "status:deferred", ""),
+    ("search-refused", "status:refused", ""),
+    ("search-slow", "delay:>5m status:delivered", ""),
+    ("search-legacy-tls", "tls:<1.2", "7d"),
+    ("chip-held", "status:held", "7d"),
+    ("chip-delivered", "status:delivered", ""),
+];
+
+/// What is asked, as it stands in the address.
+struct Asked<'a> {
+    q: &'a str,
+    since: &'a str,
+    until: &'a str,
+    cursor: &'a str,
+    is_live: bool,
+}
+
+impl<'a> Asked<'a> {
+    fn of(visit: &'a Visit) -> Self {
+        let since = match visit.query.get("since") {
+            "" => SINCE_DEFAULT,
+            since => since,
+        };
+        Self {
+            q: visit.query.get("q"),
+            since,
+            until: visit.query.get("until"),
+            cursor: visit.query.get("cursor"),
+            is_live: visit.query.get("live") == "1",
+        }
+    }
+
+    fn address(&self, path: &str, more: &[(&str, &str)]) -> String {
+        let mut pairs = vec![("q", self.q), ("since", self.since), ("until", self.until)];
+        pairs.extend_from_slice(more);
+        address(path, &pairs)
+    }
+
+    fn command(&self) -> String {
+        let mut command = "relais trace".to_owned();
+        for part in [self.q].into_iter().filter(|part| !part.is_empty()) {
+            command.push(' ');
+            command.push_str(&quoted(part));
+        }
+        command.push_str(" --since ");
+        command.push_str(&quoted(self.since));
+        command
+    }
+}
+
+/// A search box that was given a token beside it: the token belongs into the search.
+fn with_token(visit: &Visit) -> Option<String> {
+    let (token, value) = (visit.query.get("token"), visit.query.get("value"));
+    if value.is_empty() || !TOKENS.contains(&token) {
+        return None;
+    }
+    let value = if value.contains(char::is_whitespace) {
+        format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+    } else {
+        value.to_owned()
+    };
+    let q = format!("{} {token}:{value}", visit.query.get("q"));
+    let asked = Asked {
+        q: q.trim(),
+        ..Asked::of(visit)
+    };
+    Some(asked.address("/trace", &[]))
 }
 
 async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
-    let (lang, q) = (visit.lang, visit.query.get("q"));
-    let since = match visit.query.get("since") {
-        "" => SINCE_DEFAULT,
-        since => since,
-    };
-    let cursor = visit.query.get("cursor");
-    let asked = [
-        ("q", q),
-        ("since", since),
+    if let Some(address) = with_token(&visit) {
+        return page::go(&address);
+    }
+    let (lang, asked) = (visit.lang, Asked::of(&visit));
+    let view = view::load(&centre, visit.name()).await;
+    let now = centre.context.clock.now();
+    let (since, until) = (
+        view.zone.time(asked.since, now),
+        view.zone.time(asked.until, now),
+    );
+    let query = [
+        ("q", asked.q),
+        ("since", &since),
+        ("until", &until),
         ("limit", ROWS),
-        ("cursor", cursor),
+        ("cursor", asked.cursor),
     ];
-    let (answer, mistake) = match centre.get(visit.name(), "/trace", &asked).await {
+    let (answer, mistake) = match centre.get(visit.name(), "/trace", &query).await {
         Ok(answer) => (answer, String::new()),
         Err(refused) => (Value::Null, refused.detail),
     };
-    let older = answer["next_cursor"].as_u64().map(|next| {
-        let next = next.to_string();
-        address("/trace", &[("q", q), ("since", since), ("cursor", &next)])
-    });
-    let rows = list(&answer, "events").iter();
-    let command = match q {
-        "" => format!("relais trace --since {}", quoted(since)),
-        q => format!("relais trace {} --since {}", quoted(q), quoted(since)),
-    };
+    let next = answer["next_cursor"].as_u64().map(|next| next.to_string());
+    let events = list(&answer, "events");
+    let columns = view.columns();
+    let heads = columns.iter().map(|column| lang.t(column.key()));
+    let is_full = ROWS.parse() == Ok(events.len());
+    let live = if asked.is_live { "" } else { "1" };
     page::send(&Trace {
-        q: q.to_owned(),
-        since: since.to_owned(),
         mistake,
-        chips: chips(lang),
-        rows: rows.map(|event| row(lang, event)).collect(),
-        older: older.unwrap_or_default(),
-        frame: Frame::new(&visit, "trace", &lang.t("nav-trace")).command(command),
+        built_in: built_in(lang, &asked),
+        ranges: ranges(&asked),
+        saved: saved(&view),
+        terms: terms(&asked),
+        tokens: TOKENS,
+        head: heads.collect(),
+        zone: view.zone.name(),
+        zones: Zone::all()
+            .map(|zone| (zone.value(), zone.name(), zone == view.zone))
+            .collect(),
+        columns: choices(lang, &columns),
+        rows: events
+            .iter()
+            .map(|event| Row::of(lang, view.zone, event, &columns))
+            .collect(),
+        is_cut: next.is_some() && !is_full,
+        older: next
+            .map(|next| asked.address("/trace", &[("cursor", &next)]))
+            .unwrap_or_default(),
+        newest: match asked.cursor {
+            "" => String::new(),
+            _ => asked.address("/trace", &[]),
+        },
+        is_live: asked.is_live,
+        live: asked.address("/trace/live", &[]),
+        toggle: asked.address("/trace", &[("live", live)]),
+        csv: asked.address("/trace/export.csv", &[]),
+        json: asked.address("/trace/export.json", &[]),
+        api: asked.address("GET /api/v1/trace", &[]),
+        q: asked.q.to_owned(),
+        since: asked.since.to_owned(),
+        until: asked.until.to_owned(),
+        frame: Frame::new(&visit, "trace", &lang.t("nav-trace")).command(asked.command()),
     })
 }
 
-#[derive(Template)]
-#[template(path = "story.html")]
-struct Story {
-    frame: Frame,
-    verdict: String,
-    advice: Option<(&'static str, &'static str)>,
-    facts: Vec<(String, String)>,
-    steps: Vec<(String, String, String)>,
-    recipients: Vec<Waiting>,
-    queue_id: String,
-    /// The reference of a refusal, to adopt it.
-    reference: String,
-    today: Vec<(String, String)>,
+fn built_in(lang: Lang, asked: &Asked<'_>) -> Vec<Choice> {
+    let mut choices: Vec<_> = BUILT_IN
+        .iter()
+        .map(|(key, q, since)| Choice {
+            name: lang.t(key),
+            address: address("/trace", &[("q", q), ("since", since)]),
+            is_here: asked.q == *q,
+        })
+        .collect();
+    choices.push(Choice {
+        name: lang.t("search-biggest"),
+        address: "/reports#clients".to_owned(),
+        is_here: false,
+    });
+    choices
 }
 
-/// A recipient that is still in the queue.
-pub(super) struct Waiting {
-    pub(super) to: String,
-    pub(super) status: Status,
-    pub(super) attempts: u64,
-    pub(super) next: String,
-    pub(super) reply: String,
+fn ranges(asked: &Asked<'_>) -> Vec<Choice> {
+    let choice = |since: &&'static str| Choice {
+        name: (*since).to_owned(),
+        address: address("/trace", &[("q", asked.q), ("since", since)]),
+        is_here: asked.since == *since,
+    };
+    RANGES.iter().map(choice).collect()
 }
 
-/// One recipient of `relais queue show`.
-pub(super) fn waiting(lang: Lang, recipient: &Value) -> Waiting {
-    Waiting {
-        to: clean(text(recipient, "to")).into_owned(),
-        status: status(lang, text(recipient, "state")),
-        attempts: recipient["attempts"].as_u64().unwrap_or(0),
-        next: times::shown(lang, recipient["next_attempt"].as_str()),
-        reply: clean(text(recipient, "last_reply")).into_owned(),
-    }
+fn saved(view: &View) -> Vec<Saved> {
+    let one = |(number, search): (usize, &view::Search)| Saved {
+        name: search.name.clone(),
+        address: address("/trace", &[("q", &search.q), ("since", &search.since)]),
+        number,
+    };
+    view.searches.iter().enumerate().map(one).collect()
 }
 
-async fn detail(
+/// Each token with the search that has it not.
+fn terms(asked: &Asked<'_>) -> Vec<Term> {
+    let Ok(query) = TraceQuery::parse(asked.q) else {
+        return Vec::new();
+    };
+    let words: Vec<_> = query.terms.iter().map(ToString::to_string).collect();
+    let without = |left_out: usize| {
+        let kept = words.iter().enumerate();
+        let kept = kept.filter(|(place, _)| *place != left_out);
+        let q: Vec<_> = kept.map(|(_, words)| words.as_str()).collect();
+        let asked = Asked {
+            q: &q.join(" "),
+            ..*asked
+        };
+        asked.address("/trace", &[])
+    };
+    words
+        .iter()
+        .enumerate()
+        .map(|(place, words)| Term {
+            words: words.clone(),
+            without: without(place),
+        })
+        .collect()
+}
+
+fn choices(lang: Lang, shown: &[Column]) -> Vec<ColumnChoice> {
+    let choice = |column: &Column| ColumnChoice {
+        name: column.name(),
+        label: lang.t(column.key()),
+        is_shown: shown.contains(column),
+    };
+    COLUMNS.iter().map(choice).collect()
+}
+
+/// Keeps which columns and which zone this person wants.
+async fn keep_view(
     State(centre): State<Centre>,
-    Reader(visit): Reader,
-    Path(name): Path<String>,
+    SessionForm { visit, form }: SessionForm,
 ) -> Response {
-    match story(&centre, &visit, &name).await {
-        Ok(story) => page::send(&story),
+    let mut view = view::load(&centre, visit.name()).await;
+    view.columns = form.all("column").map(ToOwned::to_owned).collect();
+    view.zone = Zone::parse(form.get("zone"));
+    match view::save(&centre, visit.name(), &view).await {
+        Ok(()) => page::go(back(form.get("back"))),
         Err(refused) => page::refused(&visit, &refused),
     }
 }
 
-async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refused> {
-    let lang = visit.lang;
-    let path = format!("/why/{}", segment(name));
-    let answer = centre.get(visit.name(), &path, &[]).await?;
-    let read = |value: &Value| Event::from_json(&value.to_string()).ok();
-    let told = list(&answer, "events").iter().filter_map(read);
-    let events: Vec<Event> = told.take(STEPS_MAX).collect();
-    let last = events.last();
-    let verdict = last
-        .map(|event| sentence(event, lang.0))
-        .unwrap_or_default();
-    let fix = events
-        .iter()
-        .rev()
-        .find_map(|event| advice(event.reply.as_deref()?, lang.0));
-    let steps = events.iter().map(|event| {
-        let time = event.time;
-        (
-            times::of(lang, time),
-            time.to_rfc3339(),
-            sentence(event, lang.0),
-        )
-    });
-    let recipients = list(&answer["in_queue"], "recipients").iter();
-    let recipients: Vec<_> = recipients.map(|one| waiting(lang, one)).collect();
-    let is_refusal = text(&answer, "kind") == "refusal";
-    let queue_id = text(&answer, "queue_id").to_owned();
-    let title = if is_refusal {
-        lang.with("story-refusal", &name.to_uppercase())
-    } else {
-        lang.with("story-message", &queue_id)
-    };
-    let done = done(visit);
-    Ok(Story {
-        verdict,
-        advice: fix,
-        facts: facts(lang, list(&answer, "events")),
-        steps: steps.collect(),
-        queue_id: if recipients.is_empty() {
-            String::new()
-        } else {
-            queue_id
-        },
-        recipients,
-        reference: if is_refusal {
-            name.to_uppercase()
-        } else {
-            String::new()
-        },
-        today: today(lang, list(&answer, "now")),
-        frame: Frame::new(visit, "trace", &title)
-            .command(format!("relais why {}", quoted(name)))
-            .done(done),
-    })
-}
-
-/// What was done to the queue, told on the page that one comes back to.
-pub(super) fn done(visit: &Visit) -> String {
-    let lang = visit.lang;
-    let count = visit.query.get("count").parse().unwrap_or(0);
-    match visit.query.get("done") {
-        "retry" => lang.n("done-retry", count),
-        "hold" => lang.n("done-hold", count),
-        "release" => lang.n("done-release", count),
-        "bounce" => lang.n("done-bounce", count),
-        "delete" => lang.n("done-delete", count),
-        _ => String::new(),
+/// Keeps a search under a name, or forgets one.
+async fn keep_search(
+    State(centre): State<Centre>,
+    SessionForm { visit, form }: SessionForm,
+) -> Response {
+    let mut view = view::load(&centre, visit.name()).await;
+    match form.get("forget").parse::<usize>() {
+        Ok(number) => view.forget(number),
+        Err(_) => view.keep(form.get("name"), form.get("q"), form.get("since")),
+    }
+    match view::save(&centre, visit.name(), &view).await {
+        Ok(()) => page::go(back(form.get("back"))),
+        Err(refused) => page::refused(&visit, &refused),
     }
 }
 
-/// Of the first event that tells each.
-fn facts(lang: Lang, events: &[Value]) -> Vec<(String, String)> {
-    let first = |read: fn(&Value) -> String| {
-        let values = events.iter().map(read);
-        values.into_iter().find(|value| !value.is_empty())
-    };
-    let tls = |event: &Value| {
-        let (version, cipher) = (
-            text(&event["tls"], "version"),
-            text(&event["tls"], "cipher"),
-        );
-        format!("{version} {cipher}").trim().to_owned()
-    };
-    let octets = events.iter().find_map(|event| event["size"].as_u64());
-    let all = [
-        ("column-from", first(|event| text(event, "from").to_owned())),
-        ("column-to", first(|event| recipients(&event["to"]))),
-        (
-            "column-subject",
-            first(|event| text(event, "subject").to_owned()),
-        ),
-        (
-            "column-client",
-            first(|event| text(&event["client"], "address").to_owned()),
-        ),
-        (
-            "fact-helo",
-            first(|event| text(&event["client"], "helo").to_owned()),
-        ),
-        (
-            "fact-credential",
-            first(|event| text(&event["client"], "credential").to_owned()),
-        ),
-        (
-            "column-connector",
-            first(|event| text(event, "inbound_connector").to_owned()),
-        ),
-        (
-            "fact-outbound",
-            first(|event| text(event, "outbound_connector").to_owned()),
-        ),
-        ("fact-tls", first(tls)),
-        (
-            "column-size",
-            octets.map(|size| self::octets(lang, Some(size))),
-        ),
-    ];
-    let known = all.into_iter().filter_map(|(key, value)| {
-        let value = value.filter(|value| !value.is_empty())?;
-        Some((lang.t(key), clean(&value).into_owned()))
-    });
-    known.collect()
-}
-
-/// What would be decided now: recipient, answer.
-fn today(lang: Lang, decisions: &[Value]) -> Vec<(String, String)> {
-    let told = decisions.iter().map(|one| {
-        let decision = &one["decision"];
-        let answer = match decision["reply"].as_str() {
-            Some(reply) => clean(reply).into_owned(),
-            None => lang.t("today-permit"),
-        };
-        (clean(text(one, "to")).into_owned(), answer)
-    });
-    told.collect()
+/// Only to the trace.
+fn back(path: &str) -> &str {
+    let is_ours = path == "/trace" || path.starts_with("/trace?");
+    if is_ours && path.bytes().all(|one| one.is_ascii_graphic()) {
+        path
+    } else {
+        "/trace"
+    }
 }

@@ -2,7 +2,7 @@
 // looks at dark and at narrow pages. Prints what was wrong as JSON. Arguments: link, folder.
 const { chromium } = require('playwright-core');
 
-const PAGES = ['/', '/trace', '/queue', '/attempts', '/domains', '/domains/contoso.test',
+const PAGES = ['/', '/trace', '/trace?live=1', '/reports', '/devices', '/queue', '/attempts', '/domains', '/domains/contoso.test',
   '/connectors/inbound', '/connectors/inbound/contoso/Printers', '/connectors/outbound', '/account'];
 const NARROW = 320; // WCAG 2.2 §1.4.10, in CSS pixels: 1280 at 400 %
 
@@ -25,7 +25,7 @@ async function walk(link, folder) {
   const visit = async (path, prefix) => {
     await page.goto(base + path);
     if (await page.locator('h1').count() !== 1) wrong.push(`${path}: not one heading`);
-    await shoot(prefix + path.replaceAll('/', '_'));
+    await shoot(prefix + path.replaceAll(/[/?=]/g, '_'));
   };
 
   await page.goto(link);

@@ -39,4 +39,5 @@ mod story;
 mod tidy;
 mod tls;
 mod tokens;
+mod trace_pages;
 mod web;

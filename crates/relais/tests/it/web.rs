@@ -9,7 +9,7 @@ use crate::support::{BEHIND_PROXY, CONTOSO, PATIENCE, Place, Server};
 /// Chosen by the first administrator.
 const PASSWORD: &str = "correct horse battery";
 /// Each page that stands in the navigation, with its names.
-const PAGES: [(&str, &str, &str); 7] = [
+const PAGES: [(&str, &str, &str); 9] = [
     ("/", "Home", "Accueil"),
     ("/trace", "Message trace", "Suivi des messages"),
     ("/queue", "Queue", "File d’attente"),
@@ -25,31 +25,33 @@ const PAGES: [(&str, &str, &str); 7] = [
     ),
     ("/domains", "Domains", "Domaines"),
     ("/attempts", "Refused attempts", "Tentatives refusées"),
+    ("/devices", "Devices &#38; apps", "Appareils et applis"),
+    ("/reports", "Reports", "Rapports"),
 ];
 
 /// An answer of the admin listener.
-struct Page {
+pub(crate) struct Page {
     status: u16,
     head: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Page {
     /// The value of a header, in lower case names.
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         let mut found = lines.filter(|(one, _)| one.eq_ignore_ascii_case(name));
         found.next().map(|(_, value)| value)
     }
 
     #[track_caller]
-    fn expect(self, status: u16) -> Self {
+    pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}\n{}", self.head, self.body);
         self
     }
 
     #[track_caller]
-    fn shows(&self, text: &str) {
+    pub(crate) fn shows(&self, text: &str) {
         assert!(self.body.contains(text), "no {text} in {}", self.body);
     }
 
@@ -63,9 +65,9 @@ impl Page {
 }
 
 /// A browser: keeps the session's cookie, tells the language.
-struct Browser<'a> {
+pub(crate) struct Browser<'a> {
     server: &'a Server,
-    cookie: String,
+    pub(crate) cookie: String,
     language: &'static str,
     origin: String,
 }
@@ -105,11 +107,11 @@ impl<'a> Browser<'a> {
         }
     }
 
-    fn get(&self, path: &str) -> Page {
+    pub(crate) fn get(&self, path: &str) -> Page {
         self.ask("GET", path, "", "")
     }
 
-    fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
+    pub(crate) fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
         let encoded = |text: &str| -> String {
             let octets = text.bytes().map(|octet| match octet {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(octet).to_string(),
@@ -137,7 +139,7 @@ impl<'a> Browser<'a> {
     }
 
     /// The form token of this session.
-    fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         self.get("/account").expect(200).field("form_token")
     }
 
@@ -158,7 +160,7 @@ fn link(server: &Server) -> String {
 }
 
 /// Signed in as the first administrator, `anna`.
-fn first<'a>(server: &'a Server, language: &'static str) -> Browser<'a> {
+pub(crate) fn first<'a>(server: &'a Server, language: &'static str) -> Browser<'a> {
     let mut browser = Browser::new(server, language);
     let link = link(server);
     let token = link.split_once("?t=").expect("a token").1;

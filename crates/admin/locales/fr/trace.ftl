@@ -1,0 +1,69 @@
+# Suivi des messages, et l’histoire d’un message.
+
+search-failed-today = Échecs du jour
+search-waiting = En attente
+search-refused = Refusés par nous
+search-slow = Lents (plus de 5 minutes)
+search-legacy-tls = Ancien TLS
+search-biggest = Plus gros expéditeurs
+filter-until = Jusqu’à
+since-hint = 90s, 30m, 24h, 7d, today, un jour tel que 2026-11-24, ou une heure telle que 2026-11-24T10:00:00Z
+trace-add = Critère
+trace-value = Valeur du critère
+trace-add-button = Ajouter
+trace-built-in = Recherches toutes prêtes
+trace-ranges = Période
+trace-terms = Critères de cette recherche
+trace-remove = retirer
+trace-live-on = Vue en direct
+trace-live-off = Arrêter la vue en direct
+trace-live-starts = À l’écoute…
+trace-live-new = # de plus depuis l’ouverture de cette page
+trace-live-lost = La connexion est perdue, nouvel essai en cours.
+trace-live-pause = Pause
+trace-live-script = La vue en direct a besoin de JavaScript. Rechargez la page pour voir les nouveautés.
+trace-newest = Aux plus récents
+trace-not-yet = Rien trouvé pour l’instant. Ce qui est rare se cherche par parties : continuez avec « Plus anciens ».
+trace-not-all = Il y en a peut-être d’autres plus loin.
+trace-saved = Recherches enregistrées
+trace-saved-none = Aucune pour l’instant. Une recherche enregistrée garde sa période relative.
+trace-save-as = Enregistrer cette recherche sous
+trace-save = Enregistrer
+trace-forget = Oublier
+trace-columns = Colonnes et fuseau horaire
+trace-zone = Fuseau horaire de ce qui est affiché et des jours cherchés
+trace-columns-keep = Afficher celles-ci
+as-api = En appel d’API
+column-next-hop = Serveur suivant
+column-answer = Réponse
+column-duration = Durée
+story-only-queued = Le suivi de ce message est effacé, il est encore dans la file d’attente.
+story-all-delivered =
+    { $count ->
+        [one] Remis.
+       *[other] Remis aux { $shown } destinataires.
+    }
+story-partly = Remis à { $delivered } destinataires sur { $all }.
+story-recipients = Destinataires
+story-delivered-means = « Remis » veut dire que le serveur suivant a accepté le message. Ce qui se passe dans la boîte nous échappe.
+story-said = Ce qui s’est dit
+story-said-none = Rien n’en est gardé. Les conversations sont gardées quelques jours, sans secrets ni contenu, et d’une seconde chargée une partie seulement.
+story-with-client = Avec le client { $value }
+story-with-hop = Avec le serveur suivant { $value }
+story-related = À voir aussi
+story-same-client = Même client, 10 minutes avant et après
+story-same-sender = Même expéditeur
+story-same-subject = Même objet
+story-same-reason = Refusés pour la même raison
+story-support = Texte pour l’assistance
+story-support-hint = Ni contenu ni secret, à copier dans un courriel ou un ticket.
+fact-header-from = From de l’en-tête
+fact-envelope-sender = Expéditeur avant et après
+fact-certificate = Certificat
+fact-tls-in = TLS avec le client
+fact-tls-out = TLS avec le serveur suivant
+fact-repairs = Réparations
+fact-signed-by = Signatures DKIM
+fact-noted = Noté à l’acceptation
+fact-settings = Version des réglages
+fact-expires = Cette trace est gardée jusqu’au

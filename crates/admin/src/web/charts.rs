@@ -1,0 +1,339 @@
+//! Charts as SVG, made here: columns over time, lines over time, bars by name. Each has a sentence
+//! that says what it shows, a table with the same numbers, and tells its parts apart by pattern and
+//! word, never by colour alone. `experience.md` §5.7, §5.9.
+//!
+//! Not here: what is shown (`reports`).
+
+use std::fmt::Write as _;
+
+/// Width and height of a chart, in its own units.
+const WIDTH: u64 = 640;
+const HEIGHT: u64 = 200;
+/// What the names below and beside it take.
+const MARGIN: u64 = 20;
+const LEFT: u64 = 48;
+/// Bars of one chart.
+const BARS_MAX: usize = 10;
+/// Height of one bar with its name.
+const BAR: u64 = 26;
+/// Names of bars, in characters.
+const NAME_MAX: usize = 34;
+
+/// A chart with everything around it.
+pub(super) struct Chart {
+    /// In the address of its file, and of the place on the page.
+    pub(super) id: &'static str,
+    pub(super) title: String,
+    /// What it shows, in one sentence.
+    pub(super) finding: String,
+    /// Nothing to show: the sentence alone.
+    pub(super) is_empty: bool,
+    /// Ready for the page: every text in it is escaped.
+    pub(super) svg: String,
+    /// The parts, told apart: pattern of a surface or class of a line, and word.
+    pub(super) legend: Vec<(&'static str, String)>,
+    pub(super) head: Vec<String>,
+    pub(super) rows: Vec<Vec<String>>,
+    /// Its file, with the same range.
+    pub(super) csv: String,
+}
+
+/// A column of a chart over time.
+pub(super) struct Column {
+    /// For the name that a pointer shows, and for readers of screens.
+    pub(super) label: String,
+    /// Below the column, where there is room.
+    pub(super) tick: String,
+    /// Where a press leads.
+    pub(super) address: String,
+    /// One number for each part, from below.
+    pub(super) parts: Vec<u64>,
+}
+
+/// A bar.
+pub(super) struct Bar {
+    pub(super) name: String,
+    /// What is written behind it.
+    pub(super) words: String,
+    pub(super) address: String,
+    pub(super) value: u64,
+    /// Of it, this much is of the second kind (failed, refused).
+    pub(super) second: u64,
+}
+
+/// Text and attributes of SVG. XML 1.0 §2.4.
+pub(super) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            plain if plain.is_control() => out.push(' '),
+            plain => out.push(plain),
+        }
+    }
+    out
+}
+
+/// The patterns of the parts of one chart; `id` keeps them apart from those of the next one.
+fn patterns(id: &str) -> String {
+    format!(
+        "<defs>\
+         <pattern id=\"{id}-1\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">\
+         <rect class=\"part0\" width=\"6\" height=\"6\"/></pattern>\
+         <pattern id=\"{id}-2\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">\
+         <rect class=\"paper\" width=\"6\" height=\"6\"/>\
+         <path class=\"line1\" d=\"M0 6L6 0M-1 1L1 -1M5 7L7 5\"/></pattern>\
+         <pattern id=\"{id}-3\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">\
+         <rect class=\"part2\" width=\"6\" height=\"6\"/>\
+         <path class=\"line-paper\" d=\"M0 3H6\"/></pattern>\
+         <pattern id=\"{id}-4\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">\
+         <rect class=\"paper\" width=\"6\" height=\"6\"/>\
+         <circle class=\"dot3\" cx=\"3\" cy=\"3\" r=\"2\"/></pattern>\
+         </defs>"
+    )
+}
+
+/// A round number at or above the highest, for the scale.
+fn top_of(highest: u64) -> u64 {
+    let mut step = 1_u64;
+    loop {
+        for factor in [1, 2, 5] {
+            let top = step.saturating_mul(factor);
+            if top >= highest.max(1) || top == u64::MAX {
+                return top;
+            }
+        }
+        step = step.saturating_mul(10);
+    }
+}
+
+fn scaled(value: u64, top: u64, length: u64) -> f64 {
+    // Precision beyond a hundredth of a unit is not seen.
+    value as f64 / top as f64 * length as f64
+}
+
+fn opening(height: u64, finding: &str) -> String {
+    format!(
+        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"group\" aria-label=\"{}\">",
+        escaped(finding)
+    )
+}
+
+fn scale(top: u64, label: &dyn Fn(u64) -> String) -> String {
+    let bottom = HEIGHT - MARGIN;
+    let mut svg = String::new();
+    for (value, y) in [(top, 10), (top / 2, (10 + bottom) / 2), (0, bottom)] {
+        let _ = write!(
+            svg,
+            "<path class=\"grid\" d=\"M{LEFT} {y}H{WIDTH}\"/>\
+             <text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+            LEFT - 6,
+            y + 4,
+            escaped(&label(value))
+        );
+    }
+    svg
+}
+
+/// Stacked columns over time.
+pub(super) fn columns(
+    id: &str,
+    finding: &str,
+    columns: &[Column],
+    label: &dyn Fn(u64) -> String,
+) -> String {
+    let sums = columns.iter().map(|column| column.parts.iter().sum());
+    let top = top_of(sums.max().unwrap_or(0));
+    let (bottom, room) = (HEIGHT - MARGIN, HEIGHT - MARGIN - 10);
+    let step = (WIDTH - LEFT) as f64 / columns.len().max(1) as f64;
+    let ticks = columns.len().div_ceil(8).max(1);
+    let mut svg = opening(HEIGHT, finding) + &patterns(id) + &scale(top, label);
+    for (place, column) in columns.iter().enumerate() {
+        let x = LEFT as f64 + place as f64 * step;
+        let _ = write!(
+            svg,
+            "<a href=\"{}\" aria-label=\"{}\"><title>{}</title>\
+             <rect class=\"hit\" x=\"{x:.1}\" y=\"10\" width=\"{step:.1}\" height=\"{room}\"/>",
+            escaped(&column.address),
+            escaped(&column.label),
+            escaped(&column.label)
+        );
+        let mut y = bottom as f64;
+        for (part, value) in column.parts.iter().enumerate() {
+            let height = scaled(*value, top, room);
+            y -= height;
+            if *value > 0 {
+                let _ = write!(
+                    svg,
+                    "<rect class=\"part\" x=\"{:.1}\" y=\"{y:.1}\" width=\"{:.1}\" \
+                     height=\"{height:.1}\" fill=\"url(#{id}-{})\"/>",
+                    x + 1.0,
+                    (step - 2.0).max(1.0),
+                    part + 1
+                );
+            }
+        }
+        svg.push_str("</a>");
+        if place % ticks == 0 {
+            let _ = write!(
+                svg,
+                "<text class=\"tick\" x=\"{x:.1}\" y=\"{}\">{}</text>",
+                HEIGHT - 5,
+                escaped(&column.tick)
+            );
+        }
+    }
+    svg + "</svg>"
+}
+
+/// Lines over time; a step without a number breaks its line.
+pub(super) fn lines(
+    finding: &str,
+    ticks: &[String],
+    series: &[Vec<Option<u64>>],
+    label: &dyn Fn(u64) -> String,
+) -> String {
+    let highest = series.iter().flatten().flatten().max();
+    let top = top_of(highest.copied().unwrap_or(0));
+    let (bottom, room) = (HEIGHT - MARGIN, HEIGHT - MARGIN - 10);
+    let step = (WIDTH - LEFT - 10) as f64 / ticks.len().saturating_sub(1).max(1) as f64;
+    let every = ticks.len().div_ceil(8).max(1);
+    let mut svg = opening(HEIGHT, finding) + &scale(top, label);
+    for (number, values) in series.iter().enumerate() {
+        let (mut path, mut dots, mut pen) = (String::new(), String::new(), 'M');
+        for (place, value) in values.iter().enumerate() {
+            let Some(value) = value else {
+                pen = 'M';
+                continue;
+            };
+            let x = LEFT as f64 + place as f64 * step;
+            let y = bottom as f64 - scaled(*value, top, room);
+            let _ = write!(path, "{pen}{x:.1} {y:.1}");
+            let _ = write!(
+                dots,
+                "<circle class=\"dot{number}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\"><title>{}: {}\
+                 </title></circle>",
+                escaped(&ticks[place]),
+                escaped(&label(*value))
+            );
+            pen = 'L';
+        }
+        let _ = write!(svg, "<path class=\"series{number}\" d=\"{path}\"/>{dots}");
+    }
+    for (place, tick) in ticks.iter().enumerate().step_by(every) {
+        let x = LEFT as f64 + place as f64 * step;
+        let _ = write!(
+            svg,
+            "<text class=\"tick\" x=\"{x:.1}\" y=\"{}\">{}</text>",
+            HEIGHT - 5,
+            escaped(tick)
+        );
+    }
+    svg + "</svg>"
+}
+
+/// Bars by name, the largest first.
+pub(super) fn bars(id: &str, finding: &str, bars: &[Bar]) -> String {
+    let shown = &bars[..bars.len().min(BARS_MAX)];
+    let top = shown.iter().map(|bar| bar.value).max().unwrap_or(0).max(1);
+    let height = shown.len() as u64 * BAR + 4;
+    let mut svg = opening(height, finding) + &patterns(id);
+    let room = WIDTH / 2 - 60;
+    for (place, bar) in shown.iter().enumerate() {
+        let y = place as u64 * BAR;
+        let name: String = bar.name.chars().take(NAME_MAX).collect();
+        let (all, second) = (
+            scaled(bar.value, top, room),
+            scaled(bar.second.min(bar.value), top, room),
+        );
+        let _ = write!(
+            svg,
+            "<a href=\"{}\" aria-label=\"{}\">\
+             <rect class=\"hit\" x=\"0\" y=\"{y}\" width=\"{WIDTH}\" height=\"{BAR}\"/>\
+             <text class=\"name\" x=\"0\" y=\"{}\">{}</text>\
+             <rect class=\"part\" x=\"{}\" y=\"{}\" width=\"{:.1}\" height=\"14\" \
+             fill=\"url(#{id}-1)\"/>\
+             <rect class=\"part\" x=\"{:.1}\" y=\"{}\" width=\"{second:.1}\" height=\"14\" \
+             fill=\"url(#{id}-3)\"/>\
+             <text class=\"value\" x=\"{:.1}\" y=\"{}\">{}</text></a>",
+            escaped(&bar.address),
+            escaped(&format!("{} {}", bar.name, bar.words)),
+            y + 17,
+            escaped(&name),
+            WIDTH / 2 - 60,
+            y + 6,
+            all - second,
+            (WIDTH / 2 - 60) as f64 + all - second,
+            y + 6,
+            (WIDTH / 2 - 60) as f64 + all + 6.0,
+            y + 17,
+            escaped(&bar.words)
+        );
+    }
+    svg + "</svg>"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(parts: &[u64]) -> Column {
+        Column {
+            label: "<10:00> & \"more\"".to_owned(),
+            tick: "10".to_owned(),
+            address: "/trace?q=a&since=1h".to_owned(),
+            parts: parts.to_vec(),
+        }
+    }
+
+    #[test]
+    fn the_scale_ends_at_a_round_number_above() {
+        for (highest, top) in [(0, 1), (1, 1), (3, 5), (7, 10), (11, 20), (501, 1_000)] {
+            assert_eq!(top_of(highest), top);
+        }
+        assert_eq!(top_of(u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn no_text_of_a_stranger_becomes_a_part_of_the_picture() {
+        let hostile = Bar {
+            name: "<script>alert(1)</script>".to_owned(),
+            words: "\"><x".to_owned(),
+            address: "/trace?q=\"'<".to_owned(),
+            value: 3,
+            second: 1,
+        };
+        let svg = bars("b", "a < b", &[hostile]);
+        assert!(!svg.contains("<script") && !svg.contains("\"><x"), "{svg}");
+        let svg = columns("c", "x", &[column(&[1, 2])], &|n| n.to_string());
+        assert!(
+            svg.contains("&lt;10:00&gt; &amp; &quot;more&quot;"),
+            "{svg}"
+        );
+        assert!(svg.contains("href=\"/trace?q=a&amp;since=1h\""), "{svg}");
+    }
+
+    #[test]
+    fn a_column_is_as_high_as_its_parts_and_nothing_has_no_height() {
+        let svg = columns("c", "x", &[column(&[5, 0, 5]), column(&[0, 0, 0])], &|n| {
+            n.to_string()
+        });
+        assert_eq!(svg.matches("class=\"part\"").count(), 2, "{svg}");
+        assert!(svg.contains("height=\"85.0\" fill=\"url(#c-1)\""), "{svg}");
+        assert_eq!(svg.matches("<a ").count(), 2);
+    }
+
+    #[test]
+    fn a_line_is_broken_where_there_is_no_number() {
+        let ticks = ["1", "2", "3"].map(ToOwned::to_owned);
+        let svg = lines("x", &ticks, &[vec![Some(1), None, Some(2)]], &|n| {
+            n.to_string()
+        });
+        assert!(svg.contains("d=\"M") && !svg.contains('L'), "{svg}");
+        assert_eq!(svg.matches("<circle").count(), 2);
+    }
+}

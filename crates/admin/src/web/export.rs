@@ -1,0 +1,248 @@
+//! The whole of what a search finds as a file, CSV or JSON, sent as it is read: numbers, times and
+//! names as machines read them, whatever the page's language.
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::stream;
+use serde_json::Value;
+
+use relais_store::store::Store;
+use relais_store::trace::{TraceQuery, TraceRow};
+
+use super::ask::{Centre, text};
+use super::door::{Reader, Visit};
+use super::trace::SINCE_DEFAULT;
+use super::view;
+use crate::api::trace::{Page, query};
+
+/// Events read at once.
+const EVENTS_AT_ONCE: usize = 1_000;
+/// Events of one file: ours; a spreadsheet takes about as many lines.
+const EVENTS_MAX: usize = 1_000_000;
+/// The columns of a table of events.
+const HEAD: [&str; 18] = [
+    "time",
+    "event",
+    "status",
+    "queue_id",
+    "reference",
+    "organisation",
+    "inbound_connector",
+    "client",
+    "from",
+    "to",
+    "subject",
+    "size",
+    "token",
+    "reply",
+    "outbound_connector",
+    "next_hop",
+    "tls",
+    "duration_ms",
+];
+
+pub(super) fn routes() -> Router<Centre> {
+    Router::new()
+        .route("/trace/export.csv", get(csv))
+        .route("/trace/export.json", get(json))
+}
+
+async fn csv(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    file(&centre, &visit, Form::Csv).await
+}
+
+async fn json(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    file(&centre, &visit, Form::Json).await
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Form {
+    Csv,
+    Json,
+}
+
+/// Where the writing of a file stands.
+enum Part {
+    Begin,
+    Events { query: TraceQuery, left: usize },
+    Done,
+}
+
+async fn file(centre: &Centre, visit: &Visit, form: Form) -> Response {
+    let (zone, now) = (
+        view::load(centre, visit.name()).await.zone,
+        centre.context.clock.now(),
+    );
+    let asked = |name| {
+        let text = zone.time(visit.query.get(name), now);
+        Some(text).filter(|text| !text.is_empty())
+    };
+    let page = Page {
+        q: visit.query.get("q").to_owned(),
+        since: asked("since").or_else(|| Some(SINCE_DEFAULT.to_owned())),
+        until: asked("until"),
+        limit: EVENTS_AT_ONCE,
+        ..Page::default()
+    };
+    let query = match query(&centre.context, &page) {
+        Ok(query) => query,
+        Err(problem) => return problem.into_response(),
+    };
+    let store = centre.context.store.clone();
+    let parts = stream::unfold(Part::Begin, move |part| {
+        let (store, query) = (store.clone(), query.clone());
+        async move { next(&store, query, part, form).await }
+    });
+    let (kind, name) = match form {
+        Form::Csv => (
+            "text/csv; charset=utf-8",
+            "attachment; filename=\"trace.csv\"",
+        ),
+        Form::Json => (
+            "application/x-ndjson",
+            "attachment; filename=\"trace.jsonl\"",
+        ),
+    };
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_DISPOSITION, name),
+    ];
+    (headers, Body::from_stream(parts)).into_response()
+}
+
+async fn next(
+    store: &Store,
+    query: TraceQuery,
+    part: Part,
+    form: Form,
+) -> Option<(Result<Bytes, Infallible>, Part)> {
+    let (query, left) = match part {
+        Part::Begin => {
+            let head = match form {
+                Form::Csv => HEAD.join(",") + "\r\n",
+                Form::Json => String::new(),
+            };
+            let left = EVENTS_MAX;
+            return Some((Ok(Bytes::from(head)), Part::Events { query, left }));
+        }
+        Part::Events { query, left } => (query, left),
+        Part::Done => return None,
+    };
+    let answer = match store.trace_page(&query).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            // The file ends here; nothing can be said in it any more.
+            tracing::warn!(%error, "an export of the trace was cut short");
+            return None;
+        }
+    };
+    let mut text = String::new();
+    for row in answer.rows.iter().take(left) {
+        match form {
+            Form::Csv => text.push_str(&line(row)),
+            Form::Json => {
+                text.push_str(&row.json);
+                text.push('\n');
+            }
+        }
+    }
+    let left = left.saturating_sub(answer.rows.len());
+    let part = match answer.next {
+        Some(before) if left > 0 => Part::Events {
+            query: TraceQuery {
+                before: Some(before),
+                ..query
+            },
+            left,
+        },
+        _ => Part::Done,
+    };
+    Some((Ok(Bytes::from(text)), part))
+}
+
+/// One event. RFC 4180.
+fn line(row: &TraceRow) -> String {
+    let event: Value = serde_json::from_str(&row.json).unwrap_or_default();
+    let recipients = match &event["to"] {
+        Value::Array(all) => {
+            let all: Vec<_> = all.iter().filter_map(Value::as_str).collect();
+            all.join(" ")
+        }
+        one => one.as_str().unwrap_or_default().to_owned(),
+    };
+    let cells = HEAD.map(|name| match name {
+        "client" => text(&event["client"], "address").to_owned(),
+        "tls" => text(&event["tls"], "version").to_owned(),
+        "to" => recipients.clone(),
+        "size" | "duration_ms" => event[name]
+            .as_u64()
+            .map(|n| n.to_string())
+            .unwrap_or_default(),
+        name => text(&event, name).to_owned(),
+    });
+    csv_line(&cells)
+}
+
+/// Cells as a line of CSV. Strangers wrote some of them: what a spreadsheet would take for a
+/// formula begins with an apostrophe.
+pub(super) fn csv_line<T: AsRef<str>>(cells: &[T]) -> String {
+    let cell = |cell: &T| {
+        let cell = cell.as_ref();
+        let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        let cell = if is_formula && cell.parse::<f64>().is_err() {
+            format!("'{cell}")
+        } else {
+            cell.to_owned()
+        };
+        if cell.contains(['"', ',', '\r', '\n']) {
+            format!("\"{}\"", cell.replace('"', "\"\""))
+        } else {
+            cell
+        }
+    };
+    let cells: Vec<_> = cells.iter().map(cell).collect();
+    cells.join(",") + "\r\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_table_keeps_what_strangers_wrote_as_text() {
+        let cells = [
+            "a,b",
+            "say \"no\"",
+            "=HYPERLINK(\"x\")",
+            "-5",
+            "@x",
+            "two\nlines",
+        ];
+        assert_eq!(
+            csv_line(&cells),
+            "\"a,b\",\"say \"\"no\"\"\",\"'=HYPERLINK(\"\"x\"\")\",-5,'@x,\"two\nlines\"\r\n"
+        );
+    }
+
+    #[test]
+    fn an_event_has_one_cell_for_each_column() {
+        let row = TraceRow {
+            position: 1,
+            json: r#"{"time":"t","event":"e","to":["a@b.test","c@d.test"],"size":4,
+                "client":{"address":"10.1.2.9"},"tls":{"version":"1.3"}}"#
+                .to_owned(),
+        };
+        let line = line(&row);
+        assert_eq!(line.matches(',').count(), HEAD.len() - 1);
+        assert!(
+            line.contains("10.1.2.9,,a@b.test c@d.test,,4,,,,,1.3,"),
+            "{line}"
+        );
+    }
+}

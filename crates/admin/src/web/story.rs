@@ -1,0 +1,497 @@
+//! The story of one message or refusal: a verdict with its fix, what happened and how long each
+//! step took, each recipient, TLS, rewriting and signatures, and what can be done about it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use serde_json::Value;
+
+use relais_smtp::time::Timestamp;
+use relais_store::trace::{Event, EventKind, TlsSummary, To};
+
+use super::ask::{Centre, Refused, address, list, quoted, segment, text};
+use super::door::{Reader, Visit};
+use super::lang::Lang;
+use super::page::{self, Frame};
+use super::times;
+use super::trace::{Status, octets, recipients, status};
+use crate::plain::clean;
+use crate::words::{advice, sentence};
+
+/// Steps of a story that are shown; more are in `relais why`.
+const STEPS_MAX: usize = 500;
+/// Recipients that are shown.
+const RECIPIENTS_MAX: usize = 500;
+/// How far before and behind something of the same client is related. `experience.md` §5.6.
+const RELATED: Duration = Duration::from_secs(600);
+
+pub(super) fn routes() -> Router<Centre> {
+    Router::new().route("/trace/{name}", get(detail))
+}
+
+#[derive(Template)]
+#[template(path = "story.html")]
+struct Story {
+    frame: Frame,
+    verdict: String,
+    tone: &'static str,
+    advice: Option<(&'static str, &'static str)>,
+    facts: Vec<(String, String)>,
+    steps: Vec<Step>,
+    recipients: Vec<Recipient>,
+    related: Vec<(String, String)>,
+    queue_id: String,
+    waits: bool,
+    /// The reference of a refusal, to adopt it.
+    reference: String,
+    today: Vec<(String, String)>,
+    dialogues: Vec<Words>,
+    support: String,
+}
+
+/// One conversation.
+struct Words {
+    title: String,
+    time: String,
+    text: String,
+}
+
+/// One step.
+struct Step {
+    time: String,
+    exact: String,
+    words: String,
+    /// Since the one before; empty for the first.
+    after: String,
+}
+
+/// One recipient.
+struct Recipient {
+    to: String,
+    status: Status,
+    attempts: u64,
+    next: String,
+    reply: String,
+    next_hop: String,
+    tls: String,
+}
+
+/// A recipient that is still in the queue.
+pub(super) struct Waiting {
+    pub(super) to: String,
+    pub(super) status: Status,
+    pub(super) attempts: u64,
+    pub(super) next: String,
+    pub(super) reply: String,
+}
+
+/// One recipient of `relais queue show`.
+pub(super) fn waiting(lang: Lang, recipient: &Value) -> Waiting {
+    Waiting {
+        to: clean(text(recipient, "to")).into_owned(),
+        status: status(lang, text(recipient, "state")),
+        attempts: recipient["attempts"].as_u64().unwrap_or(0),
+        next: times::shown(lang, recipient["next_attempt"].as_str()),
+        reply: clean(text(recipient, "last_reply")).into_owned(),
+    }
+}
+
+async fn detail(
+    State(centre): State<Centre>,
+    Reader(visit): Reader,
+    Path(name): Path<String>,
+) -> Response {
+    match story(&centre, &visit, &name).await {
+        Ok(story) => page::send(&story),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refused> {
+    let lang = visit.lang;
+    let path = format!("/why/{}", segment(name));
+    let answer = centre.get(visit.name(), &path, &[]).await?;
+    let read = |value: &Value| Event::from_json(&value.to_string()).ok();
+    let told = list(&answer, "events").iter().filter_map(read);
+    let events: Vec<Event> = told.take(STEPS_MAX).collect();
+    let in_queue = list(&answer["in_queue"], "recipients");
+    let is_refusal = text(&answer, "kind") == "refusal";
+    let queue_id = text(&answer, "queue_id").to_owned();
+    let (verdict, tone) = verdict(lang, &events, in_queue);
+    let fix = events
+        .iter()
+        .rev()
+        .find_map(|event| advice(event.reply.as_deref()?, lang.0));
+    let title = if is_refusal {
+        lang.with("story-refusal", &name.to_uppercase())
+    } else {
+        lang.with("story-message", &queue_id)
+    };
+    let steps = steps(lang, &events);
+    let said = format!("/why/{}/dialogues", segment(name));
+    let said = centre.get(visit.name(), &said, &[]).await?;
+    Ok(Story {
+        advice: fix,
+        facts: facts(lang, centre, &events, list(&answer, "events")),
+        support: support(&title, &verdict, fix, &events, lang),
+        verdict,
+        tone,
+        steps,
+        recipients: recipients_of(lang, &events, in_queue),
+        related: related(lang, &events),
+        dialogues: list(&said, "dialogues")
+            .iter()
+            .map(|one| words(lang, one))
+            .collect(),
+        waits: !in_queue.is_empty(),
+        queue_id,
+        reference: if is_refusal {
+            name.to_uppercase()
+        } else {
+            String::new()
+        },
+        today: today(lang, list(&answer, "now")),
+        frame: Frame::new(visit, "trace", &title)
+            .command(format!("relais why {}", quoted(name)))
+            .done(done(visit)),
+    })
+}
+
+/// One sentence on how it stands: of all recipients, the worst one in its own words.
+fn verdict(lang: Lang, events: &[Event], in_queue: &[Value]) -> (String, &'static str) {
+    let last: BTreeMap<&str, &Event> = events
+        .iter()
+        .filter_map(|event| match &event.to {
+            Some(To::One(to)) if event.status().is_some() => Some((&**to, event)),
+            _ => None,
+        })
+        .collect();
+    let count = |wanted: &str| {
+        let statuses = last.values().filter(|event| event.status() == Some(wanted));
+        statuses.count() as u64
+    };
+    let rank = |event: &&&Event| match event.status() {
+        Some("failed" | "expired" | "refused") => 3,
+        Some("held" | "deferred") => 2,
+        Some("discarded") => 1,
+        _ => 0,
+    };
+    let worst = last.values().max_by_key(rank).copied();
+    let Some(shown) = worst.or(events.last()) else {
+        return (lang.t("story-only-queued"), "waiting");
+    };
+    let tone = match shown.status() {
+        Some("failed" | "expired" | "refused") => "bad",
+        Some("held" | "deferred") => "waiting",
+        _ if in_queue.is_empty() => "good",
+        _ => "waiting",
+    };
+    let words = sentence(shown, lang.0);
+    if last.len() < 2 {
+        return (words, tone);
+    }
+    let delivered = count("delivered");
+    let summary = if delivered == last.len() as u64 {
+        lang.n("story-all-delivered", delivered)
+    } else {
+        lang.fill(
+            "story-partly",
+            &[
+                ("delivered", &lang.number(delivered)),
+                ("all", &lang.number(last.len() as u64)),
+            ],
+        )
+    };
+    (format!("{summary} {words}"), tone)
+}
+
+fn steps(lang: Lang, events: &[Event]) -> Vec<Step> {
+    let mut before: Option<Timestamp> = None;
+    let mut steps = Vec::new();
+    for event in events {
+        let after = before.map(|before| event.time.since(before));
+        before = Some(event.time);
+        let millis = after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+        steps.push(Step {
+            time: times::of(lang, event.time),
+            exact: event.time.to_rfc3339(),
+            words: sentence(event, lang.0),
+            after: millis
+                .map(|millis| format!("+{}", times::milliseconds(lang, millis)))
+                .unwrap_or_default(),
+        });
+    }
+    steps
+}
+
+/// Each recipient with what is known last; the queue knows it better than the trace.
+fn recipients_of(lang: Lang, events: &[Event], in_queue: &[Value]) -> Vec<Recipient> {
+    let mut all: BTreeMap<String, Recipient> = BTreeMap::new();
+    for event in events {
+        let (Some(To::One(to)), Some(word)) = (&event.to, event.status()) else {
+            continue;
+        };
+        let next = event.next_attempt.map(|time| times::of(lang, time));
+        let one = Recipient {
+            to: clean(to).into_owned(),
+            status: status(lang, word),
+            attempts: event.attempts.unwrap_or(0).into(),
+            next: next.unwrap_or_default(),
+            reply: clean(event.reply.as_deref().unwrap_or_default()).into_owned(),
+            next_hop: clean(event.next_hop.as_deref().unwrap_or_default()).into_owned(),
+            tls: event.tls.as_deref().map(tls_words).unwrap_or_default(),
+        };
+        all.insert(to.to_string(), one);
+    }
+    for recipient in in_queue {
+        let Waiting {
+            to,
+            status,
+            attempts,
+            next,
+            reply,
+        } = waiting(lang, recipient);
+        let known = all.remove(text(recipient, "to"));
+        let (next_hop, tls) = known.map(|it| (it.next_hop, it.tls)).unwrap_or_default();
+        let one = Recipient {
+            to,
+            status,
+            attempts,
+            next,
+            reply,
+            next_hop,
+            tls,
+        };
+        all.insert(text(recipient, "to").to_owned(), one);
+    }
+    all.into_values().take(RECIPIENTS_MAX).collect()
+}
+
+fn tls_words(tls: &TlsSummary) -> String {
+    clean(&format!(
+        "{} {} ({})",
+        tls.version, tls.cipher, tls.verified
+    ))
+    .into_owned()
+}
+
+/// One conversation, line by line.
+fn words(lang: Lang, dialogue: &Value) -> Words {
+    let peer = clean(text(dialogue, "peer")).into_owned();
+    let title = match text(dialogue, "with") {
+        "client" => lang.with("story-with-client", &peer),
+        _ => lang.with("story-with-hop", &peer),
+    };
+    let lines = list(dialogue, "lines").iter().filter_map(Value::as_str);
+    let lines: Vec<_> = lines.map(|line| clean(line).into_owned()).collect();
+    Words {
+        title,
+        time: times::shown(lang, dialogue["time"].as_str()),
+        text: lines.join("\n"),
+    }
+}
+
+/// Where more of the same is found.
+fn related(lang: Lang, events: &[Event]) -> Vec<(String, String)> {
+    let Some(first) = events.first() else {
+        return Vec::new();
+    };
+    let (since, until) = (first.time.before(RELATED), first.time.after(RELATED));
+    let (since, until) = (since.to_rfc3339(), until.to_rfc3339());
+    let mut links = Vec::new();
+    if let Some(client) = events.iter().find_map(|event| event.client.as_ref()) {
+        let q = format!("client:{}", client.address);
+        let query = [("q", &*q), ("since", &since), ("until", &until)];
+        links.push((lang.t("story-same-client"), address("/trace", &query)));
+    }
+    let token = |name: &str, value: &str| {
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+        format!("{name}:\"{value}\"")
+    };
+    if let Some(from) = first.from.as_deref().filter(|from| !from.is_empty()) {
+        let q = token("from", from);
+        let query = [("q", &*q), ("since", "7d")];
+        links.push((lang.t("story-same-sender"), address("/trace", &query)));
+    }
+    let subject = events.iter().find_map(|event| event.subject.as_deref());
+    if let Some(subject) = subject.filter(|subject| !subject.trim().is_empty()) {
+        let q = token("subject", subject.trim());
+        let query = [("q", &*q), ("since", "7d")];
+        links.push((lang.t("story-same-subject"), address("/trace", &query)));
+    }
+    if let Some(token) = events.iter().find_map(|event| event.token.as_deref()) {
+        let q = format!("token:{token}");
+        let query = [("q", &*q), ("since", "7d")];
+        links.push((lang.t("story-same-reason"), address("/trace", &query)));
+    }
+    links
+}
+
+/// For a mail to the device's maker or the other side's postmaster: no content, no secret.
+fn support(
+    title: &str,
+    verdict: &str,
+    fix: Option<(&str, &str)>,
+    events: &[Event],
+    lang: Lang,
+) -> String {
+    let mut text = format!("{title}\n{verdict}\n");
+    if let Some((cause, fix)) = fix {
+        text.push_str(&format!("{cause}\n{fix}\n"));
+    }
+    text.push('\n');
+    for event in events {
+        let line = format!("{}  {}\n", event.time.to_rfc3339(), sentence(event, lang.0));
+        text.push_str(&line);
+        if let Some(tls) = &event.tls {
+            text.push_str(&format!("    TLS {}\n", tls_words(tls)));
+        }
+    }
+    text
+}
+
+/// What was done to the queue, told on the page that one comes back to.
+pub(super) fn done(visit: &Visit) -> String {
+    let lang = visit.lang;
+    let count = visit.query.get("count").parse().unwrap_or(0);
+    match visit.query.get("done") {
+        "retry" => lang.n("done-retry", count),
+        "hold" => lang.n("done-hold", count),
+        "release" => lang.n("done-release", count),
+        "bounce" => lang.n("done-bounce", count),
+        "delete" => lang.n("done-delete", count),
+        _ => String::new(),
+    }
+}
+
+/// Of the first event that tells each.
+fn facts(lang: Lang, centre: &Centre, events: &[Event], json: &[Value]) -> Vec<(String, String)> {
+    let first = |read: fn(&Value) -> String| {
+        let mut values = json.iter().map(read);
+        values.find(|value| !value.is_empty())
+    };
+    let find = |read: fn(&Event) -> Option<String>| events.iter().find_map(read);
+    let size = events.iter().find_map(|event| event.size);
+    let expires = events.last().map(|event| {
+        let days = centre.context.store.trace_days();
+        let kept = Duration::from_secs(u64::from(days) * 86_400);
+        times::of(lang, event.time.after(kept))
+    });
+    let all = [
+        ("column-from", first(|event| text(event, "from").to_owned())),
+        ("fact-header-from", find(header_from)),
+        ("fact-envelope-sender", find(rewritten)),
+        ("column-to", first(|event| recipients(&event["to"]))),
+        (
+            "column-subject",
+            find(|event| Some(event.subject.as_deref()?.to_owned())),
+        ),
+        (
+            "column-client",
+            find(|event| Some(event.client.as_ref()?.address.to_string())),
+        ),
+        (
+            "fact-helo",
+            find(|event| Some(event.client.as_ref()?.helo.as_deref()?.to_owned())),
+        ),
+        ("fact-credential", find(credential)),
+        ("fact-certificate", find(certificate)),
+        (
+            "column-connector",
+            find(|event| Some(event.inbound_connector.as_deref()?.to_owned())),
+        ),
+        (
+            "fact-outbound",
+            find(|event| Some(event.outbound_connector.as_deref()?.to_owned())),
+        ),
+        ("fact-tls-in", find(tls_in)),
+        ("fact-tls-out", find(tls_out)),
+        ("fact-repairs", find(repairs)),
+        ("fact-signed-by", find(signed_by)),
+        ("fact-noted", find(noted)),
+        ("column-size", size.map(|size| octets(lang, Some(size)))),
+        (
+            "fact-settings",
+            find(|event| event.settings_version.map(|one| one.to_string())),
+        ),
+        ("fact-expires", expires),
+    ];
+    let known = all.into_iter().filter_map(|(key, value)| {
+        let value = value.filter(|value| !value.is_empty())?;
+        Some((lang.t(key), clean(&value).into_owned()))
+    });
+    known.collect()
+}
+
+/// Only where it is another address than the sender.
+fn header_from(event: &Event) -> Option<String> {
+    let header_from = event.header_from.as_deref()?;
+    (event.from.as_deref() != Some(header_from)).then(|| header_from.to_owned())
+}
+
+/// The sender before and after.
+fn rewritten(event: &Event) -> Option<String> {
+    let (from, given) = (event.from.as_deref()?, event.envelope_sender.as_deref()?);
+    Some(format!("{from} → {given}"))
+}
+
+fn credential(event: &Event) -> Option<String> {
+    Some(event.client.as_ref()?.credential.as_deref()?.to_owned())
+}
+
+fn certificate(event: &Event) -> Option<String> {
+    Some(event.client.as_ref()?.certificate.as_deref()?.to_owned())
+}
+
+fn is_inbound(event: &Event) -> bool {
+    matches!(
+        event.kind,
+        EventKind::MessageAccepted | EventKind::AttemptRefused | EventKind::AuthFailed
+    )
+}
+
+fn tls_in(event: &Event) -> Option<String> {
+    event
+        .tls
+        .as_deref()
+        .filter(|_| is_inbound(event))
+        .map(tls_words)
+}
+
+fn tls_out(event: &Event) -> Option<String> {
+    let is_out = event.next_hop.is_some();
+    event.tls.as_deref().filter(|_| is_out).map(tls_words)
+}
+
+fn repairs(event: &Event) -> Option<String> {
+    (!event.repairs.is_empty()).then(|| event.repairs.join(", "))
+}
+
+fn signed_by(event: &Event) -> Option<String> {
+    let domains: Vec<_> = event.signed_by.iter().map(AsRef::as_ref).collect();
+    (!domains.is_empty()).then(|| domains.join(", "))
+}
+
+/// What the check of SPF, DKIM, DMARC and ARC found, and other notes of acceptance.
+fn noted(event: &Event) -> Option<String> {
+    let is_accepted = event.kind == EventKind::MessageAccepted;
+    Some(event.detail.as_deref().filter(|_| is_accepted)?.to_owned())
+}
+
+/// What would be decided now: recipient, answer.
+fn today(lang: Lang, decisions: &[Value]) -> Vec<(String, String)> {
+    let told = decisions.iter().map(|one| {
+        let decision = &one["decision"];
+        let answer = match decision["reply"].as_str() {
+            Some(reply) => clean(reply).into_owned(),
+            None => lang.t("today-permit"),
+        };
+        (clean(text(one, "to")).into_owned(), answer)
+    });
+    told.collect()
+}

@@ -1,0 +1,293 @@
+//! The trace as people use it in the admin centre: finding, narrowing down, keeping a search,
+//! taking the result away, watching it live; reports and devices.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+use crate::receiver::Receiver;
+use crate::support::{BEHIND_PROXY, CONTOSO, PATIENCE, Place, Server};
+use crate::web::first;
+
+/// Printers are in 10.1.2.0/24.
+fn server() -> Server {
+    let server = Place::new(BEHIND_PROXY).serve();
+    let settings = CONTOSO.replace("[\"127.0.0.1\"]", "[\"10.1.2.0/24\"]");
+    server.apply(&settings).expect(0);
+    server
+}
+
+/// One scan; its queue id.
+fn scan(server: &Server, client: &str, to: &str, subject: &str) -> String {
+    let mut session = server.session_from(client);
+    session.hear();
+    session.say("EHLO scan");
+    session.say("MAIL FROM:<scan@contoso.test>");
+    session.say(&format!("RCPT TO:<{to}>"));
+    session.say("DATA");
+    let text = format!("Subject: {subject}\r\nFrom: scan@contoso.test\r\n\r\nx\r\n.");
+    let taken = session.say(&text);
+    let id = taken.rsplit(' ').next().expect("an id").to_owned();
+    server.await_event("message.accepted", &id);
+    id
+}
+
+#[test]
+fn a_message_is_found_by_tokens_and_its_search_is_kept() {
+    let server = server();
+    let id = scan(
+        &server,
+        "10.1.2.9",
+        "b@example.invalid",
+        "=1+1, \"Invoice\" 774321",
+    );
+    scan(&server, "10.1.2.8", "c@example.invalid", "Other");
+    let mut browser = first(&server, "en");
+    let found = browser.get("/trace?q=subject:774321").expect(200);
+    found.shows(&id);
+    assert!(!found.body.contains("Other"), "{}", found.body);
+    found.shows("subject:774321</bdi>");
+    // The field beside the search box writes a token.
+    let led = browser.get("/trace?q=status:accepted&token=client&value=10.1.2.9");
+    let led = led
+        .expect(303)
+        .header("location")
+        .expect("where")
+        .to_owned();
+    assert_eq!(
+        led,
+        "/trace?q=status%3Aaccepted+client%3A10.1.2.9&since=24h"
+    );
+    browser.get(&led).expect(200).shows(&id);
+    browser
+        .get("/trace?q=nonsense:1")
+        .expect(200)
+        .shows("the token nonsense: is not known");
+
+    let token = browser.token();
+    let keep = [
+        ("form_token", &*token),
+        ("name", "Invoices <b>"),
+        ("q", "subject:invoice"),
+        ("since", "7d"),
+        ("back", "/trace?q=subject:invoice"),
+    ];
+    let kept = browser.post("/trace/searches", &keep).expect(303);
+    assert_eq!(kept.header("location"), Some("/trace?q=subject:invoice"));
+    let page = browser.get("/trace").expect(200);
+    page.shows("Invoices &#60;b&#62;");
+    page.shows("/trace?q=subject%3Ainvoice&#38;since=7d");
+    let columns = [
+        ("form_token", &*token),
+        ("column", "subject"),
+        ("column", "reply"),
+        ("back", "/elsewhere"),
+    ];
+    let chosen = browser.post("/trace/view", &columns).expect(303);
+    assert_eq!(chosen.header("location"), Some("/trace"));
+    let page = browser.get("/trace").expect(200);
+    page.shows("<th scope=\"col\">Reply</th>");
+    assert!(!page.body.contains("<th scope=\"col\">Connector</th>"));
+    let forget = [("form_token", &*token), ("forget", "0")];
+    browser.post("/trace/searches", &forget).expect(303);
+    browser.get("/trace").expect(200).shows("None yet.");
+}
+
+#[test]
+fn what_is_found_is_taken_away_as_a_table_and_as_lines_of_json() {
+    let server = server();
+    let id = scan(
+        &server,
+        "10.1.2.9",
+        "b@example.invalid",
+        "=1+1, \"Invoice\"",
+    );
+    scan(&server, "10.1.2.8", "c@example.invalid", "Other");
+    let browser = first(&server, "fr");
+    let table = browser.get("/trace/export.csv?q=event:message.accepted+client:10.1.2.9");
+    let table = table.expect(200);
+    assert_eq!(
+        table.header("content-disposition"),
+        Some("attachment; filename=\"trace.csv\"")
+    );
+    table.shows("time,event,status,queue_id");
+    table.shows(&format!(
+        "message.accepted,accepted,{id},,contoso,Printers,10.1.2.9"
+    ));
+    table.shows("\"'=1+1, \"\"Invoice\"\"\"");
+    assert!(!table.body.contains("Other"), "{}", table.body);
+    let lines = browser
+        .get("/trace/export.json?q=event:message.accepted")
+        .expect(200);
+    lines.shows(&format!("\"queue_id\":\"{id}\""));
+    lines.shows("\"subject\":\"Other\"");
+}
+
+#[test]
+fn the_page_of_a_message_says_how_it_stands_and_what_is_related() {
+    let server = server();
+    let id = scan(&server, "10.1.2.9", "b@example.invalid", "Invoice");
+    server.await_event("recipient.deferred", &id);
+    let browser = first(&server, "en");
+    let page = browser.get(&format!("/trace/{id}")).expect(200);
+    page.shows("Not yet delivered to &#60;b@example.invalid&#62;");
+    page.shows("<h2 id=\"recipients\">Recipients</h2>");
+    page.shows("Same client, 10 minutes before and after");
+    page.shows("/trace?q=client%3A10.1.2.9&#38;since=");
+    page.shows("This record is kept until");
+    page.shows("Text for support");
+    page.shows("<span class=\"after\">+");
+}
+
+#[test]
+fn new_events_reach_the_live_page_as_rows() {
+    let server = server();
+    let browser = first(&server, "en");
+    let page = browser.get("/trace?live=1&q=client:10.1.2.9").expect(200);
+    page.shows("<script src=\"/assets/trace.js\" defer></script>");
+    page.shows("data-address=\"/trace/live?q=client%3A10.1.2.9");
+    let script = browser.get("/assets/trace.js").expect(200);
+    assert_eq!(
+        script.header("content-type"),
+        Some("text/javascript; charset=utf-8")
+    );
+
+    let mut stream = TcpStream::connect(server.admin).expect("the listener answers");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    write!(
+        stream,
+        "GET /trace/live?q=client:10.1.2.9 HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\n\r\n",
+        server.admin, browser.cookie
+    )
+    .expect("written");
+    let mut lines = BufReader::new(stream)
+        .lines()
+        .map(|line| line.expect("a line"));
+    assert!(lines.any(|line| line.starts_with(": listening")));
+    scan(&server, "10.1.2.8", "c@example.invalid", "Not asked for");
+    scan(&server, "10.1.2.9", "b@example.invalid", "<i>new</i>");
+    let row = lines
+        .find(|line| line.starts_with("data: <tr>"))
+        .expect("a row");
+    assert!(row.contains("&#60;i&#62;new"), "{row}");
+    let other = lines
+        .find(|line| line.starts_with("event: "))
+        .expect("more of this message");
+    assert_eq!(other, "event: row");
+}
+
+#[test]
+fn strangers_get_neither_rows_nor_files() {
+    let server = server();
+    for path in [
+        "/trace/live",
+        "/trace/export.csv",
+        "/reports",
+        "/devices",
+        "/devices.csv",
+    ] {
+        let (status, _) = server.http(path);
+        assert_eq!(status, 303, "{path}");
+    }
+}
+
+#[test]
+fn reports_and_devices_tell_of_the_mail_that_came() {
+    let server = server();
+    for _ in 0..3 {
+        scan(&server, "10.1.2.9", "b@example.invalid", "Scan");
+    }
+    let mut stranger = server.session_from("10.1.3.7");
+    stranger.hear();
+    stranger.say("EHLO scan");
+    stranger.say("MAIL FROM:<scan@contoso.test>");
+    stranger.say("RCPT TO:<b@example.org>");
+    let mut browser = first(&server, "en");
+    let page = browser.get("/reports").expect(200);
+    page.shows("Accepted 3, failed ");
+    page.shows("10.1.2.9 sent most: 3.");
+    page.shows("100 % of mail came in clear text");
+    page.shows("<svg viewBox=");
+    browser.get("/").expect(200).shows("10.1.2.9 sent most: 3.");
+    let file = browser.get("/reports/clients.csv?since=1h").expect(200);
+    assert!(
+        file.body
+            .ends_with("\r\n10.1.2.9,3,0,0\r\n10.1.3.7,0,0,1\r\n"),
+        "{}",
+        file.body
+    );
+    browser.get("/reports/nothing.csv").expect(404);
+
+    let devices = browser.get("/devices").expect(200);
+    devices.shows(">10.1.2.9</a>");
+    devices.shows("/connectors/inbound/contoso/Printers");
+    assert!(
+        !devices.body.contains("10.1.3.7"),
+        "a stranger is no device"
+    );
+    browser
+        .get("/devices?filter=silent")
+        .expect(200)
+        .shows("No device fits");
+    browser
+        .get("/devices?filter=weak-tls")
+        .expect(200)
+        .shows(">10.1.2.9</a>");
+    let file = browser.get("/devices.csv").expect(200);
+    file.shows("10.1.2.9,contoso,Printers,scan,");
+    let token = browser.token();
+    let choice = [
+        ("form_token", &*token),
+        ("language", "fr"),
+        ("back", "/reports"),
+    ];
+    browser.post("/language", &choice).expect(303);
+    browser
+        .get("/reports")
+        .expect(200)
+        .shows("10.1.2.9 a envoyé le plus\u{202f}: 3.");
+}
+
+#[test]
+fn both_conversations_of_a_message_are_on_its_page_without_secrets_and_content() {
+    let receiver = Receiver::start();
+    let server = Place::new(BEHIND_PROXY).serve();
+    let settings = CONTOSO
+        .replace("[\"127.0.0.1\"]", "[\"10.1.2.0/24\"]")
+        .replace("127.0.0.1:9", &receiver.address().to_string());
+    server.apply(&settings).expect(0);
+    let id = scan(&server, "10.1.2.9", "b@example.org", "Secret subject");
+    server.await_event("recipient.delivered", &id);
+    let browser = first(&server, "en");
+    let page = browser.get(&format!("/trace/{id}")).expect(200);
+    page.shows("With the client 10.1.2.9");
+    page.shows("&#60; MAIL FROM:&#60;scan@contoso.test&#62;");
+    page.shows(&format!("&#62; 250 2.0.0 Queued as {id}"));
+    page.shows("With the next hop");
+    page.shows("&#62; RCPT TO:&#60;b@example.org&#62;");
+    page.shows("octets of content");
+    let said = page.body.split("id=\"said\"").nth(1).expect("a section");
+    let said = said.split("</section>").next().expect("its end");
+    assert!(!said.contains("Secret subject"), "{said}");
+
+    let told = server.relais(&["why", &id, "--transcript"]).expect(0).out;
+    assert!(
+        told.contains("client 10.1.2.9\n> 220 relay.contoso.test"),
+        "{told}"
+    );
+    assert!(told.contains("next-hop "), "{told}");
+    // A refusal has its conversation too, under its reference.
+    let mut stranger = server.session_from("10.1.3.7");
+    stranger.hear();
+    stranger.say("EHLO scan");
+    stranger.say("AUTH PLAIN AHNjYW4AcGVuY2ls");
+    stranger.say("MAIL FROM:<scan@contoso.test>");
+    let refused = stranger.say("RCPT TO:<b@example.org>");
+    let reference = refused
+        .trim_end_matches(')')
+        .rsplit(' ')
+        .next()
+        .expect("one");
+    let page = browser.get(&format!("/trace/{reference}")).expect(200);
+    page.shows("&#60; RCPT TO:&#60;b@example.org&#62;");
+    assert!(!page.body.contains("AHNjYW4AcGVuY2ls"), "{}", page.body);
+}
