@@ -139,7 +139,6 @@ fact-tls = TLS
 story-message = Message { $value }
 story-refusal = Refusal { $value }
 story-attempts = To the refused attempts
-story-waits = In the queue
 story-facts = What is known
 story-steps = What happened
 story-today = With today’s settings

@@ -139,7 +139,6 @@ fact-tls = TLS
 story-message = Message { $value }
 story-refusal = Refus { $value }
 story-attempts = Vers les tentatives refusées
-story-waits = Dans la file d’attente
 story-facts = Ce que l’on sait
 story-steps = Ce qui s’est passé
 story-today = Avec les réglages d’aujourd’hui
