@@ -19,6 +19,7 @@ mod limits;
 mod dkim;
 mod domains;
 mod connectors;
+pub(crate) mod connector_changes;
 mod outbound;
 mod listen;
 mod credentials;
@@ -59,6 +60,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(domains::routes())
         .merge(dkim::routes())
         .merge(connectors::routes())
+        .merge(connector_changes::routes())
         .merge(outbound::routes())
         .merge(listen::routes())
         .merge(credentials::routes())

@@ -53,8 +53,25 @@ pub(crate) async fn look(
 ) -> Option<Seen> {
     let settings = context.store.settings();
     let subject = Subject::of(&settings, key, &context.site)?;
-    let judge = |facts: &_| assess(&subject, facts);
-    let found = facts::find(&dns.resolver, &key.domain, dns.authority, within, judge).await?;
+    look_at(dns, &subject, within).await
+}
+
+/// The same, as if this inbound connector alone sent for the domain.
+pub(crate) async fn look_for(
+    context: &AdminContext,
+    dns: &Dns,
+    (key, connector): (&ProofKey, &str),
+    within: Duration,
+) -> Option<Seen> {
+    let settings = context.store.settings();
+    let mut subject = Subject::of(&settings, key, &context.site)?;
+    subject.connectors = vec![connector.to_owned()];
+    look_at(dns, &subject, within).await
+}
+
+async fn look_at(dns: &Dns, subject: &Subject<'_>, within: Duration) -> Option<Seen> {
+    let judge = |facts: &_| assess(subject, facts);
+    let found = facts::find(&dns.resolver, subject.name, dns.authority, within, judge).await?;
     let Found { value, differing } = found;
     Some(Seen {
         assessment: value,

@@ -443,10 +443,10 @@ fn to_json(value: &impl Serialize) -> String {
 }
 
 /// SHA-256 in hexadecimal: tokens have 115 bits and more of chance, so that no slow hash is needed.
-fn hash_of(token: &str) -> String {
+pub(crate) fn hash_of(token: &str) -> String {
     hexadecimal(&Sha256::digest(token.as_bytes()))
 }
 
-fn hexadecimal(octets: &[u8]) -> String {
+pub(crate) fn hexadecimal(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -1,5 +1,5 @@
-//! The admin centre: pages made here, without script, for people. Each page asks the API in this
-//! process, so that page, command line and API never disagree.
+//! The admin centre: pages made here, for people; they work without script. Each page asks the API
+//! in this process, so that page, command line and API never disagree.
 //!
 //! Modules stand in order of floors: each may use only those below it. Who comes in is decided in
 //! `door`, what leaves is dressed in `headers`; ADR 0017.
@@ -18,13 +18,21 @@ mod queue;
 mod attempts;
 mod domains;
 mod connectors;
+mod inbound_edit;
+mod listening;
+mod inbound_wizard;
+mod inbound_form;
+mod conversation;
 mod account;
 mod find;
+mod drafts;
+mod news;
 mod page;
 mod door;
 mod form;
 mod headers;
 mod ask;
+mod rooms;
 mod times;
 mod lang;
 #[cfg(test)]
@@ -51,6 +59,9 @@ const STYLE: &str = include_str!("../assets/style.css");
 /// What makes the trace page live.
 const TRACE_SCRIPT: &str = include_str!("../assets/trace.js");
 
+/// What keeps pages up to date.
+const SCRIPT: &str = include_str!("../assets/live.js");
+
 /// The mark in the browser's tab.
 const ICON: &str = include_str!("../assets/icon.svg");
 
@@ -69,12 +80,16 @@ pub fn router(context: AdminContext) -> Router {
         .merge(queue::routes())
         .merge(attempts::routes())
         .merge(domains::routes())
+        .merge(inbound_edit::routes())
+        .merge(listening::routes())
+        .merge(inbound_wizard::routes())
         .merge(connectors::routes())
         .merge(account::routes())
         .merge(find::routes())
         .route("/assets/style.css", get(style))
         .route("/assets/icon.svg", get(icon))
         .route("/assets/trace.js", get(trace_script))
+        .route("/assets/live.js", get(script))
         .fallback(nothing)
         .layer(DefaultBodyLimit::max(FORM_OCTETS_MAX))
         .layer(middleware::from_fn(headers::dress))
@@ -88,6 +103,10 @@ async fn style() -> Response {
 
 async fn trace_script() -> Response {
     asset("text/javascript; charset=utf-8", TRACE_SCRIPT)
+}
+
+async fn script() -> Response {
+    asset("text/javascript; charset=utf-8", SCRIPT)
 }
 
 async fn icon() -> Response {

@@ -6,6 +6,8 @@
 //! Modules stand in order of floors: each may use only those below it.
 
 pub mod adopt;
+pub mod remedy;
+pub mod coverage;
 pub mod simulate;
 pub mod desk;
 pub mod source;

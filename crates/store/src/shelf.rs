@@ -46,6 +46,10 @@ pub enum Shelf {
     SetupLink,
     /// What each person keeps of the trace page.
     TraceView,
+    /// Connectors that a person has begun to set up.
+    ConnectorDraft,
+    /// Links to the page that waits for a connector's device, as a hash.
+    WaitingLink,
 }
 
 impl Shelf {
@@ -65,6 +69,8 @@ impl Shelf {
             Self::Administrator => "administrator",
             Self::SetupLink => "setup-link",
             Self::TraceView => "trace-view",
+            Self::ConnectorDraft => "connector-draft",
+            Self::WaitingLink => "waiting-link",
         }
     }
 }

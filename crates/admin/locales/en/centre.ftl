@@ -215,7 +215,6 @@ attempts-count =
        *[other] { $shown } times
     }
 attempts-last = last
-attempts-name = Name of the device
 attempts-adopt = Adopt
 attempts-ignore = Ignore
 attempts-block = Block the address

@@ -215,7 +215,6 @@ attempts-count =
        *[other] { $shown } fois
     }
 attempts-last = la dernière le
-attempts-name = Nom de l’appareil
 attempts-adopt = Adopter
 attempts-ignore = Ignorer
 attempts-block = Bloquer l’adresse

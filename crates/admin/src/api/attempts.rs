@@ -17,6 +17,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use relais_policy::adopt::{AdoptError, Adopted, Attempt, Wish, adopt};
+use relais_policy::document::Document;
 use relais_policy::restriction::{Entity, EntityKind};
 use relais_smtp::identifier::Reference;
 use relais_smtp::time::Timestamp;
@@ -301,7 +302,8 @@ async fn make_client(
         name: wanted.name.trim(),
         organisation: wanted.organisation.as_deref(),
     };
-    let (_, adopted) = adopt(&context.store.settings(), &attempt, &wish).map_err(problem_of)?;
+    let (document, adopted) =
+        adopt(&context.store.settings(), &attempt, &wish).map_err(problem_of)?;
     // The change is made from the document in force at that moment, whichever it is.
     let make = |_: &_| adopt(&context.store.settings(), &attempt, &wish).map(|made| made.0);
     let intent = Intent::dry_run(wanted.dry_run);
@@ -310,7 +312,7 @@ async fn make_client(
     })
     .await?;
     Ok(Json(json!({
-        "made": made_json(&context, &adopted),
+        "made": made_json(&document, &adopted),
         "settings": changed.to_json(),
     })))
 }
@@ -328,18 +330,22 @@ fn problem_of(error: AdoptError) -> Problem {
     }
 }
 
-/// The object as it is in force, with its kind and organisation; after a dry run of something new
-/// only its names.
-fn made_json(context: &AdminContext, adopted: &Adopted) -> Value {
-    let settings = context.store.settings();
+/// The object as it is, or would be, with its kind and organisation.
+fn made_json(document: &Document, adopted: &Adopted) -> Value {
+    let owner = |name: &str| document.organisation.iter().find(|one| one.name == name);
     let (kind, organisation, name, found) = match adopted {
         Adopted::Connector { organisation, name } => {
-            let found = settings.inbound_connector(organisation, name);
-            let found = found.map(|found| json!(found.connector));
+            let mut all = owner(organisation)
+                .into_iter()
+                .flat_map(|one| &one.inbound_connector);
+            let found = all.find(|one| one.name == *name).map(|one| json!(one));
             ("inbound-connector", organisation, name, found)
         }
         Adopted::Credential { organisation, user } => {
-            let found = settings.credential(user).map(|(_, credential)| {
+            let mut all = owner(organisation)
+                .into_iter()
+                .flat_map(|one| &one.credential);
+            let found = all.find(|one| one.user == *user).map(|credential| {
                 json!({
                     "user": credential.user,
                     "inbound_connector": credential.inbound_connector,

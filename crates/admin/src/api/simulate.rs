@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::routing::post;
@@ -9,6 +10,8 @@ use axum::{Json, Router};
 use serde::Deserialize;
 
 use relais_policy::attribution::Facts;
+use relais_policy::document::{Credential, Document, InboundConnector};
+use relais_policy::settings::Settings;
 use relais_policy::simulate::{Answer, Question, simulate};
 use relais_policy::tls::{Certificate, TlsVersion};
 use relais_smtp::address::{ForwardPath, Mailbox, ReversePath};
@@ -45,6 +48,20 @@ pub(super) struct Imagined {
     /// Through a listener that demands AUTH.
     #[serde(default)]
     pub(super) submission: bool,
+    /// As if this were in force.
+    #[serde(default)]
+    pub(super) with: Option<With>,
+}
+
+/// A connector that is only thought of, or another state of one that is there.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct With {
+    organisation: String,
+    inbound_connector: InboundConnector,
+    /// A user that would lead to it.
+    #[serde(default)]
+    credential: Option<String>,
 }
 
 async fn answer(
@@ -53,14 +70,47 @@ async fn answer(
 ) -> Result<Json<Answer>, Problem> {
     let mut question = question(&context, &imagined)?;
     question.senders = senders(&context).await?;
-    Ok(Json(decide(&context, &question)))
+    let settings = match &imagined.with {
+        Some(with) => Arc::new(as_if(&context, with)?),
+        None => context.store.settings(),
+    };
+    Ok(Json(decide_by(&context, &settings, &question)))
+}
+
+/// The settings in force with that connector in them.
+fn as_if(context: &AdminContext, with: &With) -> Result<Settings, Problem> {
+    let before = context.store.settings();
+    let mut document = Document::clone(&before.document);
+    let mut owners = document.organisation.iter_mut();
+    let owner = owners.find(|one| one.name == with.organisation);
+    let owner = owner.ok_or_else(|| {
+        Problem::not_found(format!("There is no organisation {}.", with.organisation))
+    })?;
+    let name = &with.inbound_connector.name;
+    let all = &mut owner.inbound_connector;
+    match all.iter_mut().find(|one| one.name == *name) {
+        Some(one) => one.clone_from(&with.inbound_connector),
+        None => all.push(with.inbound_connector.clone()),
+    }
+    if let Some(user) = &with.credential
+        && !owner.credential.iter().any(|one| one.user == *user)
+    {
+        owner.credential.push(Credential::new(user, name));
+    }
+    Settings::build(before.mode, before.version + 1, document)
+        .map(|built| built.following(&before))
+        .map_err(|errors| Problem::invalid(&errors))
 }
 
 /// By the settings in force.
 pub(super) fn decide(context: &AdminContext, question: &Question) -> Answer {
+    decide_by(context, &context.store.settings(), question)
+}
+
+fn decide_by(context: &AdminContext, settings: &Settings, question: &Question) -> Answer {
     let restrictions = context.store.restrictions();
     simulate(
-        &context.store.settings(),
+        settings,
         &restrictions.in_force(context.clock.now()),
         question,
         context.chance.reference(),

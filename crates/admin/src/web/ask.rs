@@ -4,9 +4,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::FromRef;
 use axum::http::{Method, Request, StatusCode};
+use axum::response::Response;
 use serde_json::Value;
 use tower::ServiceExt;
 
+use super::rooms::{Room, Rooms};
 use crate::api;
 use crate::context::{AdminContext, Caller};
 
@@ -17,6 +19,8 @@ const ANSWER_OCTETS_MAX: usize = 16 << 20;
 #[derive(Clone)]
 pub(super) struct Centre {
     pub(super) context: AdminContext,
+    /// Where devices are listened to.
+    rooms: Rooms,
     api: Router,
 }
 
@@ -37,7 +41,12 @@ pub(super) struct Refused {
 impl Centre {
     pub(super) fn new(context: AdminContext) -> Self {
         let api = api::router(context.clone());
-        Self { context, api }
+        let rooms = Rooms::default();
+        Self {
+            context,
+            rooms,
+            api,
+        }
     }
 
     /// Reads. `query`: names and values, encoded here; empty values are left out.
@@ -57,6 +66,38 @@ impl Centre {
             .await
     }
 
+    /// An answer without an end: its body as it comes.
+    pub(super) async fn follow(
+        &self,
+        who: &str,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Body, Refused> {
+        let path = address(path, query);
+        let response = self.send(who, Method::GET, &path, Body::empty()).await?;
+        if response.status().is_success() {
+            return Ok(response.into_body());
+        }
+        let refused = value_of(response).await;
+        Err(refused.err().unwrap_or_else(|| internal(String::new())))
+    }
+
+    /// Where a connector is listened to.
+    pub(super) async fn room(
+        &self,
+        who: &str,
+        organisation: &str,
+        name: &str,
+    ) -> Result<Room, Refused> {
+        let query = [("name", name), ("organisation", organisation)];
+        let listen = self.follow(who, "/connectors/inbound/listen", &query);
+        let (clock, store) = (&self.context.clock, &self.context.store);
+        let live = || store.live();
+        self.rooms
+            .enter(clock, (organisation, name), live, listen)
+            .await
+    }
+
     async fn call(
         &self,
         who: &str,
@@ -64,30 +105,53 @@ impl Centre {
         path: &str,
         body: Body,
     ) -> Result<Value, Refused> {
-        let internal = |detail: String| Refused {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            detail,
-        };
+        value_of(self.send(who, method, path, body).await?).await
+    }
+
+    async fn send(
+        &self,
+        who: &str,
+        method: Method,
+        path: &str,
+        body: Body,
+    ) -> Result<Response, Refused> {
         let request = Request::builder()
             .method(method)
             .uri(format!("/api/v1{path}"))
             .extension(Caller::web(who))
             .body(body)
             .map_err(|error| internal(error.to_string()))?;
-        let response = match self.api.clone().oneshot(request).await {
-            Ok(response) => response,
+        match self.api.clone().oneshot(request).await {
+            Ok(response) => Ok(response),
             Err(never) => match never {},
-        };
-        let status = response.status();
-        let octets = axum::body::to_bytes(response.into_body(), ANSWER_OCTETS_MAX).await;
-        let octets = octets.map_err(|error| internal(error.to_string()))?;
-        let value: Value = serde_json::from_slice(&octets).unwrap_or_default();
-        if status.is_success() {
-            return Ok(value);
         }
-        let detail = text(&value, "detail").to_owned();
-        Err(Refused { status, detail })
     }
+}
+
+fn internal(detail: String) -> Refused {
+    Refused {
+        status: StatusCode::INTERNAL_SERVER_ERROR,
+        detail,
+    }
+}
+
+async fn value_of(response: Response) -> Result<Value, Refused> {
+    let status = response.status();
+    let octets = axum::body::to_bytes(response.into_body(), ANSWER_OCTETS_MAX).await;
+    let octets = octets.map_err(|error| internal(error.to_string()))?;
+    let value: Value = serde_json::from_slice(&octets).unwrap_or_default();
+    if status.is_success() {
+        return Ok(value);
+    }
+    let errors: Vec<_> = list(&value, "errors")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    let detail = match errors.as_slice() {
+        [] => text(&value, "detail").to_owned(),
+        errors => errors.join(" "),
+    };
+    Err(Refused { status, detail })
 }
 
 /// A path with a query; empty values are left out.

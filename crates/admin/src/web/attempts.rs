@@ -6,10 +6,13 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
+use futures_util::stream;
 use serde_json::{Value, json};
+use tokio::sync::broadcast::error::RecvError;
 
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
 use super::door::{Change, Reader, Visit};
+use super::news;
 use super::page::{self, Frame};
 use super::times;
 use crate::plain::clean;
@@ -23,6 +26,7 @@ const ROWS: &str = "100";
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/attempts", get(show))
+        .route("/attempts/events", get(events))
         .route("/attempts/{reference}/{act}", post(act))
 }
 
@@ -119,6 +123,24 @@ fn group(visit: &Visit, value: &Value) -> Group {
             .collect(),
         reference,
     }
+}
+
+/// Says that somebody was refused, as it happens.
+async fn events(State(centre): State<Centre>, Reader(_): Reader) -> Response {
+    let receiver = centre.context.store.live();
+    let refusals = stream::unfold(receiver, |mut receiver| async move {
+        loop {
+            match receiver.recv().await {
+                Ok(events) if events.iter().any(|one| one.status() == Some("refused")) => {
+                    return Some(((), receiver));
+                }
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => return Some(((), receiver)),
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    });
+    news::send(&centre, refusals)
 }
 
 async fn act(

@@ -1,5 +1,4 @@
-//! Connectors: who may send through us, and how mail leaves; to read. They are changed with
-//! `relais connector`.
+//! Connectors: who may send through us, and how mail leaves; to read, with the ways to change them.
 
 use askama::Template;
 use axum::Router;
@@ -9,11 +8,17 @@ use axum::response::Response;
 use axum::routing::get;
 use serde_json::Value;
 
+use relais_policy::document::ConnectorState;
+
 use super::ask::{Centre, Refused, list, quoted, segment, text};
 use super::door::{Reader, Visit};
+use super::inbound_form::Section;
+use super::inbound_wizard::sentence;
 use super::lang::Lang;
 use super::page::{self, Frame};
+use super::times;
 use super::trace::Status;
+use crate::api::connector_changes::revision;
 
 /// Connectors of a page.
 const ROWS_MAX: usize = 1_000;
@@ -157,7 +162,11 @@ async fn show(centre: &Centre, visit: &Visit, side: Side) -> Response {
         is_inbound: side == Side::Inbound,
         rows: rows.map(|one| row(lang, side, one)).collect(),
         frame: Frame::new(visit, side.name(), &side.title(lang))
-            .command(format!("relais connector {} list", side.name())),
+            .command(format!("relais connector {} list", side.name()))
+            .done(match visit.query.get("done") {
+                "removed" => lang.t("edit-removed"),
+                _ => String::new(),
+            }),
     })
 }
 
@@ -188,6 +197,26 @@ struct Detail {
     back_address: String,
     activity: String,
     settings: Vec<(String, String)>,
+    inbound: Option<Inbound>,
+}
+
+/// What an inbound connector has beside its settings.
+struct Inbound {
+    base: String,
+    sentence: Vec<String>,
+    sections: Vec<(&'static str, String)>,
+    revision: String,
+    is_enabled: bool,
+    /// When it brought its last message.
+    last: String,
+    history: Vec<Past>,
+}
+
+/// A change of it.
+struct Past {
+    time: String,
+    actor: String,
+    lines: Vec<String>,
 }
 
 async fn detail(
@@ -213,16 +242,80 @@ async fn detail(
         Side::Inbound => super::ask::address("/trace", &[("q", &format!("connector:\"{name}\""))]),
         Side::Outbound => String::new(),
     };
+    let inbound = match side {
+        Side::Inbound => inbound_part(centre, visit, (organisation, name)).await,
+        Side::Outbound => None,
+    };
+    let done = match visit.query.get("done") {
+        "" => String::new(),
+        _ => lang.t("edit-done"),
+    };
     page::send(&Detail {
+        inbound,
         connector: row(lang, side, found),
         back: side.title(lang),
         back_address: format!("/connectors/{}", side.name()),
         activity,
         settings: settings.filter(|(_, value)| !value.is_empty()).collect(),
-        frame: Frame::new(visit, side.name(), name).command(format!(
-            "relais connector {} show {}",
-            side.name(),
-            quoted(name)
-        )),
+        frame: Frame::new(visit, side.name(), name)
+            .command(format!(
+                "relais connector {} show {}",
+                side.name(),
+                quoted(name)
+            ))
+            .done(done),
+    })
+}
+
+/// Changes of one connector that are shown.
+const CHANGES_MAX: usize = 20;
+/// Versions of the settings that are looked through for them.
+const VERSIONS_MAX: usize = 500;
+
+async fn inbound_part(
+    centre: &Centre,
+    visit: &Visit,
+    (organisation, name): (&str, &str),
+) -> Option<Inbound> {
+    let lang = visit.lang;
+    let settings = centre.context.store.settings();
+    let owned = settings.inbound_connector(organisation, name)?;
+    let asked = format!("connector:\"{name}\" status:accepted");
+    let query = [("q", asked.as_str()), ("limit", "1")];
+    let last = centre.get(visit.name(), "/trace", &query).await;
+    let last = last.ok().and_then(|found| {
+        let first = list(&found, "events").first()?;
+        Some(times::shown(lang, first["time"].as_str()))
+    });
+    let object = format!("organisation {organisation}, inbound connector {name}");
+    let versions = centre.context.store.settings_versions(VERSIONS_MAX).await;
+    let history = versions.unwrap_or_default().into_iter().filter_map(|one| {
+        let about = |line: &String| {
+            let words = line.split_once(' ').map_or("", |(_, rest)| rest);
+            let rest = words.strip_prefix(object.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        };
+        let lines: Vec<_> = one.summary.into_iter().filter(about).collect();
+        (!lines.is_empty()).then(|| Past {
+            time: times::of(lang, one.time),
+            actor: one.actor,
+            lines,
+        })
+    });
+    Some(Inbound {
+        base: format!(
+            "/connectors/inbound/{}/{}",
+            segment(organisation),
+            segment(name)
+        ),
+        sentence: sentence(lang, owned.connector, ""),
+        sections: Section::ALL.map(|one| (one.name(), one.title(lang))).into(),
+        revision: revision(owned.connector),
+        is_enabled: owned.connector.state == ConnectorState::Enabled,
+        last: match last {
+            Some(time) => lang.with("edit-last", &time),
+            None => lang.t("edit-untested"),
+        },
+        history: history.take(CHANGES_MAX).collect(),
     })
 }

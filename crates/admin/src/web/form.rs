@@ -14,6 +14,11 @@ impl Form {
         Self(pairs.take(FIELDS_MAX).collect())
     }
 
+    /// As if these had been sent.
+    pub(super) fn of(pairs: Vec<(String, String)>) -> Self {
+        Self(pairs)
+    }
+
     /// The first of that name, without spaces around it; empty where there is none.
     pub(super) fn get(&self, name: &str) -> &str {
         self.raw(name).trim()

@@ -34,6 +34,7 @@ pub(super) const CATALOGUES: &[Catalogue] = &[
     catalogue!("centre"),
     catalogue!("trace"),
     catalogue!("reports"),
+    catalogue!("wizard"),
 ];
 
 /// The language of one page.

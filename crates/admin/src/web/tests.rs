@@ -34,6 +34,9 @@ fn keys_of(catalogue: &str) -> Vec<String> {
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder of the crate");
     let paths = entries.map(|entry| entry.expect("an entry").path());
+    let (folders, paths): (Vec<_>, Vec<_>) = paths.partition(|path| path.is_dir());
+    let within = folders.iter().flat_map(|folder| files(folder, ending));
+    let paths = paths.into_iter().chain(within);
     paths
         .filter(|path| path.extension().is_some_and(|found| found == ending))
         .filter(|path| path.file_stem().is_some_and(|name| name != "tests"))

@@ -41,3 +41,4 @@ mod tls;
 mod tokens;
 mod trace_pages;
 mod web;
+mod wizard;

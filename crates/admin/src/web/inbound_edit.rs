@@ -1,0 +1,264 @@
+//! Changing an inbound connector that is there: section by section, enabled and disabled, removed
+//! by its typed name. Each form carries the revision that was looked at, so that nobody overwrites
+//! what they have not seen.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde_json::json;
+
+use relais_policy::document::InboundConnector;
+
+use super::ask::{Centre, Refused, quoted, segment};
+use super::door::{Change, Reader, Visit};
+use super::form::Form;
+use super::inbound_form::{self, Mistake, Section};
+use super::inbound_wizard::{Page, command};
+use super::page::{self, Frame};
+use crate::api::connector_changes::revision;
+
+pub(super) fn routes() -> Router<Centre> {
+    let address = |rest: &str| format!("/connectors/inbound/{{organisation}}/{{name}}/{rest}");
+    Router::new()
+        .route(&address("edit/{section}"), get(show).post(act))
+        .route(&address("state"), post(state))
+        .route(&address("remove"), get(ask).post(remove))
+}
+
+/// Where a connector is shown.
+fn base(organisation: &str, name: &str) -> String {
+    format!(
+        "/connectors/inbound/{}/{}",
+        segment(organisation),
+        segment(name)
+    )
+}
+
+fn gone(visit: &Visit) -> Refused {
+    Refused {
+        status: StatusCode::NOT_FOUND,
+        detail: visit.lang.t("error-not-found"),
+    }
+}
+
+fn find(
+    centre: &Centre,
+    visit: &Visit,
+    (organisation, name): (&str, &str),
+) -> Result<InboundConnector, Refused> {
+    let settings = centre.context.store.settings();
+    let found = settings.inbound_connector(organisation, name);
+    found
+        .map(|found| found.connector.clone())
+        .ok_or_else(|| gone(visit))
+}
+
+fn section(visit: &Visit, name: &str) -> Result<Section, Refused> {
+    Section::parse(name).ok_or_else(|| gone(visit))
+}
+
+/// The page of one section.
+struct Sheet<'a> {
+    organisation: &'a str,
+    connector: &'a InboundConnector,
+    section: Section,
+    /// What was looked at.
+    revision: String,
+}
+
+fn compose(visit: &Visit, sheet: &Sheet<'_>, form: Form, mistakes: Vec<Mistake>) -> Page {
+    let name = &sheet.connector.name;
+    let base = base(sheet.organisation, name);
+    Page {
+        frame: Frame::new(visit, "inbound", name).command(command(sheet.connector)),
+        action: format!("{base}/edit/{}", sheet.section.name()),
+        step: sheet.section.name(),
+        title: sheet.section.title(visit.lang),
+        is_wizard: false,
+        revision: sheet.revision.clone(),
+        marks: Vec::new(),
+        mistakes,
+        findings: Vec::new(),
+        form,
+        review: None,
+    }
+}
+
+async fn show(
+    State(centre): State<Centre>,
+    Reader(visit): Reader,
+    Path((organisation, name, part)): Path<(String, String, String)>,
+) -> Response {
+    let found = find(&centre, &visit, (&organisation, &name));
+    match (found, section(&visit, &part)) {
+        (Ok(connector), Ok(section)) => {
+            let sheet = Sheet {
+                organisation: &organisation,
+                connector: &connector,
+                section,
+                revision: revision(&connector),
+            };
+            let form = Form::of(inbound_form::fill(&connector));
+            page::send(&compose(&visit, &sheet, form, Vec::new()))
+        }
+        (Err(refused), _) | (_, Err(refused)) => page::refused(&visit, &refused),
+    }
+}
+
+async fn act(
+    State(centre): State<Centre>,
+    Path((organisation, name, part)): Path<(String, String, String)>,
+    Change { visit, form }: Change,
+) -> Response {
+    let changed = change(&centre, &visit, form, (&organisation, &name, &part)).await;
+    changed.unwrap_or_else(|refused| page::refused(&visit, &refused))
+}
+
+async fn change(
+    centre: &Centre,
+    visit: &Visit,
+    form: Form,
+    (organisation, name, part): (&str, &str, &str),
+) -> Result<Response, Refused> {
+    let connector = find(centre, visit, (organisation, name))?;
+    let section = section(visit, part)?;
+    let seen = form.get("revision").to_owned();
+    let sheet = Sheet {
+        organisation,
+        connector: &connector,
+        section,
+        revision: seen.clone(),
+    };
+    let wanted = match inbound_form::read(visit.lang, section, &form, &connector) {
+        Ok(wanted) => wanted,
+        Err(mistakes) => return Ok(page::send(&compose(visit, &sheet, form, mistakes))),
+    };
+    let put = json!({ "organisation": organisation, "connector": wanted, "revision": seen });
+    let refused = match centre
+        .post(visit.name(), "/connectors/inbound/put", &put)
+        .await
+    {
+        Ok(_) => return Ok(page::go(&format!("{}?done=1", base(organisation, name)))),
+        Err(refused) => refused,
+    };
+    // What was typed stays in the page; the revision too, so that the new state is looked at first.
+    let words = match refused.status {
+        StatusCode::PRECONDITION_FAILED => visit.lang.t("edit-conflict"),
+        _ => refused.detail,
+    };
+    let mistakes = vec![Mistake::new("revision", words)];
+    Ok(page::send(&compose(visit, &sheet, form, mistakes)))
+}
+
+async fn state(
+    State(centre): State<Centre>,
+    Path((organisation, name)): Path<(String, String)>,
+    Change { visit, form }: Change,
+) -> Response {
+    let switched = async {
+        let connector = find(&centre, &visit, (&organisation, &name))?;
+        let mut value = json!(connector);
+        value["state"] = json!(form.get("state"));
+        let put = json!({
+            "organisation": organisation,
+            "connector": value,
+            "revision": form.get("revision"),
+        });
+        centre
+            .post(visit.name(), "/connectors/inbound/put", &put)
+            .await
+    };
+    match switched.await {
+        Ok(_) => page::go(&format!("{}?done=1", base(&organisation, &name))),
+        Err(refused) if refused.status == StatusCode::PRECONDITION_FAILED => {
+            let words = visit.lang.t("edit-conflict");
+            page::failed(&visit, refused.status, &words)
+        }
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "connector_remove.html")]
+struct RemovePage {
+    frame: Frame,
+    base: String,
+    name: String,
+    revision: String,
+    credentials: Vec<String>,
+    mistake: String,
+}
+
+fn removal(
+    centre: &Centre,
+    visit: &Visit,
+    (organisation, name): (&str, &str),
+    (seen, mistake): (Option<&str>, String),
+) -> Result<RemovePage, Refused> {
+    let connector = find(centre, visit, (organisation, name))?;
+    let settings = centre.context.store.settings();
+    let owner = settings.organisation(organisation);
+    let users = owner.into_iter().flat_map(|one| &one.credential);
+    let users = users.filter(|one| one.inbound_connector == name);
+    let title = visit.lang.with("remove-title", name);
+    Ok(RemovePage {
+        frame: Frame::new(visit, "inbound", &title)
+            .command(format!("relais connector inbound delete {}", quoted(name))),
+        base: base(organisation, name),
+        name: name.to_owned(),
+        revision: seen.map_or_else(|| revision(&connector), ToOwned::to_owned),
+        credentials: users.map(|one| one.user.clone()).collect(),
+        mistake,
+    })
+}
+
+async fn ask(
+    State(centre): State<Centre>,
+    Reader(visit): Reader,
+    Path((organisation, name)): Path<(String, String)>,
+) -> Response {
+    let page = removal(
+        &centre,
+        &visit,
+        (&organisation, &name),
+        (None, String::new()),
+    );
+    match page {
+        Ok(page) => page::send(&page),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+async fn remove(
+    State(centre): State<Centre>,
+    Path((organisation, name)): Path<(String, String)>,
+    Change { visit, form }: Change,
+) -> Response {
+    let seen = form.get("revision");
+    let mistake = if form.get("typed") == name {
+        let remove = json!({ "organisation": organisation, "name": name, "revision": seen });
+        let path = "/connectors/inbound/remove";
+        match centre.post(visit.name(), path, &remove).await {
+            Ok(_) => return page::go("/connectors/inbound?done=removed"),
+            Err(refused) if refused.status == StatusCode::PRECONDITION_FAILED => {
+                visit.lang.t("edit-conflict")
+            }
+            Err(refused) => refused.detail,
+        }
+    } else {
+        visit.lang.t("remove-differs")
+    };
+    let page = removal(
+        &centre,
+        &visit,
+        (&organisation, &name),
+        (Some(seen), mistake),
+    );
+    match page {
+        Ok(page) => page::send(&page),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}

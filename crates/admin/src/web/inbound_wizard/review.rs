@@ -1,0 +1,288 @@
+//! The last step before saving: the connector in a sentence, as settings, as a command; what it
+//! does to others; and an imagined message.
+
+use serde_json::{Value, json};
+
+use relais_policy::document::InboundConnector;
+
+use super::look::{self, Finding};
+use crate::web::ask::{Centre, Refused, list, quoted, text};
+use crate::web::door::Visit;
+use crate::web::drafts::Draft;
+use crate::web::form::Form;
+use crate::web::lang::Lang;
+
+/// All that the page shows.
+pub(in crate::web) struct Review {
+    pub(in crate::web) sentence: Vec<String>,
+    pub(in crate::web) settings: Vec<(String, String)>,
+    pub(in crate::web) precedence: Vec<Finding>,
+    /// Why it cannot be saved so.
+    pub(in crate::web) fault: String,
+    pub(in crate::web) warnings: Vec<String>,
+    pub(in crate::web) asked: Vec<(&'static str, String, String)>,
+    pub(in crate::web) answer: Option<Simulated>,
+}
+
+/// What would happen to the imagined message.
+pub(in crate::web) struct Simulated {
+    pub(in crate::web) is_permitted: bool,
+    pub(in crate::web) words: String,
+    pub(in crate::web) steps: Vec<(String, String, String)>,
+}
+
+pub(super) async fn of(
+    centre: &Centre,
+    visit: &Visit,
+    draft: &Draft<InboundConnector>,
+    asked: Option<&Form>,
+) -> Result<Review, Refused> {
+    let lang = visit.lang;
+    let put = json!({
+        "organisation": draft.organisation,
+        "connector": draft.connector,
+        "dry_run": true,
+    });
+    let told = centre
+        .post(visit.name(), "/connectors/inbound/put", &put)
+        .await;
+    let (fault, warnings) = match &told {
+        Ok(told) => {
+            let warnings = list(told, "warnings").iter().filter_map(Value::as_str);
+            let mentions = |words: &&str| words.contains(&draft.connector.name);
+            (
+                String::new(),
+                warnings.filter(mentions).map(ToOwned::to_owned).collect(),
+            )
+        }
+        Err(refused) => (refused.detail.clone(), Vec::new()),
+    };
+    let imagined = imagined(centre, draft, asked);
+    let answer = match asked {
+        Some(_) => Some(simulate(centre, visit, draft, &imagined).await),
+        None => None,
+    };
+    let field = |name: &'static str, key: &str, value: &str| (name, lang.t(key), value.to_owned());
+    Ok(Review {
+        sentence: sentence(lang, &draft.connector, draft.more("user")),
+        settings: settings_of(&draft.connector),
+        precedence: look::networks(centre, lang, draft),
+        fault,
+        warnings,
+        asked: vec![
+            field("simulate_ip", "simulate-ip", &imagined[0]),
+            field("simulate_from", "simulate-from", &imagined[1]),
+            field("simulate_to", "simulate-to", &imagined[2]),
+        ],
+        answer,
+    })
+}
+
+/// Address, sender, recipient: as asked for, else as the device will.
+fn imagined(centre: &Centre, draft: &Draft<InboundConnector>, asked: Option<&Form>) -> [String; 3] {
+    if let Some(form) = asked {
+        return ["simulate_ip", "simulate_from", "simulate_to"]
+            .map(|name| form.get(name).to_owned());
+    }
+    let settings = centre.context.store.settings();
+    let first = draft.connector.sender_ip_addresses.first();
+    let address = first.map(|network| {
+        let mut hosts = network.hosts();
+        hosts.next().unwrap_or_else(|| network.addr()).to_string()
+    });
+    let mut own = settings
+        .domains()
+        .filter(|(key, owned)| *key.organisation == *draft.organisation && owned.is_verified());
+    let domain = own.next().map(|(key, _)| key.domain.to_string());
+    let from = domain.map(|domain| format!("scan@{domain}"));
+    let test = draft.connector.test_recipients.first().cloned();
+    let owner = settings.organisation(&draft.organisation);
+    let postmaster = owner.map(|one| one.postmaster.clone());
+    [
+        address.unwrap_or_default(),
+        from.unwrap_or_default(),
+        test.or(postmaster).unwrap_or_default(),
+    ]
+}
+
+async fn simulate(
+    centre: &Centre,
+    visit: &Visit,
+    draft: &Draft<InboundConnector>,
+    [ip, from, to]: &[String; 3],
+) -> Simulated {
+    let user = Some(draft.more("user")).filter(|user| !user.is_empty());
+    let has_address = !draft.connector.sender_ip_addresses.is_empty();
+    let asked = json!({
+        "ip": ip,
+        "from": from,
+        "to": to,
+        "credential": user.filter(|_| !has_address),
+        "tls": user.filter(|_| !has_address).map(|_| "1.3"),
+        "with": {
+            "organisation": draft.organisation,
+            "inbound_connector": draft.connector,
+            "credential": user,
+        },
+    });
+    match centre.post(visit.name(), "/simulate", &asked).await {
+        Ok(answer) => told(visit.lang, &answer),
+        Err(refused) => Simulated {
+            is_permitted: false,
+            words: refused.detail,
+            steps: Vec::new(),
+        },
+    }
+}
+
+fn told(lang: Lang, answer: &Value) -> Simulated {
+    let is_permitted = text(answer, "verdict") == "permit";
+    let words = if is_permitted {
+        let way = answer["outbound_connector"].as_str().unwrap_or("MX");
+        lang.fill(
+            "simulate-permit",
+            &[
+                ("connector", text(answer, "inbound_connector")),
+                ("way", way),
+            ],
+        )
+    } else {
+        lang.with("simulate-refuse", text(answer, "reply"))
+    };
+    let steps = list(answer, "steps").iter().map(|step| {
+        let word = |key: &str| text(step, key).to_owned();
+        (word("question"), word("answer"), word("because"))
+    });
+    Simulated {
+        is_permitted,
+        words,
+        steps: steps.collect(),
+    }
+}
+
+/// The connector for a person, in a few sentences.
+pub(in crate::web) fn sentence(
+    lang: Lang,
+    connector: &InboundConnector,
+    user: &str,
+) -> Vec<String> {
+    let value = json!(connector);
+    let joined = |key: &str| {
+        let entries = list(&value, key).iter().filter_map(Value::as_str);
+        entries.collect::<Vec<_>>().join(", ")
+    };
+    let factors = [
+        ("who-network", joined("sender_ip_addresses")),
+        ("who-dns-name", joined("sender_dns_names")),
+        (
+            "who-certificate",
+            connector.tls_sender_certificate_name.clone(),
+        ),
+        ("who-user", user.to_owned()),
+    ];
+    let named = factors.iter().filter(|(_, value)| !value.is_empty());
+    let named: Vec<_> = named.map(|(key, value)| lang.with(key, value)).collect();
+    let join = match text(&value, "identified_by") {
+        "all" => lang.t("who-and"),
+        _ => lang.t("who-or"),
+    };
+    let who = match named.as_slice() {
+        [] => lang.t("who-credential"),
+        named => named.join(&format!(" {join} ")),
+    };
+    let from = match joined("sender_domains").as_str() {
+        "*" => lang.t("from-any"),
+        domains => lang.with("from-domains", domains),
+    };
+    let to = match joined("recipient_domains").as_str() {
+        "*" => lang.t("to-any"),
+        "own" => lang.t("to-own"),
+        domains => lang.with("to-domains", domains),
+    };
+    let parts = [
+        ("who", who.as_str()),
+        ("from", from.as_str()),
+        ("to", to.as_str()),
+    ];
+    let mut all = vec![lang.fill("review-sentence", &parts)];
+    all.push(match text(&value, "tls") {
+        "required" => lang.t("review-tls-required"),
+        "off" => lang.t("review-tls-off"),
+        _ => lang.t("review-tls-offered"),
+    });
+    if let Some(size) = connector.limits.message_size_max {
+        all.push(lang.with("review-size", &size.to_string()));
+    }
+    all
+}
+
+/// What differs from the defaults, as the settings have it.
+fn settings_of(connector: &InboundConnector) -> Vec<(String, String)> {
+    let plain = json!(InboundConnector::new(&connector.name));
+    let value = json!(connector);
+    let keys = value.as_object().into_iter().flatten();
+    let differing = keys.filter(|(key, value)| plain[key.as_str()] != **value);
+    differing
+        .map(|(key, value)| (key.clone(), value.to_string()))
+        .collect()
+}
+
+/// The flags of `relais connector inbound add`, with the keys that they set.
+const FLAGS: [(&str, &str); 13] = [
+    ("state", "--state"),
+    ("sender_ip_addresses", "--ip"),
+    ("tls_sender_certificate_name", "--certificate-name"),
+    ("sender_dns_names", "--dns-name"),
+    ("identified_by", "--identified-by"),
+    ("test_recipients", "--test-recipient"),
+    ("cleartext_auth", "--cleartext-auth"),
+    ("sender_domains", "--sender-domain"),
+    ("recipient_domains", "--recipient-domain"),
+    ("tls", "--tls"),
+    ("preset", "--preset"),
+    ("header_from", "--header-from"),
+    ("envelope_sender", "--envelope-sender"),
+];
+/// The same for `limits`.
+const LIMIT_FLAGS: [(&str, &str); 5] = [
+    ("message_size_max", "--message-size-max"),
+    ("messages_per_minute", "--messages-per-minute"),
+    ("recipients_per_hour", "--recipients-per-hour"),
+    ("recipients_per_day", "--recipients-per-day"),
+    ("connections", "--connections"),
+];
+
+/// The same connector by the command line.
+pub(in crate::web) fn command(connector: &InboundConnector) -> String {
+    let (plain, value) = (
+        json!(InboundConnector::new(&connector.name)),
+        json!(connector),
+    );
+    let mut line = format!("relais connector inbound add {}", quoted(&connector.name));
+    let mut flag = |flag: &str, value: &Value| {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Array(all) => {
+                let entries = all.iter().filter_map(Value::as_str);
+                entries.collect::<Vec<_>>().join(",")
+            }
+            other => other.to_string(),
+        };
+        line.push_str(&format!(" {flag} {}", quoted(&text)));
+    };
+    for (key, name) in FLAGS {
+        if plain[key] != value[key] {
+            flag(name, &value[key]);
+        }
+    }
+    if !connector.owner.is_empty() {
+        flag("--owner", &json!(connector.owner));
+    }
+    for (key, name) in LIMIT_FLAGS {
+        let limit = &value["limits"][key];
+        if !limit.is_null() {
+            flag(name, limit.get("value").unwrap_or(limit));
+        }
+    }
+    line
+}

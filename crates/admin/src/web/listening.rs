@@ -1,0 +1,192 @@
+//! "Press Scan now": the page that listens to one inbound connector, shows the conversation of its
+//! device as it happens, says why it failed, and makes the change that helps.
+//! `experience.md` §5.5, step 7.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use futures_util::stream;
+use serde_json::json;
+
+use relais_policy::document::ConnectorState;
+use relais_policy::remedy::{Refused as RefusedAttempt, remedies};
+use relais_smtp::address::Mailbox;
+
+use super::ask::{Centre, Refused, quoted, segment};
+use super::conversation::{self, Conversation};
+use super::door::{Change, Reader, Visit};
+use super::form::Form;
+use super::news;
+use super::page::{self, Frame};
+use super::rooms::Room;
+use crate::api::connector_changes::revision;
+
+type Named = Path<(String, String)>;
+
+pub(super) fn routes() -> Router<Centre> {
+    let address = |rest: &str| format!("/connectors/inbound/{{organisation}}/{{name}}/{rest}");
+    Router::new()
+        .route(&address("listen"), get(show))
+        .route(&address("events"), get(events))
+        .route(&address("remedy"), post(help))
+        .route(&address("again"), post(again))
+}
+
+/// Where a connector is listened to.
+pub(super) fn path(organisation: &str, name: &str) -> String {
+    format!("{}/listen", base(organisation, name))
+}
+
+fn base(organisation: &str, name: &str) -> String {
+    format!(
+        "/connectors/inbound/{}/{}",
+        segment(organisation),
+        segment(name)
+    )
+}
+
+#[derive(Template)]
+#[template(path = "listening.html")]
+struct Listening {
+    frame: Frame,
+    base: String,
+    name: String,
+    is_observing: bool,
+    revision: String,
+    heard: Conversation,
+}
+
+async fn show(
+    State(centre): State<Centre>,
+    Reader(visit): Reader,
+    Path((organisation, name)): Named,
+) -> Response {
+    match compose(&centre, &visit, &organisation, &name).await {
+        Ok(page) => page::send(&page),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+fn gone(visit: &Visit) -> Refused {
+    Refused {
+        status: StatusCode::NOT_FOUND,
+        detail: visit.lang.t("error-not-found"),
+    }
+}
+
+async fn compose(
+    centre: &Centre,
+    visit: &Visit,
+    organisation: &str,
+    name: &str,
+) -> Result<Listening, Refused> {
+    let room = centre.room(visit.name(), organisation, name).await?;
+    let settings = centre.context.store.settings();
+    let owned = settings.inbound_connector(organisation, name);
+    let owned = owned.ok_or_else(|| gone(visit))?;
+    let reader = conversation::Reader::Person;
+    let heard = conversation::compose(visit.lang, (&settings, &owned), &room.so_far(), reader);
+    let title = visit.lang.with("listen-title", name);
+    let done = match visit.query.get("done") {
+        "" => String::new(),
+        _ => visit.lang.t("listen-changed"),
+    };
+    Ok(Listening {
+        base: base(organisation, name),
+        name: name.to_owned(),
+        is_observing: owned.connector.state == ConnectorState::Observing,
+        revision: revision(owned.connector),
+        heard,
+        frame: Frame::new(visit, "inbound", &title)
+            .command(format!("relais connector inbound listen {}", quoted(name)))
+            .done(done),
+    })
+}
+
+async fn events(
+    State(centre): State<Centre>,
+    Reader(visit): Reader,
+    Path((organisation, name)): Named,
+) -> Response {
+    let entered = centre.room(visit.name(), &organisation, &name);
+    match entered.await {
+        Ok(room) => follow(&centre, room),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+/// Tells of everything new in a room.
+pub(super) fn follow(centre: &Centre, room: Room) -> Response {
+    let changes = room.changes();
+    let changes = stream::unfold((room, changes), |(room, mut changes)| async move {
+        changes.changed().await.ok()?;
+        (!room.is_closed()).then_some(((), (room, changes)))
+    });
+    news::send(centre, changes)
+}
+
+async fn again(
+    State(centre): State<Centre>,
+    Path((organisation, name)): Named,
+    Change { visit, .. }: Change,
+) -> Response {
+    match centre.room(visit.name(), &organisation, &name).await {
+        Ok(room) => {
+            room.clear();
+            page::go(&path(&organisation, &name))
+        }
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+async fn help(
+    State(centre): State<Centre>,
+    Path((organisation, name)): Named,
+    Change { visit, form }: Change,
+) -> Response {
+    match change(&centre, &visit, &form, (&organisation, &name)).await {
+        Ok(()) => page::go(&format!("{}?done=1", path(&organisation, &name))),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+/// Only what is offered for that refusal is done, whatever a form says.
+async fn change(
+    centre: &Centre,
+    visit: &Visit,
+    form: &Form,
+    (organisation, name): (&str, &str),
+) -> Result<(), Refused> {
+    let settings = centre.context.store.settings();
+    let owned = settings.inbound_connector(organisation, name);
+    let owned = owned.ok_or_else(|| gone(visit))?;
+    let client = form.get("client").parse().map_err(|_| gone(visit))?;
+    let mailbox = |field: &str| Mailbox::parse(form.get(field)).ok();
+    let (from, to) = (mailbox("from"), mailbox("to"));
+    let refused = RefusedAttempt {
+        token: form.get("token"),
+        from: from.as_ref(),
+        to: to.as_ref(),
+        client,
+    };
+    let wished = remedies(&settings, &owned, &refused)
+        .into_iter()
+        .find(|one| one.name() == form.get("remedy") && one.value() == form.get("value"));
+    let wished = wished.ok_or_else(|| gone(visit))?;
+    let mut connector = owned.connector.clone();
+    wished.apply(&mut connector);
+    let put = json!({
+        "organisation": organisation,
+        "connector": connector,
+        "revision": revision(owned.connector),
+    });
+    centre
+        .post(visit.name(), "/connectors/inbound/put", &put)
+        .await?;
+    let room = centre.room(visit.name(), organisation, name).await?;
+    room.clear();
+    Ok(())
+}

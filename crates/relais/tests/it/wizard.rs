@@ -1,0 +1,407 @@
+//! Adding and changing inbound connectors in the admin centre, with real devices beside it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+use crate::support::{BEHIND_PROXY, CONTOSO, PATIENCE, Place, Server, Session};
+use crate::web::{Browser, PASSWORD, Page, audit, first};
+
+/// *Printers* has 10.1.2.0/24.
+fn server() -> Server {
+    let server = Place::new(BEHIND_PROXY).serve();
+    let devices = CONTOSO.replace("[\"127.0.0.1\"]", "[\"10.1.2.0/24\"]");
+    server.apply(&devices).expect(0);
+    server
+}
+
+#[track_caller]
+fn greeted(server: &Server, client: &str, helo: &str) -> Session {
+    let mut session = server.session_from(client);
+    session.hear();
+    session.say(&format!("EHLO {helo}"));
+    session
+}
+
+#[track_caller]
+fn location(page: &Page) -> String {
+    page.header("location").expect("where").to_owned()
+}
+
+/// Sends a form with the session's token.
+#[track_caller]
+fn post(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Page {
+    let token = browser.token();
+    browser.post(path, &[&[("form_token", &*token)], fields].concat())
+}
+
+/// The page's stream of server-sent events.
+struct Events(BufReader<TcpStream>);
+
+impl Events {
+    fn of(server: &Server, browser: &Browser<'_>, path: &str) -> Self {
+        let mut stream = TcpStream::connect(server.admin).expect("the listener answers");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\n\r\n",
+            server.admin, browser.cookie
+        )
+        .expect("written");
+        Self(BufReader::new(stream))
+    }
+
+    /// Looks at the page each time that something is new, until it shows this.
+    #[track_caller]
+    fn until(&mut self, browser: &Browser<'_>, path: &str, text: &str) -> Page {
+        let mut page = browser.get(path).expect(200);
+        while !page.body.contains(text) {
+            let mut line = String::new();
+            while !line.starts_with("data: new") {
+                line.clear();
+                let read = self.0.read_line(&mut line);
+                assert!(
+                    read.is_ok_and(|octets| octets > 0),
+                    "no {text} in {}",
+                    page.body
+                );
+            }
+            page = browser.get(path).expect(200);
+        }
+        page
+    }
+}
+
+fn unescaped(text: &str) -> String {
+    let text = text.replace("&#39;", "'").replace("&#34;", "\"");
+    text.replace("&#60;", "<")
+        .replace("&#62;", ">")
+        .replace("&#38;", "&")
+}
+
+#[test]
+fn a_device_is_added_step_by_step_and_its_scan_is_heard() {
+    let server = server();
+    let mut browser = first(&server, "en");
+    let begun = post(&mut browser, "/add-device", &[("kind", "printer")]).expect(303);
+    let identify = location(&begun);
+    let id = identify.split('/').nth(2).expect("an id").to_owned();
+    let step = |name: &str| format!("/add-device/{id}/{name}");
+
+    let wrong = [
+        ("name", "Copier"),
+        ("sender_ip_addresses", "10.1.2.300"),
+        ("go", "next"),
+    ];
+    let page = post(&mut browser, &identify, &wrong).expect(200);
+    page.shows("“10.1.2.300” is no address");
+    page.shows("value=\"Copier\"");
+    let right = |go| {
+        [
+            ("name", "Copier"),
+            ("sender_ip_addresses", "10.1.2.9"),
+            ("identified_by", "any"),
+            ("go", go),
+        ]
+    };
+    let page = post(&mut browser, &identify, &right("check")).expect(200);
+    page.shows("Printers covers 10.1.2.9/32 by 10.1.2.0/24");
+    page.shows("10.1.2.9 has not been seen");
+    let next = post(&mut browser, &identify, &right("next")).expect(303);
+    assert_eq!(location(&next), step("senders"));
+    let senders = [
+        ("senders", "list"),
+        ("sender_domains", "contoso.test"),
+        ("envelope_sender", "signed"),
+        ("preset", "tolerant"),
+    ];
+    let page = post(
+        &mut browser,
+        &step("senders"),
+        &[&senders[..], &[("go", "check")]].concat(),
+    );
+    page.expect(200).shows("contoso.test was verified by hand");
+    post(
+        &mut browser,
+        &step("senders"),
+        &[&senders[..], &[("go", "next")]].concat(),
+    )
+    .expect(303);
+
+    // A restart of the server and another browser lose nothing.
+    let (_, place) = server.stop();
+    let server = place.serve();
+    let mut browser = Browser::new(&server, "en");
+    browser.sign_in("anna", PASSWORD).expect(303);
+    let limits = [
+        ("recipients", "own"),
+        ("message_size_max", "20 MiB"),
+        ("go", "next"),
+    ];
+    post(&mut browser, &step("recipients"), &limits).expect(303);
+    post(
+        &mut browser,
+        &step("security"),
+        &[("tls", "offered"), ("go", "next")],
+    )
+    .expect(303);
+    browser
+        .get(&step("delivery"))
+        .expect(200)
+        .shows("Mail leaves by Nowhere");
+    let page = browser.get(&step("review")).expect(200);
+    page.shows("whoever comes from 10.1.2.9 may send as any address of contoso.test");
+    page.shows("to your own domains.");
+    let command = page.body.split("<code>relais ").last().expect("a command");
+    let command = unescaped(command.split("</code>").next().expect("its end"));
+    let state = [
+        ("state", "observing"),
+        ("test_recipients", "it@contoso.test"),
+    ];
+    let ask = [
+        ("simulate_ip", "10.1.2.9"),
+        ("simulate_from", "scan@contoso.test"),
+        ("simulate_to", "b@example.org"),
+        ("go", "simulate"),
+    ];
+    let page = post(&mut browser, &step("review"), &[&state[..], &ask].concat()).expect(200);
+    page.shows("Refused: 550 5.7.1 Destination not allowed");
+    let saved = post(
+        &mut browser,
+        &step("review"),
+        &[&state[..], &[("go", "save")]].concat(),
+    );
+    let listen = location(&saved.expect(303));
+    assert_eq!(listen, "/connectors/inbound/contoso/Copier/listen");
+    browser.get(&step("review")).expect(404);
+    made_by_command(&server, &command);
+    heard(&server, &mut browser, &listen);
+}
+
+/// The command of the review makes the same connector.
+#[track_caller]
+fn made_by_command(server: &Server, command: &str) {
+    let other = self::server();
+    let mut words = Vec::new();
+    for (at, part) in command.split('\'').enumerate() {
+        match at % 2 {
+            1 => words.push(part.to_owned()),
+            _ => words.extend(part.split_whitespace().map(ToOwned::to_owned)),
+        }
+    }
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    other.relais(&words).expect(0);
+    let shown = |server: &Server| {
+        let show = ["--json", "connector", "inbound", "show", "Copier"];
+        server.relais(&show).expect(0).json()
+    };
+    assert_eq!(shown(&other), shown(server), "{command}");
+}
+
+/// A scan that is refused, the change that helps, and the scan that arrives.
+#[track_caller]
+fn heard(server: &Server, browser: &mut Browser<'_>, listen: &str) {
+    let base = listen.trim_end_matches("/listen");
+    browser.get(listen).expect(200).shows("Press Scan now");
+    let mut events = Events::of(server, browser, &format!("{base}/events"));
+    let mut device = greeted(server, "10.1.2.9", "scan2");
+    device.say("MAIL FROM:<scan@contoso.test>");
+    let refused = device.say("RCPT TO:<anna@contoso.test>");
+    assert!(refused.contains("(SANDBOX "), "{refused}");
+    device.say("QUIT");
+    let page = events.until(
+        browser,
+        listen,
+        "Let test mail to anna@contoso.test through",
+    );
+    page.shows("Refused: 10.1.2.9.");
+    page.shows("EHLO scan2");
+    let offer = |wish: &str| {
+        let (_, form) = page
+            .body
+            .split_once("<form class=\"acts\" action=\"/connectors")
+            .expect("one");
+        assert!(form.contains(wish), "{form}");
+    };
+    offer("test-recipient");
+    let enable = [
+        ("remedy", "enable"),
+        ("value", ""),
+        ("token", "SANDBOX"),
+        ("from", "scan@contoso.test"),
+        ("to", "anna@contoso.test"),
+        ("client", "10.1.2.9"),
+    ];
+    // Nothing is done that was not offered for that refusal.
+    let other = [
+        ("remedy", "tolerant"),
+        enable[1],
+        enable[2],
+        enable[3],
+        enable[4],
+        enable[5],
+    ];
+    post(browser, &format!("{base}/remedy"), &other).expect(404);
+    let changed = post(browser, &format!("{base}/remedy"), &enable).expect(303);
+    browser
+        .get(&location(&changed))
+        .expect(200)
+        .shows("Press Scan again");
+    let mut device = greeted(server, "10.1.2.9", "scan2");
+    device.say("MAIL FROM:<scan@contoso.test>");
+    device.say("RCPT TO:<anna@contoso.test>");
+    device.say("DATA");
+    let taken = device.say("From: scan@contoso.test\r\n\r\nconfidential\r\n.");
+    let id = taken.rsplit(' ').next().expect("an id").to_owned();
+    let page = events.until(browser, listen, "Received from 10.1.2.9.");
+    page.shows(&format!("/trace/{id}"));
+    assert!(!page.body.contains("confidential"), "{}", page.body);
+    browser.get(base).expect(200).shows("Last message");
+}
+
+#[test]
+fn a_refused_printer_is_adopted_in_two_clicks() {
+    let server = server();
+    let mut browser = first(&server, "fr");
+    let mut device = greeted(&server, "10.1.3.7", "numeriseur");
+    device.say("MAIL FROM:<scan@contoso.test>");
+    let refused = device.say("RCPT TO:<b@example.org>");
+    assert!(refused.contains("(SRC-UNKNOWN "), "{refused}");
+    let mut events = Events::of(&server, &browser, "/attempts/events");
+    let page = events.until(&browser, "/attempts", "10.1.3.7");
+    let begun = post(
+        &mut browser,
+        "/add-device",
+        &[("attempt", &page.field("attempt"))],
+    );
+    let review = location(&begun.expect(303));
+    browser
+        .get(&review)
+        .expect(200)
+        .shows("quiconque vient de 10.1.3.7 peut envoyer");
+    let save = [
+        ("state", "enabled"),
+        ("test_recipients", ""),
+        ("go", "save"),
+    ];
+    let saved = post(&mut browser, &review, &save).expect(303);
+    browser
+        .get(&location(&saved))
+        .expect(200)
+        .shows("numeriseur");
+    let mut device = greeted(&server, "10.1.3.7", "numeriseur");
+    device.say("MAIL FROM:<scan@contoso.test>");
+    let taken = device.say("RCPT TO:<b@example.org>");
+    assert!(taken.starts_with("250 "), "{taken}");
+    let all = audit(&server);
+    let made = all
+        .iter()
+        .find(|one| one["act"] == "settings.changed")
+        .expect("told");
+    assert_eq!(made["actor"], "anna (web)");
+    assert!(
+        made["detail"]
+            .to_string()
+            .contains("inbound connector numeriseur"),
+        "{made}"
+    );
+}
+
+#[test]
+fn nobody_overwrites_what_they_have_not_seen_and_a_connector_goes_by_its_typed_name() {
+    let server = server();
+    let mut browser = first(&server, "en");
+    let base = "/connectors/inbound/contoso/Printers";
+    let edit = format!("{base}/edit/security");
+    let seen = browser.get(&edit).expect(200).field("revision");
+    let set = [
+        "connector",
+        "inbound",
+        "set",
+        "Printers",
+        "--recipient-domain",
+        "own",
+    ];
+    server.relais(&set).expect(0);
+    let wanted = [("revision", &*seen), ("tls", "required")];
+    post(&mut browser, &edit, &wanted)
+        .expect(200)
+        .shows("Somebody changed this connector meanwhile");
+    let shown = |server: &Server| {
+        let show = ["--json", "connector", "inbound", "show", "Printers"];
+        server.relais(&show).expect(0).json()
+    };
+    assert_eq!(shown(&server)["tls"], "offered");
+    let seen = browser.get(&edit).expect(200).field("revision");
+    let wanted = [("revision", &*seen), ("tls", "required")];
+    let saved = post(&mut browser, &edit, &wanted).expect(303);
+    let page = browser.get(&location(&saved)).expect(200);
+    page.shows("Saved.");
+    page.shows("tls (default) -&#62; &#34;required&#34;");
+    assert_eq!(
+        shown(&server)["recipient_domains"],
+        serde_json::json!(["own"])
+    );
+    let off = [
+        ("revision", &*page.field("revision")),
+        ("state", "disabled"),
+    ];
+    post(&mut browser, &format!("{base}/state"), &off).expect(303);
+    assert_eq!(shown(&server)["state"], "disabled");
+
+    let remove = format!("{base}/remove");
+    let seen = browser.get(&remove).expect(200).field("revision");
+    let typed = |typed| [("revision", &*seen), ("typed", typed)];
+    post(&mut browser, &remove, &typed("printers"))
+        .expect(200)
+        .shows("That is not its name");
+    post(&mut browser, &remove, &typed("Printers")).expect(303);
+    browser.get(base).expect(404);
+}
+
+#[test]
+fn the_password_of_an_application_is_shown_once_and_fits_on_every_panel() {
+    let server = server();
+    let mut browser = first(&server, "en");
+    let begun = post(&mut browser, "/add-device", &[("kind", "application")]).expect(303);
+    let identify = location(&begun);
+    let review = identify.replace("identify", "review");
+    let fields = [
+        ("name", "ERP <b>Lyon</b> été"),
+        ("credential", "1"),
+        ("identified_by", "any"),
+        ("go", "next"),
+    ];
+    post(&mut browser, &identify, &fields).expect(303);
+    let page = browser.get(&review).expect(200);
+    page.shows("whoever signs in as erp-b-lyon-b-ete");
+    assert!(!page.body.contains("<b>Lyon"), "{}", page.body);
+    let ask = [
+        ("state", "enabled"),
+        ("simulate_ip", "10.9.9.9"),
+        ("simulate_from", "erp@contoso.test"),
+        ("simulate_to", "b@example.org"),
+        ("go", "simulate"),
+    ];
+    let page = post(&mut browser, &review, &ask).expect(200);
+    page.shows("leaves by Nowhere.");
+    let saved = post(
+        &mut browser,
+        &review,
+        &[("state", "enabled"), ("go", "save")],
+    )
+    .expect(200);
+    let (_, password) = saved.body.split_once("id=\"password\">").expect("shown");
+    let password = password.split('<').next().expect("its end").to_owned();
+    assert_eq!(password.len(), 20, "{password}");
+    assert!(
+        password.bytes().all(|one| one.is_ascii_alphanumeric()),
+        "{password}"
+    );
+    let listed = server
+        .relais(&["--json", "credential", "list"])
+        .expect(0)
+        .json_lines();
+    assert_eq!(listed[0]["user"], "erp-b-lyon-b-ete");
+    let told = server.relais(&["--json", "audit", "list"]).expect(0).out;
+    assert!(!told.contains(&password), "{told}");
+}
