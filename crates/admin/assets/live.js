@@ -9,16 +9,20 @@ for (const part of document.querySelectorAll('[data-live]')) {
     isStale = true;
     if (isBusy || document.hidden) return;
     isBusy = true;
-    while (isStale) {
-      isStale = false;
-      const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
-      if (!answer.ok || answer.redirected) break;
-      const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
-      const found = fresh.getElementById(part.id);
-      if (!found) break;
-      const focused = part.contains(document.activeElement) && document.activeElement.id;
-      part.replaceChildren(...found.childNodes);
-      if (focused) document.getElementById(focused)?.focus();
+    try {
+      while (isStale) {
+        isStale = false;
+        const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
+        if (!answer.ok || answer.redirected) break;
+        const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
+        const found = fresh.getElementById(part.id);
+        if (!found) break;
+        const focused = part.contains(document.activeElement) && document.activeElement.id;
+        part.replaceChildren(...found.childNodes);
+        if (focused) document.getElementById(focused)?.focus();
+      }
+    } catch {
+      // The server is away: the stream begins anew when it is back, and says so.
     }
     isBusy = false;
   };

@@ -1,12 +1,37 @@
 // Sets up the first administrator, walks through all pages in both languages, holds one message,
-// looks at dark and at narrow pages. Prints what was wrong as JSON. Arguments: link, folder.
+// adds a device by the wizard and plays it, adopts another one, looks at dark and at narrow pages.
+// Prints what was wrong as JSON. Arguments: link, folder, port of the listener behind a proxy.
 const { chromium } = require('playwright-core');
+const net = require('net');
 
 const PAGES = ['/', '/trace', '/trace?live=1', '/reports', '/devices', '/queue', '/attempts', '/domains', '/domains/contoso.test',
   '/connectors/inbound', '/connectors/inbound/contoso/Printers', '/connectors/outbound', '/account'];
+const WIZARD = ['/add-device', '/connectors/inbound/contoso/Printers/listen',
+  '/connectors/inbound/contoso/Printers/edit/senders', '/connectors/inbound/contoso/Printers/remove'];
 const NARROW = 320; // WCAG 2.2 §1.4.10, in CSS pixels: 1280 at 400 %
 
-async function walk(link, folder) {
+// One session of a device at this address; the last reply.
+function play(port, address, lines) {
+  return new Promise((done, failed) => {
+    const left = [...lines];
+    let heard = '';
+    const socket = net.connect(port, '127.0.0.1', () => {
+      socket.write(`PROXY TCP4 ${address} 192.0.2.1 4000 25\r\n`);
+    });
+    socket.setEncoding('latin1');
+    socket.on('data', (text) => {
+      heard += text;
+      if (!/(^|\n)\d\d\d [^\n]*\r\n$/.test(heard)) return;
+      const next = left.shift();
+      if (next === undefined) { socket.destroy(); done(heard); return; }
+      heard = '';
+      socket.write(`${next}\r\n`);
+    });
+    socket.on('error', failed);
+  });
+}
+
+async function walk(link, folder, port) {
   const base = new URL(link).origin;
   const wrong = [];
   const browser = await chromium.launch({
@@ -38,11 +63,47 @@ async function walk(link, folder) {
   for (const language of ['fr', 'en']) {
     await page.click(`.languages button[value=${language}]`);
     await page.waitForSelector(`html[lang=${language}]`);
-    for (const path of PAGES) await visit(path, language);
+    for (const path of [...PAGES, ...WIZARD]) await visit(path, language);
     await page.goto(`${base}/trace`);
     await page.click('tbody a >> nth=0');
     await shoot(`${language}_story`);
   }
+  const device = '10.1.9.9';
+  await page.goto(`${base}/add-device`);
+  await page.click('main form button.main');
+  await page.fill('#name', 'Copier <b>2</b>');
+  await page.fill('#sender_ip_addresses', device);
+  await page.click('button[value=check]');
+  await page.waitForSelector('.findings li');
+  await shoot('wizard_identify');
+  for (const step of ['senders', 'recipients', 'security', 'delivery', 'review']) {
+    await page.click('button[value=next]');
+    await page.waitForURL(new RegExp(`${step}$`));
+    await shoot(`wizard_${step}`);
+  }
+  await page.check('input[name=state][value=enabled]');
+  await page.click('button[value=simulate]');
+  await page.waitForSelector('fieldset .note');
+  await shoot('wizard_simulated');
+  await page.click('button[value=save]');
+  await page.waitForURL(/listen$/);
+  await play(port, device, ['EHLO <script>alert(1)</script>', 'MAIL FROM:<a@fabrikam.test>']);
+  await page.waitForSelector('.note.bad');
+  await shoot('listen_refused');
+  await play(port, device, ['EHLO scan', 'MAIL FROM:<scan@contoso.test>',
+    'RCPT TO:<anna@contoso.test>', 'DATA',
+    'From: scan@contoso.test\r\nSubject: <img src=x onerror=alert(1)>\r\n\r\nx\r\n.']);
+  await page.waitForSelector('.note.good');
+  await shoot('listen_accepted');
+  await page.goto(`${base}/attempts`);
+  await play(port, '10.1.9.10', ['EHLO refused-printer', 'MAIL FROM:<scan@contoso.test>',
+    'RCPT TO:<b@example.org>']);
+  // Two clicks: adopt, save.
+  await page.click('article:has-text("10.1.9.10") button.main');
+  await page.waitForURL(/review$/);
+  await shoot('adopt_review');
+  await page.click('button[value=save]');
+  await page.waitForURL(/listen$/);
   await page.goto(`${base}/queue`);
   await page.check('tbody input >> nth=0');
   await page.click('button[value=hold]');
@@ -50,9 +111,9 @@ async function walk(link, folder) {
   await page.click('main form.acts button');
   await page.waitForURL(/done=hold/);
   await page.emulateMedia({ colorScheme: 'dark' });
-  for (const path of PAGES) await visit(path, 'dark');
+  for (const path of [...PAGES, ...WIZARD]) await visit(path, 'dark');
   await page.setViewportSize({ width: NARROW, height: 640 });
-  for (const path of PAGES) {
+  for (const path of [...PAGES, ...WIZARD]) {
     await visit(path, 'narrow');
     const wide = await page.evaluate(() => document.documentElement.scrollWidth);
     if (wide > NARROW) wrong.push(`${path}: ${wide} pixels wide`);
@@ -61,7 +122,7 @@ async function walk(link, folder) {
   return wrong;
 }
 
-walk(process.argv[2], process.argv[3]).then((wrong) => {
+walk(process.argv[2], process.argv[3], Number(process.argv[4])).then((wrong) => {
   console.log(JSON.stringify(wrong));
   process.exit(wrong.length ? 1 : 0);
 }).catch((error) => {

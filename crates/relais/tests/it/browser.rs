@@ -49,7 +49,8 @@ fn a_person_walks_through_all_pages_and_the_console_stays_silent() {
     walk.env("NODE_PATH", &modules)
         .arg(&script)
         .arg(link.trim())
-        .arg(&shots);
+        .arg(&shots)
+        .arg(server.listener(1).port().to_string());
     let walked = run(walk, "");
     assert_eq!(
         (walked.code, walked.out.trim()),
