@@ -5,6 +5,7 @@
 
 pub mod service;
 mod challenge;
+mod policies;
 pub mod web;
 pub mod local;
 pub mod api;

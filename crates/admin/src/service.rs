@@ -24,7 +24,8 @@ use tower::ServiceExt;
 use relais_net::acme::ChallengeAnswers;
 use relais_net::network::Listener;
 use relais_net::stream::Stream;
-use relais_net::tls::ServerTls;
+use relais_net::tls::{CertificateStore, ServerTls};
+use relais_store::store::Store;
 
 use crate::api;
 use crate::challenge;
@@ -32,6 +33,7 @@ pub use crate::context::{AdminContext, Phase, Readiness};
 use crate::context::{Caller, Peer};
 use crate::desk;
 use crate::naming;
+use crate::policies::{self, Shown};
 use crate::proving;
 use crate::publishing::{self, Publishing};
 use crate::signing_keys;
@@ -134,6 +136,35 @@ impl ChallengeService {
 }
 
 impl Drop for ChallengeService {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// The running door for our domains' policies of MTA-STS. Closed when dropped.
+pub struct PolicyService(CancellationToken);
+
+impl PolicyService {
+    /// Shows what the settings in force say. `hostname`: who we are as a mail exchanger.
+    pub fn start(
+        listener: Listener,
+        certificates: CertificateStore,
+        store: Store,
+        hostname: String,
+    ) -> Self {
+        let closing = CancellationToken::new();
+        let doors = Doors {
+            closing: closing.clone(),
+            tasks: TaskTracker::new(),
+        };
+        let router = policies::router(Shown { store, hostname });
+        let tls = ServerTls::for_pages(certificates);
+        tokio::spawn(doors.serve_listener(listener, router, Some(tls)));
+        Self(closing)
+    }
+}
+
+impl Drop for PolicyService {
     fn drop(&mut self) {
         self.0.cancel();
     }

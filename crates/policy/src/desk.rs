@@ -88,6 +88,8 @@ pub struct Site {
     pub source_addresses: Vec<IpAddr>,
     /// The delegated zone of our own, if we serve one.
     pub zone: Option<Domain>,
+    /// We show policies of MTA-STS by HTTPS.
+    pub shows_policies: bool,
 }
 
 impl Site {

@@ -160,6 +160,9 @@ pub struct AcceptedDomain {
     /// Signing.
     #[serde(default)]
     pub dkim: Dkim,
+    /// What senders to this domain are to demand of TLS.
+    #[serde(default)]
+    pub mta_sts: MtaSts,
 }
 
 impl AcceptedDomain {
@@ -175,6 +178,7 @@ impl AcceptedDomain {
             passed_on_sender: PassedOnSender::default(),
             dmarc: DmarcPolicy::default(),
             dkim: Dkim::default(),
+            mta_sts: MtaSts::default(),
         }
     }
 }
@@ -239,6 +243,51 @@ pub struct Dkim {
     /// Days between rotations.
     #[serde(default = "rotate_days")]
     pub rotate_days: u32,
+}
+
+/// `mta_sts = { … }`: the domain's own policy, which we show. RFC 8461 §3.2.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MtaSts {
+    /// What is demanded.
+    #[serde(default)]
+    pub mode: MtaStsMode,
+    /// How long senders keep it.
+    #[serde(default = "policy_max_age")]
+    pub max_age: Span,
+    /// Patterns of mail exchangers; empty: this relay alone.
+    #[serde(default)]
+    pub mx: Vec<String>,
+}
+
+/// Default: off.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MtaStsMode {
+    /// No policy is shown.
+    #[default]
+    Off,
+    /// Failures are reported, mail comes all the same.
+    Testing,
+    /// Mail comes to listed hosts with a certificate that holds, or waits at its sender.
+    Enforce,
+    /// The policy is taken back: to be shown as long as others may keep the last one.
+    None,
+}
+
+impl Default for MtaSts {
+    fn default() -> Self {
+        Self {
+            mode: MtaStsMode::default(),
+            max_age: policy_max_age(),
+            mx: Vec::new(),
+        }
+    }
+}
+
+/// A week: long enough to protect, short enough to change one's mind.
+fn policy_max_age() -> Span {
+    Span(7 * 86_400)
 }
 
 /// RFC 6376 and RFC 8463.

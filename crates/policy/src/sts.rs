@@ -11,6 +11,8 @@ use std::time::Duration;
 use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
 
+use crate::document::{MtaSts, MtaStsMode};
+
 /// Longest policy that is read, in octets. RFC 8461 §3.3 suggests 64 KiB.
 pub const POLICY_OCTETS_MAX: usize = 64 * 1024;
 /// Patterns that we look at; a policy with more is none.
@@ -236,6 +238,44 @@ impl StsPolicy {
         lines.push(format!("max_age: {}", self.max_age));
         lines
     }
+
+    /// The file that says this.
+    pub fn file(&self) -> String {
+        format!("{}\n", self.lines().join("\n"))
+    }
+
+    /// Its version, for the record: another policy has another (RFC 8461 §3.1).
+    pub fn id(&self) -> StsId {
+        // FNV-1a, 64 bits: it tells texts apart, nothing hangs on it.
+        let text = self.file();
+        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
+            (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
+        });
+        StsId(format!("{hash:016x}").into())
+    }
+}
+
+/// The policy of one of our domains, for senders to it; `None`: it has none. `hostname` is ours.
+pub fn own_policy(wanted: &MtaSts, hostname: &str) -> Option<StsPolicy> {
+    let mode = match wanted.mode {
+        MtaStsMode::Off => return None,
+        MtaStsMode::Testing => StsMode::Testing,
+        MtaStsMode::Enforce => StsMode::Enforce,
+        MtaStsMode::None => StsMode::None,
+    };
+    let names = wanted.mx.iter().map(String::as_str);
+    let mut patterns: Vec<_> = names.filter_map(MxPattern::parse).collect();
+    if patterns.is_empty() {
+        patterns.extend(MxPattern::parse(hostname));
+    }
+    // Without a name nobody could enforce it.
+    let is_empty = patterns.is_empty() && mode != StsMode::None;
+    let max_age = u32::try_from(wanted.max_age.0).unwrap_or(MAX_AGE_SECONDS_MAX);
+    (!is_empty).then_some(StsPolicy {
+        mode,
+        patterns,
+        max_age,
+    })
 }
 
 /// A policy that was fetched.

@@ -111,12 +111,22 @@ impl Certificates {
             AdminTls::Files {
                 certificate,
                 private_key,
-            } => Origin::Files {
-                certificate: certificate.clone(),
-                private_key: private_key.clone(),
-            },
+            } => return Some(self.of_files((certificate, private_key.as_deref()), now)),
         };
         Some(self.store_of(origin, now))
+    }
+
+    /// What stands in files; without a key's, it is beside the certificate or in it.
+    pub(crate) fn of_files(
+        &mut self,
+        (certificate, private_key): (&Path, Option<&Path>),
+        now: Timestamp,
+    ) -> CertificateStore {
+        let origin = Origin::Files {
+            certificate: certificate.to_owned(),
+            private_key: private_key.map(Path::to_owned),
+        };
+        self.store_of(origin, now)
     }
 
     fn of_listener(

@@ -54,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) issuers: Vec<IssuerOptions>,
     /// A certificate for the hostname is ordered and kept fresh.
     pub(crate) acme: Option<AcmeConfig>,
+    /// Where policies of MTA-STS are shown.
+    pub(crate) mta_sts: Option<MtaStsConfig>,
     /// None: closed.
     pub(crate) admin: Option<AdminConfig>,
     pub(crate) nameservers: Vec<SocketAddr>,
@@ -119,6 +121,15 @@ pub(crate) enum AdminTls {
         /// `None`: beside the certificate, or in it.
         private_key: Option<PathBuf>,
     },
+}
+
+/// `[mta_sts]` with an address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct MtaStsConfig {
+    pub(crate) address: SocketAddr,
+    pub(crate) certificate: PathBuf,
+    /// `None`: beside the certificate, or in it.
+    pub(crate) private_key: Option<PathBuf>,
 }
 
 /// The bounds of a listener with old TLS.
@@ -368,6 +379,7 @@ fn read_config(
         authoritative_dns: read_authoritative_dns(&own, &hostname, egress),
         issuers: read_issuers(tree, mistakes, mode),
         acme: read_acme(&Reader::table(tree, "acme", mistakes), &hostname),
+        mta_sts: read_mta_sts(&Reader::table(tree, "mta_sts", mistakes)),
         hostname,
         data_dir: top
             .text_or("data_dir", || {
@@ -649,6 +661,25 @@ fn read_legacy(legacy: &Reader<'_>) -> Option<ListenerConfig> {
         client_ca: Vec::new(),
         certificate_common_name: false,
         legacy: Some(LegacyConfig { sources, expires }),
+    })
+}
+
+/// `[mta_sts]`: none without an address. A certificate that nobody believes would make others
+/// distrust the policy, so none is made.
+fn read_mta_sts(shown: &Reader<'_>) -> Option<MtaStsConfig> {
+    let path = |key| Some(shown.text(key)).filter(|path| !path.is_empty());
+    let (certificate, private_key) = (path("certificate"), path("private_key"));
+    let address = shown.socket("address")?;
+    let Some(certificate) = certificate else {
+        let words = "mta_sts.certificate: name a certificate for mta-sts.DOMAIN of each domain that \
+                     has a policy; senders believe no other";
+        shown.mistake("certificate", words.to_owned());
+        return None;
+    };
+    Some(MtaStsConfig {
+        address,
+        certificate: PathBuf::from(certificate),
+        private_key: private_key.map(PathBuf::from),
     })
 }
 

@@ -12,7 +12,7 @@ use relais_admin::local::LocalApi;
 use relais_admin::metrics::Metrics;
 use relais_admin::people::People;
 use relais_admin::publishing::Publishing;
-use relais_admin::service::AdminService;
+use relais_admin::service::{AdminService, PolicyService};
 use relais_deliver::service::{DeliverContext, DeliverOptions, DeliverService};
 use relais_deliver::vault::StoreVault;
 use relais_net::authority::AuthorityOptions;
@@ -135,10 +135,15 @@ pub(crate) struct Server {
     deliver: DeliverService,
     admin_service: AdminService,
     certificates: Mutex<Certificates>,
-    /// Held: dropped, it stops.
-    _keeper: Option<Keeper>,
+    _held: Held,
     old_clients: Mutex<OldClientsReport>,
     reply_rules: Mutex<ReplyRuleFile>,
+}
+
+/// What runs as long as it is kept.
+struct Held {
+    _keeper: Option<Keeper>,
+    _policies: Option<PolicyService>,
 }
 
 /// Where the control socket stands.
@@ -162,9 +167,10 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let store = open_store(config, &folder, clock.now(), &metrics, sink).await?;
     secrets::unlock(&store, &folder, &clock, &chance).await;
     let logins = logins(&store, &clock, &client_tls);
-    let (certificates, tls, view) = open_certificates(config, &doors, &folder, clock.now());
+    let (mut certificates, tls, view) = open_certificates(config, &doors, &folder, clock.now());
     let (seen, conversations) = (view.of_clients.clone(), Conversations::default());
-    let keeper = keeper(config, doors.challenge, &folder, (&clock, &chance));
+    let basics = (&*folder, &clock, &chance);
+    let held = hold(config, doors.beside, &mut certificates, &store, basics);
     let old_clients = OldClientsReport::open(&folder, clock.now());
     let context = AdminContext {
         store: store.clone(),
@@ -221,7 +227,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         deliver,
         admin_service,
         certificates: Mutex::new(certificates),
-        _keeper: keeper,
+        _held: held,
         old_clients: Mutex::new(old_clients),
         reply_rules: Mutex::new(reply_rules),
     })
@@ -275,6 +281,39 @@ fn issuers(config: &Config, clock: &Clock) -> Result<Issuers, StartError> {
     let roots = config.deliver.extra_ca.iter().map(read);
     let roots = roots.collect::<Result<Vec<_>, _>>()?;
     Issuers::new(config.issuers.clone(), &roots, clock.clone()).map_err(StartError::Issuers)
+}
+
+/// The keeper of the certificate by ACME, and the door for policies.
+fn hold(
+    config: &Config,
+    beside: Beside,
+    certificates: &mut Certificates,
+    store: &Store,
+    (folder, clock, chance): (&Path, &Clock, &Chance),
+) -> Held {
+    Held {
+        _keeper: keeper(config, beside.challenge, folder, (clock, chance)),
+        _policies: policies(config, beside.policies, certificates, store),
+    }
+}
+
+/// Shows policies of MTA-STS, if that is wanted.
+fn policies(
+    config: &Config,
+    listener: Option<Listener>,
+    certificates: &mut Certificates,
+    store: &Store,
+) -> Option<PolicyService> {
+    let shown = config.mta_sts.as_ref()?;
+    let files = (&*shown.certificate, shown.private_key.as_deref());
+    let certificates = certificates.of_files(files, Clock::system().now());
+    let hostname = config.hostname.clone();
+    Some(PolicyService::start(
+        listener?,
+        certificates,
+        store.clone(),
+        hostname,
+    ))
 }
 
 /// Keeps the certificate by ACME, if one is wanted.
@@ -577,6 +616,7 @@ fn site(config: &Config) -> Site {
             .authoritative_dns
             .as_ref()
             .map(|own| own.zone.clone()),
+        shows_policies: config.mta_sts.is_some(),
     }
 }
 
@@ -594,6 +634,15 @@ fn dns(config: &Config, network: &Network) -> Dns {
     }
 }
 
+/// Small doors of the web.
+#[derive(Default)]
+struct Beside {
+    /// For challenges of ACME.
+    challenge: Option<Listener>,
+    /// For policies of MTA-STS.
+    policies: Option<Listener>,
+}
+
 /// Open listening sockets.
 struct Doors {
     /// As configured, in the order in which they were opened.
@@ -602,8 +651,7 @@ struct Doors {
     mail_addresses: Vec<SocketAddr>,
     admin: Option<Listener>,
     admin_address: Option<SocketAddr>,
-    /// For challenges of ACME.
-    challenge: Option<Listener>,
+    beside: Beside,
     /// For questions about our zone.
     publishing: Option<Publishing>,
 }
@@ -616,7 +664,7 @@ impl Doors {
             mail_addresses: Vec::new(),
             admin: None,
             admin_address: None,
-            challenge: None,
+            beside: Beside::default(),
             publishing: None,
         };
         let mut wanted: Vec<ListenerConfig> = config.listeners.clone();
@@ -635,7 +683,13 @@ impl Doors {
             doors.admin = Some(listener);
         }
         if let Some(acme) = &config.acme {
-            doors.challenge = Some(listen(network, acme.address).await?);
+            doors.beside.challenge = Some(listen(network, acme.address).await?);
+        }
+        if let Some(shown) = &config.mta_sts {
+            let listener = listen(network, shown.address).await?;
+            let address = listener.local_address().unwrap_or(shown.address);
+            tracing::info!(%address, "policies of MTA-STS are shown");
+            doors.beside.policies = Some(listener);
         }
         if let Some(own) = &config.authoritative_dns {
             doors.publishing = Some(publish(own).await?);

@@ -77,6 +77,7 @@ impl World {
                 hostname: "relay.contoso.test".to_owned(),
                 source_addresses: vec!["192.0.2.1".parse().expect("an address")],
                 zone: None,
+                shows_policies: false,
             },
             findings: Findings::default(),
             people: People::new(None),

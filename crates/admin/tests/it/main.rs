@@ -66,6 +66,7 @@ async fn context(folder: &Path) -> AdminContext {
             hostname: "relay.contoso.test".to_owned(),
             source_addresses: Vec::new(),
             zone: None,
+            shows_policies: false,
         },
         findings: relais_admin::findings::Findings::default(),
         outbound: None,

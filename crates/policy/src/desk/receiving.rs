@@ -7,14 +7,12 @@ use super::known::Known;
 use super::record::{Differs, ProposedRecord, RecordKind, RecordState};
 use super::signing::tag;
 use super::{Assessment, Check, Outcome, PolicyFile, Subject, Words, sending};
+use crate::document::{MtaSts, MtaStsMode};
 use crate::registered::belong_together;
+use crate::sts;
 
 /// Ours stands first; others of the customer are theirs to order.
 pub(super) const MX_PREFERENCE: u16 = 10;
-/// Seconds that a policy of MTA-STS is kept: a week while it is tried out (RFC 8461 §3.2 has no
-/// default, §5 advises weeks).
-const STS_MAX_AGE_SECONDS: u32 = 604_800;
-
 pub(super) fn look(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Assessment) {
     let name = subject.name.as_str();
     let host = subject.site.hostname.as_str();
@@ -41,6 +39,7 @@ pub(super) fn look(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Ass
     }
     if is_mx {
         strict_transport(subject, known, found);
+        reports(subject, known, found);
     }
 }
 
@@ -167,16 +166,23 @@ fn bounce_check(name: &str, host: &str, state: &RecordState) -> Check {
     }
 }
 
-/// Where we are the MX: whoever sends to the domain is to encrypt, and to report.
+/// Where we are the MX: whoever sends to the domain is to encrypt.
 fn strict_transport(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Assessment) {
-    let domain = subject.name;
-    let text = format!(
-        "version: STSv1\nmode: testing\nmx: {}\nmax_age: {STS_MAX_AGE_SECONDS}\n",
-        subject.site.hostname
-    );
+    let (domain, site) = (subject.name, subject.site);
+    let own = sts::own_policy(&subject.domain.mta_sts, &site.hostname);
+    let is_shown = own.is_some() && site.shows_policies;
+    // A week of trying it out is what we advise to whoever has none.
+    let advised = MtaSts {
+        mode: MtaStsMode::Testing,
+        ..MtaSts::default()
+    };
+    let policy = own.or_else(|| sts::own_policy(&advised, &site.hostname));
+    let Some(policy) = policy else { return };
     let name = format!("_mta-sts.{domain}");
     let state = known.text_state(&name, |text| {
-        tag(text, "v").as_deref() == Some("STSv1") && tag(text, "id").is_some()
+        let id = tag(text, "id");
+        let is_right = !is_shown || id.as_deref() == Some(policy.id().as_str());
+        tag(text, "v").as_deref() == Some("STSv1") && id.is_some() && is_right
     });
     found.checks.push(advice(
         "mta-sts",
@@ -187,21 +193,36 @@ fn strict_transport(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut As
         purpose: "mta-sts",
         needed: false,
         name,
-        kind: RecordKind::Text(format!("v=STSv1; id={};", policy_id(&text))),
-        words: Words::new(
-            "Tells senders to fetch the policy beside it, which a web server must show over HTTPS.",
-            "Fait chercher la politique jointe, qu'un serveur web doit montrer par HTTPS.",
-        ),
+        kind: RecordKind::Text(format!("v=STSv1; id={};", policy.id().as_str())),
+        words: if is_shown {
+            Words::new(
+                "Tells senders to fetch the policy, which this relay shows; changes with it.",
+                "Fait chercher la politique, que ce relais montre ; change avec elle.",
+            )
+        } else {
+            Words::new(
+                "Tells senders to fetch the policy beside it, which a web server must show over \
+                 HTTPS.",
+                "Fait chercher la politique jointe, qu'un serveur web doit montrer par HTTPS.",
+            )
+        },
         state,
     });
+    if is_shown {
+        found.records.push(policy_host(subject, known));
+    }
     found.policy_file = Some(PolicyFile {
         address: format!("https://mta-sts.{domain}/.well-known/mta-sts.txt"),
-        text,
+        text: policy.file(),
     });
+}
+
+/// Where senders tell us how encryption went.
+fn reports(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Assessment) {
     if subject.postmaster.is_empty() {
         return;
     }
-    let name = format!("_smtp._tls.{domain}");
+    let name = format!("_smtp._tls.{}", subject.name);
     let state = known.text_state(&name, |text| tag(text, "v").as_deref() == Some("TLSRPTv1"));
     found.checks.push(advice(
         "tls-rpt",
@@ -219,6 +240,31 @@ fn strict_transport(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut As
         ),
         state,
     });
+}
+
+/// Where senders fetch the policy: from us.
+fn policy_host(subject: &Subject<'_>, known: &mut Known<'_>) -> ProposedRecord {
+    let (name, host) = (format!("mta-sts.{}", subject.name), &subject.site.hostname);
+    let state = match (known.addresses(&name), known.addresses(host)) {
+        (Ok(found), Ok(ours)) if found.iter().any(|one| ours.contains(one)) => RecordState::Right,
+        (Ok(found), _) if found.is_empty() => RecordState::Absent,
+        (Ok(found), Ok(_)) => {
+            let found = found.iter().map(ToString::to_string);
+            RecordState::Differs(Differs(found.collect()))
+        }
+        (Err(because), _) | (Ok(_), Err(because)) => RecordState::Unknown(because),
+    };
+    ProposedRecord {
+        purpose: "mta-sts-host",
+        needed: false,
+        name,
+        kind: RecordKind::Alias(host.clone()),
+        words: Words::new(
+            "Leads senders to this relay, which shows them the policy over HTTPS.",
+            "Mène les expéditeurs à ce relais, qui leur montre la politique par HTTPS.",
+        ),
+        state,
+    }
 }
 
 fn advice(name: &'static str, state: &RecordState, (english, french): (&str, &str)) -> Check {
@@ -242,13 +288,4 @@ fn advice(name: &'static str, state: &RecordState, (english, french): (&str, &st
         outcome: state.outcome(),
         words,
     }
-}
-
-/// Another policy has another id (RFC 8461 §3.1): up to 32 letters and digits.
-fn policy_id(text: &str) -> String {
-    // FNV-1a, 64 bits: it tells texts apart, nothing hangs on it.
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
-        (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{hash:016x}")
 }

@@ -464,6 +464,15 @@ fn any_domain() -> impl Strategy<Value = AcceptedDomain> {
                 algorithms: vec![DkimAlgorithm::Ed25519],
                 rotate_days,
             },
+            mta_sts: MtaSts {
+                mode: if relay {
+                    MtaStsMode::Enforce
+                } else {
+                    MtaStsMode::Off
+                },
+                max_age: Span(u64::from(rotate_days % 10_000_000)),
+                mx: vec!["*.contoso.test".to_owned()],
+            },
         },
     )
 }

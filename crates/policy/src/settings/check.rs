@@ -20,6 +20,7 @@ use super::{Mode, SettingsError};
 
 mod network;
 mod connector;
+mod transport;
 
 /// Errors reported at once; a file with more is mended in steps.
 pub const ERRORS_MAX: usize = 100;
@@ -265,6 +266,7 @@ impl Checker {
                 format!("dkim.rotate_days must be 1 to {ROTATE_DAYS_MAX}"),
             );
         }
+        transport::check(self, object, &domain.mta_sts);
     }
 
     fn directory(&mut self, object: &str, organisation: &Organisation) {

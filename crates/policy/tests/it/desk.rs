@@ -81,6 +81,7 @@ fn desk(domain: &str, connectors: &str) -> Desk {
                 "10.0.0.5".parse().expect("an address"),
             ],
             zone: None,
+            shows_policies: false,
         },
         keys: vec![Key::new(
             "r1".to_owned(),
@@ -502,4 +503,47 @@ fn what_customers_lead_to_stands_in_our_zone() {
         );
     }
     assert_eq!(check(&desk.look(&lines[1..]), "zone").0, Outcome::Absent);
+}
+
+#[test]
+fn a_policy_that_we_show_is_announced_with_its_version_and_leads_to_us() {
+    let domain = "mailbox_host = \"10.1.0.20:25\"\nmta_sts = { mode = \"enforce\" }\n";
+    let mut desk = desk(domain, "");
+    desk.site.shows_policies = true;
+    let found = desk.look(&["relay.provider.test A 192.0.2.1"]);
+    let (text, state) = record(&found, "mta-sts");
+    let id = text
+        .split("id=")
+        .nth(1)
+        .and_then(|rest| rest.split(';').next());
+    let id = id.expect("an id").to_owned();
+    assert_eq!(*state, RecordState::Absent);
+    let file = found.policy_file.as_ref().expect("a policy");
+    assert!(
+        file.text
+            .contains("mode: enforce\nmx: relay.provider.test\n"),
+        "{}",
+        file.text
+    );
+    assert_eq!(
+        record(&found, "mta-sts-host").0,
+        "mta-sts.contoso.test CNAME relay.provider.test"
+    );
+    let announced = format!("_mta-sts.contoso.test TXT v=STSv1; id={id};");
+    let lines = [
+        "relay.provider.test A 192.0.2.1",
+        "mta-sts.contoso.test A 192.0.2.1",
+        &announced,
+    ];
+    let found = desk.look(&lines);
+    assert_eq!(*record(&found, "mta-sts").1, RecordState::Right);
+    assert_eq!(*record(&found, "mta-sts-host").1, RecordState::Right);
+    // An old version: senders would keep the old policy.
+    let old = "_mta-sts.contoso.test TXT v=STSv1; id=20200101;";
+    let found = desk.look(&["mta-sts.contoso.test A 198.51.100.9", lines[0], old]);
+    assert_eq!(*record(&found, "mta-sts").1, RecordState::Absent);
+    assert!(matches!(
+        record(&found, "mta-sts-host").1,
+        RecordState::Differs(_)
+    ));
 }

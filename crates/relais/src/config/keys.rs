@@ -156,6 +156,13 @@ pub(crate) const SECTIONS: &[Section] = &[
         keys: ACME,
     },
     Section {
+        name: "mta_sts",
+        form: Form::Table,
+        words: "Our domains' policies of MTA-STS, for whoever sends to them by HTTPS; off while \
+                `address` is empty.",
+        keys: MTA_STS,
+    },
+    Section {
         name: "admin",
         form: Form::Table,
         words: "The admin centre, probes and metrics.",
@@ -362,6 +369,27 @@ const ACME: &[Key] = &[
         Kind::Path,
         EMPTY,
         "PEM with the root of a private ACME server; then no other is believed.",
+    ),
+];
+
+const MTA_STS: &[Key] = &[
+    key(
+        "address",
+        Kind::Socket,
+        EMPTY,
+        "As \"0.0.0.0:443\"; senders know no other port.",
+    ),
+    key(
+        "certificate",
+        Kind::Path,
+        EMPTY,
+        "PEM chain for mta-sts.DOMAIN of each domain with a policy; read again when it changes.",
+    ),
+    key(
+        "private_key",
+        Kind::Path,
+        EMPTY,
+        "Empty: beside the certificate, or in it.",
     ),
 ];
 

@@ -326,3 +326,22 @@ fn without_old_tls_its_listener_is_a_mistake_that_names_the_build() {
         mistakes[0]
     );
 }
+
+#[test]
+fn policies_are_shown_only_with_a_certificate_that_somebody_named() {
+    let parsed = |more: &str| {
+        let text = format!("[mta_sts]\naddress = \"127.0.0.1:443\"\n{more}");
+        Config::parse(&text, &bare())
+    };
+    let shown = parsed("certificate = \"/etc/relais/sts.pem\"\n")
+        .expect("right")
+        .mta_sts;
+    assert_eq!(shown.map(|it| it.private_key), Some(None));
+    let mistakes = parsed("").expect_err("a mistake");
+    let words: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    assert!(
+        words.join("\n").contains("mta_sts.certificate"),
+        "{words:?}"
+    );
+    assert_eq!(Config::parse("", &bare()).expect("right").mta_sts, None);
+}

@@ -28,6 +28,7 @@ mod next_hops;
 mod offline;
 #[cfg(feature = "legacy-tls")]
 mod old_devices;
+mod policies;
 mod pressure;
 mod proxied;
 mod restricted;

@@ -30,6 +30,10 @@ pub(super) const SECTIONS: &[Section] = &[
         keys: DKIM,
     },
     Section {
+        path: "organisation.domain.mta_sts",
+        keys: MTA_STS,
+    },
+    Section {
         path: "organisation.recipient",
         keys: RECIPIENT,
     },
@@ -247,6 +251,28 @@ const DOMAIN: &[Setting] = &[
              reject: taken with the result in Authentication-Results, or refused.",
     ),
     key("dkim", Kind::Table, DEFAULT_TABLE).doc("Signing; takes effect once DNS shows the key."),
+    key("mta_sts", Kind::Table, DEFAULT_TABLE).doc(
+        "What senders to this domain are to demand of TLS, where this relay is its MX; shown at \
+             the address of `[mta_sts]` in the bootstrap file.",
+    ),
+];
+
+const MTA_STS: &[Setting] = &[
+    key(
+        "mode",
+        Kind::Choice(&["off", "testing", "enforce", "none"]),
+        Toml("\"off\""),
+    )
+    .doc(
+        "No policy; failures are only reported; mail waits rather than come unprotected; the \
+             policy is taken back.",
+    ),
+    key("max_age", Kind::Span, Toml("\"7d\""))
+        .bound("1d to 365d")
+        .doc("How long senders keep it."),
+    key("mx", Kind::TextList, NONE)
+        .bound("at most 20 host names, *. may lead")
+        .doc("The domain's mail exchangers; empty: this relay alone."),
 ];
 
 const DKIM: &[Setting] = &[
