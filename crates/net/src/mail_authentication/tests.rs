@@ -1,5 +1,7 @@
 //! Signatures and chains of others, DNS that does not answer, and bodies of every end.
 
+mod dkimpy;
+
 use std::path::{Path, PathBuf};
 
 use relais_smtp::address::Mailbox;
