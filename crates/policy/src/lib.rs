@@ -12,6 +12,7 @@ pub mod simulate;
 pub mod desk;
 pub mod source;
 pub mod notice;
+pub mod alert;
 pub mod limit;
 pub mod licence;
 pub mod reply_rule;

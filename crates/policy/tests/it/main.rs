@@ -11,6 +11,7 @@ mod spf;
 mod spf_records;
 mod schedule;
 mod model;
+mod alert;
 mod bounces;
 mod names;
 mod registered;

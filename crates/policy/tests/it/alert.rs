@@ -1,0 +1,191 @@
+//! Each rule of alerts raised and cleared, in simulated time; durations, quiet hours, grouping.
+
+use relais_policy::alert::{Measure, QuietHours, Rule, RuleKind, State, Told, Turn};
+use relais_smtp::time::Timestamp;
+
+/// A Monday at 10:00.
+const BEGIN: i64 = 1_796_032_800_000;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(BEGIN + seconds * 1_000)
+}
+
+fn measure(kind: RuleKind, subject: &str, value: u64) -> Measure {
+    Measure {
+        kind,
+        subject: subject.to_owned(),
+        value,
+        detail: "why".to_owned(),
+    }
+}
+
+fn defaults() -> Vec<Rule> {
+    RuleKind::ALL.into_iter().map(Rule::of).collect()
+}
+
+fn turns(told: &[Told]) -> Vec<(Turn, RuleKind, &str)> {
+    let turn = |one: &'_ Told| (one.turn, one.kind);
+    let subjects = told.iter().map(|one| one.subject.as_str());
+    let turns = told.iter().map(turn).zip(subjects);
+    turns
+        .map(|((turn, kind), subject)| (turn, kind, subject))
+        .collect()
+}
+
+/// Of each kind: a value that is well, and one that is not.
+const VALUES: [(RuleKind, u64, u64); 13] = [
+    (RuleKind::QueueAge, 3_599, 3_600),
+    (RuleKind::DeliveryTime, 29_999, 30_000),
+    (RuleKind::FailureShare, 19, 20),
+    (RuleKind::RefusedAttempts, 199, 200),
+    (RuleKind::Silence, 259_199, 259_200),
+    (RuleKind::CertificateExpiry, 15, 14),
+    (RuleKind::CredentialExpiry, 15, 14),
+    (RuleKind::DomainExpiry, 8, 7),
+    (RuleKind::DnsDrift, 0, 1),
+    (RuleKind::Disk, 2_049, 2_048),
+    (RuleKind::Limit, 79, 80),
+    (RuleKind::RestrictedEntity, 0, 1),
+    (RuleKind::Unaccounted, 0, 1),
+];
+
+#[test]
+fn each_rule_is_raised_at_its_threshold_once_and_cleared_below_it_once() {
+    assert_eq!(VALUES.map(|(kind, ..)| kind), RuleKind::ALL);
+    for (kind, well, bad) in VALUES {
+        let rules = [Rule::of(kind)];
+        let mut state = State::default();
+        let mut judge = |value, seconds| {
+            let judged = state.judge(&rules, None, &[measure(kind, "x", value)], at(seconds));
+            assert_eq!(judged.turned, judged.note, "nobody is quiet");
+            judged.note
+        };
+        let long = i64::from(rules[0].for_seconds);
+        assert_eq!(judge(well, 0), [], "{kind:?}");
+        let mut raised = judge(bad, 10);
+        raised.extend(judge(bad, 10 + long));
+        assert_eq!(turns(&raised), [(Turn::Raised, kind, "x")], "{kind:?}");
+        assert_eq!(judge(bad, 1_000 + long), [], "{kind:?}: told once");
+        let mut cleared = judge(well, 2_000 + long);
+        cleared.extend(judge(well, 2_000 + 2 * long));
+        assert_eq!(turns(&cleared), [(Turn::Cleared, kind, "x")], "{kind:?}");
+        assert_eq!(judge(well, 3_000 + 2 * long), [], "{kind:?}");
+    }
+}
+
+#[test]
+fn what_does_not_last_is_not_raised_and_a_short_recovery_does_not_clear() {
+    let rules = [Rule::of(RuleKind::QueueAge)];
+    let mut state = State::default();
+    let mut judge = |value, seconds| {
+        let measures = [measure(RuleKind::QueueAge, "example.org", value)];
+        turns(&state.judge(&rules, None, &measures, at(seconds)).note).len()
+    };
+    assert_eq!(judge(4_000, 0), 0);
+    assert_eq!(judge(4_000, 299), 0);
+    assert_eq!(
+        judge(10, 299),
+        0,
+        "it was well again before five minutes were over"
+    );
+    assert_eq!(judge(4_000, 300), 0);
+    assert_eq!(judge(4_000, 600), 1);
+    assert_eq!(judge(10, 700), 0);
+    assert_eq!(judge(4_000, 800), 0, "it was raised all the time");
+    assert_eq!(judge(10, 900), 0);
+    assert_eq!(judge(10, 1_200), 1);
+}
+
+#[test]
+fn subjects_are_judged_apart_and_what_is_gone_is_cleared() {
+    let rules = defaults();
+    let mut state = State::default();
+    let both = [
+        measure(RuleKind::Limit, "a", 90),
+        measure(RuleKind::Limit, "b", 95),
+    ];
+    let judged = state.judge(&rules, None, &both, at(0));
+    let raised = [
+        (Turn::Raised, RuleKind::Limit, "a"),
+        (Turn::Raised, RuleKind::Limit, "b"),
+    ];
+    assert_eq!(turns(&judged.note), raised, "one note for both");
+    assert_eq!(state.raised().count(), 2);
+    let judged = state.judge(&rules, None, &both[1..], at(60));
+    assert_eq!(turns(&judged.note), [(Turn::Cleared, RuleKind::Limit, "a")]);
+    assert_eq!(
+        state
+            .raised()
+            .map(|(_, subject, _)| subject)
+            .collect::<Vec<_>>(),
+        ["b"]
+    );
+}
+
+#[test]
+fn a_rule_that_is_switched_off_clears_what_it_had_raised() {
+    let mut state = State::default();
+    let mut rule = Rule::of(RuleKind::Limit);
+    let measures = [measure(RuleKind::Limit, "a", 90)];
+    assert_eq!(
+        state
+            .judge(&[rule.clone()], None, &measures, at(0))
+            .note
+            .len(),
+        1
+    );
+    rule.enabled = false;
+    let judged = state.judge(&[rule], None, &measures, at(1));
+    assert_eq!(turns(&judged.note), [(Turn::Cleared, RuleKind::Limit, "a")]);
+}
+
+#[test]
+fn in_quiet_hours_only_what_is_urgent_is_told_and_the_rest_when_they_are_over() {
+    let quiet = Some(QuietHours {
+        from: 22 * 60,
+        until: 6 * 60,
+    });
+    let night = at(13 * 3_600);
+    let morning = at(20 * 3_600);
+    let rules = [
+        Rule::of(RuleKind::Limit),
+        Rule::of(RuleKind::RestrictedEntity),
+    ];
+    let mut state = State::default();
+    let measures = [
+        measure(RuleKind::Limit, "a", 90),
+        measure(RuleKind::RestrictedEntity, "scan-1", 1),
+    ];
+    let judged = state.judge(&rules, quiet, &measures, night);
+    assert_eq!(
+        turns(&judged.note),
+        [(Turn::Raised, RuleKind::RestrictedEntity, "scan-1")]
+    );
+    assert_eq!(judged.turned.len(), 2, "the trace has both at once");
+    let stored = serde_json::to_string(&state).expect("JSON");
+    let mut state: State = serde_json::from_str(&stored).expect("the same after a restart");
+    let judged = state.judge(&rules, quiet, &measures, morning);
+    assert_eq!(turns(&judged.note), [(Turn::Raised, RuleKind::Limit, "a")]);
+    assert_eq!(
+        state
+            .judge(&rules, quiet, &measures, at(20 * 3_600 + 60))
+            .note,
+        []
+    );
+}
+
+#[test]
+fn quiet_hours_may_pass_midnight() {
+    let quiet = QuietHours {
+        from: 22 * 60,
+        until: 6 * 60,
+    };
+    for (hour, is_quiet) in [(10, false), (22, true), (23, true), (30, false), (29, true)] {
+        assert_eq!(quiet.has(at((hour - 10) * 3_600)), is_quiet, "{hour}");
+    }
+    let lunch = QuietHours {
+        from: 12 * 60,
+        until: 13 * 60,
+    };
+    assert!(lunch.has(at(2 * 3_600)) && !lunch.has(at(3 * 3_600)));
+}
