@@ -1,4 +1,5 @@
-//! A connected byte stream: TCP, simulated, or TLS over either, so that drivers need not care.
+//! A connected byte stream: TCP, within this process, simulated, or TLS over any of them, so that
+//! drivers need not care.
 //!
 //! An idle TLS stream holds its keys and one small buffer; what has been decrypted and not yet read
 //! counts as readable. Not here: deadlines and bounds (the drivers, with `clock`); making
@@ -9,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
 #[cfg(any(test, feature = "simulation"))]
@@ -23,6 +24,8 @@ pub struct Stream(Kind);
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpStream),
+    /// The other end is in this process.
+    Local(UnixStream),
     Tls(Box<TlsStream<Stream>>),
     /// By OpenSSL, for old devices.
     #[cfg(feature = "legacy-tls")]
@@ -34,6 +37,12 @@ enum Kind {
 impl Stream {
     pub(crate) fn tcp(stream: TcpStream) -> Self {
         Self(Kind::Tcp(stream))
+    }
+
+    /// Two that are connected to each other within this process.
+    pub fn local_pair() -> io::Result<(Self, Self)> {
+        let (near, far) = UnixStream::pair()?;
+        Ok((Self(Kind::Local(near)), Self(Kind::Local(far))))
     }
 
     pub(crate) fn tls(stream: TlsStream<Self>) -> Self {
@@ -62,6 +71,7 @@ impl Stream {
     pub async fn readable(&self) -> io::Result<()> {
         match &self.0 {
             Kind::Tcp(stream) => stream.readable().await,
+            Kind::Local(stream) => stream.readable().await,
             Kind::Tls(stream) => {
                 let (inner, connection) = stream.get_ref();
                 if connection.wants_read() {
@@ -91,6 +101,7 @@ impl Stream {
     pub fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.0 {
             Kind::Tcp(stream) => stream.try_read(buffer),
+            Kind::Local(stream) => stream.try_read(buffer),
             Kind::Tls(stream) => read_now(Pin::new(stream), buffer),
             #[cfg(feature = "legacy-tls")]
             Kind::Legacy(stream) => read_now(Pin::new(stream), buffer),
@@ -104,6 +115,7 @@ impl Stream {
     pub fn try_write(&self, octets: &[u8]) -> io::Result<usize> {
         match &self.0 {
             Kind::Tcp(stream) => stream.try_write(octets),
+            Kind::Local(stream) => stream.try_write(octets),
             Kind::Tls(_) => Err(io::ErrorKind::WouldBlock.into()),
             #[cfg(feature = "legacy-tls")]
             Kind::Legacy(_) => Err(io::ErrorKind::WouldBlock.into()),
@@ -131,6 +143,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Kind::Local(stream) => Pin::new(stream).poll_read(context, buffer),
             Kind::Tls(stream) => cut_off_is_end(Pin::new(stream).poll_read(context, buffer)),
             #[cfg(feature = "legacy-tls")]
             Kind::Legacy(stream) => cut_off_is_end(Pin::new(stream).poll_read(context, buffer)),
@@ -148,6 +161,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream).poll_write(context, octets),
+            Kind::Local(stream) => Pin::new(stream).poll_write(context, octets),
             Kind::Tls(stream) => Pin::new(stream).poll_write(context, octets),
             #[cfg(feature = "legacy-tls")]
             Kind::Legacy(stream) => Pin::new(stream).poll_write(context, octets),
@@ -159,6 +173,7 @@ impl AsyncWrite for Stream {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Kind::Local(stream) => Pin::new(stream).poll_flush(context),
             Kind::Tls(stream) => Pin::new(stream).poll_flush(context),
             #[cfg(feature = "legacy-tls")]
             Kind::Legacy(stream) => Pin::new(stream).poll_flush(context),
@@ -170,6 +185,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Kind::Local(stream) => Pin::new(stream).poll_shutdown(context),
             Kind::Tls(stream) => Pin::new(stream).poll_shutdown(context),
             #[cfg(feature = "legacy-tls")]
             Kind::Legacy(stream) => Pin::new(stream).poll_shutdown(context),
@@ -188,6 +204,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match &mut self.0 {
             Kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Kind::Local(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
             Kind::Tls(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
             #[cfg(feature = "legacy-tls")]
             Kind::Legacy(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
@@ -202,6 +219,7 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match &self.0 {
             Kind::Tcp(stream) => stream.is_write_vectored(),
+            Kind::Local(stream) => stream.is_write_vectored(),
             Kind::Tls(stream) => stream.is_write_vectored(),
             #[cfg(feature = "legacy-tls")]
             Kind::Legacy(stream) => stream.is_write_vectored(),

@@ -5,6 +5,7 @@
 //!
 //! Not here: what a policy or a report says (`relais_policy::sts`, `relais_policy::tls_report`).
 
+pub mod hooks;
 #[cfg(any(test, feature = "simulation"))]
 mod simulated;
 
@@ -208,13 +209,17 @@ impl Real {
     fn checked(&self, address: &str) -> Result<reqwest::Url, WebError> {
         let url = reqwest::Url::parse(address).map_err(|_| WebError::Address)?;
         let host = url.host_str().unwrap_or_default();
-        let literal: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-        let is_private = literal.is_some_and(|one| !is_public_destination(one));
-        if url.scheme() != "https" || host.is_empty() || (is_private && !self.allow_private) {
+        let is_private = is_private_literal(host) && !self.allow_private;
+        if url.scheme() != "https" || host.is_empty() || is_private {
             return Err(WebError::Address);
         }
         Ok(url)
     }
+}
+
+fn is_private_literal(host: &str) -> bool {
+    let literal: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    literal.is_some_and(|one| !is_public_destination(one))
 }
 
 /// A value as JSON.
