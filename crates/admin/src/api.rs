@@ -1,8 +1,12 @@
 //! The API, one file per noun; the nouns are those of the command line. `interfaces.md` §5.
 //! Modules stand in order of floors: each may use only those below it.
 //!
-//! Not here: who may ask (the doors, `service`): the socket's file permissions decide.
+//! Not here: who may ask. Of the local socket its file permissions decide; of the admin listener
+//! the door (`web/gate.rs`), by the table in `operations`.
 
+mod openapi;
+mod operations;
+mod fields;
 mod why;
 mod status;
 mod simulate;
@@ -25,8 +29,13 @@ mod listen;
 mod credentials;
 mod directory;
 mod settings;
+mod only_here;
 mod secrets;
 mod people;
+mod keys;
+mod webhooks;
+mod alerts;
+mod messages;
 mod backup;
 mod probes;
 
@@ -34,6 +43,10 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
 
+pub(crate) use self::fields::Body;
+pub(crate) use self::openapi::ROWS_MAX as PAGE_ROWS_MAX;
+pub use self::openapi::document as openapi_document;
+pub(crate) use self::operations::{Found, Operation, Reach, find, methods_of};
 use crate::context::AdminContext;
 use crate::problem::Problem;
 
@@ -67,6 +80,10 @@ pub fn router(context: AdminContext) -> Router {
         .merge(directory::routes())
         .merge(secrets::routes())
         .merge(people::routes())
+        .merge(keys::routes())
+        .merge(messages::routes())
+        .merge(webhooks::routes())
+        .merge(alerts::routes())
         .merge(backup::routes());
     Router::new()
         .nest("/api/v1", nouns)

@@ -13,13 +13,17 @@ use relais_net::names::NameTable;
 use relais_net::network::Network;
 use relais_net::resolver::Resolver;
 use relais_net::tls::{CertificateStore, ClientTls, SeenCertificates};
+use relais_net::web::hooks::Hooks;
 use relais_policy::desk::Site;
 use relais_smtp::domain::Domain;
 use relais_store::store::Store;
 
+use crate::alerts::Alerts;
+use crate::entrance::Entrance;
 use crate::findings::Findings;
 use crate::metrics::Metrics;
 use crate::people::People;
+use crate::webhooks::outbox::Outbox;
 
 /// Everything that requests share. Cheap to clone.
 #[derive(Clone)]
@@ -52,6 +56,31 @@ pub struct AdminContext {
     pub findings: Findings,
     /// How smart hosts are reached; none without a server.
     pub outbound: Option<Outbound>,
+    /// What goes out to programs and people, and comes in from them.
+    pub duties: Duties,
+}
+
+/// What goes out to programs and people, and comes in from them. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Duties {
+    /// Where programs hand mail in; closed without a server.
+    pub entrance: Entrance,
+    /// Posts to addresses that administrators name; none without a server.
+    pub hooks: Option<Hooks>,
+    /// What is owed to webhooks.
+    pub outbox: Outbox,
+    /// What is raised.
+    pub alerts: Alerts,
+}
+
+impl Duties {
+    /// With posts to addresses that administrators name.
+    pub fn with(hooks: Hooks) -> Self {
+        Self {
+            hooks: Some(hooks),
+            ..Self::default()
+        }
+    }
 }
 
 /// How smart hosts are reached, as delivery does it.
@@ -150,7 +179,7 @@ impl Readiness {
 pub struct Caller {
     /// `uid 0 (root)`.
     pub actor: Arc<str>,
-    /// `socket`, `web`, `listener`, `data-folder`.
+    /// `socket`, `web`, `api`, `listener`, `data-folder`.
     pub via: &'static str,
 }
 
@@ -173,6 +202,14 @@ impl Caller {
         Self {
             actor: format!("{name} (web)").into(),
             via: "web",
+        }
+    }
+
+    /// A program with a key of the API.
+    pub(crate) fn key(name: &str, id: &str) -> Self {
+        Self {
+            actor: format!("{name} (key {id})").into(),
+            via: "api",
         }
     }
 

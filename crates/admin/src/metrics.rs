@@ -216,6 +216,12 @@ impl Metrics {
         self.0.log_lines_dropped.inc_by(lines);
     }
 
+    /// Recipients that were promised and are neither in the queue nor ended.
+    pub(crate) fn unaccounted(&self, counts: &QueueCounts) -> u64 {
+        let owed = self.0.owed.load(Ordering::Relaxed);
+        owed.abs_diff(in_queue(counts))
+    }
+
     /// The OpenMetrics text.
     pub fn render(&self, counts: &QueueCounts, counted: Counted, now: Timestamp) -> String {
         let inner = &self.0;

@@ -22,6 +22,8 @@ pub struct Problem {
     detail: String,
     reference: Option<Reference>,
     errors: Vec<String>,
+    /// Seconds until it may be tried again.
+    retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -32,6 +34,7 @@ impl Problem {
             detail: detail.into(),
             reference: None,
             errors: Vec::new(),
+            retry_after: None,
         }
     }
 
@@ -48,6 +51,12 @@ impl Problem {
     /// With the reference that it is about.
     pub fn about(mut self, reference: Reference) -> Self {
         self.reference = Some(reference);
+        self
+    }
+
+    /// It may be tried again after so many seconds.
+    pub fn after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 
@@ -113,6 +122,16 @@ impl IntoResponse for Problem {
         let mut response = (self.status, Json(body)).into_response();
         let form = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, form);
+        if let Some(seconds) = self.retry_after {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let bearer = HeaderValue::from_static("Bearer realm=\"relais\"");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, bearer);
+        }
         response
     }
 }

@@ -27,6 +27,7 @@ use relais_net::stream::Stream;
 use relais_net::tls::{CertificateStore, ServerTls};
 use relais_store::store::Store;
 
+use crate::alerting;
 use crate::api;
 use crate::challenge;
 pub use crate::context::{AdminContext, Phase, Readiness};
@@ -34,6 +35,7 @@ use crate::context::{Caller, Peer};
 use crate::desk;
 use crate::naming;
 use crate::policies::{self, Shown};
+use crate::posting;
 use crate::proving;
 use crate::publishing::{self, Publishing};
 use crate::signing_keys;
@@ -96,6 +98,11 @@ impl AdminService {
                 tasks.spawn(publishing::follow(context, publishing, closing));
             }
             tasks.spawn(naming::follow(context.clone(), dns, closing.clone()));
+        }
+        if let Some(hooks) = context.duties.hooks.clone() {
+            let (posts, ending) = (hooks.clone(), closing.clone());
+            tasks.spawn(posting::run(context.clone(), posts, ending));
+            tasks.spawn(alerting::run(context.clone(), hooks, closing.clone()));
         }
         if let Some(listener) = listener {
             tasks.spawn(doors.serve_listener(listener, web::router(context), tls));

@@ -28,6 +28,7 @@ mod find;
 mod drafts;
 mod news;
 mod page;
+mod gate;
 mod door;
 mod form;
 mod headers;
@@ -94,7 +95,9 @@ pub fn router(context: AdminContext) -> Router {
         .layer(DefaultBodyLimit::max(FORM_OCTETS_MAX))
         .layer(middleware::from_fn(headers::dress))
         .with_state(centre);
-    api::probe_routes(context).merge(pages)
+    api::probe_routes(context.clone())
+        .merge(gate::routes(context))
+        .merge(pages)
 }
 
 async fn style() -> Response {

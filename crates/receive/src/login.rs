@@ -151,6 +151,11 @@ impl Logins {
         self.permitted(settings, facts, None, user)
     }
 
+    /// A program used the credential by another proof than its password.
+    pub(crate) fn used(&self, user: &str, address: IpAddr) {
+        self.uses.note(user, address, self.clock.now());
+    }
+
     /// Who it is has been proved; may it log in from there? `named`: by what it was called in AUTH
     /// where that may be another name of the same; its failures were counted under that.
     fn permitted(

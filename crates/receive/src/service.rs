@@ -154,6 +154,11 @@ impl ReceiveService {
         }
     }
 
+    /// Its own sessions are counted among the connections.
+    pub(crate) fn parts(&self) -> (&Arc<Shared>, &Arc<Connections>) {
+        (&self.shared, &self.connections)
+    }
+
     /// Connections open now.
     pub fn connections(&self) -> usize {
         self.connections.open()
@@ -244,10 +249,10 @@ impl Door {
 }
 
 /// What the connections of one listener have in common.
-struct Entry {
-    shared: Arc<Shared>,
-    connections: Arc<Connections>,
-    options: ListenerOptions,
+pub(crate) struct Entry {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) options: ListenerOptions,
 }
 
 impl Entry {
@@ -286,7 +291,7 @@ impl Entry {
     }
 
     /// A place for the connection, or its refusal.
-    fn admit(&self, accepted: Accepted) -> Option<Beginning> {
+    pub(crate) fn admit(&self, accepted: Accepted) -> Option<Beginning> {
         let settings = self.shared.context.store.settings();
         let role = role_of(self.options.submission);
         let identity = Identity::new(accepted.peer, role);

@@ -4,9 +4,10 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::session::Session;
 use crate::commands::{
-    admin, apply, attempts, audit, backup, completion, connector, credential, demo, directory,
-    dkim, domain, export, health, licences, limits, organisation, queue, reference_command,
-    restricted, schema, secret, serve, simulate, status, suppression, trace, why,
+    admin, alert, api_key, apply, attempts, audit, backup, completion, connector, credential, demo,
+    directory, dkim, domain, export, health, licences, limits, organisation, queue,
+    reference_command, restricted, schema, secret, serve, simulate, status, suppression, trace,
+    webhook, why,
 };
 use crate::failure::Failure;
 use crate::flags::Global;
@@ -82,6 +83,12 @@ enum Command {
     SetupLink,
     /// Administrators of the admin centre
     Admin(admin::Arguments),
+    /// Alerts: what is raised, by which rules, and who hears of it
+    Alert(alert::Arguments),
+    /// Webhooks: where events are posted to
+    Webhook(webhook::Arguments),
+    /// Keys of the API, for programs
+    ApiKey(api_key::Arguments),
     /// Copies of everything
     Backup(backup::Arguments),
     /// The reference of settings, bootstrap file and events
@@ -121,6 +128,9 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Audit(arguments) => audit::run(&session, arguments).await,
         Command::Secret(arguments) => secret::run(&session, arguments).await,
         Command::SetupLink => admin::setup_link(&session).await,
+        Command::Alert(arguments) => alert::run(&session, arguments).await,
+        Command::Webhook(arguments) => webhook::run(&session, arguments).await,
+        Command::ApiKey(arguments) => api_key::run(&session, arguments).await,
         Command::Admin(arguments) => admin::run(&session, arguments).await,
         Command::Backup(arguments) => backup::run(&session, arguments).await,
         Command::Schema(arguments) => schema::run(&session, arguments, Cli::command()),

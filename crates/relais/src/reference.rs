@@ -22,7 +22,7 @@ pub(crate) struct Page {
     pub(crate) text: String,
 }
 
-/// All pages. `program`: the command line.
+/// All pages, and the description of the API. `program`: the command line.
 pub(crate) fn pages(program: clap::Command) -> Vec<Page> {
     vec![
         Page {
@@ -44,6 +44,10 @@ pub(crate) fn pages(program: clap::Command) -> Vec<Page> {
         Page {
             file: "commands.md",
             text: commands(program),
+        },
+        Page {
+            file: "openapi.json",
+            text: openapi(),
         },
     ]
 }
@@ -184,6 +188,11 @@ fn events() -> String {
         );
     }
     page
+}
+
+fn openapi() -> String {
+    let document = relais_admin::api::openapi_document();
+    serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
 }
 
 fn commands(program: clap::Command) -> String {

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use relais_admin::context::{AdminContext, CertificateView, Dns, Outbound, Phase, Readiness};
+use relais_admin::context::{
+    AdminContext, CertificateView, Dns, Duties, Outbound, Phase, Readiness,
+};
 use relais_admin::findings::Findings;
 use relais_admin::local::LocalApi;
 use relais_admin::metrics::Metrics;
@@ -27,6 +29,7 @@ use relais_net::own_dns::OwnDns;
 use relais_net::own_zone::OwnZone;
 use relais_net::resolver::{Dnssec, Resolver, ResolverOptions};
 use relais_net::tls::{ClientTls, SeenCertificates};
+use relais_net::web::hooks::Hooks;
 use relais_net::web::{Web, WebOptions};
 use relais_policy::desk::Site;
 use relais_policy::settings::Mode;
@@ -41,6 +44,7 @@ use relais_store::trace::Event;
 
 use crate::certificates::{self, Certificates, Keeper, OldClientsReport};
 use crate::config::{AuthoritativeDnsConfig, Config, ListenerConfig};
+use crate::handing::Inside;
 use crate::reply_rules::ReplyRuleFile;
 use crate::secrets;
 
@@ -172,6 +176,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let basics = (&*folder, &clock, &chance);
     let held = hold(config, doors.beside, &mut certificates, &store, basics);
     let old_clients = OldClientsReport::open(&folder, clock.now());
+    let duties = Duties::with(hooks(config, &network, &client_tls)?);
     let context = AdminContext {
         store: store.clone(),
         clock: clock.clone(),
@@ -187,6 +192,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         site: site(config),
         findings: Findings::default(),
         outbound: Some(outbound(config, &network, &client_tls, &logins)),
+        duties: duties.clone(),
     };
     let admin_service = start_admin(context, socket, (doors.admin, doors.publishing))?;
     let receiving = ReceiveContext {
@@ -200,9 +206,8 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         conversations,
         options: receive_options(config),
     };
-    let options = listener_options(&doors.mail, &doors.mail_addresses, tls);
-    let listeners = doors.listeners.into_iter().zip(options).collect();
-    let receive = ReceiveService::start(receiving, listeners);
+    let mail = (&*doors.mail, &*doors.mail_addresses, doors.listeners);
+    let receive = start_receiving(receiving, mail, tls, &duties);
     tokio::spawn(tell_dnssec(network.clone()));
     let deliver = DeliverService::start(DeliverContext {
         store: store.clone(),
@@ -255,6 +260,20 @@ fn socket_within_bounds(folder: &Path) -> Result<PathBuf, StartError> {
         return Err(StartError::LongPath(socket));
     }
     Ok(socket)
+}
+
+/// From the listeners, and from programs that hand mail in.
+fn start_receiving(
+    context: ReceiveContext,
+    (configured, addresses, listeners): (&[ListenerConfig], &[SocketAddr], Vec<Listener>),
+    tls: Vec<ListenerTls>,
+    duties: &Duties,
+) -> ReceiveService {
+    let options = listener_options(configured, addresses, tls);
+    let listeners = listeners.into_iter().zip(options).collect();
+    let receive = ReceiveService::start(context, listeners);
+    duties.entrance.open(Inside::of(&receive));
+    receive
 }
 
 fn start_admin(
@@ -404,6 +423,7 @@ pub(crate) async fn open_for_reading(config: &Config) -> Result<LocalApi, StartE
         site: site(config),
         findings: Findings::default(),
         outbound: None,
+        duties: Default::default(),
     }))
 }
 
@@ -534,6 +554,16 @@ fn web(config: &Config, network: &Network, tls: &ClientTls) -> Result<Web, Start
         allow_private: deliver.allow_private_destinations,
     };
     Web::new(network.resolver().clone(), options).map_err(StartError::Authorities)
+}
+
+/// Posts to addresses that administrators name, by the same authorities.
+fn hooks(config: &Config, network: &Network, tls: &ClientTls) -> Result<Hooks, StartError> {
+    let options = WebOptions {
+        roots: tls.roots(),
+        port: config.deliver.https_port,
+        allow_private: false,
+    };
+    Hooks::new(network.resolver(), &options).map_err(StartError::Authorities)
 }
 
 fn network_with(options: &ResolverOptions) -> Result<Network, StartError> {

@@ -178,6 +178,10 @@ impl Embedded {
         self.restrictions.load_full()
     }
 
+    pub(crate) fn free_octets(&self) -> Option<u64> {
+        self.shared.health.free()
+    }
+
     pub(crate) fn unhealthy(&self) -> Option<String> {
         self.shared.health.unhealthy()
     }

@@ -12,6 +12,8 @@ pub(crate) struct Health(Mutex<State>);
 struct State {
     sealed: Option<String>,
     no_room: bool,
+    /// As measured last.
+    free: Option<u64>,
     closed: bool,
 }
 
@@ -70,6 +72,16 @@ impl Health {
     /// The first fault since the last recovery.
     pub(crate) fn sealed(&self) -> Option<String> {
         self.state().sealed.clone()
+    }
+
+    /// Octets that are free on the disk.
+    pub(crate) fn set_free(&self, free: u64) {
+        self.state().free = Some(free);
+    }
+
+    /// The same, as measured last.
+    pub(crate) fn free(&self) -> Option<u64> {
+        self.state().free
     }
 
     /// The disk is below its reserve, or has room again.

@@ -50,6 +50,18 @@ pub enum Shelf {
     ConnectorDraft,
     /// Links to the page that waits for a connector's device, as a hash.
     WaitingLink,
+    /// Keys of the API, as hashes.
+    ApiKey,
+    /// When each of them was used last.
+    ApiKeyUse,
+    /// Answers that a program may ask for again (`Idempotency-Key`).
+    Idempotency,
+    /// Where events are sent to.
+    Webhook,
+    /// What was sent there, and what waits.
+    WebhookDelivery,
+    /// Rules and channels of alerts, and what is raised.
+    Alert,
 }
 
 impl Shelf {
@@ -71,6 +83,12 @@ impl Shelf {
             Self::TraceView => "trace-view",
             Self::ConnectorDraft => "connector-draft",
             Self::WaitingLink => "waiting-link",
+            Self::ApiKey => "api-key",
+            Self::ApiKeyUse => "api-key-use",
+            Self::Idempotency => "idempotency",
+            Self::Webhook => "webhook",
+            Self::WebhookDelivery => "webhook-delivery",
+            Self::Alert => "alert",
         }
     }
 }

@@ -594,6 +594,15 @@ impl Store {
         }
     }
 
+    /// Octets that are free on its disk, as measured last; `None`: not yet, or there is no disk.
+    pub fn free_octets(&self) -> Option<u64> {
+        match self {
+            Self::Embedded(store) => store.free_octets(),
+            #[cfg(feature = "simulation")]
+            Self::Memory(_) => None,
+        }
+    }
+
     /// Copies a consistent state of everything into a new folder while mail goes on.
     pub async fn backup(&self, target: PathBuf, now: Timestamp) -> Result<(), StoreError> {
         match self {

@@ -14,6 +14,7 @@ use relais_policy::document::Document;
 use relais_policy::settings::Settings;
 use relais_store::settings::{ChangeError, SettingsChange};
 
+use super::only_here;
 use crate::context::{AdminContext, Caller};
 use crate::problem::{Input, Parameters, Problem};
 use crate::proving;
@@ -98,6 +99,9 @@ pub(super) async fn change(
             return Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail));
         }
         let document = make(&before.document)?;
+        if caller.via == "api" {
+            only_here::must_not_be_needed(&before.document, &document)?;
+        }
         let built = Settings::build(before.mode, before.version + 1, document.clone())
             .map_err(|errors| Problem::invalid(&errors))?
             .following(&before);

@@ -82,6 +82,8 @@ impl World {
             findings: Findings::default(),
             people: People::new(None),
             outbound: None,
+            duties: Default::default(),
+
             dns: Some(Dns {
                 resolver: Resolver::simulated(&dns),
                 authority: AuthorityOptions {

@@ -70,6 +70,7 @@ async fn context(folder: &Path) -> AdminContext {
         },
         findings: relais_admin::findings::Findings::default(),
         outbound: None,
+        duties: Default::default(),
     }
 }
 
@@ -335,14 +336,16 @@ async fn ready_means_listeners_up_and_store_writable() {
 }
 
 #[tokio::test]
-async fn the_admin_listener_shows_no_api_and_strangers_no_page() {
+async fn the_admin_listener_shows_strangers_no_api_and_no_page() {
     let here = Here::new().await;
     let listener = web::router(here.context.clone());
     for (path, status) in [
         ("/livez", 200),
         ("/metrics", 200),
-        ("/api/v1/status", 404),
-        ("/api/v1/settings", 404),
+        ("/api/v1/status", 401),
+        ("/api/v1/settings", 401),
+        ("/api/v1/nothing", 401),
+        ("/api/v1/openapi.json", 200),
         ("/", 303),
         ("/trace", 303),
         ("/sign-in", 200),

@@ -21,6 +21,8 @@ enum What {
     Config,
     /// The events of `relais trace --json`
     Events,
+    /// OpenAPI of the API on the admin listener
+    Openapi,
 }
 
 pub(crate) fn run(
@@ -33,8 +35,11 @@ pub(crate) fn run(
         Some(What::Settings) => reference::json_schema::settings(),
         Some(What::Config) => reference::json_schema::config(),
         Some(What::Events) => reference::json_schema::events(),
+        Some(What::Openapi) => relais_admin::api::openapi_document(),
         None => {
-            let pages = reference::pages(program).into_iter().map(|page| page.text);
+            let pages = reference::pages(program).into_iter();
+            let pages = pages.filter(|page| page.file.ends_with(".md"));
+            let pages = pages.map(|page| page.text);
             return output.text(&pages.collect::<Vec<_>>().join("\n"));
         }
     };

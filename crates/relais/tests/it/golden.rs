@@ -14,6 +14,7 @@ fn the_reference_is_what_the_program_says_of_itself() {
         "replies.md",
         "events.md",
         "commands.md",
+        "openapi.json",
     ] {
         let written = std::fs::read_to_string(folder.path().join(page)).expect("written");
         let file = repository("docs/reference").join(page);

@@ -3,8 +3,10 @@
 mod authority;
 mod receiver;
 mod support;
+mod web_receiver;
 
 mod acme;
+mod api;
 mod client_certificates;
 mod applications;
 mod attempts;
@@ -43,3 +45,4 @@ mod tokens;
 mod trace_pages;
 mod web;
 mod wizard;
+mod webhooks;

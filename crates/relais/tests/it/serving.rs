@@ -66,7 +66,7 @@ fn the_server_starts_without_any_file() {
 }
 
 #[test]
-fn probes_metrics_and_pages_answer_on_the_admin_listener_and_no_api_does() {
+fn probes_metrics_and_pages_answer_on_the_admin_listener_and_the_api_to_keys_only() {
     let server = Server::with_settings(CONTOSO);
     assert_eq!(
         server.http("/livez"),
@@ -87,7 +87,7 @@ fn probes_metrics_and_pages_answer_on_the_admin_listener_and_no_api_does() {
         assert!(metrics.contains(name), "{name}\n{metrics}");
     }
     for path in ["/api/v1/status", "/api/v1/settings", "/api/v1/trace"] {
-        assert_eq!(server.http(path).0, 404, "{path}");
+        assert_eq!(server.http(path).0, 401, "{path}");
     }
     // To the page where one signs in.
     assert_eq!(server.http("/").0, 303);

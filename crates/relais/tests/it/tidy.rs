@@ -250,7 +250,12 @@ const HANDS: &[(&[&str], &[&str])] = &[
     (
         // The control socket is a file of the data folder, not the network.
         &["UnixStream", "UnixListener"],
-        &["crates/admin/src/service.rs", "crates/relais/src/client.rs"],
+        &[
+            "crates/admin/src/service.rs",
+            "crates/relais/src/client.rs",
+            // Two ends of a session within the process.
+            "crates/net/src/stream.rs",
+        ],
     ),
     (
         &[

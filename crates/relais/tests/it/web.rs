@@ -401,7 +401,7 @@ fn every_answer_is_dressed_and_nothing_foreign_or_inline_is_in_a_page() {
         server.http("/livez"),
         (200, "Relais is running.\n".to_owned())
     );
-    assert_eq!(server.http("/api/v1/settings").0, 404);
+    assert_eq!(server.http("/api/v1/settings").0, 401);
 }
 
 #[test]

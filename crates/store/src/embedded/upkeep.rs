@@ -100,7 +100,10 @@ impl Embedded {
             .run(move || disk.free_octets(&folder))
             .await;
         match free {
-            Ok(free) => self.shared.health.set_no_room(free < reserve || free == 0),
+            Ok(free) => {
+                self.shared.health.set_free(free);
+                self.shared.health.set_no_room(free < reserve || free == 0);
+            }
             Err(error) => tracing::warn!(%error, "free space cannot be measured"),
         }
     }

@@ -1,0 +1,398 @@
+//! What is measured for alerts: from events as they happen, and from the store, the settings and
+//! the certificates every few seconds.
+//!
+//! Each window and list has its bound; what is measured of one subject says nothing of another.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use relais_policy::alert::{Measure, RuleKind};
+use relais_policy::document::ConnectorState;
+use relais_policy::limit::{LimitKey, LimitName, Meter};
+use relais_policy::proof::{GRACE, ProofKey, Standing};
+use relais_smtp::domain::Domain;
+use relais_smtp::time::Timestamp;
+use relais_store::queue::{Criteria, RecipientStateName};
+use relais_store::shelf::{Shelf, ShelfChange};
+use relais_store::trace::{Event, EventKind};
+
+use crate::context::AdminContext;
+use crate::keys;
+
+/// Deliveries of so long make the average. Issue: average over 60 s.
+const DELIVERIES: Duration = Duration::from_secs(60);
+/// Ended recipients of so long make the share of failures.
+const ENDED: Duration = Duration::from_secs(15 * 60);
+/// With fewer the share says nothing.
+const ENDED_MIN: usize = 10;
+/// Refused attempts of so long are counted.
+const REFUSED: Duration = Duration::from_secs(10 * 60);
+/// Moments of one window; more than that are old.
+const WINDOW_MAX: usize = 50_000;
+/// Oldest messages that are looked at for the age of queues.
+const MESSAGES_MAX: usize = 200;
+/// Devices whose last message is known.
+const DEVICES_MAX: usize = 2_000;
+/// After so long a device does not "used to send" any more.
+const FORGOTTEN: Duration = Duration::from_secs(30 * 86_400);
+/// A device must have sent on so many days before its silence says something.
+const DAYS_MIN: u32 = 3;
+/// How often the devices are written down.
+const KEEP_INTERVAL: Duration = Duration::from_secs(600);
+const DEVICES: &str = "devices";
+const DAY_MS: i64 = 86_400_000;
+
+/// A device, by its connector and address, and when it sent.
+#[derive(Clone, Copy, Debug, serde::Deserialize, serde::Serialize)]
+struct Seen {
+    /// Milliseconds.
+    last: i64,
+    /// Days on which it sent, at least [`DAYS_MIN`] are counted.
+    days: u32,
+}
+
+/// Windows over what happens.
+#[derive(Debug, Default)]
+pub(crate) struct Sensors {
+    /// When, and how long each took in milliseconds.
+    deliveries: VecDeque<(Timestamp, u64)>,
+    /// When, and whether it failed.
+    ended: VecDeque<(Timestamp, bool)>,
+    refused: VecDeque<Timestamp>,
+    devices: HashMap<String, Seen>,
+    kept: Option<Timestamp>,
+}
+
+fn push<T>(window: &mut VecDeque<T>, one: T) {
+    if window.len() >= WINDOW_MAX {
+        window.pop_front();
+    }
+    window.push_back(one);
+}
+
+fn age_of(now: Timestamp, then: i64) -> Duration {
+    now.since(Timestamp::from_millis(then))
+}
+
+impl Sensors {
+    /// With the devices of before.
+    pub(crate) async fn load(context: &AdminContext) -> Self {
+        let text = context.store.shelf_value(Shelf::Alert, DEVICES).await;
+        let text = text.unwrap_or_default();
+        let devices = text.and_then(|text| serde_json::from_str(&text).ok());
+        Self {
+            devices: devices.unwrap_or_default(),
+            ..Self::default()
+        }
+    }
+
+    /// Writes the devices down, now and then.
+    pub(crate) async fn keep(&mut self, context: &AdminContext, now_or_never: bool) {
+        let now = context.clock.now();
+        let is_due = self
+            .kept
+            .is_none_or(|last| now.since(last) >= KEEP_INTERVAL);
+        if !is_due && !now_or_never {
+            return;
+        }
+        self.kept = Some(now);
+        self.devices
+            .retain(|_, seen| age_of(now, seen.last) < FORGOTTEN);
+        let text = serde_json::to_string(&self.devices).unwrap_or_default();
+        let change = ShelfChange::new(Shelf::Alert, now).put(DEVICES, text);
+        if let Err(error) = context.store.change_shelf(change).await {
+            tracing::debug!(%error, "who used to send is not written down");
+        }
+    }
+
+    /// One event.
+    pub(crate) fn hear(&mut self, event: &Event) {
+        match event.kind {
+            EventKind::RecipientDelivered => {
+                push(&mut self.ended, (event.time, false));
+                if let Some(took) = event.duration_ms {
+                    push(&mut self.deliveries, (event.time, took));
+                }
+            }
+            EventKind::RecipientFailed | EventKind::RecipientExpired => {
+                push(&mut self.ended, (event.time, true));
+            }
+            EventKind::ConnectionRefused | EventKind::AttemptRefused | EventKind::AuthFailed => {
+                push(&mut self.refused, event.time);
+            }
+            EventKind::MessageAccepted => self.hear_device(event),
+            _ => {}
+        }
+    }
+
+    fn hear_device(&mut self, event: &Event) {
+        let (Some(organisation), Some(connector), Some(client)) =
+            (&event.organisation, &event.inbound_connector, &event.client)
+        else {
+            return;
+        };
+        let device = match &client.credential {
+            Some(user) => format!("{organisation}/{connector}/{user}"),
+            None => format!("{organisation}/{connector}/{}", client.address),
+        };
+        let time = event.time.as_millis();
+        let has_room = self.devices.len() < DEVICES_MAX;
+        match self.devices.get_mut(&device) {
+            Some(seen) => {
+                seen.days += u32::from(time / DAY_MS != seen.last / DAY_MS);
+                seen.last = time;
+            }
+            None if has_room => {
+                let seen = Seen {
+                    last: time,
+                    days: 1,
+                };
+                self.devices.insert(device, seen);
+            }
+            None => {}
+        }
+    }
+
+    /// Everything that is known at this moment.
+    pub(crate) async fn measure(&mut self, context: &AdminContext, now: Timestamp) -> Vec<Measure> {
+        let mut measures = Vec::new();
+        self.measure_windows(now, &mut measures);
+        self.measure_devices(context, now, &mut measures);
+        of_queues(context, now, &mut measures).await;
+        of_certificates(context, now, &mut measures);
+        of_credentials(context, now, &mut measures).await;
+        of_domains(context, &mut measures).await;
+        of_limits(context, now, &mut measures).await;
+        of_restrictions(context, now, &mut measures);
+        of_disk(context, &mut measures);
+        let unaccounted = context.metrics.unaccounted(&context.store.counts());
+        if context.store.is_counted() {
+            measures.push(measure(
+                RuleKind::Unaccounted,
+                "",
+                unaccounted,
+                String::new(),
+            ));
+        }
+        measures
+    }
+
+    fn measure_windows(&mut self, now: Timestamp, measures: &mut Vec<Measure>) {
+        self.deliveries
+            .retain(|(time, _)| now.since(*time) < DELIVERIES);
+        self.ended.retain(|(time, _)| now.since(*time) < ENDED);
+        self.refused.retain(|time| now.since(*time) < REFUSED);
+        let count = self.deliveries.len() as u64;
+        let sum: u64 = self.deliveries.iter().map(|(_, took)| took).sum();
+        let average = sum.checked_div(count).unwrap_or_default();
+        let detail = format!("{count} in the last minute");
+        measures.push(measure(RuleKind::DeliveryTime, "", average, detail));
+        let failed = self.ended.iter().filter(|(_, failed)| *failed).count();
+        let ended = self.ended.len();
+        let share = if ended < ENDED_MIN {
+            0
+        } else {
+            failed * 100 / ended
+        };
+        let detail = format!("{failed} of {ended} in the last 15 minutes");
+        measures.push(measure(RuleKind::FailureShare, "", share as u64, detail));
+        let refused = self.refused.len() as u64;
+        let detail = "in the last 10 minutes".to_owned();
+        measures.push(measure(RuleKind::RefusedAttempts, "", refused, detail));
+    }
+
+    /// Of connectors that are in use: a device of one that was switched off is silent by right.
+    fn measure_devices(&self, context: &AdminContext, now: Timestamp, into: &mut Vec<Measure>) {
+        let settings = context.store.settings();
+        for (device, seen) in &self.devices {
+            let age = age_of(now, seen.last);
+            let mut parts = device.splitn(3, '/');
+            let (organisation, connector) = (
+                parts.next().unwrap_or_default(),
+                parts.next().unwrap_or_default(),
+            );
+            let found = settings.inbound_connector(organisation, connector);
+            let is_used = found.is_some_and(|it| it.connector.state == ConnectorState::Enabled);
+            if is_used && seen.days >= DAYS_MIN && age < FORGOTTEN {
+                let last = Timestamp::from_millis(seen.last).to_rfc3339();
+                let detail = format!("last message {last}");
+                into.push(measure(RuleKind::Silence, device, age.as_secs(), detail));
+            }
+        }
+    }
+}
+
+fn measure(kind: RuleKind, subject: impl Into<String>, value: u64, detail: String) -> Measure {
+    Measure {
+        kind,
+        subject: subject.into(),
+        value,
+        detail,
+    }
+}
+
+/// Of each destination its oldest message that waits by itself: what a person held waits by right.
+async fn of_queues(context: &AdminContext, now: Timestamp, into: &mut Vec<Measure>) {
+    let listed = context
+        .store
+        .list(&Criteria::default(), None, MESSAGES_MAX)
+        .await;
+    let mut oldest: BTreeMap<String, (u64, String)> = BTreeMap::new();
+    for message in listed.unwrap_or_default() {
+        let age = now.since(message.accepted_at).as_secs();
+        let waiting = message.recipients.iter();
+        for recipient in waiting.filter(|one| one.state != RecipientStateName::Held) {
+            let destination = recipient
+                .to
+                .rsplit_once('@')
+                .map_or("", |(_, domain)| domain);
+            let known = oldest
+                .get(destination)
+                .is_some_and(|(known, _)| *known >= age);
+            if !known {
+                let reply = recipient.last_reply.as_deref().unwrap_or_default();
+                oldest.insert(destination.to_owned(), (age, reply.to_owned()));
+            }
+        }
+    }
+    for (destination, (age, reply)) in oldest {
+        into.push(measure(RuleKind::QueueAge, destination, age, reply));
+    }
+}
+
+fn days_until(now: Timestamp, end: Timestamp) -> u64 {
+    end.since(now).as_secs() / 86_400
+}
+
+fn of_certificates(context: &AdminContext, now: Timestamp, into: &mut Vec<Measure>) {
+    for (listener, store) in &context.certificates.of_listeners {
+        if let Some(shown) = store.current() {
+            let subject = format!("listener {listener}");
+            let (days, end) = (days_until(now, shown.not_after()), shown.not_after());
+            into.push(measure(
+                RuleKind::CertificateExpiry,
+                subject,
+                days,
+                end.to_rfc3339(),
+            ));
+        }
+    }
+    for seen in context.certificates.of_clients.list() {
+        let subject = format!("client {}", seen.name);
+        let days = days_until(now, seen.not_after);
+        into.push(measure(
+            RuleKind::CertificateExpiry,
+            subject,
+            days,
+            seen.not_after.to_rfc3339(),
+        ));
+    }
+}
+
+async fn of_credentials(context: &AdminContext, now: Timestamp, into: &mut Vec<Measure>) {
+    let settings = context.store.settings();
+    for organisation in &settings.document.organisation {
+        for one in organisation.credential.iter().filter(|one| one.enabled) {
+            if let Some(end) = Timestamp::parse_rfc3339(&one.expires) {
+                let subject = format!("credential {}", one.user);
+                let days = days_until(now, end);
+                into.push(measure(
+                    RuleKind::CredentialExpiry,
+                    subject,
+                    days,
+                    end.to_rfc3339(),
+                ));
+            }
+        }
+    }
+    for key in keys::list(&context.store).await.unwrap_or_default() {
+        if let Some(end) = key.expires() {
+            let subject = format!("API key {} ({})", key.name, key.id);
+            let days = days_until(now, end);
+            into.push(measure(
+                RuleKind::CredentialExpiry,
+                subject,
+                days,
+                end.to_rfc3339(),
+            ));
+        }
+    }
+}
+
+async fn of_domains(context: &AdminContext, into: &mut Vec<Measure>) {
+    let settings = context.store.settings();
+    for organisation in &settings.document.organisation {
+        for domain in &organisation.domain {
+            let Ok(name) = Domain::parse(&domain.name) else {
+                continue;
+            };
+            let proof = settings.proof(&organisation.name, &name);
+            let left = match proof.map(|proof| proof.standing) {
+                Some(Standing::Lapsing { absent_for }) => {
+                    Some(GRACE.saturating_sub(absent_for).as_secs() / 86_400)
+                }
+                Some(Standing::Suspended) => Some(0),
+                Some(Standing::Pending | Standing::Verified) | None => None,
+            };
+            if let Some(days) = left {
+                let detail = proof.map(|proof| proof.seen.clone()).unwrap_or_default();
+                into.push(measure(RuleKind::DomainExpiry, &domain.name, days, detail));
+            }
+            let key = ProofKey::new(&organisation.name, &name);
+            if let Ok(Some(finding)) = context.findings.get(&context.store, &key).await {
+                let wrong: Vec<_> = finding.wrong().collect();
+                let (count, detail) = (wrong.len() as u64, wrong.join(", "));
+                into.push(measure(RuleKind::DnsDrift, &domain.name, count, detail));
+            }
+        }
+    }
+}
+
+async fn of_limits(context: &AdminContext, now: Timestamp, into: &mut Vec<Measure>) {
+    let kept = context.store.shelf(Shelf::Limit).await.unwrap_or_default();
+    let kept: BTreeMap<_, _> = kept.into_iter().map(|one| (one.key, one.value)).collect();
+    let settings = context.store.settings();
+    for organisation in &settings.document.organisation {
+        let connectors = organisation.inbound_connector.iter();
+        let connectors = connectors.map(|one| (Some(one.name.as_str()), &one.limits));
+        for (connector, limits) in connectors.chain([(None, &organisation.limits)]) {
+            for key in LimitKey::ALL {
+                let Some(limit) = key.of(limits).filter(|limit| limit.value > 0) else {
+                    continue;
+                };
+                let name = LimitName {
+                    organisation: organisation.name.as_str().into(),
+                    connector: connector.map(Into::into),
+                    key,
+                };
+                let text = kept.get(&name.to_text()).map_or("", String::as_str);
+                let used = Meter::from_text(key, text, now).used(now);
+                let share = used.saturating_mul(100) / limit.value;
+                let whose = connector.map_or(String::new(), |name| format!("/{name}"));
+                let subject = format!("{}{whose} {}", organisation.name, key.name());
+                let detail = format!("{used} of {}", limit.value);
+                into.push(measure(RuleKind::Limit, subject, share, detail));
+            }
+        }
+    }
+}
+
+fn of_restrictions(context: &AdminContext, now: Timestamp, into: &mut Vec<Measure>) {
+    let restrictions = context.store.restrictions();
+    for one in restrictions.iter().filter(|one| !one.is_over(now)) {
+        let subject = format!("{} {}", one.entity.kind().name(), one.entity.value());
+        let detail = format!("{} ({})", one.reason, one.by);
+        into.push(measure(RuleKind::RestrictedEntity, subject, 1, detail));
+    }
+}
+
+fn of_disk(context: &AdminContext, into: &mut Vec<Measure>) {
+    if let Some(free) = context.store.free_octets() {
+        into.push(measure(
+            RuleKind::Disk,
+            "",
+            free >> 20,
+            crate::plain::size(free),
+        ));
+    }
+}

@@ -1,0 +1,103 @@
+//! What people are told of alerts, in English and French.
+
+use relais_policy::alert::{RuleKind, Told, Turn};
+
+use crate::words::Language;
+
+/// A rule's name for people.
+pub(crate) const fn rule(kind: RuleKind, language: Language) -> &'static str {
+    let (english, french) = match kind {
+        RuleKind::QueueAge => ("Mail waits", "Du courrier attend"),
+        RuleKind::DeliveryTime => ("Delivery is slow", "La remise est lente"),
+        RuleKind::FailureShare => ("Many deliveries fail", "De nombreuses remises échouent"),
+        RuleKind::RefusedAttempts => ("Many refused attempts", "De nombreuses tentatives refusées"),
+        RuleKind::Silence => ("A device is silent", "Un appareil est silencieux"),
+        RuleKind::CertificateExpiry => ("A certificate ends", "Un certificat expire"),
+        RuleKind::CredentialExpiry => (
+            "A credential or key ends",
+            "Un identifiant ou une clé expire",
+        ),
+        RuleKind::DomainExpiry => ("A domain will be suspended", "Un domaine va être suspendu"),
+        RuleKind::DnsDrift => (
+            "DNS is not as it should be",
+            "Le DNS n’est pas comme il devrait",
+        ),
+        RuleKind::Disk => ("The disk is nearly full", "Le disque est presque plein"),
+        RuleKind::Limit => (
+            "A limit is nearly used up",
+            "Une limite est presque atteinte",
+        ),
+        RuleKind::RestrictedEntity => ("Something is blocked", "Quelque chose est bloqué"),
+        RuleKind::Unaccounted => ("Mail is unaccounted for", "Du courrier est introuvable"),
+    };
+    match language {
+        Language::English => english,
+        Language::French => french,
+    }
+}
+
+/// One line of a note.
+pub(crate) fn line(told: &Told, language: Language) -> String {
+    let turn = match told.turn {
+        Turn::Raised => language.pick("RAISED", "ALERTE"),
+        Turn::Cleared => language.pick("CLEARED", "TERMINÉE"),
+    };
+    let colon = language.pick(":", "\u{a0}:");
+    let mut line = format!("{turn}{colon} {}", rule(told.kind, language));
+    if !told.subject.is_empty() {
+        line.push_str(&format!(" – {}", told.subject));
+    }
+    if told.turn == Turn::Raised {
+        line.push_str(&format!(" ({})", value(told.kind, told.value, language)));
+        if !told.detail.is_empty() {
+            line.push_str(&format!("{colon} {}", told.detail));
+        }
+    }
+    line
+}
+
+/// A number with its unit.
+pub(crate) fn value(kind: RuleKind, value: u64, language: Language) -> String {
+    match kind.unit() {
+        "s" if value >= 2 * 86_400 => {
+            format!("{} {}", value / 86_400, language.pick("days", "jours"))
+        }
+        "s" if value >= 2 * 3_600 => format!("{} h", value / 3_600),
+        "s" if value >= 120 => format!("{} min", value / 60),
+        "d" => format!("{value} {}", language.pick("days", "jours")),
+        "" => value.to_string(),
+        unit => format!("{value} {unit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(turn: Turn) -> Told {
+        Told {
+            turn,
+            kind: RuleKind::QueueAge,
+            subject: "example.org".to_owned(),
+            value: 7_200,
+            detail: "451 4.3.0 later".to_owned(),
+            at: 0,
+        }
+    }
+
+    #[test]
+    fn a_line_says_what_where_how_much_and_why() {
+        assert_eq!(
+            line(&told(Turn::Raised), Language::English),
+            "RAISED: Mail waits – example.org (2 h): 451 4.3.0 later"
+        );
+        assert_eq!(
+            line(&told(Turn::Raised), Language::French),
+            "ALERTE\u{a0}: Du courrier attend – example.org (2 h)\u{a0}: 451 4.3.0 later"
+        );
+        assert_eq!(
+            line(&told(Turn::Cleared), Language::English),
+            "CLEARED: Mail waits – example.org"
+        );
+    }
+}

@@ -1,0 +1,651 @@
+//! What may be asked over the network: one table, from which the door decides who may (noun,
+//! access), how a key of one organisation is held to it, which bounds hold, and from which the
+//! OpenAPI document is written. What does not stand here cannot be reached but by the local socket:
+//! set-up links, administrators, backups, the key of secrets at rest, new keys of the API.
+
+use super::fields::{
+    Body, Field, flag, number, object, objects, text, text_or_texts, texts, wanted,
+};
+use crate::scope::Access;
+
+/// Largest JSON body of an operation, in octets, unless it says otherwise.
+const BODY_OCTETS_MAX: usize = 1 << 20;
+/// A directory of 500,000 recipients has about 40 MB.
+const LARGE_BODY_OCTETS_MAX: usize = 256 << 20;
+
+/// How a key that is bound to one organisation is held to it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reach {
+    /// It concerns the whole installation: no such key may.
+    Installation,
+    /// Nothing in it belongs to an organisation: every key may.
+    Nobodys,
+    /// The query's `organisation` is the key's.
+    Query,
+    /// The body's `organisation` is the key's.
+    Body,
+    /// The body's `selection.organisation` is the key's.
+    Selection,
+    /// The search is narrowed by `organisation:`.
+    Search,
+    /// Of the answer's list only rows of the key's organisation are told; the key of each row
+    /// that names it is this.
+    Rows(&'static str),
+    /// The answer's own `organisation` is the key's, else there is no such thing.
+    Answer,
+    /// The credential of the path is the key's organisation's.
+    Credential,
+    /// The operation looks itself.
+    Itself,
+}
+
+/// One thing that may be asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operation {
+    pub(crate) method: &'static str,
+    /// Below `/api/v1`, with `{names}` of segments.
+    pub(crate) path: &'static str,
+    pub(crate) noun: &'static str,
+    pub(crate) access: Access,
+    pub(crate) reach: Reach,
+    /// One line.
+    pub(crate) summary: &'static str,
+    pub(crate) query: &'static [Field],
+    pub(crate) body: Body,
+    /// The key of the answer's list, which the door gives in pages.
+    pub(crate) list: Option<&'static str>,
+    /// `application/x-ndjson` without an end.
+    pub(crate) is_stream: bool,
+    /// Its `ETag` and `If-Match` are those of the settings.
+    pub(crate) has_tag: bool,
+    pub(crate) success: u16,
+    pub(crate) body_octets_max: usize,
+}
+
+impl Operation {
+    const fn new(method: &'static str, path: &'static str, noun: &'static str) -> Self {
+        Self {
+            method,
+            path,
+            noun,
+            access: Access::Read,
+            reach: Reach::Installation,
+            summary: "",
+            query: &[],
+            body: Body::None,
+            list: None,
+            is_stream: false,
+            has_tag: false,
+            success: 200,
+            body_octets_max: BODY_OCTETS_MAX,
+        }
+    }
+
+    const fn says(mut self, summary: &'static str) -> Self {
+        self.summary = summary;
+        self
+    }
+
+    const fn reaches(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
+    }
+
+    const fn writes(mut self) -> Self {
+        self.access = Access::Write;
+        self
+    }
+
+    const fn query(mut self, query: &'static [Field]) -> Self {
+        self.query = query;
+        self
+    }
+
+    const fn body(mut self, fields: &'static [Field]) -> Self {
+        self.body = Body::Fields(fields);
+        self
+    }
+
+    const fn list(mut self, key: &'static str) -> Self {
+        self.list = Some(key);
+        self
+    }
+
+    const fn stream(mut self) -> Self {
+        self.is_stream = true;
+        self
+    }
+
+    const fn large(mut self) -> Self {
+        self.body_octets_max = LARGE_BODY_OCTETS_MAX;
+        self
+    }
+
+    const fn tagged(mut self) -> Self {
+        self.has_tag = true;
+        self
+    }
+
+    const fn document(mut self) -> Self {
+        self.body = Body::Settings;
+        self
+    }
+
+    /// Whether keys that are bound to an organisation may ask.
+    pub(crate) fn is_for_organisations(&self) -> bool {
+        self.reach != Reach::Installation
+    }
+
+    const fn message(mut self, fields: &'static [Field]) -> Self {
+        self.body = Body::Message(fields);
+        self.success = 202;
+        self
+    }
+
+    /// Segments below `/api/v1`.
+    fn segments(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').skip(1)
+    }
+
+    /// Names of the path's variable segments.
+    pub(crate) fn path_names(&self) -> impl Iterator<Item = &'static str> {
+        let name = |segment: &'static str| segment.strip_prefix('{')?.strip_suffix('}');
+        self.segments().filter_map(name)
+    }
+
+    /// Whether the path, below `/api/v1`, is this one's; how many of its segments are names.
+    fn fits(&self, path: &str) -> Option<usize> {
+        let mut given = path.split('/').skip(1);
+        let mut names = 0;
+        for segment in self.segments() {
+            let found = given.next()?;
+            if segment.starts_with('{') {
+                names += 1;
+                if found.is_empty() {
+                    return None;
+                }
+            } else if segment != found {
+                return None;
+            }
+        }
+        given.next().is_none().then_some(names)
+    }
+}
+
+const fn read(path: &'static str, noun: &'static str) -> Operation {
+    Operation::new("GET", path, noun)
+}
+
+/// A question with a body.
+const fn ask(path: &'static str, noun: &'static str) -> Operation {
+    Operation::new("POST", path, noun)
+}
+
+const fn act(path: &'static str, noun: &'static str) -> Operation {
+    Operation::new("POST", path, noun).writes()
+}
+
+const ORGANISATION: Field = text(
+    "organisation",
+    "Its name; may be left out where there is only one.",
+);
+const SINCE: Field = text("since", "`24h`, `7d`, a day or an RFC 3339 time.");
+const UNTIL: Field = text(
+    "until",
+    "`1h`, `7d`, a day or an RFC 3339 time; absent: for good.",
+);
+const LIMIT: Field = number("limit", "Rows of a page at most.");
+const DRY_RUN: Field = flag("dry_run", "Only tell what would change.");
+const NAME: Field = wanted(text("name", "The connector's name."));
+const SEARCH: [Field; 3] = [
+    text(
+        "q",
+        "Tokens: `to:` `from:` `client:` `connector:` `status:` `code:` `ref:` …",
+    ),
+    SINCE,
+    text("until", "Not after this time."),
+];
+const SELECTION: &[Field] = &[
+    text("queue_id", "One message."),
+    text("destination", "Its queue."),
+    ORGANISATION,
+    text(
+        "older",
+        "Accepted longer ago than this span, or before this time.",
+    ),
+    text("state", "`queued`, `active`, `deferred`, `held`."),
+    text("sender", "Reverse-path: an address, a domain, or `<>`."),
+    text("reason", "Part of the last reply."),
+    text("cursor", "`next_cursor` of the page before."),
+    LIMIT,
+];
+const BLOCK: [Field; 2] = [
+    wanted(text(
+        "kind",
+        "`ip`, `address`, `domain`, `connector`, `credential`, `organisation`.",
+    )),
+    wanted(text("value", "Which.")),
+];
+
+/// Everything.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    read("/status", "status").says("How the server is, on one screen"),
+    read("/health", "health")
+        .reaches(Reach::Nobodys)
+        .says("Whether it is well, and why not"),
+    read("/store", "status").says("How the store is"),
+    read("/settings", "settings")
+        .tagged()
+        .says("The settings document"),
+    Operation::new("PUT", "/settings", "settings")
+        .writes()
+        .tagged()
+        .large()
+        .query(&[DRY_RUN])
+        .document()
+        .says("Replace the settings that have this tag"),
+    act("/apply", "settings")
+        .large()
+        .body(&[
+            wanted(object("document", "As a settings file, in JSON.")),
+            flag("prune", "What the document does not name goes."),
+            DRY_RUN,
+        ])
+        .says("Apply settings; tells what changes"),
+    ask("/simulate", "simulate")
+        .body(&[
+            wanted(text("ip", "The client's address.")),
+            text("helo", "Its greeting."),
+            text("certificate_name", "A name of its certificate."),
+            text("credential", "Whom it logged in as."),
+            wanted(text("from", "The reverse-path; empty for the null one.")),
+            wanted(text("to", "A recipient.")),
+            text("header_from", "Of the header section."),
+            number("size", "Octets."),
+            text("tls", "`1.2`, `1.3`, `none`."),
+            flag("submission", "Through a listener that demands a login."),
+        ])
+        .says("Explain what would happen to a message"),
+    read("/why/{name}", "trace").says("Explain one refusal by its reference, or one message"),
+    read("/why/{name}/dialogues", "trace").says("What was said with the client and with next hops"),
+    read("/trace", "trace")
+        .reaches(Reach::Search)
+        .query(&[
+            SEARCH[0],
+            SEARCH[1],
+            SEARCH[2],
+            LIMIT,
+            number("cursor", "`next_cursor` of the page before."),
+        ])
+        .says("What happened, newest first"),
+    read("/trace/live", "trace")
+        .reaches(Reach::Search)
+        .query(&SEARCH)
+        .stream()
+        .says("What happens, one event a line"),
+    read("/queue", "queue")
+        .reaches(Reach::Query)
+        .query(SELECTION)
+        .says("Messages that are accepted and unfinished"),
+    read("/queue/{id}", "queue")
+        .reaches(Reach::Answer)
+        .says("One of them"),
+    act("/queue/act", "queue")
+        .reaches(Reach::Selection)
+        .body(&[
+            wanted(text(
+                "act",
+                "`retry`, `hold`, `release`, `bounce`, `delete`.",
+            )),
+            object("selection", "Which: the parameters of the list."),
+            flag("all", "Demanded where nothing is selected."),
+        ])
+        .says("Retry, hold, release, give up with a notice, or delete"),
+    read("/queue/suspended", "queue")
+        .reaches(Reach::Rows("suspensions.organisation"))
+        .says("What nothing is sent to"),
+    act("/queue/suspended", "queue")
+        .reaches(Reach::Body)
+        .body(&[
+            text("destination", "A domain."),
+            ORGANISATION,
+            flag("all", "Demanded where neither of the two is named."),
+            wanted(flag("suspended", "Suspend, or resume.")),
+            UNTIL,
+            text("reason", "Why."),
+        ])
+        .says("Suspend or resume a destination"),
+    read("/attempts", "attempts")
+        .reaches(Reach::Rows("attempts.organisation"))
+        .query(&[SINCE, LIMIT, flag("all", "Ignored ones too.")])
+        .says("What was turned away, grouped"),
+    read("/attempts/live", "attempts")
+        .query(&[flag("all", "Ignored ones too.")])
+        .stream()
+        .says("What is turned away, one a line"),
+    act("/attempts/{reference}/ignore", "attempts")
+        .body(&[UNTIL])
+        .says("Show a group no more"),
+    act("/attempts/{reference}/block", "attempts")
+        .body(&[UNTIL])
+        .says("Block its address"),
+    act("/attempts/{reference}/adopt", "attempts")
+        .body(&[
+            wanted(text("name", "Of what is made.")),
+            ORGANISATION,
+            DRY_RUN,
+        ])
+        .says("Make a connector or a credential of it"),
+    read("/restricted", "restricted")
+        .list("restricted")
+        .says("What is blocked"),
+    act("/restricted/block", "restricted")
+        .body(&[
+            BLOCK[0],
+            BLOCK[1],
+            wanted(text("reason", "Why; shown to whoever looks.")),
+            UNTIL,
+        ])
+        .says("Block, at once"),
+    act("/restricted/release", "restricted")
+        .body(&BLOCK)
+        .says("Release"),
+    read("/suppression", "suppression")
+        .reaches(Reach::Rows("suppressed.organisation"))
+        .list("suppressed")
+        .says("Recipients that are sent nothing"),
+    act("/suppression/add", "suppression")
+        .reaches(Reach::Body)
+        .body(&[
+            wanted(text("address", "The recipient.")),
+            ORGANISATION,
+            wanted(text("reason", "Why.")),
+        ])
+        .says("Send a recipient nothing any more"),
+    act("/suppression/release", "suppression")
+        .reaches(Reach::Body)
+        .body(&[wanted(text("address", "The recipient.")), ORGANISATION])
+        .says("Send it something again"),
+    read("/audit", "audit")
+        .query(&[LIMIT])
+        .says("Who changed what, newest first"),
+    read("/audit/verify", "audit").says("Whether the chain of entries is whole"),
+    read("/organisations", "organisations")
+        .reaches(Reach::Rows("organisations.name"))
+        .list("organisations")
+        .says("Organisations at a glance"),
+    read("/limits", "limits")
+        .reaches(Reach::Rows("limits.organisation"))
+        .list("limits")
+        .says("Limits, and how much of them is used"),
+    read("/licences", "licences")
+        .reaches(Reach::Query)
+        .query(&[ORGANISATION])
+        .says("Seats, and who counts for one"),
+    read("/devices", "devices")
+        .reaches(Reach::Query)
+        .query(&[SINCE, ORGANISATION])
+        .says("Who sent, by observation"),
+    read("/reports", "reports")
+        .reaches(Reach::Query)
+        .query(&[SINCE, ORGANISATION])
+        .says("Counts for charts"),
+    read("/domains", "domains")
+        .reaches(Reach::Rows("domains.organisation"))
+        .list("domains")
+        .says("Accepted domains"),
+    read("/domains/{name}/records", "domains")
+        .reaches(Reach::Query)
+        .query(&[ORGANISATION])
+        .says("What to publish in DNS"),
+    act("/domains/{name}/check", "domains")
+        .reaches(Reach::Query)
+        .query(&[ORGANISATION])
+        .says("Look at what is published"),
+    act("/domains/{name}/verify", "domains")
+        .reaches(Reach::Body)
+        .body(&[ORGANISATION])
+        .says("Look for the proof of ownership"),
+    read("/dkim", "dkim")
+        .reaches(Reach::Rows("domains.organisation"))
+        .query(&[text("domain", "Of this domain only."), ORGANISATION])
+        .says("Keys that sign"),
+    act("/dkim/{domain}/generate", "dkim")
+        .reaches(Reach::Body)
+        .body(&[ORGANISATION, text("algorithm", "`rsa2048`, `ed25519`.")])
+        .says("Make a key"),
+    act("/dkim/{domain}/rotate", "dkim")
+        .reaches(Reach::Body)
+        .body(&[ORGANISATION, text("algorithm", "`rsa2048`, `ed25519`.")])
+        .says("Make the key that follows"),
+    act("/dkim/{domain}/activate", "dkim")
+        .reaches(Reach::Body)
+        .body(&[ORGANISATION, text("selector", "Which.")])
+        .says("Sign with a key, once DNS shows it"),
+    act("/dkim/{domain}/retire", "dkim")
+        .reaches(Reach::Body)
+        .body(&[ORGANISATION, text("selector", "Which.")])
+        .says("Sign with a key no more"),
+    read("/connectors/inbound", "connectors")
+        .reaches(Reach::Rows("connectors.organisation"))
+        .list("connectors")
+        .says("Who may send through us"),
+    read("/connectors/inbound/check/{address}", "connectors")
+        .query(&[ORGANISATION])
+        .says("Which connector an address has"),
+    read("/connectors/inbound/listen", "connectors")
+        .reaches(Reach::Query)
+        .query(&[NAME, ORGANISATION])
+        .stream()
+        .says("What its clients say, as they say it"),
+    read("/connectors/outbound", "connectors")
+        .reaches(Reach::Rows("connectors.organisation"))
+        .list("connectors")
+        .says("How mail leaves"),
+    read("/connectors/outbound/presets", "connectors")
+        .reaches(Reach::Nobodys)
+        .list("presets")
+        .says("Providers with their settings"),
+    act("/connectors/outbound/secret", "connectors")
+        .reaches(Reach::Body)
+        .body(&[
+            NAME,
+            ORGANISATION,
+            wanted(text(
+                "kind",
+                "`password`, `client-secret`, `refresh-token`.",
+            )),
+            wanted(text(
+                "value",
+                "The secret; kept encrypted, never told again.",
+            )),
+        ])
+        .says("Keep what a smart host is logged in at with"),
+    act("/connectors/outbound/test", "connectors")
+        .reaches(Reach::Body)
+        .body(&[
+            NAME,
+            ORGANISATION,
+            wanted(text("to", "A recipient.")),
+            text("from", "The reverse-path; absent: the postmaster."),
+        ])
+        .says("Walk to a smart host, and send nothing"),
+    act("/connectors/outbound/login", "connectors")
+        .reaches(Reach::Body)
+        .body(&[NAME, ORGANISATION])
+        .says("Begin a sign-in on another device"),
+    act("/connectors/outbound/login/poll", "connectors")
+        .reaches(Reach::Body)
+        .body(&[NAME, ORGANISATION, wanted(text("device_code", "As told."))])
+        .says("Whether it is done"),
+    read("/credentials", "credentials")
+        .reaches(Reach::Rows("credentials.organisation"))
+        .list("credentials")
+        .says("Users of devices and applications"),
+    act("/credentials", "credentials")
+        .reaches(Reach::Body)
+        .body(&[
+            ORGANISATION,
+            wanted(text("user", "1 to 20 of a-z, 0-9 and hyphen.")),
+            wanted(text("inbound_connector", "Whose client it is.")),
+            texts("may_send_as", "Addresses, or `*@domain`."),
+            texts("source_addresses", "From where it may log in."),
+            text("tls_min", "`none`, `1.2`, `1.3`."),
+            text("expires", "A day or an RFC 3339 time."),
+        ])
+        .says("Make one; its password is told this once"),
+    act("/credentials/{user}/rotate", "credentials")
+        .reaches(Reach::Credential)
+        .body(&[wanted(text(
+            "overlap",
+            "For so long the old password counts too: `7d`.",
+        ))])
+        .says("Give it a new password, told this once"),
+    act("/credentials/{user}/revoke", "credentials")
+        .reaches(Reach::Credential)
+        .says("Let it log in no more"),
+    read("/directory", "directory")
+        .reaches(Reach::Query)
+        .query(&[ORGANISATION])
+        .list("recipients")
+        .says("Recipients and people"),
+    act("/directory/import", "directory")
+        .reaches(Reach::Body)
+        .large()
+        .body(&[
+            ORGANISATION,
+            wanted(text("csv", "Columns `address` and `mailbox`.")),
+            flag("prune", "Entries that the file does not name go."),
+            DRY_RUN,
+        ])
+        .says("Import a CSV"),
+    act("/messages", "messages")
+        .reaches(Reach::Itself)
+        .large()
+        .query(&[
+            text("from", "The reverse-path, for `message/rfc822`."),
+            text(
+                "to",
+                "A recipient, for `message/rfc822`; repeated for several.",
+            ),
+        ])
+        .message(&[
+            wanted(text(
+                "from",
+                "`erp@contoso.test`, or `ERP <erp@contoso.test>`.",
+            )),
+            text_or_texts("to", "Recipients."),
+            text_or_texts("cc", "More of them."),
+            text_or_texts("bcc", "More, whom nobody sees."),
+            text("reply_to", "Where answers go."),
+            text("envelope_from", "The reverse-path, where it is not `from`."),
+            text("subject", "One line."),
+            text("text", "The body."),
+            text("html", "The same for who reads HTML."),
+            objects(
+                "attachments",
+                "`{\"name\", \"type\", \"content\" (base64)}` each.",
+            ),
+        ])
+        .says("Hand a message in; 202 when it is on stable storage"),
+    read("/webhooks", "webhooks")
+        .list("webhooks")
+        .says("Where events are posted to"),
+    act("/webhooks", "webhooks")
+        .body(&[
+            wanted(text("name", "For people.")),
+            wanted(text("address", "`https://…`.")),
+            texts("events", "Names of events; none: all but each attempt."),
+            text("organisation", "Only events of this organisation."),
+            flag("allow_private", "Only on the server's machine."),
+        ])
+        .says("Add one; the key that signs its posts is told this once"),
+    act("/webhooks/{id}/rotate", "webhooks").says("A new key, told this once"),
+    act("/webhooks/{id}/enable", "webhooks").says("Post to it again"),
+    act("/webhooks/{id}/disable", "webhooks").says("Post nothing to it"),
+    act("/webhooks/{id}/remove", "webhooks").says("Take it away"),
+    act("/webhooks/{id}/test", "webhooks").says("Post something to it now"),
+    read("/webhooks/{id}/deliveries", "webhooks")
+        .query(&[LIMIT])
+        .says("What was posted to it, newest first"),
+    act("/webhooks/{id}/resend", "webhooks")
+        .body(&[wanted(text("delivery", "`msg_…`."))])
+        .says("Post one of them again"),
+    read("/alerts", "alerts").says("What is raised, the rules, quiet hours and channels"),
+    act("/alerts/rules", "alerts")
+        .body(&[
+            wanted(text("rule", "Its name.")),
+            flag("enabled", "Judged at all."),
+            number(
+                "threshold",
+                "From which value on; of what ends or runs out: up to which.",
+            ),
+            number(
+                "for_seconds",
+                "So long before it is raised, and before it is cleared.",
+            ),
+            flag("urgent", "Told in quiet hours too."),
+        ])
+        .says("Change a rule"),
+    act("/alerts/quiet", "alerts")
+        .body(&[
+            text("from", "`22:00`, UTC; absent: no quiet hours."),
+            text("until", "`06:00`."),
+        ])
+        .says("When only what is urgent is told"),
+    act("/alerts/channels", "alerts")
+        .body(&[
+            wanted(text("name", "For people.")),
+            wanted(text("kind", "`webhook`, `slack`, `teams`, `ntfy`, `mail`.")),
+            wanted(text(
+                "address",
+                "`https://…`; kept encrypted, never told again.",
+            )),
+            texts("to", "Recipients of mail."),
+            flag("allow_private", "Only on the server's machine."),
+            text("language", "`en`, `fr`."),
+        ])
+        .says("Add a channel"),
+    act("/alerts/channels/{id}/test", "alerts").says("Tell something by it now"),
+    act("/alerts/channels/{id}/remove", "alerts").says("Take it away"),
+    read("/secrets", "secrets").says("Which secrets are kept; none is told"),
+    read("/api-keys", "api-keys")
+        .list("keys")
+        .says("Keys of this API; none is told"),
+];
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found {
+    Operation(&'static Operation),
+    /// There is such a path, but it takes other methods.
+    OtherMethod,
+    Nothing,
+}
+
+/// The operations of a path below `/api/v1`; of two that fit, that with fewer names.
+fn of_path(path: &str) -> Vec<&'static Operation> {
+    let fitting = OPERATIONS
+        .iter()
+        .filter_map(|one| Some((one.fits(path)?, one)));
+    let fitting: Vec<_> = fitting.collect();
+    let fewest = fitting.iter().map(|(names, _)| *names).min();
+    let best = fitting.iter().filter(|(names, _)| Some(*names) == fewest);
+    best.map(|(_, one)| *one).collect()
+}
+
+/// The operation of that method and path below `/api/v1`.
+pub(crate) fn find(method: &str, path: &str) -> Found {
+    let of_path = of_path(path);
+    if of_path.is_empty() {
+        return Found::Nothing;
+    }
+    let found = of_path.into_iter().find(|one| one.method == method);
+    found.map_or(Found::OtherMethod, Found::Operation)
+}
+
+/// Methods that the path takes, for `Allow`.
+pub(crate) fn methods_of(path: &str) -> String {
+    let methods: Vec<_> = of_path(path).iter().map(|one| one.method).collect();
+    methods.join(", ")
+}
