@@ -2,6 +2,8 @@
 //! events (1,000,000) over `RELAIS_TRACE_DAYS` days (30), made before in `RELAIS_BENCH` or
 //! `TMPDIR`. About 1 GB for a million events.
 //!
+//! With `RELAIS_TRACE_FOLDER` an older trace is searched, and nothing made.
+//!
 //! `cargo bench -p relais-store --bench trace`. Each search is asked [`ROUNDS`] times; first and
 //! median are printed, with the rows of the first page and the pages until there was a row.
 
@@ -90,14 +92,16 @@ fn main() {
     };
     let events = number("RELAIS_TRACE_EVENTS", 1_000_000);
     let days = number("RELAIS_TRACE_DAYS", 30);
-    let folder = match std::env::var_os("RELAIS_BENCH") {
+    let made = std::env::var_os("RELAIS_TRACE_FOLDER").map(PathBuf::from);
+    let fresh = match std::env::var_os("RELAIS_BENCH") {
         Some(folder) => tempfile::tempdir_in(PathBuf::from(folder)),
         None => tempfile::tempdir(),
     }
     .expect("a folder");
+    let folder = made.clone().unwrap_or_else(|| fresh.path().to_path_buf());
     runtime.block_on(async {
         let store = Store::open(OpenOptions {
-            folder: folder.path().to_path_buf(),
+            folder,
             mode: Mode::Lan,
             disk_reserve: 0,
             trace_days: 120,
@@ -106,7 +110,9 @@ fn main() {
         })
         .await
         .expect("the store opens");
-        fill(&store, events, days).await;
+        if made.is_none() {
+            fill(&store, events, days).await;
+        }
         for search in SEARCHES {
             measure(&store, search).await;
         }

@@ -32,7 +32,7 @@ use relais_smtp::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
 
 use self::postings::Collected;
-use self::sketches::Sheet;
+use self::sketches::{Sheet, Sheets};
 use crate::files::{self, FileError};
 use crate::trace::tally::Tallies;
 use crate::trace::{Event, EventKind};
@@ -113,6 +113,8 @@ pub(crate) enum TraceDatabaseError {
 #[derive(Clone, Debug)]
 pub(crate) struct TraceDatabases {
     folder: PathBuf,
+    /// What of the index is in memory.
+    sheets: Sheets,
 }
 
 /// An event to be stored.
@@ -164,7 +166,10 @@ struct DayOpen {
 impl TraceDatabases {
     /// The databases in a folder; an absent folder is an empty trace until something is written.
     pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        Self {
+            folder,
+            sheets: Sheets::default(),
+        }
     }
 
     /// Makes the folder if absent, and gives the writer. There must be only one.
@@ -267,8 +272,11 @@ impl TraceWriter {
         day: &str,
         records: &[&TraceRecord<'_>],
     ) -> Result<usize, TraceDatabaseError> {
+        let sheets = self.databases.sheets.clone();
         let day_open = self.connection(day)?;
         let stored = store(day_open, records);
+        let sheet = day_open.sheet.as_ref().filter(|_| stored.is_ok());
+        sheets.set(day, sheet);
         if stored.is_err() {
             // What state it is in is not worth knowing: opened again, it recovers by itself.
             self.open.retain(|open| open.day != day);
@@ -283,7 +291,9 @@ impl TraceWriter {
         } else {
             let connection = open_for_writing(&self.databases, day)?;
             if self.open.len() == DAYS_OPEN_MAX {
-                close_finished(&self.open.remove(0).connection);
+                let finished = self.open.remove(0);
+                close_finished(&finished.connection);
+                self.databases.sheets.set(&finished.day, None);
             }
             self.open.push(DayOpen {
                 day: day.to_owned(),
@@ -317,6 +327,7 @@ impl TraceWriter {
         because: &str,
     ) -> Result<SetAside, TraceDatabaseError> {
         self.open.retain(|open| open.day != day);
+        self.databases.sheets.set(day, None);
         let folder = &self.databases.folder;
         let taken = |name: &String| files::exists(&folder.join(name));
         let mut name = format!("{day}.damaged");
@@ -427,7 +438,8 @@ fn mark(
             }
             // An event that comes late after a restart finds its sheet's sketch made.
             sketches::withdraw(transaction, number)?;
-            current.insert(Sheet::new(number)).add(position, event);
+            // What of it was written before this process, and by it just now, too.
+            *current = Some(Sheet::of_stored(transaction, number)?);
         }
     }
     Ok(())
@@ -512,6 +524,9 @@ fn open_for_writing(
 /// A day that is over becomes one file without a log. A reader may prevent it: then the log stays
 /// beside it, and is as good.
 fn close_finished(connection: &Connection) {
+    if let Err(error) = tallies::add_up(connection) {
+        tracing::warn!(%error, "a finished day of the trace is not added up");
+    }
     // Read event by event, a sheet is as good.
     while let Ok(made) = sketches::catch_up(connection) {
         if made == 0 {

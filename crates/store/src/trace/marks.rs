@@ -18,7 +18,7 @@ pub(crate) type Mark = u16;
 pub(crate) const MARKS: usize = 1 << 15;
 
 /// Three letters of one needle that are looked up; more exclude hardly more.
-const LETTERS_MAX: usize = 8;
+const LETTERS_MAX: usize = 12;
 
 /// The order of the marks: kinds, TLS, how it was verified, sizes, delays, letters.
 const KINDS: Mark = 0;
@@ -243,14 +243,18 @@ fn of_letters(text: Text, three: &[u8]) -> Mark {
     LETTERS + (place % (MARKS as u32 - u32::from(LETTERS))) as Mark
 }
 
-/// Of the three letters in a needle, some, spread over its length.
+/// Of the three letters in a needle, those that are likely the rarest: with digits and signs.
 fn of_needle(text: Text, needle: &str) -> Vec<Vec<Mark>> {
+    let needle = folded(needle);
+    let mut threes: Vec<&[u8]> = needle.as_bytes().windows(3).collect();
+    let is_letter = |octet: &&u8| octet.is_ascii_alphabetic();
+    threes.sort_by_key(|three| three.iter().filter(is_letter).count());
     let mut marks: Vec<Mark> = Vec::new();
-    letters(text, needle, &mut |mark| {
-        if !marks.contains(&mark) {
+    for three in threes {
+        let mark = of_letters(text, three);
+        if !marks.contains(&mark) && marks.len() < LETTERS_MAX {
             marks.push(mark);
         }
-    });
-    let step = marks.len().div_ceil(LETTERS_MAX).max(1);
-    marks.iter().step_by(step).map(|mark| vec![*mark]).collect()
+    }
+    marks.into_iter().map(|mark| vec![mark]).collect()
 }

@@ -12,7 +12,7 @@ use relais_smtp::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::postings::{self, Segment};
-use super::sketches::{self, BLOCK_BITS, SHEET_BITS};
+use super::sketches::{self, BLOCK_BITS, Blocks, SHEET_BITS, Sheets};
 use super::{TraceDatabaseError, TraceDatabases, day_of, fault};
 use crate::trace::marks::{self, Mark};
 use crate::trace::terms::{self, Key};
@@ -106,7 +106,8 @@ impl TraceDatabases {
         let mut days = self.readers(query.since, query.until, &mut faults)?;
         let plan = Plan::of(query, &mut days, &mut faults);
         let before = query.before.unwrap_or(u64::MAX);
-        let mut readers: Vec<_> = days.into_iter().map(|day| day.reader(before)).collect();
+        let readers = days.into_iter().map(|day| day.reader(before, &self.sheets));
+        let mut readers: Vec<_> = readers.collect();
         let mut rows = Vec::new();
         let limit = query.limit_in_bounds();
         let mut next = None;
@@ -288,8 +289,9 @@ struct OpenDay {
 }
 
 impl OpenDay {
-    fn reader(self, before: u64) -> DayReader {
+    fn reader(self, before: u64, sheets: &Sheets) -> DayReader {
         DayReader {
+            sheets: sheets.clone(),
             // A day of an older version has none.
             is_sketched: sketches::are_there(&self.connection).unwrap_or(false),
             day: self.day,
@@ -323,6 +325,7 @@ struct DayReader {
     day: String,
     connection: Connection,
     is_sketched: bool,
+    sheets: Sheets,
     /// Everything from here on up was looked at.
     unread_below: u64,
     /// `unread_below` is no more than one above the day's last event.
@@ -384,13 +387,14 @@ impl DayReader {
         let mut blocks = self.blocks(sheet, plan)?;
         while blocks != 0 {
             // The highest run of blocks: `high` is the one above it.
-            let high = u64::from(u64::BITS - blocks.leading_zeros());
-            let run = u64::from((blocks << (64 - high)).leading_ones());
+            let high = u64::from(Blocks::BITS - blocks.leading_zeros());
+            let run = u64::from((blocks << (128 - high)).leading_ones());
             let place = |block: u64| (sheet << SHEET_BITS) + (block << BLOCK_BITS);
             if self.scan_range(place(high - run), place(high), plan, budget)? {
                 return Ok(());
             }
-            blocks &= u64::MAX.checked_shr(64 - (high - run) as u32).unwrap_or(0);
+            let rest = Blocks::BITS - (high - run) as u32;
+            blocks &= Blocks::MAX.checked_shr(rest).unwrap_or(0);
         }
         self.unread_below = start;
         *budget = budget.saturating_sub(1);
@@ -398,11 +402,12 @@ impl DayReader {
     }
 
     /// The blocks of a sheet that may have events that fit.
-    fn blocks(&self, sheet: u64, plan: &Plan<'_>) -> rusqlite::Result<u64> {
+    fn blocks(&self, sheet: u64, plan: &Plan<'_>) -> rusqlite::Result<Blocks> {
         if !self.is_sketched {
-            return Ok(u64::MAX);
+            return Ok(Blocks::MAX);
         }
-        sketches::blocks(&self.connection, sheet, &plan.marks)
+        let in_memory = (&self.sheets, &*self.day);
+        sketches::blocks(&self.connection, in_memory, sheet, &plan.marks)
     }
 
     /// Looks at every event of a range; `true`: that is enough for now.
@@ -445,7 +450,7 @@ impl DayReader {
                 sheet = sketches::sheet_of(*position);
                 blocks = self.blocks(sheet, plan)?;
             }
-            if blocks >> ((position >> BLOCK_BITS) & 63) & 1 == 0 {
+            if blocks & sketches::bit_of(*position) == 0 {
                 continue;
             }
             let mut rows = statement.query([position])?;
@@ -465,15 +470,29 @@ impl DayReader {
 /// Whether a text contains another, given in lower case; ASCII letters in any case.
 fn contains_in_any_case(text: &str, needle: &str) -> bool {
     let (text, needle) = (text.as_bytes(), needle.as_bytes());
-    let Some(first) = needle.first() else {
+    // The rarest letter is looked for, the others are compared where it stands.
+    let place = (0..needle.len()).max_by_key(|place| rarity(needle[*place]));
+    let Some(place) = place else {
         return true;
     };
     let Some(last_start) = text.len().checked_sub(needle.len()) else {
         return false;
     };
-    let (lower, upper) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
-    memchr::memchr2_iter(lower, upper, &text[..=last_start])
+    let letter = needle[place];
+    let (lower, upper) = (letter.to_ascii_lowercase(), letter.to_ascii_uppercase());
+    memchr::memchr2_iter(lower, upper, &text[place..=last_start + place])
         .any(|start| text[start..start + needle.len()].eq_ignore_ascii_case(needle))
+}
+
+/// How seldom a letter stands in the JSON of an event, about.
+fn rarity(letter: u8) -> u8 {
+    match letter {
+        b'j' | b'q' | b'x' | b'z' | b'@' | b'+' | b'%' => 4,
+        b'w' | b'k' | b'y' | b'g' | b'f' | b'<' | b'(' | b'/' => 3,
+        b'b' | b'h' | b'v' | b'u' | b'7'..=b'9' => 2,
+        b'd' | b'l' | b'p' | b'm' | b'3'..=b'6' => 1,
+        _ => 0,
+    }
 }
 
 // ---- refused attempts --------------------------------------------------------------------------

@@ -1,8 +1,11 @@
-//! Sketches: for each mark (`trace/marks.rs`), in which blocks of 256 events it occurs; one sketch
-//! for each sheet of 16,384 positions, so that a mark's blocks are the bits of one number.
+//! Sketches: for each mark (`trace/marks.rs`), in which blocks of 64 events it occurs; one sketch
+//! for each sheet of 8,192 positions, so that a mark's blocks are the bits of one number.
 //!
-//! A sketch is made in memory while events come, and written when its sheet is full or its day is
-//! over: a few pages for thousands of events. A sheet without one is read event by event.
+//! A sketch is made in memory while events come, where searches look at it too ([`Sheets`]), and
+//! written when its sheet is full or its day is over: a few pages for thousands of events. A sheet
+//! without one is read event by event.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -10,18 +13,24 @@ use crate::trace::Event;
 use crate::trace::marks::{self, MARKS, Mark};
 
 /// Bits of a position within its sheet.
-pub(super) const SHEET_BITS: u32 = 14;
+pub(super) const SHEET_BITS: u32 = 13;
 
 /// Bits of a position within its block.
-pub(super) const BLOCK_BITS: u32 = 8;
+pub(super) const BLOCK_BITS: u32 = 6;
 
-/// Marks whose blocks stand in one row: 1 KiB.
+/// The blocks of a sheet, a bit each.
+pub(super) type Blocks = u128;
+
+/// Octets of them.
+const OCTETS: usize = size_of::<Blocks>();
+
+/// Marks whose blocks stand in one row: 2 KiB.
 const MARKS_IN_PART: usize = 128;
 
 /// Bits of the number of a part.
 const PART_BITS: u32 = 8;
 
-/// Sheets without a sketch that are caught up on at once: some 50 ms each.
+/// Sheets without a sketch that are caught up on at once: some 25 ms each.
 const CAUGHT_UP_MAX: usize = 8;
 
 /// Beside the tables of the first version, which does not mind them. `sheet`: those that have a
@@ -44,7 +53,60 @@ pub(super) struct Sheet {
     pub(super) number: u64,
     /// Events marked: where the sheet has others too, they were written before this process.
     events: u64,
-    blocks: Vec<u64>,
+    blocks: Arc<Mutex<Vec<Blocks>>>,
+}
+
+/// The sketches in memory, by day, for searches. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Sheets(Arc<Mutex<Vec<Seen>>>);
+
+/// One of them.
+struct Seen {
+    day: String,
+    number: u64,
+    blocks: Arc<Mutex<Vec<Blocks>>>,
+}
+
+impl std::fmt::Debug for Sheets {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Sheets").finish_non_exhaustive()
+    }
+}
+
+impl Sheets {
+    fn all(&self) -> MutexGuard<'_, Vec<Seen>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This is the day's sheet now; `None`: it has none in memory any more.
+    pub(super) fn set(&self, day: &str, sheet: Option<&Sheet>) {
+        let mut all = self.all();
+        all.retain(|seen| seen.day != day);
+        all.extend(sheet.map(|sheet| Seen {
+            day: day.to_owned(),
+            number: sheet.number,
+            blocks: sheet.blocks.clone(),
+        }));
+    }
+
+    /// The blocks that may have an event with a mark of each list, if the sheet is in memory.
+    fn blocks(&self, day: &str, number: u64, lists: &[Vec<Mark>]) -> Option<Blocks> {
+        let all = self.all();
+        let is_it = |seen: &&Seen| seen.day == day && seen.number == number;
+        let blocks = all.iter().find(is_it)?.blocks.clone();
+        drop(all);
+        let blocks = blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_list = |marks: &Vec<Mark>| {
+            let marks = marks.iter().map(|mark| blocks[usize::from(*mark)]);
+            marks.fold(0, |all, one| all | one)
+        };
+        Some(
+            lists
+                .iter()
+                .map(of_list)
+                .fold(Blocks::MAX, |all, one| all & one),
+        )
+    }
 }
 
 impl std::fmt::Debug for Sheet {
@@ -61,14 +123,15 @@ impl Sheet {
         Self {
             number,
             events: 0,
-            blocks: vec![0; MARKS],
+            blocks: Arc::new(Mutex::new(vec![0; MARKS])),
         }
     }
 
     pub(super) fn add(&mut self, position: u64, event: &Event) {
-        let bit = 1_u64 << ((position >> BLOCK_BITS) & 63);
+        let bit = bit_of(position);
         self.events += 1;
-        marks::of_event(event, &mut |mark| self.blocks[usize::from(mark)] |= bit);
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks::of_event(event, &mut |mark| blocks[usize::from(mark)] |= bit);
     }
 
     /// Writes it; reads first what it lacks.
@@ -81,7 +144,8 @@ impl Sheet {
         }
         let mut insert = connection
             .prepare_cached("INSERT OR REPLACE INTO sketch (part, blocks) VALUES (?1, ?2)")?;
-        for (part, blocks) in self.blocks.chunks(MARKS_IN_PART).enumerate() {
+        let blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        for (part, blocks) in blocks.chunks(MARKS_IN_PART).enumerate() {
             if blocks.iter().all(|blocks| *blocks == 0) {
                 continue;
             }
@@ -95,7 +159,8 @@ impl Sheet {
         Ok(())
     }
 
-    fn of_stored(connection: &Connection, number: u64) -> rusqlite::Result<Self> {
+    /// What of a sheet is stored.
+    pub(super) fn of_stored(connection: &Connection, number: u64) -> rusqlite::Result<Self> {
         let mut sheet = Self::new(number);
         let (first, end) = span(number);
         let sql = "SELECT position, json FROM event WHERE position >= ?1 AND position < ?2";
@@ -109,6 +174,13 @@ impl Sheet {
         }
         Ok(sheet)
     }
+}
+
+/// The bit of the block that a position lies in.
+pub(super) fn bit_of(position: u64) -> Blocks {
+    // The position within its sheet.
+    let place = position & ((1 << SHEET_BITS) - 1);
+    1 << (place >> BLOCK_BITS)
 }
 
 fn span(number: u64) -> (u64, u64) {
@@ -154,17 +226,23 @@ pub(super) fn has_sketch(connection: &Connection, number: u64) -> rusqlite::Resu
 /// there is no sketch.
 pub(super) fn blocks(
     connection: &Connection,
+    (sheets, day): (&Sheets, &str),
     number: u64,
     lists: &[Vec<Mark>],
-) -> rusqlite::Result<u64> {
-    if lists.is_empty() || !has_sketch(connection, number)? {
-        return Ok(u64::MAX);
+) -> rusqlite::Result<Blocks> {
+    if lists.is_empty() {
+        return Ok(Blocks::MAX);
     }
-    let mut blocks = u64::MAX;
+    if !has_sketch(connection, number)? {
+        let in_memory = sheets.blocks(day, number, lists);
+        return Ok(in_memory.unwrap_or(Blocks::MAX));
+    }
+    let mut blocks = Blocks::MAX;
     for marks in lists {
         let mut of_list = 0;
-        for mark in marks {
-            of_list |= blocks_of(connection, number, *mark)?;
+        // Classes of size or time are many marks in one or two rows.
+        for marks in marks.chunk_by(|a, b| part_of(*a) == part_of(*b)) {
+            of_list |= blocks_of(connection, number, marks)?;
         }
         blocks &= of_list;
         if blocks == 0 {
@@ -174,23 +252,29 @@ pub(super) fn blocks(
     Ok(blocks)
 }
 
-fn blocks_of(connection: &Connection, number: u64, mark: Mark) -> rusqlite::Result<u64> {
-    let (part, place) = (
-        usize::from(mark) / MARKS_IN_PART,
-        usize::from(mark) % MARKS_IN_PART,
-    );
+fn part_of(mark: Mark) -> u64 {
+    u64::from(mark) / MARKS_IN_PART as u64
+}
+
+/// The blocks that have any of some marks of one part.
+fn blocks_of(connection: &Connection, number: u64, marks: &[Mark]) -> rusqlite::Result<Blocks> {
+    let Some(part) = marks.first().map(|mark| part_of(*mark)) else {
+        return Ok(0);
+    };
     let mut statement = connection.prepare_cached("SELECT blocks FROM sketch WHERE part = ?1")?;
     let read = |row: &rusqlite::Row<'_>| {
         let octets = row.get_ref(0)?.as_blob()?;
-        let octets = octets.get(place * 8..place * 8 + 8);
-        let octets = octets.and_then(|octets| octets.try_into().ok());
-        // A row cut short is damage: everything is looked at.
-        Ok(octets.map_or(u64::MAX, u64::from_le_bytes))
+        let one = |mark: &Mark| {
+            let place = usize::from(*mark) % MARKS_IN_PART;
+            let octets = octets.get(place * OCTETS..(place + 1) * OCTETS);
+            let octets = octets.and_then(|octets| octets.try_into().ok());
+            // A row cut short is damage: everything is looked at.
+            octets.map_or(Blocks::MAX, Blocks::from_le_bytes)
+        };
+        Ok(marks.iter().map(one).fold(0, |all, one| all | one))
     };
-    let found = statement
-        .query_row([(number << PART_BITS) | part as u64], read)
-        .optional()?;
-    Ok(found.unwrap_or(0))
+    let found = statement.query_row([(number << PART_BITS) | part], read);
+    Ok(found.optional()?.unwrap_or(0))
 }
 
 /// Tables that an older version did not make.
@@ -222,9 +306,9 @@ mod tests {
             .unwrap();
         connection.execute_batch(TABLES).unwrap();
         let mut sheet = Sheet::new(0);
-        for position in 0..16_384_u64 {
+        for position in 0..8_192_u64 {
             let one = match position {
-                300 => event("Facture 774321 jointe", 12_000_000),
+                100 => event("Facture 774321 jointe", 12_000_000),
                 _ => event("Scan from the office", 40_000),
             };
             let json = one.to_json();
@@ -236,15 +320,16 @@ mod tests {
         let blocks_for = |text: &str| {
             let query = TraceQuery::parse(text).unwrap();
             let lists: Vec<_> = query.terms.iter().flat_map(marks::of_term).collect();
-            blocks(&connection, 0, &lists).unwrap()
+            let none = Sheets::default();
+            blocks(&connection, (&none, ""), 0, &lists).unwrap()
         };
         assert_eq!(blocks_for("subject:774321"), 0b10);
         assert_eq!(blocks_for("FACTURE"), 0b10);
         assert_eq!(blocks_for("size:>10mb"), 0b10);
-        assert_eq!(blocks_for("subject:office"), u64::MAX);
+        assert_eq!(blocks_for("subject:office"), Blocks::MAX);
         assert_eq!(blocks_for("status:failed"), 0);
         assert_eq!(blocks_for("subject:office size:>10mb"), 0b10);
-        assert_eq!(blocks_for("subject:zz"), u64::MAX);
+        assert_eq!(blocks_for("subject:zz"), Blocks::MAX);
     }
 
     #[test]
@@ -260,6 +345,7 @@ mod tests {
         Sheet::new(0).store(&connection).unwrap();
         let query = TraceQuery::parse("subject:restart").unwrap();
         let lists: Vec<_> = query.terms.iter().flat_map(marks::of_term).collect();
-        assert_eq!(blocks(&connection, 0, &lists).unwrap(), 1);
+        let none = Sheets::default();
+        assert_eq!(blocks(&connection, (&none, ""), 0, &lists).unwrap(), 1);
     }
 }

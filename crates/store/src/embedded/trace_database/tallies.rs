@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, btree_map};
 use std::sync::Arc;
 
 use relais_smtp::time::Timestamp;
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, Row, Rows, Transaction, params};
 
 use super::{TraceDatabaseError, TraceDatabases, TraceWriter, day_of, fault};
 use crate::trace::STATUS_WORDS;
@@ -17,6 +17,12 @@ use crate::trace::tally::{
 
 /// Numbers of one answer, all days together: ours.
 const ROWS_MAX: usize = 200_000;
+
+/// Added to the number of a measure: its sums over the whole day, once that is over.
+const OF_DAY: i64 = 100;
+
+/// Milliseconds of a day.
+const DAY: i64 = super::DAY_MILLIS;
 
 /// Beside the tables of the first version, as `sketches::TABLES`. A day's device is the sum of what
 /// was seen of it that day.
@@ -57,8 +63,21 @@ CREATE TABLE IF NOT EXISTS queue_sample (
 
 /// Adds what a batch counted.
 pub(super) fn store(transaction: &Transaction<'_>, tallies: &Tallies) -> rusqlite::Result<()> {
+    // A day that was over was not.
+    let sums = "DELETE FROM tally WHERE measure > ?1";
+    transaction.prepare_cached(sums)?.execute([OF_DAY])?;
     store_counts(transaction, &tallies.counts)?;
     store_devices(transaction, tallies.devices.values())
+}
+
+/// Adds up a day that is over, so that a month is thirty sums of each name and not of each hour.
+pub(super) fn add_up(connection: &Connection) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO tally (measure, step, organisation, name, outcome, count)
+               SELECT measure + ?1, 0, organisation, name, outcome, sum(count) FROM tally
+               WHERE measure < ?1 AND measure <> ?2
+               GROUP BY measure, organisation, name, outcome";
+    let outcome = Measure::Outcome.number();
+    connection.execute(sql, [OF_DAY, outcome]).map(|_| ())
 }
 
 fn store_counts(
@@ -200,9 +219,12 @@ impl TraceDatabases {
     ) -> Result<Vec<Vec<Tally>>, TraceDatabaseError> {
         let since = queries.iter().map(|query| query.since).min();
         let mut sums: Vec<BTreeMap<TallyKey, u64>> = vec![BTreeMap::new(); queries.len()];
-        self.each_day(since.unwrap_or_default(), |connection| {
+        self.each_day(since.unwrap_or_default(), |day, connection| {
             for (query, sums) in queries.iter().zip(&mut sums) {
-                add_tallies(sums, connection, query)?;
+                let rows = add_day(sums, (day, connection), query)?;
+                if rows == 0 {
+                    add_steps(sums, connection, query)?;
+                }
             }
             Ok(())
         })?;
@@ -216,7 +238,7 @@ impl TraceDatabases {
     /// Devices seen since a time, the last seen first.
     pub(crate) fn devices(&self, since: Timestamp) -> Result<Vec<Device>, TraceDatabaseError> {
         let mut all: HashMap<DeviceKey, Device> = HashMap::new();
-        self.each_day(since, |connection| add_devices(&mut all, connection))?;
+        self.each_day(since, |_, connection| add_devices(&mut all, connection))?;
         let mut devices: Vec<_> = all.into_values().collect();
         devices.sort_unstable_by_key(|device| std::cmp::Reverse(device.last));
         Ok(devices)
@@ -228,7 +250,7 @@ impl TraceDatabases {
         since: Timestamp,
     ) -> Result<Vec<QueueSample>, TraceDatabaseError> {
         let mut samples = Vec::new();
-        self.each_day(since, |connection| {
+        self.each_day(since, |_, connection| {
             let sql = "SELECT time, queued, deferred, held, oldest_s FROM queue_sample
                        WHERE time >= ?1 ORDER BY time LIMIT 2000";
             let mut statement = connection.prepare_cached(sql)?;
@@ -253,7 +275,7 @@ impl TraceDatabases {
     fn each_day(
         &self,
         since: Timestamp,
-        mut read: impl FnMut(&Connection) -> rusqlite::Result<()>,
+        mut read: impl FnMut(&str, &Connection) -> rusqlite::Result<()>,
     ) -> Result<(), TraceDatabaseError> {
         let first = day_of(since);
         for day in self.days()? {
@@ -265,7 +287,7 @@ impl TraceDatabases {
                     return Ok(());
                 };
                 if are_there(&connection).map_err(|error| fault(&day, &error))? {
-                    read(&connection).map_err(|error| fault(&day, &error))?;
+                    read(&day, &connection).map_err(|error| fault(&day, &error))?;
                 }
                 Ok(())
             });
@@ -282,7 +304,27 @@ fn are_there(connection: &Connection) -> rusqlite::Result<bool> {
     connection.prepare_cached(sql)?.exists([])
 }
 
-fn add_tallies(
+/// The sums of a day that is asked for as a whole; how many there are.
+fn add_day(
+    sums: &mut BTreeMap<TallyKey, u64>,
+    (day, connection): (&str, &Connection),
+    query: &TallyQuery,
+) -> rusqlite::Result<usize> {
+    let begin = Timestamp::parse_rfc3339(&format!("{day}T00:00:00Z"));
+    let begin = begin.unwrap_or_default().as_millis();
+    let (first, end) = query.steps();
+    let step = query.measure.step();
+    let is_whole = first * step <= begin && end.saturating_mul(step) >= begin + DAY;
+    if query.by_step || !is_whole {
+        return Ok(0);
+    }
+    let sql = "SELECT 0, organisation, name, outcome, count FROM tally WHERE measure = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query([query.measure.number() + OF_DAY])?;
+    add_rows(sums, query, rows)
+}
+
+fn add_steps(
     sums: &mut BTreeMap<TallyKey, u64>,
     connection: &Connection,
     query: &TallyQuery,
@@ -296,8 +338,18 @@ fn add_tallies(
     };
     let (first, end) = query.steps();
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params![query.measure.number(), first, end])?;
+    let rows = statement.query(params![query.measure.number(), first, end])?;
+    add_rows(sums, query, rows).map(|_| ())
+}
+
+fn add_rows(
+    sums: &mut BTreeMap<TallyKey, u64>,
+    query: &TallyQuery,
+    mut rows: Rows<'_>,
+) -> rusqlite::Result<usize> {
+    let mut read = 0;
     while let Some(row) = rows.next()? {
+        read += 1;
         let organisation: Arc<str> = row.get(1)?;
         if query
             .organisation
@@ -327,7 +379,7 @@ fn add_tallies(
             }
         }
     }
-    Ok(())
+    Ok(read)
 }
 
 fn add_devices(
