@@ -18,10 +18,17 @@ mod queue;
 mod attempts;
 mod domains;
 mod connectors;
+mod outbound_wizard;
+mod outbound_edit;
+mod outbound_form;
+mod route_words;
 mod inbound_edit;
+mod card;
+mod waiting;
 mod listening;
 mod inbound_wizard;
 mod inbound_form;
+mod fields;
 mod conversation;
 mod account;
 mod find;
@@ -81,6 +88,10 @@ pub fn router(context: AdminContext) -> Router {
         .merge(queue::routes())
         .merge(attempts::routes())
         .merge(domains::routes())
+        .merge(outbound_wizard::routes())
+        .merge(outbound_edit::routes())
+        .merge(card::routes())
+        .merge(waiting::routes())
         .merge(inbound_edit::routes())
         .merge(listening::routes())
         .merge(inbound_wizard::routes())

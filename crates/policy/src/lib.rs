@@ -17,6 +17,7 @@ pub mod limit;
 pub mod licence;
 pub mod reply_rule;
 pub mod known_refusal;
+pub mod way_out;
 pub mod preset;
 pub mod outcome;
 pub mod schedule;

@@ -254,7 +254,6 @@ connector-draft = Draft
 connector-disabled = Disabled
 connector-activity = What it sent
 connector-settings = Settings
-connector-change = Connectors are changed with relais connector, or relais apply.
 
 span-seconds = { $count } s
 span-minutes = { $count } min

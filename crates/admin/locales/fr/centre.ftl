@@ -254,7 +254,6 @@ connector-draft = Brouillon
 connector-disabled = Désactivé
 connector-activity = Ce qu’il a envoyé
 connector-settings = Réglages
-connector-change = Les connecteurs se modifient avec relais connector, ou relais apply.
 
 span-seconds = { $count } s
 span-minutes = { $count } min

@@ -18,6 +18,7 @@ use super::lang::Lang;
 use super::page::{self, Frame};
 use super::times;
 use super::trace::Status;
+use super::{outbound_edit, outbound_form};
 use crate::api::connector_changes::revision;
 
 /// Connectors of a page.
@@ -131,7 +132,7 @@ fn row(lang: Lang, side: Side, value: &Value) -> Row {
             segment(name)
         ),
         organisation: organisation.to_owned(),
-        state: (side == Side::Inbound).then(|| state(lang, text(value, "state"))),
+        state: Some(state(lang, text(value, "state"))),
         marks: all.collect(),
         domains,
         tls: shown(&value["tls"]),
@@ -198,6 +199,7 @@ struct Detail {
     activity: String,
     settings: Vec<(String, String)>,
     inbound: Option<Inbound>,
+    outbound: Option<Outbound>,
 }
 
 /// What an inbound connector has beside its settings.
@@ -210,6 +212,14 @@ struct Inbound {
     /// When it brought its last message.
     last: String,
     history: Vec<Past>,
+}
+
+/// What an outbound connector has beside its settings.
+struct Outbound {
+    base: String,
+    sections: Vec<(&'static str, String)>,
+    revision: String,
+    is_enabled: bool,
 }
 
 /// A change of it.
@@ -252,6 +262,10 @@ async fn detail(
     };
     page::send(&Detail {
         inbound,
+        outbound: match side {
+            Side::Outbound => outbound_part(centre, visit, (organisation, name)),
+            Side::Inbound => None,
+        },
         connector: row(lang, side, found),
         back: side.title(lang),
         back_address: format!("/connectors/{}", side.name()),
@@ -264,6 +278,24 @@ async fn detail(
                 quoted(name)
             ))
             .done(done),
+    })
+}
+
+fn outbound_part(
+    centre: &Centre,
+    visit: &Visit,
+    (organisation, name): (&str, &str),
+) -> Option<Outbound> {
+    let settings = centre.context.store.settings();
+    let connector = settings.outbound_connector(organisation, name)?;
+    let sections = outbound_form::Section::ALL;
+    Some(Outbound {
+        base: outbound_edit::base(organisation, name),
+        sections: sections
+            .map(|one| (one.name(), one.title(visit.lang)))
+            .into(),
+        revision: revision(connector),
+        is_enabled: connector.state == ConnectorState::Enabled,
     })
 }
 

@@ -14,8 +14,9 @@ use relais_policy::document::InboundConnector;
 
 use super::ask::{Centre, Refused, quoted, segment};
 use super::door::{Change, Reader, Visit};
+use super::fields::Mistake;
 use super::form::Form;
-use super::inbound_form::{self, Mistake, Section};
+use super::inbound_form::{self, Section};
 use super::inbound_wizard::{Page, command};
 use super::page::{self, Frame};
 use crate::api::connector_changes::revision;
@@ -190,6 +191,7 @@ struct RemovePage {
     revision: String,
     credentials: Vec<String>,
     mistake: String,
+    words: String,
 }
 
 fn removal(
@@ -212,6 +214,7 @@ fn removal(
         revision: seen.map_or_else(|| revision(&connector), ToOwned::to_owned),
         credentials: users.map(|one| one.user.clone()).collect(),
         mistake,
+        words: visit.lang.t("remove-words"),
     })
 }
 

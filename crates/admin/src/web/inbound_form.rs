@@ -5,13 +5,13 @@
 
 use std::str::FromStr;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use relais_policy::document::{ByteCount, InboundConnector, parse_network};
-use relais_policy::settings::Scope;
 use relais_smtp::address::Mailbox;
 use relais_smtp::domain::Domain;
 
+use super::fields::{Mistake, Reading, ScopeField, lines, put_scope};
 use super::form::Form;
 use super::lang::Lang;
 
@@ -60,19 +60,6 @@ impl Section {
     }
 }
 
-/// What is wrong with a field.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Mistake {
-    pub(super) field: &'static str,
-    pub(super) words: String,
-}
-
-impl Mistake {
-    pub(super) fn new(field: &'static str, words: String) -> Self {
-        Self { field, words }
-    }
-}
-
 /// Fields that are a text or a choice in the settings.
 const TEXTS: [&str; 8] = [
     "tls_sender_certificate_name",
@@ -87,12 +74,12 @@ const TEXTS: [&str; 8] = [
 /// Lists, one entry a line.
 const LISTS: [&str; 3] = ["sender_ip_addresses", "sender_dns_names", "test_recipients"];
 /// Lists that may be one word: the field of the choice beside them, and its words.
-const SCOPES: [(&str, &str, &[&str]); 2] = [
+const SCOPES: [ScopeField; 2] = [
     ("sender_domains", "senders", &["*"]),
     ("recipient_domains", "recipients", &["*", "own"]),
 ];
 /// Numbers of `limits`.
-pub(super) const LIMITS: [&str; 4] = [
+const LIMITS: [&str; 4] = [
     "messages_per_minute",
     "recipients_per_hour",
     "recipients_per_day",
@@ -103,6 +90,9 @@ pub(super) const LIMITS: [&str; 4] = [
 pub(super) fn fill(connector: &InboundConnector) -> Vec<(String, String)> {
     let value = json!(connector);
     let mut pairs = Vec::new();
+    for scope in SCOPES {
+        put_scope(&mut pairs, scope, &value);
+    }
     let mut put = |name: &str, text: String| pairs.push((name.to_owned(), text));
     put("name", connector.name.clone());
     for key in TEXTS {
@@ -110,12 +100,6 @@ pub(super) fn fill(connector: &InboundConnector) -> Vec<(String, String)> {
     }
     for key in LISTS {
         put(key, lines(&value[key]));
-    }
-    for (key, choice, words) in SCOPES {
-        let text = lines(&value[key]);
-        let word = words.iter().find(|word| **word == text);
-        put(choice, word.map_or("list", |word| word).to_owned());
-        put(key, if word.is_some() { String::new() } else { text });
     }
     for key in LIMITS {
         let limit = &value["limits"][key];
@@ -131,12 +115,6 @@ pub(super) fn fill(connector: &InboundConnector) -> Vec<(String, String)> {
     pairs
 }
 
-fn lines(list: &Value) -> String {
-    let entries = list.as_array().into_iter().flatten();
-    let entries: Vec<_> = entries.filter_map(Value::as_str).collect();
-    entries.join("\n")
-}
-
 /// The connector with what this section's form says, or what is wrong with it.
 pub(super) fn read(
     lang: Lang,
@@ -144,16 +122,11 @@ pub(super) fn read(
     form: &Form,
     connector: &InboundConnector,
 ) -> Result<InboundConnector, Vec<Mistake>> {
-    let mut reading = Reading {
-        lang,
-        form,
-        value: json!(connector),
-        mistakes: Vec::new(),
-    };
+    let mut reading = Reading::new(lang, form, json!(connector));
     match section {
-        Section::Identify => reading.identify(),
-        Section::Senders => reading.senders(),
-        Section::Recipients => reading.recipients(),
+        Section::Identify => identify(&mut reading),
+        Section::Senders => senders(&mut reading),
+        Section::Recipients => recipients(&mut reading),
         Section::Security => {
             reading.text("tls");
             let is_on = form.get("cleartext_auth") == "1";
@@ -164,22 +137,7 @@ pub(super) fn read(
             reading.list("test_recipients", "form-address-wrong", is_address);
         }
     }
-    if !reading.mistakes.is_empty() {
-        return Err(reading.mistakes);
-    }
-    serde_json::from_value(reading.value).map_err(|error| {
-        vec![Mistake::new(
-            "name",
-            lang.with("form-wrong", &error.to_string()),
-        )]
-    })
-}
-
-struct Reading<'a> {
-    lang: Lang,
-    form: &'a Form,
-    value: Value,
-    mistakes: Vec<Mistake>,
+    reading.done()
 }
 
 fn is_address(text: &str) -> bool {
@@ -194,111 +152,35 @@ fn is_domain(text: &str) -> bool {
     Domain::parse(text).is_ok()
 }
 
-fn is_scope(text: &str) -> bool {
-    Scope::parse(text).is_ok()
+fn identify(reading: &mut Reading<'_>) {
+    reading.list("sender_ip_addresses", "form-network-wrong", is_network);
+    reading.text("tls_sender_certificate_name");
+    reading.list("sender_dns_names", "form-domain-wrong", is_domain);
+    reading.text("identified_by");
 }
 
-/// Entries of a list: people part them as they like.
-pub(super) fn entries(text: &str) -> Vec<&str> {
-    let is_between = |one: char| one.is_whitespace() || one == ',' || one == ';';
-    text.split(is_between)
-        .filter(|one| !one.is_empty())
-        .collect()
+fn senders(reading: &mut Reading<'_>) {
+    reading.scope(SCOPES[0]);
+    reading.optional("header_from");
+    reading.optional("preset");
+    reading.text("envelope_sender");
+    reading.text("owner");
+    let owner = reading.form.get("owner");
+    if !owner.is_empty() && !is_address(owner) {
+        reading.wrong("owner", "form-address-wrong", owner);
+    }
 }
 
-impl Reading<'_> {
-    fn identify(&mut self) {
-        self.list("sender_ip_addresses", "form-network-wrong", is_network);
-        self.text("tls_sender_certificate_name");
-        self.list("sender_dns_names", "form-domain-wrong", is_domain);
-        self.text("identified_by");
+fn recipients(reading: &mut Reading<'_>) {
+    reading.scope(SCOPES[1]);
+    for key in LIMITS {
+        reading.number("limits", key);
     }
-
-    fn senders(&mut self) {
-        self.scope(0);
-        self.optional("header_from");
-        self.optional("preset");
-        self.text("envelope_sender");
-        self.text("owner");
-        let owner = self.form.get("owner");
-        if !owner.is_empty() && !is_address(owner) {
-            self.wrong("owner", "form-address-wrong", owner);
-        }
-    }
-
-    fn recipients(&mut self) {
-        self.scope(1);
-        for key in LIMITS {
-            self.limit(key);
-        }
-        let size = self.form.get("message_size_max").to_owned();
-        match ByteCount::from_str(&size) {
-            _ if size.is_empty() => self.forget_limit("message_size_max"),
-            Ok(size) => self.value["limits"]["message_size_max"] = json!(size.to_string()),
-            Err(_) => self.wrong("message_size_max", "form-size-wrong", &size),
-        }
-    }
-
-    fn text(&mut self, key: &str) {
-        self.value[key] = json!(self.form.get(key));
-    }
-
-    /// Nothing chosen is the default.
-    fn optional(&mut self, key: &str) {
-        let text = Some(self.form.get(key)).filter(|text| !text.is_empty());
-        self.value[key] = json!(text);
-    }
-
-    fn list(&mut self, key: &'static str, wrong: &str, is_right: fn(&str) -> bool) {
-        let all = entries(self.form.raw(key));
-        if let Some(bad) = all.iter().find(|one| !is_right(one)) {
-            self.wrong(key, wrong, bad);
-        }
-        self.value[key] = json!(all);
-    }
-
-    fn scope(&mut self, which: usize) {
-        let (key, choice, words) = SCOPES[which];
-        let chosen = self.form.get(choice);
-        if words.contains(&chosen) {
-            self.value[key] = json!([chosen]);
-            return;
-        }
-        self.list(key, "form-domain-wrong", is_scope);
-        if entries(self.form.raw(key)).is_empty() {
-            let words = self.lang.t("form-list-empty");
-            self.mistakes.push(Mistake::new(key, words));
-        }
-    }
-
-    /// What refuses today still does with another number.
-    fn limit(&mut self, key: &'static str) {
-        let text = self.form.get(key).to_owned();
-        if text.is_empty() {
-            return self.forget_limit(key);
-        }
-        match text.parse::<u64>() {
-            Ok(number) if number > 0 => {
-                let limit = &mut self.value["limits"][key];
-                if limit["hard"] == true {
-                    limit["value"] = json!(number);
-                } else {
-                    *limit = json!(number);
-                }
-            }
-            Ok(_) | Err(_) => self.wrong(key, "form-number-wrong", &text),
-        }
-    }
-
-    fn forget_limit(&mut self, key: &str) {
-        if let Some(limits) = self.value["limits"].as_object_mut() {
-            limits.remove(key);
-        }
-    }
-
-    fn wrong(&mut self, field: &'static str, words: &str, value: &str) {
-        let words = self.lang.with(words, value);
-        self.mistakes.push(Mistake::new(field, words));
+    let size = reading.form.get("message_size_max");
+    match ByteCount::from_str(size) {
+        _ if size.is_empty() => reading.within(&["limits"], "message_size_max", ""),
+        Ok(octets) => reading.within(&["limits"], "message_size_max", &octets.to_string()),
+        Err(_) => reading.wrong("message_size_max", "form-size-wrong", size),
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) const CATALOGUES: &[Catalogue] = &[
     catalogue!("trace"),
     catalogue!("reports"),
     catalogue!("wizard"),
+    catalogue!("route"),
+    catalogue!("card"),
 ];
 
 /// The language of one page.

@@ -34,6 +34,13 @@ pub(super) fn of(lang: Lang, time: Timestamp) -> String {
     )
 }
 
+/// The day only.
+pub(super) fn date(lang: Lang, time: Timestamp) -> String {
+    let whole = of(lang, time);
+    let day = whole.rsplit_once(' ').map(|(day, _)| day.to_owned());
+    day.unwrap_or(whole)
+}
+
 /// A span of seconds, in the largest unit that fits.
 pub(super) fn span(lang: Lang, seconds: u64) -> String {
     match seconds {

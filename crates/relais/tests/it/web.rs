@@ -96,8 +96,10 @@ impl<'a> Browser<'a> {
             body.len()
         )
         .expect("written");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("an answer");
+        let mut octets = Vec::new();
+        stream.read_to_end(&mut octets).expect("an answer");
+        // A PDF is no text; what is looked for in it is.
+        let text = String::from_utf8_lossy(&octets);
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
         Page {

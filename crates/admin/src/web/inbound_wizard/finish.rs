@@ -10,8 +10,8 @@ use super::{At, Shown, compose};
 use crate::web::ask::{Centre, Refused, segment, text};
 use crate::web::door::Visit;
 use crate::web::drafts;
+use crate::web::fields::Mistake;
 use crate::web::form::Form;
-use crate::web::inbound_form::Mistake;
 use crate::web::page::{self, Frame};
 
 /// The page that shows a password once.

@@ -1,0 +1,204 @@
+//! *Add a way out*: the matrix of routes, those that fit first. The choice becomes an outbound
+//! connector as a draft, with what its preset knows; its sections follow (`outbound_edit`).
+//! `experience.md` §5.4.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use serde_json::{Value, json};
+
+use relais_policy::preset::outbound_presets;
+use relais_policy::way_out::{Fit, FixedAddress, Known, Senders, WayOut, ways_out};
+use relais_smtp::domain::Domain;
+
+use super::ask::{Centre, Refused, list};
+use super::door::{Change, Reader, Visit};
+use super::lang::Lang;
+use super::outbound_edit::base;
+use super::page::{self, Frame};
+
+/// For the exchangers of our own domain; a page waits for it.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Names tried before the one that is taken.
+const NUMBERS_MAX: u32 = 1_000;
+
+pub(super) fn routes() -> Router<Centre> {
+    Router::new().route("/add-route", get(show).post(act))
+}
+
+#[derive(Template)]
+#[template(path = "outbound_begin.html")]
+struct Begin {
+    frame: Frame,
+    organisations: Vec<String>,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    name: &'static str,
+    title: String,
+    /// Who may send, port, address.
+    cells: [String; 3],
+    remark: String,
+    can_be_chosen: bool,
+}
+
+async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    let lang = visit.lang;
+    let exchangers = exchangers(&centre).await;
+    let known = Known {
+        port_25: port_25(&centre, &visit).await,
+        fixed_address: None,
+        exchangers: &exchangers,
+    };
+    let presets = outbound_presets();
+    let title = |name: &str| {
+        let preset = presets.iter().find(|one| one.name == name);
+        preset.map_or_else(|| lang.t("route-direct"), |one| one.title.clone())
+    };
+    let ways = ways_out(&known).into_iter();
+    let rows = ways.map(|(way, fit)| row(lang, title(way.name), way, fit));
+    let settings = centre.context.store.settings();
+    let organisations = settings.document.organisation.iter();
+    page::send(&Begin {
+        rows: rows.collect(),
+        organisations: organisations.map(|one| one.name.clone()).collect(),
+        frame: Frame::new(&visit, "outbound", &lang.t("route-add"))
+            .command("relais connector outbound add NAME --preset PRESET"),
+    })
+}
+
+fn row(lang: Lang, title: String, way: WayOut, fit: Fit) -> Row {
+    let senders = match way.senders {
+        Senders::Any => lang.t("route-senders-any"),
+        Senders::Mailbox => lang.t("route-senders-mailbox"),
+        Senders::Verified => lang.t("route-senders-verified"),
+    };
+    let port = if way.needs_port_25 {
+        lang.t("route-yes")
+    } else {
+        lang.t("route-no")
+    };
+    let address = match way.fixed_address {
+        FixedAddress::No => lang.t("route-no"),
+        FixedAddress::Better => lang.t("route-better"),
+        FixedAddress::Needed => lang.t("route-yes"),
+    };
+    let remark = match fit {
+        Fit::Best => lang.t("route-best"),
+        Fit::Possible if way.name == "direct" => lang.t("route-direct-hint"),
+        Fit::Possible => String::new(),
+        Fit::PortClosed => lang.t("route-port-closed"),
+        Fit::AddressChanges => lang.t("route-address-changes"),
+    };
+    Row {
+        name: way.name,
+        title,
+        cells: [senders, port, address],
+        remark,
+        can_be_chosen: way.name != "direct" && matches!(fit, Fit::Best | Fit::Possible),
+    }
+}
+
+/// Of the first domain that is ours.
+async fn exchangers(centre: &Centre) -> Vec<Domain> {
+    let settings = centre.context.store.settings();
+    let mut domains = settings.domains();
+    let Some((key, _)) = domains.find(|(_, owned)| owned.is_verified()) else {
+        return Vec::new();
+    };
+    let Some(dns) = &centre.context.dns else {
+        return Vec::new();
+    };
+    let clock = &centre.context.clock;
+    let asked = dns.resolver.mx(&key.domain);
+    match clock.within(clock.moment() + LOOK_TIMEOUT, asked).await {
+        Ok(Ok(answer)) => {
+            let records = answer.records.into_iter();
+            records.filter_map(|one| one.exchange).collect()
+        }
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    }
+}
+
+/// Whether others were reached on port 25 of late: mail that was delivered shows it.
+async fn port_25(centre: &Centre, visit: &Visit) -> Option<bool> {
+    let query = [
+        ("q", "event:recipient.delivered"),
+        ("since", "7d"),
+        ("limit", "100"),
+    ];
+    let found = centre.get(visit.name(), "/trace", &query).await.ok()?;
+    let mut hops = list(&found, "events")
+        .iter()
+        .filter_map(|one| one["next_hop"].as_str());
+    hops.any(|hop| hop.ends_with(":25")).then_some(true)
+}
+
+async fn act(State(centre): State<Centre>, Change { visit, form }: Change) -> Response {
+    let settings = centre.context.store.settings();
+    let organisation = match form.get("organisation") {
+        "" => settings
+            .document
+            .organisation
+            .first()
+            .map(|one| one.name.clone()),
+        name => Some(name.to_owned()),
+    };
+    let Some(organisation) = organisation else {
+        let words = visit.lang.t("wizard-no-organisation");
+        return page::failed(&visit, StatusCode::CONFLICT, &words);
+    };
+    match begin(&centre, &visit, &organisation, form.get("way")).await {
+        Ok(address) => page::go(&address),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+/// A draft of the settings with what the preset knows.
+async fn begin(
+    centre: &Centre,
+    visit: &Visit,
+    organisation: &str,
+    way: &str,
+) -> Result<String, Refused> {
+    let gone = || Refused {
+        status: StatusCode::NOT_FOUND,
+        detail: visit.lang.t("error-not-found"),
+    };
+    let presets = outbound_presets();
+    let preset = presets
+        .iter()
+        .find(|one| one.name == way)
+        .ok_or_else(gone)?;
+    let settings = centre.context.store.settings();
+    let is_taken = |name: &str| settings.outbound_connector(organisation, name).is_some();
+    let first = preset.title.split(',').next().unwrap_or_default();
+    let mut names = (1..NUMBERS_MAX).map(|number| match number {
+        1 => first.to_owned(),
+        number => format!("{first} {number}"),
+    });
+    let name = names.find(|name| !is_taken(name)).ok_or_else(gone)?;
+    let mut connector: Value = serde_json::to_value(&preset.keys).unwrap_or_default();
+    connector["name"] = json!(name);
+    connector["state"] = json!("draft");
+    if way.starts_with("microsoft-365") && way != "microsoft-365-oauth" {
+        // The tenant's own exchanger, where DNS shows it.
+        let home = exchangers(centre).await.into_iter().next();
+        let home = home.filter(|one| one.as_str().ends_with(".protection.outlook.com"));
+        connector["smart_hosts"] = json!(
+            home.map(|one| format!("{one}:25"))
+                .into_iter()
+                .collect::<Vec<_>>()
+        );
+    }
+    let put = json!({ "organisation": organisation, "connector": connector });
+    let path = "/connectors/outbound/put";
+    centre.post(visit.name(), path, &put).await?;
+    Ok(format!("{}/edit/connect", base(organisation, &name)))
+}
