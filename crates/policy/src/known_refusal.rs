@@ -51,8 +51,11 @@ const fn both(en: &'static str, fr: &'static str) -> Words {
 
 /// All of them, the particular before the general.
 pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
+    // "550 5.7.30 Basic authentication is not supported for Client Submission."; without these words
+    // it is the registered code of REQUIRETLS (RFC 8689 §5).
+    // https://techcommunity.microsoft.com/blog/exchange/exchange-online-to-retire-basic-auth-for-client-submission-smtp-auth/4114750
     known(
-        ("5.7.30", "", None),
+        ("5.7.30", "basic authentication", None),
         both(
             "Microsoft 365 no longer accepts passwords for SMTP.",
             "Microsoft 365 n’accepte plus les mots de passe pour SMTP.",
@@ -62,6 +65,9 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
             "Utilisez le modèle microsoft-365-oauth, ou un connecteur par certificat ou adresse.",
         ),
     ),
+    // "530 5.7.57 Client not authenticated to send mail.", in older texts "SMTP; Client was not
+    // authenticated to send anonymous mail during MAIL FROM".
+    // https://learn.microsoft.com/exchange/mail-flow-best-practices/fix-issues-with-printers-scanners-and-lob-applications-that-send-email-using-off
     known(
         ("5.7.57", "", None),
         both(
@@ -73,6 +79,8 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
             "Renseignez auth du connecteur, ou envoyez à l’hôte MX du locataire, port 25.",
         ),
     ),
+    // "550 5.7.60 SMTP; Client does not have permissions to send as this sender", at the end of
+    // content; the same page.
     known(
         ("5.7.60", "", None),
         both(
@@ -84,6 +92,22 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
             "Donnez au compte le droit « Envoyer en tant que », ou utilisez un connecteur par certificat.",
         ),
     ),
+    // An Exchange server of one's own: "550 5.7.1 Client does not have permissions to send as this
+    // sender".
+    // https://learn.microsoft.com/previous-versions/office/developer/exchange-server-2007/aa494038(v=exchg.80)
+    known(
+        ("5.7.1", "to send as this sender", None),
+        both(
+            "The account may not send as this address.",
+            "Le compte n’a pas le droit d’envoyer avec cette adresse.",
+        ),
+        both(
+            "Give the account the Send As right for the sender, or let us relay by our address.",
+            "Donnez au compte le droit « Envoyer en tant que », ou autorisez notre adresse à relayer.",
+        ),
+    ),
+    // "554 5.2.252 SendAsDenied; a@contoso.test not allowed to send as b@contoso.test".
+    // https://learn.microsoft.com/exchange/troubleshoot/email-delivery/cannot-send-mail-mailbox-mapiexceptionsendasdenied
     known(
         ("5.2.252", "", None),
         both(
@@ -95,6 +119,8 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
             "Donnez au compte le droit « Envoyer en tant que » pour cet expéditeur.",
         ),
     ),
+    // "550 5.7.64 TenantAttribution; Relay Access Denied", at RCPT.
+    // https://learn.microsoft.com/exchange/troubleshoot/email-delivery/ndr/relay-access-denied-smtp
     known(
         ("5.7.64", "", None),
         both(
@@ -110,6 +136,9 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
              le nom de notre certificat ou notre adresse de sortie.",
         ),
     ),
+    // "550 5.7.68 TenantInboundAttribution; Direct Send not allowed for this organization from
+    // unauthorized sources".
+    // https://techcommunity.microsoft.com/blog/exchange/introducing-more-control-over-direct-send-in-exchange-online/4408790
     known(
         ("5.7.68", "", None),
         both(
@@ -122,6 +151,24 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
              adresse.",
         ),
     ),
+    // "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect."
+    // https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/authenticated-client-smtp-submission
+    known(
+        ("5.7.139", "credentials were incorrect", None),
+        both(
+            "Microsoft 365 does not accept this user with this password or token.",
+            "Microsoft 365 n’accepte pas cet utilisateur avec ce mot de passe ou ce jeton.",
+        ),
+        both(
+            "Correct user or password, or sign in with OAuth; where sign-in takes a second step, a \
+             password alone never works.",
+            "Corrigez utilisateur ou mot de passe, ou identifiez-vous par OAuth ; avec une seconde \
+             étape de connexion, un mot de passe seul ne suffit jamais.",
+        ),
+    ),
+    // "... SmtpClientAuthentication is disabled for the Tenant." (or Mailbox), "... basic
+    // authentication is disabled", "... the request did not meet the criteria to be authenticated
+    // successfully"; the same page, and https://aka.ms/smtp_auth_disabled.
     known(
         ("5.7.139", "", None),
         both(
@@ -135,6 +182,8 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
             "Activez SMTP AUTH pour cette boîte, ou identifiez-vous par OAuth.",
         ),
     ),
+    // "535 5.7.3 Authentication unsuccessful".
+    // https://learn.microsoft.com/openspecs/windows_protocols/ms-smtpntlm/62888982-a911-40fa-b587-50b5c69f7334
     known(
         ("5.7.3", "", None),
         both(
@@ -147,17 +196,52 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
              SMTP.SendAsApp.",
         ),
     ),
+    // "451 4.4.62 Mail sent to the wrong Office 365 region. ATTR35."
+    // https://learn.microsoft.com/exchange/troubleshoot/email-delivery/wrong-office-365-region-exo
     known(
         ("4.4.62", "", None),
         both(
-            "The mail went to the server of another tenant or region.",
-            "Le courrier est allé au serveur d’un autre locataire ou d’une autre région.",
+            "The mail went to the server of another tenant or region, or the tenant does not know us.",
+            "Le courrier est allé au serveur d’un autre locataire ou d’une autre région, ou le \
+             locataire ne nous connaît pas.",
         ),
         both(
-            "Take the smart host from the MX record of your own domain.",
-            "Reprenez comme hôte relais l’enregistrement MX de votre propre domaine.",
+            "Take the smart host from the MX record of your own domain; the inbound connector there \
+             must name our egress address or certificate of today.",
+            "Reprenez comme hôte relais l’enregistrement MX de votre propre domaine ; le connecteur \
+             entrant doit y nommer notre adresse de sortie ou notre certificat actuels.",
         ),
     ),
+    // "550 5.4.1 Recipient address rejected: Access denied."
+    // https://learn.microsoft.com/exchange/mail-flow-best-practices/use-directory-based-edge-blocking
+    known(
+        ("5.4.1", "recipient address rejected", None),
+        both(
+            "Microsoft 365 knows no such recipient in its directory.",
+            "Microsoft 365 ne connaît pas ce destinataire dans son annuaire.",
+        ),
+        both(
+            "Check the address; a recipient kept elsewhere needs the domain as internal relay there.",
+            "Vérifiez l’adresse ; un destinataire hébergé ailleurs demande le domaine en relais \
+             interne là-bas.",
+        ),
+    ),
+    // "550 5.7.606 Access denied, banned sending IP [192.0.2.1]."; 5.7.606 to 5.7.649.
+    // https://learn.microsoft.com/defender-office-365/external-senders-use-the-delist-portal-to-unblock-yourself
+    known(
+        ("", "banned sending ip", None),
+        both(
+            "Microsoft 365 has blocked our egress address.",
+            "Microsoft 365 a bloqué notre adresse de sortie.",
+        ),
+        both(
+            "Find what was sent (relais trace), then ask for removal at https://sender.office.com.",
+            "Cherchez ce qui est parti (relais trace), puis demandez la levée sur \
+             https://sender.office.com.",
+        ),
+    ),
+    // "421 4.7.66 TLS 1.0 and 1.1 are not supported. Please upgrade/update your client to support
+    // TLS 1.2. Visit https://aka.ms/smtp_auth_tls."
     known(
         ("4.7.66", "", None),
         both(
@@ -169,6 +253,8 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
             "Un équipement intermédiaire termine TLS : laissez passer la connexion telle quelle.",
         ),
     ),
+    // "550 5.7.0 Mail relay denied". This and the next six:
+    // https://support.google.com/a/answer/3726730 and https://support.google.com/a/answer/6140680
     known(
         ("", "mail relay denied", None),
         both(
@@ -182,6 +268,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
              sortie, ou exigez l’authentification et identifiez-vous.",
         ),
     ),
+    // "550 5.7.1 Invalid credentials for relay".
     known(
         ("", "invalid credentials for relay", None),
         both(
@@ -193,6 +280,19 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
             "Inscrivez le domaine de l’expéditeur dans Google Workspace et notre adresse au relais.",
         ),
     ),
+    // "450 4.2.1 Peak SMTP relay limit exceeded for customer. This is a temporary error."
+    known(
+        ("", "peak smtp relay limit", None),
+        both(
+            "We send faster than the Google relay takes for this customer.",
+            "Nous envoyons plus vite que le relais Google ne l’accepte pour ce client.",
+        ),
+        both(
+            "Set pace.messages_per_minute; the mail waits meanwhile.",
+            "Fixez pace.messages_per_minute ; le courrier attend.",
+        ),
+    ),
+    // "550 5.4.5 Daily SMTP relay limit exceeded for user.", "550 5.7.1 ... for customer."
     known(
         ("", "daily smtp relay", None),
         both(
@@ -200,10 +300,29 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
             "Le quota quotidien du relais Google est épuisé.",
         ),
         both(
-            "Set pace.recipients_per_day below the quota; the mail waits until tomorrow.",
-            "Fixez pace.recipients_per_day sous le quota ; le courrier attend demain.",
+            "Set pace.recipients_per_day below the quota, so that mail waits instead of failing.",
+            "Fixez pace.recipients_per_day sous le quota : le courrier attendra au lieu d’échouer.",
         ),
     ),
+    // "421 4.7.0 Try again later, closing connection. (EHLO)".
+    known(
+        (
+            "4.7.0",
+            "try again later, closing connection",
+            Some(Stage::Hello),
+        ),
+        both(
+            "Google closes at EHLO: our name there or our address does not say who we are.",
+            "Google ferme dès EHLO : notre nom ou notre adresse ne dit pas qui nous sommes.",
+        ),
+        both(
+            "Set hostname in relais.toml to the public name of this machine, and register the egress \
+             address (IPv6 too) with the relay, or log in.",
+            "Mettez dans hostname de relais.toml le nom public de cette machine, et inscrivez \
+             l’adresse de sortie (IPv6 aussi) au relais, ou identifiez-vous.",
+        ),
+    ),
+    // "501 5.5.4 HELO/EHLO argument is invalid".
     known(
         ("5.5.4", "ehlo", None),
         both(
@@ -215,6 +334,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
             "Mettez dans hostname de relais.toml le nom public de cette machine.",
         ),
     ),
+    // "534 5.7.9 Application-specific password required."
     known(
         ("", "application-specific password required", None),
         both(
@@ -226,6 +346,9 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
             "Créez un mot de passe d’application, ou identifiez-vous par OAuth.",
         ),
     ),
+    // "554 Message rejected: Email address is not verified. The following identities failed the check
+    // in region eu-west-1: a@contoso.test". This and the next four:
+    // https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-smtp.html
     known(
         ("", "email address is not verified", None),
         both(
@@ -237,6 +360,32 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
             "Vérifiez le domaine dans SES, dans cette région, et demandez l’accès en production.",
         ),
     ),
+    // "535 Authentication Credentials Invalid".
+    known(
+        ("", "authentication credentials invalid", None),
+        both(
+            "Amazon SES does not accept this user and password.",
+            "Amazon SES n’accepte pas cet utilisateur et ce mot de passe.",
+        ),
+        both(
+            "Use the SMTP credentials of SES in this region; access keys of AWS do not serve.",
+            "Utilisez les identifiants SMTP de SES dans cette région ; les clés d’accès AWS ne \
+             servent pas.",
+        ),
+    ),
+    // "554 Access denied: User ... is not authorized to perform ses:SendRawEmail on resource ...".
+    known(
+        ("", "ses:sendrawemail", None),
+        both(
+            "The user at Amazon may not send with this identity.",
+            "L’utilisateur chez Amazon n’a pas le droit d’envoyer avec cette identité.",
+        ),
+        both(
+            "Allow ses:SendRawEmail to the user who owns the SMTP credentials.",
+            "Accordez ses:SendRawEmail à l’utilisateur des identifiants SMTP.",
+        ),
+    ),
+    // "454 Throttling failure: Daily message quota exceeded".
     known(
         ("", "daily message quota exceeded", None),
         both(
@@ -248,6 +397,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
             "Fixez pace.recipients_per_day au quota, ou demandez plus à Amazon.",
         ),
     ),
+    // "454 Throttling failure: Maximum sending rate exceeded".
     known(
         ("", "maximum sending rate exceeded", None),
         both(
@@ -259,6 +409,59 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
             "Fixez pace.messages_per_minute au débit du compte.",
         ),
     ),
+    // "550 From header sender domain not verified". This and the next two:
+    // https://support.smtp2go.com/hc/en-gb/articles/13990494697369-Common-Sending-Errors
+    known(
+        ("", "from header sender domain not verified", None),
+        both(
+            "SMTP2GO does not know the sender's domain.",
+            "SMTP2GO ne connaît pas le domaine de l’expéditeur.",
+        ),
+        both(
+            "Verify the domain under Sending > Verified Senders.",
+            "Vérifiez le domaine sous Sending > Verified Senders.",
+        ),
+    ),
+    // "550 Relay access denied - please authenticate".
+    known(
+        ("", "relay access denied - please authenticate", None),
+        both(
+            "SMTP2GO wants a login of an SMTP user, or our egress address by IP authentication.",
+            "SMTP2GO exige l’identification d’un utilisateur SMTP, ou notre adresse de sortie par \
+             authentification IP.",
+        ),
+        both(
+            "Set auth of the connector, or add our egress address under Sending > IP Authentication.",
+            "Renseignez auth du connecteur, ou ajoutez notre adresse sous Sending > IP \
+             Authentication.",
+        ),
+    ),
+    // "535 Incorrect authentication data": SMTP2GO, and Exim everywhere.
+    known(
+        ("", "incorrect authentication data", None),
+        both(
+            "The server does not accept this user with this password.",
+            "Le serveur n’accepte pas cet utilisateur avec ce mot de passe.",
+        ),
+        both(
+            "Correct user or password; at SMTP2GO take an SMTP user, not the account's own login.",
+            "Corrigez utilisateur ou mot de passe ; chez SMTP2GO, prenez un utilisateur SMTP, pas \
+             l’identifiant du compte.",
+        ),
+    ),
+    // "530 5.7.0 Must issue a STARTTLS command first." RFC 3207 §4.
+    known(
+        ("", "must issue a starttls command first", None),
+        both(
+            "The server wants TLS before anything else.",
+            "Le serveur exige TLS avant toute chose.",
+        ),
+        both(
+            "Set tls of the connector to encryption-only or more.",
+            "Mettez tls du connecteur à encryption-only ou davantage.",
+        ),
+    ),
+    // RFC 4954 §6.
     known(
         ("5.7.8", "", Some(Stage::Auth)),
         both(
@@ -356,7 +559,7 @@ mod tests {
             ),
             (
                 Stage::Sender,
-                "421 4.4.62 Mail sent to the wrong Office 365 region.",
+                "451 4.4.62 Mail sent to the wrong Office 365 region. ATTR35. For more information",
                 "another tenant or region",
             ),
             (
@@ -371,8 +574,85 @@ mod tests {
             ),
             (
                 Stage::Hello,
-                "421 4.7.0 Try again later, closing connection. (EHLO) 5.5.4",
-                "",
+                "421 4.7.0 Try again later, closing connection. (EHLO) a1-20020a1.12 - gsmtp",
+                "closes at EHLO",
+            ),
+            (
+                Stage::Hello,
+                "501 5.5.4 HELO/EHLO argument \"localhost\" invalid, closing connection.",
+                "real host name",
+            ),
+            (
+                Stage::Auth,
+                "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect.",
+                "this password",
+            ),
+            (Stage::Sender, "550 5.7.30 REQUIRETLS support required", ""),
+            (
+                Stage::Content,
+                "554 5.2.252 SendAsDenied; a@contoso.test not allowed to send as b@contoso.test",
+                "SendAsDenied",
+            ),
+            (
+                Stage::Content,
+                "550 5.7.1 Client does not have permissions to send as this sender",
+                "may not send as this address",
+            ),
+            (
+                Stage::Recipient,
+                "550 5.4.1 Recipient address rejected: Access denied. [AM0.EURPRD]",
+                "no such recipient",
+            ),
+            (
+                Stage::Recipient,
+                "550 5.7.606 Access denied, banned sending IP [192.0.2.1].",
+                "blocked our egress address",
+            ),
+            (
+                Stage::Recipient,
+                "550 5.4.5 Daily SMTP relay limit exceeded for user. For more information",
+                "daily quota of the Google relay",
+            ),
+            (
+                Stage::Recipient,
+                "450 4.2.1 Peak SMTP relay limit exceeded for customer. This is a temporary error.",
+                "faster than the Google relay",
+            ),
+            (
+                Stage::Auth,
+                "535 Authentication Credentials Invalid",
+                "Amazon SES does not accept",
+            ),
+            (
+                Stage::Content,
+                "554 Access denied: User arn:aws:iam::1:user/x is not authorized to perform \
+                 ses:SendRawEmail on resource arn:aws:ses:eu-west-1:1:identity/contoso.test",
+                "may not send with this identity",
+            ),
+            (
+                Stage::Sender,
+                "454 Throttling failure: Daily message quota exceeded.",
+                "daily quota of Amazon SES",
+            ),
+            (
+                Stage::Content,
+                "550 From header sender domain not verified (scan@contoso.test)",
+                "SMTP2GO does not know the sender's domain",
+            ),
+            (
+                Stage::Recipient,
+                "550 Relay access denied - please authenticate",
+                "SMTP2GO wants a login",
+            ),
+            (
+                Stage::Auth,
+                "535 Incorrect authentication data",
+                "with this password",
+            ),
+            (
+                Stage::Sender,
+                "530 5.7.0 Must issue a STARTTLS command first.",
+                "TLS before anything else",
             ),
             (
                 Stage::Auth,
