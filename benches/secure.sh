@@ -4,7 +4,8 @@
 #   benches/secure.sh [CELLS] [ROUNDS]       cells: main, small, large, full; default main, 3 rounds
 #
 # Needs root, Debian's postfix, opendkim and haproxy installed, a release build, and the comparison program: its folder in
-# $RELAYBENCH (default ../shared/tools/bench). Prints medians as a Markdown table.
+# $RELAYBENCH (default ../shared/tools/bench). The relays take turns in each round. Prints medians as a Markdown table, then for each cell
+# Relais beside Postfix: the ratio of the medians, and the least and the most of the rounds, pair by pair.
 set -e
 cd "$(dirname "$0")/.."
 bench="${RELAYBENCH:-../shared/tools/bench}"
@@ -16,3 +17,19 @@ python3 "$bench/relaybench.py" compare \
   --relays "postfix=sh $PWD/benches/secure-postfix.sh,relais=sh $PWD/benches/secure-relais.sh" \
   --cells "${1:-main}" --rounds "${2:-3}" --out "$out"
 python3 "$bench/relaybench.py" table "$out"
+python3 - "$out" << 'EOF'
+import json, statistics, sys
+rates = {}
+for line in open(sys.argv[1]):
+    row = json.loads(line)
+    if row.get("msgs_s"):
+        rates.setdefault(row["cell"], {}).setdefault(row["name"], []).append(row["msgs_s"])
+for cell, of in rates.items():
+    postfix, relais = of.get("postfix", []), of.get("relais", [])
+    if not postfix or not relais:
+        print(f"{cell}: one of the relays gave no figure")
+        continue
+    pairs = sorted(ours / theirs for ours, theirs in zip(relais, postfix))
+    ratio = statistics.median(relais) / statistics.median(postfix)
+    print(f"{cell}: {ratio:.1f} times Postfix ({pairs[0]:.1f} to {pairs[-1]:.1f}, {len(pairs)} rounds)")
+EOF
