@@ -22,6 +22,7 @@ mod first_run;
 mod foreign;
 mod golden;
 mod licences;
+mod liars;
 mod limits;
 mod listen;
 mod login;
