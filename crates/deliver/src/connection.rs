@@ -17,6 +17,8 @@ use relais_policy::outcome::Outcome;
 use relais_policy::range::is_private_address;
 use relais_policy::reply_rule::ReplyRules;
 use relais_policy::route::is_public_destination;
+use relais_policy::sts::{StsMode, StsPolicy};
+use relais_smtp::address::Host;
 use relais_smtp::client::{
     ClientConfig, Protocol, RecipientResult, Stage, Transaction, TransactionResult,
 };
@@ -30,13 +32,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Answer, Attempt, Finding, Next, Protection, Seen, host_finding};
 use crate::context::{DeliverContext, LEASE_RENEW_AFTER, LEASE_TIME, RECIPIENTS_MAX};
-use crate::destination::{Finder, Origin, Target};
+use crate::destination::{Finder, NextHops, Origin, Target};
 use crate::dialogue;
 use crate::excuses::Excuses;
 use crate::forwards::Forwards;
 use crate::obey::obey;
 use crate::outgoing;
-use crate::results::{Begun, Results};
+use crate::results::{self, Begun};
 use crate::sender;
 use crate::session::Session;
 use crate::settle::{By, Settler};
@@ -44,6 +46,7 @@ use crate::sign::ReadyKeys;
 use crate::site::{Place, Site, Taken};
 use crate::sources::Sources;
 use crate::sts::StsPolicies;
+use crate::tally::Tally;
 use crate::wish::Wish;
 use crate::work::{Ticket, Work};
 
@@ -73,7 +76,7 @@ pub(crate) struct Shared {
     /// MTA-STS.
     pub(crate) policies: StsPolicies,
     /// For the reports on TLS.
-    pub(crate) results: Results,
+    pub(crate) tally: Tally,
     /// What came back and was passed on lately.
     pub(crate) forwards: Forwards,
     /// Cancelled on drain: nothing new begins.
@@ -523,6 +526,7 @@ impl Search {
                 () = shared.stop.cancelled() => return Found::Stopped,
                 target = self.next(site, shared) => target,
             };
+            self.note_untried(shared, attempt);
             let Some(target) = target else {
                 if let Some(gap) = self.finder.take_gap() {
                     attempt.gap(&gap);
@@ -592,7 +596,7 @@ impl Search {
             Ok(session) if session.tls().is_none() => {
                 Some(session.clear_because().unwrap_or(TlsFault::NotOffered))
             }
-            Ok(_) => None,
+            Ok(session) => session.tls().and_then(|tls| tls.failed_test.clone()),
             Err(Failure {
                 tls: Some(fault), ..
             }) => Some(fault.clone()),
@@ -609,7 +613,22 @@ impl Search {
             demand: target.demand.as_ref().unwrap_or(&site.key.demand),
             fault: fault.as_ref(),
         };
-        shared.results.note(shared.context.clock.now(), &begun);
+        results::note(&shared.tally, shared.context.clock.now(), &begun);
+    }
+
+    /// The same for hosts that may not even be tried.
+    fn note_untried(&mut self, shared: &Shared, attempt: &Attempt) {
+        let untried = self.finder.take_untried();
+        let Some(first) = attempt.leased.recipients.first() else {
+            return;
+        };
+        let (now, host) = (
+            shared.context.clock.now(),
+            first.recipient.forward_path.host(),
+        );
+        for one in &untried {
+            results::note_untried(&shared.tally, now, host, one);
+        }
     }
 
     async fn next(&mut self, site: &Site, shared: &Shared) -> Option<Target> {
@@ -699,6 +718,7 @@ async fn open(
     let stream = stream.map_err(|kind| not_connected(kind, target, since(clock, begun)))?;
     let transcript = context.store.keeps_dialogues().then(Transcript::default);
     let demand = wish.demand(&site.key.demand, target);
+    let tested = tested_demand(&site.key.hops, target, &demand);
     let identity = login.and_then(|login| login.identity.as_ref());
     let own_tls = identity.map(|identity| context.tls.with_identity(identity));
     let opening = Opening {
@@ -708,6 +728,7 @@ async fn open(
         },
         host: &target.host,
         demand: &demand,
+        tested: tested.as_ref(),
         implicit_tls: target.implicit_tls,
         tls: own_tls.as_ref().unwrap_or(&context.tls),
         login,
@@ -749,6 +770,21 @@ async fn open(
             words: transcript.map(|one| one.take()).unwrap_or_default(),
         }
     })
+}
+
+/// What a policy in testing would demand of a host, were it enforced: told to its owner only.
+fn tested_demand(hops: &NextHops, target: &Target, demand: &Demand) -> Option<Demand> {
+    let NextHops::Exchanges { published, .. } = hops else {
+        return None;
+    };
+    let is_tested = |sts: &&Arc<StsPolicy>| sts.mode == StsMode::Testing;
+    let policy = published.sts.as_ref().filter(is_tested)?;
+    let Host::Domain(host) = &target.host else {
+        return None;
+    };
+    // DANE comes first.
+    let open = matches!(demand, Demand::Opportunistic | Demand::Encryption);
+    (open && policy.covers(host)).then(|| Demand::Sts(host.clone()))
 }
 
 /// What the trace says of the session's protection.

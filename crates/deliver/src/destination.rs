@@ -24,7 +24,7 @@ use relais_smtp::dsn::Cause;
 
 use crate::attempt::Finding;
 use crate::context::{DeliverContext, DeliverOptions};
-use crate::published::Published;
+use crate::published::{Published, Untried};
 use crate::sources::{Egress, Sources, in_order};
 use crate::sts::StsPolicies;
 
@@ -177,6 +177,7 @@ pub(crate) struct Finder {
     published: Option<Published>,
     /// Why the latest host gave no address.
     gap: Option<Finding>,
+    untried: Vec<Untried>,
 }
 
 impl Finder {
@@ -231,6 +232,7 @@ impl Finder {
             found: VecDeque::new(),
             published,
             gap: None,
+            untried: Vec::new(),
         }
     }
 
@@ -241,7 +243,8 @@ impl Finder {
                 return Some(target);
             }
             let wanted = self.hosts.pop_front()?;
-            match addresses(&wanted, from, self.published.as_ref()).await {
+            let published = self.published.as_ref();
+            match addresses(&wanted, from, published, &mut self.untried).await {
                 Ok(targets) => self.found.extend(targets),
                 Err(finding) => self.note(finding),
             }
@@ -251,6 +254,11 @@ impl Finder {
     /// Why hosts gave no address, if one did not: a temporary reason before a permanent one.
     pub(crate) fn take_gap(&mut self) -> Option<Finding> {
         self.gap.take()
+    }
+
+    /// Hosts that were passed over since this was last asked, because of what is published.
+    pub(crate) fn take_untried(&mut self) -> Vec<Untried> {
+        std::mem::take(&mut self.untried)
     }
 
     fn note(&mut self, finding: Finding) {
@@ -268,6 +276,7 @@ async fn addresses(
     wanted: &Wanted,
     from: &Origin<'_>,
     published: Option<&Published>,
+    untried: &mut Vec<Untried>,
 ) -> Result<Vec<Target>, Finding> {
     let domain = match &wanted.host {
         Host::Literal(address) => {
@@ -300,7 +309,7 @@ async fn addresses(
     let demand = match published {
         Some(published) => {
             published
-                .demand(resolver, domain, &found, wanted.port)
+                .demand(resolver, domain, &found, (wanted.port, untried))
                 .await?
         }
         None => None,

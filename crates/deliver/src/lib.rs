@@ -29,6 +29,7 @@ mod sender;
 mod destination;
 mod published;
 mod sts;
+mod tally;
 mod session;
 mod dialogue;
 mod settle;

@@ -34,6 +34,22 @@ pub(crate) struct Published {
     pub(crate) sts: Option<Arc<StsPolicy>>,
 }
 
+/// A host that is passed over before it is tried, for the reports on TLS.
+#[derive(Clone, Debug)]
+pub(crate) struct Untried {
+    pub(crate) host: Domain,
+    pub(crate) because: Because,
+}
+
+/// Why it is.
+#[derive(Clone, Debug)]
+pub(crate) enum Because {
+    /// The domain's policy does not name it.
+    NotListed(Arc<StsPolicy>),
+    /// DNS hides whether it has TLSA records.
+    Hidden(String),
+}
+
 impl Published {
     pub(crate) fn new(
         domain: &Domain,
@@ -51,15 +67,24 @@ impl Published {
     }
 
     /// What must hold at a host with these addresses; `None`: nothing more than the connector says.
+    /// Where it cannot be told or met, the host is among the untried.
     pub(crate) async fn demand(
         &self,
         resolver: &Resolver,
         host: &Domain,
         addresses: &Answer<IpAddr>,
-        port: u16,
+        (port, untried): (u16, &mut Vec<Untried>),
     ) -> Result<Option<Demand>, Finding> {
-        if let Some(demand) = self.dane(resolver, host, addresses, port).await? {
-            return Ok(Some(demand));
+        match self.dane(resolver, host, addresses, port).await {
+            Ok(Some(demand)) => return Ok(Some(demand)),
+            Ok(None) => {}
+            Err(error) => {
+                untried.push(Untried {
+                    host: host.clone(),
+                    because: Because::Hidden(error.to_string()),
+                });
+                return Err(hidden(host, &error));
+            }
         }
         let Some(policy) = self.sts.as_ref().filter(|one| one.mode == StsMode::Enforce) else {
             return Ok(None);
@@ -67,6 +92,10 @@ impl Published {
         if policy.covers(host) {
             return Ok(Some(Demand::Sts(host.clone())));
         }
+        untried.push(Untried {
+            host: host.clone(),
+            because: Because::NotListed(Arc::clone(policy)),
+        });
         let words = format!("mail server {host} is not in the domain's MTA-STS policy");
         Err(Finding::ours(
             Outcome::Deferred,
@@ -82,7 +111,7 @@ impl Published {
         host: &Domain,
         addresses: &Answer<IpAddr>,
         port: u16,
-    ) -> Result<Option<Demand>, Finding> {
+    ) -> Result<Option<Demand>, DnsError> {
         let mut security = HostSecurity {
             host: host.clone(),
             real_name: addresses.real_name.clone(),
@@ -93,7 +122,7 @@ impl Published {
             security.alias_secure = match resolver.alias(host).await {
                 Ok(validation) => validation.is_secure(),
                 Err(DnsError::NoRecords(_) | DnsError::NoSuchDomain(_)) => false,
-                Err(error @ DnsError::Temporary { .. }) => return Err(hidden(host, &error)),
+                Err(error @ DnsError::Temporary { .. }) => return Err(error),
             };
         }
         for base in base_domains(self.secure, &security) {
@@ -113,7 +142,7 @@ impl Published {
                 }
                 DaneFinding::Unreachable => {
                     let unknown = || DnsError::temporary(&base, "no answer");
-                    return Err(hidden(host, &error.unwrap_or_else(unknown)));
+                    return Err(error.unwrap_or_else(unknown));
                 }
             }
         }

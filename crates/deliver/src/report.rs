@@ -1,7 +1,7 @@
 //! Reports on TLS: what was counted is kept on a shelf, and told to the owners of the domains that
 //! want it when the day is over (UTC). RFC 8460.
 //!
-//! Not here: counting (`results`), what a report says and who wants it
+//! Not here: counting (`results`, `tally`), what a report says and who wants it
 //! (`relais_policy::tls_report`).
 
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use relais_store::shelf::{Shelf, ShelfChange};
 
 use crate::connection::Shared;
 use crate::notice;
-use crate::results::Key;
+use crate::tally::Key;
 
 /// Between two looks: what is counted is on the shelf after it, and a day's end is found by it.
 const LOOK_EVERY: Duration = Duration::from_secs(5 * 60);
@@ -47,7 +47,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         keep(&shared).await;
         let today = context.clock.now().before(spread).day();
         let over: Vec<Key> = {
-            let state = shared.results.lock();
+            let state = shared.tally.lock();
             let days = state.counted.keys();
             // Today's are longer than yesterday's in the order of text too.
             days.filter(|(day, _)| *day < today).cloned().collect()
@@ -63,7 +63,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 
 /// What was counted before a restart.
 async fn load(shared: &Shared) {
-    if shared.results.lock().loaded {
+    if shared.tally.lock().loaded {
         return;
     }
     let entries = match shared.context.store.shelf(Shelf::TlsReport).await {
@@ -73,7 +73,7 @@ async fn load(shared: &Shared) {
             return;
         }
     };
-    let mut state = shared.results.lock();
+    let mut state = shared.tally.lock();
     state.loaded = true;
     for entry in entries {
         let Some((day, domain)) = entry.key.split_once(' ') else {
@@ -106,7 +106,7 @@ async fn keep(shared: &Shared) {
     let context = &shared.context;
     let mut change = ShelfChange::new(Shelf::TlsReport, context.clock.now());
     {
-        let mut state = shared.results.lock();
+        let mut state = shared.tally.lock();
         if !state.loaded {
             return;
         }
@@ -132,7 +132,7 @@ async fn report(shared: &Shared, key: &Key) {
     let begin = Timestamp::parse_rfc3339(&format!("{day}T00:00:00Z")).unwrap_or(now);
     let is_old = now.since(begin) > GIVE_UP_AFTER;
     let results = {
-        let state = shared.results.lock();
+        let state = shared.tally.lock();
         state
             .counted
             .get(key)
@@ -152,7 +152,7 @@ async fn report(shared: &Shared, key: &Key) {
     if let Err(error) = context.store.change_shelf(change).await {
         tracing::warn!(%error, "a report on TLS may be sent twice");
     }
-    shared.results.lock().counted.remove(key);
+    shared.tally.lock().counted.remove(key);
 }
 
 /// To all addresses of the first kind that works. `Err`: it may work later.

@@ -14,13 +14,13 @@ use crate::excuses::Excuses;
 use crate::expiry;
 use crate::forwards::Forwards;
 use crate::report;
-use crate::results::Results;
 use crate::scheduler::Scheduler;
 use crate::settle::Settler;
 use crate::sign::ReadyKeys;
 use crate::sources::Sources;
 use crate::steady::Steady;
 use crate::sts::StsPolicies;
+use crate::tally::Tally;
 use crate::watch;
 
 pub use crate::context::{DeliverContext, DeliverOptions};
@@ -49,16 +49,18 @@ impl DeliverService {
         let steady = Arc::new(Steady::new(clock.clone(), newest));
         let poked = Arc::new(Notify::new());
         let (settler, writer) = Settler::new(&context, Arc::clone(&steady));
+        let tally = Tally::default();
         let policies = StsPolicies::new(
             context.store.clone(),
             context.clock.clone(),
             context.web.clone(),
+            tally.clone(),
         );
         let shared = Arc::new(Shared {
             keys: ReadyKeys::default(),
             context,
             policies,
-            results: Results::default(),
+            tally,
             settler,
             forwards: Forwards::default(),
             stop: stop.clone(),

@@ -6,13 +6,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::tally::Tally;
 use relais_net::clock::Clock;
 use relais_net::resolver::{DnsError, Resolver};
-use relais_net::web::Web;
+use relais_net::web::{Web, WebError};
 use relais_policy::sts::{
     Announced, KeptPolicy, POLICY_OCTETS_MAX, RECORD_AGAIN_AFTER, StsId, StsPolicy, in_force,
     must_fetch, read_policy, read_records,
 };
+use relais_policy::tls_report::{Failure, Policy, PolicyFault};
 use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
 use relais_store::shelf::{Shelf, ShelfChange};
@@ -27,6 +29,7 @@ pub(crate) struct StsPolicies {
     store: Store,
     clock: Clock,
     web: Web,
+    tally: Tally,
     known: Mutex<HashMap<Domain, Arc<AsyncMutex<Known>>>>,
     loaded: OnceCell<()>,
 }
@@ -41,11 +44,12 @@ struct Known {
 }
 
 impl StsPolicies {
-    pub(crate) fn new(store: Store, clock: Clock, web: Web) -> Self {
+    pub(crate) fn new(store: Store, clock: Clock, web: Web, tally: Tally) -> Self {
         Self {
             store,
             clock,
             web,
+            tally,
             known: Mutex::default(),
             loaded: OnceCell::new(),
         }
@@ -85,14 +89,19 @@ impl StsPolicies {
     async fn fetch(&self, domain: &Domain, id: StsId, known: &mut Known) {
         let fetched = self.web.sts_policy(domain, POLICY_OCTETS_MAX).await;
         let now = self.clock.now();
-        let policy = match fetched.map_err(|error| error.to_string()) {
-            Ok(octets) => read_policy(&octets).map_err(|fault| fault.to_string()),
-            Err(because) => Err(because),
+        let policy = match fetched {
+            Ok(octets) => {
+                read_policy(&octets).map_err(|fault| (PolicyFault::StsInvalid, fault.to_string()))
+            }
+            Err(error) => Err((fault_of(&error), error.to_string())),
         };
         let policy = match policy {
             Ok(policy) => policy,
-            Err(because) => {
+            Err((fault, because)) => {
                 known.failed = Some(now);
+                let failure = Failure::once(fault.result_type(), because.clone());
+                let policy = Policy::announced_sts(domain);
+                self.tally.count(now, domain, policy, Some(failure));
                 tracing::info!(%domain, %because, "its MTA-STS policy cannot be had");
                 return;
             }
@@ -146,6 +155,19 @@ impl StsPolicies {
         if let Err(error) = self.store.change_shelf(over).await {
             tracing::warn!(%error, "MTA-STS policies whose time is over stay for now");
         }
+    }
+}
+
+/// What the owner of the domain learns of it. RFC 8460 §4.3.2.2.
+fn fault_of(error: &WebError) -> PolicyFault {
+    match error {
+        WebError::Certificate => PolicyFault::StsWebPki,
+        WebError::MediaType | WebError::TooLong => PolicyFault::StsInvalid,
+        WebError::NoConnection
+        | WebError::TimedOut
+        | WebError::Status(_)
+        | WebError::Broken
+        | WebError::Address => PolicyFault::StsFetch,
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Opening<'a> {
     pub host: &'a Host,
     /// What TLS must prove.
     pub demand: &'a Demand,
+    /// What it would have to prove, were it not only tested. RFC 8461 §3.2.
+    pub tested: Option<&'a Demand>,
     /// TLS comes before everything else.
     pub implicit_tls: bool,
     /// Whom we believe.
@@ -262,9 +264,10 @@ impl HopSession {
         };
         let until = self.clock.moment() + HANDSHAKE_TIMEOUT;
         let now = self.clock.now();
+        let demands = (opening.demand, opening.tested);
         let done = opening
             .tls
-            .connect(stream, opening.host, opening.demand, now);
+            .connect_and_test(stream, opening.host, demands, now);
         let fault = match self.clock.within(until, done).await {
             Ok(Ok((stream, tls))) => {
                 self.stream = Some(stream);

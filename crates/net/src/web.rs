@@ -9,6 +9,7 @@ pub mod hooks;
 #[cfg(any(test, feature = "simulation"))]
 mod simulated;
 
+use std::error::Error;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -69,9 +70,12 @@ struct Real {
 /// Why a server gave nothing, or took nothing.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum WebError {
-    /// No connection that can be trusted.
-    #[error("nobody answers there, or not with a certificate that is trusted")]
+    /// No connection.
+    #[error("nobody answers there")]
     NoConnection,
+    /// One that cannot be trusted.
+    #[error("the web server has no certificate that is trusted and bears its name")]
+    Certificate,
     /// It took too long.
     #[error("no answer in time")]
     TimedOut,
@@ -254,9 +258,23 @@ fn error_of(error: &reqwest::Error) -> WebError {
     }
     match error.status() {
         Some(status) => WebError::Status(status.as_u16()),
+        None if is_of_certificate(error) => WebError::Certificate,
         None if error.is_connect() => WebError::NoConnection,
         None => WebError::Broken,
     }
+}
+
+/// The library's error of TLS stands deep in those of the connection.
+fn is_of_certificate(error: &(dyn Error + 'static)) -> bool {
+    if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+        return true;
+    }
+    // An error of the system keeps what it wraps to itself.
+    let wrapped = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    wrapped.is_some_and(|inner| is_of_certificate(inner))
+        || error.source().is_some_and(is_of_certificate)
 }
 
 /// Names by our own resolver; private addresses only where that is allowed.

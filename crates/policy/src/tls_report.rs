@@ -115,6 +115,25 @@ pub struct Failure {
 }
 
 impl Policy {
+    /// An MTA-STS policy that is announced and could not be had.
+    pub fn announced_sts(domain: &Domain) -> Self {
+        Self::bare("sts", domain, Vec::new())
+    }
+
+    /// TLSA records of a host that could not be had.
+    pub fn hidden_tlsa(domain: &Domain, host: &Domain) -> Self {
+        Self::bare("tlsa", domain, vec![host.to_string()])
+    }
+
+    fn bare(kind: &str, domain: &Domain, mx_host: Vec<String>) -> Self {
+        Self {
+            policy_type: kind.to_owned(),
+            policy_string: Vec::new(),
+            policy_domain: domain.to_string(),
+            mx_host,
+        }
+    }
+
     /// The policy behind a session: what was demanded of the host, or what is published in testing.
     pub fn of(domain: &Domain, demand: &Demand, sts: Option<&StsPolicy>) -> Self {
         let (kind, text, hosts) = match (demand, sts) {
@@ -156,6 +175,53 @@ fn tlsa_text(record: &UsableTlsa) -> String {
     format!("{usage} {selector} {matching} {data}")
 }
 
+/// What is wrong with a policy itself, or with what DNS says of it. RFC 8460 §4.3.2.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PolicyFault {
+    /// No answer about TLSA records that could be believed.
+    DnssecInvalid,
+    /// TLSA records, of which none can be used.
+    TlsaInvalid,
+    /// The MTA-STS policy could not be had.
+    StsFetch,
+    /// It is no policy.
+    StsInvalid,
+    /// Its web server has no certificate that is trusted.
+    StsWebPki,
+}
+
+impl PolicyFault {
+    /// As the report has it.
+    pub fn result_type(self) -> &'static str {
+        match self {
+            Self::DnssecInvalid => "dnssec-invalid",
+            Self::TlsaInvalid => "tlsa-invalid",
+            Self::StsFetch => "sts-policy-fetch-error",
+            Self::StsInvalid => "sts-policy-invalid",
+            Self::StsWebPki => "sts-webpki-invalid",
+        }
+    }
+}
+
+/// The result type of a session that does not meet what its host must show. RFC 8460 §4.3.
+pub const VALIDATION_FAILURE: &str = "validation-failure";
+
+impl Failure {
+    /// Once, with nothing known but what is wrong.
+    pub fn once(result_type: &str, words: impl Into<String>) -> Self {
+        Self {
+            result_type: result_type.to_owned(),
+            sending_mta_ip: None,
+            receiving_mx_hostname: None,
+            receiving_mx_helo: None,
+            receiving_ip: None,
+            failed_session_count: 1,
+            additional_information: None,
+            failure_reason_code: Some(words.into()),
+        }
+    }
+}
+
 /// The result type of a fault, and its words. RFC 8460 §4.3.
 pub fn result_type(fault: &TlsFault) -> &'static str {
     match fault {
@@ -166,7 +232,7 @@ pub fn result_type(fault: &TlsFault) -> &'static str {
         TlsFault::NotInTlsa
         | TlsFault::Handshake(_)
         | TlsFault::NotYetValid
-        | TlsFault::Unusable(_) => "validation-failure",
+        | TlsFault::Unusable(_) => VALIDATION_FAILURE,
     }
 }
 

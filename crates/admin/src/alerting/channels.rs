@@ -265,6 +265,7 @@ async fn hand_over(
         },
         host: &host.host,
         demand: &demand,
+        tested: None,
         implicit_tls: host.implicit_tls,
         tls: &outbound.tls,
         login: None,

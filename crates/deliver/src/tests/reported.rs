@@ -5,7 +5,8 @@ use std::io::Read;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use flate2::read::GzDecoder;
-use relais_net::web::from_json;
+use relais_net::simulated_dns::DnsFault;
+use relais_net::web::{WebError, from_json};
 use relais_net::zone::ZoneRecord;
 use relais_policy::tls_report::Report;
 
@@ -130,5 +131,88 @@ async fn nobody_is_told_who_does_not_ask_or_where_it_is_switched_off() {
         world.accept(mail(&["a@b.example"])).await;
         pass(hours(OVER_NIGHT)).await;
         assert_eq!(world.web.posted().len(), 0, "{off}");
+    }
+}
+
+const TLSA: &str = "_25._tcp.mx.b.example";
+
+/// What is published, or what becomes of it.
+type Published = fn(&World);
+
+fn page(world: &World, page: Result<&str, WebError>) {
+    let text = ZoneRecord::Text("v=STSv1; id=a1".to_owned());
+    world.dns.set("_mta-sts.b.example", vec![text]);
+    let at = "https://mta-sts.b.example/.well-known/mta-sts.txt";
+    world.web.set(at, page.map(|text| text.as_bytes().to_vec()));
+}
+
+fn tlsa(world: &World, usage: u8, fault: Option<DnsFault>) {
+    let record = ZoneRecord::Tlsa(usage, 0, 0, b"another".to_vec());
+    world.dns.set(TLSA, vec![record]);
+    world.dns.set_signed("b.example", true);
+    world.dns.set_fault(TLSA, fault);
+}
+
+/// RFC 8460 §4.3.2: not only sessions fail.
+#[tokio::test(start_paused = true)]
+async fn hosts_that_may_not_be_tried_and_policies_that_cannot_be_had_are_told_too() {
+    let cases: [(&str, Published, &str, bool); 6] = [
+        (
+            "sts",
+            |world| {
+                let other = "version: STSv1\nmode: enforce\nmx: other.example\nmax_age: 604800\n";
+                page(world, Ok(other));
+            },
+            "validation-failure",
+            false,
+        ),
+        (
+            "tlsa",
+            |world| tlsa(world, 3, Some(DnsFault::ServFail)),
+            "dnssec-invalid",
+            false,
+        ),
+        ("tlsa", |world| tlsa(world, 1, None), "tlsa-invalid", true),
+        (
+            "sts",
+            |world| page(world, Err(WebError::Status(404))),
+            "sts-policy-fetch-error",
+            true,
+        ),
+        (
+            "sts",
+            |world| page(world, Err(WebError::Certificate)),
+            "sts-webpki-invalid",
+            true,
+        ),
+        (
+            "sts",
+            |world| page(world, Ok("<html>not found</html>")),
+            "sts-policy-invalid",
+            true,
+        ),
+    ];
+    for (kind, publish, result, goes) in cases {
+        let (world, peer) = world(REPORTS).await;
+        world.web.set(REPORTS, Ok(Vec::new()));
+        publish(&world);
+        world.accept(mail(&["a@b.example"])).await;
+        pass(hours(OVER_NIGHT)).await;
+        assert_eq!(peer.took().len(), usize::from(goes), "{result}");
+        let posted = world.web.posted();
+        let report = unpacked(&posted[0].1);
+        let mut policies = report.policies.iter();
+        let found = policies.find(|one| one.policy.policy_type == kind);
+        let found = found.unwrap_or_else(|| panic!("{result}: {report:?}"));
+        assert_eq!(found.policy.policy_domain, "b.example");
+        assert_eq!(found.failure_details[0].result_type, result, "{report:?}");
+        let counted = found.failure_details[0].failed_session_count;
+        assert_eq!(found.summary.total_failure_session_count, counted);
+        assert_eq!(found.summary.total_successful_session_count, 0);
+        if !goes {
+            let host = found.failure_details[0].receiving_mx_hostname.as_deref();
+            assert_eq!(host, Some("mx.b.example"), "{result}");
+            assert!(counted > 3, "each attempt counts: {counted}");
+        }
     }
 }

@@ -67,6 +67,8 @@ pub struct HopTls {
     pub cipher: &'static str,
     /// How far the peer was verified.
     pub verified: Verified,
+    /// Why the peer would not meet a demand that is only tested.
+    pub failed_test: Option<TlsFault>,
     /// For authentication to bind to; with TLS 1.3 only. RFC 9266.
     pub exporter: Option<[u8; EXPORTER_OCTETS]>,
 }
@@ -121,6 +123,18 @@ impl ClientTls {
         demand: &Demand,
         now: Timestamp,
     ) -> Result<(Stream, HopTls), TlsFault> {
+        self.connect_and_test(stream, host, (demand, None), now)
+            .await
+    }
+
+    /// The same, and tells whether it would meet another demand too, which nothing depends on.
+    pub async fn connect_and_test(
+        &self,
+        stream: Stream,
+        host: &Host,
+        (demand, tested): (&Demand, Option<&Demand>),
+        now: Timestamp,
+    ) -> Result<(Stream, HopTls), TlsFault> {
         let config = match demand {
             Demand::Dane(_) => &self.by_key,
             _ if demand.judges_certificate() => &self.strict,
@@ -134,6 +148,7 @@ impl ClientTls {
         let (_, connection) = stream.get_ref();
         let chain = connection.peer_certificates().unwrap_or_default();
         let verified = self.judge(chain, demand, now)?;
+        let failed_test = tested.and_then(|tested| self.judge(chain, tested, now).err());
         let is_newest = connection.protocol_version() == Some(ProtocolVersion::TLSv1_3);
         let exporter = is_newest
             .then(|| {
@@ -151,6 +166,7 @@ impl ClientTls {
                 .negotiated_cipher_suite()
                 .map_or("unknown", |suite| registered_name(suite.suite())),
             verified,
+            failed_test,
             exporter,
         };
         Ok((Stream::tls(stream.into()), hop))

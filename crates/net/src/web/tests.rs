@@ -134,7 +134,7 @@ async fn what_is_no_good_answer_is_none() {
         (
             "other.test",
             page("200 OK", text, POLICY),
-            WebError::NoConnection,
+            WebError::Certificate,
         ),
         (
             name,

@@ -40,6 +40,7 @@ mod ruled;
 mod serving;
 mod signing;
 mod story;
+mod sts;
 mod tidy;
 mod tls;
 mod tokens;

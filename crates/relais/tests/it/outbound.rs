@@ -212,10 +212,10 @@ fn what_is_demanded_and_not_there_waits_with_its_reason() {
 }
 
 /// A server with STARTTLS and this certificate, by Python; it prints its port.
-struct OddServer(Child, SocketAddr);
+pub(crate) struct OddServer(Child, SocketAddr);
 
 impl OddServer {
-    fn start(certificate: &str, key: &str) -> Self {
+    pub(crate) fn start(certificate: &str, key: &str) -> Self {
         let mut child = Command::new("python3")
             .args(["-c", ODD_SERVER, certificate, key])
             .stdout(Stdio::piped())
@@ -226,6 +226,11 @@ impl OddServer {
         BufReader::new(out).read_line(&mut line).expect("a port");
         let port: u16 = line.trim().parse().expect("a port");
         Self(child, SocketAddr::from(([127, 0, 0, 1], port)))
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.1
     }
 }
 

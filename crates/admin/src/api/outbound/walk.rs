@@ -211,6 +211,7 @@ impl Walk<'_> {
             login_in_clear: demand == Demand::Clear && !is_public_destination(address.ip()),
             chance: &self.context.chance,
             port: host.port,
+            tested: None,
             transcript: Some(transcript.clone()),
         };
         match HopSession::open(stream, &opening, clock.clone()).await {
