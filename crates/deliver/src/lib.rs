@@ -10,6 +10,7 @@ pub mod service;
 mod scheduler;
 mod lanes;
 mod watch;
+mod grants;
 mod way;
 mod expiry;
 mod report;

@@ -13,6 +13,7 @@ use crate::connection::Shared;
 use crate::excuses::Excuses;
 use crate::expiry;
 use crate::forwards::Forwards;
+use crate::grants;
 use crate::report;
 use crate::scheduler::Scheduler;
 use crate::settle::Settler;
@@ -81,6 +82,9 @@ impl DeliverService {
         let of_reports = Arc::clone(&shared);
         let tell = move || report::run(Arc::clone(&of_reports));
         spawn(&tasks, &cut, keep_up("reports", clock.clone(), tell));
+        let of_grants = Arc::clone(&shared);
+        let look = move || grants::run(Arc::clone(&of_grants));
+        spawn(&tasks, &cut, keep_up("grants", clock.clone(), look));
         let of_watch = Arc::clone(&shared);
         let look = move || watch::run(Arc::clone(&of_watch));
         spawn(&tasks, &cut, keep_up("watch", clock.clone(), look));

@@ -8,6 +8,8 @@
 //! Not here: the exchange itself (`relais_smtp::sasl::client`); where secrets are kept (the
 //! [`Vault`]'s owner); tokens of issuers (`oauth`).
 
+mod standing;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
@@ -23,6 +25,8 @@ use relais_smtp::time::Timestamp;
 use crate::clock::{Clock, Moment};
 use crate::oauth::{DeviceSignIn, Registration, TokenClient, TokenError};
 use crate::tls::ClientIdentity;
+
+pub use self::standing::{Ends, LoginStanding};
 
 /// The first rest after a refused login.
 const REST_FIRST: Duration = Duration::from_secs(5 * 60);
@@ -200,6 +204,7 @@ struct Inner {
     issuers: Option<TokenClient>,
     tokens: Mutex<AllTokens>,
     resting: Mutex<AllResting>,
+    standings: Mutex<Vec<LoginStanding>>,
 }
 
 /// A new token is had this long before the end of the old one, or half of its time if that is less.
@@ -222,6 +227,8 @@ struct Tokens {
     unkept: Option<Secret>,
     /// Until when nobody is asked, and why.
     failed: Option<(Moment, String)>,
+    /// Until when new ones are had without a person, if the issuer says it.
+    grant_until: Option<Timestamp>,
 }
 
 struct Access {
@@ -284,6 +291,7 @@ impl Logins {
             issuers,
             tokens: Mutex::default(),
             resting: Mutex::default(),
+            standings: Mutex::default(),
         }))
     }
 
@@ -517,6 +525,8 @@ impl Logins {
                 (TOKEN_PAUSE, error.to_string())
             }
         })?;
+        let grant = granted.refresh_expires_in;
+        tokens.grant_until = grant.map(|left| self.0.clock.now().after(left));
         if let Some(refresh) = granted.refresh {
             // The old one may be good no more: the new one must not be lost.
             tokens.unkept = match self.0.vault.keep(&name, refresh.clone()).await {

@@ -92,6 +92,8 @@ pub struct Granted {
     pub expires_in: Duration,
     /// For the next one; the old one may be good no more.
     pub refresh: Option<Secret>,
+    /// How long that is good for, where the issuer says it.
+    pub refresh_expires_in: Option<Duration>,
 }
 
 /// A sign-in that waits for a person.
@@ -158,6 +160,9 @@ struct Answer {
     expires_in: Option<u64>,
     #[serde(default)]
     refresh_token: Option<String>,
+    /// Not in RFC 6749: Google and others say it so, Keycloak without `token`.
+    #[serde(default, alias = "refresh_expires_in")]
+    refresh_token_expires_in: Option<u64>,
     #[serde(default)]
     error: String,
     #[serde(default)]
@@ -253,6 +258,11 @@ impl TokenClient {
             access: Secret::from(answer.access_token),
             expires_in: Duration::from_secs(expires_in.min(EXPIRES_IN_MAX)),
             refresh: answer.refresh_token.map(Secret::from),
+            // None is no end: nought is how Keycloak says it.
+            refresh_expires_in: answer
+                .refresh_token_expires_in
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
         })
     }
 

@@ -14,9 +14,9 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use connector::{
-    AuthMethod, ConnectorKind, ConnectorState, EnvelopeSender, HeaderFromPolicy, IdentifiedBy,
-    InboundConnector, InboundTls, IpVersion, OutboundAuth, OutboundConnector, OutboundTls, Pace,
-    PresetName, Retry,
+    AuthMethod, CLIENT_SECRET_EXPIRES, ConnectorKind, ConnectorState, EnvelopeSender,
+    HeaderFromPolicy, IdentifiedBy, InboundConnector, InboundTls, IpVersion, OutboundAuth,
+    OutboundConnector, OutboundTls, Pace, PresetName, Retry, client_secret_end,
 };
 pub use read::FILE_OCTETS_MAX;
 pub use value::{

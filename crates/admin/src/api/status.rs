@@ -8,7 +8,9 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use relais_net::login::LoginStanding;
 use relais_net::tls::{CertificateStore, SeenCertificate};
+use relais_policy::document::ConnectorState;
 
 use crate::context::{AdminContext, unready};
 use crate::problem::Problem;
@@ -56,6 +58,7 @@ async fn status(State(context): State<AdminContext>) -> Json<Value> {
         "inbound_connectors": connectors,
         "certificates": certificates(&context),
         "client_certificates": client_certificates(&context),
+        "logins": logins(&context),
     }))
 }
 
@@ -90,6 +93,34 @@ fn client_certificates(context: &AdminContext) -> Vec<Value> {
     };
     let seen = context.certificates.of_clients.list();
     seen.iter().take(CLIENT_CERTIFICATES_MAX).map(row).collect()
+}
+
+/// Logins at smart hosts that can end, as they were looked at last.
+fn logins(context: &AdminContext) -> Vec<Value> {
+    let Some(outbound) = &context.outbound else {
+        return Vec::new();
+    };
+    let (now, settings) = (context.clock.now(), context.store.settings());
+    let is_there = |one: &LoginStanding| {
+        let found = settings.outbound_connector(&one.organisation, &one.connector);
+        found.is_some_and(|found| found.state == ConnectorState::Enabled)
+    };
+    let row = |one: &LoginStanding| {
+        json!({
+            "organisation": &*one.organisation,
+            "outbound_connector": &*one.connector,
+            "ends": one.ends.map(|(what, _)| what.words()),
+            "not_after": one.ends.map(|(_, until)| until.to_rfc3339()),
+            "days_left": one.ends.map(|(_, until)| days(until.since(now))),
+            "because": one.fault,
+        })
+    };
+    outbound
+        .logins
+        .standings(is_there)
+        .iter()
+        .map(row)
+        .collect()
 }
 
 fn days(left: Duration) -> u64 {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
+use relais_smtp::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::value::{Limits, Span};
@@ -306,6 +307,15 @@ pub struct OutboundAuth {
     /// Further keys of later methods.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
+}
+
+/// The key of `auth.parameters` that says when the client secret ends; no issuer says it.
+pub const CLIENT_SECRET_EXPIRES: &str = "client_secret_expires";
+
+/// The day on which the client secret ends, as the settings say it: `2027-01-31`.
+pub fn client_secret_end(auth: &OutboundAuth) -> Option<Timestamp> {
+    let day = auth.parameters.get(CLIENT_SECRET_EXPIRES)?.trim();
+    Timestamp::parse_rfc3339(&format!("{day}T00:00:00Z"))
 }
 
 /// Default: none.

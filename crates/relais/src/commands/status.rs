@@ -53,7 +53,29 @@ pub(crate) async fn run(session: &Session, _: Arguments) -> Result<(), Failure> 
             }
         }
     }
+    for one in answer["logins"].as_array().into_iter().flatten() {
+        if let Some(line) = login(one) {
+            output.line(&format!("Logins     {}", output.paint(Tone::Bad, &line)))?;
+        }
+    }
     Ok(())
+}
+
+/// A login at a smart host that ends soon, or cannot be had.
+fn login(one: &Value) -> Option<String> {
+    let text = |key: &str| clean(one[key].as_str().unwrap_or_default()).into_owned();
+    let connector = text("outbound_connector");
+    if one["because"].is_string() {
+        return Some(format!("{connector}: {}", text("because")));
+    }
+    let days = one["days_left"]
+        .as_u64()
+        .filter(|days| *days <= WARNING_DAYS[0])?;
+    let day = text("not_after").chars().take(10).collect::<String>();
+    Some(format!(
+        "{connector}: {} ends on {day} ({days} days)",
+        text("ends")
+    ))
 }
 
 /// One certificate; of clients only those that end soon.

@@ -358,13 +358,15 @@ fn a_preset_is_a_connector_with_what_is_left_to_do() {
         .expect(2);
 }
 
-/// An issuer over HTTPS and a smart host that takes its tokens, by Python. The issuer's tokens live
-/// four seconds; each refresh token is good once; the third is refused.
+/// An issuer over HTTPS and a smart host that takes its tokens, by Python. How long the issuer's
+/// tokens live comes from outside; each refresh token is good once and for five days; after the
+/// last token the next one is refused.
 const ISSUER: &str = r#"
 import base64, json, socket, ssl, sys, threading, urllib.parse
 from http.server import BaseHTTPRequestHandler, HTTPServer
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(sys.argv[1], sys.argv[2])
+lives = json.loads(sys.argv[3])
 state = {"count": 0, "refresh": None, "asked": 0, "good": set()}
 
 class Issuer(BaseHTTPRequestHandler):
@@ -383,13 +385,14 @@ class Issuer(BaseHTTPRequestHandler):
             state["asked"] += 1
             if state["asked"] < 2:
                 return 400, {"error": "authorization_pending"}
-        elif form["refresh_token"] != state["refresh"] or state["count"] >= 3:
+        elif form["refresh_token"] != state["refresh"] or state["count"] >= len(lives):
             return 400, {"error": "invalid_grant", "error_description": "sign in again"}
         state["count"] += 1
         token = "access-%d" % state["count"]
         state["refresh"] = "refresh-%d" % state["count"]
         state["good"].add(token)
-        return 200, {"access_token": token, "expires_in": 4, "refresh_token": state["refresh"]}
+        return 200, {"access_token": token, "expires_in": lives[state["count"] - 1],
+                     "refresh_token": state["refresh"], "refresh_token_expires_in": 5 * 86400}
     def answer(self, code, value):
         octets = json.dumps(value).encode()
         self.send_response(code)
@@ -433,40 +436,118 @@ while True:
     threading.Thread(target=serve, args=(door.accept()[0],), daemon=True).start()
 "#;
 
+/// The issuer with its smart host, and a relay that has nothing to log in with yet.
+struct Signing {
+    server: Server,
+    log: Lines,
+    _child: OddServer,
+    _folder: tempfile::TempDir,
+}
+
+impl Signing {
+    /// `lives`: seconds that each token is good for, in JSON; `more`: parameters of auth.
+    fn start(lives: &str, more: &str) -> Self {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let authority = Authority::new(folder.path(), "ca");
+        let own = authority.issue(
+            "issuer",
+            &Wanted {
+                names: "DNS:relay.contoso.test,IP:127.0.0.1",
+                usage: "serverAuth",
+                ..Wanted::client("")
+            },
+        );
+        let script = folder.path().join("issuer.py");
+        std::fs::write(&script, ISSUER).expect("a file");
+        let mut python = Command::new("python3");
+        python.arg(&script).arg(&own.certificate).arg(&own.key);
+        let child = python.arg(lives).stdout(Stdio::piped()).spawn();
+        let mut child = child.expect("python3");
+        let log = Lines::collect(child.stdout.take().expect("piped"));
+        let ports = log.wait_for("ports", |line| !line.is_empty());
+        let child = OddServer(child, SocketAddr::from(([127, 0, 0, 1], 9)));
+        let (smtp, issuer) = ports.split_once(' ').expect("two ports");
+        let lines = format!(
+            "smart_hosts = [\"smtps://127.0.0.1:{smtp}\"]\ntls = \"domain-validation\"\n\
+             tls_domain = \"relay.contoso.test\"\nauth = {{ method = \"xoauth2\", user = \
+             \"scan@contoso.test\", parameters = {{ client_id = \"relais\", token_url = \
+             \"https://127.0.0.1:{issuer}/token\", device_url = \
+             \"https://127.0.0.1:{issuer}/device\"{more} }} }}"
+        );
+        let trusted = format!("[deliver]\nextra_ca = [{:?}]\n", authority.file());
+        Self {
+            server: relay(&lines, &trusted),
+            log,
+            _child: child,
+            _folder: folder,
+        }
+    }
+
+    fn restarted(self) -> Self {
+        let (status, place) = self.server.stop();
+        assert!(status.success());
+        Self {
+            server: place.serve(),
+            ..self
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_sign_in_is_told_ahead_and_its_loss_at_once() {
+    let far = ", client_secret_expires = \"2099-12-31\"";
+    let signing = Signing::start("[3600, 3600]", far);
+    let login = ["connector", "outbound", "login", "Out"];
+    signing.server.relais(&login).expect(0);
+    // A relay that starts looks at once, mail or no mail.
+    let signing = signing.restarted();
+    let told = event(&signing.server, "check.changed");
+    let words = told["detail"].as_str().expect("words");
+    assert!(
+        words.starts_with("the sign-in of connector \"Out\" ends on ")
+            && words.contains(", within 7 days: ")
+            && words.contains("relais connector outbound login"),
+        "{told}"
+    );
+    let status = signing
+        .server
+        .relais(&["--json", "status"])
+        .expect(0)
+        .json();
+    assert_eq!(status["logins"][0]["outbound_connector"], "Out");
+    assert!(
+        status["logins"][0]["days_left"]
+            .as_u64()
+            .is_some_and(|days| days <= 5)
+    );
+    let shown = signing.server.relais(&["status"]).expect(0).out;
+    assert!(
+        shown.contains("Logins     Out: the sign-in ends on "),
+        "{shown}"
+    );
+    send(&signing.server, "one@example.org");
+    signing.log.wait_for("a login", |line| {
+        line == "login user=scan@contoso.test access-2"
+    });
+    // From now on the issuer wants the person again.
+    let signing = signing.restarted();
+    let lost =
+        "connector \\\"Out\\\" has nothing to log in with: the issuer refuses (invalid_grant)";
+    signing.server.log.wait_for("an alarm", |line| {
+        line.contains("\"check.changed\"") && line.contains(lost)
+    });
+    let shown = signing.server.relais(&["status"]).expect(0).out;
+    assert!(
+        shown.contains("Logins     Out: the issuer refuses"),
+        "{shown}"
+    );
+}
+
 #[test]
 fn tokens_are_had_by_sign_in_renewed_ahead_of_their_end_rotated_and_refused_in_words() {
-    let folder = tempfile::TempDir::new().expect("a folder");
-    let authority = Authority::new(folder.path(), "ca");
-    let wanted = Wanted {
-        names: "DNS:relay.contoso.test,IP:127.0.0.1",
-        ..Wanted::client("")
-    };
-    let own = authority.issue(
-        "issuer",
-        &Wanted {
-            usage: "serverAuth",
-            ..wanted
-        },
-    );
-    let script = folder.path().join("issuer.py");
-    std::fs::write(&script, ISSUER).expect("a file");
-    let mut python = Command::new("python3");
-    python.arg(&script).arg(&own.certificate).arg(&own.key);
-    let mut child = python.stdout(Stdio::piped()).spawn().expect("python3");
-    let log = Lines::collect(child.stdout.take().expect("piped"));
-    let ports = log.wait_for("ports", |line| !line.is_empty());
-    let _child = OddServer(child, SocketAddr::from(([127, 0, 0, 1], 9)));
-    let (smtp, issuer) = ports.split_once(' ').expect("two ports");
-    let lines = format!(
-        "smart_hosts = [\"smtps://127.0.0.1:{smtp}\"]\ntls = \"domain-validation\"\n\
-         tls_domain = \"relay.contoso.test\"\nauth = {{ method = \"xoauth2\", user = \
-         \"scan@contoso.test\", parameters = {{ client_id = \"relais\", token_url = \
-         \"https://127.0.0.1:{issuer}/token\", device_url = \"https://127.0.0.1:{issuer}/device\" \
-         }} }}"
-    );
-    let trusted = format!("[deliver]\nextra_ca = [{:?}]\n", authority.file());
-    let server = relay(&lines, &trusted);
-    let report = walk(&server).expect(4).json();
+    let signing = Signing::start("[2, 2, 0]", "");
+    let (server, log) = (&signing.server, &signing.log);
+    let report = walk(server).expect(4).json();
     assert!(
         report.to_string().contains("nobody has signed in"),
         "{report}"
@@ -482,13 +563,13 @@ fn tokens_are_had_by_sign_in_renewed_ahead_of_their_end_rotated_and_refused_in_w
     );
     assert!(signed_in.out.contains("AB-CD") && signed_in.out.contains("Signed in"));
 
-    // refresh-1 gives access-2 and refresh-2; two seconds before its end, refresh-2 gives access-3.
-    send(&server, "one@example.org");
+    // refresh-1 gives access-2 and refresh-2; a second before its end, refresh-2 gives access-3.
+    send(server, "one@example.org");
     log.wait_for("a login", |line| {
         line == "login user=scan@contoso.test access-2"
     });
-    std::thread::sleep(std::time::Duration::from_secs(3));
-    assert_eq!(walk(&server).expect(0).json()["ok"], true);
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    assert_eq!(walk(server).expect(0).json()["ok"], true);
     log.wait_for("a login", |line| {
         line == "login user=scan@contoso.test access-3"
     });
@@ -497,9 +578,8 @@ fn tokens_are_had_by_sign_in_renewed_ahead_of_their_end_rotated_and_refused_in_w
             .iter()
             .any(|line| line.ends_with("refresh_token refresh-2"))
     );
-    // Then the issuer wants the person again: the mail waits, and says so.
-    std::thread::sleep(std::time::Duration::from_secs(4));
-    let report = walk(&server).expect(4).json();
+    // Its end has come already, and the issuer wants the person again: the mail waits, and says so.
+    let report = walk(server).expect(4).json();
     assert!(report.to_string().contains("invalid_grant"), "{report}");
     assert!(
         report

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use relais_smtp::domain::Domain;
 
 use crate::document::{
-    AuthMethod, ConnectorState, InboundConnector, OutboundConnector, OutboundTls, Pace, Retry,
+    AuthMethod, CLIENT_SECRET_EXPIRES, ConnectorState, InboundConnector, OutboundConnector,
+    OutboundTls, Pace, Retry, client_secret_end,
 };
 
 use crate::encryption::CertificateName;
@@ -59,6 +60,7 @@ const AUTH_PARAMETERS: &[Parameter] = &[
     ("device_url", BY_TOKEN, None),
     ("client_id", BY_TOKEN, None),
     ("client_secret_file", BY_TOKEN, None),
+    (CLIENT_SECRET_EXPIRES, BY_TOKEN, None),
     ("scope", BY_TOKEN, None),
 ];
 
@@ -200,6 +202,13 @@ impl Checker {
             self.later_error(object, message.to_owned());
         }
         self.auth_parameters(object, connector);
+        let day = auth.parameters.get(CLIENT_SECRET_EXPIRES);
+        if let Some(day) = day.filter(|_| client_secret_end(auth).is_none()) {
+            let message = format!(
+                "auth.parameters.{CLIENT_SECRET_EXPIRES} = {day:?} is no day; write \"2027-01-31\""
+            );
+            self.later_error(object, message);
+        }
         if auth.method != AuthMethod::None && connector.smart_hosts.is_empty() {
             let message = "auth needs smart_hosts: servers found by MX know no user of ours";
             self.error(object, message.to_owned());
