@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Answer, Attempt, Finding, Next, Protection, Seen, host_finding};
 use crate::context::{DeliverContext, LEASE_RENEW_AFTER, LEASE_TIME, RECIPIENTS_MAX};
+use crate::current::Current;
 use crate::destination::{Finder, NextHops, Origin, Target};
 use crate::dialogue;
 use crate::excuses::Excuses;
@@ -128,6 +129,8 @@ enum Found {
     Exhausted,
     /// We are stopping.
     Stopped,
+    /// The settings changed: its mail does not belong at this site any more.
+    Moved,
 }
 
 /// Works for a site until nothing is left.
@@ -191,13 +194,19 @@ async fn deliver(
         let mut connection = match found {
             Some(Found::Connected(connection)) => connection,
             Some(Found::Exhausted) => break,
-            Some(Found::Stopped) => {
+            Some(Found::Stopped | Found::Moved) => {
                 attempt.leased.lease = lease;
                 shared.settler.settle_stopped(attempt, &by(&site)).await;
                 return None;
             }
             None => return lost_during_attempt(&lease),
         };
+        if !search.is_current(&site, shared, &attempt) {
+            attempt.leased.lease = lease;
+            shared.settler.settle_stopped(attempt, &by(&site)).await;
+            leave(place, connection).await;
+            return None;
+        }
         // Hosts that say nothing for minutes add up: the right must be fresh for what comes now.
         if !is_still_ours(context, &mut lease).await {
             return Some(connection);
@@ -442,6 +451,7 @@ impl Connection {
 /// The search for a host, over one attempt.
 struct Search {
     finder: Finder,
+    current: Current,
     wish: Wish,
     /// What we log in with, once it was asked for.
     login: Option<Option<Login>>,
@@ -462,6 +472,7 @@ impl Search {
         let follows = wish.follows_destination(&site.key.demand);
         Self {
             finder: Finder::new(&site.key.hops, follows, &context.chance),
+            current: Current::default(),
             wish,
             login: None,
             auth: None,
@@ -490,6 +501,12 @@ impl Search {
             found = self.connect(site, shared, attempt) => Some(found),
             () = keep(&context.store, &context.clock, lease) => None,
         }
+    }
+
+    /// Whether the mail still belongs at this site.
+    fn is_current(&mut self, site: &Site, shared: &Shared, attempt: &Attempt) -> bool {
+        let settings = shared.context.store.settings();
+        self.current.is(&settings, &attempt.leased.key, &site.key)
     }
 
     /// What to log in with at this site, if anything; `Err`: it should be, and cannot be had.
@@ -534,6 +551,10 @@ impl Search {
                 return Found::Exhausted;
             };
             self.tried += 1;
+            // After the login was read: what is new in it is not for a host of before.
+            if !self.is_current(site, shared, attempt) {
+                return Found::Moved;
+            }
             let login = self.login.clone().flatten();
             let opened = tokio::select! {
                 biased;

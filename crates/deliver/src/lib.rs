@@ -17,6 +17,7 @@ mod report;
 mod returned;
 mod connection;
 mod obey;
+mod current;
 mod outgoing;
 mod seal;
 mod sign;

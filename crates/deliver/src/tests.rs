@@ -23,3 +23,4 @@ mod published;
 mod reported;
 mod wished;
 mod logged_in;
+mod moved;

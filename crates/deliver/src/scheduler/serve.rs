@@ -155,10 +155,12 @@ impl Scheduler {
         fits: impl Fn(&str) -> bool,
     ) {
         let now = self.now();
+        let version = self.shared.context.store.settings().version;
         let Some(entry) = self.sites.get_mut(&number) else {
             return;
         };
         let mut next = None;
+        let mut outdated = Vec::new();
         while let Some((_, key)) = entry.rota.pop_where(&fits) {
             let Some(lane) = self.lanes.get_mut(&key) else {
                 continue;
@@ -167,12 +169,21 @@ impl Scheduler {
                 continue;
             }
             lane.in_rota = false;
+            if lane.settings_version != version {
+                outdated.push(key);
+                continue;
+            }
             lane.busy = true;
             next = Some(key);
             break;
         }
+        for key in outdated {
+            self.want_way(key, version);
+        }
         let Some(key) = next else {
-            let _ = entry.site.offer(messages, Vec::new(), now);
+            if let Some(entry) = self.sites.get(&number) {
+                let _ = entry.site.offer(messages, Vec::new(), now);
+            }
             return;
         };
         let context = self.shared.context.clone();

@@ -1,0 +1,63 @@
+//! Whether a site is still where mail goes, by the settings as they are now: a message may have
+//! waited there since before they changed.
+//!
+//! Asked before each connection and each transaction, and after a login was read: so no login goes
+//! to a host that the settings do not name any more, and no mail by a demand that was given up.
+
+use relais_policy::route::{Route, RouteKind, route};
+use relais_policy::settings::Settings;
+use relais_smtp::address::Host;
+use relais_store::queue::QueueKey;
+
+use crate::destination::NextHops;
+use crate::site::SiteKey;
+
+/// What was asked last, so that it is asked once for each version of the settings.
+#[derive(Debug, Default)]
+pub(crate) struct Current {
+    version: Option<u64>,
+}
+
+impl Current {
+    /// Whether mail of this lane belongs at this site by these settings.
+    pub(crate) fn is(&mut self, settings: &Settings, lane: &QueueKey, site: &SiteKey) -> bool {
+        if self.version == Some(settings.version) {
+            return true;
+        }
+        let is = leads_to(settings, lane, site);
+        self.version = is.then_some(settings.version);
+        is
+    }
+}
+
+/// Whether the way of a lane leads to this site. Which hosts MX records name is no matter of the
+/// settings: that is looked up again in its time.
+fn leads_to(settings: &Settings, lane: &QueueKey, site: &SiteKey) -> bool {
+    let Ok(host) = Host::parse(&lane.destination) else {
+        return false;
+    };
+    let route = route(settings, &lane.organisation, &host);
+    let same_connector = match (&route.outbound_connector, &site.connector) {
+        (None, None) => true,
+        (Some(now), Some((organisation, then))) => {
+            **now == **then && *organisation == lane.organisation
+        }
+        (None, Some(_)) | (Some(_), None) => false,
+    };
+    same_connector
+        && route.protocol == site.protocol
+        && route.tls == site.demand
+        && same_hops(&route, &site.hops)
+}
+
+fn same_hops(route: &Route, hops: &NextHops) -> bool {
+    match (&route.kind, hops) {
+        (RouteKind::Hosts(now), NextHops::Typed(then)) => now == then,
+        (RouteKind::Mx { .. }, NextHops::Exchanges { .. }) => true,
+        (RouteKind::Literal(now), NextHops::Literal(then, _)) => now == then,
+        (
+            RouteKind::Hosts(_) | RouteKind::Mx { .. } | RouteKind::Literal(_) | RouteKind::Bounces,
+            NextHops::Typed(_) | NextHops::Exchanges { .. } | NextHops::Literal(..),
+        ) => false,
+    }
+}
