@@ -1,7 +1,7 @@
 //! DKIM keys: made when a domain wants them, looked for in DNS, rotated and retired by themselves.
 //! What a look means, and when the next key is due, is decided in `relais_policy::dkim`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,6 +110,10 @@ pub(crate) async fn make(
         let mut after = keys
             .clone()
             .unwrap_or_else(|| DomainKeys::new(tag(context)));
+        if after.tag.is_empty() {
+            // What stood here could not be read: other selectors than those of before.
+            after.tag = tag(context);
+        }
         let mut made = Vec::new();
         for new in choose(&after, &wanted, now)? {
             let key = generate(context, of, new, now).await?;
@@ -302,6 +306,8 @@ struct Diary {
     /// Not before: keys cannot be made now, or the next rotation is not due.
     tend_again: Option<Moment>,
     entries: HashMap<ProofKey, Entry>,
+    /// Domains whose keys cannot be read, and an alarm was raised for it.
+    damaged: HashSet<ProofKey>,
 }
 
 struct Entry {
@@ -327,6 +333,7 @@ impl Diary {
             tracing::warn!(%error, "DKIM keys of domains that went stay");
             pause = FAILED_PAUSE;
         }
+        self.alarm(context, &settings);
         let is_due = |key: &ProofKey| {
             standing(&settings, key).is_some_and(|standing| {
                 let keys = standing.keys.unwrap_or_default();
@@ -347,6 +354,30 @@ impl Diary {
         self.plan(context, &settings);
         self.tended = Some(settings);
         self.tend_again = Some(now + if more { Duration::ZERO } else { pause });
+    }
+
+    /// Mail of domains whose keys cannot be read waits: a person must know.
+    fn alarm(&mut self, context: &AdminContext, settings: &Settings) {
+        let is_damaged = |key: &ProofKey| {
+            standing(settings, key).is_some_and(|one| {
+                one.keys.unwrap_or_default().standing(&one.wanted) == DkimStanding::Damaged
+            })
+        };
+        let all = settings.dkim.iter().map(|(key, _)| key.clone());
+        let damaged: HashSet<_> = all.filter(is_damaged).collect();
+        for key in damaged.difference(&self.damaged) {
+            let detail = format!(
+                "what is known of the DKIM keys of {domain} cannot be read: its mail waits; restore \
+                 a backup, or have new ones made: relais dkim generate {domain}",
+                domain = key.domain
+            );
+            tracing::error!(organisation = %key.organisation, "{detail}");
+            let mut event = Event::new(context.clock.now(), EventKind::AlertRaised);
+            event.organisation = Some((*key.organisation).into());
+            event.detail = Some(detail.into());
+            context.store.record(event);
+        }
+        self.damaged = damaged;
     }
 
     fn plan(&mut self, context: &AdminContext, settings: &Settings) {

@@ -51,8 +51,17 @@ pub(crate) async fn sign(
         header_from: facts.header_from.as_deref(),
         reverse_path: facts.reverse_path.domain(),
     };
+    let withheld = |domain: &Domain, because: &str| {
+        let words = format!("not sent, as it must be signed by {domain} and cannot be: {because}");
+        Withheld(words.into())
+    };
     let (domain, active) = match signing(&settings, &signer) {
         Signing::By { domain, keys } => (domain, keys),
+        Signing::Withheld(domain) => {
+            let because = "what is known of its keys cannot be read; restore a backup, or relais \
+                           dkim generate";
+            return Err(withheld(&domain, because));
+        }
         Signing::Unsigned(unsigned) => {
             let wanted = unsigned.is_wanted();
             return Ok(Signed {
@@ -61,10 +70,7 @@ pub(crate) async fn sign(
             });
         }
     };
-    let withheld = |because: String| {
-        let words = format!("not sent, as it must be signed by {domain} and cannot be: {because}");
-        Withheld(words.into())
-    };
+    let withheld = |because: String| withheld(&domain, &because);
     let ready = keys.of(&context.store, &facts.organisation, &domain, &active);
     let ready = ready.await.map_err(withheld)?;
     let (section, body) = section_and_body(&context.store, leased)

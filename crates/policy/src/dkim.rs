@@ -156,6 +156,8 @@ pub enum DkimStanding {
     Active,
     /// Mail is signed with a key that DNS does not show any more: receivers cannot check it.
     Missing,
+    /// What was known of its keys cannot be read: mail waits until one is active.
+    Damaged,
 }
 
 impl DkimStanding {
@@ -166,6 +168,7 @@ impl DkimStanding {
             Self::Waiting => "waiting",
             Self::Active => "active",
             Self::Missing => "missing",
+            Self::Damaged => "damaged",
         }
     }
 }
@@ -183,6 +186,10 @@ pub struct DomainKeys {
     /// Looks in a row that changed nothing while a key waits.
     #[serde(default)]
     pub fruitless: u32,
+    /// What was known before could not be read. A key may have been active, so mail waits until one
+    /// is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub damaged: bool,
 }
 
 /// A key to be generated.
@@ -242,6 +249,14 @@ impl DomainKeys {
         }
     }
 
+    /// In place of what cannot be read.
+    pub fn damaged() -> Self {
+        Self {
+            damaged: true,
+            ..Self::default()
+        }
+    }
+
     /// Those that sign.
     pub fn active(&self) -> impl Iterator<Item = &Key> {
         self.keys.iter().filter(|key| key.state == KeyState::Active)
@@ -258,7 +273,9 @@ impl DomainKeys {
             return DkimStanding::Off;
         }
         let mut active = self.active().peekable();
-        if active.peek().is_none() {
+        if active.peek().is_none() && self.damaged {
+            DkimStanding::Damaged
+        } else if active.peek().is_none() {
             DkimStanding::Waiting
         } else if active.any(|key| key.missing_since.is_some()) {
             DkimStanding::Missing
@@ -268,9 +285,10 @@ impl DomainKeys {
     }
 
     /// Keys that should be there and are not: the first of each algorithm, and the successor of one
-    /// that has signed for long enough.
+    /// that has signed for long enough. In place of damaged ones a person has them made: a backup
+    /// may have the old ones, which DNS shows.
     pub fn due(&self, wanted: &Dkim, now: Timestamp) -> Vec<NewKey> {
-        if !wanted.enabled {
+        if !wanted.enabled || (self.damaged && self.keys.is_empty()) {
             return Vec::new();
         }
         let age_max = Duration::from_secs(u64::from(wanted.rotate_days) * 86_400);
@@ -376,6 +394,7 @@ impl DomainKeys {
                 .map(|key| key.selector.clone())
         };
         let signing = [DkimAlgorithm::Rsa2048, DkimAlgorithm::Ed25519].map(newest);
+        self.damaged &= signing.iter().all(Option::is_none);
         let unwanted = |key: &Key| !wanted.algorithms.contains(&key.algorithm);
         // The last key that signs stays, whatever the settings say of its algorithm.
         let others_sign = self.active().any(|key| !unwanted(key));

@@ -37,6 +37,8 @@ pub enum Signing<'a> {
         /// One for each algorithm.
         keys: Vec<&'a Key>,
     },
+    /// It waits: this domain has signed, perhaps, and what is known of its keys cannot be read.
+    Withheld(Domain),
     /// It leaves unsigned.
     Unsigned(Unsigned),
 }
@@ -89,7 +91,8 @@ pub fn signing<'a>(settings: &'a Settings, signer: &Signer<'_>) -> Signing<'a> {
     // A notice is ours and goes to a person of the organisation: any domain of it that can.
     let any = signer.is_notice.then(|| {
         let all = settings.domains().map(|(_, owned)| owned);
-        all.filter(|owned| owned.organisation.name == signer.organisation)
+        let ours = all.filter(|owned| owned.organisation.name == signer.organisation);
+        ours.filter(|owned| !matches!(by(settings, owned), Ok(Signing::Withheld(_))))
     });
     for owned in owned.chain(any.into_iter().flatten()) {
         match by(settings, &owned) {
@@ -124,6 +127,7 @@ fn by<'a>(settings: &'a Settings, owned: &OwnedDomain<'_>) -> Result<Signing<'a>
             domain,
             keys: keys.active().collect(),
         }),
+        (DkimStanding::Damaged, _) => Ok(Signing::Withheld(domain)),
         _ => Err(Unsigned::Waiting(domain)),
     }
 }
@@ -144,6 +148,7 @@ pub fn sealing<'a>(
             let waiting = || Unsigned::Waiting(domain.clone());
             rsa.ok_or_else(waiting).map(|key| (domain.clone(), key))
         }
+        Signing::Withheld(domain) => Err(Unsigned::Waiting(domain)),
         Signing::Unsigned(because) => Err(because),
     }
 }
@@ -167,6 +172,9 @@ verification = "assumed"
 subdomains = true
 [[organisation.domain]]
 name = "waiting.test"
+verification = "assumed"
+[[organisation.domain]]
+name = "damaged.test"
 verification = "assumed"
 [[organisation.domain]]
 name = "off.test"
@@ -198,6 +206,9 @@ verification = "assumed"
             let domain = Domain::parse(name).unwrap();
             table.set(ProofKey::new(organisation, &domain), Some(keys));
         }
+        let damaged = Domain::parse("damaged.test").unwrap();
+        let key = ProofKey::new("contoso", &damaged);
+        table.set(key, Some(DomainKeys::damaged()));
         settings.with_dkim(table)
     }
 
@@ -228,6 +239,8 @@ verification = "assumed"
                 "contoso.test",
             ),
             ("a@waiting.test", "waiting.test", true, false, "waiting"),
+            ("a@damaged.test", "contoso.test", true, false, "withheld"),
+            ("a@waiting.test", "damaged.test", true, false, "withheld"),
             ("a@waiting.test", "off.test", true, false, "waiting"),
             ("a@off.test", "off.test", true, false, "off"),
             ("a@pending.test", "", true, false, "none"),
@@ -255,6 +268,7 @@ verification = "assumed"
                     assert_eq!(keys.len(), 1);
                     domain.to_string()
                 }
+                Signing::Withheld(_) => "withheld".to_owned(),
                 Signing::Unsigned(Unsigned::Stranger) => "stranger".to_owned(),
                 Signing::Unsigned(Unsigned::NoDomain) => "none".to_owned(),
                 Signing::Unsigned(Unsigned::Off(_)) => "off".to_owned(),

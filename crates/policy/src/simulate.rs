@@ -352,6 +352,15 @@ impl Simulation<'_> {
                 self.step("signing", format!("by {domain}"), keys.join(", "));
                 vec![domain.to_string()]
             }
+            Signing::Withheld(domain) => {
+                let because = "what is known of its keys cannot be read: relais dkim list";
+                self.step(
+                    "signing",
+                    format!("waits to be signed by {domain}"),
+                    because,
+                );
+                Vec::new()
+            }
             Signing::Unsigned(unsigned) => {
                 self.step("signing", "unsigned".to_owned(), unsigned.describe());
                 Vec::new()

@@ -60,21 +60,52 @@ impl DkimChange {
     }
 }
 
-/// What the shelf holds. An entry that cannot be read is left out, and said: a domain without its
-/// keys gets new ones, which do not sign before DNS shows them.
+/// What the shelf holds. Where an entry cannot be read nobody knows whether a key was active: its
+/// domain is held to be damaged, and its mail waits.
 pub(crate) fn table(entries: &[ShelfEntry]) -> DkimTable {
-    let read = |entry: &ShelfEntry| {
-        let (organisation, domain) = entry.key.split_once(' ')?;
-        let domain = Domain::parse(domain).ok()?;
-        let keys = serde_json::from_str(&entry.value).ok()?;
-        Some((ProofKey::new(organisation, &domain), keys))
-    };
     let mut table = DkimTable::default();
     for entry in entries {
-        match read(entry) {
-            Some((key, keys)) => table.set(key, Some(keys)),
-            None => tracing::error!(key = entry.key, "the DKIM keys of a domain cannot be read"),
+        let key = entry
+            .key
+            .split_once(' ')
+            .and_then(|(organisation, domain)| {
+                let domain = Domain::parse(domain).ok()?;
+                Some(ProofKey::new(organisation, &domain))
+            });
+        let keys = serde_json::from_str(&entry.value);
+        if let Some(error) = keys.as_ref().err() {
+            tracing::error!(key = entry.key, %error, "the DKIM keys of a domain cannot be read");
+        }
+        match key {
+            Some(key) => table.set(key, Some(keys.unwrap_or_else(|_| DomainKeys::damaged()))),
+            None => tracing::error!(key = entry.key, "DKIM keys are of no domain"),
         }
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_cannot_be_read_is_damaged_and_not_none() {
+        let entry = |key: &str, value: &str| ShelfEntry {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            since: Timestamp::default(),
+        };
+        let domain = Domain::parse("contoso.test").unwrap();
+        let whole = serde_json::to_string(&DomainKeys::new("k3f9".to_owned())).unwrap();
+        for (value, damaged) in [
+            (&*whole, false),
+            (&whole[..whole.len() - 3], true),
+            ("", true),
+            ("null", true),
+        ] {
+            let table = table(&[entry("contoso contoso.test", value)]);
+            let keys = table.get("contoso", &domain).unwrap();
+            assert_eq!(keys.damaged, damaged, "{value}");
+        }
+    }
 }

@@ -16,6 +16,8 @@ fn settings() -> String {
     SETTINGS.replace("enabled = false", "enabled = true")
 }
 
+const ED25519_WAITING: (DkimAlgorithm, bool) = (DkimAlgorithm::Ed25519, false);
+
 fn secret_name() -> SecretName {
     SecretName::new("contoso", SecretKind::DkimKey, "contoso.test s1")
 }
@@ -27,6 +29,30 @@ async fn with_key(world: &World, active: bool) {
 
 /// Its public half.
 pub(super) async fn with_key_of(world: &World, algorithm: DkimAlgorithm, active: bool) -> String {
+    let keys = add_key(world, DomainKeys::new("t".into()), (algorithm, active)).await;
+    let public = keys.keys[0].public.clone();
+    change_keys(world, None, keys).await;
+    public
+}
+
+async fn change_keys(world: &World, before: Option<DomainKeys>, after: DomainKeys) {
+    let change = DkimChange {
+        key: ProofKey::new("contoso", &Domain::parse("contoso.test").unwrap()),
+        before,
+        after: Some(after),
+        time: world.clock.now(),
+        audit: None,
+        events: Vec::new(),
+    };
+    assert_eq!(world.store.change_dkim(change).await, Ok(true));
+}
+
+/// These and one more.
+async fn add_key(
+    world: &World,
+    keys: DomainKeys,
+    (algorithm, active): (DkimAlgorithm, bool),
+) -> DomainKeys {
     let now = world.clock.now();
     let private = SigningKey::generate(algorithm.signing()).unwrap();
     let kept = private.to_secret().unwrap();
@@ -35,22 +61,12 @@ pub(super) async fn with_key_of(world: &World, algorithm: DkimAlgorithm, active:
         .put_secret(&secret_name(), &kept, now, None)
         .await)
         .unwrap();
-    let public = private.public().unwrap();
-    let key = Key::new("s1".into(), algorithm, public.clone(), now);
-    let mut keys = DomainKeys::new("t".into()).with_key(key);
-    if active {
-        keys = keys.activated_by_hand("s1", &Dkim::default(), now).0;
+    let key = Key::new("s1".into(), algorithm, private.public().unwrap(), now);
+    let keys = keys.with_key(key);
+    match active {
+        true => keys.activated_by_hand("s1", &Dkim::default(), now).0,
+        false => keys,
     }
-    let change = DkimChange {
-        key: ProofKey::new("contoso", &Domain::parse("contoso.test").unwrap()),
-        before: None,
-        after: Some(keys),
-        time: now,
-        audit: None,
-        events: Vec::new(),
-    };
-    assert_eq!(world.store.change_dkim(change).await, Ok(true));
-    public
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,6 +113,32 @@ async fn a_signature_stands_on_top_of_the_unchanged_content_by_data_and_by_bdat(
             assert_eq!(*event.signed_by, ["contoso.test".into()]);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_state_of_the_keys_cannot_be_read_mail_waits_and_says_why() {
+    let world = World::delivering(&settings()).await;
+    change_keys(&world, None, DomainKeys::damaged()).await;
+    let peer = Peer::start(&world, "192.0.2.1", 25).await;
+    world.domain("b.example", "192.0.2.1");
+    world.accept(mail(&["bob@b.example"])).await;
+    pass(minutes(2)).await;
+    assert!(peer.took().is_empty());
+    let event = &world.events(EventKind::RecipientDeferred)[0];
+    let reply = event.reply.as_deref().unwrap_or_default();
+    assert!(
+        reply.contains("must be signed by contoso.test") && reply.contains("cannot be read"),
+        "{reply}"
+    );
+    // A new key alone is not enough; once DNS shows it, it signs.
+    let waiting = add_key(&world, DomainKeys::damaged(), ED25519_WAITING).await;
+    change_keys(&world, Some(DomainKeys::damaged()), waiting.clone()).await;
+    pass(minutes(10)).await;
+    assert!(peer.took().is_empty());
+    let active = waiting.activated_by_hand("s1", &Dkim::default(), world.clock.now());
+    change_keys(&world, Some(waiting), active.0).await;
+    pass(minutes(10)).await;
+    assert!(peer.took()[0].content.starts_with(b"DKIM-Signature:"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -209,6 +209,10 @@ fn show(session: &Session, domain: &Value) -> Result<(), Failure> {
             Tone::Bad,
             "mail is signed with a key that DNS does not show any more",
         ),
+        "damaged" => (
+            Tone::Bad,
+            "what was known of its keys cannot be read; mail waits until a key is active",
+        ),
         _ => (Tone::Waiting, "mail leaves unsigned until DNS shows a key"),
     };
     output.line(&output.paint(tone, &format!("{name}: {standing}: {words}")))?;
