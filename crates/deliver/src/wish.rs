@@ -63,7 +63,7 @@ impl Wish {
         let demand = target.demand.as_ref().unwrap_or(of_connector);
         match (self, demand) {
             (Self::AsUsual | Self::NotRequired, _)
-            | (Self::Required, Demand::Name(_) | Demand::Sts(_)) => demand.clone(),
+            | (Self::Required, Demand::Host | Demand::Name(_) | Demand::Sts(_)) => demand.clone(),
             (Self::Required, Demand::Dane(required)) if !required.records.is_empty() => {
                 demand.clone()
             }

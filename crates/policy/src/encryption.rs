@@ -27,6 +27,8 @@ pub enum Demand {
     Encryption,
     /// TLS with a certificate that a known authority issued.
     Chain,
+    /// The same, for the next hop as its name, or address, was typed.
+    Host,
     /// TLS with a certificate that a known authority issued for this name.
     Name(CertificateName),
     /// The same for this mail exchanger, as the domain's MTA-STS policy says. RFC 8461 §4.2.
@@ -52,15 +54,16 @@ impl Demand {
         }
     }
 
-    /// What an outbound connector demands in all: a login asks for encryption, unless the connector
-    /// says clear text in so many words.
+    /// What an outbound connector demands in all. A login goes to the smart host and to nobody who
+    /// plays it: the default level then asks for a proof of its name. Less, encryption without
+    /// proof or clear text, is only what the connector says in so many words.
     pub fn of(connector: &OutboundConnector) -> Self {
         let demand = Self::of_connector(connector.tls, &connector.tls_domain);
         match (demand, connector.auth.method) {
             (
                 Self::Opportunistic,
                 AuthMethod::Password | AuthMethod::Xoauth2 | AuthMethod::Certificate,
-            ) => Self::Encryption,
+            ) => CertificateName::parse(&connector.tls_domain).map_or(Self::Host, Self::Name),
             (demand, _) => demand,
         }
     }
@@ -69,7 +72,12 @@ impl Demand {
     pub fn needs_tls(&self) -> bool {
         match self {
             Self::Clear | Self::Opportunistic => false,
-            Self::Encryption | Self::Chain | Self::Name(_) | Self::Sts(_) | Self::Dane(_) => true,
+            Self::Encryption
+            | Self::Chain
+            | Self::Host
+            | Self::Name(_)
+            | Self::Sts(_)
+            | Self::Dane(_) => true,
         }
     }
 
@@ -82,7 +90,7 @@ impl Demand {
     pub fn judges_certificate(&self) -> bool {
         match self {
             Self::Clear | Self::Opportunistic | Self::Encryption => false,
-            Self::Chain | Self::Name(_) | Self::Sts(_) => true,
+            Self::Chain | Self::Host | Self::Name(_) | Self::Sts(_) => true,
             Self::Dane(required) => !required.records.is_empty(),
         }
     }
@@ -92,7 +100,12 @@ impl Demand {
     pub fn follows_destination(&self) -> bool {
         match self {
             Self::Opportunistic | Self::Encryption => true,
-            Self::Clear | Self::Chain | Self::Name(_) | Self::Sts(_) | Self::Dane(_) => false,
+            Self::Clear
+            | Self::Chain
+            | Self::Host
+            | Self::Name(_)
+            | Self::Sts(_)
+            | Self::Dane(_) => false,
         }
     }
 }
@@ -104,6 +117,7 @@ impl fmt::Display for Demand {
             Self::Opportunistic => f.write_str("TLS where it is offered"),
             Self::Encryption => f.write_str("TLS"),
             Self::Chain => f.write_str("TLS with a certificate of a known authority"),
+            Self::Host => f.write_str("TLS with a certificate for the smart host"),
             Self::Name(name) => write!(f, "TLS with a certificate for {name}"),
             Self::Sts(host) => write!(f, "TLS with a certificate for {host}, by MTA-STS"),
             Self::Dane(required) if required.records.is_empty() => {
@@ -301,6 +315,37 @@ mod tests {
             demands[4].to_string(),
             "TLS with a certificate for mx.example.org"
         );
+    }
+
+    #[test]
+    fn a_login_at_the_default_level_asks_for_the_name() {
+        let demanded = |level, method, tls_domain: &str| {
+            let mut connector = OutboundConnector::new("Out");
+            (connector.tls, connector.auth.method) = (level, method);
+            connector.tls_domain = tls_domain.to_owned();
+            Demand::of(&connector).to_string()
+        };
+        let default = OutboundTls::default();
+        assert_eq!(
+            demanded(default, AuthMethod::None, ""),
+            "TLS where it is offered"
+        );
+        for method in [
+            AuthMethod::Password,
+            AuthMethod::Xoauth2,
+            AuthMethod::Certificate,
+        ] {
+            assert_eq!(
+                demanded(default, method, ""),
+                "TLS with a certificate for the smart host"
+            );
+            assert_eq!(
+                demanded(default, method, "*.mail.example"),
+                "TLS with a certificate for *.mail.example"
+            );
+            assert_eq!(demanded(OutboundTls::EncryptionOnly, method, ""), "TLS");
+            assert_eq!(demanded(OutboundTls::None, method, ""), "clear text");
+        }
     }
 
     #[test]

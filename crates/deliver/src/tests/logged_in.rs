@@ -10,7 +10,10 @@ use super::encrypted::{NOW, believing, reply, server, settings, world};
 use super::peer::{Act, Heard, Peer};
 use super::world::{World, hours, mail, minutes, pass, seconds};
 
-const PASSWORD: &str = "auth = { method = \"password\", user = \"scan\" }";
+const AUTH: &str = "auth = { method = \"password\", user = \"scan\" }";
+/// At whoever answers, if only over TLS.
+const PASSWORD: &str =
+    "tls = \"encryption-only\"\nauth = { method = \"password\", user = \"scan\" }";
 
 /// A world whose store keeps the password `hunter2` for the connector `Out`.
 async fn knowing(settings: &str, tls: ClientTls) -> World {
@@ -55,9 +58,50 @@ async fn a_password_goes_over_tls_and_the_mail_behind_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn at_the_default_level_no_password_goes_to_who_cannot_prove_the_name() {
+    let ours = server("smart.example", NOW);
+    let other = server("other.example", NOW);
+    for (lines, (tls, root), believed, taken, words) in [
+        (AUTH, &ours, true, 1, ""),
+        (AUTH, &ours, false, 0, "no authority that we know"),
+        (
+            AUTH,
+            &other,
+            true,
+            0,
+            "its certificate is for other.example",
+        ),
+        (PASSWORD, &other, false, 1, ""),
+    ] {
+        let roots: &[&str] = if believed { &[root] } else { &[] };
+        let world = knowing(&settings(lines), believing(roots)).await;
+        let peer = Peer::start(&world, "192.0.2.1", 25).await;
+        peer.offers(&["AUTH PLAIN LOGIN"]);
+        peer.knows_tls(tls.clone());
+        peer.script(believes(HUNTER2));
+        world.accept(mail(&["a@b.example"])).await;
+        pass(minutes(10)).await;
+        assert_eq!(
+            (peer.heard("AUTH").len(), peer.took().len()),
+            (taken, taken),
+            "{lines} {words}"
+        );
+        if taken == 0 {
+            let deferred = &world.events(EventKind::RecipientDeferred)[0];
+            let reply = reply(deferred);
+            assert!(reply.contains(words), "{reply}");
+            assert!(
+                reply.contains("(demanded: TLS with a certificate for the smart host)"),
+                "{reply}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_tls_no_password_is_sent_however_lenient_the_level() {
     for level in ["", "tls = \"opportunistic\"", "tls = \"encryption-only\""] {
-        let lines = format!("{level}\n{PASSWORD}");
+        let lines = format!("{level}\n{AUTH}");
         let world = knowing(&settings(&lines), ClientTls::without_roots()).await;
         let peer = smart_host(&world, "AUTH PLAIN LOGIN", false).await;
         peer.script(believes(HUNTER2));
@@ -79,7 +123,7 @@ async fn without_tls_no_password_is_sent_however_lenient_the_level() {
 #[tokio::test(start_paused = true)]
 async fn clear_text_is_for_private_addresses_of_connectors_that_say_so() {
     for (address, taken) in [("192.0.2.1", 1), ("203.0.113.9", 1), ("8.8.4.4", 0)] {
-        let lines = format!("tls = \"none\"\n{PASSWORD}");
+        let lines = format!("tls = \"none\"\n{AUTH}");
         let world = knowing(&settings(&lines), ClientTls::without_roots()).await;
         world.address("smart.example", &[address]);
         let peer = Peer::start(&world, address, 25).await;

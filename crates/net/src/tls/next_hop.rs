@@ -41,7 +41,7 @@ use relais_smtp::time::Timestamp;
 
 use super::accept::{alert_words, registered_name};
 use super::server_certificate::{CertificateError, ServerCertificate};
-use super::x509::dns_names;
+use super::x509::{bears_ip, dns_names};
 use super::{EXPORTER_OCTETS, client_certificate, provider};
 use crate::stream::Stream;
 
@@ -147,8 +147,8 @@ impl ClientTls {
             .map_err(|error| TlsFault::Handshake(words(&error)))?;
         let (_, connection) = stream.get_ref();
         let chain = connection.peer_certificates().unwrap_or_default();
-        let verified = self.judge(chain, demand, now)?;
-        let failed_test = tested.and_then(|tested| self.judge(chain, tested, now).err());
+        let verified = self.judge(chain, (demand, host), now)?;
+        let failed_test = tested.and_then(|tested| self.judge(chain, (tested, host), now).err());
         let is_newest = connection.protocol_version() == Some(ProtocolVersion::TLSv1_3);
         let exporter = is_newest
             .then(|| {
@@ -176,7 +176,7 @@ impl ClientTls {
     fn judge(
         &self,
         chain: &[CertificateDer<'_>],
-        demand: &Demand,
+        (demand, host): (&Demand, &Host),
         now: Timestamp,
     ) -> Result<Verified, TlsFault> {
         match demand {
@@ -184,6 +184,14 @@ impl ClientTls {
             Demand::Chain => {
                 self.judge_chain(&self.roots, chain, now)?;
                 Ok(Verified::Chain)
+            }
+            Demand::Host => {
+                self.judge_chain(&self.roots, chain, now)?;
+                match host {
+                    Host::Domain(name) => bears_any(chain, [name])?,
+                    Host::Literal(address) => bears_address(chain, *address)?,
+                }
+                Ok(Verified::Name)
             }
             Demand::Name(wanted) => {
                 self.judge_chain(&self.roots, chain, now)?;
@@ -360,6 +368,19 @@ fn bears_any<'a>(
     let mut wanted = wanted.into_iter().cloned().map(CertificateName::Exact);
     bears(chain, |names| {
         wanted.any(|one| one.is_borne_by(names.iter().map(|name| &**name)))
+    })
+}
+
+/// RFC 9525 §6.5: the address itself; a name that leads there is none.
+fn bears_address(chain: &[CertificateDer<'_>], address: IpAddr) -> Result<(), TlsFault> {
+    let parsed = chain
+        .first()
+        .and_then(|own| X509Certificate::from_der(own).ok());
+    if parsed.is_some_and(|(_, parsed)| bears_ip(&parsed, address)) {
+        return Ok(());
+    }
+    Err(TlsFault::WrongName {
+        names: names(chain),
     })
 }
 

@@ -1,5 +1,7 @@
 //! Reading certificates: names, time, fingerprint. RFC 5280. Believes nothing of it.
 
+use std::net::IpAddr;
+
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{ASN1Time, GeneralName, X509Certificate};
@@ -42,6 +44,19 @@ pub(super) fn dns_names(parsed: &X509Certificate<'_>) -> Vec<Box<str>> {
         _ => None,
     });
     names.take(NAMES_MAX).collect()
+}
+
+/// Whether the extension has this address.
+pub(super) fn bears_ip(parsed: &X509Certificate<'_>, address: IpAddr) -> bool {
+    let Ok(Some(extension)) = parsed.subject_alternative_name() else {
+        return false;
+    };
+    let octets = match address.to_canonical() {
+        IpAddr::V4(four) => four.octets().to_vec(),
+        IpAddr::V6(six) => six.octets().to_vec(),
+    };
+    let mut names = extension.value.general_names.iter();
+    names.any(|name| matches!(name, GeneralName::IPAddress(one) if **one == *octets))
 }
 
 /// Whether it is a name of a host, or of every host of a domain. One with a NUL, as

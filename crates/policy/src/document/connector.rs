@@ -203,7 +203,7 @@ pub struct OutboundConnector {
     /// The level demanded.
     #[serde(default)]
     pub tls: OutboundTls,
-    /// The name demanded by `domain-validation`.
+    /// The name demanded by `domain-validation`, and by a login at the default level.
     #[serde(default)]
     pub tls_domain: String,
     /// How we identify ourselves.
@@ -248,7 +248,7 @@ impl OutboundConnector {
 pub enum OutboundTls {
     /// Never.
     None,
-    /// Encrypt if offered, do not verify.
+    /// Encrypt if offered, do not verify; with a login: verify the chain and the host's name.
     #[default]
     Opportunistic,
     /// Encrypt, do not verify.

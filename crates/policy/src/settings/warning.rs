@@ -244,6 +244,17 @@ impl Observer<'_> {
                  addresses only",
             );
         }
+        let tells = matches!(
+            connector.auth.method,
+            AuthMethod::Password | AuthMethod::Xoauth2
+        );
+        if tells && connector.tls == OutboundTls::EncryptionOnly {
+            self.warn(
+                object,
+                "it logs in at whoever answers: encryption-only asks for no proof of the name; \
+                 leave tls out, or write \"domain-validation\"",
+            );
+        }
     }
 
     fn equal_scopes(&mut self, object: &str, organisation: &Organisation) {

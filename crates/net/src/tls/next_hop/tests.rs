@@ -13,6 +13,10 @@ use super::*;
 const NOW: Timestamp = Timestamp::from_millis(1_795_514_400_000);
 const HOST: &str = "mx.b.test";
 
+fn host(text: &str) -> Host {
+    Host::parse(text).expect("a host")
+}
+
 /// A server's certificate, its authority, and its key.
 struct Made {
     chain: Vec<CertificateDer<'static>>,
@@ -33,6 +37,12 @@ fn made(name: &str) -> Made {
         chain: vec![own.der().clone(), root.der().clone()],
         key,
     }
+}
+
+fn believing(made: &Made) -> ClientTls {
+    let mut roots = RootCertStore::empty();
+    roots.add(made.chain[1].clone()).expect("a root");
+    ClientTls::new(roots, []).expect("roots")
 }
 
 fn part(certificate: &CertificateDer<'_>, selector: Selector) -> Vec<u8> {
@@ -75,7 +85,7 @@ fn dane(records: Vec<UsableTlsa>) -> Demand {
 }
 
 fn judged(chain: &[CertificateDer<'_>], records: Vec<UsableTlsa>) -> Result<Verified, TlsFault> {
-    ClientTls::without_roots().judge(chain, &dane(records), NOW)
+    ClientTls::without_roots().judge(chain, (&dane(records), &host(HOST)), NOW)
 }
 
 const SELECTORS: [Selector; 2] = [Selector::Certificate, Selector::PublicKey];
@@ -145,10 +155,18 @@ fn names_and_times_count_for_an_authority_and_not_for_the_servers_own_certificat
     let good = made(HOST);
     let before_all_time = Timestamp::from_millis(0);
     let tls = ClientTls::without_roots();
-    let found = tls.judge(&good.chain, &dane(vec![anchor(&good)]), before_all_time);
+    let found = tls.judge(
+        &good.chain,
+        (&dane(vec![anchor(&good)]), &host(HOST)),
+        before_all_time,
+    );
     assert_eq!(found, Err(TlsFault::NotYetValid));
     let own = record(Usage::EndEntity, key, Matching::Sha256, &good.chain[0]);
-    let found = tls.judge(&good.chain, &dane(vec![own]), before_all_time);
+    let found = tls.judge(
+        &good.chain,
+        (&dane(vec![own]), &host(HOST)),
+        before_all_time,
+    );
     assert_eq!(found, Ok(Verified::Dane));
 }
 
@@ -175,18 +193,16 @@ fn an_authority_that_the_server_leaves_out_counts_if_the_record_holds_it_whole()
 #[test]
 fn mta_sts_wants_the_name_of_the_host_from_an_authority_that_is_known() {
     let made = made(HOST);
-    let mut roots = RootCertStore::empty();
-    roots.add(made.chain[1].clone()).expect("a root");
-    let knowing = ClientTls::new(roots, []).expect("roots");
+    let knowing = believing(&made);
     let sts = |host: &str| Demand::Sts(Domain::parse(host).expect("a domain"));
-    let found = knowing.judge(&made.chain, &sts(HOST), NOW);
+    let found = knowing.judge(&made.chain, (&sts(HOST), &host(HOST)), NOW);
     assert_eq!(found, Ok(Verified::Sts));
-    let found = knowing.judge(&made.chain, &sts("mx2.b.test"), NOW);
+    let found = knowing.judge(&made.chain, (&sts("mx2.b.test"), &host(HOST)), NOW);
     assert!(
         matches!(found, Err(TlsFault::WrongName { .. })),
         "{found:?}"
     );
-    let found = ClientTls::without_roots().judge(&made.chain, &sts(HOST), NOW);
+    let found = ClientTls::without_roots().judge(&made.chain, (&sts(HOST), &host(HOST)), NOW);
     assert_eq!(found, Err(TlsFault::Untrusted));
 }
 
@@ -229,7 +245,7 @@ async fn the_server_must_hold_the_key_of_the_certificate_that_its_records_name()
             &ours.chain[0],
         );
         let tls = ClientTls::without_roots();
-        let host = Host::Domain(Domain::parse(HOST).expect("a domain"));
+        let host = host(HOST);
         let demand = dane(vec![own]);
         let stream = server(ours.chain.clone(), &ours.key, version).await;
         let (_, met) = tls
@@ -241,5 +257,33 @@ async fn the_server_must_hold_the_key_of_the_certificate_that_its_records_name()
         let stream = server(ours.chain.clone(), &thief.key, version).await;
         let unmet = tls.connect(Stream::tcp(stream), &host, &demand, NOW).await;
         assert!(matches!(unmet, Err(TlsFault::Handshake(_))), "{version:?}");
+    }
+}
+
+#[test]
+fn a_host_is_proved_by_its_own_name_or_address() {
+    for (borne, asked, met) in [
+        (HOST, HOST, true),
+        (HOST, "MX.B.TEST", true),
+        ("*.b.test", HOST, true),
+        (HOST, "b.test", false),
+        ("192.0.2.1", "[192.0.2.1]", true),
+        ("2001:db8::1", "[IPv6:2001:db8::1]", true),
+        ("192.0.2.1", "[192.0.2.2]", false),
+        (HOST, "[192.0.2.1]", false),
+    ] {
+        let made = made(borne);
+        let knowing = believing(&made);
+        let judged = |tls: &ClientTls| tls.judge(&made.chain, (&Demand::Host, &host(asked)), NOW);
+        let found = judged(&knowing);
+        match met {
+            true => assert_eq!(found, Ok(Verified::Name), "{borne} {asked}"),
+            false => assert!(
+                matches!(found, Err(TlsFault::WrongName { .. })),
+                "{borne} {asked}"
+            ),
+        }
+        let unknown = judged(&ClientTls::without_roots());
+        assert_eq!(unknown, Err(TlsFault::Untrusted));
     }
 }

@@ -397,7 +397,10 @@ const OUTBOUND: &[Setting] = &[
         .doc("Next hops in order of preference; empty: by MX."),
     key("tls", Kind::Choice(OUTBOUND_TLS), Toml("\"opportunistic\""))
         .always()
-        .doc("The level of TLS that must hold."),
+        .doc(
+            "The level of TLS that must hold; where it logs in, opportunistic asks for a \
+             certificate for the smart host.",
+        ),
     key("tls_domain", Kind::Text, EMPTY)
         .bound("a domain name; needed for domain-validation")
         .doc("The name that the next hop's certificate must bear."),
