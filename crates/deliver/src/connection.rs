@@ -180,18 +180,11 @@ async fn deliver(
     let mut attempt = Attempt::new(work.leased);
     let wish = prepare(shared, &mut attempt).await;
     let mut search = Search::new(&site, context, wish);
-    let mut held = fitting(place, held, wish).await;
+    let mut held = fitting(place, shared, held, wish).await;
     let (mut reached, mut ours) = (held.is_some(), false);
     while !attempt.open().is_empty() {
-        let found = match held.take() {
-            Some(connection) => Some(Found::Connected(connection)),
-            None => {
-                search
-                    .connect_within(&mut lease, &site, shared, &mut attempt)
-                    .await
-            }
-        };
-        let mut connection = match found {
+        let session = search.session(held.take(), place, (shared, &mut lease), &mut attempt);
+        let mut connection = match session.await {
             Some(Found::Connected(connection)) => connection,
             Some(Found::Exhausted) => break,
             Some(Found::Stopped | Found::Moved) => {
@@ -201,12 +194,6 @@ async fn deliver(
             }
             None => return lost_during_attempt(&lease),
         };
-        if !search.is_current(&site, shared, &attempt) {
-            attempt.leased.lease = lease;
-            shared.settler.settle_stopped(attempt, &by(&site)).await;
-            leave(place, connection).await;
-            return None;
-        }
         // Hosts that say nothing for minutes add up: the right must be fresh for what comes now.
         if !is_still_ours(context, &mut lease).await {
             return Some(connection);
@@ -266,11 +253,15 @@ async fn prepare(shared: &Shared, attempt: &mut Attempt) -> Wish {
 /// left.
 async fn fitting(
     place: &mut Place,
+    shared: &Shared,
     mut held: Option<Box<Connection>>,
     wish: Wish,
 ) -> Option<Box<Connection>> {
-    let terms = place.site.terms();
-    if let Some(unfit) = held.take_if(|one| !one.meets(wish) || one.auth != terms.auth) {
+    let settings = shared.context.store.settings();
+    let connector = place.site.key.connector.as_ref();
+    let connector = connector.and_then(|(of, name)| settings.outbound_connector(of, name));
+    let auth = connector.map(|connector| &connector.auth);
+    if let Some(unfit) = held.take_if(|one| !one.meets(wish) || one.auth.as_ref() != auth) {
         leave(place, unfit).await;
     }
     held
@@ -481,6 +472,28 @@ impl Search {
             postponed: VecDeque::new(),
             tried: 0,
             end: context.clock.moment() + SEARCH_TIMEOUT,
+        }
+    }
+
+    /// The session that is held, or the next host that greets us; `None`: the lease was lost.
+    async fn session(
+        &mut self,
+        held: Option<Box<Connection>>,
+        place: &mut Place,
+        (shared, lease): (&Shared, &mut Lease),
+        attempt: &mut Attempt,
+    ) -> Option<Found> {
+        let site = Arc::clone(&place.site);
+        let found = match held {
+            Some(connection) => Found::Connected(connection),
+            None => self.connect_within(lease, &site, shared, attempt).await?,
+        };
+        match found {
+            Found::Connected(connection) if !self.is_current(&site, shared, attempt) => {
+                leave(place, connection).await;
+                Some(Found::Moved)
+            }
+            found => Some(found),
         }
     }
 

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use relais_net::clock::{Clock, Moment};
-use relais_policy::document::{OutboundAuth, Pace, Retry};
+use relais_policy::document::{Pace, Retry};
 use relais_policy::encryption::Demand;
 use relais_policy::schedule::Window;
 use relais_smtp::client::Protocol;
@@ -75,8 +75,6 @@ pub(crate) struct Terms {
     pub(crate) pace: Pace,
     pub(crate) retry: Retry,
     pub(crate) egress: Egress,
-    /// What a session was logged in with is no good for mail that another one is demanded for.
-    pub(crate) auth: Option<OutboundAuth>,
 }
 
 /// See the head of this file.

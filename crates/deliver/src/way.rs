@@ -74,10 +74,7 @@ pub(crate) async fn find_way(shared: &Shared, key: &QueueKey) -> Way {
                 hops,
                 demand: route.tls,
             };
-            let named = connector.as_deref();
-            let named = named.and_then(|name| settings.outbound_connector(organisation, name));
             let terms = Terms {
-                auth: named.map(|one| one.auth.clone()),
                 connector,
                 pace: route.pace,
                 retry: route.retry,

@@ -272,25 +272,22 @@ async fn a_server_that_closes_or_lies_at_auth_gets_no_mail() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_of_before_the_settings_changed_serves_no_mail_after_it() {
-    let world = knowing(&settings(""), ClientTls::without_roots()).await;
+    let encrypted = settings("tls = \"encryption-only\"");
+    let world = knowing(&encrypted, ClientTls::without_roots()).await;
     let peer = smart_host(&world, "AUTH PLAIN", true).await;
     peer.script(believes(HUNTER2));
     world.accept(mail(&["a@b.example"])).await;
     pass(seconds(1)).await;
     assert_eq!((peer.took().len(), peer.connections()), (1, 1));
     // As somebody now: the session that is still open was nobody's.
-    world
-        .apply(&settings(&format!("tls = \"opportunistic\"\n{PASSWORD}")))
-        .await;
+    world.apply(&settings(PASSWORD)).await;
     world.accept(mail(&["b@b.example"])).await;
     pass(seconds(1)).await;
     assert_eq!((peer.took().len(), peer.connections()), (2, 2));
     assert_eq!(peer.heard("AUTH").len(), 1);
     // And as another one.
     let other = PASSWORD.replace("scan", "printer");
-    world
-        .apply(&settings(&format!("tls = \"encryption-only\"\n{other}")))
-        .await;
+    world.apply(&settings(&other)).await;
     world.accept(mail(&["c@b.example"])).await;
     pass(seconds(1)).await;
     assert_eq!(peer.heard("AUTH").len(), 2, "not as the one of before");
