@@ -3,8 +3,9 @@
 //!
 //! Not here: what a record and a policy say, and when to fetch (`relais_policy::sts`).
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+mod cache;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::tally::Tally;
 use relais_net::clock::Clock;
@@ -21,8 +22,7 @@ use relais_store::shelf::{Shelf, ShelfChange};
 use relais_store::store::Store;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
-/// Domains remembered; beyond, those without a policy are forgotten.
-const DOMAINS_MAX: usize = 50_000;
+use self::cache::Cache;
 
 /// See the head of this file. Shared.
 pub(crate) struct StsPolicies {
@@ -30,7 +30,7 @@ pub(crate) struct StsPolicies {
     clock: Clock,
     web: Web,
     tally: Tally,
-    known: Mutex<HashMap<Domain, Arc<AsyncMutex<Known>>>>,
+    known: Mutex<Cache<AsyncMutex<Known>>>,
     loaded: OnceCell<()>,
 }
 
@@ -59,7 +59,8 @@ impl StsPolicies {
     /// server when it must.
     pub(crate) async fn of(&self, resolver: &Resolver, domain: &Domain) -> Option<Arc<StsPolicy>> {
         self.loaded.get_or_init(|| self.load()).await;
-        let known = self.entry(domain);
+        self.tidy().await;
+        let known = self.cache().entry(domain, self.clock.now());
         // Others who want the same wait for the one that asks.
         let mut known = known.lock().await;
         let now = self.clock.now();
@@ -112,20 +113,36 @@ impl StsPolicies {
             policy,
             fetched: now,
         };
-        let change = ShelfChange::new(Shelf::StsPolicy, now).put(domain.as_str(), write(&kept));
+        let text = write(&kept);
+        self.cache().weigh(domain, text.len(), kept.until());
+        let change = ShelfChange::new(Shelf::StsPolicy, now).put(domain.as_str(), text);
         if let Err(error) = self.store.change_shelf(change).await {
             tracing::warn!(%domain, %error, "its MTA-STS policy is not kept over a restart");
         }
         known.kept = Some(kept);
     }
 
-    fn entry(&self, domain: &Domain) -> Arc<AsyncMutex<Known>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= DOMAINS_MAX && !known.contains_key(domain) {
-            // Who waits for one holds it all the same.
-            known.retain(|_, one| one.try_lock().is_ok_and(|one| one.kept.is_some()));
+    fn cache(&self) -> MutexGuard<'_, Cache<AsyncMutex<Known>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes off the shelf what is over, and what there is no room for.
+    async fn tidy(&self) {
+        let now = self.clock.now();
+        let gone = self.cache().tidy(now);
+        let gone = gone.into_iter().map(|domain| domain.as_str().to_owned());
+        self.take(gone.collect()).await;
+    }
+
+    async fn take(&self, gone: Vec<String>) {
+        if gone.is_empty() {
+            return;
         }
-        Arc::clone(known.entry(domain.clone()).or_default())
+        let mut change = ShelfChange::new(Shelf::StsPolicy, self.clock.now());
+        change.taken = gone;
+        if let Err(error) = self.store.change_shelf(change).await {
+            tracing::warn!(%error, "MTA-STS policies that count no more stay until the next start");
+        }
     }
 
     /// What was kept before. Those whose time is over are taken away.
@@ -138,23 +155,20 @@ impl StsPolicies {
             }
         };
         let now = self.clock.now();
-        let mut over = ShelfChange::new(Shelf::StsPolicy, now);
+        let mut over = Vec::new();
         for entry in entries {
             let kept = read(&entry.value).filter(|kept| kept.holds(now));
             match (Domain::parse(&entry.key), kept) {
                 (Ok(domain), Some(kept)) => {
-                    let known = self.entry(&domain);
+                    // Used last, for all that is known, when it was fetched.
+                    let known = self.cache().entry(&domain, kept.fetched);
+                    self.cache().weigh(&domain, entry.value.len(), kept.until());
                     known.lock().await.kept = Some(kept);
                 }
-                _ => over = over.take(entry.key),
+                _ => over.push(entry.key),
             }
         }
-        if over.taken.is_empty() {
-            return;
-        }
-        if let Err(error) = self.store.change_shelf(over).await {
-            tracing::warn!(%error, "MTA-STS policies whose time is over stay for now");
-        }
+        self.take(over).await;
     }
 }
 

@@ -15,8 +15,10 @@ use crate::document::{MtaSts, MtaStsMode};
 
 /// Longest policy that is read, in octets. RFC 8461 §3.3 suggests 64 KiB.
 pub const POLICY_OCTETS_MAX: usize = 64 * 1024;
-/// Patterns that we look at; a policy with more is none.
-pub const PATTERNS_MAX: usize = 256;
+/// Patterns that we look at; a policy with more is none. Twice the mail exchangers that are tried.
+pub const PATTERNS_MAX: usize = 64;
+/// Octets of all patterns of a policy together; a policy with more is none.
+pub const PATTERNS_OCTETS_MAX: usize = 4 * 1024;
 /// Longest time that a policy is kept. RFC 8461 §3.2.
 pub const MAX_AGE_SECONDS_MAX: u32 = 31_557_600;
 /// After a failed fetch the same policy is not asked for before this. RFC 8461 §3.3: five minutes
@@ -145,7 +147,8 @@ pub struct StsPolicy {
 /// Why a text is no policy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum StsFault {
-    /// Longer than [`POLICY_OCTETS_MAX`], or more than [`PATTERNS_MAX`] patterns.
+    /// Longer than [`POLICY_OCTETS_MAX`], or more than [`PATTERNS_MAX`] patterns, or
+    /// [`PATTERNS_OCTETS_MAX`] of them.
     #[error("the policy is too long")]
     TooLong,
     /// Not `STSv1`.
@@ -177,6 +180,7 @@ pub fn read_policy(octets: &[u8]) -> Result<StsPolicy, StsFault> {
     let text = str::from_utf8(octets).map_err(|_| StsFault::Syntax)?;
     let (mut version, mut mode, mut max_age) = (None, None, None);
     let mut patterns = Vec::new();
+    let mut patterns_octets = 0;
     for line in text.split('\n') {
         let line = line.strip_suffix('\r').unwrap_or(line);
         if line.trim().is_empty() {
@@ -188,10 +192,16 @@ pub fn read_policy(octets: &[u8]) -> Result<StsPolicy, StsFault> {
             "version" => version = version.or(Some(value)),
             "mode" => mode = mode.or(Some(value)),
             "max_age" => max_age = max_age.or(Some(value)),
-            "mx" => patterns.push(MxPattern::parse(value).ok_or(StsFault::Patterns)?),
+            "mx" => {
+                let pattern = MxPattern::parse(value).ok_or(StsFault::Patterns)?;
+                if !patterns.contains(&pattern) {
+                    patterns_octets += value.len();
+                    patterns.push(pattern);
+                }
+            }
             _ => {}
         }
-        if patterns.len() > PATTERNS_MAX {
+        if patterns.len() > PATTERNS_MAX || patterns_octets > PATTERNS_OCTETS_MAX {
             return Err(StsFault::TooLong);
         }
     }
@@ -290,6 +300,12 @@ pub struct KeptPolicy {
 }
 
 impl KeptPolicy {
+    /// The end of its time.
+    pub fn until(&self) -> Timestamp {
+        self.fetched
+            .after(Duration::from_secs(self.policy.max_age.into()))
+    }
+
     /// Whether its time is not over.
     pub fn holds(&self, now: Timestamp) -> bool {
         // A clock that went back must not end it.

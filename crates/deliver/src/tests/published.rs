@@ -5,6 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use relais_net::simulated_dns::DnsFault;
 use relais_net::web::WebError;
 use relais_net::zone::ZoneRecord;
+use relais_store::shelf::Shelf;
 use relais_store::trace::EventKind;
 
 use super::encrypted::{NOW, believing, reply, server, tls};
@@ -242,6 +243,23 @@ async fn a_policy_that_was_seen_once_counts_while_dns_and_web_are_hidden_and_ove
         let because = waits_because(&world);
         assert!(because.contains("it does not offer STARTTLS"), "{because}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_whose_time_is_over_is_not_kept() {
+    let (world, peer, _) = world(true).await;
+    announce(&world, "a1");
+    world.web.set(POLICY_AT, policy("enforce", HOST));
+    send(&world).await;
+    assert_eq!(peer.took().len(), 1);
+    assert_eq!(world.store.shelf(Shelf::StsPolicy).await.unwrap().len(), 1);
+    world.dns.set("_mta-sts.b.example", Vec::new());
+    // Found by mail for somebody else.
+    pass(hours(24 * 400)).await;
+    world.domain("c.example", "192.0.2.1");
+    world.accept(mail(&["a@c.example"])).await;
+    pass(seconds(5)).await;
+    assert_eq!(world.store.shelf(Shelf::StsPolicy).await.unwrap(), []);
 }
 
 #[tokio::test(start_paused = true)]
