@@ -31,7 +31,7 @@ use crate::time::Timestamp;
 use self::writing::{encoded_field, field};
 
 pub use self::cause::{Cause, status_of};
-pub use self::forwarded::{Forwarded, ForwardedRecipient, forward};
+pub use self::forwarded::{Forwarded, ForwardedRecipient, Last, forward};
 
 /// Longest subject repeated in a notice, in characters.
 pub const SUBJECT_CHARACTERS_MAX: usize = 200;

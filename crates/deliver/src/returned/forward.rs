@@ -3,7 +3,7 @@
 use relais_policy::document::Language;
 use relais_policy::notice::{Addressee, addressee_of_returned};
 use relais_smtp::address::Mailbox;
-use relais_smtp::dsn::{self, Forwarded, ForwardedRecipient};
+use relais_smtp::dsn::{self, Forwarded, ForwardedRecipient, Last};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::returned::{Returned, Said};
 use relais_smtp::time::Timestamp;
@@ -11,6 +11,7 @@ use relais_store::queue::{INLINE_OCTETS_MAX, Leased};
 
 use super::{Concerned, Original, Passed};
 use crate::connection::Shared;
+use crate::forwards::Admission;
 use crate::notice;
 
 /// What came back is attached whole up to this size, in octets; of more, its header section.
@@ -47,19 +48,21 @@ pub(super) async fn due(
         Addressee::Nobody { because } => return Err(because),
     };
     let moment = context.clock.moment();
-    if !shared
-        .forwards
-        .admit(&original.organisation, original.queue_id, moment)
-    {
-        return Err("too many in an hour");
-    }
+    let of = &original.organisation;
+    let admission = shared.forwards.admit(of, &to, original.queue_id, moment);
+    let now = context.clock.now();
+    let last = match admission {
+        Admission::Yes => None,
+        Admission::LastOfMessage(left) => Some(Last::OfMessage(now.after(left))),
+        Admission::LastOfPerson(left) => Some(Last::OfPerson(now.after(left))),
+        Admission::No => return Err("too many in an hour, and it was said"),
+    };
     let is_whole = leased.facts.size <= WHOLE_OCTETS_MAX;
     let returned = notice::Returned {
         is_full: is_whole,
         octets: Vec::new(),
     };
     let returned = returned.read(&context.store, &leased.content).await;
-    let now = context.clock.now();
     let queue_id = context.store.next_queue_id(now);
     let composed = Composed {
         shared,
@@ -67,6 +70,7 @@ pub(super) async fn due(
         concerned,
         said: read.said,
         to: &to,
+        last,
         language,
         queue_id,
         now,
@@ -100,6 +104,7 @@ struct Composed<'a> {
     concerned: &'a [Concerned],
     said: Said,
     to: &'a Mailbox,
+    last: Option<Last>,
     language: Language,
     queue_id: QueueId,
     now: Timestamp,
@@ -140,6 +145,7 @@ impl Composed<'_> {
             queue_ids: (&ids.0, &ids.1),
             subject: self.original.subject.as_deref(),
             said: self.said,
+            last: self.last,
             recipients: &recipients,
             returned: &returned.octets,
             returned_is_full: returned.is_full,

@@ -7,7 +7,7 @@ use relais_smtp::identifier::QueueId;
 use relais_store::store::Store;
 use relais_store::trace::{Event, EventKind, To};
 
-use super::peer::{Act, Peer};
+use super::peer::{Act, Peer, Took};
 use super::world::{Mail, World, mail, pass, seconds};
 
 const SETTINGS: &str = r#"
@@ -291,13 +291,29 @@ async fn what_is_passed_on_is_bounded_and_its_own_failure_tells_nobody() {
     assert_eq!(received.len(), 8, "all of them are told");
     let kept = received
         .iter()
-        .filter(|event| detail(event).ends_with("too many in an hour"));
-    assert_eq!(kept.count(), 3);
+        .filter(|event| detail(event).ends_with("too many in an hour, and it was said"));
+    assert_eq!(kept.count(), 2);
     // The owner's server refuses each: a notice about a notice would be the beginning of a loop.
-    assert_eq!(world.events(EventKind::RecipientFailed).len(), 5);
+    assert_eq!(world.events(EventKind::RecipientFailed).len(), 6);
     assert!(world.events(EventKind::NoticeSent).is_empty());
     assert!(mailboxes.took().is_empty());
     assert_eq!(world.in_queue(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gets_no_more_of_what_came_back_learns_that_there_is_more() {
+    let (world, peer, mailboxes) = world(SETTINGS).await;
+    sent(&world, &["b@b.example"]).await;
+    let token = peer.took()[0].from.clone();
+    for _ in 0..9 {
+        comes_back(&world, &token, &failure("b@b.example", "5.7.1")).await;
+    }
+    let took = mailboxes.took();
+    let says = |took: &Took| {
+        String::from_utf8_lossy(&took.content).contains("Il est revenu plus d’avis")
+    };
+    let said: Vec<_> = took.iter().map(says).collect();
+    assert_eq!(said, [false, false, false, false, false, true]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -35,6 +35,15 @@ pub struct ForwardedRecipient<'a> {
     pub suppressed: bool,
 }
 
+/// Until when nothing more is passed on, and of what. The trace has all of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Last {
+    /// About this message.
+    OfMessage(Timestamp),
+    /// To this person.
+    OfPerson(Timestamp),
+}
+
 /// Everything that it is made of.
 #[derive(Clone, Debug)]
 pub struct Forwarded<'a> {
@@ -56,6 +65,8 @@ pub struct Forwarded<'a> {
     pub subject: Option<&'a str>,
     /// What came back, in all.
     pub said: Said,
+    /// It is the last one for now, though more came back.
+    pub last: Option<Last>,
     /// Each recipient concerned.
     pub recipients: &'a [ForwardedRecipient<'a>],
     /// What came back: all of it, or its header section.
@@ -155,6 +166,10 @@ fn words(forwarded: &Forwarded<'_>) -> Part {
         text.push_str("\r\n");
         write_recipient(recipient, french, &mut text);
     }
+    if let Some(last) = forwarded.last {
+        text.push_str("\r\n");
+        paragraph("", &no_more(last, forwarded, french), &mut text);
+    }
     text.push_str("\r\n");
     let closing = if french {
         "Ce qui est revenu est joint, tel que le serveur l’a reçu\u{202f}: les mots ci-dessus en \
@@ -175,6 +190,39 @@ fn words(forwarded: &Forwarded<'_>) -> Part {
         &mut part.header,
     );
     part
+}
+
+fn no_more(last: Last, forwarded: &Forwarded<'_>, french: bool) -> String {
+    let (original_id, _) = forwarded.queue_ids;
+    let (until, what) = match (last, french) {
+        (Last::OfMessage(until), false) => (
+            until,
+            format!("More has come back about message {original_id}"),
+        ),
+        (Last::OfMessage(until), true) => (
+            until,
+            format!("Il est revenu plus d’avis à propos du message {original_id}"),
+        ),
+        (Last::OfPerson(until), false) => {
+            (until, "More has come back about your messages".to_string())
+        }
+        (Last::OfPerson(until), true) => (
+            until,
+            "Il est revenu plus d’avis à propos de vos messages".to_string(),
+        ),
+    };
+    let until = until.to_rfc5322();
+    if french {
+        format!(
+            "{what} qu’il n’en est transmis en une heure. Jusqu’au {until}, les suivants sont \
+             dans la trace seulement (relais trace event:notice.received)."
+        )
+    } else {
+        format!(
+            "{what} than is passed on in an hour. Until {until} what follows is in the trace only \
+             (relais trace event:notice.received)."
+        )
+    }
 }
 
 fn opening(forwarded: &Forwarded<'_>) -> String {
@@ -285,6 +333,7 @@ mod tests {
             queue_ids: ("0ABCDEFGHJKMN", "0ABCDEFGHJKMP"),
             subject: Some(subject),
             said: Said::Failure,
+            last: Some(Last::OfPerson(Timestamp::from_millis(1_795_914_000_000))),
             recipients: &recipients,
             returned: b"Subject: Undelivered\n\nno\n",
             returned_is_full: true,
@@ -300,6 +349,7 @@ mod tests {
             "Auto-Submitted: auto-generated\r\n",
             "The message is number 0ABCDEFGHJKMN.\r\nIt was sent from <scan@contoso.test>.\r\n",
             "<b@example.org>: not delivered (5.1.1)\r\n    550 unknown\r\n",
+            "More has come back about your messages than is passed on",
             "Content-Type: message/rfc822\r\n\r\nSubject: Undelivered\r\n\r\nno\r\n",
         ] {
             assert!(english.contains(piece), "{piece}\n{english}");
