@@ -309,9 +309,8 @@ async fn who_gets_no_more_of_what_came_back_learns_that_there_is_more() {
         comes_back(&world, &token, &failure("b@b.example", "5.7.1")).await;
     }
     let took = mailboxes.took();
-    let says = |took: &Took| {
-        String::from_utf8_lossy(&took.content).contains("Il est revenu plus d’avis")
-    };
+    let says =
+        |took: &Took| String::from_utf8_lossy(&took.content).contains("Il est revenu plus d’avis");
     let said: Vec<_> = took.iter().map(says).collect();
     assert_eq!(said, [false, false, false, false, false, true]);
 }
