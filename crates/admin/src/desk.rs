@@ -9,12 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use relais_net::clock::Moment;
 use relais_net::facts::{self, Found, LOOK_TIMEOUT};
-use relais_policy::desk::{Assessment, Subject, assess, propose, published_keys};
+use relais_policy::desk::{Assessment, Check, Outcome, Subject, assess, propose, published_keys};
 use relais_policy::dkim::Key;
 use relais_policy::document::{AcceptedDomain, Verification};
 use relais_policy::proof::ProofKey;
-use relais_policy::settings::Settings;
+use relais_policy::settings::{OwnedDomain, Settings};
 use relais_smtp::domain::Domain;
+use relais_store::known::BounceChange;
 use relais_store::queue::StoreError;
 use relais_store::shelf::{ShelfAudit, ShelfChange};
 use relais_store::trace::{Event, EventKind};
@@ -119,7 +120,66 @@ pub(crate) async fn keep(
         })
     };
     let checks = &seen.assessment.checks;
-    context.findings.keep(store, key, checks, now, tell).await
+    context.findings.keep(store, key, checks, now, tell).await?;
+    follow_bounces(context, key, checks).await
+}
+
+/// A bounce domain counts once DNS shows that it leads to us and lets us send, and until DNS shows
+/// that it does not. Silence changes nothing.
+async fn follow_bounces(
+    context: &AdminContext,
+    key: &ProofKey,
+    checks: &[Check],
+) -> Result<(), StoreError> {
+    let (settings, time) = (context.store.settings(), context.clock.now());
+    let Some(looked) = bounce_outcome(checks) else {
+        return Ok(());
+    };
+    let before = settings.shown_bounces.get(key);
+    let owned = settings.domains().find(|(one, _)| one == key);
+    let wanted = owned.and_then(|(_, owned)| Domain::parse(&owned.domain.bounce_domain).ok());
+    let shown = wanted.filter(|_| looked);
+    if before == shown.as_ref() {
+        return Ok(());
+    }
+    let domain = &key.domain;
+    let line = match (&shown, before) {
+        (Some(bounce), _) => {
+            format!("{bounce} leads to us: mail of {domain} leaves with envelope senders there")
+        }
+        (None, Some(bounce)) => format!(
+            "{bounce} does not lead to us any more: envelope senders of {domain} stay as they are"
+        ),
+        (None, None) => return Ok(()),
+    };
+    let event = Event {
+        organisation: Some((*key.organisation).into()),
+        detail: Some(line.into()),
+        settings_version: Some(settings.version),
+        ..Event::new(time, EventKind::CheckChanged)
+    };
+    let change = BounceChange {
+        key: key.clone(),
+        shown,
+        time,
+        events: vec![event],
+    };
+    context.store.change_bounce(change).await.map(|_| ())
+}
+
+/// Whether MX and SPF of the bounce domain are right; `None`: DNS did not say, or there is none.
+fn bounce_outcome(checks: &[Check]) -> Option<bool> {
+    let outcome = |name: &str| {
+        let check = checks.iter().find(|check| check.name == name);
+        check.map(|check| check.outcome)
+    };
+    match (outcome("bounce-mx")?, outcome("bounce-spf")?) {
+        (Outcome::Good, Outcome::Good) => Some(true),
+        (Outcome::Absent | Outcome::Wrong, _) | (_, Outcome::Absent | Outcome::Wrong) => {
+            Some(false)
+        }
+        (Outcome::Unknown, _) | (_, Outcome::Unknown) => None,
+    }
 }
 
 /// Looks at all domains by itself, daily, hourly where something needed is wrong, until `closing`.
@@ -186,6 +246,7 @@ impl Diary {
                     domain: owned.domain.clone(),
                     at: match changed {
                         Some(_) => context.clock.moment(),
+                        None if awaits_bounces(&settings, &owned) => context.clock.moment(),
                         None => first(context, &key).await?,
                     },
                     is_under_way: false,
@@ -196,6 +257,18 @@ impl Diary {
         let gone = before.into_keys().filter(|key| !settings.has_domain(key));
         let gone: Vec<_> = gone.collect();
         let now = context.clock.now();
+        for key in gone
+            .iter()
+            .filter(|key| settings.shown_bounces.contains_key(key))
+        {
+            let forgotten = BounceChange {
+                key: key.clone(),
+                shown: None,
+                time: now,
+                events: Vec::new(),
+            };
+            context.store.change_bounce(forgotten).await?;
+        }
         context.findings.forget(&context.store, &gone, now).await
     }
 
@@ -214,6 +287,12 @@ impl Diary {
             (entry.at, entry.is_under_way) = (next, false);
         }
     }
+}
+
+/// Whether a bounce domain is wanted that DNS has not shown yet.
+fn awaits_bounces(settings: &Settings, owned: &OwnedDomain<'_>) -> bool {
+    let bounce = Domain::parse(&owned.domain.bounce_domain);
+    bounce.is_ok_and(|bounce| !settings.is_bounce_domain_shown(owned, &bounce))
 }
 
 /// After a start: when the rest of the pause is over; never longer than a whole one.

@@ -3,11 +3,14 @@
 //!
 //! Not here: what a field says (`sign`, `seal`), sending it (`session`).
 
+use std::sync::Arc;
+
 use relais_store::queue::Leased;
 
 use crate::context::DeliverContext;
 use crate::front::{Front, Withheld};
 use crate::seal::{Sealed, seal};
+use crate::sender;
 use crate::sign::{ReadyKeys, Signed, sign};
 
 /// For a message about to leave.
@@ -27,6 +30,8 @@ pub(crate) async fn front(
     front.note = unsigned;
     let Sealed { fields, note } = seal(context, keys, leased).await;
     front.put_on_top(&fields);
-    front.note = front.note.or(note);
+    let kept = sender::waits(context, leased).map(Into::into);
+    let notes: Vec<Arc<str>> = [front.note.or(note), kept].into_iter().flatten().collect();
+    front.note = (!notes.is_empty()).then(|| notes.join("; ").into());
     Ok(front)
 }

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use relais_policy::bounce::{BounceToken, PassedOn, Place, bounce_place, passed_on_place};
+use relais_policy::bounce::{
+    BounceToken, PassedOn, Place, bounce_place, bounce_waits, passed_on_place,
+};
 use relais_policy::settings::Settings;
 use relais_smtp::address::ReversePath;
 use relais_smtp::domain::Domain;
@@ -90,6 +92,20 @@ async fn of_stranger<'a>(
         is_inside,
     };
     passed_on_place(settings, &passed)
+}
+
+/// Why a message leaves with its own reverse-path though a bounce domain is wanted, for the trace.
+pub(crate) fn waits(context: &DeliverContext, leased: &Leased) -> Option<String> {
+    let facts = &leased.facts;
+    let bounce = bounce_waits(
+        &context.store.settings(),
+        &facts.organisation,
+        facts.inbound_connector.as_deref(),
+        &facts.reverse_path,
+    )?;
+    Some(format!(
+        "envelope sender kept: DNS has not shown yet that {bounce} leads to us"
+    ))
 }
 
 /// As the trace shows it beside the message's own; `None`: it is the message's own.

@@ -244,6 +244,31 @@ pub fn bounce_place<'a>(
     inbound_connector: Option<&str>,
     reverse_path: &ReversePath,
 ) -> Option<(&'a str, Domain)> {
+    let owned = concerned(settings, organisation, inbound_connector, reverse_path)?;
+    place_of(settings, organisation, &owned)
+}
+
+/// The bounce domain that such a message would leave by, and does not yet: DNS has not shown that
+/// what comes back there comes to us. Until then its envelope sender stays.
+pub fn bounce_waits(
+    settings: &Settings,
+    organisation: &str,
+    inbound_connector: Option<&str>,
+    reverse_path: &ReversePath,
+) -> Option<Domain> {
+    let owned = concerned(settings, organisation, inbound_connector, reverse_path)?;
+    let bounce_domain = wanted_by(organisation, &owned)?;
+    let is_shown = settings.is_bounce_domain_shown(&owned, &bounce_domain);
+    (!is_shown).then_some(bounce_domain)
+}
+
+/// The accepted domain that a client's message is sent from, where the sender may be rewritten.
+fn concerned<'a>(
+    settings: &'a Settings,
+    organisation: &str,
+    inbound_connector: Option<&str>,
+    reverse_path: &ReversePath,
+) -> Option<OwnedDomain<'a>> {
     let domain = reverse_path.mailbox()?.domain()?;
     // Whoever claims to be ours and came as a stranger gets no signed address of ours, which would
     // pass every check of the next server.
@@ -254,12 +279,22 @@ pub fn bounce_place<'a>(
     if keeps {
         return None;
     }
-    let owned = settings.verified_domain(domain)?;
-    place_of(organisation, &owned)
+    settings.verified_domain(domain)
 }
 
-/// The bounce domain of an organisation's domain.
-fn place_of<'a>(organisation: &str, owned: &OwnedDomain<'a>) -> Option<(&'a str, Domain)> {
+/// The bounce domain of an organisation's domain, once DNS has shown that it leads to us.
+fn place_of<'a>(
+    settings: &Settings,
+    organisation: &str,
+    owned: &OwnedDomain<'a>,
+) -> Option<(&'a str, Domain)> {
+    let bounce_domain = wanted_by(organisation, owned)?;
+    let is_shown = settings.is_bounce_domain_shown(owned, &bounce_domain);
+    is_shown.then_some((&owned.organisation.name, bounce_domain))
+}
+
+/// The bounce domain that the settings want for it.
+fn wanted_by(organisation: &str, owned: &OwnedDomain<'_>) -> Option<Domain> {
     if owned.organisation.name != organisation || owned.domain.bounce_domain.is_empty() {
         return None;
     }
@@ -267,7 +302,7 @@ fn place_of<'a>(organisation: &str, owned: &OwnedDomain<'a>) -> Option<(&'a str,
     if bounce_domain.as_str().len() > BOUNCE_DOMAIN_OCTETS_MAX {
         return None;
     }
-    Some((&owned.organisation.name, bounce_domain))
+    Some(bounce_domain)
 }
 
 /// A stranger's message on its way to a recipient of ours.
@@ -300,7 +335,7 @@ pub fn passed_on_place<'a>(
         PassedOnSender::Auto if passed.is_inside => return None,
         PassedOnSender::Auto | PassedOnSender::Rewritten => {}
     }
-    let (organisation, bounce_domain) = place_of(passed.organisation, &owned)?;
+    let (organisation, bounce_domain) = place_of(settings, passed.organisation, &owned)?;
     let is_foreign = |domain: &Domain| {
         !belong_together(domain, &bounce_domain)
             && settings.verified_domain(domain).is_none()

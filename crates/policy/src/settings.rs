@@ -57,11 +57,16 @@ pub struct Settings {
     pub proofs: Arc<Proofs>,
     /// The DKIM keys of the accepted domains; change without a new version.
     pub dkim: Arc<DkimTable>,
+    /// The bounce domains that DNS has shown to lead to us; change without a new version.
+    pub shown_bounces: Arc<ShownBounces>,
     /// Where the names in `sender_dns_names` lead; changes without a new version.
     resolved: Arc<ResolvedNames>,
     client_names: Arc<ClientNames>,
     indexes: Arc<Indexes>,
 }
+
+/// By accepted domain: the bounce domain whose MX leads to us and whose SPF lets us send.
+pub type ShownBounces = HashMap<ProofKey, Domain>;
 
 /// Where names of clients lead.
 pub type ResolvedNames = HashMap<Domain, Vec<IpAddr>>;
@@ -210,6 +215,7 @@ impl Settings {
             document: Arc::new(document),
             proofs: Arc::default(),
             dkim: Arc::default(),
+            shown_bounces: Arc::default(),
             resolved: Arc::default(),
             client_names: Arc::default(),
             indexes: Arc::new(indexes),
@@ -255,11 +261,21 @@ impl Settings {
         }
     }
 
+    /// The same settings with these bounce domains in DNS.
+    #[must_use]
+    pub fn with_shown_bounces(&self, shown: ShownBounces) -> Self {
+        Self {
+            shown_bounces: Arc::new(shown),
+            ..self.clone()
+        }
+    }
+
     /// The same settings with what DNS showed before.
     #[must_use]
     pub fn following(&self, before: &Self) -> Self {
         self.with_proofs((*before.proofs).clone())
             .with_dkim((*before.dkim).clone())
+            .with_shown_bounces((*before.shown_bounces).clone())
             .with_client_names(before.resolved.clone())
     }
 
@@ -284,6 +300,7 @@ impl Settings {
             document: Arc::default(),
             proofs: Arc::default(),
             dkim: Arc::default(),
+            shown_bounces: Arc::default(),
             resolved: Arc::default(),
             client_names: Arc::default(),
             indexes: Arc::default(),
@@ -339,6 +356,19 @@ impl Settings {
         let places = self.indexes.bounce_domains.get(domain)?;
         let mut owned = places.iter().map(|place| self.owned_domain(*place));
         owned.find(OwnedDomain::is_verified)
+    }
+
+    /// Whether the bounce domain of an accepted domain may be written into envelopes: DNS has shown
+    /// that it leads to us, or the domain is one that no DNS knows.
+    pub fn is_bounce_domain_shown(&self, owned: &OwnedDomain<'_>, bounce: &Domain) -> bool {
+        if owned.domain.verification == Verification::Assumed {
+            return true;
+        }
+        let Ok(domain) = Domain::parse(&owned.domain.name) else {
+            return false;
+        };
+        let key = ProofKey::new(&*owned.organisation.name, &domain);
+        self.shown_bounces.get(&key) == Some(bounce)
     }
 
     /// Whether `domain` is covered by a verified domain of this organisation.

@@ -4,10 +4,10 @@
 use relais_policy::dkim::{DkimTable, DomainKeys};
 use relais_policy::proof::ProofKey;
 use relais_policy::settings::Settings;
-use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
 
 use crate::error::StoreError;
+use crate::known::{KnownChange, place, read_place};
 use crate::shelf::{Shelf, ShelfAudit, ShelfChange, ShelfEntry};
 use crate::trace::Event;
 
@@ -28,17 +28,16 @@ pub struct DkimChange {
     pub events: Vec<Event>,
 }
 
-impl DkimChange {
+impl KnownChange for DkimChange {
     /// Whether nobody changed them in between, and the domain is there.
-    pub(crate) fn fits(&self, settings: &Settings) -> bool {
+    fn fits(&self, settings: &Settings) -> bool {
         let (organisation, domain) = (&*self.key.organisation, &self.key.domain);
         settings.dkim.get(organisation, domain) == self.before.as_ref()
             && (self.after.is_none() || settings.has_domain(&self.key))
     }
 
-    /// For the shelf.
-    pub(crate) fn shelved(&self) -> Result<ShelfChange, StoreError> {
-        let place = format!("{} {}", self.key.organisation, self.key.domain);
+    fn shelved(&self) -> Result<ShelfChange, StoreError> {
+        let place = place(&self.key);
         let mut change = ShelfChange::new(Shelf::DkimKey, self.time);
         match &self.after {
             Some(after) => {
@@ -52,8 +51,11 @@ impl DkimChange {
         Ok(change)
     }
 
-    /// In force.
-    pub(crate) fn applied(&self, settings: &Settings) -> Settings {
+    fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    fn applied(&self, settings: &Settings) -> Settings {
         let mut table = (*settings.dkim).clone();
         table.set(self.key.clone(), self.after.clone());
         settings.with_dkim(table)
@@ -65,13 +67,7 @@ impl DkimChange {
 pub(crate) fn table(entries: &[ShelfEntry]) -> DkimTable {
     let mut table = DkimTable::default();
     for entry in entries {
-        let key = entry
-            .key
-            .split_once(' ')
-            .and_then(|(organisation, domain)| {
-                let domain = Domain::parse(domain).ok()?;
-                Some(ProofKey::new(organisation, &domain))
-            });
+        let key = read_place(&entry.key);
         let keys = serde_json::from_str(&entry.value);
         if let Some(error) = keys.as_ref().err() {
             tracing::error!(key = entry.key, %error, "the DKIM keys of a domain cannot be read");
@@ -86,6 +82,8 @@ pub(crate) fn table(entries: &[ShelfEntry]) -> DkimTable {
 
 #[cfg(test)]
 mod tests {
+    use relais_smtp::domain::Domain;
+
     use super::*;
 
     #[test]

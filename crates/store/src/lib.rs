@@ -25,6 +25,7 @@ pub mod settings;
 pub mod restriction;
 mod bounces;
 pub mod dkim;
+pub mod known;
 pub mod secret;
 pub mod shelf;
 mod options;

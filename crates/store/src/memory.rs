@@ -29,6 +29,7 @@ use crate::error::{CommitError, StoreError};
 use crate::health::Health;
 use crate::identifiers::QueueIds;
 use crate::index::{Index, NewSlot, Resolved, SlotState};
+use crate::known;
 #[cfg(feature = "broken-twins")]
 use crate::options::BrokenTwin;
 use crate::options::Observer;
@@ -185,6 +186,7 @@ impl Memory {
         let restrictions = restriction_tables::load(&tables).unwrap_or_default();
         let proofs = proof_table::load(&tables).unwrap_or_default();
         let keys = shelf_table::all(&tables, Shelf::DkimKey).unwrap_or_default();
+        let shown = shelf_table::all(&tables, Shelf::BounceDomain).unwrap_or_default();
         let kept = shelf_table::all(&tables, Shelf::Suspension).unwrap_or_default();
         let suspended = kept.iter().filter_map(Suspension::from_entry);
         suspended.for_each(|suspension| index.suspend(suspension));
@@ -196,6 +198,7 @@ impl Memory {
                 .map_or_else(|_| Settings::empty(options.mode), Arc::new)
         };
         let settings = settings.with_proofs(proofs).with_dkim(dkim::table(&keys));
+        let settings = settings.with_shown_bounces(known::shown_bounces(&shown));
         let settings = Arc::new(settings);
         let last_id = durable.messages.keys().next_back().copied().unwrap_or(0);
         let ids = QueueIds::new(durable.last_id.max(last_id));

@@ -40,6 +40,8 @@ pub enum Shelf {
     Suspension,
     /// Recipients that an organisation sends nothing to.
     Suppression,
+    /// Bounce domains that DNS shows to lead to us.
+    BounceDomain,
     /// Local administrators.
     Administrator,
     /// The link that makes the next one, as a hash.
@@ -78,6 +80,7 @@ impl Shelf {
             Self::Sender => "sender",
             Self::Suspension => "suspension",
             Self::Suppression => "suppression",
+            Self::BounceDomain => "bounce-domain",
             Self::Administrator => "administrator",
             Self::SetupLink => "setup-link",
             Self::TraceView => "trace-view",

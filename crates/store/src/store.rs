@@ -21,6 +21,7 @@ use crate::bell::Bell;
 use crate::dkim::DkimChange;
 use crate::embedded::Embedded;
 use crate::error::{CommitError, SettleError, StoreError};
+use crate::known::BounceChange;
 #[cfg(feature = "simulation")]
 use crate::memory::Memory;
 use crate::proof::ProofChange;
@@ -480,9 +481,19 @@ impl Store {
     /// changed them in between, or the domain is gone, and nothing was stored.
     pub async fn change_dkim(&self, change: DkimChange) -> Result<bool, StoreError> {
         match self {
-            Self::Embedded(store) => store.change_dkim(change).await,
+            Self::Embedded(store) => store.change_known(change).await,
             #[cfg(feature = "simulation")]
-            Self::Memory(store) => store.change_dkim(change).await,
+            Self::Memory(store) => store.change_known(change).await,
+        }
+    }
+
+    /// Stores what DNS shows of a bounce domain. Swaps the snapshot, whose version stays. `false`:
+    /// the domain is gone, and nothing was stored.
+    pub async fn change_bounce(&self, change: BounceChange) -> Result<bool, StoreError> {
+        match self {
+            Self::Embedded(store) => store.change_known(change).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.change_known(change).await,
         }
     }
 

@@ -56,6 +56,7 @@ fn domain_json(settings: &Settings, key: &ProofKey, owned: &OwnedDomain<'_>) -> 
         "kind": domain.kind,
         "state": owned.state.name(),
         "dkim": signing_keys::standing_name(settings, key),
+        "bounces": bounces(settings, owned),
         "verification": domain.verification,
         "subdomains": domain.subdomains,
         "mailbox_host": domain.mailbox_host,
@@ -69,6 +70,16 @@ fn domain_json(settings: &Settings, key: &ProofKey, owned: &OwnedDomain<'_>) -> 
     object["grace_left_s"] = json!(left.map(|left| left.as_secs()));
     object["seen"] = json!(proof.map(|proof| proof.seen.as_str()).unwrap_or_default());
     object
+}
+
+/// `off`; `waiting`: DNS has not shown that the bounce domain leads to us, and envelope senders
+/// stay; `active`.
+fn bounces(settings: &Settings, owned: &OwnedDomain<'_>) -> &'static str {
+    match Domain::parse(&owned.domain.bounce_domain) {
+        Err(_) => "off",
+        Ok(bounce) if settings.is_bounce_domain_shown(owned, &bounce) => "active",
+        Ok(_) => "waiting",
+    }
 }
 
 /// Whose domain is meant: several organisations may claim one.

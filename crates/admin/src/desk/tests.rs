@@ -2,7 +2,9 @@
 
 use relais_net::simulated_dns::DnsFault;
 use relais_net::zone::ZoneRecord;
+use relais_policy::document::Document;
 use relais_smtp::domain::Domain;
+use relais_store::settings::SettingsChange;
 use relais_store::trace::TraceQuery;
 
 use super::*;
@@ -83,4 +85,48 @@ async fn silence_is_no_change_and_a_restart_forgets_nothing() {
     begin(&world).await;
     world.pass(27 * HOUR).await;
     assert_eq!(told(&world).await.len(), 1, "it knew what was before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bounce_domain_counts_once_dns_shows_both_records_and_until_it_shows_otherwise() {
+    const BOUNCE: &str = "bounce.contoso.test";
+    let world = world().await;
+    let text = format!(
+        "[[organisation]]\nname = \"contoso\"\n[[organisation.domain]]\nname = \
+         \"contoso.test\"\nbounce_domain = \"{BOUNCE}\"\n"
+    );
+    let change = SettingsChange {
+        expected_version: 1,
+        document: Document::from_toml(&text).expect("a document"),
+        actor: "anna".to_owned(),
+        via: "socket",
+        summary: Vec::new(),
+        time: world.context.clock.now(),
+    };
+    let changed = world.context.store.change_settings(change).await;
+    changed.expect("valid settings");
+    let counts = || {
+        let settings = world.context.store.settings();
+        let mut shown = settings.shown_bounces.values();
+        shown.next().is_some_and(|shown| shown.as_str() == BOUNCE)
+    };
+    let mx = || ZoneRecord::Mx(10, "relay.contoso.test".to_owned());
+    let spf = |text: &str| ZoneRecord::Text(text.to_owned());
+    let right = "v=spf1 ip4:192.0.2.1 -all";
+    for (records, hours, expected) in [
+        (vec![], 2, false),
+        (vec![mx()], 2, false),
+        (vec![mx(), spf("v=spf1 -all")], 2, false),
+        (vec![mx(), spf(right)], 2, true),
+        (vec![spf(right)], 27, false),
+        (vec![mx(), spf(right)], 2, true),
+    ] {
+        let shown = format!("{records:?}");
+        world.dns.set(BOUNCE, records);
+        world.pass(hours * HOUR).await;
+        assert_eq!(counts(), expected, "{shown}");
+    }
+    world.dns.set_fault(BOUNCE, Some(DnsFault::ServFail));
+    world.pass(60 * HOUR).await;
+    assert!(counts(), "silence changes nothing");
 }

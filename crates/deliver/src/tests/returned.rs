@@ -1,9 +1,12 @@
 //! Signed envelope senders, and what comes back to them. RFC 3464, RFC 5965, RFC 3834.
 
 use relais_policy::bounce::{BounceToken, Place};
+use relais_policy::proof::{Proof, ProofKey, ProofToken, Standing};
 use relais_smtp::address::Mailbox;
 use relais_smtp::domain::Domain;
 use relais_smtp::identifier::QueueId;
+use relais_store::known::BounceChange;
+use relais_store::proof::ProofChange;
 use relais_store::store::Store;
 use relais_store::trace::{Event, EventKind, To};
 
@@ -158,6 +161,44 @@ async fn mail_leaves_with_a_signed_reverse_path_and_the_trace_shows_both() {
             Some(took[0].from.as_str())
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_dns_shows_the_bounce_domain_the_sender_stays_and_the_trace_says_so() {
+    let by_dns = SETTINGS.replace("verification = \"assumed\"\n", "");
+    let (world, peer, _mailboxes) = world(&by_dns).await;
+    let domain = |text: &str| Domain::parse(text).unwrap();
+    let key = ProofKey::new("contoso", &domain("contoso.test"));
+    let fresh = Proof::new(ProofToken::stored("t"), world.clock.now());
+    let change = ProofChange {
+        key: key.clone(),
+        before: None,
+        after: Proof {
+            standing: Standing::Verified,
+            ..fresh
+        },
+        actor: "test".into(),
+        via: "socket",
+        time: world.clock.now(),
+    };
+    assert_eq!(world.store.change_proof(change).await, Ok(true));
+    sent(&world, &["b@b.example"]).await;
+    assert_eq!(peer.took()[0].from, "scan@contoso.test");
+    let delivered = &world.events(EventKind::RecipientDelivered)[0];
+    assert!(
+        detail(delivered).contains("DNS has not shown yet that bounce.contoso.test leads to us"),
+        "{}",
+        detail(delivered)
+    );
+    let change = BounceChange {
+        key,
+        shown: Some(domain("bounce.contoso.test")),
+        time: world.clock.now(),
+        events: Vec::new(),
+    };
+    assert_eq!(world.store.change_bounce(change).await, Ok(true));
+    sent(&world, &["b@b.example"]).await;
+    assert!(peer.took()[1].from.ends_with("@bounce.contoso.test"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -141,16 +141,26 @@ fn bounce_check(name: &str, host: &str, state: &RecordState) -> Check {
             format!("Les retours à {name} nous parviennent."),
         ),
         RecordState::Absent => Words::new(
-            format!("{name} has no MX: bounces are lost. Publish MX {MX_PREFERENCE} {host}."),
             format!(
-                "{name} n'a pas de MX : les retours se perdent. Publiez MX {MX_PREFERENCE} {host}."
+                "{name} has no MX: envelope senders stay as they are until it does. Publish MX \
+                 {MX_PREFERENCE} {host}."
+            ),
+            format!(
+                "{name} n'a pas de MX : d'ici là, les expéditeurs d'enveloppe restent tels quels. \
+                 Publiez MX {MX_PREFERENCE} {host}."
             ),
         ),
         RecordState::Differs(Differs(found)) => {
             let found = found.join(", ");
             Words::new(
-                format!("MX of {name} leads to {found}: bounces do not come to us."),
-                format!("Le MX de {name} mène à {found} : les retours ne nous parviennent pas."),
+                format!(
+                    "MX of {name} leads to {found}: bounces would not come to us, so envelope \
+                     senders stay as they are."
+                ),
+                format!(
+                    "Le MX de {name} mène à {found} : les retours ne nous parviendraient pas ; \
+                     les expéditeurs d'enveloppe restent tels quels."
+                ),
             )
         }
         RecordState::Unknown(because) => Words::new(

@@ -1,14 +1,15 @@
 //! Which reverse-paths become signed addresses, and who is told of what comes back.
 
-use relais_policy::bounce::{PassedOn, bounce_place, passed_on_place};
+use relais_policy::bounce::{PassedOn, bounce_place, bounce_waits, passed_on_place};
 use relais_policy::document::Document;
 use relais_policy::notice::{Addressee, addressee_of_returned};
-use relais_policy::settings::{Mode, Settings};
+use relais_policy::proof::{ProofKey, Standing};
+use relais_policy::settings::{Mode, Settings, ShownBounces};
 use relais_smtp::address::{Mailbox, ReversePath};
 use relais_smtp::domain::Domain;
 use relais_smtp::header::FromField;
 
-use crate::world::Worlds;
+use crate::world::{Worlds, build, proved};
 
 fn path(text: &str) -> ReversePath {
     match text {
@@ -117,6 +118,42 @@ fn no_address_of_ours_is_lent_to_whoever_claims_to_be_ours() {
     }
     for field in [FromField::Missing, FromField::Unreadable] {
         assert_eq!(passed_on("", "ben@example.org", &field, false), None);
+    }
+}
+
+#[test]
+fn a_bounce_domain_waits_until_dns_has_shown_that_it_leads_to_us() {
+    let text = |bounce: &str| {
+        format!(
+            "[[organisation]]\nname = \"contoso\"\n[[organisation.domain]]\nname = \
+             \"contoso.test\"\nbounce_domain = \"{bounce}\"\n[[organisation.inbound_connector]]\n\
+             name = \"Printers\"\nsender_ip_addresses = [\"192.175.48.0/25\"]\n"
+        )
+    };
+    let settings = |bounce: &str| {
+        let proofs = [("contoso", "contoso.test", Standing::Verified)];
+        proved(build(Mode::Hosted, &text(bounce)), &proofs)
+    };
+    let domain = |text: &str| Domain::parse(text).expect("a domain");
+    let key = ProofKey::new("contoso", &domain("contoso.test"));
+    let shown = |text: &str| ShownBounces::from([(key.clone(), domain(text))]);
+    let bounce = "bounce.contoso.test";
+    let waiting = settings(bounce);
+    let showing = waiting.with_shown_bounces(shown(bounce));
+    // DNS has shown the one of before.
+    let changed = settings("b2.contoso.test").with_shown_bounces(shown(bounce));
+    for (settings, waits, place) in [
+        (&waiting, Some(bounce), None),
+        (&showing, None, Some(bounce)),
+        (&changed, Some("b2.contoso.test"), None),
+    ] {
+        let from = path("scan@contoso.test");
+        let found = bounce_place(settings, "contoso", Some("Printers"), &from);
+        assert_eq!(found.map(|(_, it)| it.to_string()).as_deref(), place);
+        let found = bounce_waits(settings, "contoso", Some("Printers"), &from);
+        assert_eq!(found.map(|it| it.to_string()).as_deref(), waits);
+        // A stranger's waits for nothing.
+        assert_eq!(bounce_waits(settings, "contoso", None, &from), None);
     }
 }
 

@@ -60,15 +60,23 @@ fn claims() -> Settings {
         ("fabrikam", "fabrikam.test", Standing::Verified),
         ("fabrikam", "moved.test", Standing::Verified),
     ];
-    let proofs = proofs.map(|(organisation, domain, standing)| {
+    let text = include_str!("../tables/claims.toml");
+    proved(build(Mode::Hosted, text), &proofs)
+}
+
+/// With these proofs.
+pub(crate) fn proved(settings: Settings, proofs: &[(&str, &str, Standing)]) -> Settings {
+    let proofs = proofs.iter().map(|(organisation, domain, standing)| {
         let domain = Domain::parse(domain).expect("a domain");
         let token = ProofToken::stored(organisation);
         let proof = Proof::new(token, Timestamp::from_millis(0));
-        let proof = Proof { standing, ..proof };
+        let proof = Proof {
+            standing: *standing,
+            ..proof
+        };
         (ProofKey::new(organisation, &domain), proof)
     });
-    let text = include_str!("../tables/claims.toml");
-    build(Mode::Hosted, text).with_proofs(proofs.into_iter().collect())
+    settings.with_proofs(proofs.collect())
 }
 
 /// The rows of the one table of a Markdown file, without its head; `\|` is a bar within a cell.

@@ -137,6 +137,7 @@ async fn list(session: &Session) -> Result<(), Failure> {
         "state",
         "verification",
         "dkim",
+        "bounces",
         "mailbox_host",
     ];
     let rows: Vec<Vec<_>> = domains
@@ -155,6 +156,7 @@ async fn list(session: &Session) -> Result<(), Failure> {
             "STATE",
             "VERIFICATION",
             "DKIM",
+            "BOUNCES",
             "MAILBOX HOST",
             "DNS",
         ],

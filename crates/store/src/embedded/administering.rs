@@ -14,9 +14,9 @@ use super::writer::Writer;
 use super::{Embedded, proof_table, restriction_tables, schema, shelf_table};
 use crate::bounces::Bounces;
 use crate::describe;
-use crate::dkim::DkimChange;
 use crate::error::StoreError;
 use crate::index::{Choice, Chosen, GIVE_UP, HELD, SlotState, ViewedSlot};
+use crate::known::KnownChange;
 use crate::proof::{ProofChange, gone};
 use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
 use crate::restriction::{EntityChange, IgnoredAttempts};
@@ -244,7 +244,7 @@ impl Embedded {
         self.exclusively(work).await?
     }
 
-    pub(crate) async fn change_dkim(&self, change: DkimChange) -> Result<bool, StoreError> {
+    pub(crate) async fn change_known(&self, change: impl KnownChange) -> Result<bool, StoreError> {
         let in_force = self.settings.clone();
         let work = move |writer: &mut Writer| {
             let settings = in_force.load_full();
@@ -254,7 +254,7 @@ impl Embedded {
             let shelved = change.shelved()?;
             writer.transact(|transaction| {
                 shelf_table::change(transaction, &shelved)?;
-                Ok::<_, StoreError>(((), change.events.clone()))
+                Ok::<_, StoreError>(((), change.events().to_vec()))
             })?;
             in_force.store(Arc::new(change.applied(&settings)));
             Ok(true)

@@ -34,6 +34,7 @@ use crate::error::StoreError;
 use crate::health::Health;
 use crate::identifiers::QueueIds;
 use crate::index::Index;
+use crate::known;
 use crate::options::OpenOptions;
 use crate::secret::Vault;
 use crate::shelf::Shelf;
@@ -291,6 +292,8 @@ fn read_start(connection: &Connection, mode: Mode) -> Result<Start, StoreError> 
     let restrictions = restriction_tables::load(connection)?;
     let settings = settings.with_proofs(proof_table::load(connection)?);
     let settings = settings.with_dkim(dkim::table(&shelf_table::all(connection, Shelf::DkimKey)?));
+    let shown = shelf_table::all(connection, Shelf::BounceDomain)?;
+    let settings = settings.with_shown_bounces(known::shown_bounces(&shown));
     let rows = || {
         let names = rebuild::queue_names(connection)?;
         let last: Option<i64> =

@@ -16,13 +16,13 @@ use super::{Died, Fault, Memory, State, apply};
 use crate::bounces::Bounces;
 use crate::describe;
 use crate::disk::Disk;
-use crate::dkim::DkimChange;
 use crate::embedded::proof_table;
 use crate::embedded::restriction_tables;
 use crate::embedded::settings_tables::{self, NewAuditEntry};
 use crate::embedded::shelf_table;
 use crate::error::StoreError;
 use crate::index::Chosen;
+use crate::known::KnownChange;
 use crate::proof::{ProofChange, gone};
 use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
 use crate::restriction::{EntityChange, IgnoredAttempts};
@@ -264,7 +264,7 @@ impl Memory {
         transaction.commit().map_err(fault)
     }
 
-    pub(crate) async fn change_dkim(&self, change: DkimChange) -> Result<bool, StoreError> {
+    pub(crate) async fn change_known(&self, change: impl KnownChange) -> Result<bool, StoreError> {
         let mut state = self.state();
         self.health.may_write()?;
         let settings = self.settings.load_full();
@@ -275,7 +275,7 @@ impl Memory {
         shelf_table::change(&transaction, &change.shelved()?)?;
         transaction.commit().map_err(fault)?;
         self.settings.store(Arc::new(change.applied(&settings)));
-        self.publish(&mut state, change.events);
+        self.publish(&mut state, change.events().to_vec());
         Ok(true)
     }
 
