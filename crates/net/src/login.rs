@@ -3,7 +3,8 @@
 //!
 //! **Back-off.** Servers count failed logins and lock the account. A refused login rests, five
 //! minutes at first and twice as long each time up to an hour, for the connector as a whole,
-//! whatever mail waits; another password, or a test by a person that succeeds, ends the rest.
+//! whatever mail waits; another password, or a test by a person that succeeds, ends the rest. What
+//! several connections say at the same time is one login, and its refusals are one.
 //!
 //! Not here: the exchange itself (`relais_smtp::sasl::client`); where secrets are kept (the
 //! [`Vault`]'s owner); tokens of issuers (`oauth`).
@@ -108,6 +109,8 @@ pub struct Login {
     pub mechanism: Option<ClientMechanism>,
     /// Shown in the TLS handshake.
     pub identity: Option<ClientIdentity>,
+    /// When it was handed out.
+    pub since: Moment,
 }
 
 /// Why we are not logged in.
@@ -263,6 +266,7 @@ struct Resting {
     credential: Option<ClientCredential>,
     said: Box<str>,
     refusals: u32,
+    since: Moment,
     until: Moment,
     shown_until: Timestamp,
 }
@@ -357,7 +361,12 @@ impl Logins {
         // The next token is another one: this one may have been revoked.
         self.tokens().remove(&key);
         let mut resting = self.resting();
-        let before = resting.get(&key).map_or(0, |one| one.refusals);
+        let known = resting.get(&key);
+        if known.is_some_and(|one| login.since <= one.since) {
+            // It was under way when another connection was refused: the rest has begun.
+            return;
+        }
+        let before = known.map_or(0, |one| one.refusals);
         let rest = REST_FIRST
             .saturating_mul(2_u32.saturating_pow(before.min(8)))
             .min(REST_MAX);
@@ -370,6 +379,7 @@ impl Logins {
                 credential: login.credential.clone(),
                 said,
                 refusals: before.saturating_add(1),
+                since: self.0.clock.moment(),
                 until: self.0.clock.moment() + rest,
                 shown_until: self.0.clock.now().after(rest),
             },
@@ -392,8 +402,10 @@ impl Logins {
             .parameters
             .get("mechanism")
             .and_then(|name| ClientMechanism::read(name));
+        let since = self.0.clock.moment();
         let login = |credential, is_required, identity| {
             Some(Login {
+                since,
                 credential,
                 is_required,
                 mechanism,
@@ -649,4 +661,58 @@ fn first_line(octets: &Secret) -> Option<Secret> {
         .split(|octet| matches!(octet, b'\r' | b'\n'))
         .next()?;
     (!line.is_empty()).then(|| line.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use relais_smtp::reply::Reply;
+
+    use super::*;
+
+    /// A vault with one password.
+    struct OnePassword;
+
+    impl Vault for OnePassword {
+        fn file<'a>(&'a self, path: &'a str, _octets_max: usize) -> Coming<'a, Secret> {
+            Box::pin(async move { Err(format!("{path}: there are no files")) })
+        }
+
+        fn kept<'a>(&'a self, _name: &'a KeptName) -> Coming<'a, Option<Secret>> {
+            Box::pin(async { Ok(Some(Secret::from("hunter2".to_owned()))) })
+        }
+
+        fn keep<'a>(&'a self, _name: &'a KeptName, _secret: Secret) -> Coming<'a, ()> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_several_connections_say_at_once_is_refused_once() {
+        let logins = Logins::new(OnePassword, Clock::simulated(Timestamp::default()));
+        let organisation: Arc<str> = "contoso".into();
+        let mut connector = OutboundConnector::new("Out");
+        connector.auth.method = AuthMethod::Password;
+        let fault = LoginFault::Refused {
+            mechanism: "PLAIN",
+            user: "scan".into(),
+            reply: Reply::parse_stored("535 5.7.8 no").unwrap(),
+        };
+        let second = Duration::from_secs(1);
+        for rest in [REST_FIRST, REST_FIRST * 2, REST_FIRST * 4] {
+            let mut under_way = Vec::new();
+            for _ in 0..5 {
+                let login = logins.of(&organisation, &connector).await;
+                under_way.push(login.unwrap().unwrap());
+            }
+            for login in &under_way {
+                tokio::time::sleep(second).await;
+                logins.refused(&organisation, "Out", login, &fault);
+            }
+            let rested = 4 * second;
+            tokio::time::sleep(rest - rested - second).await;
+            let early = logins.of(&organisation, &connector).await;
+            assert!(matches!(early, Err(LoginFault::Resting { .. })), "{rest:?}");
+            tokio::time::sleep(second).await;
+        }
+    }
 }

@@ -26,6 +26,7 @@ fn login() -> Login {
         is_required: true,
         mechanism: ClientMechanism::read("SCRAM-SHA-256"),
         identity: None,
+        since: Moment::now(),
     }
 }
 
