@@ -204,6 +204,8 @@ pub(crate) struct Attempt {
     pub(crate) leased: Leased,
     /// What is sent before the content.
     pub(crate) front: Front,
+    /// Why it leaves by its outbound connector, if by one.
+    pub(crate) route: Option<Arc<str>>,
     /// One for each recipient, final or provisional; `None`: nothing known yet.
     findings: Vec<Option<Finding>>,
     /// Places of those without a final result.
@@ -225,6 +227,8 @@ pub(crate) struct Part {
     pub(crate) signed_by: Vec<Arc<str>>,
     /// Why nobody did, where somebody wanted it; or who sealed it.
     pub(crate) note: Option<Arc<str>>,
+    /// Why that outbound connector.
+    pub(crate) route: Option<Arc<str>>,
 }
 
 impl Attempt {
@@ -234,6 +238,7 @@ impl Attempt {
         Self {
             leased,
             front: Front::default(),
+            route: None,
             findings,
             open: (0..count).collect(),
             settled: vec![false; count],
@@ -444,6 +449,7 @@ impl Attempt {
             tries: std::mem::take(&mut self.tries),
             signed_by: self.front.signed_by.clone(),
             note: self.front.note.clone(),
+            route: self.route.clone(),
         }
     }
 }
@@ -607,10 +613,7 @@ mod tests {
                 token: 1,
                 until: NOW,
             },
-            key: QueueKey {
-                organisation: "contoso".into(),
-                destination: "b.example".into(),
-            },
+            key: QueueKey::new("contoso", "b.example"),
             facts: Arc::new(MessageFacts {
                 queue_id,
                 organisation: "contoso".into(),

@@ -517,9 +517,11 @@ impl Search {
     }
 
     /// Whether the mail still belongs at this site.
-    fn is_current(&mut self, site: &Site, shared: &Shared, attempt: &Attempt) -> bool {
+    fn is_current(&mut self, site: &Site, shared: &Shared, attempt: &mut Attempt) -> bool {
         let settings = shared.context.store.settings();
-        self.current.is(&settings, &attempt.leased.key, &site.key)
+        let is = self.current.is(&settings, &attempt.leased.key, &site.key);
+        attempt.route = self.current.because();
+        is
     }
 
     /// What to log in with at this site, if anything; `Err`: it should be, and cannot be had.

@@ -4,7 +4,9 @@
 //! Asked before each connection and each transaction, and after a login was read: so no login goes
 //! to a host that the settings do not name any more, and no mail by a demand that was given up.
 
-use relais_policy::route::{Route, RouteKind, route};
+use std::sync::Arc;
+
+use relais_policy::route::{Route, RouteKind, RouteSource, route};
 use relais_policy::settings::Settings;
 use relais_smtp::address::Host;
 use relais_store::queue::QueueKey;
@@ -16,6 +18,7 @@ use crate::site::SiteKey;
 #[derive(Debug, Default)]
 pub(crate) struct Current {
     version: Option<u64>,
+    because: Option<Arc<str>>,
 }
 
 impl Current {
@@ -24,19 +27,29 @@ impl Current {
         if self.version == Some(settings.version) {
             return true;
         }
-        let is = leads_to(settings, lane, site);
+        let Ok(host) = Host::parse(&lane.destination) else {
+            return false;
+        };
+        let source = RouteSource::parse(&lane.source);
+        let route = route(settings, &lane.organisation, &host, &source);
+        let is = leads_to(&route, lane, site);
         self.version = is.then_some(settings.version);
+        if is {
+            let named = route.outbound_connector.is_some();
+            self.because = named.then(|| route.because.into());
+        }
         is
+    }
+
+    /// Why that outbound connector, for the trace; `None`: there is none.
+    pub(crate) fn because(&self) -> Option<Arc<str>> {
+        self.because.clone()
     }
 }
 
 /// Whether the way of a lane leads to this site. Which hosts MX records name is no matter of the
 /// settings: that is looked up again in its time.
-fn leads_to(settings: &Settings, lane: &QueueKey, site: &SiteKey) -> bool {
-    let Ok(host) = Host::parse(&lane.destination) else {
-        return false;
-    };
-    let route = route(settings, &lane.organisation, &host);
+fn leads_to(route: &Route, lane: &QueueKey, site: &SiteKey) -> bool {
     let same_connector = match (&route.outbound_connector, &site.connector) {
         (None, None) => true,
         (Some(now), Some((organisation, then))) => {
@@ -47,7 +60,7 @@ fn leads_to(settings: &Settings, lane: &QueueKey, site: &SiteKey) -> bool {
     same_connector
         && route.protocol == site.protocol
         && route.tls == site.demand
-        && same_hops(&route, &site.hops)
+        && same_hops(route, &site.hops)
 }
 
 fn same_hops(route: &Route, hops: &NextHops) -> bool {

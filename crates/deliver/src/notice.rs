@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use relais_policy::document::Language;
 use relais_policy::notice::{Addressee, addressee};
-use relais_policy::route::route;
+use relais_policy::route::{RouteSource, route};
 use relais_policy::schedule::expires_at;
 use relais_policy::settings::Settings;
 use relais_smtp::address::{Mailbox, ReversePath};
@@ -321,13 +321,10 @@ pub(crate) fn message(
         body_hash: Some(hash_of(&octets[section..])),
         is_notice: true,
     };
-    let way = route(settings, organisation, to.host());
+    let way = route(settings, organisation, to.host(), &RouteSource::default());
     let recipient = NewRecipient {
         recipient: EnvelopeRecipient::new(to.clone()),
-        key: QueueKey {
-            organisation: Arc::clone(organisation),
-            destination: to.host().to_string().into(),
-        },
+        key: QueueKey::new(Arc::clone(organisation), to.host().to_string()),
         due: now,
         expires_at: expires_at(&way.retry, now),
     };

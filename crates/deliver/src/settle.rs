@@ -66,6 +66,7 @@ struct Draft<'a> {
     by: &'a By,
     signed_by: Vec<Arc<str>>,
     note: Option<Arc<str>>,
+    route: Option<Arc<str>>,
     now: Timestamp,
     /// Without jumps ahead: how long it waits.
     steady: Timestamp,
@@ -135,6 +136,7 @@ impl Settler {
         let mut draft = self.draft(leased, by);
         draft.signed_by.clone_from(&part.signed_by);
         draft.note.clone_from(&part.note);
+        draft.route.clone_from(&part.route);
         for one in &part.tries {
             draft.attempted(one);
         }
@@ -192,6 +194,7 @@ impl Settler {
             by,
             signed_by: Vec::new(),
             note: None,
+            route: None,
             now: self.clock.now(),
             steady: self.steady.now(),
             expiry_now: self.steady.expiry_now(),
@@ -289,6 +292,14 @@ impl Settler {
     }
 }
 
+/// One more thing to be told.
+fn add(event: &mut Event, words: &Arc<str>) {
+    event.detail = Some(match event.detail.take() {
+        Some(detail) => format!("{detail}; {words}").into(),
+        None => Arc::clone(words),
+    });
+}
+
 impl Draft<'_> {
     fn event(&self, kind: EventKind) -> Event {
         let facts: &MessageFacts = &self.leased.facts;
@@ -318,6 +329,9 @@ impl Draft<'_> {
         event.duration_ms = Some(millis(one.duration));
         protected(&mut event, &one.protection, one.possible_duplicate);
         self.signed(&mut event);
+        if let Some(route) = &self.route {
+            add(&mut event, route);
+        }
         event.envelope_sender = one.sent_as.as_ref().map(|sent| sent.as_str().into());
         self.events.push(event);
     }
@@ -325,13 +339,9 @@ impl Draft<'_> {
     /// Who signed or sealed what was sent; or why nobody did, where somebody wanted it.
     fn signed(&self, event: &mut Event) {
         event.signed_by.clone_from(&self.signed_by);
-        let Some(note) = &self.note else {
-            return;
-        };
-        event.detail = Some(match event.detail.take() {
-            Some(detail) => format!("{detail}; {note}").into(),
-            None => Arc::clone(note),
-        });
+        if let Some(note) = &self.note {
+            add(event, note);
+        }
     }
 
     fn recipient_event(

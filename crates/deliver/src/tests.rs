@@ -23,4 +23,5 @@ mod published;
 mod reported;
 mod wished;
 mod logged_in;
+mod routed;
 mod moved;

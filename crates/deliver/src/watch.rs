@@ -96,6 +96,7 @@ fn tell(shared: &Shared, queue: &WaitingQueue, still: Duration) {
     let QueueKey {
         organisation,
         destination,
+        source: _,
     } = &queue.key;
     let detail = format!(
         "mail to {destination} is due, and no attempt came to an end for {} minutes",
@@ -117,10 +118,7 @@ mod tests {
 
     fn queue(destination: &str, results: u64) -> WaitingQueue {
         WaitingQueue {
-            key: QueueKey {
-                organisation: "contoso".into(),
-                destination: destination.into(),
-            },
+            key: QueueKey::new("contoso", destination),
             results,
         }
     }

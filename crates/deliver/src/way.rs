@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use relais_policy::document::{IpVersion, Retry};
 use relais_policy::outcome::Outcome;
-use relais_policy::route::{RouteKind, route};
+use relais_policy::route::{RouteKind, RouteSource, route};
 use relais_smtp::address::Host;
 use relais_smtp::client::Protocol;
 use relais_smtp::dsn::Cause;
@@ -54,7 +54,8 @@ pub(crate) async fn find_way(shared: &Shared, key: &QueueKey) -> Way {
         };
         return Way::Judged(Box::new(finding), by);
     };
-    let route = route(&settings, organisation, &host);
+    let source = RouteSource::parse(&key.source);
+    let route = route(&settings, organisation, &host, &source);
     let connector: Option<Arc<str>> = route.outbound_connector.as_deref().map(Into::into);
     if route.kind == RouteKind::Bounces {
         return Way::TakenIn(By {

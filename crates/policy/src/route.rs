@@ -3,6 +3,8 @@
 //! Not here: asking DNS and shuffling hosts of equal preference (`relais-deliver`); whether the
 //! client may send there ([`crate::permission`]).
 
+mod source;
+
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
@@ -15,11 +17,15 @@ use crate::encryption::Demand;
 use crate::range::special_address;
 use crate::settings::{HostPort, MailboxHost, SMTP_PORT, Scope, Settings};
 
+use source::SourceRank;
+
+pub use source::RouteSource;
+
 /// MX hosts that are tried at most; the worst are left out. RFC 5321 §5.1 asks for two at least,
 /// large providers publish about ten.
 pub const MX_HOSTS_MAX: usize = 32;
 
-/// The way of one (organisation, recipient domain).
+/// The way of one (organisation, recipient domain, source).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Route {
     /// The outbound connector's name; `None` for the built-in delivery by MX and mailbox hosts.
@@ -63,8 +69,10 @@ pub enum RouteKind {
 
 /// Chooses: nowhere for a bounce domain, whoever's it is; mailbox host of the accepted domain; else
 /// outbound connectors of the organisation by exact domain, then `*.parent` (nearest first), then
-/// `own`, then `*`; else MX. Of connectors that fit equally well, the first in the settings.
-pub fn route(settings: &Settings, organisation: &str, host: &Host) -> Route {
+/// `own`, then `*`; else MX. Of those that fit the domain equally well, one that asks for the
+/// message's inbound connector, then for its sender's domain, before one for anybody; then the
+/// first in the settings. One that asks for another source takes no part.
+pub fn route(settings: &Settings, organisation: &str, host: &Host, source: &RouteSource) -> Route {
     if let Some(route) = to_bounce_domain(settings, host) {
         return route;
     }
@@ -77,12 +85,13 @@ pub fn route(settings: &Settings, organisation: &str, host: &Host) -> Route {
         .filter(|(connector, _)| connector.state == ConnectorState::Enabled)
         .filter_map(|(connector, scopes)| {
             let fits = scopes.iter().filter(|scope| scope.covers(host, is_own));
-            Some((fits.map(rank).min()?, connector))
+            let rank = (fits.map(rank).min()?, source.rank(connector)?);
+            Some((rank, connector))
         })
         // `min_by_key` keeps the first of equals.
         .min_by_key(|(rank, _)| *rank);
     match best {
-        Some((rank, connector)) => by_connector(connector, rank, host),
+        Some((rank, connector)) => by_connector(connector, rank, (host, source)),
         None => Route {
             outbound_connector: None,
             kind: direct(host),
@@ -188,7 +197,11 @@ fn to_mailbox_host(settings: &Settings, host: &Host) -> Option<Route> {
     })
 }
 
-fn by_connector(connector: &OutboundConnector, rank: Rank, host: &Host) -> Route {
+fn by_connector(
+    connector: &OutboundConnector,
+    (rank, source_rank): (Rank, SourceRank),
+    (host, source): (&Host, &RouteSource),
+) -> Route {
     let hosts = connector.smart_hosts.iter();
     let hosts = hosts
         .filter_map(|text| HostPort::parse(text, SMTP_PORT))
@@ -206,7 +219,12 @@ fn by_connector(connector: &OutboundConnector, rank: Rank, host: &Host) -> Route
         retry: connector.retry.clone(),
         source_addresses: egress_addresses(connector),
         ip_version: connector.ip_version,
-        because: format!("outbound connector {} {}", connector.name, rank.words()),
+        because: format!(
+            "outbound connector {} {}{}",
+            connector.name,
+            rank.words(),
+            source.words(source_rank)
+        ),
     }
 }
 

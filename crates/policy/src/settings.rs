@@ -367,7 +367,7 @@ impl Settings {
         let Ok(domain) = Domain::parse(&owned.domain.name) else {
             return false;
         };
-        let key = ProofKey::new(&*owned.organisation.name, &domain);
+        let key = ProofKey::new(&owned.organisation.name, &domain);
         self.shown_bounces.get(&key) == Some(bounce)
     }
 

@@ -21,7 +21,7 @@ use crate::permission::{
     HeaderFromVerdict, RecipientPermit, SenderPermit, header_from, may_deliver_to, may_send,
 };
 use crate::restriction::{self, InForce};
-use crate::route::{Route, RouteKind, route};
+use crate::route::{Route, RouteKind, RouteSource, route};
 use crate::settings::Settings;
 use crate::signing::{Signer, Signing, signing};
 
@@ -149,11 +149,16 @@ impl Simulation<'_> {
         self.size(&sender)?;
         let recipient = self.recipient()?;
         self.header_from()?;
-        let route = route(
+        let source = RouteSource::of(
             self.settings,
             &recipient.organisation,
-            recipient.mailbox.host(),
+            self.attribution
+                .connector()
+                .map(|found| found.connector.name.as_str()),
+            self.question.reverse_path.domain(),
         );
+        let host = recipient.mailbox.host();
+        let route = route(self.settings, &recipient.organisation, host, &source);
         let answer = route_answer(&route);
         let because = route.because.clone();
         self.step(

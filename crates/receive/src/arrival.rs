@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use relais_policy::limit::Weight;
-use relais_policy::route::route;
+use relais_policy::route::{RouteSource, route};
 use relais_policy::schedule::expires_at;
 use relais_smtp::address::Host;
 use relais_smtp::content::{ContentSummary, Preset, Repair};
@@ -110,21 +110,24 @@ impl Arrival<'_> {
         accepted_at: Timestamp,
         due: Timestamp,
     ) -> Vec<NewRecipient> {
+        let settings = &self.client.settings;
+        let source = RouteSource::of(
+            settings,
+            organisation,
+            self.transaction.inbound_connector.as_deref(),
+            self.envelope.reverse_path.domain(),
+        );
         let mut ways: BTreeMap<&Host, (QueueKey, Timestamp)> = BTreeMap::new();
         let mut recipients = Vec::with_capacity(self.envelope.recipients.len());
         for recipient in &self.envelope.recipients {
             let host = recipient.forward_path.host();
             let (key, expires_at) = ways.entry(host).or_insert_with(|| {
-                let retry = route(&self.client.settings, organisation, host).retry;
-                let (organisation, destination) =
-                    (Arc::clone(organisation), host.to_string().into());
-                (
-                    QueueKey {
-                        organisation,
-                        destination,
-                    },
-                    expires_at(&retry, accepted_at),
-                )
+                let retry = route(settings, organisation, host, &source).retry;
+                let key = QueueKey {
+                    source: source.to_string().into(),
+                    ..QueueKey::new(Arc::clone(organisation), host.to_string())
+                };
+                (key, expires_at(&retry, accepted_at))
             });
             recipients.push(NewRecipient {
                 recipient: recipient.clone(),

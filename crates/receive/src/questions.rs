@@ -12,7 +12,7 @@ use relais_policy::bounce::{self, BounceToken};
 use relais_policy::limit::Weight;
 use relais_policy::permission::{RecipientPermit, may_deliver_to, may_greet, may_send};
 use relais_policy::restriction;
-use relais_policy::route::{RouteKind, route};
+use relais_policy::route::{RouteKind, RouteSource, route};
 use relais_policy::settings::OwnedDomain;
 use relais_smtp::address::{ForwardPath, Host, Mailbox, ReversePath};
 use relais_smtp::content::Preset;
@@ -136,7 +136,7 @@ impl Asked<'_> {
         transaction.organisation = Some(Arc::clone(&organisation));
         if let Host::Domain(domain) = permit.mailbox.host()
             && !transaction.dns_is_slow
-            && self.goes_by_mx(&organisation, permit.mailbox.host())
+            && self.goes_by_mx(&organisation, permit.mailbox.host(), transaction)
         {
             let domain = domain.clone();
             match self.ask_dns(&domain, RECIPIENT_DNS_TIMEOUT).await {
@@ -238,8 +238,16 @@ impl Asked<'_> {
         Ok(weight)
     }
 
-    fn goes_by_mx(&self, organisation: &str, host: &Host) -> bool {
-        match route(&self.client.settings, organisation, host).kind {
+    fn goes_by_mx(&self, organisation: &str, host: &Host, transaction: &Transaction) -> bool {
+        let settings = &self.client.settings;
+        let sender = Mailbox::parse(&transaction.from).ok();
+        let source = RouteSource::of(
+            settings,
+            organisation,
+            transaction.inbound_connector.as_deref(),
+            sender.as_ref().and_then(Mailbox::domain),
+        );
+        match route(settings, organisation, host, &source).kind {
             RouteKind::Mx { .. } => true,
             RouteKind::Hosts(_) | RouteKind::Literal(_) | RouteKind::Bounces => false,
         }

@@ -147,10 +147,7 @@ impl Sender {
     fn new(destination: &str) -> Self {
         let to = format!("anna@{destination}");
         Self {
-            key: QueueKey {
-                organisation: "contoso".into(),
-                destination: destination.into(),
-            },
+            key: QueueKey::new("contoso", destination),
             mailbox: Mailbox::parse(&to).expect("an address"),
             to: to.into(),
             client: Arc::new(ClientSummary {

@@ -22,13 +22,27 @@ pub use crate::error::{CommitError, SettleError, StoreError};
 /// Content up to this size lives in the message's row; larger content has its own spool file.
 pub const INLINE_OCTETS_MAX: usize = 64 * 1_024;
 
-/// What is scheduled together: one organisation's mail for one destination.
+/// What is scheduled together: one organisation's mail for one destination, and from one source
+/// where its way depends on that.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct QueueKey {
     /// Organisation.
     pub organisation: Arc<str>,
     /// Recipient domain, or address literal in brackets, as `Host` displays it.
     pub destination: Arc<str>,
+    /// As `RouteSource` displays it; empty where no outbound connector asks for it.
+    pub source: Arc<str>,
+}
+
+impl QueueKey {
+    /// Mail whose way depends on nothing but this.
+    pub fn new(organisation: impl Into<Arc<str>>, destination: impl Into<Arc<str>>) -> Self {
+        Self {
+            organisation: organisation.into(),
+            destination: destination.into(),
+            source: "".into(),
+        }
+    }
 }
 
 /// A message as the store keeps it, without content and without recipients.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use relais_policy::route::route;
+use relais_policy::route::{RouteSource, route};
 use relais_policy::schedule::expires_at;
 use relais_smtp::address::{Mailbox, ReversePath};
 use relais_smtp::envelope::EnvelopeRecipient;
@@ -15,6 +15,7 @@ use relais_store::queue::{Content, Leased, MessageFacts, NewMessage, NewRecipien
 use super::{Original, Passed};
 use crate::connection::Shared;
 use crate::context::DeliverContext;
+use crate::forwards::Admission;
 use crate::notice;
 
 /// The message to the stranger; inner `Err`: why there is none. Outer `Err`: the store cannot now.
@@ -29,11 +30,13 @@ pub(super) async fn due(
         return Ok(Err("it is no notice, and its sender is a stranger"));
     }
     let moment = context.clock.moment();
-    if !shared
-        .forwards
-        .admit(&original.organisation, original.queue_id, moment)
-    {
-        return Ok(Err("too many in an hour"));
+    let of = &original.organisation;
+    match shared.forwards.admit(of, to, original.queue_id, moment) {
+        Admission::Yes => {}
+        // It goes on as it came: there is no place to say that it is the last.
+        Admission::LastOfMessage(_) | Admission::LastOfPerson(_) | Admission::No => {
+            return Ok(Err("too many in an hour"));
+        }
     }
     let copied = context.store.copy_behind(&[], &leased.content).await;
     let (content, _) = copied.map_err(|error| error.to_string())?;
@@ -63,13 +66,11 @@ fn message(
         inbound_connector: None,
         ..MessageFacts::clone(&leased.facts)
     };
-    let way = route(&context.store.settings(), &facts.organisation, to.host());
+    let source = RouteSource::default();
+    let way = route(&context.store.settings(), &facts.organisation, to.host(), &source);
     let recipient = NewRecipient {
         recipient: EnvelopeRecipient::new(to.clone()),
-        key: QueueKey {
-            organisation: Arc::clone(&facts.organisation),
-            destination: to.host().to_string().into(),
-        },
+        key: QueueKey::new(Arc::clone(&facts.organisation), to.host().to_string()),
         due: now,
         expires_at: expires_at(&way.retry, now),
     };

@@ -16,6 +16,7 @@ use relais_net::web::{SimulatedWeb, Web};
 use relais_net::zone::ZoneRecord;
 use relais_policy::document::{Document, IpVersion};
 use relais_policy::reply_rule::ReplyRules;
+use relais_policy::route::RouteSource;
 use relais_smtp::address::{Mailbox, ReversePath};
 use relais_smtp::envelope::{EnvelopeRecipient, Notify, SenderParameters};
 use relais_smtp::identifier::QueueId;
@@ -305,10 +306,14 @@ impl World {
             body_hash: None,
             is_notice: mail.is_notice,
         };
+        let settings = self.store.settings();
+        let by = facts.inbound_connector.as_deref();
+        let sender = facts.reverse_path.domain();
+        let source = RouteSource::of(&settings, mail.organisation, by, sender).to_string();
         let recipients = mail.to.into_iter().map(|recipient| NewRecipient {
             key: QueueKey {
-                organisation: mail.organisation.into(),
-                destination: recipient.forward_path.host().to_string().into(),
+                source: source.as_str().into(),
+                ..QueueKey::new(mail.organisation, recipient.forward_path.host().to_string())
             },
             recipient,
             due: now,

@@ -197,6 +197,12 @@ pub struct OutboundConnector {
     /// `*`, `own`, or a list, `*.example.org` allowed.
     #[serde(default = "any")]
     pub recipient_domains: Vec<String>,
+    /// Only mail of senders in these domains: `example.org`, `*.example.org`; empty: of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sender_domains: Vec<String>,
+    /// Only what came by these inbound connectors; empty: by any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inbound_connectors: Vec<String>,
     /// `host:port` in order of preference; empty: by MX.
     #[serde(default)]
     pub smart_hosts: Vec<String>,
@@ -230,6 +236,8 @@ impl OutboundConnector {
             name: name.into(),
             state: ConnectorState::default(),
             recipient_domains: any(),
+            sender_domains: Vec::new(),
+            inbound_connectors: Vec::new(),
             smart_hosts: Vec::new(),
             tls: OutboundTls::default(),
             tls_domain: String::new(),

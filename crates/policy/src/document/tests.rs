@@ -386,6 +386,8 @@ fn any_outbound() -> impl Strategy<Value = OutboundConnector> {
             ".*",
             ".*",
             proptest::collection::btree_map(".*", ".*", 0..3),
+            vec(".*", 0..4),
+            vec(".*", 0..4),
         ),
         (
             of(any::<u32>()),
@@ -407,6 +409,8 @@ fn any_outbound() -> impl Strategy<Value = OutboundConnector> {
                 ConnectorState::Draft
             },
             recipient_domains: one.2,
+            sender_domains: two.3,
+            inbound_connectors: two.4,
             smart_hosts: one.3,
             tls: OutboundTls::EncryptionOnly,
             tls_domain: one.4,

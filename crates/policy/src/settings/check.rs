@@ -178,6 +178,19 @@ impl Checker {
             );
         }
         for connector in outbound {
+            let known = |name: &&String| inbound.iter().any(|one| one.name == **name);
+            let unknown = connector
+                .inbound_connectors
+                .iter()
+                .find(|name| !known(name));
+            if let Some(name) = unknown {
+                let object = format!("{object}, outbound connector {}", connector.name);
+                let message = format!(
+                    "inbound_connectors names {name:?}, and there is no such inbound connector; \
+                     correct or remove it"
+                );
+                self.error(&object, message);
+            }
             self.outbound(
                 &format!("{object}, outbound connector {}", connector.name),
                 connector,

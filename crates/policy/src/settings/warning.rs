@@ -268,8 +268,13 @@ impl Observer<'_> {
                 .iter()
                 .filter_map(|s| Scope::parse(s).ok())
             {
-                let Some(first) = seen.get(&scope).copied() else {
-                    seen.insert(scope, &connector.name);
+                let asked = (
+                    scope,
+                    &connector.sender_domains,
+                    &connector.inbound_connectors,
+                );
+                let Some(first) = seen.get(&asked).copied() else {
+                    seen.insert(asked, &connector.name);
                     continue;
                 };
                 if *first == connector.name {

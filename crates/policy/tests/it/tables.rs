@@ -12,7 +12,7 @@ use relais_policy::outcome::{
 use relais_policy::permission::{
     HeaderFromVerdict, header_from, may_deliver_to, may_greet, may_send,
 };
-use relais_policy::route::{Mx, MxHosts, RouteKind, mx_hosts, route};
+use relais_policy::route::{Mx, MxHosts, RouteKind, RouteSource, mx_hosts, route};
 use relais_policy::settings::Mode;
 use relais_policy::source::{
     Listed, Listing, ReverseNames, Verdict, check_source, sign_of_dynamic,
@@ -227,7 +227,8 @@ fn greeting() {
 fn routes() {
     let answer = |worlds: &Worlds, row: &[&str]| {
         let host = mailbox(&format!("a@{}", row[2])).host().clone();
-        let route = route(worlds.get(row[0]), row[1], &host);
+        let source = RouteSource::default();
+        let route = route(worlds.get(row[0]), row[1], &host, &source);
         let way = match &route.kind {
             RouteKind::Hosts(hosts) => hosts
                 .iter()
@@ -263,7 +264,7 @@ fn routes() {
 fn a_connector_gives_its_route_tls_pace_and_retry() {
     let worlds = Worlds::new();
     let host = Host::Domain(Domain::parse("example.org").unwrap());
-    let route = route(worlds.get("lan"), "contoso", &host);
+    let route = route(worlds.get("lan"), "contoso", &host, &RouteSource::default());
     let connector = worlds
         .get("lan")
         .outbound_connector("contoso", "Partner")
@@ -558,4 +559,100 @@ fn every_refusal_that_a_decision_gives_stands_in_a_table() {
         tokens.collect::<BTreeSet<_>>(),
         expected.iter().map(|token| (*token).to_owned()).collect()
     );
+}
+
+#[test]
+fn of_connectors_that_fit_a_domain_equally_the_one_that_asks_for_the_source_is_taken() {
+    let out = |name: &str, lines: &str| {
+        format!("[[organisation.outbound_connector]]\nname = \"{name}\"\n{lines}\n")
+    };
+    let text = [
+        "[[organisation]]\nname = \"contoso\"\n[[organisation.domain]]\nname = \"contoso.test\"\n\
+         verification = \"assumed\"\nsubdomains = true\n[[organisation.domain]]\nname = \
+         \"news.test\"\nverification = \"assumed\"\n[[organisation.inbound_connector]]\nname = \
+         \"ERP\"\nsender_ip_addresses = [\"10.1.3.0/24\"]\n[[organisation.inbound_connector]]\n\
+         name = \"Printers\"\nsender_ip_addresses = [\"10.1.2.0/24\"]\n"
+            .to_owned(),
+        out("All", "smart_hosts = [\"all.example\"]"),
+        out(
+            "News",
+            "smart_hosts = [\"news.example\"]\nsender_domains = [\"news.test\"]",
+        ),
+        out(
+            "Erp",
+            "smart_hosts = [\"erp.example\"]\ninbound_connectors = [\"ERP\"]",
+        ),
+        out(
+            "Both",
+            "sender_domains = [\"*.contoso.test\"]\ninbound_connectors = [\"ERP\", \"Printers\"]",
+        ),
+        out("Exact", "recipient_domains = [\"example.org\"]"),
+    ];
+    let settings = build(Mode::Hosted, &text.concat());
+    for (to, from, by, expected) in [
+        (
+            "example.com",
+            "contoso.test",
+            Some("Printers"),
+            "All takes every domain",
+        ),
+        (
+            "example.com",
+            "contoso.test",
+            None,
+            "All takes every domain",
+        ),
+        (
+            "example.com",
+            "news.test",
+            Some("Printers"),
+            "News takes every domain, for senders in news.test",
+        ),
+        (
+            "example.com",
+            "news.test",
+            Some("ERP"),
+            "Erp takes every domain, for what came by inbound connector ERP",
+        ),
+        (
+            "example.com",
+            "a.contoso.test",
+            Some("Printers"),
+            "Both takes every domain, for what came by inbound connector Printers and senders in \
+             a.contoso.test",
+        ),
+        (
+            "example.com",
+            "a.contoso.test",
+            Some("ERP"),
+            "Both takes every domain, for what came by inbound connector ERP and senders in a.contoso.test",
+        ),
+        // The recipient's domain comes first.
+        ("example.org", "news.test", Some("ERP"), "Exact names it"),
+        // Nobody's own domain is no source.
+        (
+            "example.com",
+            "fabrikam.test",
+            Some("Printers"),
+            "All takes every domain",
+        ),
+    ] {
+        let from_domain = Domain::parse(from).expect("a domain");
+        let source = RouteSource::of(&settings, "contoso", by, Some(&from_domain));
+        let host = mailbox(&format!("a@{to}")).host().clone();
+        let route = route(&settings, "contoso", &host, &source);
+        assert_eq!(
+            route.because,
+            format!("outbound connector {expected}"),
+            "{from} {by:?}"
+        );
+    }
+    // What nobody asks for is not told apart.
+    let printers = |from: &str| {
+        let from = Domain::parse(from).expect("a domain");
+        let source = RouteSource::of(&settings, "contoso", Some("Printers"), Some(&from));
+        source.to_string()
+    };
+    assert_eq!(printers("contoso.test"), "- Printers");
+    assert_eq!(printers("news.test"), "news.test Printers");
 }

@@ -594,3 +594,68 @@ fn tokens_are_had_by_sign_in_renewed_ahead_of_their_end_rotated_and_refused_in_w
         "{shown}"
     );
 }
+
+#[test]
+fn a_way_that_is_asked_for_an_inbound_connector_is_taken_simulated_and_explained() {
+    let (others, devices) = (Receiver::start(), Receiver::start());
+    let lines = format!(
+        "smart_hosts = [\"{}\"]\n[[organisation.outbound_connector]]\nname = \"Own\"\n\
+         smart_hosts = [\"{}\"]\ninbound_connectors = [\"Devices\"]",
+        others.address(),
+        devices.address()
+    );
+    let server = relay(&lines, "");
+    send(&server, "anna@example.org");
+    devices.wait_for_recipient("anna@example.org");
+    assert!(others.arrivals().is_empty());
+    let because = "outbound connector Own takes every domain, for what came by inbound connector \
+                   Devices";
+    let attempted = event(&server, "delivery.attempted");
+    assert_eq!(attempted["detail"], because);
+    let queue_id = attempted["queue_id"].as_str().expect("an id").to_owned();
+    let why = server.relais(&["why", &queue_id]).expect(0);
+    assert!(why.out.contains(because), "{}", why.out);
+    let simulated = server.relais(&[
+        "--json",
+        "simulate",
+        "--ip",
+        "127.0.0.1",
+        "--from",
+        "scan@contoso.test",
+        "--to",
+        "anna@example.org",
+    ]);
+    let simulated = simulated.expect(0).json();
+    assert_eq!(simulated["outbound_connector"], "Own");
+    let steps = simulated["steps"].as_array().expect("steps");
+    let route = steps
+        .iter()
+        .find(|one| one["question"] == "route")
+        .expect("a route");
+    assert_eq!(route["because"], because);
+    // A connector that is named must be there.
+    let set = [
+        "connector",
+        "outbound",
+        "set",
+        "Own",
+        "--inbound-connector",
+        "Scanners",
+    ];
+    let refused = server.relais(&set);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    server
+        .relais(&[
+            "connector",
+            "outbound",
+            "set",
+            "Own",
+            "--inbound-connector",
+            "",
+            "--sender-domain",
+            "fabrikam.test",
+        ])
+        .expect(0);
+    send(&server, "ben@example.org");
+    others.wait_for_recipient("ben@example.org");
+}

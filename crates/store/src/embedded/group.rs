@@ -28,7 +28,7 @@ const DELETE_MESSAGE: &str = "DELETE FROM message WHERE id = ?1";
 const HAS_RECIPIENTS: &str = "SELECT 1 FROM recipient WHERE message = ?1 LIMIT 1";
 const SPOOL_OF: &str = "SELECT spool FROM message WHERE id = ?1";
 const INSERT_QUEUE: &str =
-    "INSERT INTO queue (organisation, destination, checksum) VALUES (?1, ?2, ?3)";
+    "INSERT INTO queue (organisation, destination, checksum, source) VALUES (?1, ?2, ?3, ?4)";
 const INSERT_OUTBOX: &str = "INSERT INTO outbox (position, lines) VALUES (?1, ?2)";
 const DELETE_OUTBOX: &str = "DELETE FROM outbox WHERE position < ?1";
 const SET_NUMBER: &str = "INSERT INTO number (name, value) VALUES (?1, ?2)
@@ -187,7 +187,8 @@ fn insert_queue(transaction: &Transaction<'_>, key: &QueueKey) -> rusqlite::Resu
     statement.insert(params![
         &*key.organisation,
         &*key.destination,
-        key_checksum(key)
+        key_checksum(key),
+        &*key.source,
     ])
 }
 
@@ -352,5 +353,9 @@ pub(super) fn key_checksum(key: &QueueKey) -> i64 {
     sum.add(key.organisation.as_bytes());
     sum.add(&[0]);
     sum.add(key.destination.as_bytes());
+    if !key.source.is_empty() {
+        sum.add(&[0]);
+        sum.add(key.source.as_bytes());
+    }
     i64::from(sum.finish() as u32)
 }

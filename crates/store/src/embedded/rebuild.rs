@@ -31,8 +31,16 @@ struct Entry {
 
 /// Reads the queues. One whose row is damaged is left out: its recipients are found by address.
 pub(super) fn queue_names(connection: &Connection) -> rusqlite::Result<QueueNames> {
-    let mut statement =
-        connection.prepare("SELECT id, organisation, destination, checksum FROM queue")?;
+    // A database that only was read since an older Relais wrote it has no sources.
+    let has_sources: bool = connection.query_row(
+        "SELECT count(*) FROM pragma_table_info('queue') WHERE name = 'source'",
+        [],
+        |row| row.get(0),
+    )?;
+    let source = if has_sources { "source" } else { "''" };
+    let mut statement = connection.prepare(&format!(
+        "SELECT id, organisation, destination, checksum, {source} FROM queue"
+    ))?;
     let mut organisations: HashMap<String, std::sync::Arc<str>> = HashMap::new();
     let mut names = QueueNames::new();
     let mut rows = statement.query([])?;
@@ -43,8 +51,8 @@ pub(super) fn queue_names(connection: &Connection) -> rusqlite::Result<QueueName
             .or_insert_with_key(|name| name.as_str().into());
         let destination: String = row.get(2)?;
         let key = QueueKey {
-            organisation: organisation.clone(),
-            destination: destination.into(),
+            source: row.get::<_, String>(4)?.into(),
+            ..QueueKey::new(organisation.clone(), destination)
         };
         if row.get::<_, i64>(3)? == group::key_checksum(&key) {
             names.insert(row.get(0)?, key);
@@ -188,17 +196,14 @@ fn repaired(
         let key = match &found {
             Found::Whole(message) => {
                 let recipient = message.record.recipients.get(number);
-                recipient.map(|recipient| QueueKey {
-                    organisation: message.record.facts.organisation.clone(),
-                    destination: recipient.forward_path.host().to_string().into(),
+                recipient.map(|recipient| {
+                    let destination = recipient.forward_path.host().to_string();
+                    QueueKey::new(message.record.facts.organisation.clone(), destination)
                 })
             }
             Found::Damaged | Found::Nothing => None,
         };
-        let nowhere = || QueueKey {
-            organisation: "".into(),
-            destination: "".into(),
-        };
+        let nowhere = || QueueKey::new("", "");
         NewSlot {
             number: entry.number,
             key: key.unwrap_or_else(nowhere),

@@ -24,7 +24,8 @@ const STATEMENTS_MAX: usize = 64;
 const WRITER_CACHE_KIB: i64 = -32_768;
 
 /// Each step runs once, in its own transaction. Steps are never changed, only added.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
 CREATE TABLE message (
     id INTEGER PRIMARY KEY,     -- QueueId
     envelope BLOB NOT NULL,     -- record.rs
@@ -63,7 +64,12 @@ CREATE TABLE number (
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+-- Where the mail of a queue comes from, as far as its way depends on it.
+ALTER TABLE queue ADD COLUMN source TEXT NOT NULL DEFAULT '';
+",
+];
 
 /// The version that this Relais writes.
 pub(crate) const SCHEMA_VERSION: i64 = STEPS.len() as i64;

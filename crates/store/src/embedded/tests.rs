@@ -54,10 +54,7 @@ async fn close(store: Embedded) {
 }
 
 fn key(destination: &str) -> QueueKey {
-    QueueKey {
-        organisation: "contoso".into(),
-        destination: destination.into(),
-    }
+    QueueKey::new("contoso", destination)
 }
 
 fn facts(queue_id: QueueId, size: u64) -> MessageFacts {

@@ -12,10 +12,7 @@ use crate::suspension::{Suspension, SuspensionScope};
 const DESTINATIONS: [&str; 3] = ["a.example", "b.example", "c.example"];
 
 fn key(place: usize) -> QueueKey {
-    QueueKey {
-        organisation: "contoso".into(),
-        destination: DESTINATIONS[place].into(),
-    }
+    QueueKey::new("contoso", DESTINATIONS[place])
 }
 
 fn id(number: i64) -> QueueId {
@@ -572,10 +569,7 @@ fn queues_without_recipients_are_forgotten_and_their_place_used_again() {
     let mut index = Index::default();
     let state = SlotState::fresh(time(0), time(1_000));
     for round in 0..100 {
-        let key = QueueKey {
-            organisation: "o".into(),
-            destination: format!("{round}").into(),
-        };
+        let key = QueueKey::new("o", format!("{round}"));
         index.insert(
             id(round),
             &[NewSlot {

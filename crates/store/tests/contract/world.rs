@@ -201,10 +201,7 @@ impl World {
 }
 
 pub(crate) fn key(destination: &str) -> QueueKey {
-    QueueKey {
-        organisation: "contoso".into(),
-        destination: destination.into(),
-    }
+    QueueKey::new("contoso", destination)
 }
 
 /// A message to some addresses, accepted at `now`, with a lifetime of a day.

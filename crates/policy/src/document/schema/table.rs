@@ -391,6 +391,15 @@ const OUTBOUND: &[Setting] = &[
         .always()
         .bound("*, own, a domain, *.domain")
         .doc("Which recipients leave this way: exact before *.domain before own before *."),
+    key("sender_domains", Kind::TextList, NONE)
+        .bound("a domain, *.domain, *; verified domains of the organisation")
+        .doc(
+            "Only mail of senders there leaves this way, before a connector for everybody; empty: \
+             of all senders.",
+        ),
+    key("inbound_connectors", Kind::TextList, NONE)
+        .bound("names of inbound connectors of the organisation")
+        .doc("Only what came by these leaves this way, before all others; empty: by any."),
     key("smart_hosts", Kind::TextList, NONE)
         .always()
         .bound("host, host:port, [address]:port; at most 20")

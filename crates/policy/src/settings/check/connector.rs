@@ -121,6 +121,15 @@ impl Checker {
             self.error(object, message.to_owned());
         }
         self.scopes(object, "recipient_domains", &connector.recipient_domains);
+        if !connector.sender_domains.is_empty() {
+            self.scopes(object, "sender_domains", &connector.sender_domains);
+        }
+        self.count(
+            object,
+            "inbound_connectors",
+            connector.inbound_connectors.len(),
+            LIST_MAX,
+        );
         self.count(
             object,
             "smart_hosts",

@@ -108,6 +108,12 @@ pub(super) struct OutboundKeys {
     /// Domains that leave by it: *, own, or a list; replaces the list
     #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
     recipient_domain: Vec<String>,
+    /// Only mail of senders in these domains; replaces the list; an empty value: of all
+    #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
+    sender_domain: Vec<String>,
+    /// Only what came by these inbound connectors; replaces the list; an empty value: by any
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    inbound_connector: Vec<String>,
     /// Smart hosts in order of preference; none: by MX; replaces the list
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
     smart_host: Vec<String>,
@@ -203,6 +209,8 @@ impl ConnectorKeys for OutboundKeys {
         let mut patch = Patch::default();
         patch.set("state", self.state.as_ref());
         patch.list("recipient_domains", &self.recipient_domain);
+        patch.list("sender_domains", &self.sender_domain);
+        patch.list("inbound_connectors", &self.inbound_connector);
         patch.list("smart_hosts", &self.smart_host);
         patch.set("tls", self.tls.as_ref());
         patch.set("tls_domain", self.tls_domain.as_ref());
