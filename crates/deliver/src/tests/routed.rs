@@ -89,3 +89,28 @@ async fn mail_whose_connector_is_gone_leaves_by_that_of_everybody() {
     pass(minutes(10)).await;
     assert_eq!(all.took_for(), ["a@b.example"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn smart_hosts_are_tried_in_their_order_and_the_first_has_its_place_back() {
+    let settings = format!(
+        "{SETTINGS}\n[[organisation.outbound_connector]]\nname = \"Out\"\n\
+         smart_hosts = [\"192.0.2.1\", \"192.0.2.2\", \"192.0.2.3\"]\n"
+    );
+    let world = World::delivering(&settings).await;
+    let first = Peer::start(&world, "192.0.2.1", 25).await;
+    let third = Peer::start(&world, "192.0.2.3", 25).await;
+    world.accept(mail(&["a@b.example"])).await;
+    pass(seconds(10)).await;
+    first.stop().await;
+    world.accept(mail(&["b@b.example"])).await;
+    pass(seconds(30)).await;
+    // Nobody is at the second: the third has it, and nothing was put off.
+    assert_eq!(first.took_for(), ["a@b.example"]);
+    assert_eq!(third.took_for(), ["b@b.example"]);
+    assert!(world.events(EventKind::RecipientDeferred).is_empty());
+    first.listen().await;
+    pass(minutes(3)).await;
+    world.accept(mail(&["c@b.example"])).await;
+    pass(seconds(10)).await;
+    assert_eq!(first.took_for(), ["a@b.example", "c@b.example"]);
+}
