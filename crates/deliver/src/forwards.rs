@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    fn id(number: u64) -> QueueId {
+    fn id(number: u16) -> QueueId {
         QueueId::new(Timestamp::from_millis(1_795_910_400_000), 0, number)
     }
 
