@@ -67,7 +67,12 @@ fn message(
         ..MessageFacts::clone(&leased.facts)
     };
     let source = RouteSource::default();
-    let way = route(&context.store.settings(), &facts.organisation, to.host(), &source);
+    let way = route(
+        &context.store.settings(),
+        &facts.organisation,
+        to.host(),
+        &source,
+    );
     let recipient = NewRecipient {
         recipient: EnvelopeRecipient::new(to.clone()),
         key: QueueKey::new(Arc::clone(&facts.organisation), to.host().to_string()),
