@@ -38,6 +38,7 @@ async fn opened(stream: Stream, login: &Login) -> Result<HopSession, Box<Unused>
         },
         host: &Host::parse("smart.example").expect("a host"),
         demand: &Demand::Clear,
+        tested: None,
         implicit_tls: false,
         tls: &ClientTls::without_roots(),
         login: Some(login),
