@@ -1,5 +1,6 @@
 //! Feeds mutated octets to everything that reads what strangers send: commands, content framing,
-//! header sections, replies of next hops, DNS answers, hellos of TLS, settings files, trace tokens.
+//! header sections, notices that come back, chains of seals, replies of next hops, DNS answers,
+//! hellos of TLS, settings files, trace tokens.
 //!
 //! ```text
 //! fuzz [--seconds 10] [--seed N] [--target NAME]
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use relais_policy::document::Document;
 use relais_policy::settings::{Mode, Settings};
 use relais_smtp::address::Mailbox;
+use relais_smtp::arc::{Form, Sealing};
 use relais_smtp::client::{ClientConfig, ClientSession, ClientStep, Protocol, Transaction};
 use relais_smtp::content::Preset;
 use relais_smtp::dkim::{Algorithm, BodyHasher, Terms, relaxed_body, unsigned};
@@ -23,6 +25,7 @@ use relais_smtp::envelope::{Envelope, EnvelopeRecipient, SenderParameters};
 use relais_smtp::header;
 use relais_smtp::identifier::{QueueId, Reference};
 use relais_smtp::reply::Reply;
+use relais_smtp::returned;
 use relais_smtp::sasl::scram::{ChannelBinding, NONCE_OCTETS, ServerNonce, Verifier};
 use relais_smtp::server::{Answer, AuthOffer, Question, ServerConfig, ServerSession, Step};
 use relais_smtp::time::Timestamp;
@@ -66,6 +69,18 @@ const TARGETS: &[Target] = &[
         seeds: CONTENTS,
         dictionary: SPACES,
         run: signatures,
+    },
+    Target {
+        name: "returned",
+        seeds: NOTICES,
+        dictionary: NOTICE_WORDS,
+        run: returned,
+    },
+    Target {
+        name: "seals",
+        seeds: SEALS,
+        dictionary: SEAL_WORDS,
+        run: seals,
     },
     Target {
         name: "received",
@@ -118,6 +133,51 @@ const HELLOS: &[&[u8]] = &[
     b"\x16\x03\x01\x00\x36\x01\x00\x00\x32\x03\x030123456789abcdef0123456789abcdef\x00\
       \x00\x02\x13\x01\x01\x00\x00\x07\x00\x2b\x00\x03\x02\x03\x04",
     b"\x80\x2e\x01\x00\x02\x00\x15",
+];
+
+/// A failure, a complaint, a plain bounce, an automatic reply.
+const NOTICES: &[&[u8]] = &[
+    b"From: MAILER-DAEMON@mx.test\r\nContent-Type: multipart/report; report-type=delivery-status; \
+      boundary=\"x\"\r\n\r\n--x\r\n\r\nno\r\n--x\r\nContent-Type: message/delivery-status\r\n\r\n\
+      Reporting-MTA: dns; mx.test\r\n\r\nFinal-Recipient: rfc822; b@example.org\r\nAction: failed\
+      \r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550 no\r\n\r\n--x--\r\n",
+    b"Content-Type: multipart/report; report-type=feedback-report; boundary=y\r\n\r\n--y\r\n\
+      Content-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\nOriginal-Rcpt-To: \
+      b@example.org\r\n\r\n--y--\r\n",
+    b"Subject: Undelivered Mail Returned to Sender\r\n\r\n<b@example.org>: host mx.test[192.0.2.1] \
+      said: 550 5.1.1 User unknown\r\n",
+    b"Auto-Submitted: auto-replied\r\nSubject: =?utf-8?Q?Absence_=C3=A9?=\r\n\r\nI am away.\r\n",
+];
+
+const NOTICE_WORDS: &[&[u8]] = &[
+    b"--x\r\n",
+    b"--x--\r\n",
+    b"Content-Type: multipart/mixed; boundary=x\r\n\r\n",
+    b"Content-Transfer-Encoding: base64\r\n",
+    b"Content-Transfer-Encoding: quoted-printable\r\n",
+    b"Final-Recipient: rfc822; ",
+    b"Status: 5.1.1\r\n",
+    b"Action: failed\r\n",
+    b"boundary=",
+    b"\r\n\r\n",
+];
+
+/// Results of ours, over no chain, one that holds, and one that does not.
+const SEALS: &[&[u8]] = &[
+    b"Authentication-Results: relay.test;\r\n\tspf=pass;\r\n\tarc=none\r\nFrom: a@b.test\r\n\r\n",
+    b"Authentication-Results: relay.test; arc=pass\r\nARC-Seal: i=1; cv=none; b=x\r\n\
+      ARC-Message-Signature: i=1; b=x\r\nARC-Authentication-Results: i=1; mx.test; spf=none\r\n\r\n",
+    b"Authentication-Results: relay.test; arc=fail\r\nARC-Seal: i=49; cv=fail\r\n\r\n",
+];
+
+const SEAL_WORDS: &[&[u8]] = &[
+    b"i=1;",
+    b"i=50;",
+    b"cv=pass;",
+    b"cv=fail;",
+    b"arc=pass",
+    b"ARC-Seal: ",
+    b"\r\n\t",
 ];
 
 const COMMANDS: &[&[u8]] = &[
@@ -559,7 +619,46 @@ fn nul_hides_nothing(section: &[u8], summary: &header::HeaderSummary) {
     assert!(agree, "{:?}, {:?}", theirs.from, summary.from);
 }
 
-/// A greeting name of any kind makes no field of its own.
+/// Whatever comes back is read to few recipients, in lines that a person can be shown.
+fn returned(input: &[u8], _: usize) {
+    let read = returned::read(input);
+    assert!(read.recipients.len() <= returned::RECIPIENTS_MAX);
+    let diagnostics = read.recipients.iter();
+    let diagnostics = diagnostics.filter_map(|one| one.diagnostic.as_deref());
+    let others = [read.words.as_deref(), read.reporter.as_deref()];
+    for text in diagnostics.chain(others.into_iter().flatten()) {
+        assert!(!text.contains(char::is_control), "{text:?}");
+    }
+}
+
+/// What is sealed is three whole fields, in whatever section.
+fn seals(input: &[u8], choice: usize) {
+    let end = header::header_section_end(input).unwrap_or(input.len());
+    let section = &input[..end];
+    let Ok(sealing) = Sealing::begin(section, "relay.test") else {
+        return;
+    };
+    let domain = Domain::parse("contoso.test").expect("a domain");
+    let terms = Terms {
+        domain: &domain,
+        selector: "s",
+        algorithm: Algorithm::RsaSha256,
+        time: Timestamp::from_millis(0),
+    };
+    let (body, form) = (BodyHasher::new().finish(), Form::default());
+    let signature = sealing.message_signature(section, &body, &terms, &form);
+    let signature = signature.complete(&[7; 256]);
+    let seal = sealing
+        .seal(&signature, &terms, &form)
+        .complete(&vec![7; 64 + choice % 448]);
+    let set = sealing.set(&seal, &signature);
+    let fields = set
+        .split("\r\n")
+        .filter(|line| !line.starts_with([' ', '\t']));
+    assert_eq!(fields.filter(|line| !line.is_empty()).count(), 3, "{set}");
+    assert!(!has_bare_line_end(set.as_bytes()), "{set}");
+}
+
 /// What is signed does not depend on how a body is cut, and is relaxed once and for all.
 fn signatures(input: &[u8], choice: usize) {
     let end = header::header_section_end(input).unwrap_or(input.len());
@@ -585,6 +684,7 @@ fn signatures(input: &[u8], choice: usize) {
     assert!(lines.skip(1).all(|line| line.starts_with(' ')), "{field}");
 }
 
+/// A greeting name of any kind makes no field of its own.
 fn received(input: &[u8], choice: usize) {
     let to = mailbox("b@example.org");
     let field = header::Received {
