@@ -141,13 +141,13 @@ async fn token_of(
     let organisation = owned.organisation.name.as_str();
     let now = context.clock.now();
     let fresh = context.chance.octets();
-    let key = context.store.bounce_key(organisation, fresh, now).await;
-    let key = key.map_err(|error| error.to_string())?;
+    let keys = context.store.bounce_keys(organisation, fresh, now).await;
+    let keys = keys.map_err(|error| error.to_string())?;
     let place = bounce::Place {
         organisation,
         domain,
     };
-    let token = BounceToken::read(mailbox.local_part().as_str(), &key, place, now);
+    let token = keys.read(mailbox.local_part().as_str(), place, now);
     Ok(token.ok().map(|token| (organisation.into(), token)))
 }
 

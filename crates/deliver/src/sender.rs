@@ -44,8 +44,8 @@ pub(crate) async fn reverse_path(
     };
     let now = context.clock.now();
     let fresh = context.chance.octets();
-    let key = match context.store.bounce_key(organisation, fresh, now).await {
-        Ok(key) => key,
+    let keys = match context.store.bounce_keys(organisation, fresh, now).await {
+        Ok(keys) => keys,
         Err(error) => {
             tracing::warn!(%error, queue_id = %facts.queue_id, "the envelope sender stays");
             return facts.reverse_path.clone();
@@ -62,7 +62,7 @@ pub(crate) async fn reverse_path(
         organisation,
         domain: &domain,
     };
-    ReversePath::Mailbox(token.sign(&key, place, now))
+    ReversePath::Mailbox(keys.sign(token, place, now))
 }
 
 /// Where bounces of a stranger's message are to come back. Its authors are read only where it

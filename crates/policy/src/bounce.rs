@@ -36,6 +36,10 @@ pub const BOUNCE_KEY_OCTETS: usize = 32;
 /// days, RFC 5321 §4.5.4.1), and the holidays of whoever reads reports by hand.
 pub const TOKEN_DAYS: u16 = 35;
 
+/// A key signs for so many days; what it signed then counts for [`TOKEN_DAYS`] more. As long as a
+/// key of DKIM signs by default.
+pub const ROTATE_DAYS: u16 = 180;
+
 /// Version of the form; another form would bear another.
 const PREFIX: &str = "b1-";
 /// Octets of the MAC that the token bears: nobody guesses one of 2^80 at a server that counts.
@@ -73,6 +77,85 @@ impl BounceKey {
 impl fmt::Debug for BounceKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("BounceKey(…)")
+    }
+}
+
+/// The keys of an organisation's tokens: one signs, and what the one before signed still counts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BounceKeys {
+    current: BounceKey,
+    /// It signs since then.
+    since: Timestamp,
+    before: Option<BounceKey>,
+}
+
+impl BounceKeys {
+    /// A first one.
+    pub const fn new(current: BounceKey, now: Timestamp) -> Self {
+        Self {
+            current,
+            since: now,
+            before: None,
+        }
+    }
+
+    /// Whether another one is to sign.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        now.since(self.since) >= DAY * u32::from(ROTATE_DAYS)
+    }
+
+    /// With another one that signs. What the last one signed is over long before the next time.
+    pub fn rotated(self, fresh: BounceKey, now: Timestamp) -> Self {
+        Self {
+            current: fresh,
+            since: now,
+            before: Some(self.current),
+        }
+    }
+
+    /// To be kept as a secret: when, the key that signs, and the one before.
+    pub fn to_octets(&self) -> Vec<u8> {
+        let mut octets = self.since.as_millis().to_be_bytes().to_vec();
+        octets.extend(self.current.0);
+        octets.extend(self.before.iter().flat_map(|key| key.0));
+        octets
+    }
+
+    /// As it was kept; `None`: it is damaged. A key alone is of an older version, and due.
+    pub fn from_octets(octets: &[u8]) -> Option<Self> {
+        if let Ok(alone) = octets.try_into() {
+            return Some(Self::new(BounceKey(alone), Timestamp::from_millis(0)));
+        }
+        let (since, keys) = octets.split_first_chunk()?;
+        let (current, before) = keys.split_first_chunk()?;
+        let before = match before {
+            [] => None,
+            before => Some(BounceKey(before.try_into().ok()?)),
+        };
+        Some(Self {
+            current: BounceKey(*current),
+            since: Timestamp::from_millis(i64::from_be_bytes(*since)),
+            before,
+        })
+    }
+
+    /// The address that bears a token; sent at `now`.
+    pub fn sign(&self, token: BounceToken, place: Place<'_>, now: Timestamp) -> Mailbox {
+        token.sign(&self.current, place, now)
+    }
+
+    /// Reads a local part that either key signed.
+    pub fn read(
+        &self,
+        local: &str,
+        place: Place<'_>,
+        now: Timestamp,
+    ) -> Result<BounceToken, TokenFault> {
+        let read = BounceToken::read(local, &self.current, place, now);
+        match (&read, &self.before) {
+            (Err(TokenFault::Forged), Some(before)) => BounceToken::read(local, before, place, now),
+            _ => read,
+        }
     }
 }
 
@@ -422,6 +505,47 @@ mod tests {
     #[test]
     fn a_key_never_prints() {
         assert_eq!(format!("{KEY:?}"), "BounceKey(…)");
+        let keys = BounceKeys::new(KEY, NOW).rotated(KEY, NOW);
+        let printed = format!("{keys:?}");
+        assert_eq!(printed.matches("BounceKey(…)").count(), 2, "{printed}");
+        assert!(!printed.contains("7, 7"), "{printed}");
+    }
+
+    #[test]
+    fn what_the_key_before_signed_counts_and_the_one_before_that_is_forgotten() {
+        let domain = domain();
+        let place = place(&domain);
+        let first = BounceKeys::new(KEY, NOW);
+        assert!(!first.is_due(later(ROTATE_DAYS - 1)) && first.is_due(later(ROTATE_DAYS)));
+        let rotation = later(ROTATE_DAYS);
+        let second = first.clone().rotated(BounceKey::new([8; 32]), rotation);
+        let third = second.clone().rotated(BounceKey::new([9; 32]), rotation);
+        let old = first.sign(token(None), place, rotation);
+        let old = old.local_part().as_str();
+        assert_eq!(second.read(old, place, rotation), Ok(token(None)));
+        assert_eq!(third.read(old, place, rotation), Err(TokenFault::Forged));
+        assert_eq!(second.read("x", place, rotation), Err(TokenFault::Form));
+        let new = second.sign(token(None), place, rotation);
+        let new = new.local_part().as_str();
+        assert_eq!(first.read(new, place, rotation), Err(TokenFault::Forged));
+        assert!(second.read(new, place, rotation).is_ok());
+    }
+
+    #[test]
+    fn keys_are_kept_and_read_back_and_one_of_an_older_version_is_due() {
+        let first = BounceKeys::new(KEY, NOW);
+        let second = first.clone().rotated(BounceKey::new([8; 32]), NOW);
+        for keys in [&first, &second] {
+            assert_eq!(
+                BounceKeys::from_octets(&keys.to_octets()).as_ref(),
+                Some(keys)
+            );
+        }
+        let old = BounceKeys::from_octets(KEY.octets()).expect("a key");
+        assert!(old.is_due(NOW) && old.current == KEY);
+        for length in [0, 8, 31, 33, 39, 71, 73] {
+            assert_eq!(BounceKeys::from_octets(&vec![1; length]), None, "{length}");
+        }
     }
 
     proptest! {

@@ -14,6 +14,7 @@ use relais_smtp::identifier::Reference;
 use relais_smtp::refusal::Refusal;
 
 use crate::attribution::{Attribution, Facts, attribute};
+use crate::bounce::{BounceToken, TokenFault};
 use crate::document::{ConnectorState, InboundTls};
 use crate::licence::{Observed, SenderKind, licences_of};
 use crate::login::may_log_in;
@@ -40,6 +41,8 @@ pub struct Question {
     pub size: Option<u64>,
     /// The server's own size limit in octets.
     pub size_octets_max: u64,
+    /// What the recipient at a bounce domain says, once somebody with the keys has read it.
+    pub returned: Option<Result<BounceToken, TokenFault>>,
     /// Who sent of late, by organisation: for those whose licences are counted.
     pub senders: BTreeMap<String, Observed>,
 }
@@ -321,6 +324,13 @@ impl Simulation<'_> {
 
     fn recipient(&mut self) -> Result<RecipientPermit, Refusal> {
         let (facts, forward_path) = (&self.question.facts, &self.question.forward_path);
+        let settings = self.settings;
+        if let ForwardPath::Mailbox(mailbox) = forward_path
+            && let Some(domain) = mailbox.domain()
+            && let Some(owned) = settings.bounce_domain(domain)
+        {
+            return self.bounce(mailbox, &owned.organisation.name);
+        }
         let verdict = may_deliver_to(self.settings, &self.attribution, facts, forward_path, None);
         match verdict {
             Ok(permit) => {
@@ -336,6 +346,38 @@ impl Simulation<'_> {
             }
             Err(refusal) => Err(self.refused("recipient", refusal)),
         }
+    }
+
+    /// At a bounce domain only a signed address is taken, from anybody.
+    fn bounce(
+        &mut self,
+        mailbox: &Mailbox,
+        organisation: &str,
+    ) -> Result<RecipientPermit, Refusal> {
+        let because = match self.question.returned {
+            Some(Ok(token)) => format!(
+                "a signed envelope sender of {organisation}: about {}",
+                token.queue_id
+            ),
+            Some(Err(fault)) => return Err(self.not_signed(&fault.to_string())),
+            None => return Err(self.not_signed("its signature cannot be checked now")),
+        };
+        self.step("recipient", mailbox.to_string(), because.clone());
+        Ok(RecipientPermit {
+            because,
+            mailbox: mailbox.clone(),
+            organisation: organisation.to_owned(),
+        })
+    }
+
+    fn not_signed(&mut self, because: &str) -> Refusal {
+        let refusal = Refusal::RecipientUnknown;
+        self.step(
+            "recipient",
+            format!("refused ({})", refusal.token()),
+            because,
+        );
+        refusal
     }
 
     /// The domains that would sign it on the way out.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relais_net::resolver::DnsError;
-use relais_policy::bounce::{self, BounceToken};
+use relais_policy::bounce;
 use relais_policy::limit::Weight;
 use relais_policy::permission::{RecipientPermit, may_deliver_to, may_greet, may_send};
 use relais_policy::restriction;
@@ -162,11 +162,11 @@ impl Asked<'_> {
         let context = &self.shared.context;
         let organisation = owned.organisation.name.as_str();
         let fresh = context.chance.octets();
-        let key = context
+        let keys = context
             .store
-            .bounce_key(organisation, fresh, context.clock.now());
-        let key = key.await.map_err(|error| {
-            tracing::warn!(%error, "the key of bounce addresses cannot be had");
+            .bounce_keys(organisation, fresh, context.clock.now());
+        let keys = keys.await.map_err(|error| {
+            tracing::warn!(%error, "the keys of bounce addresses cannot be had");
             Refusal::Local
         })?;
         let place = bounce::Place {
@@ -174,7 +174,8 @@ impl Asked<'_> {
             domain,
         };
         let local = mailbox.local_part().as_str();
-        let token = BounceToken::read(local, &key, place, context.clock.now())
+        let token = keys
+            .read(local, place, context.clock.now())
             .map_err(|_| Refusal::RecipientUnknown)?;
         match &transaction.organisation {
             // A client's mail stays its own organisation's.

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::RwLock;
 
-use relais_policy::bounce::BounceKey;
+use relais_policy::bounce::BounceKeys;
 use relais_policy::suppression::{
     Cause, SUPPRESSIONS_PER_ORGANISATION_MAX, Suppression, address_key,
 };
@@ -22,7 +22,7 @@ use crate::trace::Event;
 #[derive(Debug, Default)]
 pub(crate) struct Bounces {
     /// By organisation.
-    pub(crate) keys: Mutex<HashMap<Box<str>, BounceKey>>,
+    pub(crate) keys: Mutex<HashMap<Box<str>, BounceKeys>>,
     /// By key of the shelf; read at the first question.
     pub(crate) suppressed: OnceCell<RwLock<HashMap<String, Suppression>>>,
     /// Changes one after the other, so that memory and shelf agree.

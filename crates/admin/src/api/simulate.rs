@@ -10,6 +10,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 
 use relais_policy::attribution::Facts;
+use relais_policy::bounce::{BounceToken, Place, TokenFault};
 use relais_policy::document::{Credential, Document, InboundConnector};
 use relais_policy::settings::Settings;
 use relais_policy::simulate::{Answer, Question, simulate};
@@ -70,6 +71,7 @@ async fn answer(
 ) -> Result<Json<Answer>, Problem> {
     let mut question = question(&context, &imagined)?;
     question.senders = senders(&context).await?;
+    question.returned = returned(&context, &question).await;
     let settings = match &imagined.with {
         Some(with) => Arc::new(as_if(&context, with)?),
         None => context.store.settings(),
@@ -100,6 +102,26 @@ fn as_if(context: &AdminContext, with: &With) -> Result<Settings, Problem> {
     Settings::build(before.mode, before.version + 1, document)
         .map(|built| built.following(&before))
         .map_err(|errors| Problem::invalid(&errors))
+}
+
+/// What a recipient at a bounce domain says, as RCPT would read it; `None`: it is at no such
+/// domain, or the keys cannot be had.
+pub(super) async fn returned(
+    context: &AdminContext,
+    question: &Question,
+) -> Option<Result<BounceToken, TokenFault>> {
+    let ForwardPath::Mailbox(mailbox) = &question.forward_path else {
+        return None;
+    };
+    let (settings, domain) = (context.store.settings(), mailbox.domain()?);
+    let organisation = settings.bounce_domain(domain)?.organisation.name.as_str();
+    let (fresh, now) = (context.chance.octets(), context.clock.now());
+    let keys = context.store.bounce_keys(organisation, fresh, now).await;
+    let place = Place {
+        organisation,
+        domain,
+    };
+    Some(keys.ok()?.read(mailbox.local_part().as_str(), place, now))
 }
 
 /// By the settings in force.
@@ -152,6 +174,7 @@ pub(super) fn question(context: &AdminContext, imagined: &Imagined) -> Result<Qu
         header_from,
         size: imagined.size,
         size_octets_max: context.message_size_max,
+        returned: None,
         senders: BTreeMap::new(),
     })
 }

@@ -18,7 +18,7 @@ use relais_store::trace::dialogue::{Dialogue, DialogueKey};
 use relais_store::trace::{Event, EventKind, To, TraceQuery, TraceTerm};
 
 use super::queue::message_json;
-use super::simulate::decide;
+use super::simulate::{decide, returned};
 use crate::context::AdminContext;
 use crate::problem::Problem;
 
@@ -87,7 +87,7 @@ async fn why_message(context: &AdminContext, queue_id: QueueId) -> Result<Value,
         "kind": "message",
         "queue_id": queue_id.to_string(),
         "in_queue": queued.first().map(message_json),
-        "now": decisions(context, &events),
+        "now": decisions(context, &events).await,
         "events": as_json(&events),
     }))
 }
@@ -102,7 +102,7 @@ async fn why_refused(context: &AdminContext, reference: Reference) -> Result<Val
     Ok(json!({
         "kind": "refusal",
         "reference": reference.to_string(),
-        "now": decisions(context, &events),
+        "now": decisions(context, &events).await,
         "events": as_json(&events),
     }))
 }
@@ -129,7 +129,7 @@ fn as_json(events: &[Event]) -> Vec<Value> {
 
 /// What would be decided with today's settings: one answer per recipient of the first event that
 /// tells client and sender.
-fn decisions(context: &AdminContext, events: &[Event]) -> Vec<Value> {
+async fn decisions(context: &AdminContext, events: &[Event]) -> Vec<Value> {
     let told = events.iter().find(|event| {
         matches!(
             event.kind,
@@ -145,12 +145,17 @@ fn decisions(context: &AdminContext, events: &[Event]) -> Vec<Value> {
         // is the same for all.
         None => vec!["postmaster"],
     };
-    let questions = recipients.iter().take(DECISIONS_MAX).filter_map(|to| {
-        let question = question(context, event, to)?;
-        let answer = serde_json::to_value(decide(context, &question)).ok()?;
-        Some(json!({ "to": to, "decision": answer }))
-    });
-    questions.collect()
+    let mut decided = Vec::new();
+    for to in recipients.iter().take(DECISIONS_MAX) {
+        let Some(mut question) = question(context, event, to) else {
+            continue;
+        };
+        question.returned = returned(context, &question).await;
+        if let Ok(answer) = serde_json::to_value(decide(context, &question)) {
+            decided.push(json!({ "to": to, "decision": answer }));
+        }
+    }
+    decided
 }
 
 fn question(context: &AdminContext, event: &Event, to: &str) -> Option<Question> {
@@ -187,6 +192,7 @@ fn question(context: &AdminContext, event: &Event, to: &str) -> Option<Question>
             .and_then(|from| Mailbox::parse(from).ok()),
         size: event.size,
         size_octets_max: context.message_size_max,
+        returned: None,
         senders: BTreeMap::new(),
     })
 }

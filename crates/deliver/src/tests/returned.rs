@@ -383,11 +383,9 @@ async fn a_forged_address_that_reached_the_queue_is_about_nothing() {
 async fn what_comes_back_is_taken_in_after_a_restart_too() {
     let mut world = World::new(SETTINGS).await;
     let domain = Domain::parse("bounce.contoso.test").unwrap();
-    let key = world
-        .store
-        .bounce_key("contoso", [3; 32], world.clock.now())
-        .await
-        .unwrap();
+    let now = world.clock.now();
+    let keys = world.store.bounce_keys("contoso", [3; 32], now).await;
+    let keys = keys.unwrap();
     let token = BounceToken {
         queue_id: world.store.next_queue_id(world.clock.now()),
         recipient: Some(0),
@@ -396,7 +394,7 @@ async fn what_comes_back_is_taken_in_after_a_restart_too() {
         organisation: "contoso",
         domain: &domain,
     };
-    let address = token.sign(&key, place, world.clock.now()).to_string();
+    let address = keys.sign(token, place, now).to_string();
     comes_back(&world, &address, &failure("b@b.example", "5.1.1")).await;
     assert!(world.events(EventKind::NoticeReceived).is_empty());
     let mailboxes = Peer::start(&world, "192.0.2.9", 25).await;

@@ -1,9 +1,10 @@
 //! What `relais simulate` says: the contract's JSON, and that it agrees with the decisions.
 
 use relais_policy::attribution::Facts;
+use relais_policy::bounce::{BounceToken, TokenFault};
 use relais_policy::restriction::{Entity, Restriction, Restrictions};
 use relais_policy::simulate::{Answer, Question, simulate};
-use relais_smtp::identifier::Reference;
+use relais_smtp::identifier::{QueueId, Reference};
 use relais_smtp::time::Timestamp;
 
 use crate::world::{Worlds, facts, forward_path, mailbox, reverse_path, rows};
@@ -16,6 +17,7 @@ fn question(client: &str, from: &str, to: &str) -> Question {
         header_from: None,
         size: None,
         size_octets_max: 50 << 20,
+        returned: None,
         senders: std::collections::BTreeMap::new(),
     }
 }
@@ -248,5 +250,50 @@ fn a_login_that_would_be_refused_is_refused() {
     ] {
         let answer = ask(&question(client, "a@contoso.test", "b@example.org"));
         assert_eq!(answer.token.unwrap_or(answer.verdict), expected, "{client}");
+    }
+}
+
+#[test]
+fn a_signed_address_at_a_bounce_domain_is_taken_from_anybody_and_no_other() {
+    let token = BounceToken {
+        queue_id: QueueId::new(Timestamp::from_millis(1_795_910_400_000), 0, 1),
+        recipient: None,
+    };
+    for (returned, expected) in [
+        (
+            Some(Ok(token)),
+            "a signed envelope sender of contoso: about 0AP",
+        ),
+        (
+            Some(Err(TokenFault::Forged)),
+            "refused (RCPT-UNKNOWN) (its signature is not ours)",
+        ),
+        (
+            Some(Err(TokenFault::Expired)),
+            "refused (RCPT-UNKNOWN) (its time is over)",
+        ),
+        (
+            None,
+            "refused (RCPT-UNKNOWN) (its signature cannot be checked now)",
+        ),
+    ] {
+        let asked = Question {
+            returned,
+            ..question(
+                "198.51.100.7",
+                "ben@example.org",
+                "b1-x@bounce.contoso.test",
+            )
+        };
+        let answer = simulate(
+            Worlds::new().get("bounces"),
+            &Restrictions::default().in_force(Timestamp::from_millis(0)),
+            &asked,
+            Reference::from_bits(0),
+        );
+        let steps = steps(&answer).join("\n");
+        assert!(steps.contains(expected), "{steps}");
+        let route = answer.route.as_ref().map(|route| route.kind);
+        assert_eq!(route, expected.starts_with('a').then_some("bounces"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use relais_policy::bounce::{BounceKey, BounceToken, Place, TOKEN_DAYS};
+use relais_policy::bounce::{BounceKey, BounceKeys, BounceToken, Place, TOKEN_DAYS};
 use relais_policy::suppression::{Cause, Suppression};
 use relais_smtp::address::Mailbox;
 use relais_smtp::domain::Domain;
@@ -30,22 +30,20 @@ fn token(world: &World, number: u16) -> BounceToken {
     }
 }
 
-fn signed(world: &World, key: &BounceKey, number: u16) -> String {
+fn signed(world: &World, keys: &BounceKeys, number: u16) -> String {
     let domain = Domain::parse("bounce.contoso.test").expect("a domain");
     let place = Place {
         organisation: "contoso",
         domain: &domain,
     };
-    token(world, number)
-        .sign(key, place, world.clock.now())
-        .to_string()
+    let now = world.clock.now();
+    keys.sign(token(world, number), place, now).to_string()
 }
 
-async fn key(world: &World) -> BounceKey {
-    let key = world
-        .store
-        .bounce_key("contoso", [5; 32], world.clock.now());
-    key.await.expect("a key")
+async fn key(world: &World) -> BounceKeys {
+    let now = world.clock.now();
+    let keys = world.store.bounce_keys("contoso", [5; 32], now);
+    keys.await.expect("keys")
 }
 
 #[tokio::test(start_paused = true)]
@@ -53,7 +51,8 @@ async fn only_an_address_that_we_signed_is_taken_and_from_anybody() {
     let world = bounces().await;
     let key = key(&world).await;
     let ours = signed(&world, &key, 1);
-    let forged = signed(&world, &BounceKey::new([6; 32]), 1);
+    let other = BounceKeys::new(BounceKey::new([6; 32]), world.clock.now());
+    let forged = signed(&world, &other, 1);
     for client in [STRANGER, PRINTER] {
         for sender in ["", "mailer-daemon@example.org", "scan@contoso.test"] {
             let sender = match (client, sender) {

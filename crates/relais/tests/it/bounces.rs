@@ -59,6 +59,26 @@ fn a_later_bounce_is_shown_suppresses_its_recipient_and_reaches_the_owner() {
         .to_owned();
     assert!(token.ends_with("@bounce.contoso.test"), "{token}");
     server.await_event("recipient.delivered", &queue_id);
+    let imagined = [
+        "--json",
+        "simulate",
+        "--ip",
+        "198.51.100.7",
+        "--from",
+        "<>",
+        "--to",
+    ];
+    let imagined = |to: &str| {
+        server
+            .relais(&[&imagined[..], &[to]].concat())
+            .expect(0)
+            .json()
+    };
+    let answer = imagined(&token);
+    assert_eq!(answer["verdict"], "permit", "{answer}");
+    assert_eq!(answer["route"]["kind"], "bounces", "{answer}");
+    let answer = imagined(&token.replace("b1-", "b1-x"));
+    assert_eq!(answer["token"], "RCPT-UNKNOWN", "{answer}");
 
     // A notice of Postfix, which accepted the message and found out later.
     let notice = "From: MAILER-DAEMON@example.org (Mail Delivery System)\n\

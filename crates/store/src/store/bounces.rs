@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use relais_policy::bounce::{BOUNCE_KEY_OCTETS, BounceKey};
+use relais_policy::bounce::{BOUNCE_KEY_OCTETS, BounceKey, BounceKeys};
 use relais_policy::suppression::Suppression;
 use relais_smtp::address::Mailbox;
 use relais_smtp::secret::Secret;
@@ -19,33 +19,59 @@ use crate::secret::{SecretError, SecretKind, SecretName};
 use crate::shelf::{Shelf, ShelfChange};
 
 impl Store {
-    /// The key of an organisation's signed envelope senders; made of `fresh` where there is none.
-    pub async fn bounce_key(
+    /// The keys of an organisation's signed envelope senders; a first or another one is made of
+    /// `fresh` where it is due.
+    pub async fn bounce_keys(
         &self,
         organisation: &str,
         fresh: [u8; BOUNCE_KEY_OCTETS],
         now: Timestamp,
-    ) -> Result<BounceKey, SecretError> {
+    ) -> Result<BounceKeys, SecretError> {
         // Held over the making: two keys would be one too many.
-        let mut keys = self.bounces().keys.lock().await;
-        if let Some(key) = keys.get(organisation) {
-            return Ok(key.clone());
-        }
+        let mut all = self.bounces().keys.lock().await;
         let name = SecretName::new(organisation, SecretKind::BounceKey, "envelope-sender");
-        let kept = self.secret(&name).await?;
-        let key = match kept {
-            Some(kept) => {
-                let octets = kept.expose().try_into();
-                BounceKey::new(octets.map_err(|_| SecretError::Damaged(name))?)
+        let kept = match all.get(organisation) {
+            Some(keys) => Some(keys.clone()),
+            None => match self.secret(&name).await? {
+                Some(kept) => {
+                    let keys = BounceKeys::from_octets(kept.expose());
+                    Some(keys.ok_or_else(|| SecretError::Damaged(name.clone()))?)
+                }
+                None => None,
+            },
+        };
+        let fresh = BounceKey::new(fresh);
+        let keys = match kept {
+            Some(keys) if !keys.is_due(now) => keys,
+            Some(keys) => {
+                let rotated = keys.clone().rotated(fresh, now);
+                match self.put_bounce_keys(&name, &rotated, now).await {
+                    Ok(()) => rotated,
+                    // The old one signs on: the next message tries again.
+                    Err(error) => {
+                        tracing::warn!(%error, organisation, "no other key for envelope senders");
+                        keys
+                    }
+                }
             }
             None => {
-                let secret = Secret::from(&fresh[..]);
-                self.put_secret(&name, &secret, now, None).await?;
-                BounceKey::new(fresh)
+                let first = BounceKeys::new(fresh, now);
+                self.put_bounce_keys(&name, &first, now).await?;
+                first
             }
         };
-        keys.insert(organisation.into(), key.clone());
-        Ok(key)
+        all.insert(organisation.into(), keys.clone());
+        Ok(keys)
+    }
+
+    async fn put_bounce_keys(
+        &self,
+        name: &SecretName,
+        keys: &BounceKeys,
+        now: Timestamp,
+    ) -> Result<(), SecretError> {
+        let secret = Secret::from(&*keys.to_octets());
+        self.put_secret(name, &secret, now, None).await
     }
 
     /// Whether an organisation sends nothing to a recipient, and why. From memory but for the

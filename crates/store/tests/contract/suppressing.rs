@@ -1,6 +1,6 @@
 //! Who is suppressed, and the keys of signed envelope senders.
 
-use relais_policy::bounce::BounceKey;
+use relais_policy::bounce::{BounceKey, BounceKeys, ROTATE_DAYS};
 use relais_policy::suppression::{Cause, Suppression};
 use relais_smtp::address::Mailbox;
 use relais_smtp::identifier::QueueId;
@@ -57,7 +57,7 @@ async fn who_is_suppressed_is_known_at_once_and_after_a_restart_until_released(m
     assert_eq!(world.store().suppressions().await, Ok(Vec::new()));
 }
 
-async fn the_key_of_envelope_senders_is_made_once_for_each_organisation(world: World) {
+async fn the_key_of_envelope_senders_is_made_once_for_each_organisation_and_rotates(world: World) {
     let store = world.store();
     let folder = tempfile::tempdir().unwrap();
     let sources = KeySources {
@@ -66,15 +66,22 @@ async fn the_key_of_envelope_senders_is_made_once_for_each_organisation(world: W
         folder: folder.path().to_path_buf(),
     };
     store.unlock_secrets(sources, [9; 32], at(0)).await.unwrap();
-    let key = |organisation: &'static str, fresh| async move {
-        store.bounce_key(organisation, [fresh; 32], at(1)).await
+    let keys = |organisation: &'static str, fresh, time| async move {
+        (store.bounce_keys(organisation, [fresh; 32], time).await).unwrap()
     };
-    assert_eq!(key("contoso", 1).await, Ok(BounceKey::new([1; 32])));
-    assert_eq!(key("contoso", 2).await, Ok(BounceKey::new([1; 32])));
-    assert_eq!(key("fabrikam", 3).await, Ok(BounceKey::new([3; 32])));
+    let first = |number| BounceKeys::new(BounceKey::new([number; 32]), at(1));
+    assert_eq!(keys("contoso", 1, at(1)).await, first(1));
+    assert_eq!(keys("contoso", 2, at(1)).await, first(1));
+    assert_eq!(keys("fabrikam", 3, at(1)).await, first(3));
+
+    // Half a year later another one signs, and the first still counts; after a restart too.
+    let later = at(1 + 86_400 * u64::from(ROTATE_DAYS));
+    let rotated = first(1).rotated(BounceKey::new([4; 32]), later);
+    assert_eq!(keys("contoso", 4, later).await, rotated);
+    assert_eq!(keys("contoso", 5, later).await, rotated);
 }
 
 rules!(
     who_is_suppressed_is_known_at_once_and_after_a_restart_until_released,
-    the_key_of_envelope_senders_is_made_once_for_each_organisation,
+    the_key_of_envelope_senders_is_made_once_for_each_organisation_and_rotates,
 );
