@@ -158,8 +158,7 @@ pub(crate) fn control_socket(data_dir: &Path) -> PathBuf {
 /// Starts everything: store, listeners, delivery, API. Nothing listens unless all of it can.
 pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, StartError> {
     let (clock, chance) = (Clock::system(), Chance::system());
-    let folder = absolute(&config.data_dir);
-    check_owner(&folder)?;
+    let folder = own_folder(&config.data_dir)?;
     let socket = socket_within_bounds(&folder)?;
     let reply_rules = open_reply_rules(config)?;
     let network = network_of(config)?;
@@ -252,6 +251,13 @@ async fn tell_dnssec(network: Network) {
             tracing::warn!(%because, "whether DANE applies is not known: no name server answers");
         }
     }
+}
+
+/// The data folder, which must be ours.
+fn own_folder(path: &Path) -> Result<PathBuf, StartError> {
+    let folder = absolute(path);
+    check_owner(&folder)?;
+    Ok(folder)
 }
 
 fn socket_within_bounds(folder: &Path) -> Result<PathBuf, StartError> {
