@@ -31,6 +31,7 @@ chart-security-finding = { $clear } % of mail came in clear text, { $old } % ove
 chart-security-clear = No TLS
 chart-routes = Routes
 chart-routes-finding = { $route } delivered { $share } % of { $count }.
+chart-routes-none = No delivery has ended in this range.
 chart-destinations = Destinations
 chart-destinations-good = No destination refused anything.
 chart-destinations-finding = Mail to { $domain } failed most often: { $share } %.

@@ -31,6 +31,7 @@ chart-security-finding = { $clear } % des messages sont arrivés en clair, { $
 chart-security-clear = Sans TLS
 chart-routes = Routes
 chart-routes-finding = { $route } a remis { $share } % de { $count }.
+chart-routes-none = Aucune remise ne s’est terminée dans cette période.
 chart-destinations = Destinations
 chart-destinations-good = Aucune destination n’a rien refusé.
 chart-destinations-finding = Les messages vers { $domain } ont échoué le plus souvent : { $share } %.

@@ -396,7 +396,9 @@ fn clients(ground: &Ground<'_>) -> Chart {
             second: 0,
         }
     };
-    let bars: Vec<_> = rows.iter().map(bar).collect();
+    // Who was only refused is told of below.
+    let is_sender = |row: &&Value| number(row, "accepted") + number(row, "before") > 0;
+    let bars: Vec<_> = rows.iter().filter(is_sender).map(bar).collect();
     let table = rows.iter().map(|row| {
         let mut cells = vec![text(row, "client").to_owned()];
         cells.extend(["accepted", "before", "refused"].map(|key| number(row, key).to_string()));
@@ -560,7 +562,10 @@ fn routes_of(ground: &Ground<'_>) -> Chart {
         ("share", &*success.to_string()),
         ("count", &*lang.number(ended(first))),
     ];
-    let finding = lang.fill("chart-routes-finding", &values);
+    let finding = match ended(first) {
+        0 => lang.t("chart-routes-none"),
+        _ => lang.fill("chart-routes-finding", &values),
+    };
     let bars = tried(ground, rows, "outbound_connector", "connector");
     Chart {
         svg: charts::bars("routes", &finding, &bars),
