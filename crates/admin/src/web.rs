@@ -16,6 +16,7 @@ mod charts;
 mod view;
 mod queue;
 mod attempts;
+mod alerts;
 mod domains;
 mod connectors;
 mod outbound_wizard;
@@ -87,6 +88,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(devices::routes())
         .merge(queue::routes())
         .merge(attempts::routes())
+        .merge(alerts::routes())
         .merge(domains::routes())
         .merge(outbound_wizard::routes())
         .merge(outbound_edit::routes())

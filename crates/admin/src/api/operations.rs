@@ -227,6 +227,19 @@ const BLOCK: [Field; 2] = [
     wanted(text("value", "Which.")),
 ];
 
+const PUT: &[Field] = &[
+    wanted(text("organisation", "Whose.")),
+    wanted(object("connector", "As in a settings file, in JSON.")),
+    text("revision", "Of the one that is changed; absent: it is new."),
+    DRY_RUN,
+];
+
+const REMOVE: &[Field] = &[
+    wanted(text("organisation", "Whose.")),
+    NAME,
+    wanted(text("revision", "The one that was seen.")),
+];
+
 /// Everything.
 pub(crate) const OPERATIONS: &[Operation] = &[
     read("/status", "status").says("How the server is, on one screen"),
@@ -438,6 +451,22 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .query(&[NAME, ORGANISATION])
         .stream()
         .says("What its clients say, as they say it"),
+    act("/connectors/inbound/put", "connectors")
+        .reaches(Reach::Body)
+        .body(PUT)
+        .says("Make an inbound connector, or change the one of this revision"),
+    act("/connectors/outbound/put", "connectors")
+        .reaches(Reach::Body)
+        .body(PUT)
+        .says("Make an outbound connector, or change the one of this revision"),
+    act("/connectors/inbound/remove", "connectors")
+        .reaches(Reach::Body)
+        .body(REMOVE)
+        .says("Remove the inbound connector of this revision"),
+    act("/connectors/outbound/remove", "connectors")
+        .reaches(Reach::Body)
+        .body(REMOVE)
+        .says("Remove the outbound connector of this revision"),
     read("/connectors/outbound", "connectors")
         .reaches(Reach::Rows("connectors.organisation"))
         .list("connectors")

@@ -34,6 +34,7 @@ pub(super) const CATALOGUES: &[Catalogue] = &[
     catalogue!("centre"),
     catalogue!("trace"),
     catalogue!("reports"),
+    catalogue!("alerts"),
     catalogue!("wizard"),
     catalogue!("route"),
     catalogue!("card"),

@@ -9,7 +9,7 @@ use super::door::Visit;
 use super::lang::Lang;
 
 /// Pages of the navigation: section, address, key of its name.
-const SECTIONS: [(&str, &str, &str); 9] = [
+const SECTIONS: [(&str, &str, &str); 10] = [
     ("home", "/", "nav-home"),
     ("trace", "/trace", "nav-trace"),
     ("queue", "/queue", "nav-queue"),
@@ -19,6 +19,7 @@ const SECTIONS: [(&str, &str, &str); 9] = [
     ("devices", "/devices", "nav-devices"),
     ("attempts", "/attempts", "nav-attempts"),
     ("reports", "/reports", "nav-reports"),
+    ("alerts", "/alerts", "nav-alerts"),
 ];
 
 /// What stands around a page.

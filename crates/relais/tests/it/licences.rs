@@ -1,6 +1,6 @@
 //! Licences: seats for people without a mailbox, over real sessions.
 
-use crate::support::{Place, Server};
+use crate::support::{Place, Server, told_at_once};
 
 fn settings(policy: &str) -> String {
     format!(
@@ -66,7 +66,7 @@ fn a_report_refuses_nobody_and_a_person_hears_of_who_has_no_seat() {
         server.send(sender, "b@example.org");
     }
     let alerts = server.relais(&["trace", "event:alert.raised", "--json"]);
-    let alerts = alerts.expect(0).json_lines();
+    let alerts = told_at_once(&alerts.expect(0));
     assert_eq!(alerts.len(), 1, "{alerts:?}");
     let told = alerts[0]["detail"].as_str().unwrap_or_default();
     assert!(

@@ -1,7 +1,7 @@
 //! Limits of connectors: soft ones let everything in and slow what leaves, hard ones refuse.
 
 use crate::receiver::Receiver;
-use crate::support::Server;
+use crate::support::{Server, told_at_once};
 
 fn settings(receiver: &Receiver, limits: &str) -> String {
     format!(
@@ -34,7 +34,7 @@ fn a_soft_limit_takes_everything_in_and_what_exceeds_it_waits_in_the_queue() {
     server.relais(&["queue", "retry", &ids[2]]).expect(0);
     receiver.wait_for_recipient("three@example.org");
     let alerts = server.relais(&["trace", "event:alert.raised", "--json"]);
-    let alerts = alerts.expect(0).json_lines();
+    let alerts = told_at_once(&alerts.expect(0));
     assert_eq!(alerts.len(), 1, "{alerts:?}");
 }
 

@@ -1,7 +1,7 @@
 //! Rules about next hops' replies, and queue verbs by criterion: the real binary.
 
 use crate::receiver::Receiver;
-use crate::support::{Place, Server};
+use crate::support::{Place, Server, told_at_once};
 
 fn settings(receiver: &Receiver) -> String {
     format!(
@@ -42,7 +42,7 @@ fn a_rule_suspends_what_a_next_hop_says_and_a_person_resumes_it() {
     assert!(suspended.contains("example.org"), "{suspended}");
     assert!(suspended.contains("rule away"), "{suspended}");
     let alerts = server.relais(&["trace", "event:alert.raised", "--json"]);
-    assert_eq!(alerts.expect(0).json_lines().len(), 1);
+    assert_eq!(told_at_once(&alerts.expect(0)).len(), 1);
     receiver.go_away(false);
     // Said by this organisation's own smart host, it concerns nobody else's mail.
     server.relais(&["queue", "resume", "example.org"]).expect(3);

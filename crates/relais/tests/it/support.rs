@@ -467,6 +467,16 @@ impl Session {
     }
 }
 
+/// Alerts but those that the rules raise by themselves, every few seconds.
+pub(crate) fn told_at_once(alerts: &Answer) -> Vec<Value> {
+    let mut alerts = alerts.json_lines();
+    alerts.retain(|one| {
+        let detail = one["detail"].as_str().unwrap_or_default();
+        !detail.starts_with("RAISED: ")
+    });
+    alerts
+}
+
 /// A file of the repository.
 pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

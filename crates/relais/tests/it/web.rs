@@ -9,7 +9,7 @@ use crate::support::{BEHIND_PROXY, CONTOSO, PATIENCE, Place, Server};
 /// Chosen by the first administrator.
 pub(crate) const PASSWORD: &str = "correct horse battery";
 /// Each page that stands in the navigation, with its names.
-const PAGES: [(&str, &str, &str); 9] = [
+const PAGES: [(&str, &str, &str); 10] = [
     ("/", "Home", "Accueil"),
     ("/trace", "Message trace", "Suivi des messages"),
     ("/queue", "Queue", "File d’attente"),
@@ -27,6 +27,7 @@ const PAGES: [(&str, &str, &str); 9] = [
     ("/attempts", "Refused attempts", "Tentatives refusées"),
     ("/devices", "Devices &#38; apps", "Appareils et applis"),
     ("/reports", "Reports", "Rapports"),
+    ("/alerts", "Alerts", "Alertes"),
 ];
 
 /// An answer of the admin listener.

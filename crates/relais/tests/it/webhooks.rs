@@ -9,6 +9,7 @@ use sha2::Sha256;
 
 use crate::receiver::Receiver;
 use crate::support::{CONTOSO, Server};
+use crate::web::first;
 use crate::web_receiver::{Posted, WebReceiver};
 
 /// Whether a post is signed with this key, `whsec_…`.
@@ -258,4 +259,45 @@ fn a_channel_that_fails_says_so_and_a_rule_that_is_none_is_refused() {
     server
         .relais(&["alert", "channel", "add", "x", "slack", "https://10.0.0.1/"])
         .expect(1);
+}
+
+#[test]
+fn a_person_adds_a_channel_tests_it_and_changes_a_rule_in_the_browser() {
+    let (server, web) = (Server::with_settings(CONTOSO), WebReceiver::start());
+    let mut browser = first(&server, "en");
+    let token = browser.get("/alerts").expect(200).field("form_token");
+    let address = web.url("/slack");
+    let form = [
+        ("form_token", token.as_str()),
+        ("name", "oncall"),
+        ("kind", "slack"),
+        ("address", &address),
+        ("allow_private", "1"),
+    ];
+    browser.post("/alerts/channels", &form).expect(303);
+    let listed = server
+        .relais(&["--json", "alert", "channel", "list"])
+        .expect(0)
+        .json();
+    let id = listed["id"].as_str().expect("an id").to_owned();
+    let own = [("form_token", token.as_str())];
+    let test = browser
+        .post(&format!("/alerts/channels/{id}/test"), &own)
+        .expect(303);
+    assert_eq!(test.header("location"), Some("/alerts?done=test"));
+    web.wait_for("the test", |post| {
+        post.path == "/slack" && post.body.contains("test")
+    });
+    let rule = [
+        ("form_token", token.as_str()),
+        ("threshold", "0"),
+        ("lasting", "0"),
+        ("enabled", "1"),
+    ];
+    browser.post("/alerts/rules/queue-age", &rule).expect(303);
+    server.send("scan@contoso.test", "b@example.org");
+    web.wait_for("the alert", |post| post.body.contains("RAISED: Mail waits"));
+    browser.get("/alerts").shows("example.org");
+    let nobody = [("threshold", "1")];
+    browser.post("/alerts/rules/queue-age", &nobody).expect(403);
 }
