@@ -194,10 +194,8 @@ pub fn read_policy(octets: &[u8]) -> Result<StsPolicy, StsFault> {
             "max_age" => max_age = max_age.or(Some(value)),
             "mx" => {
                 let pattern = MxPattern::parse(value).ok_or(StsFault::Patterns)?;
-                if !patterns.contains(&pattern) {
-                    patterns_octets += value.len();
-                    patterns.push(pattern);
-                }
+                patterns_octets += value.len();
+                patterns.push(pattern);
             }
             _ => {}
         }

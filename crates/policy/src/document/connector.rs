@@ -198,10 +198,10 @@ pub struct OutboundConnector {
     #[serde(default = "any")]
     pub recipient_domains: Vec<String>,
     /// Only mail of senders in these domains: `example.org`, `*.example.org`; empty: of all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub sender_domains: Vec<String>,
     /// Only what came by these inbound connectors; empty: by any.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub inbound_connectors: Vec<String>,
     /// `host:port` in order of preference; empty: by MX.
     #[serde(default)]

@@ -588,7 +588,7 @@ fn of_connectors_that_fit_a_domain_equally_the_one_that_asks_for_the_source_is_t
         ),
         out("Exact", "recipient_domains = [\"example.org\"]"),
     ];
-    let settings = build(Mode::Hosted, &text.concat());
+    let settings = build(Mode::Lan, &text.concat());
     for (to, from, by, expected) in [
         (
             "example.com",

@@ -494,7 +494,7 @@ async fn a_long_queue_is_found_whole_though_it_is_read_in_pieces() {
     let transaction = connection.transaction().unwrap();
     let queue = key("example.org");
     let sum = group::key_checksum(&queue);
-    let sql = "INSERT INTO queue VALUES (1, 'contoso', 'example.org', ?1)";
+    let sql = "INSERT INTO queue VALUES (1, 'contoso', 'example.org', ?1, '')";
     transaction.execute(sql, [sum]).unwrap();
     let recipient = EnvelopeRecipient::new(Mailbox::parse("a@example.org").unwrap());
     let recipients = vec![recipient; RECIPIENTS as usize];
