@@ -9,6 +9,8 @@ mod operations;
 mod fields;
 mod why;
 mod status;
+mod checks;
+mod first_steps;
 mod simulate;
 mod licences;
 pub(crate) mod trace;
@@ -57,6 +59,8 @@ const BODY_OCTETS_MAX: usize = 256 << 20;
 pub fn router(context: AdminContext) -> Router {
     let nouns = Router::new()
         .merge(status::routes())
+        .merge(checks::routes())
+        .merge(first_steps::routes())
         .merge(settings::routes())
         .merge(simulate::routes())
         .merge(why::routes())

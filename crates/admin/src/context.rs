@@ -1,8 +1,10 @@
 //! What all requests share, and who asks.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use tokio::sync::{Notify, watch};
 
 use relais_net::authority::AuthorityOptions;
@@ -23,6 +25,7 @@ use crate::entrance::Entrance;
 use crate::findings::Findings;
 use crate::metrics::Metrics;
 use crate::people::People;
+use crate::rounds::Rounds;
 use crate::webhooks::outbox::Outbox;
 
 /// Everything that requests share. Cheap to clone.
@@ -58,6 +61,42 @@ pub struct AdminContext {
     pub outbound: Option<Outbound>,
     /// What goes out to programs and people, and comes in from them.
     pub duties: Duties,
+    /// Where we stand on this machine, for the self-checks.
+    pub premises: Option<Arc<Premises>>,
+    /// The round of self-checks under way.
+    pub rounds: Rounds,
+}
+
+/// Where we stand on this machine, and whom the self-checks ask.
+#[derive(Clone, Debug)]
+pub struct Premises {
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// Every listener that is wanted.
+    pub doors: Vec<Door>,
+    /// Below this, in octets, we take no mail.
+    pub disk_reserve: u64,
+    /// Inbound connections at the same time.
+    pub connections_max: u64,
+    /// `[dns] port25_probes`.
+    pub port25_probes: Vec<String>,
+    /// `[dns] time_servers`.
+    pub time_servers: Vec<String>,
+}
+
+/// One listener.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// Where.
+    pub address: SocketAddr,
+    /// It speaks SMTP; else it is the admin centre.
+    pub takes_mail: bool,
+    /// TLS from the first octet.
+    pub implicit_tls: bool,
+    /// Who must send a PROXY header.
+    pub proxies: Vec<IpNet>,
+    /// The file of its private key.
+    pub key_file: Option<PathBuf>,
 }
 
 /// What goes out to programs and people, and comes in from them. Cheap to clone.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use relais_policy::desk::{Check, Outcome};
+use relais_policy::desk::{Check, Outcome, Words};
 use relais_policy::proof::ProofKey;
 use relais_smtp::time::Timestamp;
 use relais_store::queue::StoreError;
@@ -37,6 +37,8 @@ struct KeptCheck {
     needed: bool,
     finding: String,
     detail: String,
+    #[serde(default)]
+    detail_fr: String,
 }
 
 impl Finding {
@@ -50,6 +52,24 @@ impl Finding {
         checks
             .filter(|check| check.needed && check.finding != Outcome::Good.name())
             .map(|check| check.check.as_str())
+    }
+
+    /// What was found of one record, good or not; none where it was not looked at.
+    pub(crate) fn of(&self, record: &str) -> Option<Result<Words, Words>> {
+        let mut named = self.checks.iter().filter(|check| check.check == record);
+        let first = named.clone().next()?;
+        let wrong = named.find(|check| check.finding != Outcome::Good.name());
+        let found = wrong.unwrap_or(first);
+        let french = match found.detail_fr.as_str() {
+            "" => &found.detail,
+            french => french,
+        };
+        let words = Words::new(&found.detail, french);
+        Some(if wrong.is_some() {
+            Err(words)
+        } else {
+            Ok(words)
+        })
     }
 
     /// Until the next look.
@@ -74,6 +94,7 @@ impl Finding {
                     needed: check.needed,
                     finding: check.outcome.name().to_owned(),
                     detail: check.words.english.clone(),
+                    detail_fr: check.words.french.clone(),
                 },
             }
         };

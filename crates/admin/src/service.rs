@@ -30,6 +30,7 @@ use relais_store::store::Store;
 use crate::alerting;
 use crate::api;
 use crate::challenge;
+use crate::checks;
 pub use crate::context::{AdminContext, Phase, Readiness};
 use crate::context::{Caller, Peer};
 use crate::desk;
@@ -93,6 +94,7 @@ impl AdminService {
                 closing.clone(),
             ));
             tasks.spawn(desk::watch(context.clone(), dns.clone(), closing.clone()));
+            tasks.spawn(checks::watch(context.clone(), closing.clone()));
             if let Some(publishing) = publishing {
                 let (context, closing) = (context.clone(), closing.clone());
                 tasks.spawn(publishing::follow(context, publishing, closing));

@@ -6,6 +6,8 @@
 
 mod signing;
 mod home;
+mod setup;
+mod health;
 mod reports;
 mod devices;
 mod live;
@@ -80,6 +82,8 @@ pub fn router(context: AdminContext) -> Router {
     let pages = Router::new()
         .merge(signing::routes())
         .merge(home::routes())
+        .merge(setup::routes())
+        .merge(health::routes())
         .merge(trace::routes())
         .merge(live::routes())
         .merge(export::routes())

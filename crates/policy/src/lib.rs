@@ -8,6 +8,7 @@
 pub mod adopt;
 pub mod remedy;
 pub mod coverage;
+pub mod check;
 pub mod simulate;
 pub mod desk;
 pub mod source;

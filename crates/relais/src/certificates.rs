@@ -353,6 +353,16 @@ impl Authorities {
     }
 }
 
+/// The file of a listener's private key; none where it has no TLS, or the keeper keeps both in one.
+pub(crate) fn key_file(tls: TlsMode, listener: &ListenerConfig, folder: &Path) -> Option<PathBuf> {
+    if tls == TlsMode::None {
+        return None;
+    }
+    let named = listener.certificate.as_ref();
+    let named = named.map(|file| files::key_path(file, listener.private_key.as_deref()));
+    Some(named.unwrap_or_else(|| folder.join("tls").join("self-signed.key")))
+}
+
 /// `AB:CD:…`, as devices and browsers show it.
 pub(crate) fn shown_fingerprint(fingerprint: &str) -> String {
     let pairs = fingerprint.as_bytes().chunks(2);

@@ -5,9 +5,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::session::Session;
 use crate::commands::{
     admin, alert, api_key, apply, attempts, audit, backup, completion, connector, credential, demo,
-    directory, dkim, domain, export, health, licences, limits, organisation, queue,
-    reference_command, restricted, schema, secret, serve, simulate, status, suppression, trace,
-    webhook, why,
+    directory, dkim, doctor, domain, export, health, licences, limits, organisation, queue,
+    quickstart, reference_command, restricted, schema, secret, serve, simulate, status,
+    suppression, test_command, trace, webhook, why,
 };
 use crate::failure::Failure;
 use crate::flags::Global;
@@ -37,8 +37,12 @@ enum Command {
     Serve(serve::Arguments),
     /// Show everything at work on loopback, with a receiving server of its own
     Demo(demo::Arguments),
+    /// The first steps in the terminal, from nothing to a delivered test message
+    Quickstart(quickstart::Arguments),
     /// How the server is, on one screen
     Status(status::Arguments),
+    /// Every self-check, now; exit code 4 when something is broken
+    Doctor(doctor::Arguments),
     /// Whether the server is well; exit code 4 if not
     Health(health::Arguments),
     /// Apply a settings file; shows what changes
@@ -49,6 +53,8 @@ enum Command {
     Simulate(simulate::Arguments),
     /// Explain one refusal, or where one message is
     Why(why::Arguments),
+    /// Send one message of our own, and watch it
+    Test(test_command::Arguments),
     /// Search what happened
     Trace(trace::Arguments),
     /// The queue: accepted and unfinished
@@ -106,7 +112,10 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Serve(arguments) => Box::pin(serve::run(&session, arguments)).await,
         Command::Demo(arguments) => Box::pin(demo::run(&session, arguments)).await,
+        Command::Quickstart(arguments) => Box::pin(quickstart::run(&session, arguments)).await,
+        Command::Test(arguments) => test_command::run(&session, arguments).await,
         Command::Status(arguments) => status::run(&session, arguments).await,
+        Command::Doctor(arguments) => doctor::run(&session, arguments).await,
         Command::Health(arguments) => health::run(&session, arguments).await,
         Command::Apply(arguments) => apply::run(&session, arguments).await,
         Command::Export(arguments) => export::run(&session, arguments).await,

@@ -2,7 +2,10 @@
 
 pub(crate) mod serve;
 pub(crate) mod demo;
+pub(crate) mod test_command;
+pub(crate) mod quickstart;
 pub(crate) mod status;
+pub(crate) mod doctor;
 pub(crate) mod health;
 pub(crate) mod directory;
 pub(crate) mod apply;

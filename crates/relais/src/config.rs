@@ -62,6 +62,10 @@ pub(crate) struct Config {
     pub(crate) nameservers_trusted: bool,
     /// Asked of addresses that a person looks at.
     pub(crate) blocklists: Vec<Domain>,
+    /// Targets of the outbound check.
+    pub(crate) port25_probes: Vec<String>,
+    /// Whose time ours is compared with.
+    pub(crate) time_servers: Vec<String>,
     /// Where the servers that answer for a domain are asked.
     pub(crate) authoritative_port: u16,
     /// A zone of our own is served.
@@ -351,7 +355,6 @@ fn read_config(
     let dns = Reader::table(tree, "dns", mistakes);
     let limits = Reader::table(tree, "limits", mistakes);
     let retention = Reader::table(tree, "retention", mistakes);
-    read_later(tree, mistakes, warnings);
     check_store(&Reader::table(tree, "store", mistakes));
     if retention.integer("content_days") > 0 {
         warnings.push(
@@ -402,6 +405,8 @@ fn read_config(
         nameservers: dns.servers("nameservers", 53),
         nameservers_trusted: dns.boolean("trusted"),
         blocklists: dns.names("blocklists"),
+        port25_probes: dns.targets("port25_probes"),
+        time_servers: dns.targets("time_servers"),
         authoritative_port: u16::try_from(dns.integer("authoritative_port")).unwrap_or(53),
         deliver,
         message_size_max,
@@ -747,14 +752,6 @@ fn read_issuers(tree: &Tree, mistakes: &Mistakes, mode: Mode) -> Vec<IssuerOptio
         options
     };
     blocks.iter().map(read).collect()
-}
-
-/// Keys of later releases: read for their mistakes, a warning where somebody relies on them.
-fn read_later(tree: &Tree, mistakes: &Mistakes, warnings: &mut Vec<String>) {
-    let dns = Reader::table(tree, "dns", mistakes);
-    if !dns.targets("port25_probes").is_empty() {
-        warnings.push("dns.port25_probes has no effect yet".to_owned());
-    }
 }
 
 fn read_log(log: &Reader<'_>) -> LogConfig {

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use relais_admin::context::{
-    AdminContext, CertificateView, Dns, Duties, Outbound, Phase, Readiness,
+    AdminContext, CertificateView, Dns, Door, Duties, Outbound, Phase, Premises, Readiness,
 };
 use relais_admin::findings::Findings;
 use relais_admin::local::LocalApi;
 use relais_admin::metrics::Metrics;
 use relais_admin::people::People;
 use relais_admin::publishing::Publishing;
+use relais_admin::rounds::Rounds;
 use relais_admin::service::{AdminService, PolicyService};
 use relais_deliver::service::{DeliverContext, DeliverOptions, DeliverService};
 use relais_deliver::vault::StoreVault;
@@ -43,7 +44,7 @@ use relais_store::store::{OpenOptions, Store};
 use relais_store::trace::Event;
 
 use crate::certificates::{self, Certificates, Keeper, OldClientsReport};
-use crate::config::{AuthoritativeDnsConfig, Config, ListenerConfig};
+use crate::config::{AuthoritativeDnsConfig, Config, ListenerConfig, TlsMode};
 use crate::handing::Inside;
 use crate::reply_rules::ReplyRuleFile;
 use crate::secrets;
@@ -159,10 +160,8 @@ pub(crate) fn control_socket(data_dir: &Path) -> PathBuf {
 pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, StartError> {
     let (clock, chance) = (Clock::system(), Chance::system());
     let folder = own_folder(&config.data_dir)?;
-    let socket = socket_within_bounds(&folder)?;
-    let reply_rules = open_reply_rules(config)?;
-    let network = network_of(config)?;
-    let client_tls = client_tls(config)?;
+    let (socket, reply_rules) = (socket_within_bounds(&folder)?, open_reply_rules(config)?);
+    let (network, client_tls) = (network_of(config)?, client_tls(config)?);
     let web = web(config, &network, &client_tls)?;
     // Before the store: a port that is taken is the commonest mistake, and costs nothing to find.
     let doors = Doors::open(&network, config).await?;
@@ -172,8 +171,14 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let logins = logins(&store, &clock, &client_tls);
     let (mut certificates, tls, view) = open_certificates(config, &doors, &folder, clock.now());
     let (seen, conversations) = (view.of_clients.clone(), Conversations::default());
-    let basics = (&*folder, &clock, &chance);
-    let held = hold(config, doors.beside, &mut certificates, &store, basics);
+    let premises = Some(premises(config, &folder, doors.listening()));
+    let held = hold(
+        config,
+        doors.beside,
+        &mut certificates,
+        &store,
+        (&folder, &clock, &chance),
+    );
     let old_clients = OldClientsReport::open(&folder, clock.now());
     let duties = Duties::with(hooks(config, &network, &client_tls)?);
     let context = AdminContext {
@@ -192,6 +197,8 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         findings: Findings::default(),
         outbound: Some(outbound(config, &network, &client_tls, &logins)),
         duties: duties.clone(),
+        premises,
+        rounds: Rounds::default(),
     };
     let admin_service = start_admin(context, socket, (doors.admin, doors.publishing))?;
     let receiving = ReceiveContext {
@@ -410,7 +417,7 @@ pub(crate) async fn open_for_reading(config: &Config) -> Result<LocalApi, StartE
     let store = Store::open_for_reading(folder.clone(), config.mode)
         .await
         .map_err(|error| StartError::Store {
-            folder,
+            folder: folder.clone(),
             because: error.to_string(),
         })?;
     let clock = Clock::system();
@@ -430,6 +437,8 @@ pub(crate) async fn open_for_reading(config: &Config) -> Result<LocalApi, StartE
         findings: Findings::default(),
         outbound: None,
         duties: Default::default(),
+        premises: Some(premises(config, &folder, wanted(config))),
+        rounds: Rounds::default(),
     }))
 }
 
@@ -643,6 +652,44 @@ fn open_certificates(
     (certificates, tls, view)
 }
 
+/// Where listeners should be, and where the admin centre.
+type Places = (Vec<(ListenerConfig, SocketAddr)>, Option<SocketAddr>);
+
+/// As configured, where nothing listens.
+fn wanted(config: &Config) -> Places {
+    let listeners = config.listeners.iter();
+    let listeners = listeners.map(|one| (one.clone(), one.address));
+    let admin = config.admin.as_ref();
+    (listeners.collect(), admin.map(|admin| admin.address))
+}
+
+/// What the self-checks look at.
+fn premises(config: &Config, folder: &Path, (listeners, admin): Places) -> Arc<Premises> {
+    let door = |(one, address): (ListenerConfig, SocketAddr)| Door {
+        address,
+        takes_mail: true,
+        implicit_tls: one.tls == TlsMode::Implicit,
+        key_file: certificates::key_file(one.tls, &one, folder),
+        proxies: one.proxies,
+    };
+    let centre = admin.map(|address| Door {
+        address,
+        takes_mail: false,
+        implicit_tls: false,
+        proxies: Vec::new(),
+        key_file: None,
+    });
+    let doors = listeners.into_iter().map(door).chain(centre);
+    Arc::new(Premises {
+        data_dir: folder.to_owned(),
+        doors: doors.collect(),
+        disk_reserve: config.disk_reserve,
+        connections_max: config.connections_max as u64,
+        port25_probes: config.port25_probes.clone(),
+        time_servers: config.time_servers.clone(),
+    })
+}
+
 /// Who we are to receivers.
 fn site(config: &Config) -> Site {
     Site {
@@ -693,6 +740,16 @@ struct Doors {
 }
 
 impl Doors {
+    /// Where they really are: a port may have been left to the system.
+    fn listening(&self) -> Places {
+        let listeners = self
+            .mail
+            .iter()
+            .cloned()
+            .zip(self.mail_addresses.iter().copied());
+        (listeners.collect(), self.admin_address)
+    }
+
     async fn open(network: &Network, config: &Config) -> Result<Self, StartError> {
         let mut doors = Self {
             mail: Vec::new(),

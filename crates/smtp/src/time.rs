@@ -43,6 +43,13 @@ impl Timestamp {
             .unwrap_or_default()
     }
 
+    /// Reads the form of [`Timestamp::to_rfc5322`], in any zone.
+    pub fn parse_rfc5322(text: &str) -> Option<Self> {
+        let parser = jiff::fmt::rfc2822::DateTimeParser::new();
+        let time = parser.parse_timestamp(text).ok()?;
+        Some(Self(time.as_millisecond()))
+    }
+
     /// `2026-11-24T10:00:00.123Z`, for logs, JSON and pages. RFC 3339 §5.6.
     pub fn to_rfc3339(self) -> String {
         jiff::fmt::strtime::format("%Y-%m-%dT%H:%M:%S.%3fZ", self.zoned_utc()).unwrap_or_default()

@@ -42,6 +42,10 @@ pub enum Shelf {
     Suppression,
     /// Bounce domains that DNS shows to lead to us.
     BounceDomain,
+    /// Findings of self-checks, the evidence of the open-relay self-test, the newest backup.
+    Check,
+    /// Progress of the first steps, as far as no setting tells it.
+    FirstSteps,
     /// Local administrators.
     Administrator,
     /// The link that makes the next one, as a hash.
@@ -81,6 +85,8 @@ impl Shelf {
             Self::Suspension => "suspension",
             Self::Suppression => "suppression",
             Self::BounceDomain => "bounce-domain",
+            Self::Check => "check",
+            Self::FirstSteps => "first-steps",
             Self::Administrator => "administrator",
             Self::SetupLink => "setup-link",
             Self::TraceView => "trace-view",

@@ -75,10 +75,6 @@ home-certificate-ends = The certificate of { $value } ends soon.
 home-domain-state = The domain { $value } is not verified.
 home-domain-dns = The DNS of { $value } differs from the proposal.
 home-suspended = Delivery is suspended: { $value }.
-step-organisation = Make your organisation:
-step-domain = Add the domain that your mail comes from:
-step-verify = Prove that the domain is yours:
-step-inbound = Say who may send:
 
 trace-search = Search
 trace-empty = Nothing here. Send a test, or press Scan on a device: attempts appear within a second.

@@ -75,10 +75,6 @@ home-certificate-ends = Le certificat de { $value } expire bientôt.
 home-domain-state = Le domaine { $value } n’est pas vérifié.
 home-domain-dns = Le DNS de { $value } diffère de la proposition.
 home-suspended = La remise est suspendue : { $value }.
-step-organisation = Créez votre organisation :
-step-domain = Ajoutez le domaine d’où vient votre courrier :
-step-verify = Prouvez que le domaine est à vous :
-step-inbound = Dites qui peut envoyer :
 
 trace-search = Recherche
 trace-empty = Rien ici. Envoyez un essai, ou appuyez sur Numériser : les tentatives apparaissent en une seconde.

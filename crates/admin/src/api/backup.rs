@@ -8,6 +8,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::checks::note_backup;
 use crate::context::AdminContext;
 use crate::problem::{Input, Problem};
 
@@ -33,5 +34,6 @@ async fn create(
         .store
         .backup(request.target.clone(), context.clock.now())
         .await?;
+    note_backup(&context.store, context.clock.now()).await?;
     Ok(Json(json!({ "target": request.target })))
 }

@@ -12,12 +12,11 @@ use serde_json::{Value, json};
 use relais_net::resolver::{DnsError, Resolver};
 use relais_policy::attribution::Facts;
 use relais_policy::document::InboundConnector;
-use relais_policy::source::{
-    Listed, Listing, ReverseNames, SourceReport, blocklist_name, check_source, is_public,
-};
+use relais_policy::source::{Listing, ReverseNames, SourceReport, check_source, is_public};
 use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
 
+use crate::checks::listed;
 use crate::context::{AdminContext, Dns};
 use crate::problem::{Parameters, Problem};
 
@@ -142,17 +141,9 @@ async fn ask(dns: &Dns, address: IpAddr) -> (ReverseNames, Vec<Listing>) {
 }
 
 async fn listing(resolver: &Resolver, address: IpAddr, list: &Domain) -> Listing {
-    let answer = match blocklist_name(address, list) {
-        None => Listed::Unknown("its name is too long to be asked".to_owned()),
-        Some(name) => match resolver.addresses(&name).await {
-            Ok(answer) => Listed::of_codes(answer.records),
-            Err(DnsError::NoSuchDomain(_) | DnsError::NoRecords(_)) => Listed::No,
-            Err(error @ DnsError::Temporary { .. }) => Listed::Unknown(error.to_string()),
-        },
-    };
     Listing {
         list: list.clone(),
-        answer,
+        answer: listed(resolver, address, list).await,
     }
 }
 

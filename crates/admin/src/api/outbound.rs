@@ -1,8 +1,6 @@
 //! What outbound connectors need beside their settings: secrets that are written and never read
 //! back, the walk to their smart hosts, presets.
 
-mod walk;
-
 use std::sync::Arc;
 
 use axum::extract::{Extension, State};
@@ -21,9 +19,9 @@ use relais_smtp::secret::Secret;
 use relais_store::secret::{SecretKind, SecretName};
 use relais_store::shelf::ShelfAudit;
 
-use self::walk::Walk;
 use crate::context::{AdminContext, Caller, Outbound};
 use crate::problem::{Input, Problem};
+use crate::walk::Walk;
 
 pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
@@ -196,9 +194,20 @@ async fn keep_secret(
     Input(asked): Input<KeepSecret>,
 ) -> Result<Json<Value>, Problem> {
     let organisation = find(&context.store.settings(), &asked.which)?;
-    let value = Secret::from(asked.value);
-    let Some(what) = Kept::parse(&asked.kind) else {
-        let detail = format!("There is no secret {} of a connector.", asked.kind);
+    let whose = (&*organisation, &*asked.which.name, &*asked.kind);
+    let kept = keep(&context, &caller, whose, Secret::from(asked.value)).await?;
+    Ok(Json(json!({ "kept": kept })))
+}
+
+/// Keeps a secret of this kind of this connector of this organisation; what it is called.
+pub(super) async fn keep(
+    context: &AdminContext,
+    caller: &Caller,
+    (organisation, connector, kind): (&str, &str, &str),
+    value: Secret,
+) -> Result<String, Problem> {
+    let Some(what) = Kept::parse(kind) else {
+        let detail = format!("There is no secret {kind} of a connector.");
         return Err(Problem::bad_request(detail));
     };
     if value.is_empty() || value.expose().len() > PASSWORD_OCTETS_MAX {
@@ -206,8 +215,8 @@ async fn keep_secret(
         return Err(Problem::bad_request(detail));
     }
     let name = stored_name(&KeptName {
-        organisation,
-        connector: asked.which.name.as_str().into(),
+        organisation: organisation.into(),
+        connector: connector.into(),
         what,
     })?;
     let audit = ShelfAudit {
@@ -221,7 +230,7 @@ async fn keep_secret(
         .store
         .put_secret(&name, &value, now, Some(audit))
         .await?;
-    Ok(Json(json!({ "kept": name.to_string() })))
+    Ok(name.to_string())
 }
 
 /// Where delivery looks for it.

@@ -84,6 +84,8 @@ impl World {
             outbound: None,
             duties: Default::default(),
 
+            premises: None,
+            rounds: crate::rounds::Rounds::default(),
             dns: Some(Dns {
                 resolver: Resolver::simulated(&dns),
                 authority: AuthorityOptions {

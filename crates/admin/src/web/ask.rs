@@ -8,6 +8,8 @@ use axum::response::Response;
 use serde_json::Value;
 use tower::ServiceExt;
 
+use relais_store::queue::StoreError;
+
 use super::rooms::{Room, Rooms};
 use crate::api;
 use crate::context::{AdminContext, Caller};
@@ -36,6 +38,15 @@ pub(super) struct Refused {
     pub(super) status: StatusCode,
     /// A sentence.
     pub(super) detail: String,
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            detail: error.to_string(),
+        }
+    }
 }
 
 impl Centre {

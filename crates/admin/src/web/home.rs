@@ -12,6 +12,7 @@ use super::charts::Chart;
 use super::door::{Reader, Visit};
 use super::lang::Lang;
 use super::page::{self, Frame};
+use super::setup::{self, Step};
 use super::{reports, times};
 
 /// A certificate that ends within so many days needs attention; the same as the warnings.
@@ -41,12 +42,6 @@ struct Matter {
     address: &'static str,
 }
 
-/// Something left to do.
-struct Step {
-    words: String,
-    command: &'static str,
-}
-
 async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     match compose(&centre, &visit).await {
         Ok(home) => page::send(&home),
@@ -74,6 +69,9 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Home, Refused> {
     } else {
         lang.with("home-unwell", text(&status, "because"))
     };
+    let first = setup::state(centre, visit).await?;
+    let mut left = setup::steps(lang, &first, "");
+    left.retain(|step| !step.is_done);
     let groups = list(&attempts, "attempts").len() as u64;
     let age = status["oldest_age_s"].as_u64();
     let age = age.map_or_else(|| "–".to_owned(), |age| times::span(lang, age));
@@ -93,7 +91,7 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Home, Refused> {
             tile("home-refused", lang.number(groups), "/attempts?since=24h"),
         ],
         matters: matters(lang, &status, &domains, &suspended),
-        steps: steps(lang, &status, &domains),
+        steps: left,
         charts: shown_charts(centre, visit, &status).await?,
         frame: Frame::new(visit, "home", &lang.t("nav-home")).command("relais status"),
     })
@@ -151,41 +149,4 @@ fn matters(lang: Lang, status: &Value, domains: &Value, suspended: &Value) -> Ve
     }
     matters.truncate(MATTERS_MAX);
     matters
-}
-
-/// In the order in which they are done.
-fn steps(lang: Lang, status: &Value, domains: &Value) -> Vec<Step> {
-    let has = |key: &str| status[key].as_u64().unwrap_or(0) > 0;
-    let states = list(domains, "domains")
-        .iter()
-        .map(|one| text(one, "state"));
-    let is_verified = states.into_iter().any(|state| state == "verified");
-    let all = [
-        (
-            has("organisations"),
-            "step-organisation",
-            "relais organisation add contoso",
-        ),
-        (
-            has("domains"),
-            "step-domain",
-            "relais domain add contoso.test",
-        ),
-        (
-            is_verified,
-            "step-verify",
-            "relais domain verify contoso.test",
-        ),
-        (
-            has("inbound_connectors"),
-            "step-inbound",
-            "relais connector inbound add Printers --ip 10.1.2.0/24",
-        ),
-    ];
-    let left = all.into_iter().filter(|(is_done, ..)| !is_done);
-    left.map(|(_, key, command)| Step {
-        words: lang.t(key),
-        command,
-    })
-    .collect()
 }

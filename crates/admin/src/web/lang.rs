@@ -38,6 +38,8 @@ pub(super) const CATALOGUES: &[Catalogue] = &[
     catalogue!("wizard"),
     catalogue!("route"),
     catalogue!("card"),
+    catalogue!("health"),
+    catalogue!("setup"),
 ];
 
 /// The language of one page.

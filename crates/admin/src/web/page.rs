@@ -9,7 +9,7 @@ use super::door::Visit;
 use super::lang::Lang;
 
 /// Pages of the navigation: section, address, key of its name.
-const SECTIONS: [(&str, &str, &str); 10] = [
+const SECTIONS: [(&str, &str, &str); 11] = [
     ("home", "/", "nav-home"),
     ("trace", "/trace", "nav-trace"),
     ("queue", "/queue", "nav-queue"),
@@ -20,6 +20,7 @@ const SECTIONS: [(&str, &str, &str); 10] = [
     ("attempts", "/attempts", "nav-attempts"),
     ("reports", "/reports", "nav-reports"),
     ("alerts", "/alerts", "nav-alerts"),
+    ("health", "/health", "nav-health"),
 ];
 
 /// What stands around a page.

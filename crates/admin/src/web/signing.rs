@@ -161,7 +161,12 @@ async fn set_up(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm) 
         .use_link(&context.store, &context.chance, who, now)
         .await
     {
-        Ok(person) => begin(&centre, &visit, &person, "/"),
+        Ok(person) => {
+            // Whose server has no organisation yet begins with the first steps.
+            let is_new = context.store.settings().document.organisation.is_empty();
+            let next = if is_new { "/setup/you" } else { "/" };
+            begin(&centre, &visit, &person, next)
+        }
         Err(error @ PeopleError::Link) => {
             page::failed(&visit, StatusCode::GONE, &mistake(&visit, &error))
         }

@@ -71,6 +71,8 @@ async fn context(folder: &Path) -> AdminContext {
         findings: relais_admin::findings::Findings::default(),
         outbound: None,
         duties: Default::default(),
+        premises: None,
+        rounds: relais_admin::rounds::Rounds::default(),
     }
 }
 

@@ -468,8 +468,19 @@ const DNS: &[Key] = &[
     key(
         "port25_probes",
         Kind::Targets,
+        Toml(
+            "[\"gmail-smtp-in.l.google.com:25\", \"outlook-com.olc.protection.outlook.com:25\", \
+             \"mx01.mail.icloud.com:25\"]",
+        ),
+        "Servers of three operators that the self-checks greet, to see whether port 25 is open on \
+         the way out and which address they see; empty: no check.",
+    ),
+    key(
+        "time_servers",
+        Kind::Targets,
         NONE,
-        "Targets of the outbound check; empty: no check. Takes effect with the self-checks.",
+        "Time servers that the self-checks compare the clock with, as \"ntp.contoso.test:123\"; \
+         empty: what the system says of itself, or a mail server's greeting.",
     ),
 ];
 

@@ -13,15 +13,23 @@ use crate::support::{BEHIND_PROXY, CONTOSO, Place, is_installed, run};
 /// What the browser does.
 const WALK: &str = include_str!("browser.cjs");
 
-#[test]
-fn a_person_walks_through_all_pages_and_the_console_stays_silent() {
+/// Where playwright-core lies; none, which is said, where it or what it needs is missing.
+pub(crate) fn playwright() -> Option<PathBuf> {
     let tools = env::var_os("RELAIS_TOOLS").map(PathBuf::from);
     let modules = tools.unwrap_or_default().join("node_modules");
     let is_there = modules.join("playwright-core").is_dir();
-    if !is_installed("node") || !is_installed("chromium") || !is_there {
-        eprintln!("SKIPPED: node, chromium, or playwright-core in RELAIS_TOOLS is missing");
-        return;
+    if is_installed("node") && is_installed("chromium") && is_there {
+        return Some(modules);
     }
+    eprintln!("SKIPPED: node, chromium, or playwright-core in RELAIS_TOOLS is missing");
+    None
+}
+
+#[test]
+fn a_person_walks_through_all_pages_and_the_console_stays_silent() {
+    let Some(modules) = playwright() else {
+        return;
+    };
     let server = Place::new(BEHIND_PROXY).serve();
     let settings = CONTOSO.replace("[\"127.0.0.1\"]", "[\"10.1.2.0/24\"]");
     server.apply(&settings).expect(0);

@@ -13,13 +13,13 @@ use relais_smtp::domain::Domain;
 use crate::support::{PATIENCE, Place, Server};
 
 /// The name server of contoso.test, which is the configured resolver too.
-struct Registrar {
+pub(crate) struct Registrar {
     server: DnsServer,
     _runtime: Runtime,
 }
 
 impl Registrar {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let server = runtime
@@ -34,12 +34,12 @@ impl Registrar {
     }
 
     /// The TXT records of contoso.test from now on.
-    fn publish(&self, texts: &[&str]) {
+    pub(crate) fn publish(&self, texts: &[&str]) {
         self.publish_with(texts, &[]);
     }
 
     /// And these of other names.
-    fn publish_with(&self, texts: &[&str], others: &[(&str, ZoneRecord)]) {
+    pub(crate) fn publish_with(&self, texts: &[&str], others: &[(&str, ZoneRecord)]) {
         let server = |name: &str| ZoneRecord::NameServer(name.to_owned());
         let mut records = vec![
             ("contoso.test", server("ns.contoso.test")),
@@ -59,17 +59,22 @@ impl Registrar {
             .expect("names");
     }
 
-    fn serve(&self, mode: &str) -> Server {
+    pub(crate) fn serve(&self, mode: &str) -> Server {
         self.serve_with(mode, "", "")
     }
 
     /// With more at the top of the file and of `[deliver]`.
-    fn serve_with(&self, mode: &str, top: &str, deliver: &str) -> Server {
+    pub(crate) fn serve_with(&self, mode: &str, top: &str, deliver: &str) -> Server {
+        self.serve_all(mode, (top, deliver, ""))
+    }
+
+    /// And with more of `[dns]`.
+    pub(crate) fn serve_all(&self, mode: &str, (top, deliver, dns): (&str, &str, &str)) -> Server {
         let address = self.server.address();
         let port = address.port();
         Place::new(&format!(
-            "{top}[dns]\nnameservers = [\"{address}\"]\nauthoritative_port = {port}\nblocklists = [\"list.test\"]\n[deliver]\n\
-             allow_private_destinations = true\n{deliver}"
+            "{top}[dns]\nnameservers = [\"{address}\"]\nauthoritative_port = {port}\nblocklists = [\"list.test\"]\n\
+             {dns}[deliver]\nallow_private_destinations = true\n{deliver}"
         ))
         .with_mode(mode)
         .serve()

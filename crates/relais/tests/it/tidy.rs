@@ -273,6 +273,9 @@ const HANDS: &[(&[&str], &[&str])] = &[
             // Configuration, what a person names on the command line, and the control socket.
             "crates/relais/src/",
             "crates/admin/src/service.rs",
+            // What the kernel says of this machine, for the self-checks.
+            "crates/admin/src/checks/machine.rs",
+            "crates/admin/src/checks/ports.rs",
         ],
     ),
     (&["rusqlite::"], &["crates/store/src/"]),

@@ -9,7 +9,7 @@ use crate::support::{BEHIND_PROXY, CONTOSO, PATIENCE, Place, Server};
 /// Chosen by the first administrator.
 pub(crate) const PASSWORD: &str = "correct horse battery";
 /// Each page that stands in the navigation, with its names.
-const PAGES: [(&str, &str, &str); 10] = [
+const PAGES: [(&str, &str, &str); 11] = [
     ("/", "Home", "Accueil"),
     ("/trace", "Message trace", "Suivi des messages"),
     ("/queue", "Queue", "File d’attente"),
@@ -28,6 +28,7 @@ const PAGES: [(&str, &str, &str); 10] = [
     ("/devices", "Devices &#38; apps", "Appareils et applis"),
     ("/reports", "Reports", "Rapports"),
     ("/alerts", "Alerts", "Alertes"),
+    ("/health", "Health", "État de santé"),
 ];
 
 /// An answer of the admin listener.
@@ -152,7 +153,7 @@ impl<'a> Browser<'a> {
 }
 
 /// The path of a new set-up link.
-fn link(server: &Server) -> String {
+pub(crate) fn link(server: &Server) -> String {
     let out = server.relais(&["setup-link"]).expect(0).out;
     assert_eq!(out.lines().count(), 1, "{out}");
     let start = format!("http://{}", server.admin);
@@ -164,6 +165,12 @@ fn link(server: &Server) -> String {
 
 /// Signed in as the first administrator, `anna`.
 pub(crate) fn first<'a>(server: &'a Server, language: &'static str) -> Browser<'a> {
+    first_at(server, language, "/")
+}
+
+/// And led to this page.
+#[track_caller]
+pub(crate) fn first_at<'a>(server: &'a Server, language: &'static str, next: &str) -> Browser<'a> {
     let mut browser = Browser::new(server, language);
     let link = link(server);
     let token = link.split_once("?t=").expect("a token").1;
@@ -174,6 +181,7 @@ pub(crate) fn first<'a>(server: &'a Server, language: &'static str) -> Browser<'
         ("again", PASSWORD),
     ];
     let made = browser.post("/setup", &form).expect(303);
+    assert_eq!(made.header("location"), Some(next));
     let cookie = made.header("set-cookie").expect("a session").to_owned();
     assert!(
         cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),

@@ -32,13 +32,13 @@ const HOST_TIMEOUT: Duration = Duration::from_secs(60);
 const HOSTS_MAX: usize = 5;
 
 /// What is walked.
-pub(super) struct Walk<'a> {
-    pub(super) context: &'a AdminContext,
-    pub(super) outbound: &'a Outbound,
-    pub(super) organisation: Arc<str>,
-    pub(super) connector: &'a OutboundConnector,
-    pub(super) from: ReversePath,
-    pub(super) to: Mailbox,
+pub(crate) struct Walk<'a> {
+    pub(crate) context: &'a AdminContext,
+    pub(crate) outbound: &'a Outbound,
+    pub(crate) organisation: Arc<str>,
+    pub(crate) connector: &'a OutboundConnector,
+    pub(crate) from: ReversePath,
+    pub(crate) to: Mailbox,
 }
 
 /// The steps, in order.
@@ -98,7 +98,7 @@ fn port_25_is_blocked() -> Advice {
 
 impl Walk<'_> {
     /// All hosts.
-    pub(super) async fn walk(&self) -> Value {
+    pub(crate) async fn walk(&self) -> Value {
         let mut hosts = Vec::new();
         match self.hosts().await {
             Ok(found) => {

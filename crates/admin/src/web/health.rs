@@ -1,0 +1,204 @@
+//! Health: the self-checks as they came out last, what changed, and the evidence of the open-relay
+//! self-test.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use super::ask::{Centre, Refused, list, text};
+use super::door::{Change, Reader, Visit};
+use super::lang::Lang;
+use super::page::{self, Frame};
+use super::times;
+use super::trace::Status;
+use crate::checks::{self, Kept, KeptCheck, kept};
+use crate::plain::clean;
+use relais_policy::check::{Group, Verdict};
+
+/// Changes that are shown.
+const CHANGES: &str = "50";
+/// How far back they are looked for: as long as the trace is kept by default.
+const CHANGES_SINCE: &str = "90d";
+
+pub(super) fn routes() -> Router<Centre> {
+    Router::new()
+        .route("/health", get(show))
+        .route("/health/check", post(look))
+        .route("/health/evidence.json", get(evidence))
+}
+
+#[derive(Template)]
+#[template(path = "health.html")]
+struct Health {
+    frame: Frame,
+    overall: Status,
+    checked: String,
+    groups: Vec<Section>,
+    changes: Vec<(String, String)>,
+    tested: String,
+    decisions: Vec<(String, String, String)>,
+    sessions: Vec<(String, String)>,
+}
+
+/// Checks of one group.
+pub(super) struct Section {
+    pub(super) title: String,
+    pub(super) rows: Vec<Row>,
+}
+
+/// One check.
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) subject: String,
+    pub(super) status: Status,
+    pub(super) words: String,
+    pub(super) why: String,
+    pub(super) fix: String,
+    pub(super) since: String,
+}
+
+/// A word, never colour alone.
+pub(super) fn status(lang: Lang, verdict: Verdict) -> Status {
+    let (tone, icon, key) = match verdict {
+        Verdict::Ok => ("good", "✓", "verdict-ok"),
+        Verdict::Advice => ("plain", "·", "verdict-advice"),
+        Verdict::Attention => ("waiting", "!", "verdict-attention"),
+        Verdict::Broken => ("bad", "✕", "verdict-broken"),
+        Verdict::NotApplicable => ("plain", "–", "verdict-not-applicable"),
+        Verdict::Unknown => ("waiting", "?", "verdict-unknown"),
+    };
+    Status {
+        tone,
+        icon,
+        word: lang.t(key),
+    }
+}
+
+/// By group, in the order of the specification.
+pub(super) fn sections(lang: Lang, checks: &[KeptCheck]) -> Vec<Section> {
+    let titled = [
+        (Group::Machine, "health-machine"),
+        (Group::WayOut, "health-way-out"),
+        (Group::World, "health-world"),
+        (Group::Safety, "health-safety"),
+    ];
+    let section = |(group, key): (Group, &str)| {
+        let rows = checks.iter().filter(|one| one.group() == Some(group));
+        Section {
+            title: lang.t(key),
+            rows: rows.map(|one| row(lang, one)).collect(),
+        }
+    };
+    let sections = titled.into_iter().map(section);
+    sections
+        .filter(|section| !section.rows.is_empty())
+        .collect()
+}
+
+fn row(lang: Lang, check: &KeptCheck) -> Row {
+    let [words, why, fix] = check
+        .texts(lang.0.pick(0, 1))
+        .map(|text| clean(text).into_owned());
+    Row {
+        name: lang.t(&format!("check-name-{}", check.name)),
+        subject: clean(&check.subject).into_owned(),
+        status: status(lang, check.verdict()),
+        words,
+        why,
+        fix,
+        since: times::of(lang, check.since()),
+    }
+}
+
+async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    match compose(&centre, &visit).await {
+        Ok(health) => page::send(&health),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+/// Looks now, and shows what it came to: at most 15 s.
+async fn look(State(centre): State<Centre>, Change { visit, .. }: Change) -> Response {
+    let context = &centre.context;
+    if let Err(error) = checks::run(context, &Group::ALL).await {
+        return page::refused(&visit, &Refused::from(error));
+    }
+    page::go("/health?done=check")
+}
+
+async fn compose(centre: &Centre, visit: &Visit) -> Result<Health, Refused> {
+    let lang = visit.lang;
+    let Kept { checks, evidence } = kept(&centre.context.store).await.map_err(Refused::from)?;
+    let kept = Kept {
+        checks,
+        evidence: evidence.clone(),
+    };
+    let evidence = evidence.unwrap_or_default();
+    let asked = [
+        ("q", "event:check.changed"),
+        ("since", CHANGES_SINCE),
+        ("limit", CHANGES),
+    ];
+    let changes = centre.get(visit.name(), "/trace", &asked).await?;
+    let change = |event: &serde_json::Value| {
+        let time = times::shown(lang, event["time"].as_str());
+        (time, clean(text(event, "detail")).into_owned())
+    };
+    let done = match visit.query.get("done") {
+        "check" => lang.t("health-looked"),
+        _ => String::new(),
+    };
+    let reply = |one: &Option<String>| clean(one.as_deref().unwrap_or_default()).into_owned();
+    Ok(Health {
+        overall: status(lang, kept.worst()),
+        checked: kept
+            .checked_at()
+            .map(|time| times::of(lang, time))
+            .unwrap_or_default(),
+        groups: sections(lang, &kept.checks),
+        changes: list(&changes, "events").iter().map(change).collect(),
+        tested: match evidence.time.as_str() {
+            "" => String::new(),
+            time => times::shown(lang, Some(time)),
+        },
+        decisions: evidence
+            .decisions
+            .iter()
+            .map(|one| {
+                let stranger = lang.0.pick(&one.stranger, &one.stranger_fr).clone();
+                (
+                    stranger,
+                    format!("{} → {}", one.from, one.to),
+                    reply(&one.reply),
+                )
+            })
+            .collect(),
+        sessions: evidence
+            .sessions
+            .iter()
+            .map(|one| (one.listener.to_string(), clean(&one.reply).into_owned()))
+            .collect(),
+        frame: Frame::new(visit, "health", &lang.t("nav-health"))
+            .command("relais doctor")
+            .done(done),
+    })
+}
+
+/// For an auditor: the self-test as it was kept, with its date and every line that was said.
+async fn evidence(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    match kept(&centre.context.store).await {
+        Ok(kept) => {
+            let name = "attachment; filename=\"open-relay-evidence.json\"";
+            let headers = [
+                (header::CONTENT_TYPE, "application/json"),
+                (header::CONTENT_DISPOSITION, name),
+            ];
+            let body = serde_json::to_string_pretty(&kept.evidence).unwrap_or_default();
+            (headers, body).into_response()
+        }
+        Err(error) => page::refused(&visit, &Refused::from(error)),
+    }
+}
