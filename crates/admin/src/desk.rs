@@ -1,7 +1,7 @@
 //! The DNS desk at work: looks at what domains publish, by itself or because a person asks, keeps
 //! what was found, and tells what changed. What is found is decided in `relais_policy::desk`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -13,7 +13,7 @@ use relais_policy::desk::{Assessment, Check, Outcome, Subject, assess, propose, 
 use relais_policy::dkim::Key;
 use relais_policy::document::{AcceptedDomain, Verification};
 use relais_policy::proof::ProofKey;
-use relais_policy::settings::{OwnedDomain, Settings};
+use relais_policy::settings::{DomainState, OwnedDomain, Settings};
 use relais_smtp::domain::Domain;
 use relais_store::known::BounceChange;
 use relais_store::queue::StoreError;
@@ -80,14 +80,24 @@ async fn look_at(dns: &Dns, subject: &Subject<'_>, within: Duration) -> Option<S
     })
 }
 
-/// The keys of all domains that are in force, for our own zone.
+/// The keys of all domains for our own zone: of those that are in force, and of those that wait for
+/// their proof, which an alias to their keys is. Nobody takes the place of a proved domain's key.
 pub(crate) fn shown_keys(settings: &Settings) -> Vec<(Domain, Vec<Key>)> {
-    let own = settings.domains().filter(|(_, owned)| owned.is_verified());
-    let keys = own.map(|(key, _)| {
-        let keys = published_keys(settings, &key);
-        (key.domain, keys)
-    });
-    keys.filter(|(_, keys)| !keys.is_empty()).collect()
+    let (proved, others): (Vec<_>, Vec<_>) = settings
+        .domains()
+        .partition(|(_, owned)| owned.is_verified());
+    let others = others.into_iter();
+    let waiting = others.filter(|(_, owned)| owned.state == DomainState::Pending);
+    let mut taken = HashSet::new();
+    let mut shown = Vec::new();
+    for (key, _) in proved.into_iter().chain(waiting) {
+        let mut keys = published_keys(settings, &key);
+        keys.retain(|one| taken.insert((key.domain.clone(), one.selector.clone())));
+        if !keys.is_empty() {
+            shown.push((key.domain, keys));
+        }
+    }
+    shown
 }
 
 /// Keeps what a look came to, and tells what changed.

@@ -2,8 +2,11 @@
 
 use relais_net::simulated_dns::DnsFault;
 use relais_net::zone::ZoneRecord;
-use relais_policy::document::Document;
+use relais_policy::dkim::{DkimTable, DomainKeys};
+use relais_policy::document::{DkimAlgorithm, Document};
+use relais_policy::settings::Mode;
 use relais_smtp::domain::Domain;
+use relais_smtp::time::Timestamp;
 use relais_store::settings::SettingsChange;
 use relais_store::trace::TraceQuery;
 
@@ -129,4 +132,45 @@ async fn a_bounce_domain_counts_once_dns_shows_both_records_and_until_it_shows_o
     world.dns.set_fault(BOUNCE, Some(DnsFault::ServFail));
     world.pass(60 * HOUR).await;
     assert!(counts(), "silence changes nothing");
+}
+
+#[test]
+fn keys_of_waiting_domains_stand_in_our_zone_and_take_nobodys_place() {
+    let domain = |name: &str| format!("[[organisation.domain]]\nname = \"{name}\"\n");
+    let text = format!(
+        "[[organisation]]\nname = \"contoso\"\n{}verification = \"assumed\"\n[[organisation]]\n\
+         name = \"mallory\"\n{}{}",
+        domain("contoso.test"),
+        domain("contoso.test"),
+        domain("new.test")
+    );
+    let document = Document::from_toml(&text).expect("a document");
+    let settings = Settings::build(Mode::Hosted, 1, document).expect("settings");
+    let mut table = DkimTable::default();
+    for (organisation, name, selector, public) in [
+        ("contoso", "contoso.test", "s1", "ours"),
+        ("mallory", "contoso.test", "s1", "theirs"),
+        ("mallory", "contoso.test", "s2", "claimed"),
+        ("mallory", "new.test", "s1", "new"),
+    ] {
+        let key = ProofKey::new(organisation, &Domain::parse(name).expect("a domain"));
+        let now = Timestamp::from_millis(0);
+        let fresh = Key::new(selector.into(), DkimAlgorithm::Rsa2048, public.into(), now);
+        let keys = table.get(&key.organisation, &key.domain).cloned();
+        let keys = keys.unwrap_or_else(|| DomainKeys::new("t".into()));
+        table.set(key, Some(keys.with_key(fresh)));
+    }
+    let shown = shown_keys(&settings.with_dkim(table));
+    let mut shown: Vec<_> = shown
+        .iter()
+        .flat_map(|(domain, keys)| {
+            keys.iter()
+                .map(move |key| format!("{domain} {}", key.public))
+        })
+        .collect();
+    shown.sort();
+    assert_eq!(
+        shown,
+        ["contoso.test claimed", "contoso.test ours", "new.test new"]
+    );
 }
