@@ -31,6 +31,7 @@ mod waiting;
 mod listening;
 mod inbound_wizard;
 mod inbound_form;
+mod switching;
 mod fields;
 mod conversation;
 mod account;

@@ -10,7 +10,7 @@ mod data;
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use qrcode::{Color, EcLevel, QrCode};
@@ -18,10 +18,11 @@ use qrcode::{Color, EcLevel, QrCode};
 use relais_policy::document::InboundTls;
 use relais_policy::settings::{OwnedConnector, Settings};
 
-use super::ask::{Centre, Refused, address, quoted, segment};
+use super::ask::{Centre, address, quoted};
 use super::door::{Change, Reader, Visit};
 use super::lang::Lang;
 use super::page::{self, Frame};
+use super::switching::{Side, gone};
 use super::{times, waiting};
 use crate::plain::{size, taille};
 use data::Maker;
@@ -275,19 +276,8 @@ fn advice(lang: Lang, wish: &Wish) -> Vec<String> {
     all
 }
 
-fn gone(visit: &Visit) -> Refused {
-    Refused {
-        status: StatusCode::NOT_FOUND,
-        detail: visit.lang.t("error-not-found"),
-    }
-}
-
 fn base(organisation: &str, name: &str) -> String {
-    format!(
-        "/connectors/inbound/{}/{}",
-        segment(organisation),
-        segment(name)
-    )
+    Side::Inbound.base(organisation, name)
 }
 
 /// The address of a link of this connector that still leads somewhere; empty where there is none.

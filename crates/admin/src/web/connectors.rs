@@ -18,7 +18,7 @@ use super::lang::Lang;
 use super::page::{self, Frame};
 use super::times;
 use super::trace::Status;
-use super::{outbound_edit, outbound_form};
+use super::{outbound_form, switching};
 use crate::api::connector_changes::revision;
 
 /// Connectors of a page.
@@ -290,7 +290,7 @@ fn outbound_part(
     let connector = settings.outbound_connector(organisation, name)?;
     let sections = outbound_form::Section::ALL;
     Some(Outbound {
-        base: outbound_edit::base(organisation, name),
+        base: switching::Side::Outbound.base(organisation, name),
         sections: sections
             .map(|one| (one.name(), one.title(visit.lang)))
             .into(),

@@ -2,23 +2,22 @@
 //! by its typed name. Each form carries the revision that was looked at, so that nobody overwrites
 //! what they have not seen.
 
-use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::json;
 
 use relais_policy::document::InboundConnector;
 
-use super::ask::{Centre, Refused, quoted, segment};
+use super::ask::{Centre, Refused};
 use super::door::{Change, Reader, Visit};
 use super::fields::Mistake;
 use super::form::Form;
 use super::inbound_form::{self, Section};
 use super::inbound_wizard::{Page, command};
 use super::page::{self, Frame};
+use super::switching::{self, Side, Subject, gone, refusal};
 use crate::api::connector_changes::revision;
 
 pub(super) fn routes() -> Router<Centre> {
@@ -31,18 +30,7 @@ pub(super) fn routes() -> Router<Centre> {
 
 /// Where a connector is shown.
 fn base(organisation: &str, name: &str) -> String {
-    format!(
-        "/connectors/inbound/{}/{}",
-        segment(organisation),
-        segment(name)
-    )
-}
-
-fn gone(visit: &Visit) -> Refused {
-    Refused {
-        status: StatusCode::NOT_FOUND,
-        detail: visit.lang.t("error-not-found"),
-    }
+    Side::Inbound.base(organisation, name)
 }
 
 fn find(
@@ -146,12 +134,24 @@ async fn change(
         Err(refused) => refused,
     };
     // What was typed stays in the page; the revision too, so that the new state is looked at first.
-    let words = match refused.status {
-        StatusCode::PRECONDITION_FAILED => visit.lang.t("edit-conflict"),
-        _ => refused.detail,
-    };
-    let mistakes = vec![Mistake::new("revision", words)];
+    let mistakes = vec![Mistake::new("revision", refusal(visit, refused))];
     Ok(page::send(&compose(visit, &sheet, form, mistakes)))
+}
+
+/// The connector with the users that lead to it.
+fn subject<'a>(
+    centre: &Centre,
+    visit: &Visit,
+    named: (&'a str, &'a str),
+) -> Result<Subject<'a>, Refused> {
+    let connector = find(centre, visit, named)?;
+    let settings = centre.context.store.settings();
+    let owner = settings.organisation(named.0);
+    let users = owner.into_iter().flat_map(|one| &one.credential);
+    let users = users.filter(|one| one.inbound_connector == named.1);
+    let mut subject = Subject::new(Side::Inbound, named, &connector);
+    subject.users = users.map(|one| one.user.clone()).collect();
+    Ok(subject)
 }
 
 async fn state(
@@ -159,63 +159,10 @@ async fn state(
     Path((organisation, name)): Path<(String, String)>,
     Change { visit, form }: Change,
 ) -> Response {
-    let switched = async {
-        let connector = find(&centre, &visit, (&organisation, &name))?;
-        let mut value = json!(connector);
-        value["state"] = json!(form.get("state"));
-        let put = json!({
-            "organisation": organisation,
-            "connector": value,
-            "revision": form.get("revision"),
-        });
-        centre
-            .post(visit.name(), "/connectors/inbound/put", &put)
-            .await
-    };
-    match switched.await {
-        Ok(_) => page::go(&format!("{}?done=1", base(&organisation, &name))),
-        Err(refused) if refused.status == StatusCode::PRECONDITION_FAILED => {
-            let words = visit.lang.t("edit-conflict");
-            page::failed(&visit, refused.status, &words)
-        }
+    match subject(&centre, &visit, (&organisation, &name)) {
+        Ok(subject) => switching::switch(&centre, &visit, &form, subject).await,
         Err(refused) => page::refused(&visit, &refused),
     }
-}
-
-#[derive(Template)]
-#[template(path = "connector_remove.html")]
-struct RemovePage {
-    frame: Frame,
-    base: String,
-    name: String,
-    revision: String,
-    credentials: Vec<String>,
-    mistake: String,
-    words: String,
-}
-
-fn removal(
-    centre: &Centre,
-    visit: &Visit,
-    (organisation, name): (&str, &str),
-    (seen, mistake): (Option<&str>, String),
-) -> Result<RemovePage, Refused> {
-    let connector = find(centre, visit, (organisation, name))?;
-    let settings = centre.context.store.settings();
-    let owner = settings.organisation(organisation);
-    let users = owner.into_iter().flat_map(|one| &one.credential);
-    let users = users.filter(|one| one.inbound_connector == name);
-    let title = visit.lang.with("remove-title", name);
-    Ok(RemovePage {
-        frame: Frame::new(visit, "inbound", &title)
-            .command(format!("relais connector inbound delete {}", quoted(name))),
-        base: base(organisation, name),
-        name: name.to_owned(),
-        revision: seen.map_or_else(|| revision(&connector), ToOwned::to_owned),
-        credentials: users.map(|one| one.user.clone()).collect(),
-        mistake,
-        words: visit.lang.t("remove-words"),
-    })
 }
 
 async fn ask(
@@ -223,14 +170,8 @@ async fn ask(
     Reader(visit): Reader,
     Path((organisation, name)): Path<(String, String)>,
 ) -> Response {
-    let page = removal(
-        &centre,
-        &visit,
-        (&organisation, &name),
-        (None, String::new()),
-    );
-    match page {
-        Ok(page) => page::send(&page),
+    match subject(&centre, &visit, (&organisation, &name)) {
+        Ok(subject) => switching::ask_to_remove(&visit, subject),
         Err(refused) => page::refused(&visit, &refused),
     }
 }
@@ -240,28 +181,8 @@ async fn remove(
     Path((organisation, name)): Path<(String, String)>,
     Change { visit, form }: Change,
 ) -> Response {
-    let seen = form.get("revision");
-    let mistake = if form.get("typed") == name {
-        let remove = json!({ "organisation": organisation, "name": name, "revision": seen });
-        let path = "/connectors/inbound/remove";
-        match centre.post(visit.name(), path, &remove).await {
-            Ok(_) => return page::go("/connectors/inbound?done=removed"),
-            Err(refused) if refused.status == StatusCode::PRECONDITION_FAILED => {
-                visit.lang.t("edit-conflict")
-            }
-            Err(refused) => refused.detail,
-        }
-    } else {
-        visit.lang.t("remove-differs")
-    };
-    let page = removal(
-        &centre,
-        &visit,
-        (&organisation, &name),
-        (Some(seen), mistake),
-    );
-    match page {
-        Ok(page) => page::send(&page),
+    match subject(&centre, &visit, (&organisation, &name)) {
+        Ok(subject) => switching::remove(&centre, &visit, &form, subject).await,
         Err(refused) => page::refused(&visit, &refused),
     }
 }

@@ -5,7 +5,6 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use futures_util::stream;
@@ -15,13 +14,14 @@ use relais_policy::document::ConnectorState;
 use relais_policy::remedy::{Refused as RefusedAttempt, remedies};
 use relais_smtp::address::Mailbox;
 
-use super::ask::{Centre, Refused, quoted, segment};
+use super::ask::{Centre, Refused, quoted};
 use super::conversation::{self, Conversation};
 use super::door::{Change, Reader, Visit};
 use super::form::Form;
 use super::news;
 use super::page::{self, Frame};
 use super::rooms::Room;
+use super::switching::{Side, gone};
 use crate::api::connector_changes::revision;
 
 type Named = Path<(String, String)>;
@@ -41,11 +41,7 @@ pub(super) fn path(organisation: &str, name: &str) -> String {
 }
 
 fn base(organisation: &str, name: &str) -> String {
-    format!(
-        "/connectors/inbound/{}/{}",
-        segment(organisation),
-        segment(name)
-    )
+    Side::Inbound.base(organisation, name)
 }
 
 #[derive(Template)]
@@ -67,13 +63,6 @@ async fn show(
     match compose(&centre, &visit, &organisation, &name).await {
         Ok(page) => page::send(&page),
         Err(refused) => page::refused(&visit, &refused),
-    }
-}
-
-fn gone(visit: &Visit) -> Refused {
-    Refused {
-        status: StatusCode::NOT_FOUND,
-        detail: visit.lang.t("error-not-found"),
     }
 }
 

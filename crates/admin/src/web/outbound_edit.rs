@@ -7,7 +7,6 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
@@ -15,13 +14,14 @@ use serde_json::{Value, json};
 use relais_policy::document::{AuthMethod, ConnectorState, OutboundConnector};
 use relais_policy::way_out::way_of;
 
-use super::ask::{Centre, Refused, list, quoted, segment, text};
+use super::ask::{Centre, Refused, list, quoted, text};
 use super::door::{Change, Reader, Visit};
 use super::fields::Mistake;
 use super::form::Form;
 use super::outbound_form::{self, Section};
 use super::page::{self, Frame};
 use super::route_words::{Tasks, tasks};
+use super::switching::{self, Side, Subject, gone, refusal};
 use crate::api::connector_changes::revision;
 
 type Named = Path<(String, String)>;
@@ -35,19 +35,8 @@ pub(super) fn routes() -> Router<Centre> {
         .route(&address("remove"), get(ask).post(remove))
 }
 
-pub(super) fn base(organisation: &str, name: &str) -> String {
-    format!(
-        "/connectors/outbound/{}/{}",
-        segment(organisation),
-        segment(name)
-    )
-}
-
-fn gone(visit: &Visit) -> Refused {
-    Refused {
-        status: StatusCode::NOT_FOUND,
-        detail: visit.lang.t("error-not-found"),
-    }
+fn base(organisation: &str, name: &str) -> String {
+    Side::Outbound.base(organisation, name)
 }
 
 fn find(
@@ -226,11 +215,7 @@ async fn change(
         Err(refused) => refused,
     };
     // What was typed stays in the page; the revision too, so that the new state is looked at first.
-    let words = match refused.status {
-        StatusCode::PRECONDITION_FAILED => visit.lang.t("edit-conflict"),
-        _ => refused.detail,
-    };
-    let mistakes = vec![Mistake::new("revision", words)];
+    let mistakes = vec![Mistake::new("revision", refusal(visit, refused))];
     let page = compose(centre, visit, &sheet, form, mistakes);
     Ok(page::send(&page))
 }
@@ -389,56 +374,23 @@ async fn test(
     page::send(&page)
 }
 
+fn subject<'a>(
+    centre: &Centre,
+    visit: &Visit,
+    named: (&'a str, &'a str),
+) -> Result<Subject<'a>, Refused> {
+    let connector = find(centre, visit, named)?;
+    Ok(Subject::new(Side::Outbound, named, &connector))
+}
+
 async fn state(
     State(centre): State<Centre>,
     Path((organisation, name)): Named,
     Change { visit, form }: Change,
 ) -> Response {
-    let switched = async {
-        let connector = find(&centre, &visit, (&organisation, &name))?;
-        let mut value = json!(connector);
-        value["state"] = json!(form.get("state"));
-        let put = json!({
-            "organisation": organisation,
-            "connector": value,
-            "revision": form.get("revision"),
-        });
-        let path = "/connectors/outbound/put";
-        centre.post(visit.name(), path, &put).await
-    };
-    match switched.await {
-        Ok(_) => page::go(&format!("{}?done=1", base(&organisation, &name))),
-        Err(refused) if refused.status == StatusCode::PRECONDITION_FAILED => {
-            let words = visit.lang.t("edit-conflict");
-            page::failed(&visit, refused.status, &words)
-        }
+    match subject(&centre, &visit, (&organisation, &name)) {
+        Ok(subject) => switching::switch(&centre, &visit, &form, subject).await,
         Err(refused) => page::refused(&visit, &refused),
-    }
-}
-
-#[derive(Template)]
-#[template(path = "connector_remove.html")]
-struct RemovePage {
-    frame: Frame,
-    base: String,
-    name: String,
-    revision: String,
-    credentials: Vec<String>,
-    mistake: String,
-    words: String,
-}
-
-fn removal(visit: &Visit, base: String, name: &str, seen: String, mistake: String) -> RemovePage {
-    let title = visit.lang.with("remove-title", name);
-    RemovePage {
-        frame: Frame::new(visit, "outbound", &title)
-            .command(format!("relais connector outbound delete {}", quoted(name))),
-        base,
-        name: name.to_owned(),
-        revision: seen,
-        credentials: Vec::new(),
-        mistake,
-        words: visit.lang.t("remove-route-words"),
     }
 }
 
@@ -447,12 +399,8 @@ async fn ask(
     Reader(visit): Reader,
     Path((organisation, name)): Named,
 ) -> Response {
-    match find(&centre, &visit, (&organisation, &name)) {
-        Ok(connector) => {
-            let base = base(&organisation, &name);
-            let seen = revision(&connector);
-            page::send(&removal(&visit, base, &name, seen, String::new()))
-        }
+    match subject(&centre, &visit, (&organisation, &name)) {
+        Ok(subject) => switching::ask_to_remove(&visit, subject),
         Err(refused) => page::refused(&visit, &refused),
     }
 }
@@ -462,20 +410,8 @@ async fn remove(
     Path((organisation, name)): Named,
     Change { visit, form }: Change,
 ) -> Response {
-    let seen = form.get("revision").to_owned();
-    let mistake = if form.get("typed") == name {
-        let remove = json!({ "organisation": organisation, "name": name, "revision": seen });
-        let path = "/connectors/outbound/remove";
-        match centre.post(visit.name(), path, &remove).await {
-            Ok(_) => return page::go("/connectors/outbound?done=removed"),
-            Err(refused) if refused.status == StatusCode::PRECONDITION_FAILED => {
-                visit.lang.t("edit-conflict")
-            }
-            Err(refused) => refused.detail,
-        }
-    } else {
-        visit.lang.t("remove-differs")
-    };
-    let base = base(&organisation, &name);
-    page::send(&removal(&visit, base, &name, seen, mistake))
+    match subject(&centre, &visit, (&organisation, &name)) {
+        Ok(subject) => switching::remove(&centre, &visit, &form, subject).await,
+        Err(refused) => page::refused(&visit, &refused),
+    }
 }

@@ -19,8 +19,8 @@ use relais_smtp::domain::Domain;
 use super::ask::{Centre, Refused, list};
 use super::door::{Change, Reader, Visit};
 use super::lang::Lang;
-use super::outbound_edit::base;
 use super::page::{self, Frame};
+use super::switching::{Side, gone};
 
 /// For the exchangers of our own domain; a page waits for it.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -167,15 +167,11 @@ async fn begin(
     organisation: &str,
     way: &str,
 ) -> Result<String, Refused> {
-    let gone = || Refused {
-        status: StatusCode::NOT_FOUND,
-        detail: visit.lang.t("error-not-found"),
-    };
     let presets = outbound_presets();
     let preset = presets
         .iter()
         .find(|one| one.name == way)
-        .ok_or_else(gone)?;
+        .ok_or_else(|| gone(visit))?;
     let settings = centre.context.store.settings();
     let is_taken = |name: &str| settings.outbound_connector(organisation, name).is_some();
     let first = preset.title.split(',').next().unwrap_or_default();
@@ -183,7 +179,9 @@ async fn begin(
         1 => first.to_owned(),
         number => format!("{first} {number}"),
     });
-    let name = names.find(|name| !is_taken(name)).ok_or_else(gone)?;
+    let name = names
+        .find(|name| !is_taken(name))
+        .ok_or_else(|| gone(visit))?;
     let mut connector: Value = serde_json::to_value(&preset.keys).unwrap_or_default();
     connector["name"] = json!(name);
     connector["state"] = json!("draft");
@@ -200,5 +198,8 @@ async fn begin(
     let put = json!({ "organisation": organisation, "connector": connector });
     let path = "/connectors/outbound/put";
     centre.post(visit.name(), path, &put).await?;
-    Ok(format!("{}/edit/connect", base(organisation, &name)))
+    Ok(format!(
+        "{}/edit/connect",
+        Side::Outbound.base(organisation, &name)
+    ))
 }

@@ -405,3 +405,159 @@ fn the_password_of_an_application_is_shown_once_and_fits_on_every_panel() {
     let told = server.relais(&["--json", "audit", "list"]).expect(0).out;
     assert!(!told.contains(&password), "{told}");
 }
+
+#[test]
+fn a_card_has_the_makers_words_where_they_are_verified_and_a_code_that_needs_no_login() {
+    let server = server();
+    let mut browser = first(&server, "en");
+    let card = "/connectors/inbound/contoso/Printers/card";
+    let plain = browser.get(card).expect(200);
+    plain.shows("SMTP server</th><td><bdi>relay.contoso.test");
+    plain.shows("scan@contoso.test");
+    let epson = browser
+        .get(&format!("{card}?maker=Epson&ip=10.1.0.5"))
+        .expect(200);
+    epson.shows("SMTP Server Address</th><td><bdi>relay.contoso.test (or 10.1.0.5)");
+    epson.shows("Epson online guides");
+    // French labels of Epson were seen by nobody, and none of Canon in any language.
+    let french = browser
+        .get(&format!("{card}?maker=Epson&lang=fr"))
+        .expect(200);
+    french.shows("<html lang=\"en\">");
+    french.shows("Serveur SMTP</th>");
+    browser
+        .get(&format!("{card}?maker=Canon"))
+        .expect(200)
+        .shows("SMTP server</th>");
+    let pdf = browser
+        .get(&format!("{card}.pdf?maker=Epson&site=Lyon"))
+        .expect(200);
+    assert_eq!(pdf.header("content-type"), Some("application/pdf"));
+    pdf.shows("(SMTP Server Address)");
+    let hostile = browser.get(&format!("{card}?site=%3Cscript%3Ealert(1)%3C/script%3E"));
+    assert!(!hostile.body.contains("<script>"), "{}", hostile.body);
+
+    let made = post(&mut browser, card, &[("maker", "Epson"), ("lang", "fr")]).expect(303);
+    let page = browser.get(&location(&made)).expect(200);
+    page.shows("<svg viewBox");
+    let (_, path) = page
+        .body
+        .split_once(&format!("http://{}/wait/", server.admin))
+        .expect("a link");
+    let token: String = path.chars().take_while(char::is_ascii_hexdigit).collect();
+    let stranger = Browser::new(&server, "en");
+    let wait = format!("/wait/{token}");
+    let page = stranger.get(&wait).expect(200);
+    page.shows("Waiting for your device");
+    assert!(
+        !page.body.contains("<form class=\"search\""),
+        "{}",
+        page.body
+    );
+    let mut events = Events::of(&server, &stranger, &format!("{wait}/events"));
+    let mut other = greeted(&server, "10.1.3.7", "somebody-else");
+    other.say("MAIL FROM:<scan@contoso.test>");
+    other.say("RCPT TO:<b@example.org>");
+    other.say("QUIT");
+    let mut device = greeted(&server, "10.1.2.9", "scan2");
+    device.say("MAIL FROM:<scan@fabrikam.test>");
+    let page = events.until(&stranger, &wait, "Refused: 10.1.2.9.");
+    page.shows("EHLO scan2");
+    assert!(!page.body.contains("somebody-else"), "{}", page.body);
+    assert!(!page.body.contains("/remedy"), "{}", page.body);
+    stranger.get("/wait/0123456789abcdef").expect(410);
+    stranger.get(card).expect(303);
+    let all = audit(&server);
+    let told = all
+        .iter()
+        .find(|one| one["act"] == "card.link-made")
+        .expect("told");
+    assert!(!told.to_string().contains(&token), "{told}");
+}
+
+#[test]
+fn a_way_out_is_a_draft_until_it_was_tested_and_enabled() {
+    let server = server();
+    let mut browser = first(&server, "en");
+    browser
+        .get("/add-route")
+        .expect(200)
+        .shows("Microsoft 365, connector by certificate");
+    let begun = post(
+        &mut browser,
+        "/add-route",
+        &[("way", "microsoft-365-certificate")],
+    );
+    let connect = location(&begun.expect(303));
+    browser
+        .get(&connect)
+        .expect(200)
+        .shows("-TlsSenderCertificateName &#34;relay.contoso.test&#34;");
+    let begun = post(&mut browser, "/add-route", &[("way", "smtp2go")]).expect(303);
+    let connect = location(&begun);
+    assert_eq!(connect, "/connectors/outbound/contoso/SMTP2GO/edit/connect");
+    let base = connect.trim_end_matches("/edit/connect");
+    let page = browser.get(&connect).expect(200);
+    page.shows("mail.smtp2go.com:587");
+    let seen = page.field("revision");
+    let fields = [
+        ("revision", &*seen),
+        ("smart_hosts", "127.0.0.1:9"),
+        ("tls", "domain-validation"),
+        ("tls_domain", "mail.smtp2go.com"),
+        ("method", "password"),
+        ("user", "relais"),
+        ("secret", "very secret indeed"),
+    ];
+    let test = location(&post(&mut browser, &connect, &fields).expect(303));
+    assert_eq!(test, format!("{base}/test"));
+    let page = post(&mut browser, &test, &[("to", "b@example.org")]).expect(200);
+    page.shows("tcp</span>");
+    page.shows("status bad");
+    let section = |browser: &Browser<'_>, name: &str| {
+        let path = format!("{base}/edit/{name}");
+        let seen = browser.get(&path).expect(200).field("revision");
+        (path, seen)
+    };
+    let (limits, seen) = section(&browser, "limits");
+    let paced = [
+        ("revision", &*seen),
+        ("connections", "2"),
+        ("lifetime", "48h"),
+    ];
+    let scope = location(&post(&mut browser, &limits, &paced).expect(303));
+    let seen = browser.get(&scope).expect(200).field("revision");
+    let own = [
+        ("revision", &*seen),
+        ("recipients", "list"),
+        ("recipient_domains", "example.org"),
+    ];
+    let state = location(&post(&mut browser, &scope, &own).expect(303));
+    let shown = || {
+        let show = ["--json", "connector", "outbound", "show", "SMTP2GO"];
+        server.relais(&show).expect(0).json()
+    };
+    assert_eq!(shown()["state"], "draft");
+    let seen = browser.get(&state).expect(200).field("revision");
+    post(
+        &mut browser,
+        &state,
+        &[("revision", &*seen), ("state", "enabled")],
+    )
+    .expect(303);
+    let made = shown();
+    assert_eq!(made["state"], "enabled");
+    assert_eq!(made["pace"]["connections"], 2);
+    assert_eq!(
+        made["recipient_domains"],
+        serde_json::json!(["example.org"])
+    );
+    browser.get(base).expect(200).shows("Enabled");
+    let told = server.relais(&["--json", "audit", "list"]).expect(0).out;
+    assert!(!told.contains("very secret"), "{told}");
+    let kept = server.relais(&["--json", "secret", "list"]).expect(0).out;
+    assert!(
+        kept.contains("SMTP2GO") && !kept.contains("very secret"),
+        "{kept}"
+    );
+}
