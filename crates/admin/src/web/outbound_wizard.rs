@@ -27,6 +27,9 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Names tried before the one that is taken.
 const NUMBERS_MAX: u32 = 1_000;
 
+/// Where DNS does not show the tenant's exchanger: to be replaced.
+const TENANT_HOST: &str = "CONTOSO-COM.mail.protection.outlook.com";
+
 pub(super) fn routes() -> Router<Centre> {
     Router::new().route("/add-route", get(show).post(act))
 }
@@ -185,15 +188,18 @@ async fn begin(
     let mut connector: Value = serde_json::to_value(&preset.keys).unwrap_or_default();
     connector["name"] = json!(name);
     connector["state"] = json!("draft");
+    for (table, key, word) in to_be_replaced(way) {
+        connector["auth"][table][key] = json!(word);
+    }
+    if matches!(way, "microsoft-365-oauth" | "amazon-ses" | "smtp2go") {
+        connector["auth"]["user"] = json!("USER");
+    }
     if way.starts_with("microsoft-365") && way != "microsoft-365-oauth" {
         // The tenant's own exchanger, where DNS shows it.
         let home = exchangers(centre).await.into_iter().next();
         let home = home.filter(|one| one.as_str().ends_with(".protection.outlook.com"));
-        connector["smart_hosts"] = json!(
-            home.map(|one| format!("{one}:25"))
-                .into_iter()
-                .collect::<Vec<_>>()
-        );
+        let home = home.map_or_else(|| TENANT_HOST.to_owned(), |one| one.to_string());
+        connector["smart_hosts"] = json!([format!("{home}:25")]);
     }
     let put = json!({ "organisation": organisation, "connector": connector });
     let path = "/connectors/outbound/put";
@@ -202,4 +208,16 @@ async fn begin(
         "{}/edit/connect",
         Side::Outbound.base(organisation, &name)
     ))
+}
+
+/// What the settings demand and only the person knows: words that they see, and replace.
+fn to_be_replaced(way: &str) -> &'static [(&'static str, &'static str, &'static str)] {
+    match way {
+        "microsoft-365-certificate" => &[("parameters", "certificate", "/etc/relais/m365.pem")],
+        "microsoft-365-oauth" => &[
+            ("parameters", "tenant", "TENANT-ID"),
+            ("parameters", "client_id", "APPLICATION-ID"),
+        ],
+        _ => &[],
+    }
 }
