@@ -1,4 +1,4 @@
-//! The API, one file per noun; the nouns are those of the command line. `interfaces.md` §5.
+//! The API, one file per noun; the nouns are those of the command line.
 //! Modules stand in order of floors: each may use only those below it.
 //!
 //! Not here: who may ask. Of the local socket its file permissions decide; of the admin listener

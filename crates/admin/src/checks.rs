@@ -30,7 +30,7 @@ pub(crate) use self::kept::{Kept, KeptCheck, kept, note_backup};
 pub(crate) use self::machine::networks;
 pub(crate) use self::world::listed;
 
-/// All checks together. `experience.md` §4.4.
+/// All checks together.
 pub(crate) const RUN_BUDGET: Duration = Duration::from_secs(15);
 /// Each alone: what has not answered by then is told as such, within the whole.
 const CHECK_BUDGET: Duration = Duration::from_secs(13);

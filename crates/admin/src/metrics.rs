@@ -1,7 +1,7 @@
 //! Counters and gauges for Prometheus, fed by the store's observer: one call per stored event.
 //!
-//! Names: `experience.md` §7.1. No address and no name of a person is ever a label, and every label
-//! has a bounded set of values: connectors, tokens, kinds of events.
+//! No address and no name of a person is ever a label, and every label has a bounded set of values:
+//! connectors, tokens, kinds of events.
 //!
 //! Not here: the address that serves them (`api/probes`).
 

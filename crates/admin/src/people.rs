@@ -26,7 +26,7 @@ use relais_store::store::Store;
 pub(crate) use self::sessions::{Session, Sessions};
 use crate::words::Language;
 
-/// How long a set-up link opens its page. `experience.md` §4.2.
+/// How long a set-up link opens its page.
 pub const SETUP_LINK_LIFE: Duration = Duration::from_secs(60 * 60);
 /// Shortest password that a person may choose, in characters. NIST SP 800-63B §3.1.1.2 asks for 15
 /// where it is the only factor.

@@ -11,9 +11,9 @@ use crate::document::ConnectorState;
 use crate::range::special_network;
 use crate::settings::{Mode, Settings};
 
-/// Shorter prefixes are worth a question: 1,024 IPv4 addresses. `experience.md` §5.5.
+/// Shorter prefixes are worth a question: 1,024 IPv4 addresses.
 const PREFIX_V4: u8 = 22;
-/// The same for public networks: what providers route is no smaller. `exchange-online.md` §8.
+/// The same for public networks: what providers route is no smaller.
 const PREFIX_V4_PUBLIC: u8 = 24;
 /// The same for IPv6: one site's network.
 const PREFIX_V6: u8 = 64;

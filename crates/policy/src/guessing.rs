@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// Failures are counted for so long.
 pub const WINDOW: Duration = Duration::from_secs(3_600);
-/// Guesses of one user from one network in [`WINDOW`]. `reliability.md` §10.
+/// Guesses of one user from one network in [`WINDOW`].
 pub const PER_USER_AND_NETWORK: usize = 10;
 /// Guesses from one network over all users: fifty devices with a wrong password each.
 pub const PER_NETWORK: usize = 500;

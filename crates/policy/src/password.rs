@@ -12,7 +12,7 @@ use relais_smtp::sasl::scram::{self, Verifier};
 
 /// Letters and digits that no panel and no reader confuses: without `0 O o 1 I l i`.
 const LETTERS: &[u8; 55] = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789";
-/// 115 bits. Epson panels take 20 characters, no known one fewer. `experience.md` §8.3.
+/// 115 bits. Epson panels take 20 characters, no known one fewer.
 const PASSWORD_CHARACTERS: usize = 20;
 /// Octets of salt. RFC 9106 §3.1.
 pub const SALT_OCTETS: usize = 16;

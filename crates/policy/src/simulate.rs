@@ -82,8 +82,8 @@ pub struct RouteAnswer {
 /// One step.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct SimulationStep {
-    /// `login`, `attribution`, `restricted`, `tls`, `sender`, `licence`, `size`, `recipient`, `header-from`,
-    /// `route`, `signing`.
+    /// `login`, `attribution`, `restricted`, `tls`, `sender`, `licence`, `size`, `recipient`,
+    /// `header-from`, `route`, `signing`.
     pub question: &'static str,
     /// What was found.
     pub answer: String,

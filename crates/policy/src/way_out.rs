@@ -2,7 +2,6 @@
 //! found out about this server. Pure: (what is known) → the ways, the fitting ones first.
 //!
 //! Not here: what a connector of each begins with ([`crate::preset`]), finding things out.
-//! `experience.md` §5.4.
 
 use relais_smtp::domain::Domain;
 

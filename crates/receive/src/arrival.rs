@@ -150,7 +150,8 @@ impl Arrival<'_> {
         Concerned::of(settings, organisation.as_ref(), inbound_connector.as_ref())
     }
 
-    /// Takes the seat that a client's sender needs, if it needs one; what a person should hear of it.
+    /// Takes the seat that a client's sender needs, if it needs one; what a person should hear of
+    /// it.
     pub(crate) fn seat(&self, now: Timestamp) -> Result<Option<Event>, Refusal> {
         if self.client.connector.is_none() {
             return Ok(None);

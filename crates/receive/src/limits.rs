@@ -3,8 +3,7 @@
 //! (CONN-LIMIT).
 //!
 //! Only a hard `limits.connections` refuses. A soft one is never a reason to turn a known client
-//! away (`product.md` §3): what comes over it is bounded by the server's own numbers, and paced
-//! where it leaves.
+//! away: what comes over it is bounded by the server's own numbers, and paced where it leaves.
 //!
 //! Not here: errors and junk commands inside a session (`relais_smtp::server`); rates and quotas.
 

@@ -9,7 +9,7 @@ use relais_store::trace::dialogue::{DIALOGUE_OCTETS_MAX, Dialogue, DialogueKey, 
 
 use crate::speaker::Speaker;
 
-/// What stands before the queue id in our reply. `interfaces.md` §6.
+/// What stands before the queue id in our reply.
 const QUEUED: &str = "250 2.0.0 Queued as ";
 /// Refusals of one message whose conversation is kept: a device that tries a thousand recipients
 /// says the same a thousand times.

@@ -1,5 +1,5 @@
 //! What a header section must be before a message is accepted, and the named repairs that make it
-//! so. Pure. RFC 5321 §6.3 and §6.4, RFC 6409 §8, `product.md` §3.
+//! so. Pure. RFC 5321 §6.3 and §6.4, RFC 6409 §8.
 //!
 //! The tolerant preset adds what is missing. The strict preset changes nothing: a relay passes on
 //! what it got (RFC 5321 §6.4). In both, From of a known client must be readable in the end

@@ -37,7 +37,7 @@ pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(300);
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
 /// No session lives longer, however busy: settings of yesterday must not hold for ever.
 pub(crate) const SESSION_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
-/// DNS may delay the answer to one RCPT by this; then the message is queued. `product.md` §3.
+/// DNS may delay the answer to one RCPT by this; then the message is queued.
 pub(crate) const RECIPIENT_DNS_TIMEOUT: Duration = Duration::from_secs(1);
 /// DNS may delay the first recipient of a stranger by this; then it is told to try again. As long
 /// as a resolver takes for one try at one server.

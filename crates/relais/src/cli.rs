@@ -1,4 +1,4 @@
-//! The command line: arguments → command. `interfaces.md` §3.
+//! The command line: arguments → command.
 
 use clap::{CommandFactory, Parser, Subcommand};
 

@@ -1,5 +1,5 @@
 //! The bootstrap file `relais.toml`: what must be known before the store is open. Everything else
-//! is settings, kept in the store. `interfaces.md` §1.
+//! is settings, kept in the store.
 //!
 //! Not here: the settings document (`relais_policy::document`).
 

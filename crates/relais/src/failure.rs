@@ -1,5 +1,4 @@
-//! Why a command failed, in one sentence with a fix, and the exit code that scripts rely on
-//! (`interfaces.md` §3).
+//! Why a command failed, in one sentence with a fix, and the exit code that scripts rely on.
 
 use std::path::PathBuf;
 

@@ -171,14 +171,6 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let logins = logins(&store, &clock, &client_tls);
     let (mut certificates, tls, view) = open_certificates(config, &doors, &folder, clock.now());
     let (seen, conversations) = (view.of_clients.clone(), Conversations::default());
-    let premises = Some(premises(config, &folder, doors.listening()));
-    let held = hold(
-        config,
-        doors.beside,
-        &mut certificates,
-        &store,
-        (&folder, &clock, &chance),
-    );
     let old_clients = OldClientsReport::open(&folder, clock.now());
     let duties = Duties::with(hooks(config, &network, &client_tls)?);
     let context = AdminContext {
@@ -197,9 +189,11 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         findings: Findings::default(),
         outbound: Some(outbound(config, &network, &client_tls, &logins)),
         duties: duties.clone(),
-        premises,
+        premises: Some(premises(config, &folder, doors.listening())),
         rounds: Rounds::default(),
     };
+    let by = (&*folder, &clock, &chance);
+    let held = hold(config, doors.beside, &mut certificates, &store, by);
     let admin_service = start_admin(context, socket, (doors.admin, doors.publishing))?;
     let receiving = ReceiveContext {
         store: store.clone(),

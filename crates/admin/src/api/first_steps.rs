@@ -1,5 +1,5 @@
 //! The first steps after the installation: where they stand, what is proposed, and saving each. One
-//! engine for the browser, the terminal and whoever asks the API; `experience.md` §4.3.
+//! engine for the browser, the terminal and whoever asks the API.
 //!
 //! Most of it is read off the settings, so that whoever configures in another way has the same
 //! steps done. Each can be left, and changed later.

@@ -18,7 +18,7 @@ use super::times;
 use crate::plain::clean;
 use crate::words::advice;
 
-/// How far back where nothing is asked for. `experience.md` §5.3.
+/// How far back where nothing is asked for.
 const SINCE_DEFAULT: &str = "7d";
 /// Groups of a page.
 const ROWS: &str = "100";

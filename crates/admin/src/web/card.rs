@@ -1,5 +1,5 @@
 //! The device card: one page for whoever stands at the panel, per connector, maker and language, as
-//! HTML that prints on A4 and as PDF. `experience.md` §5.8.
+//! HTML that prints on A4 and as PDF.
 //!
 //! A password is never on it: it was shown once, and cannot be read back. Not here: the page that
 //! its code leads to (`waiting`).
@@ -27,7 +27,7 @@ use super::{times, waiting};
 use crate::plain::{size, taille};
 use data::Maker;
 
-/// Names longer than this are hard to type. `experience.md` §8.3.
+/// Names longer than this are hard to type.
 const HOST_ADVISED: usize = 40;
 /// Longer ones do not fit into the fields of many devices.
 const HOST_MAX: usize = 63;

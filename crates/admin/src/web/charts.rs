@@ -1,6 +1,6 @@
 //! Charts as SVG, made here: columns over time, lines over time, bars by name. Each has a sentence
 //! that says what it shows, a table with the same numbers, and tells its parts apart by pattern and
-//! word, never by colour alone. `experience.md` §5.7, §5.9.
+//! word, never by colour alone.
 //!
 //! Not here: what is shown (`reports`).
 

@@ -20,7 +20,7 @@ use super::times;
 use super::trace::octets;
 use crate::plain::clean;
 
-/// Silent so long: worth a look. `experience.md` §5.3.
+/// Silent so long: worth a look.
 const SILENT: Duration = Duration::from_secs(30 * 86_400);
 /// Versions that are too old. RFC 8996.
 const TOO_OLD: [&str; 2] = ["1.0", "1.1"];

@@ -1,6 +1,5 @@
 //! *Add a device*: the wizard that makes an inbound connector, step by step, with live checks at
 //! each. What was typed is kept as a draft: a step back, another browser, a restart lose nothing.
-//! `experience.md` §5.5.
 //!
 //! Modules stand in order of floors: each may use only those below it. Not here: listening for the
 //! device (`listening`), changing a connector that is there (`inbound_edit`).

@@ -1,6 +1,5 @@
 //! "Press Scan now": the page that listens to one inbound connector, shows the conversation of its
 //! device as it happens, says why it failed, and makes the change that helps.
-//! `experience.md` §5.5, step 7.
 
 use askama::Template;
 use axum::Router;

@@ -1,6 +1,6 @@
 //! Outbound connectors: the wizard that makes one, and its sections, changed one by one. A new one
 //! is a draft of the settings from its second page on: it has no effect, can be left and resumed,
-//! and can be walked before it is used. `experience.md` §5.4.
+//! and can be walked before it is used.
 //!
 //! Each form carries the revision that was looked at. Secrets are written and never read back.
 

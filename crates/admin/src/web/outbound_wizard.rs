@@ -1,6 +1,5 @@
 //! *Add a way out*: the matrix of routes, those that fit first. The choice becomes an outbound
 //! connector as a draft, with what its preset knows; its sections follow (`outbound_edit`).
-//! `experience.md` §5.4.
 
 use std::time::Duration;
 

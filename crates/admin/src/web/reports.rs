@@ -1,5 +1,5 @@
 //! Page Reports and the charts of Home: numbers that the store counts, drawn, told in a sentence,
-//! as a table and as a file. `experience.md` §5.7.
+//! as a table and as a file.
 
 use askama::Template;
 use axum::Router;
@@ -20,7 +20,7 @@ use super::page::{self, Frame};
 use super::times;
 use crate::plain::clean;
 
-/// The ranges. `experience.md` §5.7.
+/// The ranges.
 const RANGES: [&str; 4] = ["1h", "24h", "7d", "30d"];
 /// The range where nothing is asked for.
 const SINCE_DEFAULT: &str = "24h";

@@ -27,7 +27,7 @@ use crate::words::{advice, sentence};
 const STEPS_MAX: usize = 500;
 /// Recipients that are shown.
 const RECIPIENTS_MAX: usize = 500;
-/// How far before and behind something of the same client is related. `experience.md` §5.6.
+/// How far before and behind something of the same client is related.
 const RELATED: Duration = Duration::from_secs(600);
 
 pub(super) fn routes() -> Router<Centre> {

@@ -1,4 +1,4 @@
-//! Message trace: what happened, newest first. `experience.md` §5.6.
+//! Message trace: what happened, newest first.
 //!
 //! Not here: the story of one message (`story`), events as they come (`live`), the whole of what
 //! was found as a file (`export`), what a person keeps (`view`).
@@ -23,7 +23,7 @@ use crate::plain::{clean, size, taille};
 
 /// Rows of a page.
 const ROWS: &str = "50";
-/// How far back where nothing is asked for. `experience.md` §5.6.
+/// How far back where nothing is asked for.
 pub(super) const SINCE_DEFAULT: &str = "24h";
 /// The ranges that are one press away.
 const RANGES: [&str; 4] = ["1h", "24h", "7d", "30d"];
@@ -246,7 +246,7 @@ fn time_of(event: &Value) -> Timestamp {
     time.unwrap_or_default()
 }
 
-/// What the built-in searches ask: key of the name, tokens, range. `experience.md` §5.6.
+/// What the built-in searches ask: key of the name, tokens, range.
 const BUILT_IN: [(&str, &str, &str); 8] = [
     ("chip-all", "", ""),
     ("search-failed-today", "status:failed", "today"),

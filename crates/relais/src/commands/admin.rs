@@ -80,7 +80,7 @@ pub(crate) async fn setup_link(session: &Session) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What stands around the address, and the address. `experience.md` §4.2.
+/// What stands around the address, and the address.
 fn introduction(answer: &Value) -> [String; 4] {
     let text = |key: &str| answer[key].as_str().unwrap_or_default();
     let version = text("version").rsplit_once('.');

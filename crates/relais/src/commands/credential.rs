@@ -1,4 +1,4 @@
-//! `relais credential`: one for each device; made, listed, rotated, revoked. `interfaces.md` §7.
+//! `relais credential`: one for each device; made, listed, rotated, revoked.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};

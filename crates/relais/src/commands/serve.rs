@@ -22,7 +22,7 @@ use crate::output;
 use crate::wiring::{self, Server};
 use notify::Supervisor;
 
-/// Everything must have ended by then (`product.md`, `interfaces.md`): what is left is cut.
+/// Everything must have ended by then: what is left is cut.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(30);
 
 #[derive(Args, Debug)]

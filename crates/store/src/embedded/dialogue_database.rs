@@ -16,7 +16,7 @@ use crate::trace::dialogue::{
     DIALOGUE_OCTETS_MAX, DIALOGUES_MAX, Dialogue, DialogueKey, DialogueSide,
 };
 
-/// Days that conversations are kept where nothing else is said. `interfaces.md` §1.
+/// Days that conversations are kept where nothing else is said.
 const DIALOGUE_DAYS_DEFAULT: u32 = 7;
 
 /// Octets of text of one day; then only what has a refusal is kept, up to twice as much.

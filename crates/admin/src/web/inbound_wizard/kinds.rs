@@ -2,7 +2,7 @@
 
 use relais_policy::document::{ByteCount, InboundConnector, InboundTls, Limit, PresetName};
 
-/// Characters of a user's name: the shortest field of a known panel. `experience.md` §8.3.
+/// Characters of a user's name: the shortest field of a known panel.
 const USER_CHARACTERS_MAX: usize = 20;
 /// Names tried before a number too large to be typed.
 const NUMBERS_MAX: u32 = 1_000;

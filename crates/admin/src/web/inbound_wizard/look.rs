@@ -198,7 +198,7 @@ pub(super) fn delivery(
         let domains = connector.map(|it| it.recipient_domains.join(", "));
         let is_own = connector.is_some_and(|it| it.auth.method == AuthMethod::Xoauth2);
         if is_own && any_sender {
-            // The mailbox may send as itself only. `experience.md` §0.4.
+            // The mailbox may send as itself only.
             return found(lang, "bad", lang.with("look-oauth", name));
         }
         let shown = format!("{name} ({})", domains.unwrap_or_default());
