@@ -321,11 +321,23 @@ fn key_among(texts: &[String]) -> Txt {
     let mut fault = Error::Dns(MailAuthDns::InvalidRecordType);
     for text in texts {
         match DomainKey::parse(text.as_bytes()) {
-            Ok(key) => return Txt::DomainKey(key.into()),
+            Ok(key) if is_for_mail(text) => return Txt::DomainKey(key.into()),
+            Ok(_) => {}
             Err(error) => fault = error,
         }
     }
     Txt::Error(fault)
+}
+
+/// A key may be for something else alone, as reports of TLS (RFC 8460 §3). The library does not look
+/// at the tag `s=`. RFC 6376 §3.6.1.
+fn is_for_mail(record: &str) -> bool {
+    let tags = record.split(';').filter_map(|tag| tag.split_once('='));
+    let services = tags.map(|(name, value)| (name.trim(), value));
+    services.filter(|(name, _)| *name == "s").all(|(_, all)| {
+        let mut all = all.split(':').map(str::trim);
+        all.any(|one| one == "*" || one.eq_ignore_ascii_case("email"))
+    })
 }
 
 impl ResolverCache<Box<str>, Txt> for Keys {

@@ -63,7 +63,6 @@ async fn what_dkimpy_signed_holds_and_what_it_refuses_does_not() {
         (football, &*rsa),
         ("sed._domainkey.test.ex", &*exim),
         ("test._domainkey.legitimate.com", &*rsa),
-        ("test._domainkey.legitimate.com(.attacker.com", &*rsa),
     ];
     for (name, expected) in [
         ("rfc6376.signed.msg", &["pass", "pass"][..]),
