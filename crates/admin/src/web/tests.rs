@@ -54,7 +54,30 @@ fn literals() -> BTreeSet<String> {
         let text = std::fs::read_to_string(path).expect("a file of the crate");
         found.extend(text.split('"').map(ToOwned::to_owned));
     }
+    found.extend(check_names());
     found
+}
+
+/// The keys of the self-checks' names, which `relais-policy` gives.
+fn check_names() -> Vec<String> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut keys = Vec::new();
+    for path in files(&here.join("../policy/src/check"), "rs") {
+        let text = std::fs::read_to_string(path).expect("a file of the workspace");
+        let names = text.split("    name: \"").skip(1);
+        let names = names.filter_map(|rest| rest.split('"').next());
+        keys.extend(names.map(|name| format!("check-name-{name}")));
+    }
+    assert!(!keys.is_empty());
+    keys
+}
+
+#[test]
+fn each_check_has_a_name_for_people() {
+    let keys = keys(|area| area.english);
+    for name in check_names() {
+        assert!(keys.contains(&name), "{name}");
+    }
 }
 
 #[test]
