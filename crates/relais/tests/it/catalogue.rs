@@ -9,7 +9,7 @@ use relais_smtp::refusal::CATALOGUE;
 use crate::support::repository;
 
 /// Tokens that no table and no dialogue gives, each with the test that does and the reason why.
-const ELSEWHERE: [(&str, &str, &str); 20] = [
+const ELSEWHERE: [(&str, &str, &str); 21] = [
     (
         "CONN-LIMIT",
         "too_many_connections_are_421_at_connect_until_one_ends",
@@ -89,6 +89,11 @@ const ELSEWHERE: [(&str, &str, &str); 20] = [
         "DMARC",
         "dmarc_is_honoured_only_where_both_domains_want_it",
         "decisions do not ask DNS",
+    ),
+    (
+        "FROM-UNLICENSED",
+        "the_last_seat_goes_to_who_sent_first_and_is_held_over_a_restart",
+        "decisions of tables know nobody who sent before",
     ),
     (
         "HDR-SIZE",
