@@ -329,8 +329,8 @@ fn key_among(texts: &[String]) -> Txt {
     Txt::Error(fault)
 }
 
-/// A key may be for something else alone, as reports of TLS (RFC 8460 §3). The library does not look
-/// at the tag `s=`. RFC 6376 §3.6.1.
+/// A key may be for something else alone, as reports of TLS (RFC 8460 §3). The library does not
+/// look at the tag `s=`. RFC 6376 §3.6.1.
 fn is_for_mail(record: &str) -> bool {
     let tags = record.split(';').filter_map(|tag| tag.split_once('='));
     let services = tags.map(|(name, value)| (name.trim(), value));
