@@ -1,4 +1,4 @@
-//! What is owed to webhooks, written down before it is tried. More than [`DELIVERIES_MAX`] are not
+//! What is owed to webhooks, written down before it is tried. More than `DELIVERIES_MAX` are not
 //! owed at the same time: then new events are left out, and the log says so.
 
 use std::collections::BTreeMap;
