@@ -1,8 +1,9 @@
 //! The API, one file per noun; the nouns are those of the command line.
 //! Modules stand in order of floors: each may use only those below it.
 //!
-//! Not here: who may ask. Of the local socket its file permissions decide; of the admin listener
-//! the door (`web/gate.rs`), by the table in `operations`.
+//! Not here: who may ask. Of the local socket its file permissions decide; of keys the door
+//! (`web/gate.rs`), by the table in `operations`; of people the gate in `access`: a new route needs
+//! a line there.
 
 mod openapi;
 mod operations;
@@ -44,11 +45,13 @@ mod probes;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
+use axum::middleware;
 
 pub(crate) use self::fields::Body;
 pub(crate) use self::openapi::ROWS_MAX as PAGE_ROWS_MAX;
 pub use self::openapi::document as openapi_document;
 pub(crate) use self::operations::{Found, Operation, Reach, find, methods_of};
+use crate::access;
 use crate::context::AdminContext;
 use crate::problem::Problem;
 
@@ -88,7 +91,11 @@ pub fn router(context: AdminContext) -> Router {
         .merge(messages::routes())
         .merge(webhooks::routes())
         .merge(alerts::routes())
-        .merge(backup::routes());
+        .merge(backup::routes())
+        .route_layer(middleware::from_fn_with_state(
+            context.clone(),
+            access::gate,
+        ));
     Router::new()
         .nest("/api/v1", nouns)
         .merge(probes::routes())

@@ -25,6 +25,7 @@ use crate::entrance::Entrance;
 use crate::findings::Findings;
 use crate::metrics::Metrics;
 use crate::people::People;
+use crate::permission::Rights;
 use crate::rounds::Rounds;
 use crate::webhooks::outbox::Outbox;
 
@@ -220,6 +221,8 @@ pub struct Caller {
     pub actor: Arc<str>,
     /// `socket`, `web`, `api`, `listener`, `data-folder`.
     pub via: &'static str,
+    /// What they may do, and how far.
+    pub rights: Rights,
 }
 
 impl Caller {
@@ -233,14 +236,16 @@ impl Caller {
         Self {
             actor,
             via: "socket",
+            rights: Rights::everything(),
         }
     }
 
     /// A person of the admin centre.
-    pub(crate) fn web(name: &str) -> Self {
+    pub(crate) fn web(name: &str, rights: Rights) -> Self {
         Self {
-            actor: format!("{name} (web)").into(),
+            actor: Self::name_on_web(name).into(),
             via: "web",
+            rights,
         }
     }
 
@@ -249,7 +254,14 @@ impl Caller {
         Self {
             actor: format!("{name} (key {id})").into(),
             via: "api",
+            // Held by the table of operations, at the door that it came by.
+            rights: Rights::everything(),
         }
+    }
+
+    /// How a person of the admin centre is told.
+    pub(crate) fn name_on_web(name: &str) -> String {
+        format!("{name} (web)")
     }
 
     /// Over the admin listener, where nobody is known yet.
@@ -257,6 +269,7 @@ impl Caller {
         Self {
             actor: "anonymous".into(),
             via: "listener",
+            rights: Rights::none(),
         }
     }
 
@@ -265,6 +278,7 @@ impl Caller {
         Self {
             actor: "daily check".into(),
             via: "start",
+            rights: Rights::everything(),
         }
     }
 
@@ -273,6 +287,7 @@ impl Caller {
         Self {
             actor: "command line".into(),
             via: "data-folder",
+            rights: Rights::everything(),
         }
     }
 }

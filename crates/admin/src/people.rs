@@ -19,11 +19,13 @@ use tokio::sync::Semaphore;
 use relais_net::clock::{Chance, Moment};
 use relais_policy::guessing::{Guesses, MayGuess};
 use relais_policy::password::{NOBODYS_HASH, SALT_OCTETS, is_password, new_password, store};
+use relais_policy::settings::Settings;
 use relais_smtp::time::Timestamp;
 use relais_store::shelf::{Shelf, ShelfAudit, ShelfChange};
 use relais_store::store::Store;
 
 pub(crate) use self::sessions::{Session, Sessions};
+use crate::permission::{Reach, Rights, Role};
 use crate::words::Language;
 
 /// How long a set-up link opens its page.
@@ -42,41 +44,18 @@ const HASHES_MAX: usize = 2;
 /// The link's key on its shelf: there is one at a time.
 const LINK_KEY: &str = "current";
 
-/// What a person may do.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// Everything.
-    Owner,
-    /// Reads everything, changes nothing.
-    Auditor,
-}
-
-impl Role {
-    /// `owner`, `auditor`.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "owner" => Some(Self::Owner),
-            "auditor" => Some(Self::Auditor),
-            _ => None,
-        }
-    }
-
-    /// The same, as text.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Owner => "owner",
-            Self::Auditor => "auditor",
-        }
-    }
-}
-
 /// A person as stored.
 #[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct Administrator {
     /// Unique, in lower case.
     pub(crate) name: String,
     pub(crate) role: Role,
+    /// The only organisation that the person sees; none: all.
+    #[serde(default)]
+    pub(crate) organisation: Option<String>,
+    /// Of it, the only inbound connector.
+    #[serde(default)]
+    pub(crate) connector: Option<String>,
     /// Argon2id, PHC form.
     password_hash: String,
     /// `en`, `fr`; none: the browser's.
@@ -84,6 +63,77 @@ pub(crate) struct Administrator {
     pub(crate) language: Option<String>,
     /// RFC 3339.
     pub(crate) since: String,
+}
+
+impl Administrator {
+    /// What the person may do, and how far.
+    pub(crate) fn rights(&self) -> Rights {
+        let reach = match &self.organisation {
+            None => Reach::Installation,
+            Some(name) => Reach::Organisation {
+                name: name.clone(),
+                connector: self.connector.clone(),
+            },
+        };
+        Rights::of_role(self.role, reach)
+    }
+
+    /// As the audit tells it: `owner of contoso`.
+    fn place(&self) -> String {
+        let role = self.role.name();
+        match (&self.organisation, &self.connector) {
+            (None, _) => role.to_owned(),
+            (Some(name), None) => format!("{role} of {name}"),
+            (Some(name), Some(connector)) => format!("{role} of {connector}, {name}"),
+        }
+    }
+}
+
+/// Which place a person gets.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) role: Role,
+    #[serde(default)]
+    pub(crate) organisation: Option<String>,
+    #[serde(default)]
+    pub(crate) connector: Option<String>,
+}
+
+impl Place {
+    /// Of whoever sets the installation up.
+    fn first() -> Self {
+        Self {
+            role: Role::Owner,
+            organisation: None,
+            connector: None,
+        }
+    }
+
+    /// One that there is: names are the settings', and an installer has a connector.
+    pub(crate) fn checked(mut self, settings: &Settings) -> Result<Self, PeopleError> {
+        let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+        self.organisation = filled(self.organisation);
+        self.connector = filled(self.connector);
+        let organisation = match &self.organisation {
+            Some(name) => {
+                let found = settings.organisation(name);
+                Some(found.ok_or_else(|| PeopleError::NoOrganisation(name.clone()))?)
+            }
+            None => None,
+        };
+        if self.role != Role::Installer {
+            self.connector = None;
+            return Ok(self);
+        }
+        let (Some(organisation), Some(connector)) = (organisation, &self.connector) else {
+            return Err(PeopleError::Connectorless);
+        };
+        let mut connectors = organisation.inbound_connector.iter();
+        if !connectors.any(|one| one.name == *connector) {
+            return Err(PeopleError::NoConnector(connector.clone()));
+        }
+        Ok(self)
+    }
 }
 
 /// Why somebody cannot be made, or cannot come in.
@@ -113,6 +163,18 @@ pub enum PeopleError {
     /// As many as there may be.
     #[error("there are {ADMINISTRATORS_MAX} administrators already")]
     TooMany,
+    /// The last one who may manage people.
+    #[error("the last owner of the installation cannot go or become less: make another one first")]
+    LastOwner,
+    /// No such organisation.
+    #[error("there is no organisation {0}")]
+    NoOrganisation(String),
+    /// No such inbound connector.
+    #[error("there is no inbound connector \"{0}\" in this organisation")]
+    NoConnector(String),
+    /// An installer without a place.
+    #[error("an installer needs an organisation and one of its inbound connectors")]
+    Connectorless,
     /// The store does not take it.
     #[error("{0}")]
     Store(String),
@@ -195,7 +257,11 @@ impl People {
         Ok(people.collect())
     }
 
-    async fn find(&self, store: &Store, name: &str) -> Result<Option<Administrator>, PeopleError> {
+    pub(crate) async fn find(
+        &self,
+        store: &Store,
+        name: &str,
+    ) -> Result<Option<Administrator>, PeopleError> {
         let value = store.shelf_value(Shelf::Administrator, name).await?;
         Ok(value.and_then(|value| serde_json::from_str(&value).ok()))
     }
@@ -252,7 +318,9 @@ impl People {
             return Err(PeopleError::Link);
         }
         self.must_be_free(store, &name).await?;
-        let made = self.compose(chance, name, Role::Owner, password, now).await;
+        let made = self
+            .compose(chance, name, Place::first(), password, now)
+            .await;
         // First the link, then the person: after a crash between the two a new link is made.
         let used = ShelfChange::new(Shelf::SetupLink, now).take(LINK_KEY);
         store.change_shelf(used).await?;
@@ -271,14 +339,14 @@ impl People {
         &self,
         store: &Store,
         chance: &Chance,
-        (name, role): (&str, Role),
+        (name, place): (&str, Place),
         by: &By<'_>,
     ) -> Result<String, PeopleError> {
         let name = read_name(name)?;
         let _changing = self.0.changing.lock().await;
         self.must_be_free(store, &name).await?;
         let password = new_password(|bound| chance.below(bound));
-        let made = self.compose(chance, name, role, &password, by.now).await;
+        let made = self.compose(chance, name, place, &password, by.now).await;
         self.put(store, &made, by, "admin.added").await?;
         Ok(password)
     }
@@ -359,6 +427,65 @@ impl People {
         }
     }
 
+    /// Another role, another reach. Their sessions end: what they may do changed.
+    pub(crate) async fn set_place(
+        &self,
+        store: &Store,
+        (name, place): (&str, Place),
+        by: &By<'_>,
+    ) -> Result<(), PeopleError> {
+        let _changing = self.0.changing.lock().await;
+        let found = self.find(store, name).await?;
+        let mut found = found.ok_or(PeopleError::Unknown)?;
+        let before = found.place();
+        let stays = place.role == Role::Owner && place.organisation.is_none();
+        if !stays {
+            self.must_not_be_last(store, name).await?;
+        }
+        found.role = place.role;
+        found.organisation = place.organisation;
+        found.connector = place.connector;
+        let detail = format!("{name}: {before} -> {}", found.place());
+        let change = ShelfChange::new(Shelf::Administrator, by.now)
+            .put(name, to_json(&found))
+            .audited(by.audit("admin.role", detail));
+        store.change_shelf(change).await?;
+        self.sessions().revoke_all_of(name);
+        Ok(())
+    }
+
+    /// The person goes, with their sessions.
+    pub(crate) async fn remove(
+        &self,
+        store: &Store,
+        name: &str,
+        by: &By<'_>,
+    ) -> Result<(), PeopleError> {
+        let _changing = self.0.changing.lock().await;
+        let found = self.find(store, name).await?;
+        let found = found.ok_or(PeopleError::Unknown)?;
+        self.must_not_be_last(store, name).await?;
+        let detail = format!("{name} ({})", found.place());
+        let change = ShelfChange::new(Shelf::Administrator, by.now)
+            .take(name)
+            .audited(by.audit("admin.removed", detail));
+        store.change_shelf(change).await?;
+        self.sessions().revoke_all_of(name);
+        Ok(())
+    }
+
+    /// Somebody must stay who can let others in.
+    async fn must_not_be_last(&self, store: &Store, name: &str) -> Result<(), PeopleError> {
+        let people = self.list(store).await?;
+        let may_all = |one: &&Administrator| one.role == Role::Owner && one.organisation.is_none();
+        let mut owners = people.iter().filter(may_all);
+        let is_one = owners.clone().any(|one| one.name == name);
+        if is_one && owners.all(|one| one.name == name) {
+            return Err(PeopleError::LastOwner);
+        }
+        Ok(())
+    }
+
     fn guesses(&self) -> std::sync::MutexGuard<'_, Guesses> {
         let locked = self.0.guesses.lock();
         locked.unwrap_or_else(PoisonError::into_inner)
@@ -379,13 +506,15 @@ impl People {
         &self,
         chance: &Chance,
         name: String,
-        role: Role,
+        place: Place,
         password: &str,
         now: Timestamp,
     ) -> Administrator {
         Administrator {
             name,
-            role,
+            role: place.role,
+            organisation: place.organisation,
+            connector: place.connector,
             password_hash: self.hash(chance, password).await,
             language: None,
             since: now.to_rfc3339(),
@@ -416,7 +545,7 @@ impl People {
         by: &By<'_>,
         act: &'static str,
     ) -> Result<(), PeopleError> {
-        let detail = format!("{} ({})", person.name, person.role.name());
+        let detail = format!("{} ({})", person.name, person.place());
         let change = ShelfChange::new(Shelf::Administrator, by.now)
             .put(&person.name, to_json(person))
             .audited(by.audit(act, detail));

@@ -34,6 +34,7 @@ mod inbound_form;
 mod switching;
 mod fields;
 mod conversation;
+mod people;
 mod account;
 mod find;
 mod drafts;
@@ -103,6 +104,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(listening::routes())
         .merge(inbound_wizard::routes())
         .merge(connectors::routes())
+        .merge(people::routes())
         .merge(account::routes())
         .merge(find::routes())
         .route("/assets/style.css", get(style))

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use relais_net::tls::CertificateStore;
 
 use crate::context::{AdminContext, Caller};
-use crate::people::{By, PeopleError, Role};
+use crate::people::{Administrator, By, PeopleError, Place};
 use crate::problem::{Input, Problem};
 
 pub(super) fn routes() -> Router<AdminContext> {
@@ -20,18 +20,25 @@ pub(super) fn routes() -> Router<AdminContext> {
         .route("/setup-link", post(make_link))
         .route("/admins", get(list).post(add))
         .route("/admins/{name}/reset", post(reset))
+        .route("/admins/{name}/role", post(set_place))
+        .route("/admins/{name}/remove", post(remove))
 }
 
 impl From<PeopleError> for Problem {
     fn from(error: PeopleError) -> Self {
         let status = match error {
-            PeopleError::Unknown => StatusCode::NOT_FOUND,
-            PeopleError::Taken | PeopleError::TooMany => StatusCode::CONFLICT,
+            PeopleError::Unknown | PeopleError::NoOrganisation(_) | PeopleError::NoConnector(_) => {
+                StatusCode::NOT_FOUND
+            }
+            PeopleError::Taken | PeopleError::TooMany | PeopleError::LastOwner => {
+                StatusCode::CONFLICT
+            }
             PeopleError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             PeopleError::Name
             | PeopleError::Password
             | PeopleError::Wrong
             | PeopleError::Slowed
+            | PeopleError::Connectorless
             | PeopleError::Link => StatusCode::BAD_REQUEST,
         };
         Self::new(status, format!("{error}."))
@@ -88,14 +95,20 @@ fn entrance(context: &AdminContext, listens: SocketAddr) -> String {
     }
 }
 
-async fn list(State(context): State<AdminContext>) -> Result<Json<Value>, Problem> {
+async fn list(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Value>, Problem> {
     let people = context.people.list(&context.store).await?;
     let people: Vec<_> = people
         .iter()
+        .filter(|one| sees(&caller, one))
         .map(|one| {
             json!({
                 "name": one.name,
                 "role": one.role.name(),
+                "organisation": one.organisation,
+                "connector": one.connector,
                 "language": one.language,
                 "since": one.since,
             })
@@ -104,11 +117,44 @@ async fn list(State(context): State<AdminContext>) -> Result<Json<Value>, Proble
     Ok(Json(json!({ "admins": people })))
 }
 
+/// People of one's own organisation; those of the installation see all.
+fn sees(caller: &Caller, person: &Administrator) -> bool {
+    let own = caller.rights.organisation();
+    own.is_none() || person.organisation.as_deref() == own
+}
+
+/// The person, if the caller may see them; else they are not there.
+async fn within_reach(
+    context: &AdminContext,
+    caller: &Caller,
+    name: &str,
+) -> Result<Administrator, Problem> {
+    let found = context.people.find(&context.store, name).await?;
+    let found = found.filter(|one| sees(caller, one));
+    found.ok_or_else(|| PeopleError::Unknown.into())
+}
+
+/// A place within the caller's own reach: nobody makes a person who may more than they.
+fn place(context: &AdminContext, caller: &Caller, mut wanted: Place) -> Result<Place, Problem> {
+    if let Some(own) = caller.rights.organisation() {
+        match wanted
+            .organisation
+            .as_deref()
+            .filter(|name| !name.is_empty())
+        {
+            None => wanted.organisation = Some(own.to_owned()),
+            Some(name) if name == own => {}
+            Some(name) => return Err(PeopleError::NoOrganisation(name.to_owned()).into()),
+        }
+    }
+    Ok(wanted.checked(&context.store.settings())?)
+}
+
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Add {
     name: String,
-    role: Role,
+    #[serde(flatten)]
+    place: Place,
 }
 
 /// `{"name","role","password"}`; the only time that the password is told.
@@ -118,14 +164,16 @@ async fn add(
     Input(wanted): Input<Add>,
 ) -> Result<Json<Value>, Problem> {
     let by = by(&context, &caller);
-    let who = (wanted.name.as_str(), wanted.role);
+    let place = place(&context, &caller, wanted.place)?;
+    let role = place.role;
+    let who = (wanted.name.as_str(), place);
     let added = context
         .people
         .add(&context.store, &context.chance, who, &by);
     let password = added.await?;
     Ok(Json(json!({
         "name": wanted.name.trim().to_ascii_lowercase(),
-        "role": wanted.role.name(),
+        "role": role.name(),
         "password": password,
     })))
 }
@@ -137,9 +185,48 @@ async fn reset(
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let by = by(&context, &caller);
+    let found = within_reach(&context, &caller, &name).await?;
+    let who = (found.name.as_str(), None);
     let reset = context
         .people
-        .set_password(&context.store, &context.chance, (&name, None), &by);
+        .set_password(&context.store, &context.chance, who, &by);
     let password = reset.await?;
     Ok(Json(json!({ "name": name, "password": password })))
+}
+
+/// Another role or reach.
+async fn set_place(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    Input(wanted): Input<Place>,
+) -> Result<Json<Value>, Problem> {
+    let by = by(&context, &caller);
+    let found = within_reach(&context, &caller, &name).await?;
+    let place = place(&context, &caller, wanted)?;
+    let told = json!({
+        "name": found.name,
+        "role": place.role.name(),
+        "organisation": place.organisation,
+        "connector": place.connector,
+    });
+    let people = &context.people;
+    people
+        .set_place(&context.store, (&found.name, place), &by)
+        .await?;
+    Ok(Json(told))
+}
+
+async fn remove(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let by = by(&context, &caller);
+    let found = within_reach(&context, &caller, &name).await?;
+    context
+        .people
+        .remove(&context.store, &found.name, &by)
+        .await?;
+    Ok(Json(json!({ "removed": found.name })))
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use relais_policy::change::{self, Absent, Act};
-use relais_policy::document::Document;
+use relais_policy::document::{AcceptedDomain, Document, Organisation, Verification};
 use relais_policy::settings::Settings;
 use relais_store::settings::{ChangeError, SettingsChange};
 
@@ -98,7 +98,7 @@ pub(super) async fn change(
             );
             return Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail));
         }
-        let document = make(&before.document)?;
+        let document = within_reach(caller, &before.document, make(&before.document)?)?;
         if caller.via == "api" {
             only_here::must_not_be_needed(&before.document, &document)?;
         }
@@ -143,6 +143,57 @@ pub(super) async fn change(
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Nobody changes what they do not see: other organisations stay as they are, wherever the new
+/// document comes from, and a domain is verified by hand only by whoever runs the installation.
+fn within_reach(
+    caller: &Caller,
+    before: &Document,
+    mut after: Document,
+) -> Result<Document, Problem> {
+    let Some(own) = caller.rights.organisation() else {
+        return Ok(after);
+    };
+    if let Some(foreign) = after
+        .organisation
+        .iter()
+        .find(|one| one.name != own && !before.organisation.contains(one))
+    {
+        let detail = format!("There is no organisation {}.", foreign.name);
+        return Err(Problem::not_found(detail));
+    }
+    let ours = after.organisation.iter().position(|one| one.name == own);
+    let ours = ours.map(|at| after.organisation.swap_remove(at));
+    let ours = ours.ok_or_else(|| {
+        let detail = "An organisation is removed by whoever runs the installation.";
+        Problem::new(StatusCode::FORBIDDEN, detail)
+    })?;
+    let mut document = before.clone();
+    for one in document
+        .organisation
+        .iter_mut()
+        .filter(|one| one.name == own)
+    {
+        may_be_assumed(one, &ours)?;
+        one.clone_from(&ours);
+    }
+    Ok(document)
+}
+
+fn may_be_assumed(before: &Organisation, after: &Organisation) -> Result<(), Problem> {
+    let is_assumed = |one: &&AcceptedDomain| one.verification == Verification::Assumed;
+    for domain in after.domain.iter().filter(is_assumed) {
+        let was = |one: &AcceptedDomain| one.name == domain.name;
+        if !before.domain.iter().filter(is_assumed).any(was) {
+            let detail = format!(
+                "{} is verified by hand only by whoever runs the installation; publish its record.",
+                domain.name
+            );
+            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+        }
+    }
+    Ok(())
 }
 
 /// Domains that are new get their tokens, and are looked at without delay.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::header;
+use axum::extract::{Extension, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::stream;
@@ -13,9 +13,10 @@ use serde::Deserialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use relais_store::trace::{Event, TraceQuery, TraceRow, parse_since};
+use relais_store::trace::{Event, TraceQuery, TraceRow, TraceTerm, parse_since};
 
-use crate::context::AdminContext;
+use crate::context::{AdminContext, Caller};
+use crate::permission::Action;
 use crate::problem::{Parameters, Problem};
 
 pub(super) fn routes() -> Router<AdminContext> {
@@ -39,28 +40,49 @@ pub(crate) struct Page {
     pub(crate) cursor: Option<u64>,
 }
 
-pub(crate) fn query(context: &AdminContext, page: &Page) -> Result<TraceQuery, Problem> {
+pub(crate) fn query(
+    context: &AdminContext,
+    caller: &Caller,
+    page: &Page,
+) -> Result<TraceQuery, Problem> {
     let now = context.clock.now();
     let time = |text: &Option<String>| {
         text.as_deref()
             .map(|text| parse_since(text, now))
             .transpose()
     };
-    let parsed = TraceQuery::parse(&page.q)?;
+    let mut parsed = TraceQuery::parse(&page.q)?;
+    if !caller.rights.may(Action::ReadMail) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "Your role does not permit this.",
+        ));
+    }
+    if let Some(own) = caller.rights.organisation() {
+        parsed.terms.push(TraceTerm::new("organisation", own)?);
+    }
+    let sees_content = caller.rights.may(Action::ReadContent);
+    if !sees_content && parsed.terms.iter().any(|term| term.field == "subject") {
+        // The answer would tell.
+        let detail = "Subjects are content, which your role does not show.";
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    }
     Ok(TraceQuery {
         since: time(&page.since)?,
         until: time(&page.until)?,
         limit: page.limit,
         before: page.cursor,
+        without_subjects: !sees_content,
         ..parsed
     })
 }
 
 async fn page(
     State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
     Parameters(page): Parameters<Page>,
 ) -> Result<Response, Problem> {
-    let query = query(&context, &page)?;
+    let query = query(&context, &caller, &page)?;
     let answer = context.store.trace_page(&query).await?;
     let next = answer.next;
     let next = next.map_or_else(|| "null".to_owned(), |next| next.to_string());
@@ -78,9 +100,10 @@ pub(super) fn array(rows: &[TraceRow]) -> String {
 /// One event a line, as they are stored. A reader that is too slow gets `{"missed":n}`.
 async fn live(
     State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
     Parameters(page): Parameters<Page>,
 ) -> Result<Response, Problem> {
-    let query = query(&context, &page)?;
+    let query = query(&context, &caller, &page)?;
     let watching = Watching::new(&context, query);
     let readiness = context.readiness.clone();
     let lines = stream::unfold(watching, move |mut watching| {
@@ -126,7 +149,14 @@ impl Watching {
             match self.receiver.recv().await {
                 Ok(events) => {
                     let fitting = events.iter().filter(|event| self.query.matches(event));
-                    let fitting: Vec<_> = fitting.cloned().collect();
+                    let shown = |event: &Event| Event {
+                        subject: event
+                            .subject
+                            .clone()
+                            .filter(|_| !self.query.without_subjects),
+                        ..event.clone()
+                    };
+                    let fitting: Vec<_> = fitting.map(shown).collect();
                     if !fitting.is_empty() {
                         return Some(Heard::Events(fitting));
                     }

@@ -17,7 +17,7 @@ use relais_smtp::envelope::{Envelope, EnvelopeRecipient, SenderParameters};
 
 use super::now;
 use crate::context::{AdminContext, Door, Outbound, Phase};
-use crate::people::Role;
+use crate::permission::Role;
 
 /// One session on this machine.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(8);

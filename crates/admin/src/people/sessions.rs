@@ -8,7 +8,8 @@ use subtle::ConstantTimeEq;
 
 use relais_net::clock::{Chance, Moment};
 
-use super::{Administrator, Role, hash_of, hexadecimal};
+use super::{Administrator, hash_of, hexadecimal};
+use crate::permission::Rights;
 
 /// Without a request a session ends after this. OWASP ASVS 5.0 §7.3.1.
 pub(crate) const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
@@ -22,7 +23,8 @@ const SESSIONS_MAX: usize = 1_000;
 pub(crate) struct Session {
     /// Whose.
     pub(crate) name: String,
-    pub(crate) role: Role,
+    /// What they may do, and how far.
+    pub(crate) rights: Rights,
     /// `en`, `fr`, as the person chose.
     pub(crate) language: Option<String>,
     /// In each form; a foreign page does not know it.
@@ -58,7 +60,7 @@ impl Sessions {
         let token = hexadecimal(&chance.octets::<32>());
         let session = Session {
             name: person.name.clone(),
-            role: person.role,
+            rights: person.rights(),
             language: person.language.clone(),
             form_token: hexadecimal(&chance.octets::<32>()),
             began: now,
@@ -102,11 +104,14 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::permission::Role;
 
     fn person(name: &str) -> Administrator {
         Administrator {
             name: name.to_owned(),
             role: Role::Owner,
+            organisation: None,
+            connector: None,
             password_hash: String::new(),
             language: None,
             since: String::new(),

@@ -1,4 +1,4 @@
-//! The person's own page: password; and who else there is.
+//! The person's own page: the password.
 
 use askama::Template;
 use axum::Router;
@@ -7,12 +7,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::ask::{Centre, list, text};
+use super::ask::Centre;
 use super::door::{Reader, SessionForm, Visit, forget_session};
 use super::page::{self, Frame};
 use super::signing::mistake;
-use super::times;
-use crate::context::Caller;
 use crate::people::{By, PeopleError};
 
 pub(super) fn routes() -> Router<Centre> {
@@ -24,31 +22,18 @@ pub(super) fn routes() -> Router<Centre> {
 struct Account {
     frame: Frame,
     mistake: String,
-    people: Vec<(String, String, String)>,
 }
 
-async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
-    answer(&centre, &visit, String::new()).await
+async fn show(Reader(visit): Reader) -> Response {
+    answer(&visit, String::new())
 }
 
-async fn answer(centre: &Centre, visit: &Visit, mistake: String) -> Response {
+fn answer(visit: &Visit, mistake: String) -> Response {
     let lang = visit.lang;
-    let people = match centre.get(visit.name(), "/admins", &[]).await {
-        Ok(people) => people,
-        Err(refused) => return page::refused(visit, &refused),
-    };
-    let row = |one: &serde_json::Value| {
-        let role = match text(one, "role") {
-            "owner" => lang.t("role-owner"),
-            _ => lang.t("role-auditor"),
-        };
-        let since = times::shown(lang, one["since"].as_str());
-        (text(one, "name").to_owned(), role, since)
-    };
     page::send(&Account {
         mistake,
-        people: list(&people, "admins").iter().map(row).collect(),
-        frame: Frame::new(visit, "", &lang.t("account-title")).command("relais admin list"),
+        frame: Frame::new(visit, "", &lang.t("account-title"))
+            .command(format!("relais admin reset {}", visit.name())),
     })
 }
 
@@ -57,14 +42,14 @@ async fn change_password(
     State(centre): State<Centre>,
     SessionForm { visit, form }: SessionForm,
 ) -> Response {
-    let (context, caller) = (&centre.context, Caller::web(visit.name()));
+    let (context, caller) = (&centre.context, visit.caller().clone());
     let people = &context.people;
-    let no = async |error: String| {
-        let page = answer(&centre, &visit, error).await;
+    let no = |error: String| {
+        let page = answer(&visit, error);
         (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
     };
     if form.raw("password") != form.raw("again") {
-        return no(visit.lang.t("people-differ")).await;
+        return no(visit.lang.t("people-differ"));
     }
     let old = (visit.name(), form.raw("old"));
     if let Err(error) = people.sign_in(&context.store, old, visit.peer).await {
@@ -72,7 +57,7 @@ async fn change_password(
             PeopleError::Wrong => visit.lang.t("people-old-wrong"),
             error => mistake(&visit, &error),
         };
-        return no(words).await;
+        return no(words);
     }
     let by = By {
         actor: &caller.actor,
@@ -88,6 +73,6 @@ async fn change_password(
             let cookie = [(header::SET_COOKIE, forget_session())];
             (cookie, page::go("/sign-in")).into_response()
         }
-        Err(error) => no(mistake(&visit, &error)).await,
+        Err(error) => no(mistake(&visit, &error)),
     }
 }

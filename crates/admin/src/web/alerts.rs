@@ -77,7 +77,7 @@ fn plain(value: &Value, key: &str) -> String {
 
 async fn compose(centre: &Centre, visit: &Visit) -> Result<Alerts, Refused> {
     let lang = visit.lang;
-    let answer = centre.get(visit.name(), "/alerts", &[]).await?;
+    let answer = centre.get(visit.caller(), "/alerts", &[]).await?;
     let done = match visit.query.get("done") {
         "rule" => lang.t("alerts-done-rule"),
         "quiet" => lang.t("alerts-done-quiet"),
@@ -139,7 +139,7 @@ fn rule(visit: &Visit, one: &Value) -> Option<Rule> {
 
 /// Changes, and comes back with a sentence.
 async fn change(centre: &Centre, visit: &Visit, path: &str, body: &Value, done: &str) -> Response {
-    match centre.post(visit.name(), path, body).await {
+    match centre.post(visit.caller(), path, body).await {
         Ok(_) => page::go(&address("/alerts", &[("done", done)])),
         Err(refused) => page::refused(visit, &refused),
     }
@@ -197,7 +197,7 @@ async fn act(
     Change { visit, .. }: Change,
 ) -> Response {
     let path = format!("/alerts/channels/{}/{}", segment(&id), segment(&act));
-    match centre.post(visit.name(), &path, &json!({})).await {
+    match centre.post(visit.caller(), &path, &json!({})).await {
         Ok(told) if told["ok"] == false => page::go("/alerts?done=failed"),
         Ok(_) => page::go(&address("/alerts", &[("done", &act)])),
         Err(refused) => page::refused(&visit, &refused),

@@ -1,10 +1,14 @@
 //! Pages ask the API in this process: the same functions as for the command line, the same answers.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::FromRef;
 use axum::http::{Method, Request, StatusCode};
 use axum::response::Response;
+use relais_policy::document::Document;
+use relais_policy::settings::Settings;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -13,6 +17,7 @@ use relais_store::queue::StoreError;
 use super::rooms::{Room, Rooms};
 use crate::api;
 use crate::context::{AdminContext, Caller};
+use crate::permission::Action;
 
 /// Largest answer that a page is made of, in octets: fifty rows have about 50 KB.
 const ANSWER_OCTETS_MAX: usize = 16 << 20;
@@ -60,32 +65,64 @@ impl Centre {
         }
     }
 
+    /// The settings, as far as this caller sees: of one organisation, or whole.
+    pub(super) fn settings(&self, caller: &Caller) -> Arc<Settings> {
+        let whole = self.context.store.settings();
+        let rights = &caller.rights;
+        if !rights.may(Action::ReadSettings) && !rights.may(Action::ReadCards) {
+            return Settings::empty(whole.mode);
+        }
+        let Some(own) = rights.organisation() else {
+            return whole;
+        };
+        let mut document = Document::clone(&whole.document);
+        document.organisation.retain(|one| one.name == own);
+        if let Some(connector) = rights.connector() {
+            for one in &mut document.organisation {
+                one.inbound_connector.retain(|it| it.name == connector);
+                one.credential
+                    .retain(|it| it.inbound_connector == connector);
+                one.outbound_connector.clear();
+            }
+        }
+        match Settings::build(whole.mode, whole.version, document) {
+            Ok(settings) => Arc::new(settings.following(&whole)),
+            // What was valid among others is valid alone; else nothing is shown.
+            Err(_) => Settings::empty(whole.mode),
+        }
+    }
+
     /// Reads. `query`: names and values, encoded here; empty values are left out.
     pub(super) async fn get(
         &self,
-        who: &str,
+        caller: &Caller,
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<Value, Refused> {
-        self.call(who, Method::GET, &address(path, query), Body::empty())
+        self.call(caller, Method::GET, &address(path, query), Body::empty())
             .await
     }
 
     /// Changes something, as this person.
-    pub(super) async fn post(&self, who: &str, path: &str, body: &Value) -> Result<Value, Refused> {
-        self.call(who, Method::POST, path, Body::from(body.to_string()))
+    pub(super) async fn post(
+        &self,
+        caller: &Caller,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, Refused> {
+        self.call(caller, Method::POST, path, Body::from(body.to_string()))
             .await
     }
 
     /// An answer without an end: its body as it comes.
     pub(super) async fn follow(
         &self,
-        who: &str,
+        caller: &Caller,
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<Body, Refused> {
         let path = address(path, query);
-        let response = self.send(who, Method::GET, &path, Body::empty()).await?;
+        let response = self.send(caller, Method::GET, &path, Body::empty()).await?;
         if response.status().is_success() {
             return Ok(response.into_body());
         }
@@ -96,12 +133,12 @@ impl Centre {
     /// Where a connector is listened to.
     pub(super) async fn room(
         &self,
-        who: &str,
+        caller: &Caller,
         organisation: &str,
         name: &str,
     ) -> Result<Room, Refused> {
         let query = [("name", name), ("organisation", organisation)];
-        let listen = self.follow(who, "/connectors/inbound/listen", &query);
+        let listen = self.follow(caller, "/connectors/inbound/listen", &query);
         let (clock, store) = (&self.context.clock, &self.context.store);
         let live = || store.live();
         self.rooms
@@ -111,17 +148,17 @@ impl Centre {
 
     async fn call(
         &self,
-        who: &str,
+        caller: &Caller,
         method: Method,
         path: &str,
         body: Body,
     ) -> Result<Value, Refused> {
-        value_of(self.send(who, method, path, body).await?).await
+        value_of(self.send(caller, method, path, body).await?).await
     }
 
     async fn send(
         &self,
-        who: &str,
+        caller: &Caller,
         method: Method,
         path: &str,
         body: Body,
@@ -129,7 +166,7 @@ impl Centre {
         let request = Request::builder()
             .method(method)
             .uri(format!("/api/v1{path}"))
-            .extension(Caller::web(who))
+            .extension(caller.clone())
             .body(body)
             .map_err(|error| internal(error.to_string()))?;
         match self.api.clone().oneshot(request).await {

@@ -15,6 +15,7 @@ use super::door::{Change, Reader, Visit};
 use super::news;
 use super::page::{self, Frame};
 use super::times;
+use crate::permission::Action;
 use crate::plain::clean;
 use crate::words::advice;
 
@@ -65,8 +66,8 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Attempts, Refused> {
         since => since,
     };
     let asked = [("since", since), ("limit", ROWS)];
-    let answer = centre.get(visit.name(), "/attempts", &asked).await?;
-    let settings = centre.context.store.settings();
+    let answer = centre.get(visit.caller(), "/attempts", &asked).await?;
+    let settings = centre.settings(visit.caller());
     let organisations = settings.document.organisation.iter();
     let spans = [
         ("1h", "since-hour"),
@@ -85,7 +86,10 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Attempts, Refused> {
         spans: spans
             .map(|(span, key)| (span, lang.t(key), span == since))
             .into(),
-        organisations: organisations.map(|one| one.name.clone()).collect(),
+        organisations: organisations
+            .filter(|one| visit.caller().rights.sees(&one.name))
+            .map(|one| one.name.clone())
+            .collect(),
         groups: list(&answer, "attempts")
             .iter()
             .map(|one| group(visit, one))
@@ -126,7 +130,11 @@ fn group(visit: &Visit, value: &Value) -> Group {
 }
 
 /// Says that somebody was refused, as it happens.
-async fn events(State(centre): State<Centre>, Reader(_): Reader) -> Response {
+async fn events(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    if !visit.may(Action::ReadMail) {
+        let words = visit.lang.t("error-read-only");
+        return page::failed(&visit, StatusCode::FORBIDDEN, &words);
+    }
     let receiver = centre.context.store.live();
     let refusals = stream::unfold(receiver, |mut receiver| async move {
         loop {
@@ -159,7 +167,7 @@ async fn act(
         }
     };
     let path = format!("/attempts/{}/{act}", segment(&reference));
-    match centre.post(visit.name(), &path, &body).await {
+    match centre.post(visit.caller(), &path, &body).await {
         Ok(answer) => {
             let made = match act.as_str() {
                 "adopt" => text(&answer["made"], "name"),

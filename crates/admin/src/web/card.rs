@@ -296,7 +296,7 @@ async fn show(
     Reader(visit): Reader,
     Path((organisation, name)): Path<(String, String)>,
 ) -> Response {
-    let settings = centre.context.store.settings();
+    let settings = centre.settings(visit.caller());
     let Some(owned) = settings.inbound_connector(&organisation, &name) else {
         return page::refused(&visit, &gone(&visit));
     };
@@ -347,7 +347,7 @@ async fn print(
     Reader(visit): Reader,
     Path((organisation, name)): Path<(String, String)>,
 ) -> Response {
-    let settings = centre.context.store.settings();
+    let settings = centre.settings(visit.caller());
     let Some(owned) = settings.inbound_connector(&organisation, &name) else {
         return page::refused(&visit, &gone(&visit));
     };
@@ -364,7 +364,7 @@ async fn link(
     headers: HeaderMap,
     Change { visit, form }: Change,
 ) -> Response {
-    let settings = centre.context.store.settings();
+    let settings = centre.settings(visit.caller());
     if settings.inbound_connector(&organisation, &name).is_none() {
         return page::refused(&visit, &gone(&visit));
     }
@@ -374,7 +374,7 @@ async fn link(
         (Some(origin), _) => origin.to_owned(),
         (None, host) => format!("http://{}", host.unwrap_or_default()),
     };
-    let made = waiting::make(&centre, visit.name(), (&organisation, &name), &origin).await;
+    let made = waiting::make(&centre, visit.caller(), (&organisation, &name), &origin).await;
     let token = match made {
         Ok(token) => token,
         Err(refused) => return page::refused(&visit, &refused),

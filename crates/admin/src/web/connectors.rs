@@ -141,7 +141,7 @@ fn row(lang: Lang, side: Side, value: &Value) -> Row {
 
 async fn all(centre: &Centre, visit: &Visit, side: Side) -> Result<Value, Refused> {
     let path = format!("/connectors/{}", side.name());
-    centre.get(visit.name(), &path, &[]).await
+    centre.get(visit.caller(), &path, &[]).await
 }
 
 async fn inbound(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
@@ -286,7 +286,7 @@ fn outbound_part(
     visit: &Visit,
     (organisation, name): (&str, &str),
 ) -> Option<Outbound> {
-    let settings = centre.context.store.settings();
+    let settings = centre.settings(visit.caller());
     let connector = settings.outbound_connector(organisation, name)?;
     let sections = outbound_form::Section::ALL;
     Some(Outbound {
@@ -310,11 +310,11 @@ async fn inbound_part(
     (organisation, name): (&str, &str),
 ) -> Option<Inbound> {
     let lang = visit.lang;
-    let settings = centre.context.store.settings();
+    let settings = centre.settings(visit.caller());
     let owned = settings.inbound_connector(organisation, name)?;
     let asked = format!("connector:\"{name}\" status:accepted");
     let query = [("q", asked.as_str()), ("limit", "1")];
-    let last = centre.get(visit.name(), "/trace", &query).await;
+    let last = centre.get(visit.caller(), "/trace", &query).await;
     let last = last.ok().and_then(|found| {
         let first = list(&found, "events").first()?;
         Some(times::shown(lang, first["time"].as_str()))

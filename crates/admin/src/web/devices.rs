@@ -102,7 +102,7 @@ fn is_weak(device: &Value) -> bool {
 
 async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     let (lang, filter) = (visit.lang, visit.query.get("filter"));
-    let answer = match centre.get(visit.name(), "/devices", &[]).await {
+    let answer = match centre.get(visit.caller(), "/devices", &[]).await {
         Ok(answer) => answer,
         Err(refused) => return page::refused(&visit, &refused),
     };
@@ -173,7 +173,7 @@ async fn file(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     use axum::http::header;
     use axum::response::IntoResponse;
 
-    let answer = match centre.get(visit.name(), "/devices", &[]).await {
+    let answer = match centre.get(visit.caller(), "/devices", &[]).await {
         Ok(answer) => answer,
         Err(refused) => return page::refused(&visit, &refused),
     };

@@ -79,7 +79,7 @@ fn row(lang: Lang, domain: &Value) -> Row {
 
 async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     let lang = visit.lang;
-    match centre.get(visit.name(), "/domains", &[]).await {
+    match centre.get(visit.caller(), "/domains", &[]).await {
         Ok(answer) => page::send(&Domains {
             rows: list(&answer, "domains")
                 .iter()
@@ -143,7 +143,7 @@ async fn check(
         "" => json!({}),
         organisation => json!({ "organisation": organisation }),
     };
-    let composed = match centre.post(visit.name(), &path, &body).await {
+    let composed = match centre.post(visit.caller(), &path, &body).await {
         Ok(looked) => compose(&centre, &visit, (&name, organisation), &looked).await,
         Err(refused) => Err(refused),
     };
@@ -162,10 +162,10 @@ async fn compose(
     let lang = visit.lang;
     let path = format!("/domains/{}/records", segment(name));
     let records = centre
-        .get(visit.name(), &path, &[("organisation", organisation)])
+        .get(visit.caller(), &path, &[("organisation", organisation)])
         .await?;
     let owner = text(&records, "organisation");
-    let all = centre.get(visit.name(), "/domains", &[]).await?;
+    let all = centre.get(visit.caller(), "/domains", &[]).await?;
     let found = list(&all, "domains").iter().find(|one| {
         text(one, "name") == text(&records, "domain") && text(one, "organisation") == owner
     });

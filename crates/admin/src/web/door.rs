@@ -12,12 +12,13 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use hyper::header::HeaderName;
 
-use super::ask::{Centre, address};
+use super::ask::{Centre, Refused, address};
 use super::form::Form;
 use super::lang::Lang;
 use super::page;
-use crate::context::Peer;
-use crate::people::{Role, Session};
+use crate::context::{Caller, Peer};
+use crate::people::Session;
+use crate::permission::Action;
 
 /// The session's cookie. Not `__Host-`: that needs TLS, and the listener may be in clear.
 pub(super) const SESSION_COOKIE: &str = "relais_session";
@@ -30,6 +31,8 @@ pub(super) struct Visit {
     pub(super) lang: Lang,
     /// Who it is, if signed in.
     pub(super) session: Option<Session>,
+    /// The same, as the API meets them.
+    pub(super) caller: Caller,
     /// The session's token, to end it.
     pub(super) token: Option<String>,
     /// Path and query, to come back to.
@@ -58,6 +61,9 @@ impl Visit {
         let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
         Self {
             lang: Lang::of(chosen.as_deref(), accepted),
+            caller: session.as_ref().map_or_else(Caller::listener, |session| {
+                Caller::web(&session.name, session.rights.clone())
+            }),
             session,
             token,
             path: path.to_owned(),
@@ -72,10 +78,35 @@ impl Visit {
         self.session.as_ref().map_or("", |session| &session.name)
     }
 
-    /// Whether who is signed in may change things.
+    /// Who is signed in, as the API meets them; nobody who may anything where nobody is.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Whether who is signed in may do this, within their reach.
+    pub(super) fn may(&self, action: Action) -> bool {
+        self.caller.rights.may(action)
+    }
+
+    /// Whether it is the whole installation that they see, and not one organisation of it.
+    pub(super) fn sees_installation(&self) -> bool {
+        self.caller.rights.organisation().is_none()
+    }
+
+    /// Refuses whoever sees one organisation, or may not do this.
+    pub(super) fn must_see_installation(&self, action: Action) -> Result<(), Refused> {
+        if self.may(action) && self.sees_installation() {
+            return Ok(());
+        }
+        Err(Refused {
+            status: StatusCode::FORBIDDEN,
+            detail: self.lang.t("error-read-only"),
+        })
+    }
+
+    /// Whether who is signed in may change how mail goes: what most forms do.
     pub(super) fn may_change(&self) -> bool {
-        let role = self.session.as_ref().map(|session| session.role);
-        role == Some(Role::Owner)
+        self.may(Action::ChangeSettings)
     }
 }
 

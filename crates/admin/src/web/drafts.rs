@@ -14,7 +14,6 @@ use relais_store::shelf::{Shelf, ShelfAudit, ShelfChange, ShelfEntry};
 
 use super::ask::{Centre, Refused};
 use super::door::Visit;
-use crate::context::Caller;
 use crate::people::hexadecimal;
 
 /// Of one person and kind; the oldest goes. Nobody sets up more at the same time.
@@ -128,6 +127,11 @@ async fn write<T: Kind>(
     draft: &Draft<T>,
     taken: Vec<String>,
 ) -> Result<(), Refused> {
+    // What follows looks at the settings of that organisation.
+    let rights = &visit.caller().rights;
+    if !draft.organisation.is_empty() && !rights.sees(&draft.organisation) {
+        return Err(gone(visit));
+    }
     let value = serde_json::to_string(draft).unwrap_or_default();
     let now = centre.context.clock.now();
     let key = format!("{}{id}", prefix::<T>(visit));
@@ -147,8 +151,10 @@ pub(super) async fn get<T: Kind>(
     let store = &centre.context.store;
     let value = store.shelf_value(Shelf::ConnectorDraft, &key).await;
     let value = value.map_err(|error| stored(&error))?;
-    let read = value.and_then(|value| serde_json::from_str(&value).ok());
-    read.ok_or_else(|| gone(visit))
+    let read = value.and_then(|value| serde_json::from_str::<Draft<T>>(&value).ok());
+    let rights = &visit.caller().rights;
+    read.filter(|draft| draft.organisation.is_empty() || rights.sees(&draft.organisation))
+        .ok_or_else(|| gone(visit))
 }
 
 /// It has become a connector, or is not wanted any more. `told`: for the audit, by whom is added.
@@ -158,7 +164,7 @@ pub(super) async fn end<T: Kind>(
     id: &str,
     told: Option<(&'static str, Vec<String>)>,
 ) -> Result<(), Refused> {
-    let caller = Caller::web(visit.name());
+    let caller = visit.caller().clone();
     let now = centre.context.clock.now();
     let mut change =
         ShelfChange::new(Shelf::ConnectorDraft, now).take(format!("{}{id}", prefix::<T>(visit)));

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::stream;
@@ -17,6 +17,7 @@ use relais_store::trace::{TraceQuery, TraceRow};
 
 use super::ask::{Centre, text};
 use super::door::{Reader, Visit};
+use super::page::failed;
 use super::trace::SINCE_DEFAULT;
 use super::view;
 use crate::api::trace::{Page, query};
@@ -90,10 +91,15 @@ async fn file(centre: &Centre, visit: &Visit, form: Form) -> Response {
         limit: EVENTS_AT_ONCE,
         ..Page::default()
     };
-    let query = match query(&centre.context, &page) {
+    let query = match query(&centre.context, visit.caller(), &page) {
         Ok(query) => query,
         Err(problem) => return problem.into_response(),
     };
+    if query.without_subjects {
+        // A file is for those who may read all of it.
+        let words = visit.lang.t("error-read-only");
+        return failed(visit, StatusCode::FORBIDDEN, &words);
+    }
     let store = centre.context.store.clone();
     let parts = stream::unfold(Part::Begin, move |part| {
         let (store, query) = (store.clone(), query.clone());

@@ -11,6 +11,7 @@ use relais_smtp::identifier::{QueueId, Reference};
 use super::ask::{Centre, address, segment};
 use super::door::Reader;
 use super::page;
+use crate::permission::Action;
 
 /// Longest search, in octets: beyond it nothing is found anyway.
 const SEARCH_OCTETS_MAX: usize = 512;
@@ -27,11 +28,13 @@ async fn search(State(centre): State<Centre>, Reader(visit): Reader) -> Response
     let story = format!("/trace/{}", segment(typed));
     let why = format!("/why/{}", segment(typed));
     let is_name = typed.parse::<QueueId>().is_ok() || typed.parse::<Reference>().is_ok();
-    if is_name && centre.get(visit.name(), &why, &[]).await.is_ok() {
+    if is_name && centre.get(visit.caller(), &why, &[]).await.is_ok() {
         return page::go(&story);
     }
-    let settings = centre.context.store.settings();
-    for owner in &settings.document.organisation {
+    let settings = centre.settings(visit.caller());
+    let rights = &visit.caller().rights;
+    let seen = settings.document.organisation.iter();
+    for owner in seen.filter(|owner| rights.sees(&owner.name) && visit.may(Action::ReadSettings)) {
         let owned = segment(&owner.name);
         let is_it = |name: &str| name.eq_ignore_ascii_case(typed);
         if let Some(one) = owner.inbound_connector.iter().find(|one| is_it(&one.name)) {
@@ -44,7 +47,10 @@ async fn search(State(centre): State<Centre>, Reader(visit): Reader) -> Response
         }
     }
     if let Ok(domain) = Domain::parse(typed)
-        && let Some((key, _)) = settings.domains().find(|(key, _)| key.domain == domain)
+        && visit.may(Action::ReadSettings)
+        && let Some((key, _)) = settings
+            .domains()
+            .find(|(key, _)| key.domain == domain && rights.sees(&key.organisation))
     {
         let path = format!("/domains/{}", segment(key.domain.as_str()));
         return page::go(&address(&path, &[("organisation", &key.organisation)]));

@@ -60,22 +60,22 @@ pub(super) struct Gate {
 /// Who knocks.
 enum Who {
     Key(ApiKey),
-    /// A person at a browser, by name.
-    Person(String),
+    /// A person at a browser.
+    Person(Caller, String),
 }
 
 impl Who {
     fn caller(&self) -> Caller {
         match self {
             Self::Key(key) => Caller::key(&key.name, &key.id),
-            Self::Person(name) => Caller::web(name),
+            Self::Person(caller, _) => caller.clone(),
         }
     }
 
     fn organisation(&self) -> Option<&str> {
         match self {
             Self::Key(key) => key.organisation.as_deref(),
-            Self::Person(_) => None,
+            Self::Person(..) => None,
         }
     }
 
@@ -83,7 +83,7 @@ impl Who {
     fn counted_as(&self) -> String {
         match self {
             Self::Key(key) => format!("key {}", key.id),
-            Self::Person(name) => format!("person {name}"),
+            Self::Person(_, name) => format!("person {name}"),
         }
     }
 }
@@ -245,10 +245,10 @@ impl Gate {
             Who::Key(key) if key.organisation.is_some() && !operation.is_for_organisations() => {
                 forbidden("A key that is bound to an organisation may not ask this.".to_owned())
             }
-            Who::Person(_) if operation.access != Access::Read || operation.method != "GET" => {
+            Who::Person(..) if operation.access != Access::Read || operation.method != "GET" => {
                 forbidden("A browser's session only reads here: use a key.".to_owned())
             }
-            Who::Key(_) | Who::Person(_) => Ok(()),
+            Who::Key(_) | Who::Person(..) => Ok(()),
         }
     }
 
@@ -294,7 +294,8 @@ impl Gate {
         let token = cookie(headers, SESSION_COOKIE)?;
         let now = self.context.clock.moment();
         let session = self.context.people.sessions().touch(&token, now)?;
-        Some(Who::Person(session.name))
+        let caller = Caller::web(&session.name, session.rights.clone());
+        Some(Who::Person(caller, session.name))
     }
 
     fn within(&self, who: &str, most: u32) -> Result<(), Problem> {

@@ -15,6 +15,7 @@ use super::page::{self, Frame};
 use super::times;
 use super::trace::Status;
 use crate::checks::{self, Kept, KeptCheck, kept};
+use crate::permission::Action;
 use crate::plain::clean;
 use relais_policy::check::{Group, Verdict};
 
@@ -123,6 +124,9 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
 /// Looks now, and shows what it came to: at most 15 s.
 async fn look(State(centre): State<Centre>, Change { visit, .. }: Change) -> Response {
     let context = &centre.context;
+    if let Err(refused) = visit.must_see_installation(Action::ChangeSettings) {
+        return page::refused(&visit, &refused);
+    }
     if let Err(error) = checks::run(context, &Group::ALL).await {
         return page::refused(&visit, &Refused::from(error));
     }
@@ -130,6 +134,7 @@ async fn look(State(centre): State<Centre>, Change { visit, .. }: Change) -> Res
 }
 
 async fn compose(centre: &Centre, visit: &Visit) -> Result<Health, Refused> {
+    visit.must_see_installation(Action::SeeState)?;
     let lang = visit.lang;
     let Kept { checks, evidence } = kept(&centre.context.store).await.map_err(Refused::from)?;
     let kept = Kept {
@@ -142,7 +147,7 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Health, Refused> {
         ("since", CHANGES_SINCE),
         ("limit", CHANGES),
     ];
-    let changes = centre.get(visit.name(), "/trace", &asked).await?;
+    let changes = centre.get(visit.caller(), "/trace", &asked).await?;
     let change = |event: &serde_json::Value| {
         let time = times::shown(lang, event["time"].as_str());
         (time, clean(text(event, "detail")).into_owned())
@@ -189,6 +194,9 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Health, Refused> {
 
 /// For an auditor: the self-test as it was kept, with its date and every line that was said.
 async fn evidence(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    if let Err(refused) = visit.must_see_installation(Action::SeeState) {
+        return page::refused(&visit, &refused);
+    }
     match kept(&centre.context.store).await {
         Ok(kept) => {
             let name = "attachment; filename=\"open-relay-evidence.json\"";

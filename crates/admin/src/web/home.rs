@@ -14,6 +14,7 @@ use super::lang::Lang;
 use super::page::{self, Frame};
 use super::setup::{self, Step};
 use super::{reports, times};
+use crate::permission::Action;
 
 /// A certificate that ends within so many days needs attention; the same as the warnings.
 const CERTIFICATE_DAYS: u64 = 30;
@@ -43,6 +44,9 @@ struct Matter {
 }
 
 async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    if !visit.may(Action::SeeState) {
+        return page::go(page::first_page(&visit));
+    }
     match compose(&centre, &visit).await {
         Ok(home) => page::send(&home),
         Err(refused) => page::refused(&visit, &refused),
@@ -50,11 +54,14 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
 }
 
 async fn compose(centre: &Centre, visit: &Visit) -> Result<Home, Refused> {
-    let (lang, name) = (visit.lang, visit.name());
-    let status = centre.get(name, "/status", &[]).await?;
-    let domains = centre.get(name, "/domains", &[]).await?;
-    let suspended = centre.get(name, "/queue/suspended", &[]).await?;
-    let attempts = centre.get(name, "/attempts", &[("since", "24h")]).await?;
+    let (lang, caller) = (visit.lang, visit.caller());
+    let status = centre.get(caller, "/status", &[]).await?;
+    let domains = match visit.may(Action::ReadSettings) {
+        true => centre.get(caller, "/domains", &[]).await?,
+        false => Value::Null,
+    };
+    let suspended = centre.get(caller, "/queue/suspended", &[]).await?;
+    let attempts = centre.get(caller, "/attempts", &[("since", "24h")]).await?;
     let counts = ["queued", "deferred", "held"].map(|key| status[key].as_u64().unwrap_or(0));
     let in_queue: u64 = counts[0]
         .saturating_add(counts[1])
@@ -69,9 +76,15 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Home, Refused> {
     } else {
         lang.with("home-unwell", text(&status, "because"))
     };
-    let first = setup::state(centre, visit).await?;
-    let mut left = setup::steps(lang, &first, "");
-    left.retain(|step| !step.is_done);
+    let left = match visit.may_change() && visit.sees_installation() {
+        true => {
+            let first = setup::state(centre, visit).await?;
+            let mut left = setup::steps(lang, &first, "");
+            left.retain(|step| !step.is_done);
+            left
+        }
+        false => Vec::new(),
+    };
     let groups = list(&attempts, "attempts").len() as u64;
     let age = status["oldest_age_s"].as_u64();
     let age = age.map_or_else(|| "–".to_owned(), |age| times::span(lang, age));

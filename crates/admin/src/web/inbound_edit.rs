@@ -38,7 +38,7 @@ fn find(
     visit: &Visit,
     (organisation, name): (&str, &str),
 ) -> Result<InboundConnector, Refused> {
-    let settings = centre.context.store.settings();
+    let settings = centre.settings(visit.caller());
     let found = settings.inbound_connector(organisation, name);
     found
         .map(|found| found.connector.clone())
@@ -127,7 +127,7 @@ async fn change(
     };
     let put = json!({ "organisation": organisation, "connector": wanted, "revision": seen });
     let refused = match centre
-        .post(visit.name(), "/connectors/inbound/put", &put)
+        .post(visit.caller(), "/connectors/inbound/put", &put)
         .await
     {
         Ok(_) => return Ok(page::go(&format!("{}?done=1", base(organisation, name)))),
@@ -145,7 +145,7 @@ fn subject<'a>(
     named: (&'a str, &'a str),
 ) -> Result<Subject<'a>, Refused> {
     let connector = find(centre, visit, named)?;
-    let settings = centre.context.store.settings();
+    let settings = centre.settings(visit.caller());
     let owner = settings.organisation(named.0);
     let users = owner.into_iter().flat_map(|one| &one.credential);
     let users = users.filter(|one| one.inbound_connector == named.1);

@@ -40,6 +40,7 @@ pub(super) const CATALOGUES: &[Catalogue] = &[
     catalogue!("card"),
     catalogue!("health"),
     catalogue!("setup"),
+    catalogue!("people"),
 ];
 
 /// The language of one page.

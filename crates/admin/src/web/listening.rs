@@ -71,8 +71,8 @@ async fn compose(
     organisation: &str,
     name: &str,
 ) -> Result<Listening, Refused> {
-    let room = centre.room(visit.name(), organisation, name).await?;
-    let settings = centre.context.store.settings();
+    let room = centre.room(visit.caller(), organisation, name).await?;
+    let settings = centre.settings(visit.caller());
     let owned = settings.inbound_connector(organisation, name);
     let owned = owned.ok_or_else(|| gone(visit))?;
     let reader = conversation::Reader::Person;
@@ -99,7 +99,7 @@ async fn events(
     Reader(visit): Reader,
     Path((organisation, name)): Named,
 ) -> Response {
-    let entered = centre.room(visit.name(), &organisation, &name);
+    let entered = centre.room(visit.caller(), &organisation, &name);
     match entered.await {
         Ok(room) => follow(&centre, room),
         Err(refused) => page::refused(&visit, &refused),
@@ -121,7 +121,7 @@ async fn again(
     Path((organisation, name)): Named,
     Change { visit, .. }: Change,
 ) -> Response {
-    match centre.room(visit.name(), &organisation, &name).await {
+    match centre.room(visit.caller(), &organisation, &name).await {
         Ok(room) => {
             room.clear();
             page::go(&path(&organisation, &name))
@@ -148,7 +148,7 @@ async fn change(
     form: &Form,
     (organisation, name): (&str, &str),
 ) -> Result<(), Refused> {
-    let settings = centre.context.store.settings();
+    let settings = centre.settings(visit.caller());
     let owned = settings.inbound_connector(organisation, name);
     let owned = owned.ok_or_else(|| gone(visit))?;
     let client = form.get("client").parse().map_err(|_| gone(visit))?;
@@ -172,9 +172,9 @@ async fn change(
         "revision": revision(owned.connector),
     });
     centre
-        .post(visit.name(), "/connectors/inbound/put", &put)
+        .post(visit.caller(), "/connectors/inbound/put", &put)
         .await?;
-    let room = centre.room(visit.name(), organisation, name).await?;
+    let room = centre.room(visit.caller(), organisation, name).await?;
     room.clear();
     Ok(())
 }

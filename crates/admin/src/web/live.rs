@@ -32,7 +32,7 @@ async fn live(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
         q: visit.query.get("q").to_owned(),
         ..Page::default()
     };
-    let query = match query(&centre.context, &asked) {
+    let query = match query(&centre.context, visit.caller(), &asked) {
         Ok(query) => query,
         Err(problem) => return problem.into_response(),
     };

@@ -44,7 +44,7 @@ fn find(
     visit: &Visit,
     (organisation, name): (&str, &str),
 ) -> Result<OutboundConnector, Refused> {
-    let settings = centre.context.store.settings();
+    let settings = centre.settings(visit.caller());
     let found = settings.outbound_connector(organisation, name);
     found.cloned().ok_or_else(|| gone(visit))
 }
@@ -204,7 +204,7 @@ async fn change(
     };
     let put = json!({ "organisation": organisation, "connector": wanted, "revision": seen });
     let put = centre
-        .post(visit.name(), "/connectors/outbound/put", &put)
+        .post(visit.caller(), "/connectors/outbound/put", &put)
         .await;
     let kept = match put {
         Ok(_) => keep_secret(centre, visit, (organisation, &wanted), &form).await,
@@ -254,7 +254,7 @@ async fn keep_secret(
         "value": secret,
     });
     let path = "/connectors/outbound/secret";
-    centre.post(visit.name(), path, &keep).await.map(drop)
+    centre.post(visit.caller(), path, &keep).await.map(drop)
 }
 
 #[derive(Template)]
@@ -350,7 +350,7 @@ async fn before_test(
         Ok(connector) => connector,
         Err(refused) => return page::refused(&visit, &refused),
     };
-    let settings = centre.context.store.settings();
+    let settings = centre.settings(visit.caller());
     let owner = settings.organisation(&organisation);
     let to = owner.map(|one| one.postmaster.clone()).unwrap_or_default();
     page::send(&test_page(&visit, (&organisation, &connector), to, None))
@@ -369,7 +369,7 @@ async fn test(
     let to = form.get("to").to_owned();
     let asked = json!({ "organisation": organisation, "name": name, "to": to });
     let path = "/connectors/outbound/test";
-    let walked = centre.post(visit.name(), path, &asked).await;
+    let walked = centre.post(visit.caller(), path, &asked).await;
     let page = test_page(&visit, (&organisation, &connector), to, Some(walked));
     page::send(&page)
 }

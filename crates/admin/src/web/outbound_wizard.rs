@@ -52,7 +52,7 @@ struct Row {
 
 async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     let lang = visit.lang;
-    let exchangers = exchangers(&centre).await;
+    let exchangers = exchangers(&centre, &visit).await;
     let known = Known {
         port_25: port_25(&centre, &visit).await,
         fixed_address: None,
@@ -65,7 +65,7 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     };
     let ways = ways_out(&known).into_iter();
     let rows = ways.map(|(way, fit)| row(lang, title(way.name), way, fit));
-    let settings = centre.context.store.settings();
+    let settings = centre.settings(visit.caller());
     let organisations = settings.document.organisation.iter();
     page::send(&Begin {
         rows: rows.collect(),
@@ -108,8 +108,8 @@ fn row(lang: Lang, title: String, way: WayOut, fit: Fit) -> Row {
 }
 
 /// Of the first domain that is ours.
-async fn exchangers(centre: &Centre) -> Vec<Domain> {
-    let settings = centre.context.store.settings();
+async fn exchangers(centre: &Centre, visit: &Visit) -> Vec<Domain> {
+    let settings = centre.settings(visit.caller());
     let mut domains = settings.domains();
     let Some((key, _)) = domains.find(|(_, owned)| owned.is_verified()) else {
         return Vec::new();
@@ -135,7 +135,7 @@ async fn port_25(centre: &Centre, visit: &Visit) -> Option<bool> {
         ("since", "7d"),
         ("limit", "100"),
     ];
-    let found = centre.get(visit.name(), "/trace", &query).await.ok()?;
+    let found = centre.get(visit.caller(), "/trace", &query).await.ok()?;
     let mut hops = list(&found, "events")
         .iter()
         .filter_map(|one| one["next_hop"].as_str());
@@ -143,7 +143,7 @@ async fn port_25(centre: &Centre, visit: &Visit) -> Option<bool> {
 }
 
 async fn act(State(centre): State<Centre>, Change { visit, form }: Change) -> Response {
-    let settings = centre.context.store.settings();
+    let settings = centre.settings(visit.caller());
     let organisation = match form.get("organisation") {
         "" => settings
             .document
@@ -174,7 +174,7 @@ async fn begin(
         .iter()
         .find(|one| one.name == way)
         .ok_or_else(|| gone(visit))?;
-    let settings = centre.context.store.settings();
+    let settings = centre.settings(visit.caller());
     let is_taken = |name: &str| settings.outbound_connector(organisation, name).is_some();
     let first = preset.title.split(',').next().unwrap_or_default();
     let mut names = (1..NUMBERS_MAX).map(|number| match number {
@@ -195,14 +195,14 @@ async fn begin(
     }
     if way.starts_with("microsoft-365") && way != "microsoft-365-oauth" {
         // The tenant's own exchanger, where DNS shows it.
-        let home = exchangers(centre).await.into_iter().next();
+        let home = exchangers(centre, visit).await.into_iter().next();
         let home = home.filter(|one| one.as_str().ends_with(".protection.outlook.com"));
         let home = home.map_or_else(|| TENANT_HOST.to_owned(), |one| one.to_string());
         connector["smart_hosts"] = json!([format!("{home}:25")]);
     }
     let put = json!({ "organisation": organisation, "connector": connector });
     let path = "/connectors/outbound/put";
-    centre.post(visit.name(), path, &put).await?;
+    centre.post(visit.caller(), path, &put).await?;
     Ok(format!(
         "{}/edit/connect",
         Side::Outbound.base(organisation, &name)

@@ -7,21 +7,51 @@ use axum::response::{Html, IntoResponse, Response};
 use super::ask::Refused;
 use super::door::Visit;
 use super::lang::Lang;
+use crate::permission::{Action, Rights};
 
-/// Pages of the navigation: section, address, key of its name.
-const SECTIONS: [(&str, &str, &str); 11] = [
-    ("home", "/", "nav-home"),
-    ("trace", "/trace", "nav-trace"),
-    ("queue", "/queue", "nav-queue"),
-    ("inbound", "/connectors/inbound", "nav-inbound"),
-    ("outbound", "/connectors/outbound", "nav-outbound"),
-    ("domains", "/domains", "nav-domains"),
-    ("devices", "/devices", "nav-devices"),
-    ("attempts", "/attempts", "nav-attempts"),
-    ("reports", "/reports", "nav-reports"),
-    ("alerts", "/alerts", "nav-alerts"),
-    ("health", "/health", "nav-health"),
+/// Section, address, key of its name, and what one must be allowed to do to see it.
+type Section = (&'static str, &'static str, &'static str, Action);
+
+/// Pages of the navigation.
+const SECTIONS: [Section; 12] = [
+    ("home", "/", "nav-home", Action::SeeState),
+    ("trace", "/trace", "nav-trace", Action::ReadMail),
+    ("queue", "/queue", "nav-queue", Action::ReadMail),
+    (
+        "inbound",
+        "/connectors/inbound",
+        "nav-inbound",
+        Action::ReadCards,
+    ),
+    (
+        "outbound",
+        "/connectors/outbound",
+        "nav-outbound",
+        Action::ReadSettings,
+    ),
+    ("domains", "/domains", "nav-domains", Action::ReadSettings),
+    ("devices", "/devices", "nav-devices", Action::ReadMail),
+    ("attempts", "/attempts", "nav-attempts", Action::ReadMail),
+    ("reports", "/reports", "nav-reports", Action::ReadMail),
+    ("alerts", "/alerts", "nav-alerts", Action::SeeState),
+    ("health", "/health", "nav-health", Action::SeeState),
+    ("people", "/people", "nav-people", Action::ReadPeople),
 ];
+
+/// Sections that tell of the machine: who sees one organisation has them not.
+const OF_INSTALLATION: [&str; 2] = ["alerts", "health"];
+
+fn is_shown(rights: &Rights, (section, .., action): &Section) -> bool {
+    let is_in_reach = rights.organisation().is_none() || !OF_INSTALLATION.contains(section);
+    rights.may(*action) && is_in_reach
+}
+
+/// Where whoever may not see Home begins.
+pub(super) fn first_page(visit: &Visit) -> &'static str {
+    let mut sections = SECTIONS.iter();
+    let found = sections.find(|one| is_shown(&visit.caller().rights, one));
+    found.map_or("/account", |(_, address, ..)| address)
+}
 
 /// What stands around a page.
 pub(super) struct Frame {
@@ -30,6 +60,7 @@ pub(super) struct Frame {
     pub(super) person: String,
     pub(super) may_change: bool,
     pub(super) form_token: String,
+    rights: Rights,
     /// To come back to after a change of language.
     pub(super) path: String,
     pub(super) title: String,
@@ -55,6 +86,7 @@ impl Frame {
             lang: visit.lang,
             person: visit.name().to_owned(),
             may_change: visit.may_change(),
+            rights: visit.caller().rights.clone(),
             form_token: session
                 .map(|one| one.form_token.clone())
                 .unwrap_or_default(),
@@ -85,7 +117,9 @@ impl Frame {
 
     /// The navigation.
     pub(super) fn links(&self) -> Vec<Link> {
-        let links = SECTIONS.iter().map(|(section, address, key)| Link {
+        let seen = SECTIONS.iter();
+        let seen = seen.filter(|one| is_shown(&self.rights, one));
+        let links = seen.map(|(section, address, key, _)| Link {
             address,
             name: self.lang.t(key),
             is_here: *section == self.section,

@@ -102,7 +102,7 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Queue, Refused> {
     let (limit, filters) = (ROWS.to_string(), asked.clone());
     asked.push(("limit", &limit));
     asked.push(("cursor", visit.query.get("cursor")));
-    let answer = centre.get(visit.name(), "/queue", &asked).await?;
+    let answer = centre.get(visit.caller(), "/queue", &asked).await?;
     let next = answer["next_cursor"].as_str().map(|cursor| {
         let with = [&filters[..], &[("cursor", cursor)]].concat();
         address("/queue", &with)
@@ -209,7 +209,7 @@ async fn confirm(
     let (mut fields, shown, count) = if form.get("scope") == "all" {
         let (filters, limit) = (filled(form), COUNTED_MAX.to_string());
         let asked = [&filters[..], &[("limit", limit.as_str())]].concat();
-        let found = centre.get(visit.name(), "/queue", &asked).await?;
+        let found = centre.get(visit.caller(), "/queue", &asked).await?;
         let told = filters
             .iter()
             .map(|(name, value)| format!("{name}: {value}"));
@@ -287,6 +287,6 @@ async fn perform(
 }
 
 async fn changed_by(centre: &Centre, visit: &Visit, body: &Value) -> Result<u64, Refused> {
-    let answer = centre.post(visit.name(), "/queue/act", body).await?;
+    let answer = centre.post(visit.caller(), "/queue/act", body).await?;
     Ok(answer["changed"].as_u64().unwrap_or(0))
 }

@@ -109,7 +109,7 @@ async fn file(
 
 async fn all(centre: &Centre, visit: &Visit, since: &str) -> Result<Vec<Chart>, Refused> {
     let asked = [("since", since)];
-    let report = centre.get(visit.name(), "/reports", &asked).await?;
+    let report = centre.get(visit.caller(), "/reports", &asked).await?;
     let ground = Ground {
         lang: visit.lang,
         since,

@@ -21,6 +21,7 @@ use super::lang::Lang;
 use super::page::{self, Frame};
 use super::trace::Status;
 use crate::checks::{self, kept};
+use crate::permission::Action;
 use crate::plain::clean;
 
 /// Until a page that waits asks again, in seconds.
@@ -77,7 +78,7 @@ pub(super) fn steps(lang: Lang, state: &Value, here: &str) -> Vec<Step> {
 
 /// Where the engine stands.
 pub(super) async fn state(centre: &Centre, visit: &Visit) -> Result<Value, Refused> {
-    centre.get(visit.name(), "/first-steps", &[]).await
+    centre.get(visit.caller(), "/first-steps", &[]).await
 }
 
 /// What all steps have around them.
@@ -167,7 +168,7 @@ async fn save_you(State(centre): State<Centre>, Change { visit, form }: Change) 
         "postmaster": form.get("postmaster"),
         "language": if form.get("language") == "fr" { "fr" } else { "en" },
     });
-    match centre.post(visit.name(), "/first-steps/you", &body).await {
+    match centre.post(visit.caller(), "/first-steps/you", &body).await {
         Ok(_) => {
             checks::begin(&centre.context);
             page::go("/setup/checks")
@@ -210,7 +211,10 @@ async fn show_checks(State(centre): State<Centre>, Reader(visit): Reader) -> Res
     refreshed(answer(&visit, composed.await, ""), under_way.is_some())
 }
 
-async fn look(State(centre): State<Centre>, _: Change) -> Response {
+async fn look(State(centre): State<Centre>, Change { visit, .. }: Change) -> Response {
+    if let Err(refused) = visit.must_see_installation(Action::ChangeSettings) {
+        return page::refused(&visit, &refused);
+    }
     checks::begin(&centre.context);
     page::go("/setup/checks")
 }
@@ -252,7 +256,7 @@ async fn domain(centre: &Centre, visit: &Visit, mistake: &str) -> Result<DomainS
         "" => Value::Null,
         name => {
             let path = format!("/domains/{}/records", segment(name));
-            centre.get(visit.name(), &path, &[]).await?
+            centre.get(visit.caller(), &path, &[]).await?
         }
     };
     let status = |(tone, icon, key): (&'static str, &'static str, &str)| Status {
@@ -305,7 +309,7 @@ fn record(lang: Lang, value: &Value) -> Record {
 async fn save_domain(State(centre): State<Centre>, Change { visit, form }: Change) -> Response {
     let body = json!({ "name": form.get("domain") });
     match centre
-        .post(visit.name(), "/first-steps/domain", &body)
+        .post(visit.caller(), "/first-steps/domain", &body)
         .await
     {
         Ok(_) => page::go("/setup/domain"),
@@ -322,7 +326,7 @@ async fn check_domain(State(centre): State<Centre>, Change { visit, .. }: Change
         let known = state(&centre, &visit).await?;
         let name = text(&known["domain"], "name").to_owned();
         let path = format!("/domains/{}/check", segment(&name));
-        centre.post(visit.name(), &path, &json!({})).await
+        centre.post(visit.caller(), &path, &json!({})).await
     };
     match checked.await {
         Ok(_) => page::go("/setup/domain"),
@@ -379,7 +383,7 @@ async fn save_senders(State(centre): State<Centre>, Change { visit, form }: Chan
     let networks: Vec<_> = form.all("network").chain(typed).collect();
     let body = json!({ "networks": networks });
     match centre
-        .post(visit.name(), "/first-steps/senders", &body)
+        .post(visit.caller(), "/first-steps/senders", &body)
         .await
     {
         Ok(_) => page::go("/setup/prove"),

@@ -12,7 +12,6 @@ use super::door::{
     LANGUAGE_COOKIE, OwnForm, SessionForm, Visit, forget_session, local_path, set_session,
 };
 use super::page::{self, Frame};
-use crate::context::Caller;
 use crate::people::{Administrator, By, NAME_OCTETS_MAX, PASSWORD_CHARACTERS_MIN, PeopleError};
 use crate::words::Language;
 
@@ -34,6 +33,10 @@ pub(super) fn mistake(visit: &Visit, error: &PeopleError) -> String {
         PeopleError::Wrong => lang.t("people-wrong"),
         PeopleError::Slowed => lang.t("people-slowed"),
         PeopleError::Link => lang.t("people-link"),
+        PeopleError::LastOwner => lang.t("people-last-owner"),
+        PeopleError::NoOrganisation(_)
+        | PeopleError::NoConnector(_)
+        | PeopleError::Connectorless => lang.t("people-place"),
         PeopleError::Unknown | PeopleError::TooMany | PeopleError::Store(_) => error.to_string(),
     }
 }
@@ -186,7 +189,7 @@ async fn choose_language(
     let code = language.pick("en", "fr");
     let is_ours = |session: &crate::people::Session| session.is_form_token(form.raw("form_token"));
     if visit.session.as_ref().is_some_and(is_ours) {
-        let (context, caller) = (&centre.context, Caller::web(visit.name()));
+        let (context, caller) = (&centre.context, visit.caller().clone());
         let by = By {
             actor: &caller.actor,
             via: caller.via,

@@ -115,7 +115,7 @@ async fn detail(
 async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refused> {
     let lang = visit.lang;
     let path = format!("/why/{}", segment(name));
-    let answer = centre.get(visit.name(), &path, &[]).await?;
+    let answer = centre.get(visit.caller(), &path, &[]).await?;
     let read = |value: &Value| Event::from_json(&value.to_string()).ok();
     let told = list(&answer, "events").iter().filter_map(read);
     let events: Vec<Event> = told.take(STEPS_MAX).collect();
@@ -134,7 +134,7 @@ async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refu
     };
     let steps = steps(lang, &events);
     let said = format!("/why/{}/dialogues", segment(name));
-    let said = centre.get(visit.name(), &said, &[]).await?;
+    let said = centre.get(visit.caller(), &said, &[]).await?;
     Ok(Story {
         advice: fix,
         facts: facts(lang, centre, &events, list(&answer, "events")),

@@ -104,7 +104,7 @@ pub(super) async fn switch(
         "revision": form.get("revision"),
     });
     let path = format!("/connectors/{}/put", subject.side.name());
-    match centre.post(visit.name(), &path, &put).await {
+    match centre.post(visit.caller(), &path, &put).await {
         Ok(_) => page::go(&format!("{base}?done=1")),
         Err(refused) => {
             let status = refused.status;
@@ -173,7 +173,7 @@ pub(super) async fn remove(
         "revision": seen,
     });
     let path = format!("/connectors/{side}/remove");
-    match centre.post(visit.name(), &path, &remove).await {
+    match centre.post(visit.caller(), &path, &remove).await {
         Ok(_) => page::go(&format!("/connectors/{side}?done=removed")),
         Err(refused) => removal(visit, subject, Some(seen), refusal(visit, refused)),
     }

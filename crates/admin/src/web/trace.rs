@@ -337,7 +337,7 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
         ("limit", ROWS),
         ("cursor", asked.cursor),
     ];
-    let (answer, mistake) = match centre.get(visit.name(), "/trace", &query).await {
+    let (answer, mistake) = match centre.get(visit.caller(), "/trace", &query).await {
         Ok(answer) => (answer, String::new()),
         Err(refused) => (Value::Null, refused.detail),
     };

@@ -22,6 +22,7 @@ use super::listening;
 use super::page::{self, Frame};
 use crate::context::Caller;
 use crate::people::{hash_of, hexadecimal};
+use crate::permission::{Reach, Rights, Role};
 
 /// How long a card's code leads somewhere: a technician comes within a week.
 const LINK_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
@@ -57,7 +58,7 @@ fn stored(error: &relais_store::queue::StoreError) -> Refused {
 /// A new one; its token is told this once.
 pub(super) async fn make(
     centre: &Centre,
-    who: &str,
+    caller: &Caller,
     (organisation, connector): (&str, &str),
     origin: &str,
 ) -> Result<String, Refused> {
@@ -83,7 +84,6 @@ pub(super) async fn make(
         until: now.after(LINK_LIFETIME).as_millis(),
     };
     let value = serde_json::to_string(&link).unwrap_or_default();
-    let caller = Caller::web(who);
     let until = Timestamp::from_millis(link.until).to_rfc3339();
     let mut change = ShelfChange::new(Shelf::WaitingLink, now)
         .put(hash_of(&token), value)
@@ -125,8 +125,14 @@ fn over(visit: &Visit) -> Response {
     page::failed(visit, StatusCode::GONE, &visit.lang.t("waiting-over"))
 }
 
-/// The name under which these pages listen: nobody is signed in.
-const ANYBODY: &str = "card";
+/// Nobody is signed in: these pages see what an installer of this one connector would.
+fn anybody(link: &Link) -> Caller {
+    let reach = Reach::Organisation {
+        name: link.organisation.clone(),
+        connector: Some(link.connector.clone()),
+    };
+    Caller::web("card", Rights::of_role(Role::Installer, reach))
+}
 
 async fn show(State(centre): State<Centre>, visit: Visit, Path(token): Path<String>) -> Response {
     let Some(link) = leads_to(&centre, &token).await else {
@@ -140,7 +146,7 @@ async fn show(State(centre): State<Centre>, visit: Visit, Path(token): Path<Stri
     let settings = centre.context.store.settings();
     let owned = settings.inbound_connector(&link.organisation, &link.connector);
     let room = centre
-        .room(ANYBODY, &link.organisation, &link.connector)
+        .room(&anybody(&link), &link.organisation, &link.connector)
         .await;
     let (Some(owned), Ok(room)) = (owned, room) else {
         return over(&visit);
@@ -160,7 +166,7 @@ async fn events(State(centre): State<Centre>, visit: Visit, Path(token): Path<St
         return over(&visit);
     };
     match centre
-        .room(ANYBODY, &link.organisation, &link.connector)
+        .room(&anybody(&link), &link.organisation, &link.connector)
         .await
     {
         Ok(room) => listening::follow(&centre, room),

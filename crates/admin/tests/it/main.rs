@@ -1,6 +1,8 @@
 //! The API as programs meet it: statuses, problems, versions, doors. What the command line shows of
 //! it is tested there.
 
+mod access;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,8 +52,13 @@ async fn context(folder: &Path) -> AdminContext {
         observer: Arc::new(|_| {}),
         now: clock.now(),
     });
+    let store = store.await.expect("the store opens");
+    context_over(store, clock, metrics)
+}
+
+fn context_over(store: Store, clock: Clock, metrics: Metrics) -> AdminContext {
     AdminContext {
-        store: store.await.expect("the store opens"),
+        store,
         clock,
         chance: Chance::system(),
         hostname: "relay.contoso.test".to_owned(),

@@ -24,6 +24,31 @@ enum Verb {
         /// What the person may do
         #[arg(long, value_enum, default_value_t = Role::Owner)]
         role: Role,
+        /// The only organisation that the person sees; without it, all
+        #[arg(long)]
+        organisation: Option<String>,
+        /// For an installer: the inbound connector whose cards are shown
+        #[arg(long)]
+        connector: Option<String>,
+    },
+    /// Give one another role; their sessions end
+    Role {
+        /// As `list` shows it
+        name: String,
+        /// What the person may do from now on
+        #[arg(value_enum)]
+        role: Role,
+        /// The only organisation that the person sees; without it, all
+        #[arg(long)]
+        organisation: Option<String>,
+        /// For an installer: the inbound connector whose cards are shown
+        #[arg(long)]
+        connector: Option<String>,
+    },
+    /// Remove one; their sessions end
+    Remove {
+        /// As `list` shows it
+        name: String,
     },
     /// Give one a new password, shown this once; its sessions end
     Reset {
@@ -37,17 +62,26 @@ enum Verb {
 /// What an administrator may do.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Role {
-    /// Everything
+    /// Everything, people included
     Owner,
+    /// Mail and all its settings
+    Operator,
+    /// Finds mail, without what it says
+    Helpdesk,
     /// Reads everything, changes nothing
     Auditor,
+    /// The device cards of one inbound connector
+    Installer,
 }
 
 impl Role {
     fn name(self) -> &'static str {
         match self {
             Self::Owner => "owner",
+            Self::Operator => "operator",
+            Self::Helpdesk => "helpdesk",
             Self::Auditor => "auditor",
+            Self::Installer => "installer",
         }
     }
 }
@@ -116,8 +150,18 @@ fn introduction(answer: &Value) -> [String; 4] {
 
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     match arguments.verb {
-        Verb::Add { name, role } => {
-            let wanted = json!({ "name": name, "role": role.name() });
+        Verb::Add {
+            name,
+            role,
+            organisation,
+            connector,
+        } => {
+            let wanted = json!({
+                "name": name,
+                "role": role.name(),
+                "organisation": organisation,
+                "connector": connector,
+            });
             let answer = session.api().await?.post("/admins", &wanted).await?.value;
             tell_password(session, &answer)
         }
@@ -126,8 +170,35 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
             let answer = session.api().await?.post(&path, &json!({})).await?.value;
             tell_password(session, &answer)
         }
+        Verb::Role {
+            name,
+            role,
+            organisation,
+            connector,
+        } => {
+            let wanted = json!({
+                "role": role.name(),
+                "organisation": organisation,
+                "connector": connector,
+            });
+            let path = format!("/admins/{}/role", encode(&name));
+            let answer = session.api().await?.post(&path, &wanted).await?.value;
+            tell(session, &answer, &format!("{name} is {} now.", role.name()))
+        }
+        Verb::Remove { name } => {
+            let path = format!("/admins/{}/remove", encode(&name));
+            let answer = session.api().await?.post(&path, &json!({})).await?.value;
+            tell(session, &answer, &format!("{name} is removed."))
+        }
         Verb::List => list(session).await,
     }
+}
+
+fn tell(session: &Session, answer: &Value, words: &str) -> Result<(), Failure> {
+    if session.output.json {
+        return session.output.value(answer);
+    }
+    session.output.line(words)
 }
 
 fn tell_password(session: &Session, answer: &Value) -> Result<(), Failure> {
@@ -154,8 +225,13 @@ async fn list(session: &Session) -> Result<(), Failure> {
     let row = |one: &Value| {
         let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
         let since = text("since").chars().take(10).collect();
-        vec![text("name"), text("role"), since]
+        let reach = match (text("organisation"), text("connector")) {
+            (organisation, _) if organisation.is_empty() => "all".to_owned(),
+            (organisation, connector) if connector.is_empty() => organisation,
+            (organisation, connector) => format!("{organisation}/{connector}"),
+        };
+        vec![text("name"), text("role"), reach, since]
     };
     let rows: Vec<_> = people.iter().map(row).collect();
-    output.table(&["NAME", "ROLE", "SINCE"], &rows)
+    output.table(&["NAME", "ROLE", "SEES", "SINCE"], &rows)
 }

@@ -40,6 +40,8 @@ pub struct TraceQuery {
     pub limit: usize,
     /// Only events older than this position: the cursor of the page before.
     pub before: Option<u64>,
+    /// Subjects are not looked at: whoever asks may not read them, and an answer would tell.
+    pub without_subjects: bool,
 }
 
 /// One token, or free text; already checked.
@@ -93,6 +95,11 @@ impl TraceQuery {
 
     /// Whether an event fits: time and terms. Limit and cursor are about answers, not events.
     pub fn matches(&self, event: &Event) -> bool {
+        let bare = (self.without_subjects && event.subject.is_some()).then(|| Event {
+            subject: None,
+            ..event.clone()
+        });
+        let event = bare.as_ref().unwrap_or(event);
         self.since.is_none_or(|since| event.time >= since)
             && self.until.is_none_or(|until| event.time < until)
             && self.terms.iter().all(|term| term.test.fits(event))

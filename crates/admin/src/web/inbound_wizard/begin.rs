@@ -57,7 +57,7 @@ pub(super) async fn show(State(centre): State<Centre>, Reader(visit): Reader) ->
 }
 
 async fn compose(centre: &Centre, visit: &Visit) -> Result<Begin, Refused> {
-    let (lang, who) = (visit.lang, visit.name());
+    let (lang, who) = (visit.lang, visit.caller());
     let asked = [("since", REFUSED_SINCE), ("limit", REFUSED_MAX)];
     let attempts = centre.get(who, "/attempts", &asked).await?;
     let refused = list(&attempts, "attempts").iter().map(|one| {
@@ -82,7 +82,7 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Begin, Refused> {
         };
         (id, name)
     });
-    let settings = centre.context.store.settings();
+    let settings = centre.settings(visit.caller());
     let organisations = settings.document.organisation.iter();
     let kinds = DeviceKind::ALL.map(|kind| {
         let (title, hint) = match kind {
@@ -107,7 +107,7 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Begin, Refused> {
 pub(super) async fn act(State(centre): State<Centre>, Change { visit, form }: Change) -> Response {
     let organisation = match form.get("organisation") {
         "" => {
-            let settings = centre.context.store.settings();
+            let settings = centre.settings(visit.caller());
             let first = settings.document.organisation.first();
             first.map(|one| one.name.clone())
         }
@@ -170,7 +170,7 @@ async fn by_kind(
 
 /// The rules of another, for a device of its own.
 async fn like(centre: &Centre, visit: &Visit, copy: &str) -> Result<String, Refused> {
-    let settings = centre.context.store.settings();
+    let settings = centre.settings(visit.caller());
     let named = copy.split_once('/');
     let found = named.and_then(|(owner, name)| settings.inbound_connector(owner, name));
     let found = found.ok_or_else(|| Refused {
@@ -199,7 +199,7 @@ async fn adopted(
     organisation: String,
     reference: &str,
 ) -> Result<String, Refused> {
-    let who = visit.name();
+    let who = visit.caller();
     let asked = format!("ref:{reference}");
     let found = centre
         .get(who, "/trace", &[("q", &asked), ("limit", "1")])

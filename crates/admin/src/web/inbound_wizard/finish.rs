@@ -27,7 +27,7 @@ struct Made {
 }
 
 pub(super) async fn save(centre: &Centre, visit: &Visit, at: &At) -> Result<Response, Refused> {
-    let (who, draft) = (visit.name(), &at.draft);
+    let (who, draft) = (visit.caller(), &at.draft);
     let connector = &draft.connector;
     let put = json!({ "organisation": draft.organisation, "connector": connector });
     if let Err(refused) = centre.post(who, "/connectors/inbound/put", &put).await {

@@ -99,7 +99,7 @@ async fn address_of(
     draft: &Draft<InboundConnector>,
     address: IpAddr,
 ) -> Vec<Finding> {
-    let (lang, who, shown) = (visit.lang, visit.name(), address.to_string());
+    let (lang, who, shown) = (visit.lang, visit.caller(), address.to_string());
     let asked = format!("client:{shown}");
     let query = [("q", asked.as_str()), ("since", "24h"), ("limit", "1")];
     let path = format!("/connectors/inbound/check/{shown}");

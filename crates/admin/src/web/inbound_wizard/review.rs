@@ -44,7 +44,7 @@ pub(super) async fn of(
         "dry_run": true,
     });
     let told = centre
-        .post(visit.name(), "/connectors/inbound/put", &put)
+        .post(visit.caller(), "/connectors/inbound/put", &put)
         .await;
     let (fault, warnings) = match &told {
         Ok(told) => {
@@ -125,7 +125,7 @@ async fn simulate(
             "credential": user,
         },
     });
-    match centre.post(visit.name(), "/simulate", &asked).await {
+    match centre.post(visit.caller(), "/simulate", &asked).await {
         Ok(answer) => told(visit.lang, &answer),
         Err(refused) => Simulated {
             is_permitted: false,

@@ -60,7 +60,7 @@ async fn compose(
 ) -> Result<Leave, Refused> {
     let lang = visit.lang;
     let shell = Shell::new(centre, visit, ("leave", "setup-leave"), mistake).await?;
-    let known = centre.get(visit.name(), "/first-steps/ways", &[]).await?;
+    let known = centre.get(visit.caller(), "/first-steps/ways", &[]).await?;
     let chosen = text(&shell.state, "way");
     let (title, because) = lang
         .0
@@ -122,7 +122,10 @@ pub(super) async fn save(State(centre): State<Centre>, Change { visit, form }: C
         "user": form.get("user"),
         "password": form.raw("password"),
     });
-    match centre.post(visit.name(), "/first-steps/ways", &body).await {
+    match centre
+        .post(visit.caller(), "/first-steps/ways", &body)
+        .await
+    {
         Ok(_) if form.get("way") == "direct" => page::go("/setup/senders"),
         Ok(_) => page::go("/setup/leave"),
         Err(refused) => {
@@ -154,7 +157,7 @@ pub(super) async fn test(State(centre): State<Centre>, Change { visit, .. }: Cha
             "to": to,
         });
         centre
-            .post(visit.name(), "/connectors/outbound/test", &body)
+            .post(visit.caller(), "/connectors/outbound/test", &body)
             .await
     };
     let page = match walked.await {

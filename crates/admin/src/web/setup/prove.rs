@@ -54,7 +54,7 @@ async fn compose(centre: &Centre, visit: &Visit, mistake: &str) -> Result<Prove,
             let path = format!("/why/{}", segment(id));
             // Older than the trace: as if there had been none.
             centre
-                .get(visit.name(), &path, &[])
+                .get(visit.caller(), &path, &[])
                 .await
                 .unwrap_or_default()
         }
@@ -63,7 +63,7 @@ async fn compose(centre: &Centre, visit: &Visit, mistake: &str) -> Result<Prove,
         Value::Null
     } else {
         let path = format!("/why/{}/dialogues", segment(&queue_id));
-        let asked = centre.get(visit.name(), &path, &[]).await;
+        let asked = centre.get(visit.caller(), &path, &[]).await;
         asked.unwrap_or_default()
     };
     let lines = list(&said, "dialogues")
@@ -108,7 +108,10 @@ async fn compose(centre: &Centre, visit: &Visit, mistake: &str) -> Result<Prove,
 
 pub(super) async fn send(State(centre): State<Centre>, Change { visit, form }: Change) -> Response {
     let body = json!({ "to": form.get("to") });
-    match centre.post(visit.name(), "/first-steps/prove", &body).await {
+    match centre
+        .post(visit.caller(), "/first-steps/prove", &body)
+        .await
+    {
         Ok(_) => page::go("/setup/prove"),
         Err(refused) => {
             let mut page = compose(&centre, &visit, &refused.detail).await;
