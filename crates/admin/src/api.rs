@@ -47,6 +47,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware;
 
+pub use self::connector_changes::revision as connector_revision;
 pub(crate) use self::fields::Body;
 pub(crate) use self::openapi::ROWS_MAX as PAGE_ROWS_MAX;
 pub use self::openapi::document as openapi_document;

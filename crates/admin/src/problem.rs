@@ -94,6 +94,7 @@ impl From<ChangeError> for Problem {
                 Self::new(StatusCode::PRECONDITION_FAILED, error.to_string())
             }
             ChangeError::Invalid(errors) => Self::invalid(&errors),
+            ChangeError::Secret(error) => error.into(),
             ChangeError::Store(error) => error.into(),
         }
     }

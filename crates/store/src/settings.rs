@@ -35,6 +35,9 @@ pub enum ChangeError {
     /// The document is not valid.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<relais_policy::settings::SettingsError>),
+    /// The secret that goes with it cannot be kept.
+    #[error(transparent)]
+    Secret(#[from] crate::secret::SecretError),
     /// The store has a fault.
     #[error(transparent)]
     Store(#[from] crate::error::StoreError),

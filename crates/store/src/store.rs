@@ -421,10 +421,19 @@ impl Store {
 
     /// Makes a new version, with its audit entry and `settings.changed`; swaps the snapshot.
     pub async fn change_settings(&self, change: SettingsChange) -> Result<u64, ChangeError> {
+        self.change_settings_beside(change, None).await
+    }
+
+    /// The same, with what is put on a shelf in the same transaction.
+    async fn change_settings_beside(
+        &self,
+        change: SettingsChange,
+        beside: Option<ShelfChange>,
+    ) -> Result<u64, ChangeError> {
         match self {
-            Self::Embedded(store) => store.change_settings(change).await,
+            Self::Embedded(store) => store.change_settings(change, beside).await,
             #[cfg(feature = "simulation")]
-            Self::Memory(store) => store.change_settings(change).await,
+            Self::Memory(store) => store.change_settings(change, beside).await,
         }
     }
 

@@ -79,3 +79,7 @@ task-ses-region = Put your region into host and name: email-smtp.REGION.amazonaw
 task-smtp2go-domain = Verify your domain at SMTP2GO as a sender.
 task-smtp2go-user = Create an SMTP user there and type it below.
 task-plain = Ask the provider for host, port, and how to sign in.
+route-senders-of = Only mail of senders in these domains
+route-senders-of-hint = One a line: example.org, or *.example.org, of your verified domains. Empty: mail of all senders.
+route-came-by = Only mail that came by these inbound connectors
+route-came-by-hint = None ticked: whatever it came by. A connector that names senders or inbound connectors goes before one that names none.

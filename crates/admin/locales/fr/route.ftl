@@ -79,3 +79,7 @@ task-ses-region = Mettez votre région dans l’hôte et le nom : email-smtp.R
 task-smtp2go-domain = Vérifiez votre domaine chez SMTP2GO comme expéditeur.
 task-smtp2go-user = Créez-y un utilisateur SMTP et saisissez-le ci-dessous.
 task-plain = Demandez au fournisseur l’hôte, le port, et comment se connecter.
+route-senders-of = Seulement le courrier des expéditeurs de ces domaines
+route-senders-of-hint = Un par ligne : example.org, ou *.example.org, parmi vos domaines vérifiés. Vide : le courrier de tous les expéditeurs.
+route-came-by = Seulement le courrier arrivé par ces connecteurs entrants
+route-came-by-hint = Aucun coché : quel que soit le connecteur. Un connecteur qui nomme des expéditeurs ou des connecteurs entrants passe avant celui qui n’en nomme aucun.

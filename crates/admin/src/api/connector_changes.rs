@@ -11,8 +11,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use relais_policy::document::{Document, InboundConnector, Organisation, OutboundConnector};
+use relais_smtp::secret::Secret;
 
-use super::settings::{Intent, change};
+use super::outbound::secret_of;
+use super::settings::{Beside, Intent, change, change_with};
 use crate::context::{AdminContext, Caller};
 use crate::problem::{Input, Problem};
 
@@ -34,7 +36,7 @@ pub(super) fn routes() -> Router<AdminContext> {
 }
 
 /// The state of a connector, in short: another one is another state.
-pub(crate) fn revision(connector: &impl Serialize) -> String {
+pub fn revision(connector: &impl Serialize) -> String {
     let text = serde_json::to_string(connector).unwrap_or_default();
     let digest = Sha256::digest(text.as_bytes());
     let digits = digest.iter().map(|octet| format!("{octet:02x}"));
@@ -42,7 +44,7 @@ pub(crate) fn revision(connector: &impl Serialize) -> String {
 }
 
 /// Both kinds.
-pub(crate) trait Connector: Clone + DeserializeOwned + Serialize + Send + Sync {
+trait Connector: Clone + DeserializeOwned + Serialize + Send + Sync {
     /// For sentences.
     const NOUN: &'static str;
     /// Unique in the organisation.
@@ -51,6 +53,8 @@ pub(crate) trait Connector: Clone + DeserializeOwned + Serialize + Send + Sync {
     fn all(owner: &mut Organisation) -> &mut Vec<Self>;
     /// What goes with one that is removed.
     fn forget(owner: &mut Organisation, name: &str);
+    /// What it logs in with, if one of this kind does.
+    fn beside(whose: (&str, &str), new: &NewSecret) -> Result<Beside, Problem>;
 }
 
 impl Connector for InboundConnector {
@@ -68,6 +72,11 @@ impl Connector for InboundConnector {
     fn forget(owner: &mut Organisation, name: &str) {
         owner.credential.retain(|one| one.inbound_connector != name);
     }
+
+    fn beside(_: (&str, &str), _: &NewSecret) -> Result<Beside, Problem> {
+        let detail = "An inbound connector logs in nowhere: it has no secret.";
+        Err(Problem::bad_request(detail))
+    }
 }
 
 impl Connector for OutboundConnector {
@@ -82,6 +91,10 @@ impl Connector for OutboundConnector {
     }
 
     fn forget(_: &mut Organisation, _: &str) {}
+
+    fn beside((owner, name): (&str, &str), new: &NewSecret) -> Result<Beside, Problem> {
+        secret_of((owner, name, &new.kind), Secret::from(new.value.clone()))
+    }
 }
 
 #[derive(Clone, Deserialize)]
@@ -94,6 +107,18 @@ struct Put<T> {
     revision: Option<String>,
     #[serde(default)]
     dry_run: bool,
+    /// What it logs in with, of an outbound one: kept in the same transaction, so that the old
+    /// password never reaches the new host.
+    #[serde(default)]
+    secret: Option<NewSecret>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewSecret {
+    /// `password`, `client-secret`, `refresh-token`.
+    kind: String,
+    value: String,
 }
 
 async fn put<T: Connector>(
@@ -103,7 +128,11 @@ async fn put<T: Connector>(
 ) -> Result<Json<Value>, Problem> {
     let intent = Intent::dry_run(wanted.dry_run);
     let make = |current: &Document| with(current, &wanted);
-    let changed = change(&context, &caller, intent, None, make).await?;
+    let whose = (&*wanted.organisation, wanted.connector.name());
+    let beside = wanted.secret.as_ref().map(|new| T::beside(whose, new));
+    let beside = beside.transpose()?;
+    let how = (intent, None);
+    let changed = change_with(&context, &caller, how, beside.as_ref(), make).await?;
     Ok(Json(changed.to_json()))
 }
 
@@ -197,6 +226,7 @@ mod tests {
         Put {
             organisation: "contoso".to_owned(),
             connector,
+            secret: None,
             revision: revision.map(ToOwned::to_owned),
             dry_run: false,
         }

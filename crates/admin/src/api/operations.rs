@@ -233,6 +233,16 @@ const PUT: &[Field] = &[
     text("revision", "Of the one that is changed; absent: it is new."),
     DRY_RUN,
 ];
+const PUT_WITH_SECRET: &[Field] = &[
+    PUT[0],
+    PUT[1],
+    PUT[2],
+    DRY_RUN,
+    object(
+        "secret",
+        "`kind` and `value` of what it logs in with, kept in the same transaction.",
+    ),
+];
 
 const REMOVE: &[Field] = &[
     wanted(text("organisation", "Whose.")),
@@ -457,7 +467,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .says("Make an inbound connector, or change the one of this revision"),
     act("/connectors/outbound/put", "connectors")
         .reaches(Reach::Body)
-        .body(PUT)
+        .body(PUT_WITH_SECRET)
         .says("Make an outbound connector, or change the one of this revision"),
     act("/connectors/inbound/remove", "connectors")
         .reaches(Reach::Body)

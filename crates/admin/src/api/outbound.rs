@@ -17,8 +17,8 @@ use relais_policy::settings::Settings;
 use relais_smtp::address::{Mailbox, ReversePath};
 use relais_smtp::secret::Secret;
 use relais_store::secret::{SecretKind, SecretName};
-use relais_store::shelf::ShelfAudit;
 
+use super::settings::Beside;
 use crate::context::{AdminContext, Caller, Outbound};
 use crate::problem::{Input, Problem};
 use crate::walk::Walk;
@@ -203,9 +203,19 @@ async fn keep_secret(
 pub(super) async fn keep(
     context: &AdminContext,
     caller: &Caller,
-    (organisation, connector, kind): (&str, &str, &str),
+    whose: (&str, &str, &str),
     value: Secret,
 ) -> Result<String, Problem> {
+    let secret = secret_of(whose, value)?;
+    secret.keep(context, caller).await?;
+    Ok(secret.name.to_string())
+}
+
+/// A secret of this kind of this connector of this organisation, if it can be one.
+pub(super) fn secret_of(
+    (organisation, connector, kind): (&str, &str, &str),
+    value: Secret,
+) -> Result<Beside, Problem> {
     let Some(what) = Kept::parse(kind) else {
         let detail = format!("There is no secret {kind} of a connector.");
         return Err(Problem::bad_request(detail));
@@ -219,18 +229,7 @@ pub(super) async fn keep(
         connector: connector.into(),
         what,
     })?;
-    let audit = ShelfAudit {
-        actor: caller.actor.to_string(),
-        via: caller.via,
-        act: "secret.kept",
-        detail: vec![name.to_string()],
-    };
-    let now = context.clock.now();
-    context
-        .store
-        .put_secret(&name, &value, now, Some(audit))
-        .await?;
-    Ok(name.to_string())
+    Ok(Beside { name, value })
 }
 
 /// Where delivery looks for it.

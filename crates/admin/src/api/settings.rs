@@ -12,7 +12,10 @@ use serde_json::{Value, json};
 use relais_policy::change::{self, Absent, Act};
 use relais_policy::document::{AcceptedDomain, Document, Organisation, Verification};
 use relais_policy::settings::Settings;
+use relais_smtp::secret::Secret;
+use relais_store::secret::SecretName;
 use relais_store::settings::{ChangeError, SettingsChange};
+use relais_store::shelf::ShelfAudit;
 
 use super::only_here;
 use crate::context::{AdminContext, Caller};
@@ -88,6 +91,47 @@ pub(super) async fn change(
     expected: Option<u64>,
     make: impl Fn(&Document) -> Result<Document, Problem>,
 ) -> Result<Changed, Problem> {
+    change_with(context, caller, (intent, expected), None, make).await
+}
+
+/// A secret that belongs to a change of the settings.
+pub(super) struct Beside {
+    pub(super) name: SecretName,
+    pub(super) value: Secret,
+}
+
+impl Beside {
+    fn audit(&self, caller: &Caller) -> ShelfAudit {
+        ShelfAudit {
+            actor: caller.actor.to_string(),
+            via: caller.via,
+            act: "secret.kept",
+            detail: vec![self.name.to_string()],
+        }
+    }
+
+    /// Alone: the settings stay as they are.
+    pub(super) async fn keep(
+        &self,
+        context: &AdminContext,
+        caller: &Caller,
+    ) -> Result<(), Problem> {
+        let (now, audit) = (context.clock.now(), self.audit(caller));
+        let put = context
+            .store
+            .put_secret(&self.name, &self.value, now, Some(audit));
+        Ok(put.await?)
+    }
+}
+
+/// [`change`], with a secret that is kept in the same transaction.
+pub(super) async fn change_with(
+    context: &AdminContext,
+    caller: &Caller,
+    (intent, expected): (Intent, Option<u64>),
+    beside: Option<&Beside>,
+    make: impl Fn(&Document) -> Result<Document, Problem>,
+) -> Result<Changed, Problem> {
     let mut conflicts = 0;
     loop {
         let before = context.store.settings();
@@ -110,6 +154,9 @@ pub(super) async fn change(
         changes.retain(|one| one.act != Act::Kept);
         let dry_run = intent == Intent::Tell;
         if dry_run || changes.is_empty() {
+            if let Some(secret) = beside.filter(|_| !dry_run) {
+                secret.keep(context, caller).await?;
+            }
             return Ok(Changed {
                 version: before.version,
                 changes,
@@ -117,15 +164,15 @@ pub(super) async fn change(
                 dry_run,
             });
         }
-        let stored = context.store.change_settings(SettingsChange {
+        let wanted = SettingsChange {
             expected_version: before.version,
             document,
             actor: caller.actor.to_string(),
             via: caller.via,
             summary: changes.iter().map(ToString::to_string).collect(),
             time: context.clock.now(),
-        });
-        match stored.await {
+        };
+        match store(context, caller, wanted, beside).await {
             Ok(version) => {
                 tell_of_domains(context).await;
                 return Ok(Changed {
@@ -194,6 +241,22 @@ fn may_be_assumed(before: &Organisation, after: &Organisation) -> Result<(), Pro
         }
     }
     Ok(())
+}
+
+async fn store(
+    context: &AdminContext,
+    caller: &Caller,
+    wanted: SettingsChange,
+    beside: Option<&Beside>,
+) -> Result<u64, ChangeError> {
+    let Some(secret) = beside else {
+        return context.store.change_settings(wanted).await;
+    };
+    let (both, audit) = ((&secret.name, &secret.value), secret.audit(caller));
+    let stored = context
+        .store
+        .change_settings_with_secret(wanted, both, Some(audit));
+    stored.await
 }
 
 /// Domains that are new get their tokens, and are looked at without delay.

@@ -18,7 +18,7 @@ use super::ask::{Centre, Refused, list, quoted, text};
 use super::door::{Change, Reader, Visit};
 use super::fields::Mistake;
 use super::form::Form;
-use super::outbound_form::{self, Section};
+use super::outbound_form::{self, CAME_BY, Section};
 use super::page::{self, Frame};
 use super::route_words::{Tasks, tasks};
 use super::switching::{self, Side, Subject, gone, refusal};
@@ -88,6 +88,8 @@ struct Page {
     mistakes: Vec<Mistake>,
     form: Form,
     tasks: Option<Tasks>,
+    /// Inbound connectors of the organisation, and whether they are ticked.
+    inbound: Vec<(String, bool)>,
 }
 
 impl Page {
@@ -145,9 +147,26 @@ fn compose(
         is_draft,
         revision: sheet.revision.clone(),
         mistakes,
+        inbound: inbound(centre, visit, sheet.organisation, &form),
         form,
         tasks,
     }
+}
+
+/// Those that there are; one that is ticked and gone stays to be seen.
+fn inbound(centre: &Centre, visit: &Visit, organisation: &str, form: &Form) -> Vec<(String, bool)> {
+    let settings = centre.settings(visit.caller());
+    let owner = settings.organisation(organisation);
+    let known = owner.into_iter().flat_map(|one| &one.inbound_connector);
+    let mut names: Vec<_> = known.map(|one| one.name.as_str()).collect();
+    names.extend(form.all(CAME_BY));
+    names.sort_unstable();
+    names.dedup();
+    let is_ticked = |name: &str| form.all(CAME_BY).any(|one| one == name);
+    let both = names
+        .into_iter()
+        .map(|name| (name.to_owned(), is_ticked(name)));
+    both.collect()
 }
 
 async fn show(
@@ -202,16 +221,17 @@ async fn change(
             return Ok(page::send(&page));
         }
     };
-    let put = json!({ "organisation": organisation, "connector": wanted, "revision": seen });
+    let put = json!({
+        "organisation": organisation,
+        "connector": wanted,
+        "revision": seen,
+        "secret": typed_secret(&wanted, &form),
+    });
     let put = centre
         .post(visit.caller(), "/connectors/outbound/put", &put)
         .await;
-    let kept = match put {
-        Ok(_) => keep_secret(centre, visit, (organisation, &wanted), &form).await,
-        Err(refused) => Err(refused),
-    };
-    let refused = match kept {
-        Ok(()) => return Ok(page::go(&next(organisation, &wanted, section))),
+    let refused = match put {
+        Ok(_) => return Ok(page::go(&next(organisation, &wanted, section))),
         Err(refused) => refused,
     };
     // What was typed stays in the page; the revision too, so that the new state is looked at first.
@@ -232,29 +252,14 @@ fn next(organisation: &str, connector: &OutboundConnector, section: Section) -> 
 }
 
 /// A secret that was typed; an empty field leaves the one that is kept.
-async fn keep_secret(
-    centre: &Centre,
-    visit: &Visit,
-    (organisation, connector): (&str, &OutboundConnector),
-    form: &Form,
-) -> Result<(), Refused> {
+fn typed_secret(connector: &OutboundConnector, form: &Form) -> Option<Value> {
     let secret = form.raw("secret");
     let kind = match connector.auth.method {
         AuthMethod::Password => "password",
         AuthMethod::Xoauth2 => "client-secret",
-        AuthMethod::None | AuthMethod::Certificate => return Ok(()),
+        AuthMethod::None | AuthMethod::Certificate => return None,
     };
-    if secret.is_empty() {
-        return Ok(());
-    }
-    let keep = json!({
-        "organisation": organisation,
-        "name": connector.name,
-        "kind": kind,
-        "value": secret,
-    });
-    let path = "/connectors/outbound/secret";
-    centre.post(visit.caller(), path, &keep).await.map(drop)
+    (!secret.is_empty()).then(|| json!({ "kind": kind, "value": secret }))
 }
 
 #[derive(Template)]

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use relais_policy::document::OutboundConnector;
-use relais_policy::settings::HostPort;
+use relais_policy::settings::{HostPort, Scope};
 
 use super::fields::{Mistake, Reading, lines, put_scope};
 use super::form::Form;
@@ -57,6 +57,8 @@ const PACE: [&str; 4] = [
 const RETRY: [&str; 3] = ["first", "max", "lifetime"];
 /// Keys of `auth.parameters` that have a field.
 pub(super) const PARAMETERS: [&str; 4] = ["tenant", "client_id", "grant", "certificate"];
+/// Inbound connectors that are ticked; names may have spaces.
+pub(super) const CAME_BY: &str = "inbound_connectors";
 /// Words of `recipient_domains`.
 const WORDS: &[&str] = &["*", "own"];
 
@@ -88,7 +90,15 @@ pub(super) fn fill(connector: &OutboundConnector) -> Vec<(String, String)> {
         ("recipient_domains", "recipients", WORDS),
         &value,
     );
+    pairs.push(("sender_domains".to_owned(), lines(&value["sender_domains"])));
+    let came_by = connector.inbound_connectors.iter();
+    pairs.extend(came_by.map(|name| (CAME_BY.to_owned(), name.clone())));
     pairs
+}
+
+/// A domain, or all below one; all senders are meant by none at all.
+fn is_of_senders(text: &str) -> bool {
+    matches!(Scope::parse(text), Ok(Scope::Exact(_) | Scope::Below(_)))
 }
 
 fn is_host(text: &str) -> bool {
@@ -125,7 +135,11 @@ pub(super) fn read(
                 }
             }
         }
-        Section::Scope => reading.scope(("recipient_domains", "recipients", WORDS)),
+        Section::Scope => {
+            reading.scope(("recipient_domains", "recipients", WORDS));
+            reading.list("sender_domains", "form-domain-wrong", is_of_senders);
+            reading.value[CAME_BY] = json!(form.all(CAME_BY).collect::<Vec<_>>());
+        }
         Section::State => reading.text("state"),
     }
     reading.done()

@@ -6,6 +6,7 @@ mod support;
 mod web_receiver;
 
 mod acme;
+mod add_route;
 mod api;
 mod client_certificates;
 mod applications;

@@ -166,7 +166,11 @@ impl Embedded {
         .await
     }
 
-    pub(crate) async fn change_settings(&self, change: SettingsChange) -> Result<u64, ChangeError> {
+    pub(crate) async fn change_settings(
+        &self,
+        change: SettingsChange,
+        beside: Option<ShelfChange>,
+    ) -> Result<u64, ChangeError> {
         let version = change.expected_version + 1;
         let settings = Settings::build(self.mode, version, change.document.clone())
             .map_err(ChangeError::Invalid)?;
@@ -177,6 +181,9 @@ impl Embedded {
             let version = writer.transact(|transaction| {
                 let version = settings_tables::change(transaction, &change)?;
                 proof_table::forget(transaction, gone(&before.proofs, &settings))?;
+                if let Some(beside) = &beside {
+                    shelf_table::change(transaction, beside)?;
+                }
                 let event = Event {
                     settings_version: Some(version),
                     detail: Some(change.summary.join("; ").into()),

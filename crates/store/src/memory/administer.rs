@@ -218,7 +218,11 @@ impl Memory {
         self.settings.load_full()
     }
 
-    pub(crate) async fn change_settings(&self, change: SettingsChange) -> Result<u64, ChangeError> {
+    pub(crate) async fn change_settings(
+        &self,
+        change: SettingsChange,
+        beside: Option<ShelfChange>,
+    ) -> Result<u64, ChangeError> {
         let version = change.expected_version + 1;
         let mut state = self.state();
         self.health.may_write()?;
@@ -229,6 +233,9 @@ impl Memory {
         let transaction = begin(tables(&mut state)?)?;
         let version = settings_tables::change(&transaction, &change)?;
         proof_table::forget(&transaction, gone(&before.proofs, &settings))?;
+        if let Some(beside) = &beside {
+            shelf_table::change(&transaction, beside)?;
+        }
         transaction.commit().map_err(fault)?;
         self.settings.store(Arc::new(settings));
         let event = Event {

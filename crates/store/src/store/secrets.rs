@@ -11,6 +11,7 @@ use crate::secret::{
     self, KeyId, KeySource, KeySources, Keyring, MASTER_KEY_OCTETS, MasterKey, SecretEntry,
     SecretError, SecretName, Unlocked, Vault,
 };
+use crate::settings::{ChangeError, SettingsChange};
 use crate::shelf::{Shelf, ShelfAudit, ShelfChange};
 
 impl Store {
@@ -29,6 +30,23 @@ impl Store {
         let mut change = ShelfChange::new(Shelf::Secret, now).put(name.key(), sealed);
         change.audit = audit;
         Ok(self.change_shelf(change).await?)
+    }
+
+    /// Changes the settings and keeps the secret that belongs to the change, in one transaction:
+    /// whoever reads the new settings and then the secret has both or neither.
+    pub async fn change_settings_with_secret(
+        &self,
+        settings: SettingsChange,
+        (name, value): (&SecretName, &Secret),
+        audit: Option<ShelfAudit>,
+    ) -> Result<u64, ChangeError> {
+        let _alone = self.vault().changing.lock().await;
+        let keys = self.vault().keys().ok_or(SecretError::NoKey)?;
+        let sealed = secret::seal(keys.first(), name, value)?;
+        let mut beside = ShelfChange::new(Shelf::Secret, settings.time).put(name.key(), sealed);
+        beside.audit = audit;
+        beside.check()?;
+        self.change_settings_beside(settings, Some(beside)).await
     }
 
     /// A secret, if there is one of that name. Reads the database: not for each message.

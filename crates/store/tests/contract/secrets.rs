@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use relais_policy::document::Document;
 use relais_smtp::secret::Secret;
 use relais_store::secret::{
     KEY_FILE_NAME, KeySource, KeySources, SecretError, SecretKind, SecretName, Unlocked,
 };
+use relais_store::settings::{ChangeError, SettingsChange};
 use relais_store::shelf::{Shelf, ShelfAudit};
 use relais_store::store::Store;
 use tempfile::TempDir;
@@ -192,7 +194,36 @@ async fn the_key_file_belongs_to_its_owner_alone(world: World) {
     assert_eq!(file.permissions().mode() & 0o777, 0o600);
 }
 
+async fn settings_and_the_secret_that_belongs_to_them_change_together_or_not_at_all(world: World) {
+    let folder = with_a_secret(&world).await;
+    let store = world.store();
+    let change = |expected_version| SettingsChange {
+        expected_version,
+        document: Document::from_toml("[[organisation]]\nname = \"contoso\"\n").unwrap(),
+        actor: "anna".to_owned(),
+        via: "web",
+        summary: vec!["organisation contoso added".to_owned()],
+        time: at(2),
+    };
+    let (name, new) = (password(), value("another one"));
+    let both = |version| {
+        let secret = (&name, &new);
+        store.change_settings_with_secret(change(version), secret, Some(audit()))
+    };
+    assert_eq!(both(7).await, Err(ChangeError::Conflict { current: 0 }));
+    assert_eq!(store.secret(&name).await, Ok(Some(value(PASSWORD))));
+    assert_eq!(both(0).await, Ok(1));
+    assert_eq!(store.secret(&name).await, Ok(Some(new.clone())));
+    let acts = store.audit(2).await.unwrap().into_iter().map(|one| one.act);
+    assert_eq!(
+        acts.collect::<Vec<_>>(),
+        ["secret.stored", "settings.changed"]
+    );
+    drop(folder);
+}
+
 rules!(
+    settings_and_the_secret_that_belongs_to_them_change_together_or_not_at_all,
     a_secret_is_there_after_a_restart_with_its_key_and_its_text_is_nowhere,
     without_the_key_a_secret_waits_and_no_other_key_takes_its_place,
     a_new_master_key_reads_everything_and_the_old_one_nothing,

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use relais_admin::api::connector_revision;
 use relais_policy::document::OutboundConnector;
 use relais_policy::preset::outbound_presets;
 
 use super::keys::OutboundKeys;
 use super::{ConnectorKeys, Named, Verb, add, set};
-use crate::commands::edit::Patch;
+use crate::commands::edit::{Patch, organisation, read, show_changes};
 use crate::commands::session::Session;
 use crate::failure::Failure;
 use crate::output::{Tone, clean};
@@ -21,8 +22,10 @@ pub(super) async fn act(session: &Session, verb: Verb<OutboundKeys>) -> Result<(
         Verb::Add { named, keys } => {
             let secret = keys.secret()?;
             let (patch, todo) = with_preset(&keys)?;
-            add::<OutboundConnector>(session, &named, &patch).await?;
-            keep(session, &named, secret).await?;
+            match secret {
+                Some(secret) => put(session, &named, &patch, (Known::New, &secret)).await?,
+                None => add::<OutboundConnector>(session, &named, &patch).await?,
+            }
             if !session.output.json {
                 for line in todo {
                     session.output.line(&format!("Still to do: {line}"))?;
@@ -33,10 +36,10 @@ pub(super) async fn act(session: &Session, verb: Verb<OutboundKeys>) -> Result<(
         Verb::Set { named, keys } => {
             let secret = keys.secret()?;
             let (patch, _) = with_preset(&keys)?;
-            if secret.is_none() || !patch.is_empty() {
-                set::<OutboundConnector>(session, &named, &patch).await?;
+            match secret {
+                Some(secret) => put(session, &named, &patch, (Known::There, &secret)).await,
+                None => set::<OutboundConnector>(session, &named, &patch).await,
             }
-            keep(session, &named, secret).await
         }
         other => super::act::<OutboundConnector, _>(session, other).await,
     }
@@ -187,23 +190,41 @@ fn show_host(session: &Session, host: &Value, transcript: bool) -> Result<(), Fa
     Ok(())
 }
 
-async fn keep(
+/// Whether there is one already.
+#[derive(Clone, Copy)]
+enum Known {
+    New,
+    There,
+}
+
+/// The connector and what it logs in with, in one transaction: a moment between the two would show
+/// the old password to the new host.
+async fn put(
     session: &Session,
     named: &Named,
-    secret: Option<(&'static str, String)>,
+    patch: &Patch,
+    (known, (kind, value)): (Known, &(&'static str, String)),
 ) -> Result<(), Failure> {
-    let Some((kind, value)) = secret.filter(|_| !named.dry_run) else {
-        return Ok(());
-    };
     let api = session.api().await?;
+    let (mut document, _) = read(&api).await?;
+    let owner = organisation(&mut document, named.organisation.as_deref())?;
+    let old = owner.outbound_connector.iter();
+    let old = old.into_iter().find(|one| one.name == named.name);
+    let (connector, revision) = match (known, old) {
+        (Known::New, _) => (patch.create::<OutboundConnector>(&named.name)?, None),
+        (Known::There, Some(old)) => (patch.apply(old)?, Some(connector_revision(old))),
+        (Known::There, None) => return Err(super::missing::<OutboundConnector>(named)),
+    };
     let body = json!({
-        "organisation": named.organisation,
-        "name": named.name,
-        "kind": kind,
-        "value": value,
+        "organisation": owner.name,
+        "connector": connector,
+        "revision": revision,
+        "dry_run": named.dry_run,
+        "secret": { "kind": kind, "value": value },
     });
-    api.post("/connectors/outbound/secret", &body).await?;
-    if session.output.json {
+    let answer = api.post("/connectors/outbound/put", &body).await?.value;
+    show_changes(session.output, &answer)?;
+    if session.output.json || named.dry_run {
         return Ok(());
     }
     session.output.line(&format!(
