@@ -236,6 +236,13 @@ pub(super) fn lines(
     svg + "</svg>"
 }
 
+/// What a bar is called: what is to be seen (WCAG 2.2 §2.5.3), and behind it a name cut short.
+fn spoken(bar: &Bar, shown: &str) -> String {
+    let rest = if bar.name == shown { "" } else { &bar.name };
+    let seen = format!("{shown} {} {rest}", bar.words);
+    seen.trim_end().to_owned()
+}
+
 /// Bars by name, the largest first.
 pub(super) fn bars(id: &str, finding: &str, bars: &[Bar]) -> String {
     let shown = &bars[..bars.len().min(BARS_MAX)];
@@ -254,14 +261,14 @@ pub(super) fn bars(id: &str, finding: &str, bars: &[Bar]) -> String {
             svg,
             "<a href=\"{}\" aria-label=\"{}\">\
              <rect class=\"hit\" x=\"0\" y=\"{y}\" width=\"{WIDTH}\" height=\"{BAR}\"/>\
-             <text class=\"name\" x=\"0\" y=\"{}\">{}</text>\
+             <text class=\"name\" x=\"0\" y=\"{}\">{}</text> \
              <rect class=\"part\" x=\"{}\" y=\"{}\" width=\"{:.1}\" height=\"14\" \
              fill=\"url(#{id}-1)\"/>\
              <rect class=\"part\" x=\"{:.1}\" y=\"{}\" width=\"{second:.1}\" height=\"14\" \
              fill=\"url(#{id}-3)\"/>\
              <text class=\"value\" x=\"{:.1}\" y=\"{}\">{}</text></a>",
             escaped(&bar.address),
-            escaped(&format!("{} {}", bar.name, bar.words)),
+            escaped(&spoken(bar, &name)),
             y + 17,
             escaped(&name),
             WIDTH / 2 - 60,

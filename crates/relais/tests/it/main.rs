@@ -5,6 +5,7 @@ mod receiver;
 mod support;
 mod web_receiver;
 
+mod accessible;
 mod acme;
 mod add_route;
 mod api;
