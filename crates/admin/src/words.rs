@@ -7,6 +7,7 @@ mod advice;
 
 use std::fmt::Write as _;
 
+use relais_smtp::time::Timestamp;
 use relais_store::trace::{ClientSummary, Event, EventKind, To};
 
 use crate::plain::{clean, size, taille};
@@ -369,11 +370,14 @@ fn took(event: &Event, word: &str) -> String {
         .unwrap_or_default()
 }
 
+/// ` at 2026-11-24 14:05:09 UTC`: to the second, in an order that both languages read alike.
 fn next(event: &Event, word: &str) -> String {
-    event
-        .next_attempt
-        .map(|time| format!(" {word} {}", time.to_rfc3339()))
-        .unwrap_or_default()
+    let shown = |time: Timestamp| {
+        let text = time.to_rfc3339();
+        let (day, hour) = text.split_once('T')?;
+        Some(format!(" {word} {day} {} UTC", hour.get(..8)?))
+    };
+    event.next_attempt.and_then(shown).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -381,7 +385,6 @@ mod tests {
     use std::sync::Arc;
 
     use relais_smtp::identifier::Reference;
-    use relais_smtp::time::Timestamp;
 
     use super::*;
 

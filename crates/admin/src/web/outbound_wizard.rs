@@ -58,13 +58,8 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
         fixed_address: None,
         exchangers: &exchangers,
     };
-    let presets = outbound_presets();
-    let title = |name: &str| {
-        let preset = presets.iter().find(|one| one.name == name);
-        preset.map_or_else(|| lang.t("route-direct"), |one| one.title.clone())
-    };
     let ways = ways_out(&known).into_iter();
-    let rows = ways.map(|(way, fit)| row(lang, title(way.name), way, fit));
+    let rows = ways.map(|(way, fit)| row(lang, lang.t(title(way.name)), way, fit));
     let settings = centre.settings(visit.caller());
     let organisations = settings.document.organisation.iter();
     page::send(&Begin {
@@ -73,6 +68,20 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
         frame: Frame::new(&visit, "outbound", &lang.t("route-add"))
             .command("relais connector outbound add NAME --preset PRESET"),
     })
+}
+
+/// The key of a way's name; a preset without one is seen by a test.
+fn title(way: &str) -> &'static str {
+    match way {
+        "direct" => "route-direct",
+        "microsoft-365-certificate" => "route-microsoft-365-certificate",
+        "microsoft-365-address" => "route-microsoft-365-address",
+        "microsoft-365-oauth" => "route-microsoft-365-oauth",
+        "google-relay" => "route-google-relay",
+        "amazon-ses" => "route-amazon-ses",
+        "smtp2go" => "route-smtp2go",
+        _ => "route-plain",
+    }
 }
 
 fn row(lang: Lang, title: String, way: WayOut, fit: Fit) -> Row {
@@ -218,5 +227,20 @@ fn to_be_replaced(way: &str) -> &'static [(&'static str, &'static str, &'static 
             ("parameters", "client_id", "APPLICATION-ID"),
         ],
         _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_preset_has_a_name_of_its_own_for_people() {
+        let presets = outbound_presets();
+        let mut keys: Vec<_> = presets.iter().map(|one| title(&one.name)).collect();
+        keys.push(title("direct"));
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), presets.len() + 1);
     }
 }

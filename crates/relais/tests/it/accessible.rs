@@ -1,5 +1,5 @@
-//! Everybody can use the admin centre: axe-core finds nothing on any page that a link leads to, texts
-//! a third longer and a window of 320 pixels break none, and a device is added by keyboard alone.
+//! Everybody can use the admin centre: axe-core finds nothing on any page that a link leads to,
+//! texts a third longer and a window of 320 pixels break none, and the keyboard is enough.
 //!
 //! Without browser, playwright-core or axe-core the test is skipped, and says so.
 

@@ -149,7 +149,7 @@ fn a_device_is_added_step_by_step_and_its_scan_is_heard() {
         .expect(200)
         .shows("Mail leaves by Nowhere");
     let page = browser.get(&step("review")).expect(200);
-    page.shows("whoever comes from 10.1.2.9 may send as any address of contoso.test");
+    page.shows("Whoever comes from 10.1.2.9 may send as any address of contoso.test");
     page.shows("to your own domains.");
     let command = page.body.split("<code>relais ").last().expect("a command");
     let command = unescaped(command.split("</code>").next().expect("its end"));
@@ -277,7 +277,7 @@ fn a_refused_printer_is_adopted_in_two_clicks() {
     browser
         .get(&review)
         .expect(200)
-        .shows("quiconque vient de 10.1.3.7 peut envoyer");
+        .shows("Quiconque vient de 10.1.3.7 peut envoyer");
     let save = [
         ("state", "enabled"),
         ("test_recipients", ""),
@@ -373,7 +373,7 @@ fn the_password_of_an_application_is_shown_once_and_fits_on_every_panel() {
     ];
     post(&mut browser, &identify, &fields).expect(303);
     let page = browser.get(&review).expect(200);
-    page.shows("whoever signs in as erp-b-lyon-b-ete");
+    page.shows("Whoever signs in as erp-b-lyon-b-ete");
     assert!(!page.body.contains("<b>Lyon"), "{}", page.body);
     let ask = [
         ("state", "enabled"),

@@ -160,6 +160,15 @@ fn told(lang: Lang, answer: &Value) -> Simulated {
     }
 }
 
+/// A sentence begins with a capital letter.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next();
+    first.map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
 /// The connector for a person, in a few sentences.
 pub(in crate::web) fn sentence(
     lang: Lang,
@@ -204,7 +213,7 @@ pub(in crate::web) fn sentence(
         ("from", from.as_str()),
         ("to", to.as_str()),
     ];
-    let mut all = vec![lang.fill("review-sentence", &parts)];
+    let mut all = vec![capitalised(&lang.fill("review-sentence", &parts))];
     all.push(match text(&value, "tls") {
         "required" => lang.t("review-tls-required"),
         "off" => lang.t("review-tls-off"),
