@@ -121,6 +121,15 @@ status-refused = Refused by us
 status-expired = Expired
 status-discarded = Discarded
 status-other = Other
+step-attempted = Attempt
+step-repaired = Repaired
+step-notice-sent = Notice sent
+step-notice-received = Notice came back
+step-restricted = Restricted
+step-released = Released
+step-check = Check changed
+step-alert = Alert
+step-settings = Settings changed
 
 fact-helo = Calls itself
 fact-credential = Credential

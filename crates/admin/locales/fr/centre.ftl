@@ -121,6 +121,15 @@ status-refused = Refusé par nous
 status-expired = Expiré
 status-discarded = Écarté
 status-other = Autre
+step-attempted = Essai
+step-repaired = Réparé
+step-notice-sent = Avis envoyé
+step-notice-received = Avis reçu
+step-restricted = Bloqué
+step-released = Débloqué
+step-check = Contrôle changé
+step-alert = Alerte
+step-settings = Réglages modifiés
 
 fact-helo = Se présente comme
 fact-credential = Identifiant

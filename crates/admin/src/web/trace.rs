@@ -134,6 +134,22 @@ pub(super) fn status(lang: Lang, name: &str) -> Status {
     Status { tone, icon, word }
 }
 
+/// The key of what happened, where it is no outcome.
+fn step(event: &str) -> &'static str {
+    match event {
+        "delivery.attempted" => "step-attempted",
+        "message.repaired" => "step-repaired",
+        "notice.sent" => "step-notice-sent",
+        "notice.received" => "step-notice-received",
+        "entity.restricted" => "step-restricted",
+        "entity.released" => "step-released",
+        "check.changed" => "step-check",
+        "alert.raised" => "step-alert",
+        "settings.changed" => "step-settings",
+        _ => "status-other",
+    }
+}
+
 /// Octets in the units of the language.
 pub(super) fn octets(lang: Lang, octets: Option<u64>) -> String {
     let words = lang.0.pick(size as fn(u64) -> String, taille);
@@ -199,8 +215,8 @@ fn cell(lang: Lang, zone: Zone, event: &Value, column: Column) -> Cell {
         },
         Column::Status => {
             let mut shown = status(lang, text(event, "status"));
-            if shown.icon == "·" {
-                text(event, "event").clone_into(&mut shown.word);
+            if shown.icon == "·" || text(event, "event") == "message.repaired" {
+                shown.word = lang.t(step(text(event, "event")));
             }
             Cell {
                 status: Some(shown),
