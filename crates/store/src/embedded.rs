@@ -13,7 +13,7 @@ use relais_policy::restriction::Restrictions;
 use relais_policy::settings::{Mode, Settings};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, oneshot, watch};
 
 use crate::bell::Bell;
 use crate::bounces::Bounces;
@@ -65,6 +65,10 @@ use writer::{Op, Shared, Writer};
 /// Events that a live reader may lag behind.
 const LIVE_EVENTS_MAX: usize = 4_096;
 
+/// Searches of the trace and backups worked on at once. Each holds one of the process's few
+/// threads for files for up to seconds, and mail needs those.
+const QUESTIONS_MAX: usize = 2;
+
 /// The embedded store. See [`crate::store::Store`] for what its methods promise.
 pub struct Embedded {
     shared: Arc<Shared>,
@@ -78,6 +82,8 @@ pub struct Embedded {
     restrictions: Arc<ArcSwap<Restrictions>>,
     vault: Vault,
     bounces: Bounces,
+    /// Questions beside the mail, at the same time: [`QUESTIONS_MAX`].
+    questions: Semaphore,
     mode: Mode,
     disk: Arc<dyn Disk>,
     disk_reserve: u64,

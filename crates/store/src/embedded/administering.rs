@@ -364,10 +364,12 @@ impl Embedded {
             .map_err(|_| StoreError::Closed)
     }
 
+    /// Does what may take seconds on a thread that may block, a few at a time.
     pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let _permit = self.questions.acquire().await;
         let done = tokio::task::spawn_blocking(work).await;
         done.unwrap_or_else(|_| Err(StoreError::Fault("a read was cut off".to_owned())))
     }

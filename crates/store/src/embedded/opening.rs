@@ -12,7 +12,7 @@ use relais_policy::settings::{Mode, Settings};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 
 use super::dialogue_database::DialogueDatabases;
 use super::line::{self, Door};
@@ -21,8 +21,8 @@ use super::trace_database::TraceDatabases;
 use super::trace_feed::{self, Feed};
 use super::writer::{Op, Shared, Writer};
 use super::{
-    Embedded, LIVE_EVENTS_MAX, administering, group, proof_table, restriction_tables, schema,
-    settings_tables, shelf_table,
+    Embedded, LIVE_EVENTS_MAX, QUESTIONS_MAX, administering, group, proof_table,
+    restriction_tables, schema, settings_tables, shelf_table,
 };
 use crate::bell::Bell;
 use crate::bounces::Bounces;
@@ -105,10 +105,9 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
     } = options;
     let lock = lock(&*disk, &folder)?;
     let connection = schema::open_writer(&folder)?;
-    disk.sync_folder(&folder)
-        .map_err(|error| folder_fault(&error))?;
+    let synced = disk.sync_folder(&folder);
+    synced.map_err(|error| folder_fault(&error))?;
     let start = read_start(&connection, mode)?;
-
     let databases = TraceDatabases::new(folder.join(TRACE_FOLDER));
     let (position, gap) = replay(&databases, &start, &observer);
     let live = broadcast::Sender::new(LIVE_EVENTS_MAX);
@@ -161,6 +160,7 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
         restrictions: Arc::new(ArcSwap::from_pointee(restrictions)),
         vault: Vault::default(),
         bounces: Bounces::default(),
+        questions: Semaphore::new(QUESTIONS_MAX),
         mode,
         disk,
         disk_reserve,
@@ -199,6 +199,7 @@ fn open_for_reading(folder: &Path, mode: Mode) -> Result<Embedded, StoreError> {
         restrictions: Arc::new(ArcSwap::from_pointee(start.restrictions)),
         vault: Vault::default(),
         bounces: Bounces::default(),
+        questions: Semaphore::new(QUESTIONS_MAX),
         mode,
         disk,
         disk_reserve: 0,

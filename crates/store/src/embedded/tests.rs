@@ -2,7 +2,7 @@
 //! it. What all stores promise is tested by `tests/contract`.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use relais_policy::settings::Mode;
@@ -13,7 +13,7 @@ use relais_smtp::time::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::schema::DATABASE_FILE;
-use super::{Embedded, group, record, schema};
+use super::{Embedded, QUESTIONS_MAX, group, record, schema};
 use crate::checksum::Checksum;
 use crate::error::{CommitError, SettleError, StoreError};
 use crate::index::SlotState;
@@ -133,6 +133,41 @@ async fn rows(store: &Embedded, text: &str) -> Vec<String> {
 fn change_database(folder: &Path, sql: &str) {
     let connection = Connection::open(folder.join(DATABASE_FILE)).unwrap();
     assert_eq!(connection.execute(sql, []).unwrap(), 1, "{sql}");
+}
+
+#[tokio::test]
+async fn questions_that_take_long_leave_threads_to_the_mail() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(folder.path()).await);
+    let (started, mut starts) = tokio::sync::mpsc::unbounded_channel();
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let asked: Vec<_> = (0..=QUESTIONS_MAX)
+        .map(|_| {
+            let (store, started, gate) = (store.clone(), started.clone(), gate.clone());
+            tokio::spawn(async move {
+                let question = move |_: &Path| {
+                    started.send(()).unwrap();
+                    let open = gate.0.lock().unwrap();
+                    drop(gate.1.wait_while(open, |open| !*open).unwrap());
+                };
+                store.beside(question).await.unwrap();
+            })
+        })
+        .collect();
+    for _ in 0..QUESTIONS_MAX {
+        starts.recv().await.unwrap();
+    }
+    // Mail goes on meanwhile, and no further question has begun.
+    commit(&store, "anna@example.org", &[b'x'; 100_000])
+        .await
+        .unwrap();
+    assert!(starts.try_recv().is_err());
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    for one in asked {
+        one.await.unwrap();
+    }
+    starts.recv().await.unwrap();
 }
 
 #[tokio::test]
