@@ -2,10 +2,13 @@
 //!
 //! Not here: what is owed (`webhooks/outbox.rs`); what a post is (`webhooks`).
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
@@ -17,44 +20,84 @@ use crate::people::hexadecimal;
 use crate::webhooks::{Delivery, DeliveryState, Webhook, keys_of, list, put, signature};
 
 /// Posts at the same time.
-const POSTS_MAX: usize = 8;
+const POSTS_MAX: usize = 16;
+/// Of them, to one webhook: a receiver that does not answer holds up itself.
+const POSTS_EACH_MAX: usize = 2;
 /// How often is looked what is due.
 const TICK: Duration = Duration::from_secs(1);
+/// How often old deliveries are taken away.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Octets of an event in a post. Standard Webhooks: below 20 kB.
 const DATA_OCTETS_MAX: usize = 19 * 1_024;
 
 /// Until the end of the server.
 pub(crate) async fn run(context: AdminContext, hooks: Hooks, closing: CancellationToken) {
-    let mut events = context.store.live();
+    // From now on: what happens while the rest is read is heard too.
+    let events = context.store.live();
     if let Err(error) = context.duties.outbox.load(&context.store).await {
         tracing::warn!(%error, "what webhooks are owed cannot be read");
     }
-    let mut known = known_hooks(&context).await;
-    let mut swept = context.clock.now();
+    // Side by side: receivers that take their time must not keep us from hearing.
+    let work = async { tokio::join!(listen(&context, events), post(&context, &hooks)) };
+    tokio::select! {
+        () = closing.cancelled() => {}
+        _ = work => {}
+    }
+}
+
+/// Writes down what is owed for what happens.
+async fn listen(context: &AdminContext, mut events: broadcast::Receiver<Arc<[Event]>>) {
+    let mut hooks_change = context.duties.outbox.hooks_change();
+    let mut known = known_hooks(context).await;
     loop {
         tokio::select! {
-            () = closing.cancelled() => return,
+            biased;
+            // The sender lives as long as the outbox.
+            _ = hooks_change.changed() => known = known_hooks(context).await,
             heard = events.recv() => match heard {
-                Ok(batch) => hear(&context, &known, &batch).await,
+                Ok(batch) => hear(context, &known, &batch).await,
                 Err(RecvError::Lagged(missed)) => {
                     tracing::warn!(missed, "webhooks were too slow for what happened");
                 }
                 Err(RecvError::Closed) => return,
             },
-            () = context.duties.outbox.rung() => {
-                known = known_hooks(&context).await;
-                try_due(&context, &hooks, &mut known).await;
+        }
+    }
+}
+
+/// Posts what is due.
+async fn post(context: &AdminContext, hooks: &Hooks) {
+    let outbox = &context.duties.outbox;
+    let mut hooks_change = outbox.hooks_change();
+    let mut known = known_hooks(context).await;
+    let mut swept = context.clock.now();
+    let (mut trying, mut tries) = (BTreeSet::new(), FuturesUnordered::new());
+    loop {
+        let now = context.clock.now();
+        let room = (POSTS_MAX - trying.len(), POSTS_EACH_MAX);
+        for (key, one) in outbox.due(&trying, room, now).await {
+            let hook = known.iter().find(|hook| hook.id == one.hook).cloned();
+            trying.insert(key.clone());
+            tries.push(async move { (key, attempt(context, hooks, hook.as_ref(), one).await) });
+        }
+        if now.since(swept) >= SWEEP_INTERVAL {
+            swept = now;
+            if let Err(error) = outbox.sweep(&context.store, now).await {
+                tracing::warn!(%error, "old deliveries of webhooks stay");
             }
-            () = context.clock.sleep(TICK) => {
-                try_due(&context, &hooks, &mut known).await;
-                let now = context.clock.now();
-                if now.since(swept) >= Duration::from_secs(3_600) {
-                    swept = now;
-                    if let Err(error) = context.duties.outbox.sweep(&context.store, now).await {
-                        tracing::warn!(%error, "old deliveries of webhooks stay");
-                    }
+        }
+        tokio::select! {
+            Some((key, one)) = tries.next() => {
+                let is_gone = one.tries.last().and_then(|last| last.status) == Some(410);
+                if let Some(hook) = known.iter_mut().find(|hook| is_gone && hook.id == one.hook) {
+                    switch_off(context, hook).await;
                 }
+                trying.remove(&key);
+                keep(context, key, one).await;
             }
+            _ = hooks_change.changed() => known = known_hooks(context).await,
+            () = outbox.owed() => {}
+            () = context.clock.sleep(TICK) => {}
         }
     }
 }
@@ -87,29 +130,6 @@ async fn hear(context: &AdminContext, known: &[Webhook], batch: &[Event]) {
     }
 }
 
-async fn try_due(context: &AdminContext, hooks: &Hooks, known: &mut [Webhook]) {
-    let due = context
-        .duties
-        .outbox
-        .due(context.clock.now(), POSTS_MAX * 4)
-        .await;
-    let tries = due.into_iter().map(|(key, one)| {
-        let hook = known.iter().find(|hook| hook.id == one.hook).cloned();
-        async move { (key, attempt(context, hooks, hook.as_ref(), one).await) }
-    });
-    let done: Vec<_> = stream::iter(tries)
-        .buffer_unordered(POSTS_MAX)
-        .collect()
-        .await;
-    for (key, one) in done {
-        let is_gone = one.tries.last().and_then(|last| last.status) == Some(410);
-        if let Some(hook) = known.iter_mut().find(|hook| is_gone && hook.id == one.hook) {
-            switch_off(context, hook).await;
-        }
-        keep(context, key, one).await;
-    }
-}
-
 /// The receiver said that it is gone. Standard Webhooks, "Handling failures".
 async fn switch_off(context: &AdminContext, hook: &mut Webhook) {
     hook.enabled = false;
@@ -117,6 +137,7 @@ async fn switch_off(context: &AdminContext, hook: &mut Webhook) {
     if let Err(error) = put(&context.store, hook, context.clock.now(), None).await {
         tracing::warn!(%error, "a webhook that is gone cannot be switched off");
     }
+    context.duties.outbox.ring();
 }
 
 async fn keep(context: &AdminContext, key: String, one: Delivery) {
