@@ -27,6 +27,8 @@ const DEVICES_SINCE_DEFAULT: &str = "90d";
 const NAMES_MAX: usize = 100;
 /// Steps of time that an answer aims at: what a chart can show.
 const STEPS_MAX: i64 = 48;
+/// How far back an answer may reach: ten years, beyond what is kept.
+const SPAN_MAX: Duration = Duration::from_secs(3_660 * 86_400);
 /// Steps of time that people think in, in minutes.
 const STEPS_MINUTES: [i64; 7] = [5, 15, 60, 180, 360, 1_440, 10_080];
 
@@ -49,6 +51,7 @@ async fn reports(
 ) -> Result<Json<Value>, Problem> {
     let now = context.clock.now();
     let since = parse_since(range.since.as_deref().unwrap_or(SINCE_DEFAULT), now)?;
+    must_be_near(since, now)?;
     let query = |measure| TallyQuery {
         organisation: range.organisation.as_deref().map(Into::into),
         ..TallyQuery::new(measure, since)
@@ -92,6 +95,16 @@ async fn reports(
         "destinations": shares(of(7), "domain"),
         "inbound_connectors": shares(of(8), "inbound_connector"),
     })))
+}
+
+/// Each step is a row of the answer, so there must not be millions.
+fn must_be_near(since: Timestamp, now: Timestamp) -> Result<(), Problem> {
+    if now.since(since) <= SPAN_MAX {
+        return Ok(());
+    }
+    let days = SPAN_MAX.as_secs() / 86_400;
+    let detail = format!("since reaches too far back: ask for {days} days at most.");
+    Err(Problem::bad_request(detail))
 }
 
 /// The shortest step that gives no more than [`STEPS_MAX`], in milliseconds.
@@ -344,6 +357,19 @@ mod tests {
         for (hours, minutes) in [(1, 5), (24, 60), (7 * 24, 360), (30 * 24, 1_440)] {
             let span = Duration::from_secs(hours * 3_600);
             assert_eq!(step_of(span), minutes * 60_000, "{hours} h");
+        }
+    }
+
+    #[test]
+    fn a_question_about_ages_is_refused_before_its_steps_are_made() {
+        let now = Timestamp::from_millis(1_796_000_000_000);
+        for (since, is_near) in [
+            ("3660d", true),
+            ("9999999999w", false),
+            ("0001-01-01", false),
+        ] {
+            let since = parse_since(since, now).expect("a time");
+            assert_eq!(must_be_near(since, now).is_ok(), is_near);
         }
     }
 
