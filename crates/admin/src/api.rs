@@ -56,6 +56,9 @@ use crate::access;
 use crate::context::AdminContext;
 use crate::problem::Problem;
 
+/// Media type of an answer without an end: one JSON object a line.
+pub(crate) const STREAM_TYPE: &str = "application/x-ndjson";
+
 /// Largest body of a request in octets: a directory of 500,000 recipients has about 40 MB.
 const BODY_OCTETS_MAX: usize = 256 << 20;
 

@@ -231,6 +231,15 @@ pub(crate) async fn recognise(
     }))
 }
 
+/// Whether a key is still what it was when it was recognised: neither revoked nor changed nor over.
+/// A store that cannot be read is no reason to stop listening.
+pub(crate) async fn is_valid(store: &Store, key: &ApiKey, now: Timestamp) -> bool {
+    match find(store, &key.id).await {
+        Ok(found) => found.is_some_and(|found| found.hash == key.hash && !found.is_over(now)),
+        Err(_) => true,
+    }
+}
+
 /// When each was used last.
 pub(crate) async fn uses(store: &Store) -> Result<Vec<(String, Timestamp)>, StoreError> {
     let entries = store.shelf(Shelf::ApiKeyUse).await?;

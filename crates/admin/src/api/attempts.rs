@@ -138,7 +138,7 @@ async fn live(
         }
     });
     let body = Body::from_stream(lines);
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    Ok(([(header::CONTENT_TYPE, super::STREAM_TYPE)], body).into_response())
 }
 
 #[derive(Deserialize)]

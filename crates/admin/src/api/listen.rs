@@ -75,7 +75,7 @@ async fn listen(
         }
     });
     let body = Body::from_stream(lines);
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    Ok(([(header::CONTENT_TYPE, super::STREAM_TYPE)], body).into_response())
 }
 
 fn connector<'a>(settings: &'a Settings, wanted: &Wanted) -> Result<OwnedConnector<'a>, Problem> {

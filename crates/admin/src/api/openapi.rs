@@ -184,7 +184,7 @@ fn body(operation: &Operation) -> Option<Value> {
 
 fn responses(operation: &Operation) -> Value {
     let (form, schema) = if operation.is_stream {
-        ("application/x-ndjson", json!({ "type": "string" }))
+        (super::STREAM_TYPE, json!({ "type": "string" }))
     } else {
         ("application/json", answer(operation))
     };

@@ -20,6 +20,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use futures_util::StreamExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -38,7 +39,9 @@ use crate::scope::Access;
 
 /// Requests of one key or person in a minute: a hundred a second.
 const REQUESTS_PER_MINUTE_MAX: u32 = 6_000;
-/// Requests without a good key that are told of one address in a minute.
+/// How often is looked whether who listens still may.
+const VALID_INTERVAL: Duration = Duration::from_secs(2);
+/// Requests without a good key that are told of one network in a minute.
 const STRANGERS_PER_MINUTE_MAX: u32 = 60;
 /// A use of a key is written down no more often than this.
 const USE_INTERVAL: Duration = Duration::from_secs(60);
@@ -53,6 +56,7 @@ pub(super) struct Gate {
     context: AdminContext,
     api: Router,
     rates: Rates,
+    strangers: Rates,
     /// When the use of a key was written down last.
     noted: Mutex<HashMap<String, Timestamp>>,
 }
@@ -93,6 +97,7 @@ pub(super) fn routes(context: AdminContext) -> Router {
         api: api::router(context.clone()),
         context,
         rates: Rates::default(),
+        strangers: Rates::default(),
         noted: Mutex::default(),
     });
     Router::new()
@@ -179,6 +184,7 @@ impl Gate {
         if is_known(&response, if_none.as_ref()) {
             return Ok(StatusCode::NOT_MODIFIED.into_response());
         }
+        let response = self.while_valid(&who, response);
         if narrowed.leaves_alone() || !response.status().is_success() {
             return Ok(response);
         }
@@ -235,6 +241,30 @@ impl Gate {
         Ok((Request::from_parts(parts, Body::from(body)), page))
     }
 
+    /// An answer without an end has one once its key is revoked or over.
+    fn while_valid(&self, who: &Who, response: Response) -> Response {
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        let is_stream = kind.is_some_and(|kind| kind == api::STREAM_TYPE);
+        let Who::Key(key) = who else {
+            return response;
+        };
+        if !is_stream {
+            return response;
+        }
+        let (context, key) = (self.context.clone(), key.clone());
+        let ended = async move {
+            loop {
+                context.clock.sleep(VALID_INTERVAL).await;
+                if !keys::is_valid(&context.store, &key, context.clock.now()).await {
+                    return;
+                }
+            }
+        };
+        let (parts, body) = response.into_parts();
+        let body = body.into_data_stream().take_until(Box::pin(ended));
+        Response::from_parts(parts, Body::from_stream(body))
+    }
+
     fn must_be_allowed(&self, who: &Who, operation: &Operation) -> Result<(), Problem> {
         let forbidden = |detail: String| Err(Problem::new(StatusCode::FORBIDDEN, detail));
         let scope = format!("{}:{}", operation.noun, operation.access.name());
@@ -264,16 +294,15 @@ impl Gate {
         };
         let Some(who) = found else {
             // A flood of them is no news, and must not fill the trace.
-            if self
-                .within(&format!("stranger {peer}"), STRANGERS_PER_MINUTE_MAX)
-                .is_ok()
-            {
+            let now = self.context.clock.moment();
+            let (network, most) = (rates::network(peer), STRANGERS_PER_MINUTE_MAX);
+            if self.strangers.take(&network, most, now).is_ok() {
                 self.record_stranger(parts, peer, reference);
             }
             let detail = "Send a key of the API: Authorization: Bearer relais_….";
             return Err(Problem::new(StatusCode::UNAUTHORIZED, detail).about(reference));
         };
-        self.within(&who.counted_as(), REQUESTS_PER_MINUTE_MAX)?;
+        self.within(&who.counted_as())?;
         if let Who::Key(key) = &who {
             self.note_use(&key.id).await;
         }
@@ -298,9 +327,10 @@ impl Gate {
         Some(Who::Person(caller, session.name))
     }
 
-    fn within(&self, who: &str, most: u32) -> Result<(), Problem> {
+    fn within(&self, who: &str) -> Result<(), Problem> {
         let now = self.context.clock.moment();
-        self.rates.take(who, most, now).map_err(|wait| {
+        let taken = self.rates.take(who, REQUESTS_PER_MINUTE_MAX, now);
+        taken.map_err(|wait| {
             let seconds = wait.as_secs() + 1;
             let detail = format!("Too many requests: try again in {seconds} seconds.");
             Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).after(seconds)

@@ -235,6 +235,32 @@ fn a_key_does_what_its_scopes_say_until_it_is_revoked() {
 }
 
 #[test]
+fn who_listens_hears_no_more_once_the_key_is_revoked() {
+    let server = Server::with_settings(CONTOSO);
+    let program = Program::new(&server, &["trace:read"], &[]);
+    let mut stream = TcpStream::connect(server.admin).expect("the listener answers");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    write!(
+        stream,
+        "GET /api/v1/trace/live HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n",
+        server.admin, program.key
+    )
+    .expect("written");
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).expect("an answer");
+    assert_eq!(&head, b"HTTP/1.1 200");
+    let keys = server.relais(&["--json", "api-key", "list"]).expect(0);
+    let keys = keys.json_lines();
+    let id = keys[0]["id"].as_str().expect("an id");
+    server.relais(&["api-key", "revoke", id]).expect(0);
+    let mut rest = Vec::new();
+    // Without an end this waits in vain, and fails.
+    stream.read_to_end(&mut rest).expect("an end");
+    let rest = String::from_utf8_lossy(&rest);
+    assert!(rest.contains("application/x-ndjson"), "{rest}");
+}
+
+#[test]
 fn what_must_stay_on_the_machine_is_not_reached_with_any_key() {
     let server = Server::with_settings(CONTOSO);
     let program = Program::new(&server, &["*:write"], &[]);

@@ -1,6 +1,7 @@
 //! How much may be asked in a minute: a window for each who asks.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,8 +9,23 @@ use relais_net::clock::Moment;
 
 /// Length of a window.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Who is counted at the same time; strangers may be many, and what is over goes first.
+/// Who is counted at the same time. Those known and strangers have a table each, so that the many
+/// addresses of a stranger take no place of a key.
 const COUNTED_MAX: usize = 10_000;
+
+/// One stranger: a network, since whoever has one address of it has them all. RFC 6177 §2.
+pub(super) fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            format!("{a}.{b}.{c}.0/24")
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
 
 /// What was asked of late.
 #[derive(Default)]
@@ -62,6 +78,15 @@ mod tests {
         assert_eq!(rates.take("a", 3, later), Err(Duration::from_secs(40)));
         assert_eq!(rates.take("b", 3, later), Ok(()));
         assert_eq!(rates.take("a", 3, now + WINDOW), Ok(()));
+    }
+
+    #[test]
+    fn the_addresses_of_one_network_are_one_stranger() {
+        let of = |address: &str| network(address.parse().expect("an address"));
+        assert_eq!(of("192.0.2.7"), of("192.0.2.200"));
+        assert_eq!(of("::ffff:192.0.2.7"), of("192.0.2.9"));
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
     }
 
     #[tokio::test(start_paused = true)]
