@@ -30,6 +30,7 @@ mod listen;
 mod login;
 mod outbound;
 mod next_hops;
+mod older;
 mod offline;
 #[cfg(feature = "legacy-tls")]
 mod old_devices;
