@@ -7,11 +7,14 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// A server that does not answer by then will not.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What becomes of a zone before it is served.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -142,7 +145,7 @@ impl SignedDns {
     fn wait_until_it_validates(&self, tools: &Tools, folder: &Path) -> io::Result<()> {
         let port = self.resolver.port().to_string();
         let arguments = ["-D", "-p", &port, "@127.0.0.1", ".", "SOA"];
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + PATIENCE;
         let mut said = String::new();
         while Instant::now() < until {
             let output = tools.run(folder, "drill", &arguments)?;
@@ -272,4 +275,57 @@ fn spawn(folder: &Path, program: &Path, conf: &str, out: &str) -> io::Result<Chi
         .stdout(out.try_clone()?)
         .stderr(out)
         .spawn()
+}
+
+/// A resolver that asks one name server for each of some zones, and nobody else. It keeps nothing.
+pub struct StubResolver(Child);
+
+impl StubResolver {
+    /// Unbound at an address, asking over UDP, or over TCP only.
+    ///
+    /// # Errors
+    /// Where a file or the program cannot be had.
+    pub fn start(
+        tools: &Tools,
+        folder: &Path,
+        at: SocketAddr,
+        (zones, over_tcp): (&[(&str, SocketAddr)], bool),
+    ) -> io::Result<Self> {
+        let tcp = if over_tcp { "yes" } else { "no" };
+        let mut text = format!(
+            "server:\n interface: {}@{}\n do-ip6: no\n username: \"\"\n chroot: \"\"\n \
+             directory: \"{}\"\n pidfile: \"\"\n use-syslog: no\n do-daemonize: no\n \
+             num-threads: 1\n do-not-query-localhost: no\n local-zone: \"test.\" nodefault\n \
+             module-config: \"iterator\"\n tcp-upstream: {tcp}\n cache-max-ttl: 0\n \
+             cache-max-negative-ttl: 0\nremote-control:\n control-enable: no\n",
+            at.ip(),
+            at.port(),
+            folder.display()
+        );
+        for (name, server) in zones {
+            let (address, port) = (server.ip(), server.port());
+            let _ = write!(
+                text,
+                "stub-zone:\n name: \"{name}.\"\n stub-addr: {address}@{port}\n"
+            );
+        }
+        fs::write(folder.join("stub.conf"), text)?;
+        let resolver = Self(spawn(folder, &tools.unbound(), "stub.conf", "stub.out")?);
+        let until = Instant::now() + PATIENCE;
+        while let Err(error) = TcpStream::connect(at) {
+            if Instant::now() > until {
+                let said = fs::read_to_string(folder.join("stub.out")).unwrap_or_default();
+                return Err(io::Error::other(format!("{error}\n{said}")));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(resolver)
+    }
+}
+
+impl Drop for StubResolver {
+    fn drop(&mut self) {
+        let _asked = self.0.kill();
+        let _status = self.0.wait();
+    }
 }

@@ -12,7 +12,7 @@ use relais_net::facts::{GLANCE_TIMEOUT, LOOK_TIMEOUT};
 use relais_policy::desk::{Check, Outcome, Prediction, ProposedRecord, TTL_SECONDS, Words};
 use relais_policy::document::{Document, Verification};
 use relais_policy::proof::{Finding, Proof, ProofKey, Said, Source};
-use relais_policy::settings::{OwnedDomain, Settings};
+use relais_policy::settings::{DomainState, OwnedDomain, Settings};
 use relais_smtp::domain::Domain;
 
 use super::settings::{Intent, change};
@@ -248,6 +248,7 @@ async fn look(
 ) -> Result<Json<Value>, Problem> {
     let dns = asked(context)?;
     proving::make_tokens(context).await?;
+    look_for_keys(context, dns, &key, caller).await;
     let looked = proving::look(context, dns, &key, caller).await?;
     let looked = looked.ok_or_else(|| gone(&key))?;
     let settings = context.store.settings();
@@ -256,6 +257,21 @@ async fn look(
     let mut object = domain_json(&settings, &key, &owned);
     object["checks"] = json!([verification_check(&key, &looked, &owned)]);
     Ok(Json(object))
+}
+
+/// A key of ours in DNS is a proof as good as the record: who has published one, or an alias to it,
+/// does not wait until keys are looked for by themselves.
+async fn look_for_keys(context: &AdminContext, dns: &Dns, key: &ProofKey, caller: &Caller) {
+    let settings = context.store.settings();
+    let pending = |(one, owned): &(ProofKey, OwnedDomain<'_>)| {
+        one == key && owned.state == DomainState::Pending
+    };
+    if !settings.domains().any(|one| pending(&one)) {
+        return;
+    }
+    if let Err(error) = signing_keys::look(context, dns, key, caller).await {
+        tracing::debug!(%error, domain = %key.domain, "no look for DKIM keys");
+    }
 }
 
 pub(super) fn asked(context: &AdminContext) -> Result<&Dns, Problem> {

@@ -33,6 +33,10 @@ impl Registrar {
         registrar
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
     /// The TXT records of contoso.test from now on.
     pub(crate) fn publish(&self, texts: &[&str]) {
         self.publish_with(texts, &[]);

@@ -17,6 +17,7 @@ mod bounces;
 mod catalogue;
 mod commands;
 mod dane;
+mod delegated;
 mod demo;
 mod domains;
 mod drain;
