@@ -113,6 +113,12 @@ impl BounceKeys {
         }
     }
 
+    /// Until when what the key before signed counts; `None`: there is none, or it is over.
+    pub fn before_counts_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let until = self.since.after(DAY * u32::from(TOKEN_DAYS));
+        (self.before.is_some() && now < until).then_some(until)
+    }
+
     /// To be kept as a secret: when, the key that signs, and the one before.
     pub fn to_octets(&self) -> Vec<u8> {
         let mut octets = self.since.as_millis().to_be_bytes().to_vec();
@@ -529,6 +535,10 @@ mod tests {
         let new = new.local_part().as_str();
         assert_eq!(first.read(new, place, rotation), Err(TokenFault::Forged));
         assert!(second.read(new, place, rotation).is_ok());
+        assert_eq!(first.before_counts_until(rotation), None);
+        let until = rotation.after(DAY * u32::from(TOKEN_DAYS));
+        assert_eq!(second.before_counts_until(rotation), Some(until));
+        assert_eq!(second.before_counts_until(until), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::RwLock;
 
-use relais_policy::bounce::BounceKeys;
+use relais_policy::bounce::{BounceKeys, TOKEN_DAYS};
 use relais_policy::suppression::{
     Cause, SUPPRESSIONS_PER_ORGANISATION_MAX, Suppression, address_key,
 };
@@ -15,6 +15,7 @@ use relais_smtp::address::Mailbox;
 use relais_smtp::time::Timestamp;
 use tokio::sync::{Mutex, OnceCell};
 
+use crate::secret::SecretError;
 use crate::shelf::ShelfAudit;
 use crate::trace::Event;
 
@@ -58,6 +59,30 @@ impl SuppressionChange {
             events: Vec::new(),
         }
     }
+}
+
+/// What another key of envelope senders, wanted by a person, does to addresses that are out there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OldAddresses {
+    /// They count for as long as they would have.
+    Count,
+    /// None counts any more: the key may be known to others, or cannot be read.
+    Revoked,
+}
+
+/// Why the key of envelope senders is not another one.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BounceKeyError {
+    /// Addresses that the key before the last one signed would count no more.
+    #[error(
+        "the key was changed less than {TOKEN_DAYS} days ago: until {} what the one before signed \
+         still comes back",
+        .0.to_rfc3339()
+    )]
+    TooSoon(Timestamp),
+    /// It cannot be read or kept.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
 }
 
 /// A suppressed recipient as listed.

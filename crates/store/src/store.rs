@@ -35,7 +35,7 @@ use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
 use crate::suspension::{Suspension, SuspensionScope};
 use crate::trace::{Event, TraceQuery, TraceRow};
 
-pub use crate::bounces::{ListedSuppression, SuppressionChange};
+pub use crate::bounces::{BounceKeyError, ListedSuppression, OldAddresses, SuppressionChange};
 pub use crate::content::{ContentReader, ContentWriter};
 #[cfg(feature = "broken-twins")]
 pub use crate::options::BrokenTwin;

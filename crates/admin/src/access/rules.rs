@@ -286,6 +286,12 @@ pub(super) const RULES: &[Rule] = &[
         Whose::Lines("secrets", "organisation"),
     ),
     rule(POST, "/secrets/rotate-key", Maintain, Whose::Installation),
+    rule(
+        POST,
+        "/secrets/rotate-bounce-key",
+        ChangeSecrets,
+        Whose::Body,
+    ),
     rule(POST, "/secrets/forget", ChangeSecrets, Whose::Body),
     rule(GET, "/audit", ReadAudit, Whose::Audit),
     rule(GET, "/audit/verify", ReadAudit, Whose::Nobody),

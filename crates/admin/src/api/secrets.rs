@@ -1,4 +1,5 @@
-//! Secrets at rest: which there are, and the change of their master key. Never a value.
+//! Secrets at rest: which there are, the change of their master key, and of the keys of
+//! envelope senders. Never a value.
 
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
@@ -7,9 +8,12 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use relais_smtp::time::Timestamp;
 use relais_store::secret::{KeyId, SecretEntry, SecretError, SecretKind, SecretName};
 use relais_store::shelf::ShelfAudit;
+use relais_store::store::{BounceKeyError, OldAddresses};
 
+use super::suppression::organisation_named;
 use crate::context::{AdminContext, Caller};
 use crate::problem::{Input, Problem};
 
@@ -17,6 +21,7 @@ pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
         .route("/secrets", get(list))
         .route("/secrets/rotate-key", post(rotate_key))
+        .route("/secrets/rotate-bounce-key", post(rotate_bounce_key))
         .route("/secrets/forget", post(forget))
 }
 
@@ -59,6 +64,58 @@ async fn rotate_key(
         "before": before,
         "secrets": secrets,
     })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotateBounceKey {
+    /// Absent: the only organisation.
+    #[serde(default)]
+    organisation: Option<String>,
+    /// What was signed until now counts no more.
+    #[serde(default)]
+    revoke: bool,
+}
+
+/// `{"organisation","before_counts_until"}`
+async fn rotate_bounce_key(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+    Input(wanted): Input<RotateBounceKey>,
+) -> Result<Json<Value>, Problem> {
+    let settings = context.store.settings();
+    let organisation = organisation_named(&settings, wanted.organisation.as_deref())?;
+    let (old, words) = match wanted.revoke {
+        true => (OldAddresses::Revoked, "; what it signed counts no more"),
+        false => (OldAddresses::Count, ""),
+    };
+    let audit = ShelfAudit {
+        actor: caller.actor.to_string(),
+        via: caller.via,
+        act: "secret.bounce-key-rotated",
+        detail: vec![format!("key of envelope senders of {organisation}{words}")],
+    };
+    let (fresh, now) = (context.chance.octets(), context.clock.now());
+    let keys = context
+        .store
+        .rotate_bounce_keys(&organisation, (fresh, old), now, audit);
+    let until = keys.await?.before_counts_until(now);
+    Ok(Json(json!({
+        "organisation": organisation,
+        "before_counts_until": until.map(Timestamp::to_rfc3339),
+    })))
+}
+
+impl From<BounceKeyError> for Problem {
+    fn from(error: BounceKeyError) -> Self {
+        match error {
+            BounceKeyError::Secret(error) => error.into(),
+            BounceKeyError::TooSoon(_) => {
+                let detail = format!("{error}; revoke it if it is known to others.");
+                Self::new(StatusCode::CONFLICT, detail)
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -121,7 +121,10 @@ async fn release(
 }
 
 /// The organisation of that name; without a name the only one.
-fn organisation_named(settings: &Settings, name: Option<&str>) -> Result<String, Problem> {
+pub(super) fn organisation_named(
+    settings: &Settings,
+    name: Option<&str>,
+) -> Result<String, Problem> {
     let all = &settings.document.organisation;
     match (name, all.as_slice()) {
         (Some(name), all) if all.iter().any(|one| one.name == name) => Ok(name.to_owned()),

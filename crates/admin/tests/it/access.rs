@@ -241,6 +241,7 @@ impl Hosted {
                 "user": "new-login", "inbound_connector": "Secret-Scanner",
             })),
             "/directory/import" => named(json!({ "csv": "x@fabrikam.test\n" })),
+            "/secrets/rotate-bounce-key" => named(json!({ "revoke": true })),
             "/secrets/forget" => named(json!({ "kind": "dkim-key", "name": "x" })),
             "/admins" => named(json!({ "name": "mallory", "role": "owner" })),
             "/admins/{name}/role" => named(json!({ "role": "owner" })),

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::session::Session;
 use crate::failure::Failure;
+use crate::output::clean;
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -18,6 +19,15 @@ enum Verb {
     List,
     /// Make a new master key and encrypt every secret anew, in one step
     RotateKey,
+    /// Make another key of signed envelope senders; the last one's addresses count 35 days more
+    RotateBounceKey {
+        /// Organisation; may be left out where there is only one
+        #[arg(long, value_name = "NAME")]
+        organisation: Option<String>,
+        /// They count no more, and what comes back to them is refused: the key is known to others
+        #[arg(long)]
+        revoke: bool,
+    },
     /// Remove one, for instance because its master key is lost
     Forget {
         /// Its kind, as `list` shows it
@@ -34,6 +44,13 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
     match arguments.verb {
         Verb::List => list(session).await,
         Verb::RotateKey => rotate_key(session).await,
+        Verb::RotateBounceKey {
+            organisation,
+            revoke,
+        } => {
+            let wanted = json!({ "organisation": organisation, "revoke": revoke });
+            rotate_bounce_key(session, &wanted).await
+        }
         Verb::Forget {
             kind,
             name,
@@ -104,5 +121,22 @@ async fn rotate_key(session: &Session) -> Result<(), Failure> {
     output.line(&format!(
         "Backups made before need key {}: keep its copy as long as you keep them.",
         text("before")
+    ))
+}
+
+async fn rotate_bounce_key(session: &Session, wanted: &Value) -> Result<(), Failure> {
+    let api = session.api().await?;
+    let answer = api.post("/secrets/rotate-bounce-key", wanted).await?.value;
+    let output = session.output;
+    if output.json {
+        return output.value(&answer);
+    }
+    let organisation = clean(answer["organisation"].as_str().unwrap_or_default());
+    let words = match answer["before_counts_until"].as_str() {
+        Some(until) => format!("what the last one signed counts until {until}."),
+        None => "what was signed before counts no more.".to_owned(),
+    };
+    output.line(&format!(
+        "Envelope senders of {organisation} are signed by a new key: {words}"
     ))
 }

@@ -270,6 +270,7 @@ fn what_must_stay_on_the_machine_is_not_reached_with_any_key() {
         "/admins",
         "/api-keys/x/revoke",
         "/secrets/rotate-key",
+        "/secrets/rotate-bounce-key",
     ] {
         program.post(path, &json!({})).expect(404);
     }

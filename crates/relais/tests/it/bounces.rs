@@ -143,6 +143,57 @@ fn a_later_bounce_is_shown_suppresses_its_recipient_and_reaches_the_owner() {
 }
 
 #[test]
+fn another_key_by_hand_leaves_old_addresses_good_or_revokes_them() {
+    let receiver = Receiver::start();
+    let server = Server::with_settings(&settings(receiver.address()));
+    let token = |to: &str| {
+        server.send("scan@contoso.test", to);
+        let from = receiver.wait_for_recipient(to).from;
+        from.split(['<', '>'])
+            .nth(1)
+            .expect("an address")
+            .to_owned()
+    };
+    let asked = |token: &str| {
+        let mut session = server.session();
+        session.say("EHLO mx.example.org");
+        session.say("MAIL FROM:<>");
+        session.say(&format!("RCPT TO:<{token}>"))
+    };
+    let rotate = ["secret", "rotate-bounce-key"];
+    let first = token("a@example.org");
+    let said = server.relais(&rotate).expect(0).out;
+    assert!(
+        said.contains("what the last one signed counts until "),
+        "{said}"
+    );
+    let second = token("b@example.org");
+    for good in [&first, &second] {
+        assert!(asked(good).starts_with("250 "), "{good}: {}", asked(good));
+    }
+    let refused = server.relais(&rotate);
+    assert_ne!(refused.code, 0);
+    assert!(refused.err.contains("less than 35 days ago"), "{refused:?}");
+    assert!(
+        asked(&first).starts_with("250 "),
+        "a refusal changes nothing"
+    );
+
+    let revoked = [&rotate[..], &["--revoke"]].concat();
+    server.relais(&revoked).expect(0);
+    for gone in [&first, &second] {
+        assert!(asked(gone).starts_with("550 5.1.1 "), "{}", asked(gone));
+    }
+    assert!(asked(&token("c@example.org")).starts_with("250 "));
+    let audit = server.relais(&["--json", "audit", "list"]).expect(0).out;
+    assert_eq!(
+        audit.matches("secret.bounce-key-rotated").count(),
+        2,
+        "{audit}"
+    );
+}
+
+#[test]
 fn a_person_suppresses_and_a_forged_address_is_refused() {
     let receiver = Receiver::start();
     let server = Server::with_settings(&settings(receiver.address()));

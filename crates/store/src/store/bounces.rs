@@ -13,10 +13,13 @@ use relais_smtp::secret::Secret;
 use relais_smtp::time::Timestamp;
 
 use super::Store;
-use crate::bounces::{Bounces, ListedSuppression, SuppressionChange, key_of, who_gives_way};
+use crate::bounces::{
+    BounceKeyError, Bounces, ListedSuppression, OldAddresses, SuppressionChange, key_of,
+    who_gives_way,
+};
 use crate::error::StoreError;
 use crate::secret::{SecretError, SecretKind, SecretName};
-use crate::shelf::{Shelf, ShelfChange};
+use crate::shelf::{Shelf, ShelfAudit, ShelfChange};
 
 impl Store {
     /// The keys of an organisation's signed envelope senders; a first or another one is made of
@@ -29,23 +32,17 @@ impl Store {
     ) -> Result<BounceKeys, SecretError> {
         // Held over the making: two keys would be one too many.
         let mut all = self.bounces().keys.lock().await;
-        let name = SecretName::new(organisation, SecretKind::BounceKey, "envelope-sender");
+        let name = name_of(organisation);
         let kept = match all.get(organisation) {
             Some(keys) => Some(keys.clone()),
-            None => match self.secret(&name).await? {
-                Some(kept) => {
-                    let keys = BounceKeys::from_octets(kept.expose());
-                    Some(keys.ok_or_else(|| SecretError::Damaged(name.clone()))?)
-                }
-                None => None,
-            },
+            None => self.kept_bounce_keys(&name).await?,
         };
         let fresh = BounceKey::new(fresh);
         let keys = match kept {
             Some(keys) if !keys.is_due(now) => keys,
             Some(keys) => {
                 let rotated = keys.clone().rotated(fresh, now);
-                match self.put_bounce_keys(&name, &rotated, now).await {
+                match self.put_bounce_keys(&name, &rotated, now, None).await {
                     Ok(()) => rotated,
                     // The old one signs on: the next message tries again.
                     Err(error) => {
@@ -56,7 +53,7 @@ impl Store {
             }
             None => {
                 let first = BounceKeys::new(fresh, now);
-                self.put_bounce_keys(&name, &first, now).await?;
+                self.put_bounce_keys(&name, &first, now, None).await?;
                 first
             }
         };
@@ -64,14 +61,54 @@ impl Store {
         Ok(keys)
     }
 
+    /// Another key of an organisation's envelope senders, because a person wants it; durable, and
+    /// with it the audit's entry, when it returns.
+    pub async fn rotate_bounce_keys(
+        &self,
+        organisation: &str,
+        (fresh, old): ([u8; BOUNCE_KEY_OCTETS], OldAddresses),
+        now: Timestamp,
+        audit: ShelfAudit,
+    ) -> Result<BounceKeys, BounceKeyError> {
+        let mut all = self.bounces().keys.lock().await;
+        let name = name_of(organisation);
+        let fresh = BounceKey::new(fresh);
+        let kept = match old {
+            OldAddresses::Count => self.kept_bounce_keys(&name).await?,
+            // Not even read: it may be damaged.
+            OldAddresses::Revoked => None,
+        };
+        let until = kept.as_ref().and_then(|keys| keys.before_counts_until(now));
+        if let Some(until) = until {
+            return Err(BounceKeyError::TooSoon(until));
+        }
+        let keys = match kept {
+            Some(keys) => keys.rotated(fresh, now),
+            None => BounceKeys::new(fresh, now),
+        };
+        self.put_bounce_keys(&name, &keys, now, Some(audit)).await?;
+        all.insert(organisation.into(), keys.clone());
+        Ok(keys)
+    }
+
+    async fn kept_bounce_keys(&self, name: &SecretName) -> Result<Option<BounceKeys>, SecretError> {
+        let Some(kept) = self.secret(name).await? else {
+            return Ok(None);
+        };
+        let keys = BounceKeys::from_octets(kept.expose());
+        keys.map(Some)
+            .ok_or_else(|| SecretError::Damaged(name.clone()))
+    }
+
     async fn put_bounce_keys(
         &self,
         name: &SecretName,
         keys: &BounceKeys,
         now: Timestamp,
+        audit: Option<ShelfAudit>,
     ) -> Result<(), SecretError> {
         let secret = Secret::from(&*keys.to_octets());
-        self.put_secret(name, &secret, now, None).await
+        self.put_secret(name, &secret, now, audit).await
     }
 
     /// Whether an organisation sends nothing to a recipient, and why. From memory but for the
@@ -159,4 +196,8 @@ impl Store {
             Self::Memory(store) => store.bounces(),
         }
     }
+}
+
+fn name_of(organisation: &str) -> SecretName {
+    SecretName::new(organisation, SecretKind::BounceKey, "envelope-sender")
 }

@@ -1,12 +1,12 @@
 //! Who is suppressed, and the keys of signed envelope senders.
 
-use relais_policy::bounce::{BounceKey, BounceKeys, ROTATE_DAYS};
+use relais_policy::bounce::{BounceKey, BounceKeys, ROTATE_DAYS, TOKEN_DAYS};
 use relais_policy::suppression::{Cause, Suppression};
 use relais_smtp::address::Mailbox;
 use relais_smtp::identifier::QueueId;
 use relais_store::secret::KeySources;
 use relais_store::shelf::ShelfAudit;
-use relais_store::store::SuppressionChange;
+use relais_store::store::{BounceKeyError, OldAddresses, SuppressionChange};
 
 use crate::world::{World, at};
 
@@ -81,7 +81,69 @@ async fn the_key_of_envelope_senders_is_made_once_for_each_organisation_and_rota
     assert_eq!(keys("contoso", 5, later).await, rotated);
 }
 
+async fn a_person_changes_the_key_of_envelope_senders_or_revokes_what_it_signed(mut world: World) {
+    let folder = tempfile::tempdir().unwrap();
+    let sources = || KeySources {
+        environment: None,
+        credential: None,
+        folder: folder.path().to_path_buf(),
+    };
+    let store = world.store();
+    store
+        .unlock_secrets(sources(), [9; 32], at(0))
+        .await
+        .unwrap();
+    let audit = || ShelfAudit {
+        actor: "anna".to_owned(),
+        via: "socket",
+        act: "bounce-key.rotated",
+        detail: vec!["contoso".to_owned()],
+    };
+    let key = |number| BounceKey::new([number; 32]);
+    let count = |number| ([number; 32], OldAddresses::Count);
+    let first = store.bounce_keys("contoso", [1; 32], at(1)).await.unwrap();
+    let rotated = first.rotated(key(2), at(2));
+    let found = store
+        .rotate_bounce_keys("contoso", count(2), at(2), audit())
+        .await;
+    assert_eq!(found, Ok(rotated.clone()));
+    assert_eq!(store.audit(1).await.unwrap()[0].act, "bounce-key.rotated");
+    // Once more at once would lose what the first one signed.
+    let refused = store
+        .rotate_bounce_keys("contoso", count(3), at(3), audit())
+        .await;
+    let until = at(2 + 86_400 * u64::from(TOKEN_DAYS));
+    assert_eq!(refused, Err(BounceKeyError::TooSoon(until)));
+    assert_eq!(
+        store.bounce_keys("contoso", [4; 32], at(3)).await,
+        Ok(rotated.clone())
+    );
+    let later = store
+        .rotate_bounce_keys("contoso", count(5), until, audit())
+        .await;
+    assert_eq!(later, Ok(rotated.rotated(key(5), until)));
+
+    // Revoked, nothing of before counts; the same after a restart.
+    let revoked = ([6; 32], OldAddresses::Revoked);
+    let alone = BounceKeys::new(key(6), until);
+    let found = store
+        .rotate_bounce_keys("contoso", revoked, until, audit())
+        .await;
+    assert_eq!(found, Ok(alone.clone()));
+    world.restart(until).await;
+    let store = world.store();
+    store
+        .unlock_secrets(sources(), [9; 32], until)
+        .await
+        .unwrap();
+    assert_eq!(
+        store.bounce_keys("contoso", [7; 32], until).await,
+        Ok(alone)
+    );
+}
+
 rules!(
     who_is_suppressed_is_known_at_once_and_after_a_restart_until_released,
     the_key_of_envelope_senders_is_made_once_for_each_organisation_and_rotates,
+    a_person_changes_the_key_of_envelope_senders_or_revokes_what_it_signed,
 );
