@@ -19,6 +19,7 @@ mod reports;
 mod queue;
 mod attempts;
 mod restricted;
+mod triggers;
 mod suppression;
 mod audit;
 mod organisations;
@@ -76,6 +77,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(queue::routes())
         .merge(attempts::routes())
         .merge(restricted::routes())
+        .merge(triggers::routes())
         .merge(suppression::routes())
         .merge(audit::routes())
         .merge(organisations::routes())

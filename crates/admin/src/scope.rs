@@ -33,6 +33,7 @@ pub(crate) const NOUNS: &[&str] = &[
     "status",
     "suppression",
     "trace",
+    "triggers",
     "webhooks",
 ];
 /// Stands for every noun.

@@ -606,6 +606,7 @@ mod tests {
             delay_told: false,
             last_reply: None,
             give_up: false,
+            passed: false,
         };
         Attempt::new(Leased {
             lease: Lease {

@@ -176,6 +176,10 @@ async fn deliver(
         return held;
     }
     let site = Arc::clone(&place.site);
+    shared.settler.hold_restricted(&mut work.leased).await;
+    if work.leased.recipients.is_empty() {
+        return held;
+    }
     let mut lease = work.leased.lease.clone();
     let mut attempt = Attempt::new(work.leased);
     let wish = prepare(shared, &mut attempt).await;

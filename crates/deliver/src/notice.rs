@@ -327,6 +327,7 @@ pub(crate) fn message(
         key: QueueKey::new(Arc::clone(organisation), to.host().to_string()),
         due: now,
         expires_at: expires_at(&way.retry, now),
+        is_restricted: false,
     };
     NewMessage {
         facts,

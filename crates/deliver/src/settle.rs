@@ -22,7 +22,7 @@ use relais_store::queue::{
     Leased, LeasedRecipient, MessageFacts, NewMessage, RecipientChange, SettleError, Settlement,
     StoreError, stored_reply,
 };
-use relais_store::store::Store;
+use relais_store::store::{Store, why_held};
 use relais_store::trace::{Event, EventKind, To};
 use tokio::sync::mpsc;
 
@@ -162,6 +162,36 @@ impl Settler {
             }
         }
         self.finish(draft).await;
+    }
+
+    /// Holds the recipients that are not to get it because something about it is restricted, and
+    /// takes them out of the lease. Asked last, so that what is leased already does not leave.
+    pub(crate) async fn hold_restricted(&self, leased: &mut Leased) {
+        let (now, facts) = (self.clock.now(), Arc::clone(&leased.facts));
+        if self.store.restrictions().is_empty() {
+            return;
+        }
+        let (mut changes, mut events) = (Vec::new(), Vec::new());
+        leased.recipients.retain(|one| {
+            let to = &one.recipient;
+            let found = self.store.restriction_of(&facts, &to.forward_path, now);
+            let Some(found) = found.filter(|_| !one.passed) else {
+                return true;
+            };
+            changes.push((one.number, RecipientChange::Restricted));
+            events.push(facts.held_event(to, why_held(&found), now));
+            false
+        });
+        if changes.is_empty() {
+            return;
+        }
+        self.hand_over(Settlement {
+            lease: leased.lease.clone(),
+            changes,
+            events,
+            notices: Vec::new(),
+        })
+        .await;
     }
 
     /// Gives more time to what only our own pace holds back.
@@ -570,7 +600,7 @@ fn move_back(settlement: &mut Settlement, by: Duration) {
                 *until = until.before(by);
             }
             RecipientChange::Prolonged { expires_at } => *expires_at = expires_at.before(by),
-            RecipientChange::Done => {}
+            RecipientChange::Done | RecipientChange::Restricted => {}
         }
     }
 }

@@ -8,6 +8,7 @@ mod write;
 mod read;
 pub mod schema;
 mod connector;
+mod trigger;
 mod value;
 
 use ipnet::IpNet;
@@ -19,6 +20,7 @@ pub use connector::{
     OutboundConnector, OutboundTls, Pace, PresetName, Retry, client_secret_end,
 };
 pub use read::FILE_OCTETS_MAX;
+pub use trigger::{Trigger, TriggerMode, Triggers};
 pub use value::{
     BYTE_COUNT_MAX, ByteCount, LIMIT_VALUE_MAX, Limit, Limits, SPAN_SECONDS_MAX, Span, ValueError,
     parse_network, write_network,
@@ -56,6 +58,9 @@ pub struct Organisation {
     /// Seats for senders without a mailbox.
     #[serde(default)]
     pub licences: Licences,
+    /// What makes mail be held by itself.
+    #[serde(default)]
+    pub triggers: Triggers,
     /// Accepted domains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub domain: Vec<AcceptedDomain>,
@@ -83,6 +88,7 @@ impl Organisation {
             postmaster: String::new(),
             limits: Limits::default(),
             licences: Licences::default(),
+            triggers: Triggers::default(),
             domain: Vec::new(),
             recipient: Vec::new(),
             inbound_connector: Vec::new(),

@@ -31,6 +31,7 @@ pub mod permission;
 pub mod login;
 pub mod guessing;
 pub mod password;
+pub mod trigger;
 pub mod restriction;
 pub mod attribution;
 pub mod tls_report;

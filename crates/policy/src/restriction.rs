@@ -1,9 +1,13 @@
 //! Restricted entities: what may send nothing, or get nothing, until somebody releases it or its
-//! time is over. An address of the network, an address of mail, a domain, a connector, a
-//! credential, a whole organisation; each with who, why and until when.
+//! time is over. An address of the network, an address of mail, a domain, a connector, a device, a
+//! credential, a whole organisation; each with who, why, on what evidence and until when.
+//!
+//! What is **refused** gets no new mail in; what is **held** is answered as ever. In both cases the
+//! mail of the entity that is in the queue waits there: nothing is lost, nothing leaves.
 //!
 //! Pure: the clock comes in with [`Restrictions::in_force`]. A restriction outweighs whatever the
-//! settings permit. Not here: keeping them (`relais_store`); raising them automatically.
+//! settings permit. Not here: keeping them (`relais_store`); raising them automatically
+//! ([`crate::trigger`]).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,6 +29,12 @@ use crate::document::parse_network;
 pub const RESTRICTIONS_MAX: usize = 100_000;
 /// Longest reason in octets.
 pub const REASON_OCTETS_MAX: usize = 500;
+/// In whose name triggers restrict.
+pub const TRIGGERS: &str = "relais";
+/// Lines of evidence. Ours: what a person reads before deciding.
+pub const EVIDENCE_LINES_MAX: usize = 20;
+/// Longest line of evidence in octets.
+pub const EVIDENCE_OCTETS_MAX: usize = 500;
 
 /// What kind of thing is restricted.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -37,6 +47,8 @@ pub enum EntityKind {
     Domain,
     /// `connector`: an inbound connector.
     Connector,
+    /// `device`: one address of clients by one inbound connector.
+    Device,
     /// `credential`: a user.
     Credential,
     /// `organisation`.
@@ -50,6 +62,7 @@ impl EntityKind {
         Self::Address,
         Self::Domain,
         Self::Connector,
+        Self::Device,
         Self::Credential,
         Self::Organisation,
     ];
@@ -61,6 +74,7 @@ impl EntityKind {
             Self::Address => "address",
             Self::Domain => "domain",
             Self::Connector => "connector",
+            Self::Device => "device",
             Self::Credential => "credential",
             Self::Organisation => "organisation",
         }
@@ -104,6 +118,10 @@ impl Entity {
                     "connector, as organisation/name",
                 )
             }
+            EntityKind::Device => (
+                spelled_device(value),
+                "device, as organisation/connector/address",
+            ),
             // Users are known in any case.
             EntityKind::Credential => (
                 (!value.is_empty()).then(|| value.to_ascii_lowercase()),
@@ -126,6 +144,47 @@ impl Entity {
     /// An inbound connector.
     pub fn connector(organisation: &str, name: &str) -> Self {
         Self::new(EntityKind::Connector, &format!("{organisation}/{name}"))
+    }
+
+    /// One device of a connector.
+    pub fn device(organisation: &str, connector: &str, address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        let value = format!("{organisation}/{connector}/{address}");
+        Self::new(EntityKind::Device, &value)
+    }
+
+    /// A credential.
+    pub fn credential(user: &str) -> Self {
+        Self::new(EntityKind::Credential, &user.to_ascii_lowercase())
+    }
+
+    /// Whose it is, as far as its name says: a connector and a device are of an organisation, and
+    /// an organisation is itself.
+    pub fn organisation(&self) -> Option<&str> {
+        match self.kind {
+            EntityKind::Organisation => Some(&self.value),
+            EntityKind::Connector | EntityKind::Device => self
+                .value
+                .split_once('/')
+                .map(|(organisation, _)| organisation),
+            EntityKind::Ip | EntityKind::Address | EntityKind::Domain | EntityKind::Credential => {
+                None
+            }
+        }
+    }
+
+    /// The inbound connector that it is, or is a device of.
+    pub fn inbound_connector(&self) -> Option<&str> {
+        let (_, rest) = self.value.split_once('/')?;
+        match self.kind {
+            EntityKind::Connector => Some(rest),
+            EntityKind::Device => rest.rsplit_once('/').map(|(connector, _)| connector),
+            EntityKind::Ip
+            | EntityKind::Address
+            | EntityKind::Domain
+            | EntityKind::Credential
+            | EntityKind::Organisation => None,
+        }
     }
 
     fn new(kind: EntityKind, value: &str) -> Self {
@@ -164,6 +223,15 @@ fn spelled_network(value: &str) -> Option<String> {
     })
 }
 
+/// A connector's name may have a slash in it, an organisation's and an address may not.
+fn spelled_device(value: &str) -> Option<String> {
+    let (organisation, rest) = value.split_once('/')?;
+    let (connector, address) = rest.rsplit_once('/')?;
+    let address: IpAddr = address.trim().parse().ok()?;
+    let is_whole = !organisation.is_empty() && !connector.is_empty();
+    is_whole.then(|| format!("{organisation}/{connector}/{}", address.to_canonical()))
+}
+
 fn spelled_address(value: &str) -> Option<String> {
     let bare = value.strip_prefix('<').and_then(|it| it.strip_suffix('>'));
     let mailbox = Mailbox::parse(bare.unwrap_or(value)).ok()?;
@@ -176,13 +244,45 @@ fn key_of(mailbox: &Mailbox) -> String {
     format!("{local_part}@{}", mailbox.host())
 }
 
+/// What becomes of new mail. Mail in the queue waits in both cases.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Effect {
+    /// `refuse`: it is refused.
+    #[default]
+    Refuse,
+    /// `hold`: it is accepted, and waits.
+    Hold,
+}
+
+impl Effect {
+    /// Both.
+    pub const ALL: &'static [Self] = &[Self::Refuse, Self::Hold];
+
+    /// The word of the command line and the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Hold => "hold",
+        }
+    }
+
+    /// The effect of that word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|one| one.name() == name)
+    }
+}
+
 /// A restricted entity.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Restriction {
     /// What.
     pub entity: Entity,
+    /// What becomes of new mail.
+    pub effect: Effect,
     /// Why, in the words of who did it.
     pub reason: String,
+    /// What was seen: numbers, messages, addresses; one thing a line.
+    pub evidence: Vec<String>,
     /// Who.
     pub by: String,
     /// Since when.
@@ -242,11 +342,20 @@ impl Restrictions {
         self.entries.get(entity)
     }
 
-    /// As they hold at this time.
+    /// What is refused at this time.
     pub fn in_force(&self, now: Timestamp) -> InForce<'_> {
         InForce {
             restrictions: self,
             now,
+            only_refused: true,
+        }
+    }
+
+    /// Whose mail waits in the queue at this time: that of what is refused, too.
+    pub fn holding(&self, now: Timestamp) -> InForce<'_> {
+        InForce {
+            only_refused: false,
+            ..self.in_force(now)
         }
     }
 }
@@ -256,6 +365,22 @@ impl Restrictions {
 pub struct InForce<'a> {
     restrictions: &'a Restrictions,
     now: Timestamp,
+    only_refused: bool,
+}
+
+/// Whose a message is that is in the queue, or about to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Queued<'a> {
+    /// Organisation.
+    pub organisation: &'a str,
+    /// The inbound connector; `None` for strangers and what we made ourselves.
+    pub connector: Option<&'a str>,
+    /// The client's address; `None` for what we made ourselves.
+    pub client: Option<IpAddr>,
+    /// The user it logged in as.
+    pub credential: Option<&'a str>,
+    /// Where notices go.
+    pub reverse_path: &'a ReversePath,
 }
 
 impl<'a> InForce<'a> {
@@ -269,6 +394,27 @@ impl<'a> InForce<'a> {
         self.restrictions
             .get(entity)
             .filter(|one| !one.is_over(self.now))
+            .filter(|one| !self.only_refused || one.effect == Effect::Refuse)
+    }
+
+    /// Why a message is not to leave, whoever its recipients are: the widest first. What we made
+    /// ourselves (notices, alerts) is nobody's misdeed and leaves.
+    pub fn of_message(&self, message: &Queued<'_>) -> Option<&'a Restriction> {
+        if self.restrictions.is_empty() {
+            return None;
+        }
+        let client = message.client?;
+        let organisation = message.organisation;
+        let of_connector = message.connector.and_then(|name| {
+            let connector = Entity::connector(organisation, name);
+            self.of(&connector)
+                .or_else(|| self.of(&Entity::device(organisation, name, client)))
+        });
+        self.named(EntityKind::Organisation, organisation)
+            .or(of_connector)
+            .or_else(|| message.credential.and_then(|user| self.of_credential(user)))
+            .or_else(|| self.of_ip(client))
+            .or_else(|| self.of_mailbox(message.reverse_path.mailbox()?))
     }
 
     fn named(&self, kind: EntityKind, value: &str) -> Option<&'a Restriction> {
@@ -293,7 +439,7 @@ impl<'a> InForce<'a> {
 
     /// Of this user.
     pub fn of_credential(&self, user: &str) -> Option<&'a Restriction> {
-        self.named(EntityKind::Credential, user)
+        self.named(EntityKind::Credential, &user.to_ascii_lowercase())
     }
 
     /// Of this address of mail: its own, or that of its domain or of one above it.
@@ -343,6 +489,10 @@ pub fn may_use(
         if in_force.of(&connector).is_some() {
             return Err(Refusal::ConnectorBlocked);
         }
+        let device = Entity::device(organisation, &found.connector.name, facts.address);
+        if in_force.of(&device).is_some() {
+            return Err(Refusal::AddressBlocked);
+        }
     }
     match &facts.credential {
         Some(user) if in_force.of_credential(user).is_some() => Err(Refusal::CredentialDisabled),
@@ -386,7 +536,7 @@ impl FromStr for EntityKind {
     fn from_str(text: &str) -> Result<Self, EntityError> {
         Self::from_name(text).ok_or_else(|| EntityError {
             value: text.to_owned(),
-            what: "kind: write ip, address, domain, connector, credential or organisation",
+            what: "kind: write ip, address, domain, connector, device, credential or organisation",
         })
     }
 }
@@ -402,6 +552,8 @@ mod tests {
     fn restricted(kind: EntityKind, value: &str, until: Option<i64>) -> Restriction {
         Restriction {
             entity: Entity::parse(kind, value).expect("a value of its kind"),
+            effect: Effect::Refuse,
+            evidence: Vec::new(),
             reason: "spam".to_owned(),
             by: "uid 0 (root)".to_owned(),
             since: at(0),
@@ -432,7 +584,12 @@ mod tests {
                 "contoso/Printers",
                 "contoso/Printers",
             ),
-            (EntityKind::Credential, "scan-1", "scan-1"),
+            (
+                EntityKind::Device,
+                "contoso/Site A/B/::ffff:10.1.2.9",
+                "contoso/Site A/B/10.1.2.9",
+            ),
+            (EntityKind::Credential, "Scan-1", "scan-1"),
             (EntityKind::Organisation, "contoso", "contoso"),
         ] {
             let entity = Entity::parse(kind, written).expect("a value of its kind");
@@ -449,6 +606,8 @@ mod tests {
             (EntityKind::Domain, "a b"),
             (EntityKind::Connector, "Printers"),
             (EntityKind::Connector, "contoso/"),
+            (EntityKind::Device, "contoso/10.1.2.9"),
+            (EntityKind::Device, "contoso/Printers/scan2"),
             (EntityKind::Credential, " "),
             (EntityKind::Organisation, ""),
         ] {
@@ -526,5 +685,66 @@ mod tests {
         ]);
         let address = "203.0.113.7".parse().expect("an address");
         assert!(all.in_force(at(100)).of_ip(address).is_some());
+    }
+
+    /// One message of a device of `contoso`, logged in.
+    fn message<'a>(reverse_path: &'a ReversePath, address: &str) -> Queued<'a> {
+        Queued {
+            organisation: "contoso",
+            connector: Some("Printers"),
+            client: Some(address.parse().expect("an address")),
+            credential: Some("scan-1"),
+            reverse_path,
+        }
+    }
+
+    #[test]
+    fn mail_in_the_queue_waits_for_each_kind_of_entity_and_for_no_other_of_its_kind() {
+        let sender = ReversePath::Mailbox(mailbox("scan@contoso.test"));
+        for (kind, value, other) in [
+            (EntityKind::Organisation, "contoso", "fabrikam"),
+            (EntityKind::Connector, "contoso/Printers", "contoso/ERP"),
+            (
+                EntityKind::Device,
+                "contoso/Printers/10.1.2.9",
+                "contoso/Printers/10.1.2.8",
+            ),
+            (EntityKind::Credential, "SCAN-1", "scan-2"),
+            (EntityKind::Ip, "10.1.2.0/24", "10.1.3.0/24"),
+            (EntityKind::Address, "scan@contoso.test", "erp@contoso.test"),
+            (EntityKind::Domain, "contoso.test", "fabrikam.test"),
+        ] {
+            for effect in Effect::ALL {
+                for (value, waits) in [(value, true), (other, false)] {
+                    let one = Restriction {
+                        effect: *effect,
+                        ..restricted(kind, value, None)
+                    };
+                    let all = Restrictions::build([one]);
+                    let found = all.holding(at(1)).of_message(&message(&sender, "10.1.2.9"));
+                    assert_eq!(found.is_some(), waits, "{kind:?} {value}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_not_refused_and_what_we_made_ourselves_leaves() {
+        let held = Restriction {
+            effect: Effect::Hold,
+            ..restricted(EntityKind::Organisation, "contoso", None)
+        };
+        let all = Restrictions::build([held]);
+        let recipient = mailbox("anna@contoso.test");
+        let refused = may_deliver_to(&all.in_force(at(1)), "contoso", &recipient);
+        assert_eq!(refused, Ok(()));
+        let sender = ReversePath::Null;
+        let of_device = message(&sender, "10.1.2.9");
+        assert!(all.holding(at(1)).of_message(&of_device).is_some());
+        let ours = Queued {
+            client: None,
+            ..of_device
+        };
+        assert!(all.holding(at(1)).of_message(&ours).is_none());
     }
 }

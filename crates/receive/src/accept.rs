@@ -30,8 +30,8 @@ use relais_smtp::header::{
 use relais_smtp::identifier::QueueId;
 use relais_smtp::refusal::Refusal;
 use relais_smtp::reply::Reply;
-use relais_store::queue::{CommitError, Committed, MessageFacts, NewMessage};
-use relais_store::store::ContentWriter;
+use relais_store::queue::{CommitError, Committed, MessageFacts, NewMessage, NewRecipient};
+use relais_store::store::{ContentWriter, Store, why_held};
 use relais_store::trace::{Event, EventKind};
 
 use crate::arrival::Arrival;
@@ -401,8 +401,13 @@ async fn commit(
     accepted.repairs = arrival.repairs(&storing.repairs, summary);
     let mut events = arrival.events(&facts, accepted);
     events.extend(admitted.events.iter().cloned());
+    // Heard first: the message with which it is too much waits too.
+    if let Some(accepted) = events.first() {
+        arrival.guarding.accepted(&context.store, accepted).await;
+    }
     let due = admitted.due.max(accepted_at);
-    let recipients = arrival.recipients(&facts.organisation, accepted_at, due);
+    let mut recipients = arrival.recipients(&facts.organisation, accepted_at, due);
+    events.extend(hold_restricted(&context.store, &facts, &mut recipients));
     context
         .store
         .commit(NewMessage {
@@ -412,6 +417,23 @@ async fn commit(
             events,
         })
         .await
+}
+
+/// Recipients that are not to get it for now enter the queue held; the events that say so.
+fn hold_restricted(
+    store: &Store,
+    facts: &MessageFacts,
+    recipients: &mut [NewRecipient],
+) -> Vec<Event> {
+    let mut held = Vec::new();
+    for one in recipients {
+        let to = &one.recipient;
+        if let Some(found) = store.restriction_of(facts, &to.forward_path, facts.accepted_at) {
+            one.is_restricted = true;
+            held.push(facts.held_event(to, why_held(&found), facts.accepted_at));
+        }
+    }
+    held
 }
 
 impl Noted {

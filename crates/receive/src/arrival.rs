@@ -20,6 +20,7 @@ use relais_smtp::time::Timestamp;
 use relais_store::queue::{MessageFacts, NewRecipient, QueueKey};
 use relais_store::trace::{Event, EventKind, To};
 
+use crate::guarding::Guarding;
 use crate::identity::{Client, Identity};
 use crate::quotas::{Concerned, Quotas};
 use crate::seats::Senders;
@@ -33,6 +34,7 @@ pub(crate) struct Arrival<'a> {
     pub(crate) context: &'a ReceiveContext,
     pub(crate) quotas: &'a Quotas,
     pub(crate) senders: &'a Senders,
+    pub(crate) guarding: &'a Guarding,
     pub(crate) client: &'a Client,
     pub(crate) identity: &'a Identity,
     pub(crate) transaction: &'a Transaction,
@@ -134,6 +136,7 @@ impl Arrival<'_> {
                 key: key.clone(),
                 due,
                 expires_at: *expires_at,
+                is_restricted: false,
             });
         }
         recipients

@@ -22,5 +22,6 @@ mod wire;
 mod shared;
 mod returns;
 mod quotas;
+mod guarding;
 mod seats;
 mod login;

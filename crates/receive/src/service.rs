@@ -27,6 +27,7 @@ use relais_smtp::refusal::Refusal;
 use relais_smtp::reply::Reply;
 use relais_smtp::time::Timestamp;
 
+use crate::guarding::Guarding;
 use crate::identity::{Client, Identity};
 use crate::limits::{Connections, Full, Waiting};
 use crate::login::Logins;
@@ -114,6 +115,7 @@ impl ReceiveService {
             logins: Logins::new(&context.clock, &context.chance, context.issuers.clone()),
             quotas: Quotas::default(),
             senders: Senders::default(),
+            guarding: Guarding::default(),
             context,
             ourselves,
             returns: Returns::default(),
@@ -144,6 +146,7 @@ impl ReceiveService {
             tokio::join!(
                 quotas.keep(store, clock, &counter.draining),
                 senders.keep(store, clock, &counter.draining),
+                counter.guarding.keep(store, clock, &counter.draining),
             );
         }));
         Self {
@@ -180,6 +183,7 @@ impl ReceiveService {
             let now = context.clock.now();
             self.shared.quotas.save(&context.store, now).await;
             self.shared.senders.save(&context.store, now).await;
+            self.shared.guarding.save(&context.store, now).await;
         };
         if tokio::time::timeout(within, ended).await.is_err() {
             tracing::warn!(connections = self.connections.open(), "sessions are cut");

@@ -422,6 +422,7 @@ impl Session<'_> {
             context: &self.shared.context,
             quotas: &self.shared.quotas,
             senders: &self.shared.senders,
+            guarding: &self.shared.guarding,
             client: &self.client,
             identity: &self.identity,
             transaction: self.transaction.as_deref()?,
@@ -627,6 +628,7 @@ mod tests {
             shared: Arc::new(Shared {
                 quotas: Quotas::default(),
                 senders: Senders::default(),
+                guarding: crate::guarding::Guarding::default(),
                 logins: Logins::new(&context.clock, &context.chance, context.issuers.clone()),
                 context,
                 ourselves: Vec::new(),

@@ -12,6 +12,7 @@ use relais_net::tls::{OldClients, SeenCertificates, ServerTls};
 use relais_smtp::domain::Domain;
 use relais_store::store::Store;
 
+use crate::guarding::Guarding;
 use crate::login::Logins;
 use crate::quotas::Quotas;
 use crate::returns::Returns;
@@ -103,6 +104,8 @@ pub(crate) struct Shared {
     /// Limits of organisations and connectors.
     pub(crate) quotas: Quotas,
     pub(crate) senders: Senders,
+    /// Triggers.
+    pub(crate) guarding: Guarding,
     /// Cancelled: no new sessions, no new transactions.
     pub(crate) draining: CancellationToken,
 }

@@ -5,9 +5,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::session::Session;
 use crate::commands::{
     admin, alert, api_key, apply, attempts, audit, backup, completion, connector, credential, demo,
-    directory, dkim, doctor, domain, export, health, licences, limits, organisation, queue,
+    directory, dkim, doctor, domain, export, health, licences, limits, organisation, panic, queue,
     quickstart, reference_command, restricted, schema, secret, serve, simulate, status,
-    suppression, test_command, trace, webhook, why,
+    suppression, test_command, trace, trigger, webhook, why,
 };
 use crate::failure::Failure;
 use crate::flags::Global;
@@ -79,6 +79,10 @@ enum Command {
     Attempts(attempts::Arguments),
     /// Restricted entities: what is blocked, and why
     Restricted(restricted::Arguments),
+    /// Triggers: what makes a device's mail be held by itself
+    Trigger(trigger::Arguments),
+    /// Stop all mail of an inbound connector or organisation at once; `--off` lets it go again
+    Panic(panic::Arguments),
     /// Suppressed recipients: who is sent nothing, after a bounce, a complaint or by request
     Suppression(suppression::Arguments),
     /// Who changed what
@@ -133,6 +137,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Directory(arguments) => directory::run(&session, arguments).await,
         Command::Attempts(arguments) => attempts::run(&session, arguments).await,
         Command::Restricted(arguments) => restricted::run(&session, arguments).await,
+        Command::Trigger(arguments) => trigger::run(&session, arguments).await,
+        Command::Panic(arguments) => panic::run(&session, arguments).await,
         Command::Suppression(arguments) => suppression::run(&session, arguments).await,
         Command::Audit(arguments) => audit::run(&session, arguments).await,
         Command::Secret(arguments) => secret::run(&session, arguments).await,

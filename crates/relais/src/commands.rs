@@ -23,6 +23,8 @@ pub(crate) mod connector;
 pub(crate) mod credential;
 pub(crate) mod attempts;
 pub(crate) mod restricted;
+pub(crate) mod panic;
+pub(crate) mod trigger;
 pub(crate) mod suppression;
 pub(crate) mod audit;
 pub(crate) mod secret;

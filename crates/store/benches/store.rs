@@ -188,6 +188,7 @@ impl Sender {
                 key: self.key.clone(),
                 due: time,
                 expires_at: time.after(Duration::from_secs(86_400)),
+                is_restricted: false,
             }],
             content,
             events: vec![accepted],

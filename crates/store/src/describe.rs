@@ -6,7 +6,7 @@ use relais_smtp::address::ReversePath;
 use relais_smtp::envelope::EnvelopeRecipient;
 use relais_smtp::time::Timestamp;
 
-use crate::index::{DELAY_TOLD, GIVE_UP, Grant, SlotState};
+use crate::index::{DELAY_TOLD, GIVE_UP, Grant, HELD, PASSED, RESTRICTED, SlotState};
 use crate::queue::{
     Content, Criteria, Lease, Leased, LeasedRecipient, ListedMessage, ListedRecipient,
     MessageFacts, NewMessage, NewRecipient, QueueAct, RecipientStateName,
@@ -48,6 +48,7 @@ pub(crate) fn leased(
             delay_told: state.has(DELAY_TOLD),
             last_reply,
             give_up: state.has(GIVE_UP),
+            passed: state.has(PASSED),
         })
     };
     Leased {
@@ -74,6 +75,9 @@ pub(crate) fn listed(facts: &MessageFacts, recipients: Vec<ListedRecipient>) -> 
         size: facts.size,
         subject: facts.subject.as_deref().map(str::to_owned),
         message_id: facts.message_id.as_deref().map(str::to_owned),
+        inbound_connector: facts.inbound_connector.clone(),
+        client: facts.client.clone(),
+        reverse_path: facts.reverse_path.clone(),
     }
 }
 
@@ -89,6 +93,9 @@ pub(crate) fn listed_recipient(
     ListedRecipient {
         number,
         to: recipient.forward_path.to_string(),
+        mailbox: recipient.forward_path.clone(),
+        is_restricted: state.has(RESTRICTED),
+        passed: state.has(PASSED),
         state: name,
         attempts: u32::from(state.attempts),
         next_attempt: match name {
@@ -107,15 +114,36 @@ pub(crate) fn path_text(path: &ReversePath) -> String {
 
 /// The state in which a recipient enters the queue.
 pub(crate) fn fresh_state(recipient: &NewRecipient) -> SlotState {
-    SlotState::fresh(recipient.due, recipient.expires_at)
+    let flags = if recipient.is_restricted {
+        HELD | RESTRICTED
+    } else {
+        0
+    };
+    SlotState {
+        flags,
+        ..SlotState::fresh(recipient.due, recipient.expires_at)
+    }
+}
+
+/// What that event says.
+pub(crate) fn detail_of_act(act: &QueueAct, actor: &str) -> String {
+    match act {
+        QueueAct::Restrict { because } => because.to_string(),
+        QueueAct::Retry
+        | QueueAct::Hold
+        | QueueAct::Release
+        | QueueAct::Bounce
+        | QueueAct::Delete
+        | QueueAct::Unrestrict => by(actor),
+    }
 }
 
 /// The event that an act on a recipient causes, if any.
 pub(crate) fn event_of_act(act: &QueueAct) -> Option<EventKind> {
     match act {
-        QueueAct::Hold => Some(EventKind::RecipientHeld),
+        QueueAct::Hold | QueueAct::Restrict { .. } => Some(EventKind::RecipientHeld),
         QueueAct::Delete => Some(EventKind::RecipientDiscarded),
-        QueueAct::Retry | QueueAct::Release | QueueAct::Bounce => None,
+        QueueAct::Retry | QueueAct::Release | QueueAct::Bounce | QueueAct::Unrestrict => None,
     }
 }
 
@@ -150,6 +178,8 @@ pub(crate) fn act_name(act: &QueueAct) -> &'static str {
         QueueAct::Release => "queue.released",
         QueueAct::Bounce => "queue.bounced",
         QueueAct::Delete => "queue.deleted",
+        QueueAct::Restrict { .. } => "queue.held",
+        QueueAct::Unrestrict => "queue.released",
     }
 }
 

@@ -25,6 +25,7 @@ use crate::disk::Disk;
 use crate::error::{CommitError, StoreError};
 use crate::index::{NewSlot, SPOOLED, SlotState};
 use crate::queue::{Committed, Content, NewMessage, QueueCounts};
+use crate::restriction::LookedThrough;
 use crate::secret::Vault;
 use crate::trace::Event;
 
@@ -80,6 +81,7 @@ pub struct Embedded {
     live: broadcast::Sender<Arc<[Event]>>,
     settings: Arc<ArcSwap<Settings>>,
     restrictions: Arc<ArcSwap<Restrictions>>,
+    looked_through: LookedThrough,
     vault: Vault,
     bounces: Bounces,
     /// Questions beside the mail, at the same time: [`QUESTIONS_MAX`].
@@ -229,9 +231,10 @@ fn prepare(message: NewMessage) -> (Prepared, Vec<Told>) {
     let mut slots = Vec::with_capacity(recipients.len());
     let mut kept = Vec::with_capacity(recipients.len());
     for (recipient, number) in recipients.into_iter().zip(0..) {
+        let fresh = describe::fresh_state(&recipient);
         let state = SlotState {
-            flags,
-            ..describe::fresh_state(&recipient)
+            flags: fresh.flags | flags,
+            ..fresh
         };
         slots.push(NewSlot {
             number,

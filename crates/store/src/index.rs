@@ -20,7 +20,7 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use slot::{DELAY_TOLD, GIVE_UP, HELD, SPOOLED, SlotState};
+pub(crate) use slot::{DELAY_TOLD, GIVE_UP, HELD, PASSED, RESTRICTED, SPOOLED, SlotState};
 use slot::{Slot, Slots};
 
 /// [`DueQueue::due`] is counted up to here: more is only "many", and counting a long queue at each
@@ -370,6 +370,9 @@ impl Index {
         visits: usize,
         limit: usize,
     ) -> (Vec<QueueId>, Option<QueueId>) {
+        if let Some(only) = &criteria.only {
+            return self.scan_only(criteria, only, after, limit);
+        }
         let mut found = Vec::new();
         let mut last = None;
         for (visited, (id, slots)) in self.messages_behind(criteria, after).enumerate() {
@@ -384,6 +387,33 @@ impl Index {
             found.extend(last.filter(|_| fits));
         }
         (found, None)
+    }
+
+    /// Where the messages are known: no other is looked at.
+    fn scan_only(
+        &self,
+        criteria: &Criteria,
+        only: &BTreeMap<QueueId, Vec<u32>>,
+        after: Option<QueueId>,
+        limit: usize,
+    ) -> (Vec<QueueId>, Option<QueueId>) {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let fits = |queue_id: &QueueId| {
+            let id = queue_id.as_i64();
+            let slots = self.messages.get(&id).map_or(&[][..], Slots::as_slice);
+            slots.iter().any(|slot| self.fits(criteria, id, slot))
+        };
+        let mut found: Vec<QueueId> = only
+            .range((from, Bound::Unbounded))
+            .map(|(queue_id, _)| *queue_id)
+            .filter(fits)
+            .take(limit.saturating_add(1))
+            .collect();
+        let next = (found.len() > limit).then(|| {
+            found.truncate(limit);
+            found.last().copied()
+        });
+        (found, next.flatten())
     }
 
     /// The recipients of a message, in order.

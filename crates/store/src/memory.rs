@@ -37,6 +37,7 @@ use crate::queue::{
     Committed, Content, MessageFacts, NewMessage, QueueCounts, QueueKey, RecipientChange,
     SpooledContent,
 };
+use crate::restriction::LookedThrough;
 use crate::secret::Vault;
 use crate::shelf::Shelf;
 use crate::spool::{Spool, Workers};
@@ -137,6 +138,7 @@ pub struct Memory {
     live: broadcast::Sender<Arc<[Event]>>,
     settings: ArcSwap<Settings>,
     restrictions: ArcSwap<Restrictions>,
+    looked_through: LookedThrough,
     vault: Vault,
     bounces: Bounces,
     ids: QueueIds,
@@ -214,6 +216,7 @@ impl Memory {
             live: broadcast::Sender::new(LIVE_EVENTS_MAX),
             settings: ArcSwap::new(settings),
             restrictions: ArcSwap::from_pointee(restrictions),
+            looked_through: LookedThrough::default(),
             vault: Vault::for_tests(),
             bounces: Bounces::default(),
             ids,

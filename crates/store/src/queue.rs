@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use relais_smtp::address::ReversePath;
+use relais_smtp::address::{Mailbox, ReversePath};
 use relais_smtp::dkim::BodyHash;
 use relais_smtp::envelope::{EnvelopeRecipient, SenderParameters};
 use relais_smtp::identifier::QueueId;
@@ -91,6 +91,8 @@ pub struct NewRecipient {
     pub due: Timestamp,
     /// When its time is up.
     pub expires_at: Timestamp,
+    /// Something about it is restricted: it waits until that is released.
+    pub is_restricted: bool,
 }
 
 /// A message to be committed.
@@ -201,6 +203,8 @@ pub struct LeasedRecipient {
     pub last_reply: Option<Arc<str>>,
     /// A person asked to give up (`queue bounce`): fail it now, with a notice.
     pub give_up: bool,
+    /// A person let it pass: restrictions do not hold it back.
+    pub passed: bool,
 }
 
 /// What becomes of a recipient at the end of a lease.
@@ -222,6 +226,8 @@ pub enum RecipientChange {
         /// Not before.
         until: Timestamp,
     },
+    /// Not tried: something about it is restricted. It waits until that is released.
+    Restricted,
     /// Not tried, and it is not to expire yet: what holds it back is our own pace.
     Prolonged {
         /// The new end of its time.
@@ -371,6 +377,12 @@ pub struct ListedMessage {
     pub subject: Option<String>,
     /// Message-ID.
     pub message_id: Option<String>,
+    /// The connector by which it came.
+    pub inbound_connector: Option<Arc<str>>,
+    /// The client; `None` for what we made ourselves.
+    pub client: Option<Arc<ClientSummary>>,
+    /// Where notices go.
+    pub reverse_path: ReversePath,
 }
 
 /// One recipient of `relais queue list`.
@@ -380,6 +392,12 @@ pub struct ListedRecipient {
     pub number: u32,
     /// Address.
     pub to: String,
+    /// The same, parsed.
+    pub mailbox: Mailbox,
+    /// Held because something about it is restricted.
+    pub is_restricted: bool,
+    /// A person let it pass: restrictions do not hold it back.
+    pub passed: bool,
     /// State.
     pub state: RecipientStateName,
     /// Attempts made.
@@ -405,6 +423,26 @@ pub enum QueueAct {
     Bounce,
     /// Dropped without notice; `recipient.discarded` is recorded. Active ones are left.
     Delete,
+    /// Waits until something about it is released. Active ones are left: who attempts them looks.
+    Restrict {
+        /// Why, for the trace.
+        because: Arc<str>,
+    },
+    /// Nothing about it is restricted any more: goes on, unless a person held it.
+    Unrestrict,
+}
+
+impl QueueAct {
+    /// Whether those under way are told of as left alone.
+    pub(crate) const fn waits_for_attempts(&self) -> bool {
+        !self.follows_restrictions() && !matches!(self, Self::Release)
+    }
+
+    /// Whether it follows from what is restricted: the audit tells of that once, not of each part
+    /// of the queue.
+    pub(crate) const fn follows_restrictions(&self) -> bool {
+        matches!(self, Self::Restrict { .. } | Self::Unrestrict)
+    }
 }
 
 /// What came of it.

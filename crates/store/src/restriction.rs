@@ -3,8 +3,9 @@
 //! `relais_policy::restriction`.
 
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use relais_policy::restriction::{Entity, Restriction};
+use relais_policy::restriction::{Entity, Restriction, Restrictions};
 use relais_smtp::time::Timestamp;
 
 /// A change to the restricted entities.
@@ -47,5 +48,23 @@ impl IgnoredAttempts {
     /// Whether its time is over.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.until.is_some_and(|until| until <= now)
+    }
+}
+
+/// What was restricted when the queue was last looked through for it.
+#[derive(Debug, Default)]
+pub(crate) struct LookedThrough(Mutex<Option<Arc<Restrictions>>>);
+
+impl LookedThrough {
+    /// Whether the queue was looked through for these.
+    pub(crate) fn is_for(&self, restrictions: &Arc<Restrictions>) -> bool {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref()
+            .is_some_and(|last| Arc::ptr_eq(last, restrictions))
+    }
+
+    /// It was.
+    pub(crate) fn note(&self, restrictions: Arc<Restrictions>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(restrictions);
     }
 }

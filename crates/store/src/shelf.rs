@@ -68,6 +68,8 @@ pub enum Shelf {
     WebhookDelivery,
     /// Rules and channels of alerts, and what is raised.
     Alert,
+    /// What devices usually do.
+    Trigger,
 }
 
 impl Shelf {
@@ -98,6 +100,7 @@ impl Shelf {
             Self::Webhook => "webhook",
             Self::WebhookDelivery => "webhook-delivery",
             Self::Alert => "alert",
+            Self::Trigger => "trigger",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The store as everybody sees it: one enum, a `match` per operation. The contract suite in
 //! `tests/contract` runs against every variant.
 
+mod restrictions;
+mod heard;
 mod reports;
 mod bounces;
 mod contents;
@@ -41,6 +43,8 @@ pub use crate::content::{ContentReader, ContentWriter};
 pub use crate::options::BrokenTwin;
 pub use crate::options::{Observer, OpenOptions};
 pub use crate::trace::RefusedGroup;
+pub use heard::{known_text, read_known};
+pub use restrictions::why_held;
 
 /// Messages read at once where the index alone cannot say what fits.
 const READ_AT_ONCE: usize = 1_000;
@@ -596,13 +600,15 @@ impl Store {
     // ---- keeping house ---------------------------------------------------------------------
 
     /// To be called about once a second: measures free space, tries to recover a sealed store,
-    /// drops trace of days past, sweeps orphans now and then.
+    /// drops trace of days past, sweeps orphans now and then; holds mail of what is restricted
+    /// since, and lets go what is restricted no more.
     pub async fn maintain(&self, now: Timestamp) {
         match self {
             Self::Embedded(store) => store.maintain(now).await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.maintain(now).await,
         }
+        self.follow_restrictions(now).await;
     }
 
     /// Why the store does not take messages now, in a bland sentence; cheap.

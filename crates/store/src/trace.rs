@@ -10,6 +10,7 @@ pub mod tally;
 pub mod dialogue;
 pub(crate) mod marks;
 pub(crate) mod terms;
+mod heard;
 mod query;
 mod json;
 #[cfg(test)]

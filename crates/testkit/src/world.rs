@@ -387,7 +387,11 @@ impl World {
         match act {
             QueueAct::Delete => ledger.pages().deletes += 1,
             QueueAct::Bounce => ledger.pages().bounces += 1,
-            QueueAct::Retry | QueueAct::Hold | QueueAct::Release => {}
+            QueueAct::Retry
+            | QueueAct::Hold
+            | QueueAct::Release
+            | QueueAct::Restrict { .. }
+            | QueueAct::Unrestrict => {}
         }
         if let Some(relay) = &self.relay {
             let done = relay.store.act(act, &criteria, "world", clock.now()).await;

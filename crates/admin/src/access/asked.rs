@@ -6,7 +6,7 @@ use axum::extract::Request;
 use axum::http::{Method, StatusCode, Uri};
 use serde_json::Value;
 
-use relais_policy::restriction::Entity;
+use relais_policy::restriction::{Effect, Entity, TRIGGERS};
 use relais_smtp::identifier::QueueId;
 use relais_store::queue::Criteria;
 use relais_store::trace::{Event, TraceQuery, TraceTerm};
@@ -177,6 +177,7 @@ impl Asked<'_> {
         let value = match kind {
             // Another organisation may have a connector of the same name.
             "connector" if !value.contains('/') => format!("{own}/{value}"),
+            "device" if !value.starts_with(&format!("{own}/")) => format!("{own}/{value}"),
             _ => value.to_owned(),
         };
         if request_path_is_release(&parts.uri) && !self.is_ours(own, kind, &value).await? {
@@ -197,20 +198,21 @@ impl Asked<'_> {
         else {
             return Ok(false);
         };
-        let Some(by) = context
-            .store
-            .restrictions()
-            .get(&entity)
-            .map(|one| one.by.clone())
-        else {
+        let restrictions = context.store.restrictions();
+        let Some(restriction) = restrictions.get(&entity) else {
             // What is not restricted is said by the handler.
             return Ok(true);
         };
+        // What a trigger holds is looked at by whoever has the device.
+        if restriction.effect == Effect::Hold && restriction.by == TRIGGERS {
+            return Ok(true);
+        }
+        let by = &restriction.by;
         let people = context.people.list(&context.store).await?;
         let mut ours = people
             .iter()
             .filter(|one| one.organisation.as_deref() == Some(own));
-        Ok(ours.any(|one| by == Caller::name_on_web(&one.name)))
+        Ok(ours.any(|one| *by == Caller::name_on_web(&one.name)))
     }
 }
 

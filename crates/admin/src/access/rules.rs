@@ -127,8 +127,17 @@ pub(super) const RULES: &[Rule] = &[
     rule(POST, "/suppression/add", ActOnMail, Whose::Body),
     rule(POST, "/suppression/release", ActOnMail, Whose::Body),
     rule(GET, "/restricted", ReadMail, Whose::Entities),
+    rule(GET, "/restricted/history", ReadAudit, Whose::Installation),
     rule(POST, "/restricted/block", Restrict, Whose::Entities),
     rule(POST, "/restricted/release", Restrict, Whose::Entities),
+    rule(
+        GET,
+        "/triggers",
+        ReadSettings,
+        Whose::Lines("triggers", "organisation"),
+    ),
+    rule(POST, "/triggers/set", ChangeSettings, Whose::Body),
+    rule(POST, "/triggers/simulate", ReadMail, Whose::Body),
     rule(
         GET,
         "/limits",

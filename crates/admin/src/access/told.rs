@@ -332,6 +332,13 @@ pub(super) fn is_own_entity(settings: &Settings, own: &str, kind: &str, value: &
             Some((organisation, name)) => organisation == own && has(name),
             None => has(value),
         },
+        "device" => {
+            let named = value.rsplit_once('/').map(|(connector, _)| connector);
+            named.is_some_and(|connector| match connector.split_once('/') {
+                Some((organisation, name)) if organisation == own => has(name),
+                _ => has(connector),
+            })
+        }
         "credential" => settings
             .credential(value)
             .is_some_and(|(found, _)| found.organisation.name == own),

@@ -18,14 +18,14 @@ use tokio::sync::broadcast::error::RecvError;
 
 use relais_policy::adopt::{AdoptError, Adopted, Attempt, Wish, adopt};
 use relais_policy::document::Document;
-use relais_policy::restriction::{Entity, EntityKind};
+use relais_policy::restriction::{Effect, Entity, EntityKind};
 use relais_smtp::identifier::Reference;
 use relais_smtp::time::Timestamp;
 use relais_store::restriction::IgnoredAttempts;
 use relais_store::store::RefusedGroup;
 use relais_store::trace::{ClientSummary, Event, To, TraceQuery, TraceTerm, parse_since};
 
-use super::restricted::{end_of, restrict};
+use super::restricted::{Wanted, end_of, restrict};
 use super::settings::{Intent, change};
 use crate::context::{AdminContext, Caller};
 use crate::problem::{Input, Parameters, Problem};
@@ -267,9 +267,14 @@ async fn block(
     let entity = Entity::parse(EntityKind::Ip, &client.address.to_string())
         .map_err(|error| Problem::bad_request(format!("{error}.")))?;
     let reason = format!("refused attempt {} ({token})", reference.to_uppercase());
-    restrict(&context, &caller, entity, &reason, until)
-        .await
-        .map(Json)
+    let wanted = Wanted {
+        entity,
+        effect: Effect::Refuse,
+        reason,
+        evidence: vec![event.reply.as_deref().unwrap_or_default().to_owned()],
+        until,
+    };
+    restrict(&context, &caller, wanted).await.map(Json)
 }
 
 #[derive(Deserialize)]

@@ -222,10 +222,18 @@ const SELECTION: &[Field] = &[
 const BLOCK: [Field; 2] = [
     wanted(text(
         "kind",
-        "`ip`, `address`, `domain`, `connector`, `credential`, `organisation`.",
+        "`ip`, `address`, `domain`, `connector`, `device`, `credential`, `organisation`.",
     )),
     wanted(text("value", "Which.")),
 ];
+
+const TRIGGER: Field = wanted(text(
+    "trigger",
+    "`volume`, `from-mismatch`, `unverified-domain`, `unknown-recipients`, `complaints`, \
+     `new-network`, `content`.",
+));
+const MINIMUM: Field = number("minimum", "So many are never too many.");
+const FACTOR: Field = number("factor", "So many times what is usual are not too many.");
 
 const PUT: &[Field] = &[
     wanted(text("organisation", "Whose.")),
@@ -360,19 +368,53 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ])
         .says("Make a connector or a credential of it"),
     read("/restricted", "restricted")
+        .reaches(Reach::Rows("restricted.organisation"))
         .list("restricted")
-        .says("What is blocked"),
+        .says("What is blocked or held"),
     act("/restricted/block", "restricted")
         .body(&[
             BLOCK[0],
             BLOCK[1],
             wanted(text("reason", "Why; shown to whoever looks.")),
+            texts("evidence", "What was seen, one thing each."),
+            text(
+                "effect",
+                "`refuse` (as long as nothing is said) or `hold`: new mail is accepted and waits.",
+            ),
             UNTIL,
         ])
-        .says("Block, at once"),
+        .says("Block, at once; its mail in the queue waits"),
+    read("/restricted/history", "restricted")
+        .list("history")
+        .says("Blocks and releases of the past"),
     act("/restricted/release", "restricted")
         .body(&BLOCK)
         .says("Release"),
+    read("/triggers", "triggers")
+        .reaches(Reach::Rows("triggers.organisation"))
+        .list("triggers")
+        .says("What makes a device's mail be held by itself"),
+    act("/triggers/set", "triggers")
+        .reaches(Reach::Body)
+        .body(&[
+            ORGANISATION,
+            TRIGGER,
+            text("mode", "`off`, `hold` or `block`."),
+            MINIMUM,
+            FACTOR,
+            DRY_RUN,
+        ])
+        .says("Change one trigger"),
+    ask("/triggers/simulate", "triggers")
+        .reaches(Reach::Body)
+        .body(&[
+            ORGANISATION,
+            TRIGGER,
+            MINIMUM,
+            FACTOR,
+            number("days", "How far back in the trace: 1 to 30."),
+        ])
+        .says("What a trigger would have found"),
     read("/suppression", "suppression")
         .reaches(Reach::Rows("suppressed.organisation"))
         .list("suppressed")

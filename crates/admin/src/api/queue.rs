@@ -131,6 +131,7 @@ pub(super) fn message_json(message: &ListedMessage) -> Value {
                 "attempts": recipient.attempts,
                 "next_attempt": recipient.next_attempt.map(|time| time.to_rfc3339()),
                 "last_reply": recipient.last_reply,
+                "is_restricted": recipient.is_restricted,
                 "expires_at": recipient.expires_at.to_rfc3339(),
             })
         })

@@ -1,4 +1,4 @@
-//! Restricted entities: what is blocked, blocking and releasing.
+//! Restricted entities: what is blocked or held, doing and undoing it, and what was before.
 
 use axum::extract::{Extension, State};
 use axum::routing::{get, post};
@@ -6,8 +6,12 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use relais_policy::restriction::{Entity, EntityKind, REASON_OCTETS_MAX, Restriction};
+use relais_policy::restriction::{
+    EVIDENCE_LINES_MAX, EVIDENCE_OCTETS_MAX, Effect, Entity, EntityKind, REASON_OCTETS_MAX,
+    Restriction,
+};
 use relais_policy::settings::Settings;
+use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
 use relais_store::restriction::EntityChange;
 use relais_store::trace::parse_until;
@@ -15,15 +19,20 @@ use relais_store::trace::parse_until;
 use crate::context::{AdminContext, Caller};
 use crate::problem::{Input, Problem};
 
+/// Audit entries looked at for the history: what a list of the store gives.
+const HISTORY_ENTRIES_MAX: usize = 10_000;
+
 pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
         .route("/restricted", get(list))
+        .route("/restricted/history", get(history))
         .route("/restricted/block", post(block))
         .route("/restricted/release", post(release))
 }
 
 async fn list(State(context): State<AdminContext>) -> Json<Value> {
     let (restrictions, now) = (context.store.restrictions(), context.clock.now());
+    let settings = context.store.settings();
     let mut listed: Vec<_> = restrictions
         .iter()
         .filter(|one| !one.is_over(now))
@@ -32,20 +41,65 @@ async fn list(State(context): State<AdminContext>) -> Json<Value> {
         let newest = other.since.cmp(&one.since);
         newest.then_with(|| one.entity.cmp(&other.entity))
     });
-    let listed: Vec<_> = listed.into_iter().map(restriction_json).collect();
+    let listed: Vec<_> = listed
+        .into_iter()
+        .map(|one| restriction_json(&settings, one))
+        .collect();
     Json(json!({ "restricted": listed }))
 }
 
 /// One line of `relais --json restricted list`.
-pub(super) fn restriction_json(restriction: &Restriction) -> Value {
+pub(super) fn restriction_json(settings: &Settings, restriction: &Restriction) -> Value {
+    let entity = &restriction.entity;
     json!({
-        "kind": restriction.entity.kind().name(),
-        "value": restriction.entity.value(),
+        "kind": entity.kind().name(),
+        "value": entity.value(),
+        "organisation": organisation_of(settings, entity),
+        "effect": restriction.effect.name(),
         "reason": restriction.reason,
+        "evidence": restriction.evidence,
         "by": restriction.by,
         "since": restriction.since.to_rfc3339(),
         "until": restriction.until.map(Timestamp::to_rfc3339),
     })
+}
+
+/// Whose it is, as far as that is known: an address of the network is nobody's.
+fn organisation_of(settings: &Settings, entity: &Entity) -> Option<String> {
+    let of_domain = |domain: &str| {
+        let domain = Domain::parse(domain).ok()?;
+        let owned = settings.accepted_domain(&domain)?;
+        Some(owned.organisation.name.clone())
+    };
+    match entity.kind() {
+        EntityKind::Organisation | EntityKind::Connector | EntityKind::Device => {
+            entity.organisation().map(str::to_owned)
+        }
+        EntityKind::Credential => {
+            let (connector, _) = settings.credential(entity.value())?;
+            Some(connector.organisation.name.clone())
+        }
+        EntityKind::Domain => of_domain(entity.value()),
+        EntityKind::Address => of_domain(entity.value().rsplit_once('@')?.1),
+        EntityKind::Ip => None,
+    }
+}
+
+/// Blocks and releases of the past, newest first, as the audit has them.
+async fn history(State(context): State<AdminContext>) -> Result<Json<Value>, Problem> {
+    let all = context.store.audit(HISTORY_ENTRIES_MAX).await?;
+    let of_entities = all
+        .into_iter()
+        .filter(|entry| matches!(&*entry.act, "entity.restricted" | "entity.released"));
+    let history = of_entities.map(|entry| {
+        json!({
+            "time": entry.time.to_rfc3339(),
+            "act": entry.act,
+            "by": entry.actor,
+            "detail": entry.detail.join("; "),
+        })
+    });
+    Ok(Json(json!({ "history": history.collect::<Vec<_>>() })))
 }
 
 /// What to block.
@@ -55,6 +109,12 @@ struct Block {
     kind: String,
     value: String,
     reason: String,
+    /// What was seen; one thing a line.
+    #[serde(default)]
+    evidence: Vec<String>,
+    /// `refuse` or `hold`.
+    #[serde(default)]
+    effect: Option<String>,
     /// `1h`, `7d`, a day or an RFC 3339 time; absent: until it is released.
     #[serde(default)]
     until: Option<String>,
@@ -67,32 +127,70 @@ async fn block(
 ) -> Result<Json<Value>, Problem> {
     let entity = known_entity(&context.store.settings(), &block.kind, &block.value)?;
     let until = end_of(&context, block.until.as_deref())?;
-    restrict(&context, &caller, entity, &block.reason, until)
-        .await
-        .map(Json)
+    let effect = effect_of(block.effect.as_deref())?;
+    let wanted = Wanted {
+        entity,
+        effect,
+        reason: block.reason,
+        evidence: block.evidence,
+        until,
+    };
+    restrict(&context, &caller, wanted).await.map(Json)
+}
+
+/// `refuse` where nothing is said.
+pub(super) fn effect_of(effect: Option<&str>) -> Result<Effect, Problem> {
+    let Some(name) = effect else {
+        return Ok(Effect::default());
+    };
+    Effect::from_name(name)
+        .ok_or_else(|| Problem::bad_request(format!("\"{name}\" is no effect: refuse or hold.")))
+}
+
+/// What is to be restricted.
+pub(super) struct Wanted {
+    pub(super) entity: Entity,
+    pub(super) effect: Effect,
+    pub(super) reason: String,
+    pub(super) evidence: Vec<String>,
+    pub(super) until: Option<Timestamp>,
 }
 
 /// Restricts, and tells what was restricted.
 pub(super) async fn restrict(
     context: &AdminContext,
     caller: &Caller,
-    entity: Entity,
-    reason: &str,
-    until: Option<Timestamp>,
+    wanted: Wanted,
 ) -> Result<Value, Problem> {
+    let Wanted {
+        entity,
+        effect,
+        reason,
+        evidence,
+        until,
+    } = wanted;
     let (reason, now) = (reason.trim(), context.clock.now());
+    let is_long = |line: &String| line.len() > EVIDENCE_OCTETS_MAX || line.contains('\n');
+    if evidence.len() > EVIDENCE_LINES_MAX || evidence.iter().any(is_long) {
+        let detail = format!(
+            "Evidence has at most {EVIDENCE_LINES_MAX} lines of {EVIDENCE_OCTETS_MAX} octets."
+        );
+        return Err(Problem::bad_request(detail));
+    }
     if reason.is_empty() || reason.len() > REASON_OCTETS_MAX {
         let detail = format!("Give a reason, of at most {REASON_OCTETS_MAX} octets.");
         return Err(Problem::bad_request(detail));
     }
     let restriction = Restriction {
         entity,
+        effect,
+        evidence,
         reason: reason.to_owned(),
         by: caller.actor.to_string(),
         since: now,
         until,
     };
-    let told = restriction_json(&restriction);
+    let told = restriction_json(&context.store.settings(), &restriction);
     let change = EntityChange::Restrict(restriction);
     context.store.change_entities(change).await?;
     Ok(told)
@@ -116,6 +214,8 @@ async fn release(
     let value = match kind {
         EntityKind::Connector => connector_named(&context.store.settings(), &release.value)
             .unwrap_or_else(|_| release.value.clone()),
+        EntityKind::Device => device_named(&context.store.settings(), &release.value)
+            .unwrap_or_else(|_| release.value.clone()),
         EntityKind::Ip
         | EntityKind::Address
         | EntityKind::Domain
@@ -127,7 +227,7 @@ async fn release(
         .store
         .restrictions()
         .get(&entity)
-        .map(restriction_json);
+        .map(|one| restriction_json(&context.store.settings(), one));
     let change = EntityChange::Release {
         entity: entity.clone(),
         by: caller.actor.to_string(),
@@ -142,11 +242,16 @@ async fn release(
 
 /// The entity, if it is one that can be: names must be those of the settings, or a typing error
 /// would block nothing and look like a block.
-fn known_entity(settings: &Settings, kind: &str, value: &str) -> Result<Entity, Problem> {
+pub(super) fn known_entity(
+    settings: &Settings,
+    kind: &str,
+    value: &str,
+) -> Result<Entity, Problem> {
     let (kind, value) = (kind_of(kind)?, value.trim());
     let missing = |what: &str| Problem::not_found(format!("There is no {what} \"{value}\"."));
     match kind {
         EntityKind::Connector => entity_of(kind, &connector_named(settings, value)?),
+        EntityKind::Device => entity_of(kind, &device_named(settings, value)?),
         EntityKind::Credential if settings.credential(value).is_none() => {
             Err(missing("credential"))
         }
@@ -168,6 +273,18 @@ fn kind_of(kind: &str) -> Result<EntityKind, Problem> {
 
 fn entity_of(kind: EntityKind, value: &str) -> Result<Entity, Problem> {
     Entity::parse(kind, value).map_err(|error| Problem::bad_request(format!("{error}.")))
+}
+
+/// `organisation/connector/address`; the organisation may be left out where the connector's name
+/// is only one's.
+fn device_named(settings: &Settings, value: &str) -> Result<String, Problem> {
+    let Some((connector, address)) = value.trim().rsplit_once('/') else {
+        return Err(Problem::bad_request("A device is CONNECTOR/ADDRESS."));
+    };
+    Ok(format!(
+        "{}/{address}",
+        connector_named(settings, connector)?
+    ))
 }
 
 /// `organisation/name`, from that or from a name that only one organisation uses.

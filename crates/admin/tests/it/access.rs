@@ -135,6 +135,7 @@ impl Hosted {
                 recipient: EnvelopeRecipient::new(to),
                 due: now,
                 expires_at: now.after(Duration::from_secs(86_400)),
+                is_restricted: false,
             }],
             content,
             events: vec![accepted],

@@ -78,6 +78,7 @@ fn message(
         key: QueueKey::new(Arc::clone(&facts.organisation), to.host().to_string()),
         due: now,
         expires_at: expires_at(&way.retry, now),
+        is_restricted: false,
     };
     NewMessage {
         facts,

@@ -318,6 +318,7 @@ impl World {
             recipient,
             due: now,
             expires_at: now.after(mail.lifetime),
+            is_restricted: false,
         });
         let message = NewMessage {
             facts,

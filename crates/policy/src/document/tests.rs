@@ -523,6 +523,14 @@ fn any_document() -> impl Strategy<Value = Document> {
                 seats: one.5,
                 policy: LicencePolicy::Enforce,
             },
+            triggers: Triggers {
+                volume: Trigger {
+                    mode: Some(TriggerMode::Block),
+                    minimum: Some(one.5),
+                    factor: None,
+                },
+                ..Triggers::default()
+            },
             domain: two.0,
             recipient: two.1,
             inbound_connector: two.2,

@@ -2,7 +2,7 @@
 
 use relais_policy::attribution::Facts;
 use relais_policy::bounce::{BounceToken, TokenFault};
-use relais_policy::restriction::{Entity, Restriction, Restrictions};
+use relais_policy::restriction::{Effect, Entity, Restriction, Restrictions};
 use relais_policy::simulate::{Answer, Question, simulate};
 use relais_smtp::identifier::{QueueId, Reference};
 use relais_smtp::time::Timestamp;
@@ -186,6 +186,8 @@ fn restriction(text: &str) -> Restriction {
     let kind = kind.parse().expect("a kind");
     Restriction {
         entity: Entity::parse(kind, value).expect("a value of its kind"),
+        effect: Effect::Refuse,
+        evidence: Vec::new(),
         reason: "spam".to_owned(),
         by: "anna".to_owned(),
         since: Timestamp::from_millis(0),

@@ -48,6 +48,7 @@ mod sts;
 mod tidy;
 mod tls;
 mod tokens;
+mod triggers;
 mod trace_pages;
 mod web;
 mod wizard;

@@ -19,7 +19,7 @@ use crate::index::{Choice, Chosen, GIVE_UP, HELD, SlotState, ViewedSlot};
 use crate::known::KnownChange;
 use crate::proof::{ProofChange, gone};
 use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
-use crate::restriction::{EntityChange, IgnoredAttempts};
+use crate::restriction::{EntityChange, IgnoredAttempts, LookedThrough};
 use crate::secret::Vault;
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
@@ -196,6 +196,10 @@ impl Embedded {
             Ok(version)
         };
         self.exclusively(work).await?
+    }
+
+    pub(crate) fn looked_through(&self) -> &LookedThrough {
+        &self.looked_through
     }
 
     pub(crate) async fn change_entities(&self, change: EntityChange) -> Result<usize, StoreError> {
@@ -469,9 +473,9 @@ impl ActPart {
             return Ok(done);
         }
         let kind = describe::event_of_act(&act);
-        let detail = describe::by(&actor);
+        let detail = describe::detail_of_act(&act, &actor);
         apply(writer, choice, kind, &detail, now, |transaction| {
-            if audited {
+            if audited || act.follows_restrictions() {
                 return Ok(());
             }
             let lines = describe::criteria_lines(&criteria);

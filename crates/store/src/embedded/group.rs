@@ -231,6 +231,7 @@ pub(super) fn change(
             RecipientChange::Deferred { .. }
             | RecipientChange::Done
             | RecipientChange::Returned { .. }
+            | RecipientChange::Restricted
             | RecipientChange::Prolonged { .. } => None,
         });
         let SlotState {

@@ -36,6 +36,7 @@ use crate::identifiers::QueueIds;
 use crate::index::Index;
 use crate::known;
 use crate::options::OpenOptions;
+use crate::restriction::LookedThrough;
 use crate::secret::Vault;
 use crate::shelf::Shelf;
 use crate::spool::{Spool, Workers};
@@ -158,6 +159,7 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
         live,
         settings: Arc::new(ArcSwap::from_pointee(settings)),
         restrictions: Arc::new(ArcSwap::from_pointee(restrictions)),
+        looked_through: LookedThrough::default(),
         vault: Vault::default(),
         bounces: Bounces::default(),
         questions: Semaphore::new(QUESTIONS_MAX),
@@ -197,6 +199,7 @@ fn open_for_reading(folder: &Path, mode: Mode) -> Result<Embedded, StoreError> {
         live: broadcast::Sender::new(1),
         settings: Arc::new(ArcSwap::from_pointee(start.settings)),
         restrictions: Arc::new(ArcSwap::from_pointee(start.restrictions)),
+        looked_through: LookedThrough::default(),
         vault: Vault::default(),
         bounces: Bounces::default(),
         questions: Semaphore::new(QUESTIONS_MAX),

@@ -4,7 +4,9 @@
 //!
 //! Not here: what a restriction means (`relais_policy::restriction`), and swapping the snapshot.
 
-use relais_policy::restriction::{Entity, EntityKind, RESTRICTIONS_MAX, Restriction, Restrictions};
+use relais_policy::restriction::{
+    Effect, Entity, EntityKind, RESTRICTIONS_MAX, Restriction, Restrictions,
+};
 use relais_smtp::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -22,6 +24,8 @@ CREATE TABLE IF NOT EXISTS restriction (
     actor TEXT NOT NULL,
     since INTEGER NOT NULL,     -- milliseconds
     until INTEGER,              -- milliseconds; NULL: until it is released
+    effect TEXT NOT NULL DEFAULT 'refuse',
+    evidence TEXT NOT NULL DEFAULT '',  -- one thing a line
     PRIMARY KEY (kind, value)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ignored_attempts (
@@ -34,12 +38,46 @@ CREATE TABLE IF NOT EXISTS ignored_attempts (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What tables of before lack.
+const NEW_COLUMNS: &[(&str, &str)] = &[
+    (
+        "effect",
+        "ALTER TABLE restriction ADD COLUMN effect TEXT NOT NULL DEFAULT 'refuse'",
+    ),
+    (
+        "evidence",
+        "ALTER TABLE restriction ADD COLUMN evidence TEXT NOT NULL DEFAULT ''",
+    ),
+];
+
+/// In the order of `restriction_of`.
+const SELECT: &str =
+    "SELECT kind, value, reason, actor, since, until, effect, evidence FROM restriction";
+
+/// The same of a table of before, read by who may not change it.
+const SELECT_OLD: &str =
+    "SELECT kind, value, reason, actor, since, until, 'refuse', '' FROM restriction";
+
 /// Who releases what is over.
 const THE_CLOCK: &str = "the clock";
 
 /// Makes the tables where they are absent.
 pub(crate) fn create(connection: &Connection) -> Result<(), StoreError> {
-    connection.execute_batch(SCHEMA).map_err(fault)
+    connection.execute_batch(SCHEMA).map_err(fault)?;
+    for (name, add) in NEW_COLUMNS {
+        if !has_column(connection, name)? {
+            connection.execute_batch(add).map_err(fault)?;
+        }
+    }
+    Ok(())
+}
+
+fn has_column(connection: &Connection, name: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT count(*) FROM pragma_table_info('restriction') WHERE name = ?1";
+    let count: i64 = connection
+        .query_row(sql, [name], |row| row.get(0))
+        .map_err(fault)?;
+    Ok(count > 0)
 }
 
 /// Everything that is restricted. A folder that an older Relais left, read without a server, has
@@ -48,7 +86,11 @@ pub(crate) fn load(connection: &Connection) -> Result<Restrictions, StoreError> 
     if !is_there(connection, "restriction")? {
         return Ok(Restrictions::default());
     }
-    let sql = "SELECT kind, value, reason, actor, since, until FROM restriction";
+    let sql = if has_column(connection, "effect")? {
+        SELECT
+    } else {
+        SELECT_OLD
+    };
     let mut statement = connection.prepare_cached(sql).map_err(fault)?;
     let rows = statement.query_map([], restriction_of).map_err(fault)?;
     let restrictions: Vec<_> = rows.collect::<Result<_, _>>().map_err(fault)?;
@@ -84,7 +126,9 @@ fn restrict(
 ) -> Result<(usize, Vec<Event>), StoreError> {
     let Restriction {
         entity,
+        effect,
         reason,
+        evidence,
         by,
         since,
         until,
@@ -98,8 +142,9 @@ fn restrict(
             "{RESTRICTIONS_MAX} entities are restricted already: release some"
         )));
     }
-    let sql = "INSERT OR REPLACE INTO restriction (kind, value, reason, actor, since, until)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let sql =
+        "INSERT OR REPLACE INTO restriction (kind, value, reason, actor, since, until, effect,
+               evidence) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let values = params![
         entity.kind().name(),
         entity.value(),
@@ -107,9 +152,17 @@ fn restrict(
         by,
         since.as_millis(),
         until.map(Timestamp::as_millis),
+        effect.name(),
+        evidence.join("\n"),
     ];
     transaction.execute(sql, values).map_err(fault)?;
     let mut detail = format!("{entity}: {reason}");
+    if *effect == Effect::Hold {
+        detail.push_str("; its mail is held");
+    }
+    for line in evidence {
+        detail.push_str(&format!("; {line}"));
+    }
     if let Some(until) = until {
         detail.push_str(&format!("; until {}", until.to_rfc3339()));
     }
@@ -142,29 +195,18 @@ fn entity_event(
     detail: &str,
     by: &str,
 ) -> Event {
-    let (organisation, connector) = match entity.kind() {
-        EntityKind::Organisation => (Some(entity.value()), None),
-        EntityKind::Connector => entity
-            .value()
-            .split_once('/')
-            .map_or((None, None), |(one, other)| (Some(one), Some(other))),
-        EntityKind::Ip | EntityKind::Address | EntityKind::Domain | EntityKind::Credential => {
-            (None, None)
-        }
-    };
     Event {
-        organisation: organisation.map(Into::into),
-        inbound_connector: connector.map(Into::into),
+        organisation: entity.organisation().map(Into::into),
+        inbound_connector: entity.inbound_connector().map(Into::into),
         detail: Some(format!("{detail}; {}", describe::by(by)).into()),
         ..Event::new(time, kind)
     }
 }
 
 fn find(connection: &Connection, entity: &Entity) -> Result<Option<Restriction>, StoreError> {
-    let sql = "SELECT kind, value, reason, actor, since, until FROM restriction
-               WHERE kind = ?1 AND value = ?2";
+    let sql = format!("{SELECT} WHERE kind = ?1 AND value = ?2");
     let names = [entity.kind().name(), entity.value()];
-    let found = connection.query_row(sql, names, restriction_of);
+    let found = connection.query_row(&sql, names, restriction_of);
     Ok(found.optional().map_err(fault)?.flatten())
 }
 
@@ -175,8 +217,12 @@ fn restriction_of(row: &Row<'_>) -> rusqlite::Result<Option<Restriction>> {
     let Some(entity) = kind.and_then(|kind| Entity::parse(kind, &value).ok()) else {
         return Ok(None);
     };
+    let (effect, evidence): (String, String) = (row.get(6)?, row.get(7)?);
     Ok(Some(Restriction {
         entity,
+        // What is not known is taken for the stricter one.
+        effect: Effect::from_name(&effect).unwrap_or_default(),
+        evidence: evidence.lines().map(str::to_owned).collect(),
         reason: row.get(2)?,
         by: row.get(3)?,
         since: Timestamp::from_millis(row.get(4)?),

@@ -91,6 +91,7 @@ fn message(queue_id: QueueId, to: &str, content: &[u8]) -> NewMessage {
             recipient: EnvelopeRecipient::new(mailbox),
             due: NOW,
             expires_at: at(86_400),
+            is_restricted: false,
         }],
         content: Content::Inline(content.into()),
         events: vec![Event {

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 
-use super::slot::{GIVE_UP, HELD, HOLD_AFTER, Slot, SlotState, Slots};
+use super::slot::{GIVE_UP, HELD, HOLD_AFTER, PASSED, RESTRICTED, Slot, SlotState, Slots};
 use super::{
     Choice, Chosen, Grant, Index, LEASE_TIME_MAX_MILLIS, LeaseClock, LeaseState, Purpose, Resolved,
 };
@@ -261,7 +261,7 @@ impl Index {
             match (acted(act, state, slot.active, now), slot.active) {
                 (Some(after), false) => quiet.push((slot.number, slot.queue, after)),
                 (Some(after), true) => marked.push((slot.number, after)),
-                (None, true) if *act != QueueAct::Release => choice.active += 1,
+                (None, true) if act.waits_for_attempts() => choice.active += 1,
                 (None, _) => {}
             }
         }
@@ -269,7 +269,10 @@ impl Index {
         if let Some((_, queue, _)) = quiet.first().copied() {
             let numbers: Vec<u32> = quiet.iter().map(|(number, _, _)| *number).collect();
             let purpose = Purpose::Act {
-                now: matches!(act, QueueAct::Retry | QueueAct::Release),
+                now: matches!(
+                    act,
+                    QueueAct::Retry | QueueAct::Release | QueueAct::Unrestrict
+                ),
             };
             let grant = self.grant(id, queue, numbers.clone(), i64::MAX, purpose);
             self.begin_settle(queue_id, grant.token, &numbers);
@@ -459,7 +462,21 @@ fn acted(
     };
     match (act, active) {
         (QueueAct::Retry, false) if state.waits() => Some(Some(SlotState { due, ..state })),
-        (QueueAct::Hold, false) if !state.has(HELD) => Some(Some(with(HELD, 0))),
+        // What a person holds stays held when the entity is released.
+        (QueueAct::Hold, false) if !state.has(HELD) || state.has(RESTRICTED) => {
+            Some(Some(with(HELD, RESTRICTED)))
+        }
+        (QueueAct::Restrict { .. }, false) if state.waits() && !state.has(PASSED) => {
+            Some(Some(with(HELD | RESTRICTED, 0)))
+        }
+        (QueueAct::Unrestrict, false) if state.has(RESTRICTED) => Some(Some(SlotState {
+            due,
+            ..with(0, HELD | RESTRICTED)
+        })),
+        (QueueAct::Release, false) if state.has(RESTRICTED) => Some(Some(SlotState {
+            due,
+            ..with(PASSED, HELD | RESTRICTED)
+        })),
         (QueueAct::Hold, true) if !state.has(HOLD_AFTER) => Some(Some(with(HOLD_AFTER, 0))),
         (QueueAct::Release, false) if state.has(HELD) => Some(Some(SlotState {
             due,
@@ -473,7 +490,9 @@ fn acted(
             | QueueAct::Hold
             | QueueAct::Release
             | QueueAct::Bounce
-            | QueueAct::Delete,
+            | QueueAct::Delete
+            | QueueAct::Restrict { .. }
+            | QueueAct::Unrestrict,
             _,
         ) => None,
     }

@@ -16,6 +16,11 @@ pub(crate) const DELAY_TOLD: u8 = 8;
 /// The content is in a spool file.
 pub(crate) const SPOOLED: u8 = 16;
 
+/// Held because something about it is restricted, not by a person: goes on when that is released.
+pub(crate) const RESTRICTED: u8 = 32;
+/// A person let it pass though something about it is restricted.
+pub(crate) const PASSED: u8 = 64;
+
 /// What is stored of a recipient beside its address and last reply. Times in milliseconds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct SlotState {
@@ -94,6 +99,10 @@ impl SlotState {
             RecipientChange::Returned { until } => Some(Self {
                 due: until.as_millis(),
                 flags,
+                ..self
+            }),
+            RecipientChange::Restricted => Some(Self {
+                flags: flags | HELD | RESTRICTED,
                 ..self
             }),
             RecipientChange::Prolonged { expires_at } => Some(Self {

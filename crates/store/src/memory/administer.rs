@@ -25,7 +25,7 @@ use crate::index::Chosen;
 use crate::known::KnownChange;
 use crate::proof::{ProofChange, gone};
 use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
-use crate::restriction::{EntityChange, IgnoredAttempts};
+use crate::restriction::{EntityChange, IgnoredAttempts, LookedThrough};
 use crate::secret::Vault;
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
@@ -82,7 +82,8 @@ impl Memory {
                 .index
                 .choose(act, criteria, after, now, ACT_RECIPIENTS_MAX);
             result.active += choice.active;
-            if !choice.chosen.is_empty() && result.changed == 0 {
+            let is_told = !act.follows_restrictions() && result.changed == 0;
+            if !choice.chosen.is_empty() && is_told {
                 let name = describe::act_name(act);
                 let lines = describe::criteria_lines(criteria);
                 if let Err(error) = audit(&mut state, name, &lines, actor, now) {
@@ -138,7 +139,7 @@ impl Memory {
                 .filter_map(|(n, _)| stored.recipients.get(n));
             events.extend(recipients.map(|recipient| {
                 let (facts, to) = (&stored.facts, &recipient.recipient);
-                describe::recipient_event(now, kind, facts, to, describe::by(actor))
+                describe::recipient_event(now, kind, facts, to, describe::detail_of_act(act, actor))
             }));
         }
         let content = apply(&mut state.durable, chosen.queue_id, &chosen.slots);
@@ -249,6 +250,10 @@ impl Memory {
 
     pub(crate) fn restrictions(&self) -> Arc<Restrictions> {
         self.restrictions.load_full()
+    }
+
+    pub(crate) fn looked_through(&self) -> &LookedThrough {
+        &self.looked_through
     }
 
     pub(crate) async fn change_entities(&self, change: EntityChange) -> Result<usize, StoreError> {

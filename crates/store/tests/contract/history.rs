@@ -115,7 +115,9 @@ fn note(ledger: &mut Ledger, leased: &Leased, change: &RecipientChange) {
                 ledger.remove(&place);
             }
             RecipientChange::Deferred { .. } => entry.attempts += 1,
-            RecipientChange::Returned { .. } | RecipientChange::Prolonged { .. } => {}
+            RecipientChange::Returned { .. }
+            | RecipientChange::Prolonged { .. }
+            | RecipientChange::Restricted => {}
         }
     }
 }

@@ -1,12 +1,16 @@
 //! Restricted entities, and groups of refused attempts that nobody wants to see.
 
-use relais_policy::restriction::{Entity, EntityKind, Restriction};
+use std::sync::Arc;
+
+use relais_policy::restriction::{Effect, Entity, EntityKind, Restriction};
+use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
+use relais_store::queue::{Criteria, ListedMessage, QueueAct, RecipientChange, RecipientStateName};
 use relais_store::restriction::{EntityChange, IgnoredAttempts};
 use relais_store::store::Store;
-use relais_store::trace::{Event, TraceQuery};
+use relais_store::trace::{ClientSummary, Event, TraceQuery};
 
-use crate::world::{World, at};
+use crate::world::{World, at, key, lease_one, message, settlement};
 
 fn ip(value: &str) -> Entity {
     Entity::parse(EntityKind::Ip, value).unwrap()
@@ -15,6 +19,8 @@ fn ip(value: &str) -> Entity {
 fn restriction(entity: Entity, reason: &str, until: Option<Timestamp>) -> Restriction {
     Restriction {
         entity,
+        effect: Effect::Refuse,
+        evidence: Vec::new(),
         reason: reason.to_owned(),
         by: "anna".to_owned(),
         since: at(0),
@@ -161,7 +167,126 @@ async fn ignored_attempts_are_remembered(mut world: World) {
     assert_eq!(audit[0].act, "attempts.ignored");
 }
 
+/// A message of this device, to one recipient.
+async fn sent_by(store: &Store, address: [u8; 4], to: &str, is_held: bool) -> QueueId {
+    let mut message = message(store, &[to], at(0));
+    message.facts.client = Some(Arc::new(ClientSummary {
+        address: address.into(),
+        helo: None,
+        credential: None,
+        certificate: None,
+    }));
+    message.recipients[0].is_restricted = is_held;
+    store.commit(message).await.unwrap().queue_id()
+}
+
+async fn states(store: &Store) -> Vec<(QueueId, RecipientStateName, bool)> {
+    let all = store.list(&Criteria::default(), None, 100).await.unwrap();
+    let state = |message: &ListedMessage| {
+        let one = &message.recipients[0];
+        (message.queue_id, one.state, one.is_restricted)
+    };
+    all.iter().map(state).collect()
+}
+
+fn hold(entity: Entity) -> Restriction {
+    Restriction {
+        effect: Effect::Hold,
+        evidence: vec!["31 recipients".to_owned(), "usual: 0".to_owned()],
+        ..restriction(entity, "a jump", None)
+    }
+}
+
+async fn act(store: &Store, act: QueueAct, queue_id: QueueId) {
+    let criteria = Criteria {
+        queue_id: Some(queue_id),
+        ..Criteria::default()
+    };
+    store.act(act, &criteria, "anna", at(2)).await.unwrap();
+}
+
+async fn mail_in_the_queue_follows_what_is_restricted_over_a_restart(mut world: World) {
+    use RecipientStateName::{Held, Queued};
+    let store = world.store().clone();
+    let of_printer = sent_by(&store, [10, 1, 2, 9], "a@b.example", false).await;
+    let of_other = sent_by(&store, [10, 1, 2, 8], "a@b.example", false).await;
+    let device = Entity::device("contoso", "Printers", [10, 1, 2, 9].into());
+    restrict(&store, hold(device.clone())).await;
+    store.maintain(at(1)).await;
+    let expected = [(of_printer, Held, true), (of_other, Queued, false)];
+    assert_eq!(states(&store).await, expected);
+    let told = details(&store, "recipient.held").await;
+    assert_eq!(
+        told,
+        ["device contoso/Printers/10.1.2.9 is restricted: a jump"]
+    );
+    drop(store);
+    world.restart(at(2)).await;
+    let store = world.store();
+    assert_eq!(
+        store.restrictions().get(&device),
+        Some(&hold(device.clone()))
+    );
+    store.maintain(at(3)).await;
+    assert_eq!(states(store).await, expected);
+    assert_eq!(release(store, device).await, 1);
+    store.maintain(at(4)).await;
+    let expected = [(of_printer, Queued, false), (of_other, Queued, false)];
+    assert_eq!(states(store).await, expected);
+}
+
+async fn what_a_person_holds_stays_and_what_a_person_releases_passes(world: World) {
+    use RecipientStateName::{Held, Queued};
+    let store = world.store();
+    let device = Entity::device("contoso", "Printers", [10, 1, 2, 9].into());
+    restrict(store, hold(device.clone())).await;
+    let by_person = sent_by(store, [10, 1, 2, 9], "a@b.example", true).await;
+    let passed = sent_by(store, [10, 1, 2, 9], "a@b.example", true).await;
+    let neither = sent_by(store, [10, 1, 2, 9], "a@b.example", true).await;
+    act(store, QueueAct::Hold, by_person).await;
+    act(store, QueueAct::Release, passed).await;
+    store.maintain(at(3)).await;
+    assert_eq!(
+        states(store).await,
+        [
+            (by_person, Held, false),
+            (passed, Queued, false),
+            (neither, Held, true)
+        ]
+    );
+    let until = at(60);
+    let leased = store
+        .lease(&key("b.example"), 9, 9, at(3), until)
+        .await
+        .unwrap();
+    let passes = leased.iter().map(|one| one.recipients[0].passed);
+    assert_eq!(passes.collect::<Vec<_>>(), [true]);
+    assert_eq!(release(store, device).await, 1);
+    store.maintain(at(4)).await;
+    let left = states(store).await;
+    assert_eq!((left[0].1, left[2].1), (Held, Queued));
+}
+
+async fn a_recipient_settled_as_restricted_waits_until_its_entity_is_released(world: World) {
+    let store = world.store();
+    let queue_id = sent_by(store, [10, 1, 2, 9], "a@b.example", false).await;
+    let domain = Entity::parse(EntityKind::Domain, "b.example").unwrap();
+    restrict(store, hold(domain.clone())).await;
+    let leased = lease_one(store, "b.example", at(1)).await.unwrap();
+    let held = settlement(&leased, &RecipientChange::Restricted, at(1));
+    store.settle(held).await.unwrap();
+    let expected = (queue_id, RecipientStateName::Held, true);
+    assert_eq!(states(store).await, [expected]);
+    assert_eq!(lease_one(store, "b.example", at(9)).await.map(|_| ()), None);
+    release(store, domain).await;
+    store.maintain(at(10)).await;
+    assert!(lease_one(store, "b.example", at(10)).await.is_some());
+}
+
 rules! {
+    mail_in_the_queue_follows_what_is_restricted_over_a_restart,
+    what_a_person_holds_stays_and_what_a_person_releases_passes,
+    a_recipient_settled_as_restricted_waits_until_its_entity_is_released,
     a_restriction_is_in_force_at_once_and_after_a_restart_until_it_is_released,
     each_change_is_in_the_trace_and_in_the_audit,
     a_second_restriction_of_the_same_thing_replaces_the_first,

@@ -233,6 +233,7 @@ pub(crate) fn message_with(
             recipient: EnvelopeRecipient::new(mailbox),
             due: now,
             expires_at: now.after(Duration::from_secs(86_400)),
+            is_restricted: false,
         }
     };
     let to_event = To::Many(to.iter().map(|to| Arc::from(*to)).collect());
@@ -291,6 +292,7 @@ pub(crate) fn settlement(leased: &Leased, change: &RecipientChange, now: Timesta
         RecipientChange::Deferred { .. }
         | RecipientChange::Returned { .. }
         | RecipientChange::Prolonged { .. } => EventKind::RecipientDeferred,
+        RecipientChange::Restricted => EventKind::RecipientHeld,
     };
     let event = |to: Arc<str>| Event {
         queue_id: Some(leased.lease.queue_id),

@@ -177,6 +177,7 @@ impl Written<'_> {
             },
             due: self.now,
             expires_at: expires_at(&way.retry, self.now),
+            is_restricted: false,
         };
         NewMessage {
             facts,

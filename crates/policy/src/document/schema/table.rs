@@ -22,6 +22,38 @@ pub(super) const SECTIONS: &[Section] = &[
         keys: LICENCES,
     },
     Section {
+        path: "organisation.triggers",
+        keys: TRIGGERS,
+    },
+    Section {
+        path: "organisation.triggers.volume",
+        keys: TRIGGER,
+    },
+    Section {
+        path: "organisation.triggers.from_mismatch",
+        keys: TRIGGER,
+    },
+    Section {
+        path: "organisation.triggers.unverified_domain",
+        keys: TRIGGER,
+    },
+    Section {
+        path: "organisation.triggers.unknown_recipients",
+        keys: TRIGGER,
+    },
+    Section {
+        path: "organisation.triggers.complaints",
+        keys: TRIGGER,
+    },
+    Section {
+        path: "organisation.triggers.new_network",
+        keys: TRIGGER,
+    },
+    Section {
+        path: "organisation.triggers.content",
+        keys: TRIGGER,
+    },
+    Section {
         path: "organisation.domain",
         keys: DOMAIN,
     },
@@ -137,6 +169,8 @@ const ORGANISATION: &[Setting] = &[
         ),
     key("limits", Kind::Table, DEFAULT_TABLE).doc("Limits of the whole organisation."),
     key("licences", Kind::Table, DEFAULT_TABLE).doc("Seats for senders without a mailbox."),
+    key("triggers", Kind::Table, DEFAULT_TABLE)
+        .doc("What makes a device's mail be held by itself."),
     key("domain", Kind::Blocks, NONE)
         .bound("at most 10,000")
         .doc("An accepted domain: its addresses may be senders, mail to it is taken."),
@@ -191,6 +225,43 @@ const LICENCES: &[Setting] = &[
         "What happens beyond the seats: nothing is counted, it is shown, or it is \
              refused.",
     ),
+];
+
+const TRIGGERS: &[Setting] = &[
+    key("volume", Kind::Table, DEFAULT_TABLE)
+        .bound("as long as nothing is said: hold, 30, 4")
+        .doc("More recipients in an hour than is usual for the device; judged from the fourth day."),
+    key("from_mismatch", Kind::Table, DEFAULT_TABLE)
+        .bound("as long as nothing is said: hold, 20, 4")
+        .doc("Messages in an hour whose From is of another domain than MAIL FROM."),
+    key("unverified_domain", Kind::Table, DEFAULT_TABLE)
+        .bound("as long as nothing is said: hold, 20, 4")
+        .doc("Attempts in an hour to send as a domain that is not verified."),
+    key("unknown_recipients", Kind::Table, DEFAULT_TABLE)
+        .bound("as long as nothing is said: hold, 25, 4")
+        .doc("Recipients in an hour that do not exist: refused here, or by their own server."),
+    key("complaints", Kind::Table, DEFAULT_TABLE)
+        .bound("as long as nothing is said: hold, 3, 2")
+        .doc("Complaints of recipients within 24 hours."),
+    key("new_network", Kind::Table, DEFAULT_TABLE)
+        .bound("as long as nothing is said: off")
+        .doc("A credential used from a network (/16 of IPv4, /32 of IPv6) where it never was; numbers do not count."),
+    key("content", Kind::Table, DEFAULT_TABLE)
+        .bound("as long as nothing is said: hold, 2, 1")
+        .doc("Messages in an hour that a content check found bad."),
+];
+
+const TRIGGER: &[Setting] = &[
+    key("mode", Kind::Choice(&["off", "hold", "block"]), Absent).doc(
+        "Nothing (it goes on learning); the device's mail is held and people hear of it; the \
+         same, and refused where it goes on.",
+    ),
+    key("minimum", Kind::Integer, Absent)
+        .bound("at most 4,294,967,295")
+        .doc("So many within the trigger's time are never too many."),
+    key("factor", Kind::Integer, Absent)
+        .bound("at most 4,294,967,295")
+        .doc("So many times what is usual for the device at this hour are not too many."),
 ];
 
 const DOMAIN: &[Setting] = &[

@@ -1,0 +1,182 @@
+//! What one device did of one kind: how much in the time that counts, and how much is usual at each
+//! hour of the day.
+//!
+//! A day on which a trigger found something teaches nothing: what an intruder did is not usual.
+
+use std::collections::VecDeque;
+
+use relais_smtp::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{DAY, Found, LEARNT_DAYS_MIN, SAMPLES_MAX, Terms, TriggerKind};
+use crate::restriction::{Effect, Entity};
+
+/// What is usual is what was within this many days.
+pub(super) const REMEMBERED_DAYS: u32 = 30;
+/// Parts of the time that counts.
+const BUCKETS: i64 = 60;
+/// Hours of a day.
+const HOURS: usize = 24;
+/// Milliseconds of an hour.
+const HOUR: i64 = 3_600_000;
+
+/// See the head of this file.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(super) struct Series {
+    /// Number of the part since 1970, and what happened in it; in order.
+    buckets: VecDeque<(i64, u32)>,
+    /// The day under way, since 1970.
+    day: i64,
+    /// The most of it within the time that counts, by hour.
+    today: [u32; HOURS],
+    /// Something was found today.
+    spoilt: bool,
+    /// The most of earlier days, by hour: the day, and how much.
+    usual: Vec<(i64, u32)>,
+    /// Days on which there was something, and which taught.
+    days: u32,
+    /// The newest messages or attempts.
+    samples: VecDeque<String>,
+}
+
+/// Too much.
+pub(super) struct Over {
+    count: u32,
+    usual: u32,
+    busiest: u32,
+    samples: Vec<String>,
+}
+
+impl Series {
+    /// So many more at this time.
+    pub(super) fn count(&mut self, window: i64, time: Timestamp, count: u32, sample: &str) {
+        self.turn_to(time.as_millis().div_euclid(DAY));
+        let grain = (window / BUCKETS).max(1);
+        let bucket = time.as_millis().div_euclid(grain);
+        // Events of several sessions come nearly in order: what is late counts with the newest.
+        match self.buckets.back_mut() {
+            Some((last, counted)) if *last >= bucket => *counted = counted.saturating_add(count),
+            Some(_) | None => self.buckets.push_back((bucket, count)),
+        }
+        let newest = self.buckets.back().map_or(bucket, |(last, _)| *last);
+        while self
+            .buckets
+            .front()
+            .is_some_and(|(one, _)| *one <= newest - BUCKETS)
+        {
+            self.buckets.pop_front();
+        }
+        if self.samples.len() >= SAMPLES_MAX {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(sample.to_owned());
+        let within = self.within();
+        if let Some(most) = self.today.get_mut(hour_of(time)) {
+            *most = (*most).max(within);
+        }
+    }
+
+    /// Whether that is too much.
+    pub(super) fn over(&self, kind: TriggerKind, terms: Terms, now: Timestamp) -> Option<Over> {
+        // Who is new has no usual volume; what is bad is bad from the first day.
+        if kind == TriggerKind::Volume && self.days < LEARNT_DAYS_MIN {
+            return None;
+        }
+        let (count, usual, busiest) = (self.within(), self.usual_at(hour_of(now)), self.busiest());
+        let bound = terms
+            .minimum
+            .max(busiest)
+            .max(usual.saturating_mul(terms.factor));
+        (count > bound).then(|| Over {
+            count,
+            usual,
+            busiest,
+            samples: self.samples.iter().cloned().collect(),
+        })
+    }
+
+    /// Something was found: counted anew from here, and the day does not teach.
+    pub(super) fn spoil(&mut self, now: Timestamp) {
+        self.turn_to(now.as_millis().div_euclid(DAY));
+        self.spoilt = true;
+        self.buckets.clear();
+    }
+
+    /// Counted anew.
+    pub(super) fn begin_anew(&mut self) {
+        self.buckets.clear();
+        self.samples.clear();
+    }
+
+    fn within(&self) -> u32 {
+        let counts = self.buckets.iter().map(|(_, count)| *count);
+        counts.fold(0, u32::saturating_add)
+    }
+
+    /// At this hour, the one before and the one after.
+    fn usual_at(&self, hour: usize) -> u32 {
+        let near = [hour + HOURS - 1, hour, hour + 1].map(|hour| hour % HOURS);
+        let near = near.iter().filter_map(|hour| self.usual.get(*hour));
+        near.map(|(_, most)| *most).max().unwrap_or_default()
+    }
+
+    fn busiest(&self) -> u32 {
+        let all = self.usual.iter().map(|(_, most)| *most);
+        all.max().unwrap_or_default()
+    }
+
+    /// The days before this one are over: what they taught counts from now on.
+    fn turn_to(&mut self, day: i64) {
+        if day <= self.day {
+            return;
+        }
+        let (ended, today) = (self.day, std::mem::take(&mut self.today));
+        let teaches = !std::mem::take(&mut self.spoilt) && today.iter().any(|most| *most > 0);
+        if teaches {
+            self.days = self.days.saturating_add(1);
+            self.usual.resize(HOURS, (0, 0));
+            for ((since, most), new) in self.usual.iter_mut().zip(today) {
+                if new >= *most {
+                    (*since, *most) = (ended, new);
+                }
+            }
+        }
+        for (since, most) in &mut self.usual {
+            if *since < day - i64::from(REMEMBERED_DAYS) {
+                *most = 0;
+            }
+        }
+        self.day = day;
+    }
+}
+
+fn hour_of(time: Timestamp) -> usize {
+    let hour = time.as_millis().div_euclid(HOUR).rem_euclid(24);
+    usize::try_from(hour).unwrap_or_default()
+}
+
+impl Over {
+    pub(super) fn found(self, kind: TriggerKind, entity: Entity, effect: Effect) -> Found {
+        let hours = kind.window() / HOUR;
+        let (count, what) = (self.count, kind.counted());
+        let within = if hours == 1 {
+            "an hour".to_owned()
+        } else {
+            format!("{hours} hours")
+        };
+        let samples = self.samples.join(", ");
+        Found {
+            kind,
+            entity,
+            effect,
+            reason: format!("trigger {}: {count} {what} within {within}", kind.name()),
+            evidence: vec![
+                format!(
+                    "usual at this hour: {}, busiest: {}",
+                    self.usual, self.busiest
+                ),
+                format!("last: {samples}"),
+            ],
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Behaviour of triggers over days of simulated time, in microseconds.
+
+use proptest::prelude::*;
+
+use super::rehearsal::Rehearsal;
+use super::*;
+
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 3_600_000;
+
+fn at(day: i64, hour: i64, minute: i64) -> Timestamp {
+    // The first of January 2026, and days on.
+    Timestamp::from_millis((20_454 + day) * DAY + hour * HOUR + minute * MINUTE)
+}
+
+fn message(time: Timestamp, host: u8) -> Heard {
+    Heard {
+        time,
+        organisation: "contoso".to_owned(),
+        connector: "Printers".to_owned(),
+        address: [10, 1, 2, host].into(),
+        credential: None,
+        signal: Signal::Message {
+            recipients: 1,
+            from_differs: false,
+        },
+        sample: "00000000000G1".to_owned(),
+    }
+}
+
+fn hear(guard: &mut Guard, heard: &Heard) -> Option<Found> {
+    guard.hear(heard, &Triggers::default(), None)
+}
+
+/// A printer that sends a few scans in each hour of work.
+fn with_history(days: i64, scans_an_hour: i64) -> Guard {
+    let mut guard = Guard::default();
+    for day in 0..days {
+        for hour in 8..18 {
+            for scan in 0..scans_an_hour {
+                let heard = message(at(day, hour, scan * 60 / scans_an_hour), 9);
+                assert_eq!(hear(&mut guard, &heard), None, "day {day} hour {hour}");
+            }
+        }
+    }
+    guard
+}
+
+/// How many messages of a burst come before the one that is found; `None`: it never is.
+fn burst(guard: &mut Guard, begin: Timestamp, messages: i64, template: &Heard) -> Option<i64> {
+    (0..messages).find(|number| {
+        let time = Timestamp::from_millis(begin.as_millis() + number * 700);
+        let heard = Heard {
+            time,
+            ..template.clone()
+        };
+        hear(guard, &heard).is_some()
+    })
+}
+
+#[test]
+fn a_hijacked_printer_is_found_within_fifty_messages_and_its_neighbour_is_not() {
+    let mut guard = with_history(20, 3);
+    for day in 0..20 {
+        assert_eq!(hear(&mut guard, &message(at(day, 9, 0), 8)), None);
+    }
+    let night = at(20, 3, 0);
+    let found = burst(&mut guard, night, 5_000, &message(night, 9));
+    assert!(found.is_some_and(|number| number < 50), "{found:?}");
+    assert_eq!(hear(&mut guard, &message(at(20, 3, 30), 8)), None);
+}
+
+#[test]
+fn what_is_found_says_what_and_how_much_and_what_is_usual() {
+    let mut guard = with_history(5, 3);
+    let night = at(5, 3, 0);
+    let found = (0..60).find_map(|_| hear(&mut guard, &message(night, 9)));
+    let found = found.expect("too much");
+    assert_eq!(found.entity.to_string(), "device contoso/Printers/10.1.2.9");
+    assert_eq!(
+        (found.kind, found.effect),
+        (TriggerKind::Volume, Effect::Hold)
+    );
+    assert_eq!(found.reason, "trigger volume: 31 recipients within an hour");
+    assert_eq!(found.evidence[0], "usual at this hour: 0, busiest: 3");
+    assert!(found.evidence[1].contains("00000000000G1"), "{found:?}");
+}
+
+#[test]
+fn a_new_device_has_no_usual_and_a_busy_one_may_be_busy() {
+    let day = at(0, 10, 0);
+    let mut new = Guard::default();
+    assert_eq!(burst(&mut new, day, 2_000, &message(day, 9)), None);
+    let mut busy = with_history(10, 60);
+    let next = at(10, 10, 0);
+    assert_eq!(burst(&mut busy, next, 200, &message(next, 9)), None);
+    let found = burst(&mut busy, next, 5_000, &message(next, 9));
+    assert!(found.is_some(), "four times the usual is enough");
+}
+
+#[test]
+fn a_day_on_which_something_was_found_teaches_nothing() {
+    let mut guard = with_history(10, 3);
+    for day in 10..13 {
+        let night = at(day, 3, 0);
+        let found = burst(&mut guard, night, 5_000, &message(night, 9));
+        assert!(
+            found.is_some_and(|number| number < 50),
+            "day {day}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn what_a_person_releases_begins_anew_and_is_found_again_when_it_goes_on() {
+    let mut guard = with_history(10, 3);
+    let night = at(10, 3, 0);
+    let template = message(night, 9);
+    assert!(burst(&mut guard, night, 50, &template).is_some());
+    guard.release(&template.entity());
+    let later = at(10, 3, 10);
+    let again = burst(&mut guard, later, 50, &template);
+    assert_eq!(again, Some(30), "counted from nothing");
+}
+
+#[test]
+fn the_first_step_is_to_hold_and_the_second_to_refuse_only_where_the_settings_want_it() {
+    use TriggerMode::{Block, Hold, Off};
+    for (mode, standing, step) in [
+        (Off, None, None),
+        (Off, Some(Effect::Hold), None),
+        (Hold, None, Some(Effect::Hold)),
+        (Hold, Some(Effect::Hold), None),
+        (Block, None, Some(Effect::Hold)),
+        (Block, Some(Effect::Hold), Some(Effect::Refuse)),
+        (Block, Some(Effect::Refuse), None),
+    ] {
+        assert_eq!(next_step(mode, standing), step, "{mode:?} {standing:?}");
+    }
+}
+
+#[test]
+fn every_kind_of_misdeed_is_counted_by_its_own_trigger_from_the_first_day() {
+    for (kind, signal, credential) in [
+        (
+            TriggerKind::FromMismatch,
+            Signal::Message {
+                recipients: 1,
+                from_differs: true,
+            },
+            None,
+        ),
+        (
+            TriggerKind::UnverifiedDomain,
+            Signal::UnverifiedDomain,
+            None,
+        ),
+        (
+            TriggerKind::UnknownRecipients,
+            Signal::UnknownRecipient,
+            Some("scan-1"),
+        ),
+        (TriggerKind::Complaints, Signal::Complaint, None),
+        (TriggerKind::Content, Signal::BadContent, Some("scan-1")),
+    ] {
+        let mut guard = Guard::default();
+        let minimum = kind.terms(&Triggers::default()).minimum;
+        let heard = Heard {
+            signal,
+            credential: credential.map(str::to_owned),
+            ..message(at(0, 9, 0), 9)
+        };
+        let found = (0..=minimum)
+            .map(|_| hear(&mut guard, &heard))
+            .collect::<Vec<_>>();
+        let (last, before) = found.split_last().expect("some");
+        assert!(before.iter().all(Option::is_none), "{kind:?}");
+        let last = last.as_ref().expect("one more than is never too many");
+        assert_eq!((last.kind, last.entity.clone()), (kind, heard.entity()));
+    }
+}
+
+#[test]
+fn a_trigger_that_is_off_finds_nothing_and_learns_all_the_same() {
+    let mut guard = with_history(10, 3);
+    let mut off = Triggers::default();
+    off.volume.mode = Some(TriggerMode::Off);
+    let night = at(10, 3, 0);
+    let quiet = (0..500).all(|_| guard.hear(&message(night, 9), &off, None).is_none());
+    assert!(quiet);
+    let next = at(11, 3, 0);
+    assert!(burst(&mut guard, next, 50, &message(next, 9)).is_some());
+}
+
+#[test]
+fn a_credential_in_a_network_where_it_never_was_is_found_once_it_is_known() {
+    let mut on = Triggers::default();
+    on.new_network.mode = Some(TriggerMode::Hold);
+    let from = |day, address: &str| Heard {
+        address: address.parse().expect("an address"),
+        credential: Some("scan-1".to_owned()),
+        ..message(at(day, 9, 0), 9)
+    };
+    let mut guard = Guard::default();
+    for (day, address, is_found) in [
+        (0, "198.51.100.7", false),
+        (0, "203.0.113.9", false),
+        (5, "198.51.7.7", false),
+        (5, "192.0.2.1", true),
+        (5, "192.0.2.1", false),
+        (6, "2001:db8::1", true),
+        (6, "2001:db8:ffff::1", false),
+    ] {
+        let found = guard.hear(&from(day, address), &on, None);
+        let kind = found.map(|found| found.kind);
+        let expected = is_found.then_some(TriggerKind::NewNetwork);
+        assert_eq!(kind, expected, "day {day}, {address}");
+    }
+}
+
+#[test]
+fn a_flood_of_devices_of_one_organisation_makes_no_other_be_forgotten() {
+    let mut guard = with_history(10, 3);
+    for host in 0..20_000_u32 {
+        let heard = Heard {
+            organisation: "fabrikam".to_owned(),
+            address: std::net::Ipv4Addr::from_bits(0x0a00_0000 + host).into(),
+            ..message(at(10, 1, 0), 9)
+        };
+        assert_eq!(hear(&mut guard, &heard), None);
+    }
+    assert!(guard.devices() <= DEVICES_PER_ORGANISATION_MAX + 1);
+    let night = at(10, 3, 0);
+    let found = burst(&mut guard, night, 50, &message(night, 9));
+    assert!(found.is_some(), "contoso's printer is known still");
+}
+
+#[test]
+fn what_is_kept_is_what_is_known() {
+    let mut guard = with_history(10, 3);
+    let entity = message(at(0, 0, 0), 9).entity();
+    let (key, known) = guard.kept("contoso", &entity).expect("known");
+    let text = serde_json::to_string(known).expect("texts and numbers");
+    assert!(text.len() < 4_096, "{}", text.len());
+    let mut restarted = Guard::default();
+    restarted.restore(&key, serde_json::from_str(&text).expect("what was written"));
+    let night = at(10, 3, 0);
+    for guard in [&mut guard, &mut restarted] {
+        let found = burst(guard, night, 5_000, &message(night, 9));
+        assert_eq!(found, Some(30));
+    }
+    assert_eq!(restarted.forget_before(at(60, 0, 0)), [key]);
+}
+
+#[test]
+fn a_rehearsal_tells_what_would_have_been_held_and_how_much() {
+    let mut off = Triggers::default();
+    off.volume.mode = Some(TriggerMode::Off);
+    let mut rehearsal = Rehearsal::new(TriggerKind::Volume, off);
+    for day in 0..20 {
+        for scan in 0..3 {
+            rehearsal.hear(&message(at(day, 9, scan), 9));
+            rehearsal.hear(&message(at(day, 9, scan), 8));
+        }
+    }
+    for number in 0..5_000 {
+        let time = Timestamp::from_millis(at(20, 3, 0).as_millis() + number * 700);
+        rehearsal.hear(&message(time, 9));
+    }
+    rehearsal.hear(&message(at(20, 9, 0), 8));
+    rehearsal.hear(&message(at(22, 9, 0), 9));
+    let (findings, heard) = rehearsal.end();
+    assert_eq!(heard, 20 * 6 + 5_002);
+    let [only] = findings.as_slice() else {
+        panic!("one: {findings:?}");
+    };
+    assert_eq!(only.found.entity, message(at(0, 0, 0), 9).entity());
+    assert_eq!(only.would_wait, 5_000 - 30);
+}
+
+proptest! {
+    /// Whatever a device did before, and whoever else sends: it is held at the latest when it
+    /// exceeds all three bounds, and never below the smallest.
+    #[test]
+    fn nobody_is_held_below_the_minimum_nor_goes_on_for_ever(
+        history in proptest::collection::vec(0_i64..40, 5..25),
+        hour in 0_i64..24,
+    ) {
+        let mut guard = Guard::default();
+        let mut busiest = 0;
+        for (day, scans) in history.iter().enumerate() {
+            busiest = busiest.max(*scans);
+            for scan in 0..*scans {
+                let time = at(i64::try_from(day).unwrap_or_default(), 9, scan);
+                hear(&mut guard, &message(time, 9));
+            }
+        }
+        let begin = at(30, hour, 0);
+        let found = burst(&mut guard, begin, 5_000, &message(begin, 9));
+        let taught = history.iter().filter(|scans| **scans > 0).count();
+        if let Some(number) = found {
+            prop_assert!(number >= 30);
+            prop_assert!(number <= 30.max(busiest * 4));
+        } else {
+            prop_assert!(taught < 3);
+        }
+    }
+}

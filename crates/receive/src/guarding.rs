@@ -1,0 +1,196 @@
+//! Triggers at work: every message that is accepted is heard before it is stored, so that the one
+//! with which a trigger finds something is held itself; refusals, failures and what comes back are
+//! heard as they are told. What is usual is kept over restarts on a shelf, once a minute and at a
+//! graceful end.
+//!
+//! Not here: what is too much (`relais_policy::trigger`); holding what waits and what is under way
+//! (`relais_store`, `relais-deliver`).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use relais_net::clock::Clock;
+use relais_policy::restriction::{Entity, EntityKind, Restriction, TRIGGERS};
+use relais_policy::trigger::{Found, Guard, Heard};
+use relais_smtp::time::Timestamp;
+use relais_store::restriction::EntityChange;
+use relais_store::shelf::{Shelf, ShelfChange};
+use relais_store::store::{Store, known_text, read_known};
+use relais_store::trace::{Event, EventKind};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+/// Between two times that what is usual is kept.
+const KEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// See the head of this file.
+#[derive(Default)]
+pub(crate) struct Guarding(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    guard: Guard,
+    /// Organisation and entity of which the shelf does not know what was heard last.
+    news: BTreeMap<Entity, String>,
+}
+
+impl Guarding {
+    /// A message is complete: hears it, and restricts its sender where that is too much. In force
+    /// when this returns.
+    pub(crate) async fn accepted(&self, store: &Store, event: &Event) {
+        if let Some(heard) = event.heard() {
+            self.hear(store, &heard).await;
+        }
+    }
+
+    async fn hear(&self, store: &Store, heard: &Heard) {
+        let settings = store.settings();
+        let Some(organisation) = settings.organisation(&heard.organisation) else {
+            return;
+        };
+        let entity = heard.entity();
+        let restrictions = store.restrictions();
+        let standing = restrictions.holding(heard.time).of(&entity);
+        let standing = standing.map(|restriction| restriction.effect);
+        let found = {
+            let mut state = self.lock();
+            let found = state.guard.hear(heard, &organisation.triggers, standing);
+            state.news.insert(entity, heard.organisation.clone());
+            found
+        };
+        if let Some(found) = found {
+            restrict(store, found, heard.time).await;
+        }
+    }
+
+    /// Hears what is told until the end, and keeps what is usual.
+    pub(crate) async fn keep(&self, store: &Store, clock: &Clock, ending: &CancellationToken) {
+        let mut told = store.live();
+        self.load(store).await;
+        let mut next = clock.moment() + KEEP_EVERY;
+        loop {
+            tokio::select! {
+                biased;
+                () = ending.cancelled() => break,
+                () = clock.sleep_until(next) => {
+                    next = clock.moment() + KEEP_EVERY;
+                    self.save(store, clock.now()).await;
+                }
+                heard = next_of(&mut told) => match heard {
+                    Some(events) => self.told(store, &events).await,
+                    None => break,
+                }
+            }
+        }
+    }
+
+    async fn told(&self, store: &Store, events: &[Event]) {
+        for event in events {
+            match event.kind {
+                EventKind::AttemptRefused
+                | EventKind::RecipientFailed
+                | EventKind::NoticeReceived => {
+                    if let Some(heard) = store.heard(event).await {
+                        self.hear(store, &heard).await;
+                    }
+                }
+                EventKind::EntityReleased => {
+                    if let Some(entity) = entity_of(event) {
+                        self.lock().guard.release(&entity);
+                    }
+                }
+                // Messages were heard before they were stored.
+                _ => {}
+            }
+        }
+    }
+
+    async fn load(&self, store: &Store) {
+        let entries = match store.shelf(Shelf::Trigger).await {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::warn!(%error, "what is usual cannot be read: it is learnt anew");
+                return;
+            }
+        };
+        let mut state = self.lock();
+        for entry in entries {
+            if let Some(known) = read_known(&entry.value) {
+                state.guard.restore(&entry.key, known);
+            }
+        }
+    }
+
+    /// Keeps what is usual.
+    pub(crate) async fn save(&self, store: &Store, now: Timestamp) {
+        let mut change = ShelfChange::new(Shelf::Trigger, now);
+        let news = {
+            let mut state = self.lock();
+            change.taken = state.guard.forget_before(now);
+            let news = std::mem::take(&mut state.news);
+            for (entity, organisation) in &news {
+                let kept = state.guard.kept(organisation, entity);
+                change
+                    .put
+                    .extend(kept.map(|(key, known)| (key, known_text(known))));
+            }
+            news
+        };
+        if change.put.is_empty() && change.taken.is_empty() {
+            return;
+        }
+        if let Err(error) = store.change_shelf(change).await {
+            tracing::warn!(%error, "what is usual could not be kept");
+            self.lock().news.extend(news);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `None`: there will be no more.
+async fn next_of(told: &mut Receiver<Arc<[Event]>>) -> Option<Arc<[Event]>> {
+    loop {
+        match told.recv().await {
+            Ok(events) => return Some(events),
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "triggers were too slow for what happened");
+            }
+            Err(RecvError::Closed) => return None,
+        }
+    }
+}
+
+/// What an event of a release is about: its detail begins with it.
+fn entity_of(event: &Event) -> Option<Entity> {
+    let (named, _) = event.detail.as_deref()?.split_once(": ")?;
+    let (kind, value) = named.split_once(' ')?;
+    Entity::parse(EntityKind::from_name(kind)?, value).ok()
+}
+
+async fn restrict(store: &Store, found: Found, now: Timestamp) {
+    let Found {
+        entity,
+        effect,
+        reason,
+        evidence,
+        ..
+    } = found;
+    tracing::warn!(%entity, %reason, effect = effect.name(), "restricted");
+    let change = EntityChange::Restrict(Restriction {
+        entity: entity.clone(),
+        effect,
+        reason,
+        evidence,
+        by: TRIGGERS.to_owned(),
+        since: now,
+        until: None,
+    });
+    if let Err(error) = store.change_entities(change).await {
+        tracing::error!(%error, %entity, "a trigger found something and could not restrict it");
+    }
+}
