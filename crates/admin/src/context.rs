@@ -18,6 +18,7 @@ use relais_net::tls::{CertificateStore, ClientTls, SeenCertificates};
 use relais_net::web::hooks::Hooks;
 use relais_policy::desk::Site;
 use relais_smtp::domain::Domain;
+use relais_store::queue::Actor;
 use relais_store::store::Store;
 
 use crate::alerts::Alerts;
@@ -256,6 +257,14 @@ impl Caller {
             via: "api",
             // Held by the table of operations, at the door that it came by.
             rights: Rights::everything(),
+        }
+    }
+
+    /// The same, as the audit of the queue tells it.
+    pub(crate) fn actor(&self) -> Actor<'_> {
+        Actor {
+            name: &self.actor,
+            via: self.via,
         }
     }
 

@@ -69,12 +69,13 @@ async fn suspend(
         return false;
     }
     let now = context.clock.now();
+    let rule_name = format!("rule {}", rule.name);
     let suspension = Suspension {
         until: rule.suspends().map(|span| now.after(span)),
         reason: attempt
             .last_answer()
             .map_or_else(String::new, |answer| answer.to_string()),
-        ..Suspension::new(scope, &format!("rule {}", rule.name), now)
+        ..Suspension::new(scope, rule_name.as_str(), now)
     };
     match context.store.suspend(suspension).await {
         Ok(()) => true,

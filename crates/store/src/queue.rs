@@ -410,6 +410,27 @@ pub struct ListedRecipient {
     pub expires_at: Timestamp,
 }
 
+/// Who does something to the queue, and by which door they came, as the audit tells it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Actor<'a> {
+    /// Who.
+    pub name: &'a str,
+    /// `socket`, `web`, `api`; what the relay does by itself comes by [`BY_ITSELF`].
+    pub via: &'static str,
+}
+
+/// By no door.
+pub const BY_ITSELF: &str = "server";
+
+impl<'a> From<&'a str> for Actor<'a> {
+    fn from(name: &'a str) -> Self {
+        Self {
+            name,
+            via: BY_ITSELF,
+        }
+    }
+}
+
 /// What a person asks of the queue.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum QueueAct {

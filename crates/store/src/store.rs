@@ -28,8 +28,8 @@ use crate::known::BounceChange;
 use crate::memory::Memory;
 use crate::proof::ProofChange;
 use crate::queue::{
-    ActResult, Committed, Content, Criteria, DueQueue, Lease, Leased, ListedMessage, NewMessage,
-    QueueAct, QueueCounts, QueueKey, Settlement, WaitingQueue,
+    ActResult, Actor, Committed, Content, Criteria, DueQueue, Lease, Leased, ListedMessage,
+    NewMessage, QueueAct, QueueCounts, QueueKey, Settlement, WaitingQueue,
 };
 use crate::restriction::{EntityChange, IgnoredAttempts};
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
@@ -288,9 +288,10 @@ impl Store {
         &self,
         act: QueueAct,
         criteria: &Criteria,
-        actor: &str,
+        actor: impl Into<Actor<'_>>,
         now: Timestamp,
     ) -> Result<ActResult, StoreError> {
+        let actor = actor.into();
         let criteria = self.narrowed(criteria).await?;
         match self {
             Self::Embedded(store) => store.act(act, &criteria, actor, now).await,
@@ -338,9 +339,10 @@ impl Store {
     pub async fn resume(
         &self,
         scope: &SuspensionScope,
-        actor: &str,
+        actor: impl Into<Actor<'_>>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        let actor = actor.into();
         match self {
             Self::Embedded(store) => store.resume(scope, actor, now).await,
             #[cfg(feature = "simulation")]
@@ -630,7 +632,13 @@ impl Store {
     }
 
     /// Copies a consistent state of everything into a new folder while mail goes on.
-    pub async fn backup(&self, target: PathBuf, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn backup(
+        &self,
+        target: PathBuf,
+        actor: impl Into<Actor<'_>>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let actor = actor.into();
         match self {
             Self::Embedded(store) => {
                 let make = move |folder: &Path| backup::create(folder, &target, now);
@@ -640,11 +648,11 @@ impl Store {
                     "{} messages, {} recipients, {} days of trace, {} octets",
                     made.messages, made.recipients, made.trace_days, made.octets
                 );
-                store.note_backup(&[summary], now).await
+                store.note_backup(&[summary], actor, now).await
             }
             #[cfg(feature = "simulation")]
             Self::Memory(_) => {
-                let _ = (target, now);
+                let _ = (target, actor, now);
                 Err(StoreError::Fault(
                     "the store in memory has no backup".to_owned(),
                 ))

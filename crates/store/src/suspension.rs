@@ -9,7 +9,7 @@ use std::sync::Arc;
 use relais_smtp::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::queue::QueueKey;
+use crate::queue::{Actor, BY_ITSELF, QueueKey};
 use crate::shelf::{Shelf, ShelfAudit, ShelfChange, ShelfEntry};
 
 /// Suspensions at the same time.
@@ -39,6 +39,8 @@ pub struct Suspension {
     pub reason: String,
     /// By whom.
     pub by: String,
+    /// By which door they came, as long as it is not stored: then the audit knows.
+    pub via: &'static str,
     /// Since when.
     pub since: Timestamp,
 }
@@ -104,12 +106,14 @@ impl fmt::Display for SuspensionScope {
 
 impl Suspension {
     /// Without an end and without a reason.
-    pub fn new(scope: SuspensionScope, by: &str, since: Timestamp) -> Self {
+    pub fn new<'a>(scope: SuspensionScope, by: impl Into<Actor<'a>>, since: Timestamp) -> Self {
+        let by = by.into();
         Self {
             scope,
             until: None,
             reason: String::new(),
-            by: by.to_owned(),
+            by: by.name.to_owned(),
+            via: by.via,
             since,
         }
     }
@@ -136,10 +140,14 @@ impl Suspension {
             reason,
             by: self.by.clone(),
         };
+        let by = Actor {
+            name: &self.by,
+            via: self.via,
+        };
         let value = serde_json::to_string(&stored).expect("texts and numbers are JSON");
         ShelfChange::new(Shelf::Suspension, self.since)
             .put(self.scope.key(), value)
-            .audited(audit(&self.by, "queue.suspended", detail))
+            .audited(audit(by, "queue.suspended", detail))
     }
 
     /// Reads one back; `None`: another hand wrote it.
@@ -153,6 +161,7 @@ impl Suspension {
             until: stored.until.map(Timestamp::from_millis),
             reason: stored.reason,
             by: stored.by,
+            via: BY_ITSELF,
             since: entry.since,
         })
     }
@@ -165,16 +174,16 @@ impl Suspension {
 }
 
 /// Ends one, with its audit entry.
-pub(crate) fn end(scope: &SuspensionScope, actor: &str, now: Timestamp) -> ShelfChange {
+pub(crate) fn end(scope: &SuspensionScope, actor: Actor<'_>, now: Timestamp) -> ShelfChange {
     ShelfChange::new(Shelf::Suspension, now)
         .take(scope.key())
         .audited(audit(actor, "queue.resumed", scope.to_string()))
 }
 
-fn audit(actor: &str, act: &'static str, detail: String) -> ShelfAudit {
+fn audit(actor: Actor<'_>, act: &'static str, detail: String) -> ShelfAudit {
     ShelfAudit {
-        actor: actor.to_owned(),
-        via: "",
+        actor: actor.name.to_owned(),
+        via: actor.via,
         act,
         detail: vec![detail],
     }

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::checks::note_backup;
-use crate::context::AdminContext;
+use crate::context::{AdminContext, Caller};
 use crate::problem::{Input, Problem};
 
 pub(super) fn routes() -> Router<AdminContext> {
@@ -25,6 +25,7 @@ struct Create {
 
 async fn create(
     State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
     Input(request): Input<Create>,
 ) -> Result<Json<Value>, Problem> {
     if !request.target.is_absolute() {
@@ -32,7 +33,7 @@ async fn create(
     }
     context
         .store
-        .backup(request.target.clone(), context.clock.now())
+        .backup(request.target.clone(), caller.actor(), context.clock.now())
         .await?;
     note_backup(&context.store, context.clock.now()).await?;
     Ok(Json(json!({ "target": request.target })))

@@ -190,7 +190,7 @@ async fn act(
     }
     let result = context
         .store
-        .act(act, &criteria, &caller.actor, context.clock.now())
+        .act(act, &criteria, caller.actor(), context.clock.now())
         .await?;
     Ok(Json(
         json!({ "changed": result.changed, "active": result.active }),
@@ -277,10 +277,10 @@ async fn suspend(
         let suspension = Suspension {
             until,
             reason: request.reason.clone(),
-            ..Suspension::new(scope, &caller.actor, now)
+            ..Suspension::new(scope, caller.actor(), now)
         };
         context.store.suspend(suspension).await?;
-    } else if !context.store.resume(&scope, &caller.actor, now).await? {
+    } else if !context.store.resume(&scope, caller.actor(), now).await? {
         return Err(Problem::not_found(format!("No suspension of {scope}.")));
     }
     suspended(State(context)).await

@@ -456,6 +456,7 @@ fn a_message_is_held_found_and_deleted_by_a_person_and_the_audit_tells_who() {
         .shows("Nothing is waiting.");
     let all = audit(&server);
     let by_anna = all.iter().filter(|one| one["actor"] == "anna (web)");
+    assert!(by_anna.clone().all(|one| one["via"] == "web"), "{all:?}");
     let acts: Vec<_> = by_anna
         .map(|one| one["act"].as_str().unwrap_or_default())
         .collect();

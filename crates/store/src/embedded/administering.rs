@@ -18,7 +18,7 @@ use crate::error::StoreError;
 use crate::index::{Choice, Chosen, GIVE_UP, HELD, SlotState, ViewedSlot};
 use crate::known::KnownChange;
 use crate::proof::{ProofChange, gone};
-use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
+use crate::queue::{ActResult, Actor, Criteria, ListedMessage, QueueAct};
 use crate::restriction::{EntityChange, IgnoredAttempts, LookedThrough};
 use crate::secret::Vault;
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
@@ -70,7 +70,7 @@ impl Embedded {
         &self,
         act: QueueAct,
         criteria: &Criteria,
-        actor: &str,
+        actor: Actor<'_>,
         now: Timestamp,
     ) -> Result<ActResult, StoreError> {
         self.index_complete().await?;
@@ -80,7 +80,8 @@ impl Embedded {
             let part = ActPart {
                 act: act.clone(),
                 criteria: criteria.clone(),
-                actor: actor.to_owned(),
+                actor: actor.name.to_owned(),
+                via: actor.via,
                 after,
                 now,
                 audited: result.changed > 0,
@@ -115,7 +116,7 @@ impl Embedded {
     pub(crate) async fn resume(
         &self,
         scope: &SuspensionScope,
-        actor: &str,
+        actor: Actor<'_>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let (scope, change) = (scope.clone(), suspension::end(scope, actor, now));
@@ -141,7 +142,7 @@ impl Embedded {
         let over = self.shared.index().suspensions_over(now);
         for scope in over {
             // A store that is sealed ends them later.
-            let _ = self.resume(&scope, suspension::THE_CLOCK, now).await;
+            let _ = self.resume(&scope, suspension::THE_CLOCK.into(), now).await;
         }
     }
 
@@ -413,13 +414,13 @@ pub(super) fn audit(
     transaction: &Transaction<'_>,
     act: &str,
     detail: &[String],
-    actor: &str,
+    actor: Actor<'_>,
     time: Timestamp,
 ) -> Result<(), StoreError> {
     let entry = NewAuditEntry {
         time,
-        actor,
-        via: "",
+        actor: actor.name,
+        via: actor.via,
         act,
         detail,
         settings_version: None,
@@ -432,6 +433,7 @@ struct ActPart {
     act: QueueAct,
     criteria: Criteria,
     actor: String,
+    via: &'static str,
     after: Option<QueueId>,
     now: Timestamp,
     /// An earlier part has the audit entry.
@@ -452,6 +454,7 @@ impl ActPart {
             act,
             criteria,
             actor,
+            via,
             after,
             now,
             audited,
@@ -479,7 +482,8 @@ impl ActPart {
                 return Ok(());
             }
             let lines = describe::criteria_lines(&criteria);
-            audit(transaction, describe::act_name(&act), &lines, &actor, now)
+            let actor = Actor { name: &actor, via };
+            audit(transaction, describe::act_name(&act), &lines, actor, now)
         })?;
         Ok(done)
     }

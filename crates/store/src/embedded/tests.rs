@@ -325,7 +325,7 @@ async fn with_damage(sql: &str) -> (tempfile::TempDir, Embedded, QueueId) {
         ..Criteria::default()
     };
     let released = store
-        .act(QueueAct::Delete, &Criteria::default(), "anna", NOW)
+        .act(QueueAct::Delete, &Criteria::default(), "anna".into(), NOW)
         .await
         .unwrap();
     assert_eq!(released.changed, 1, "a person can get rid of it");
@@ -389,7 +389,7 @@ async fn a_damaged_row_that_a_person_releases_goes_where_its_address_says() {
             .is_empty()
     );
     store
-        .act(QueueAct::Release, &Criteria::default(), "anna", NOW)
+        .act(QueueAct::Release, &Criteria::default(), "anna".into(), NOW)
         .await
         .unwrap();
     close(store).await;
@@ -496,7 +496,7 @@ async fn a_reader_sees_everything_beside_a_running_store_and_changes_nothing() {
             Err(CommitError::Closed)
         );
         assert!(lease(&reader, "example.org", NOW).await.is_empty());
-        assert!(reader.resume(&scope, "anna", NOW).await.is_err());
+        assert!(reader.resume(&scope, "anna".into(), NOW).await.is_err());
         if running {
             commit(&store, "c@example.org", b"z").await.unwrap();
             assert_eq!(rows(&store, "").await.len(), 2);

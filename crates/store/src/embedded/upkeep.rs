@@ -11,6 +11,7 @@ use super::opening::REMEMBER_STEP;
 use super::writer::{Op, Writer};
 use super::{Embedded, administering, group, opening, schema};
 use crate::error::StoreError;
+use crate::queue::Actor;
 use crate::restriction::EntityChange;
 
 /// Between two rounds of what is done now and then: sweeps, retention. Milliseconds.
@@ -56,15 +57,17 @@ impl Embedded {
     pub(crate) async fn note_backup(
         &self,
         summary: &[String],
+        actor: Actor<'_>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         if self.ops.is_none() {
             return Ok(());
         }
-        let lines = summary.to_vec();
+        let (lines, name, via) = (summary.to_vec(), actor.name.to_owned(), actor.via);
         let note = self.exclusively(move |writer: &mut Writer| {
             writer.transact(|transaction| {
-                administering::audit(transaction, "backup.created", &lines, "", now)?;
+                let actor = Actor { name: &name, via };
+                administering::audit(transaction, "backup.created", &lines, actor, now)?;
                 Ok::<_, StoreError>(((), Vec::new()))
             })
         });

@@ -24,7 +24,7 @@ use crate::error::StoreError;
 use crate::index::Chosen;
 use crate::known::KnownChange;
 use crate::proof::{ProofChange, gone};
-use crate::queue::{ActResult, Criteria, ListedMessage, QueueAct};
+use crate::queue::{ActResult, Actor, Criteria, ListedMessage, QueueAct};
 use crate::restriction::{EntityChange, IgnoredAttempts, LookedThrough};
 use crate::secret::Vault;
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
@@ -55,7 +55,7 @@ impl Memory {
         &self,
         act: QueueAct,
         criteria: &Criteria,
-        actor: &str,
+        actor: Actor<'_>,
         now: Timestamp,
     ) -> Result<ActResult, StoreError> {
         match self.try_act(&act, criteria, actor, now) {
@@ -68,7 +68,7 @@ impl Memory {
         &self,
         act: &QueueAct,
         criteria: &Criteria,
-        actor: &str,
+        actor: Actor<'_>,
         now: Timestamp,
     ) -> Result<Result<ActResult, StoreError>, Died> {
         let mut state = self.alive()?;
@@ -108,7 +108,7 @@ impl Memory {
             }
             for chosen in choice.chosen {
                 result.changed += chosen.slots.len() as u64;
-                self.act_on(&mut state, act, &chosen, actor, now);
+                self.act_on(&mut state, act, &chosen, actor.name, now);
             }
             after = choice.next;
             if after.is_none() {
@@ -163,7 +163,7 @@ impl Memory {
     pub(crate) async fn resume(
         &self,
         scope: &SuspensionScope,
-        actor: &str,
+        actor: Actor<'_>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let suspended = self.state().index.suspended();
@@ -392,7 +392,7 @@ impl Memory {
         }
         let over = self.state().index.suspensions_over(now);
         for scope in over {
-            let _ = self.resume(&scope, suspension::THE_CLOCK, now).await;
+            let _ = self.resume(&scope, suspension::THE_CLOCK.into(), now).await;
         }
         let mut state = self.state();
         let free = self.disk.free_octets(std::path::Path::new("")).unwrap_or(0);
@@ -445,14 +445,14 @@ fn audit(
     state: &mut State,
     act: &str,
     detail: &[String],
-    actor: &str,
+    actor: Actor<'_>,
     time: Timestamp,
 ) -> Result<(), StoreError> {
     let transaction = begin(tables(state)?)?;
     let entry = NewAuditEntry {
         time,
-        actor,
-        via: "",
+        actor: actor.name,
+        via: actor.via,
         act,
         detail,
         settings_version: None,
