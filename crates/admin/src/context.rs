@@ -18,6 +18,7 @@ use relais_net::tls::{CertificateStore, ClientTls, SeenCertificates};
 use relais_net::web::hooks::Hooks;
 use relais_policy::desk::Site;
 use relais_smtp::domain::Domain;
+use relais_smtp::time::Timestamp;
 use relais_store::queue::Actor;
 use relais_store::store::Store;
 
@@ -25,7 +26,7 @@ use crate::alerts::Alerts;
 use crate::entrance::Entrance;
 use crate::findings::Findings;
 use crate::metrics::Metrics;
-use crate::people::People;
+use crate::people::{By, People};
 use crate::permission::Rights;
 use crate::rounds::Rounds;
 use crate::webhooks::outbox::Outbox;
@@ -297,6 +298,17 @@ impl Caller {
             actor: "command line".into(),
             via: "data-folder",
             rights: Rights::everything(),
+        }
+    }
+}
+
+impl Caller {
+    /// As the audit tells it, now.
+    pub(crate) fn by(&self, now: Timestamp) -> By<'_> {
+        By {
+            actor: &self.actor,
+            via: self.via,
+            now,
         }
     }
 }

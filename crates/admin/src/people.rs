@@ -2,9 +2,11 @@
 //! sessions of this moment. Passwords are kept as Argon2id, tokens as hashes; both compare in
 //! constant time.
 //!
-//! Sessions are kept in memory: a restart signs everybody out. Not here: cookies and forms
-//! (`web/door.rs`).
+//! Sessions outlive a restart. Not here: cookies and forms (`web/door.rs`).
 
+mod presence;
+mod second;
+mod factor;
 mod sessions;
 
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 use relais_net::clock::{Chance, Moment};
 use relais_policy::guessing::{Guesses, MayGuess};
@@ -24,7 +26,10 @@ use relais_smtp::time::Timestamp;
 use relais_store::shelf::{Shelf, ShelfAudit, ShelfChange};
 use relais_store::store::Store;
 
-pub(crate) use self::sessions::{Session, Sessions};
+pub(crate) use self::factor::{Factor, address as telephone_address, base32};
+use self::second::Pending;
+use self::sessions::Sessions;
+pub(crate) use self::sessions::{Browser, Session, id_of_token};
 use crate::permission::{Reach, Rights, Role};
 use crate::words::Language;
 
@@ -58,6 +63,9 @@ pub(crate) struct Administrator {
     pub(crate) connector: Option<String>,
     /// Argon2id, PHC form.
     password_hash: String,
+    /// Asked for beside the password, if there is one.
+    #[serde(default)]
+    pub(crate) factor: Option<Factor>,
     /// `en`, `fr`; none: the browser's.
     #[serde(default)]
     pub(crate) language: Option<String>,
@@ -66,16 +74,31 @@ pub(crate) struct Administrator {
 }
 
 impl Administrator {
-    /// What the person may do, and how far.
-    pub(crate) fn rights(&self) -> Rights {
-        let reach = match &self.organisation {
-            None => Reach::Installation,
-            Some(name) => Reach::Organisation {
-                name: name.clone(),
-                connector: self.connector.clone(),
-            },
+    /// Role and reach.
+    pub(crate) fn place_of(&self) -> Place {
+        Place {
+            role: self.role,
+            organisation: self.organisation.clone(),
+            connector: self.connector.clone(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(name: &str, role: Role) -> Self {
+        let place = Place {
+            role,
+            ..Place::first()
         };
-        Rights::of_role(self.role, reach)
+        Self {
+            name: name.to_owned(),
+            role: place.role,
+            organisation: place.organisation,
+            connector: place.connector,
+            password_hash: NOBODYS_HASH.to_owned(),
+            factor: None,
+            language: None,
+            since: String::new(),
+        }
     }
 
     /// As the audit tells it: `owner of contoso`.
@@ -90,7 +113,7 @@ impl Administrator {
 }
 
 /// Which place a person gets.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Place {
     pub(crate) role: Role,
     #[serde(default)]
@@ -100,6 +123,18 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// What it permits, and how far.
+    pub(crate) fn rights(&self) -> Rights {
+        let reach = match &self.organisation {
+            None => Reach::Installation,
+            Some(name) => Reach::Organisation {
+                name: name.clone(),
+                connector: self.connector.clone(),
+            },
+        };
+        Rights::of_role(self.role, reach)
+    }
+
     /// Of whoever sets the installation up.
     fn first() -> Self {
         Self {
@@ -163,6 +198,9 @@ pub enum PeopleError {
     /// As many as there may be.
     #[error("there are {ADMINISTRATORS_MAX} administrators already")]
     TooMany,
+    /// Between password and code, or between picture and code, too much time passed.
+    #[error("that took too long; begin again")]
+    Late,
     /// The last one who may manage people.
     #[error("the last owner of the installation cannot go or become less: make another one first")]
     LastOwner,
@@ -218,6 +256,9 @@ struct Shared {
     /// Where the admin centre listens, if it does.
     address: Option<SocketAddr>,
     sessions: Mutex<Sessions>,
+    /// Whether those of before the restart were read.
+    loaded: OnceCell<()>,
+    pending: Mutex<Pending>,
     guesses: Mutex<Guesses>,
     started: Moment,
     hashing: Semaphore,
@@ -231,6 +272,8 @@ impl People {
         Self(Arc::new(Shared {
             address,
             sessions: Mutex::default(),
+            loaded: OnceCell::new(),
+            pending: Mutex::default(),
             guesses: Mutex::default(),
             started: Moment::now(),
             hashing: Semaphore::new(HASHES_MAX),
@@ -244,7 +287,7 @@ impl People {
     }
 
     /// The sessions, for a moment.
-    pub(crate) fn sessions(&self) -> std::sync::MutexGuard<'_, Sessions> {
+    fn sessions(&self) -> std::sync::MutexGuard<'_, Sessions> {
         let locked = self.0.sessions.lock();
         locked.unwrap_or_else(PoisonError::into_inner)
     }
@@ -372,7 +415,7 @@ impl People {
         let mut found = found.ok_or(PeopleError::Unknown)?;
         found.password_hash = self.hash(chance, &password).await;
         self.put(store, &found, by, "admin.password").await?;
-        self.sessions().revoke_all_of(&name);
+        self.end_of(store, &name, None, by.now).await;
         Ok(password)
     }
 
@@ -384,8 +427,11 @@ impl People {
         by: &By<'_>,
     ) -> Result<(), PeopleError> {
         let _changing = self.0.changing.lock().await;
-        let found = self.find(store, name).await?;
-        let mut found = found.ok_or(PeopleError::Unknown)?;
+        self.speak(store, name, language, by.now).await;
+        // Of whoever signs in with an issuer only the session is kept.
+        let Some(mut found) = self.find(store, name).await? else {
+            return Ok(());
+        };
         found.language = Some(language.pick("en", "fr").to_owned());
         self.put(store, &found, by, "admin.language").await
     }
@@ -450,7 +496,7 @@ impl People {
             .put(name, to_json(&found))
             .audited(by.audit("admin.role", detail));
         store.change_shelf(change).await?;
-        self.sessions().revoke_all_of(name);
+        self.end_of(store, name, None, by.now).await;
         Ok(())
     }
 
@@ -470,7 +516,7 @@ impl People {
             .take(name)
             .audited(by.audit("admin.removed", detail));
         store.change_shelf(change).await?;
-        self.sessions().revoke_all_of(name);
+        self.end_of(store, name, None, by.now).await;
         Ok(())
     }
 
@@ -515,6 +561,7 @@ impl People {
             role: place.role,
             organisation: place.organisation,
             connector: place.connector,
+            factor: None,
             password_hash: self.hash(chance, password).await,
             language: None,
             since: now.to_rfc3339(),

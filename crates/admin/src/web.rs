@@ -4,7 +4,6 @@
 //! Modules stand in order of floors: each may use only those below it. Who comes in is decided in
 //! `door`, what leaves is dressed in `headers`; ADR 0017.
 
-mod signing;
 mod home;
 mod setup;
 mod health;
@@ -36,6 +35,7 @@ mod fields;
 mod conversation;
 mod people;
 mod account;
+mod signing;
 mod find;
 mod drafts;
 mod news;
@@ -47,6 +47,7 @@ mod headers;
 mod ask;
 mod rooms;
 mod times;
+mod qr;
 mod lang;
 #[cfg(test)]
 mod tests;

@@ -37,16 +37,19 @@ pub enum SecretKind {
     BounceKey,
     /// What signs calls of a webhook.
     WebhookKey,
+    /// How people prove who they are: what their telephones know, and what an issuer knows of us.
+    SignIn,
 }
 
 impl SecretKind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::DkimKey,
         Self::SmartHostPassword,
         Self::OauthToken,
         Self::ClientKey,
         Self::BounceKey,
         Self::WebhookKey,
+        Self::SignIn,
     ];
 
     /// As stored and shown.
@@ -58,6 +61,7 @@ impl SecretKind {
             Self::ClientKey => "client-key",
             Self::BounceKey => "bounce-key",
             Self::WebhookKey => "webhook-key",
+            Self::SignIn => "sign-in",
         }
     }
 

@@ -50,6 +50,10 @@ pub enum Shelf {
     Administrator,
     /// The link that makes the next one, as a hash.
     SetupLink,
+    /// Who is signed in at the admin centre, by the hash of a token.
+    Session,
+    /// How people sign in with an issuer.
+    SignIn,
     /// What each person keeps of the trace page.
     TraceView,
     /// Connectors that a person has begun to set up.
@@ -91,6 +95,8 @@ impl Shelf {
             Self::FirstSteps => "first-steps",
             Self::Administrator => "administrator",
             Self::SetupLink => "setup-link",
+            Self::Session => "session",
+            Self::SignIn => "sign-in",
             Self::TraceView => "trace-view",
             Self::ConnectorDraft => "connector-draft",
             Self::WaitingLink => "waiting-link",

@@ -40,3 +40,43 @@ role-auditor-words = reads everything, the audit log included, and changes nothi
 role-installer = Installer
 role-installer-words = the device cards of one connector
 people-roles = What the roles may do
+
+account-factor = Second factor
+account-factor-on = A code of your telephone is asked for beside the password.
+account-factor-off = The password alone lets you in. With a second factor a stolen password is not enough.
+account-factor-begin = Set up a second factor
+account-factor-anew = Set up a new one
+account-factor-remove = Remove the second factor
+account-codes-left =
+    { $count ->
+        [one] One recovery code is left.
+       *[other] { $shown } recovery codes are left.
+    }
+account-done-factor-off = The second factor is removed.
+account-done-sessions = That session is ended.
+account-sessions = Where you are signed in
+account-browser = Browser
+account-from = From
+account-began = Signed in
+account-seen = Seen last
+account-here = here
+account-end = Sign out there
+account-end-all = Sign out everywhere
+factor-title = Second factor
+factor-words = Open an authenticator app on your telephone, add an account, and point the camera at this picture.
+factor-picture = A QR code that the app reads
+factor-typed = No camera? Type this key into the app:
+factor-code = Code of the app
+factor-button = Confirm
+factor-wrong = This code is not right now. Wait for the next one, and compare the clock of the telephone.
+factor-late = That took too long. Begin again.
+factor-recovery = Six digits, or one of your recovery codes.
+factor-lost = Telephone and codes lost? On the server:
+factor-codes-title = Recovery codes
+factor-codes-words = Each of these lets you in once without the telephone. They are shown this once: print them, and keep them where nobody else looks.
+people-sessions = Who is signed in
+people-acts = What can be done
+people-done-sign-out = { $value } is signed out there.
+people-factor = Second factor
+people-factor-on = on
+people-reset-factor = Forget the second factor too: telephone and recovery codes are lost

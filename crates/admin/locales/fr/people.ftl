@@ -40,3 +40,43 @@ role-auditor-words = lit tout, y compris le journal d’audit, et ne modifie rie
 role-installer = Installateur
 role-installer-words = les fiches d’appareil d’un seul connecteur
 people-roles = Ce que permettent les rôles
+
+account-factor = Second facteur
+account-factor-on = Un code de votre téléphone est demandé en plus du mot de passe.
+account-factor-off = Le mot de passe seul vous laisse entrer. Avec un second facteur, un mot de passe volé ne suffit pas.
+account-factor-begin = Configurer un second facteur
+account-factor-anew = En configurer un nouveau
+account-factor-remove = Retirer le second facteur
+account-codes-left =
+    { $count ->
+        [one] Il reste un code de secours.
+       *[other] Il reste { $shown } codes de secours.
+    }
+account-done-factor-off = Le second facteur est retiré.
+account-done-sessions = Cette session est terminée.
+account-sessions = Où vous êtes connecté
+account-browser = Navigateur
+account-from = Depuis
+account-began = Connexion
+account-seen = Dernière activité
+account-here = ici
+account-end = Déconnecter là-bas
+account-end-all = Déconnecter partout
+factor-title = Second facteur
+factor-words = Ouvrez une application d’authentification sur votre téléphone, ajoutez un compte et visez cette image.
+factor-picture = Un code QR que l’application lit
+factor-typed = Pas d’appareil photo ? Saisissez cette clé dans l’application :
+factor-code = Code de l’application
+factor-button = Confirmer
+factor-wrong = Ce code n’est pas juste à cet instant. Attendez le suivant et comparez l’heure du téléphone.
+factor-late = Cela a pris trop de temps. Recommencez.
+factor-recovery = Six chiffres, ou l’un de vos codes de secours.
+factor-lost = Téléphone et codes perdus ? Sur le serveur :
+factor-codes-title = Codes de secours
+factor-codes-words = Chacun de ces codes vous laisse entrer une fois sans le téléphone. Ils sont montrés cette seule fois : imprimez-les et gardez-les à l’abri des regards.
+people-sessions = Qui est connecté
+people-acts = Ce que l’on peut faire
+people-done-sign-out = { $value } est déconnecté là-bas.
+people-factor = Second facteur
+people-factor-on = actif
+people-reset-factor = Oublier aussi le second facteur : le téléphone et les codes de secours sont perdus

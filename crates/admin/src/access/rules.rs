@@ -310,6 +310,8 @@ pub(super) const RULES: &[Rule] = &[
     rule(POST, "/admins/{name}/reset", ManagePeople, Whose::Handler),
     rule(POST, "/admins/{name}/role", ManagePeople, Whose::Handler),
     rule(POST, "/admins/{name}/remove", ManagePeople, Whose::Handler),
+    rule(GET, "/sessions", ReadPeople, Whose::Handler),
+    rule(POST, "/sessions/end", ManagePeople, Whose::Handler),
     rule(GET, "/api-keys", ReadPeople, Whose::Installation),
     rule(POST, "/api-keys", ManagePeople, Whose::Installation),
     rule(

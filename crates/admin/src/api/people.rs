@@ -22,6 +22,8 @@ pub(super) fn routes() -> Router<AdminContext> {
         .route("/admins/{name}/reset", post(reset))
         .route("/admins/{name}/role", post(set_place))
         .route("/admins/{name}/remove", post(remove))
+        .route("/sessions", get(sessions))
+        .route("/sessions/end", post(end_sessions))
 }
 
 impl From<PeopleError> for Problem {
@@ -39,6 +41,7 @@ impl From<PeopleError> for Problem {
             | PeopleError::Wrong
             | PeopleError::Slowed
             | PeopleError::Connectorless
+            | PeopleError::Late
             | PeopleError::Link => StatusCode::BAD_REQUEST,
         };
         Self::new(status, format!("{error}."))
@@ -109,6 +112,7 @@ async fn list(
                 "role": one.role.name(),
                 "organisation": one.organisation,
                 "connector": one.connector,
+                "second_factor": one.factor.as_ref().map(|factor| &factor.since),
                 "language": one.language,
                 "since": one.since,
             })
@@ -150,6 +154,64 @@ fn place(context: &AdminContext, caller: &Caller, mut wanted: Place) -> Result<P
     Ok(wanted.checked(&context.store.settings())?)
 }
 
+/// Who is signed in at the admin centre, and where.
+async fn sessions(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Value>, Problem> {
+    let all = context
+        .people
+        .signed_in(&context.store, context.clock.now());
+    let own = caller.rights.organisation();
+    let seen = all.await.into_iter();
+    let seen = seen.filter(|one| own.is_none() || one.kept.organisation() == own);
+    let told = seen.map(|one| {
+        json!({
+            "session": one.id,
+            "name": one.kept.name,
+            "organisation": one.kept.organisation(),
+            "address": one.kept.address,
+            "browser": one.kept.browser,
+            "began": one.kept.began().to_rfc3339(),
+            "seen": one.kept.seen().to_rfc3339(),
+            "by_issuer": one.kept.sso,
+        })
+    });
+    Ok(Json(json!({ "sessions": told.collect::<Vec<_>>() })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EndSessions {
+    name: String,
+    /// Absent: all of that person.
+    session: Option<String>,
+}
+
+async fn end_sessions(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+    Input(wanted): Input<EndSessions>,
+) -> Result<Json<Value>, Problem> {
+    let by = by(&context, &caller);
+    let (name, id) = (wanted.name.as_str(), wanted.session.as_deref());
+    let missing = || Problem::not_found(format!("{name} is signed in nowhere."));
+    let own = caller.rights.organisation();
+    let all = context.people.signed_in(&context.store, by.now).await;
+    let mut theirs = all.iter().filter(|one| one.kept.name == name);
+    if !theirs.any(|one| own.is_none() || one.kept.organisation() == own) {
+        return Err(missing());
+    }
+    match context
+        .people
+        .sign_out(&context.store, (name, id), &by)
+        .await?
+    {
+        true => Ok(Json(json!({ "signed_out": name }))),
+        false => Err(missing()),
+    }
+}
+
 #[derive(Deserialize)]
 struct Add {
     name: String,
@@ -178,14 +240,29 @@ async fn add(
     })))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reset {
+    /// The second factor goes too: the telephone is lost, and the recovery codes are.
+    #[serde(default)]
+    second_factor: bool,
+}
+
 /// As [`add`], for a person that exists; their sessions end.
 async fn reset(
     State(context): State<AdminContext>,
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
+    Input(wanted): Input<Reset>,
 ) -> Result<Json<Value>, Problem> {
     let by = by(&context, &caller);
     let found = within_reach(&context, &caller, &name).await?;
+    if wanted.second_factor {
+        let people = &context.people;
+        people
+            .remove_factor(&context.store, &found.name, &by)
+            .await?;
+    }
     let who = (found.name.as_str(), None);
     let reset = context
         .people

@@ -1,14 +1,17 @@
 //! Who is signed in: by the hash of a token that only the browser has. Ends when idle, when old,
-//! when the person signs out, and when the password changes.
+//! when the person signs out here or everywhere, and when their password or role changes. Kept on
+//! a shelf, so that a restart signs nobody out.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use relais_net::clock::{Chance, Moment};
+use relais_net::clock::Chance;
+use relais_smtp::time::Timestamp;
 
-use super::{Administrator, hash_of, hexadecimal};
+use super::{Administrator, Place, hash_of, hexadecimal, to_json};
 use crate::permission::Rights;
 
 /// Without a request a session ends after this. OWASP ASVS 5.0 §7.3.1.
@@ -17,6 +20,12 @@ pub(crate) const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
 pub(crate) const AGE_MAX: Duration = Duration::from_secs(12 * 3_600);
 /// Sessions at the same time; the one that was idle longest goes first.
 const SESSIONS_MAX: usize = 1_000;
+/// How much of "seen last" a crash may forget: each request would be a write else.
+const KEPT_EVERY: Duration = Duration::from_secs(60);
+/// Octets of a browser's name that are kept.
+const BROWSER_OCTETS_MAX: usize = 200;
+/// Characters of the hash by which a person names one of their sessions.
+const NAME_CHARACTERS: usize = 16;
 
 /// One person at one browser.
 #[derive(Clone)]
@@ -29,8 +38,6 @@ pub(crate) struct Session {
     pub(crate) language: Option<String>,
     /// In each form; a foreign page does not know it.
     pub(crate) form_token: String,
-    began: Moment,
-    seen: Moment,
 }
 
 impl Session {
@@ -38,67 +45,210 @@ impl Session {
     pub(crate) fn is_form_token(&self, token: &str) -> bool {
         self.form_token.as_bytes().ct_eq(token.as_bytes()).into()
     }
+}
 
-    fn is_over(&self, now: Moment) -> bool {
-        now.duration_since(self.seen) >= IDLE_MAX || now.duration_since(self.began) >= AGE_MAX
+/// From where somebody signs in.
+#[derive(Clone, Copy)]
+pub(crate) struct Browser<'a> {
+    pub(crate) address: &'a str,
+    /// `User-Agent`.
+    pub(crate) name: &'a str,
+}
+
+/// As stored.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct Kept {
+    pub(crate) name: String,
+    place: Place,
+    language: Option<String>,
+    began_ms: i64,
+    seen_ms: i64,
+    pub(crate) address: String,
+    pub(crate) browser: String,
+    /// Signed in with an issuer: no password of ours.
+    #[serde(default)]
+    pub(crate) sso: bool,
+    /// When it was written last.
+    #[serde(skip)]
+    kept_ms: i64,
+}
+
+impl Kept {
+    pub(crate) fn began(&self) -> Timestamp {
+        Timestamp::from_millis(self.began_ms)
     }
+
+    pub(crate) fn seen(&self) -> Timestamp {
+        Timestamp::from_millis(self.seen_ms)
+    }
+
+    /// The only organisation that the person sees.
+    pub(crate) fn organisation(&self) -> Option<&str> {
+        self.place.organisation.as_deref()
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        now.since(self.seen()) >= IDLE_MAX || now.since(self.began()) >= AGE_MAX
+    }
+}
+
+/// What is to be written after a change: put with a value, taken without.
+pub(crate) type Writes = Vec<(String, Option<String>)>;
+
+/// One session as its person sees it.
+pub(crate) struct Listed {
+    /// Names it among theirs.
+    pub(crate) id: String,
+    pub(crate) kept: Kept,
 }
 
 /// All of them, by the hash of their token.
 #[derive(Default)]
-pub(crate) struct Sessions(HashMap<String, Session>);
+pub(crate) struct Sessions(HashMap<String, Kept>);
 
 impl Sessions {
+    /// As they were before the restart; what cannot be read is none.
+    pub(crate) fn load(entries: impl Iterator<Item = (String, String)>) -> Self {
+        let read = |(hash, value): (String, String)| {
+            let mut kept: Kept = serde_json::from_str(&value).ok()?;
+            kept.kept_ms = kept.seen_ms;
+            Some((hash, kept))
+        };
+        Self(entries.filter_map(read).collect())
+    }
+
     /// A new one; its token is told this once.
-    pub(crate) fn begin(&mut self, person: &Administrator, chance: &Chance, now: Moment) -> String {
-        self.0.retain(|_, session| !session.is_over(now));
+    pub(crate) fn begin(
+        &mut self,
+        (person, sso): (&Administrator, bool),
+        browser: Browser<'_>,
+        chance: &Chance,
+        now: Timestamp,
+    ) -> (String, Writes) {
+        let mut writes = self.take(|session| session.is_over(now));
         if self.0.len() >= SESSIONS_MAX {
-            let oldest = self.0.iter().min_by_key(|(_, session)| session.seen);
+            let oldest = self.0.iter().min_by_key(|(_, session)| session.seen_ms);
             let oldest = oldest.map(|(hash, _)| hash.clone());
-            oldest.and_then(|hash| self.0.remove(&hash));
+            if let Some(hash) = oldest {
+                self.0.remove(&hash);
+                writes.push((hash, None));
+            }
         }
         let token = hexadecimal(&chance.octets::<32>());
-        let session = Session {
+        let cut = |text: &str| text.chars().take(BROWSER_OCTETS_MAX / 4).collect();
+        let session = Kept {
             name: person.name.clone(),
-            rights: person.rights(),
+            place: person.place_of(),
             language: person.language.clone(),
-            form_token: hexadecimal(&chance.octets::<32>()),
-            began: now,
-            seen: now,
+            began_ms: now.as_millis(),
+            seen_ms: now.as_millis(),
+            address: browser.address.to_owned(),
+            browser: cut(browser.name),
+            sso,
+            kept_ms: now.as_millis(),
         };
-        self.0.insert(hash_of(&token), session);
-        token
+        let hash = hash_of(&token);
+        writes.push((hash.clone(), Some(to_json(&session))));
+        self.0.insert(hash, session);
+        (token, writes)
     }
 
     /// The one of this token, if it is not over; it counts as seen.
-    pub(crate) fn touch(&mut self, token: &str, now: Moment) -> Option<Session> {
+    pub(crate) fn touch(&mut self, token: &str, now: Timestamp) -> (Option<Session>, Writes) {
         let hash = hash_of(token);
-        let session = self.0.get_mut(&hash)?;
-        if session.is_over(now) {
+        let Some(kept) = self.0.get_mut(&hash) else {
+            return (None, Writes::new());
+        };
+        if kept.is_over(now) {
             self.0.remove(&hash);
-            return None;
+            return (None, vec![(hash, None)]);
         }
-        session.seen = now;
-        Some(session.clone())
+        kept.seen_ms = now.as_millis();
+        let session = Session {
+            name: kept.name.clone(),
+            rights: kept.place.rights(),
+            language: kept.language.clone(),
+            // Only the token's holder can say it, and it outlives a restart with the token.
+            form_token: hash_of(&format!("form {token}")),
+        };
+        let mut writes = Writes::new();
+        if now.since(Timestamp::from_millis(kept.kept_ms)) >= KEPT_EVERY {
+            kept.kept_ms = kept.seen_ms;
+            writes.push((hash, Some(to_json(kept))));
+        }
+        (Some(session), writes)
     }
 
     /// The person signs out here.
-    pub(crate) fn end(&mut self, token: &str) {
-        self.0.remove(&hash_of(token));
+    pub(crate) fn end(&mut self, token: &str) -> Writes {
+        let hash = hash_of(token);
+        let had = self.0.remove(&hash);
+        had.map(|_| (hash, None)).into_iter().collect()
     }
 
-    /// All of a person: the password changed.
-    pub(crate) fn revoke_all_of(&mut self, name: &str) {
-        self.0.retain(|_, session| session.name != name);
+    /// All of a person, or the one of theirs with this name.
+    pub(crate) fn end_of(&mut self, name: &str, id: Option<&str>) -> Writes {
+        let hashes = self.0.iter().filter(|(hash, session)| {
+            session.name == name && id.is_none_or(|id| id_of(hash) == id)
+        });
+        let hashes: Vec<_> = hashes.map(|(hash, _)| hash.clone()).collect();
+        for hash in &hashes {
+            self.0.remove(hash);
+        }
+        hashes.into_iter().map(|hash| (hash, None)).collect()
     }
 
     /// All of a person read this language from now on.
-    pub(crate) fn set_language(&mut self, name: &str, language: &str) {
-        let theirs = self.0.values_mut().filter(|session| session.name == name);
-        for session in theirs {
+    pub(crate) fn set_language(&mut self, name: &str, language: &str) -> Writes {
+        let theirs = self
+            .0
+            .iter_mut()
+            .filter(|(_, session)| session.name == name);
+        let mut writes = Writes::new();
+        for (hash, session) in theirs {
             session.language = Some(language.to_owned());
+            writes.push((hash.clone(), Some(to_json(session))));
         }
+        writes
     }
+
+    /// Of one person, the one seen last first.
+    pub(crate) fn list(&self, name: &str, now: Timestamp) -> Vec<Listed> {
+        let mut listed = self.all(now);
+        listed.retain(|one| one.kept.name == name);
+        listed
+    }
+
+    /// Of everybody, the one seen last first.
+    pub(crate) fn all(&self, now: Timestamp) -> Vec<Listed> {
+        let live = self.0.iter().filter(|(_, session)| !session.is_over(now));
+        let listed = live.map(|(hash, session)| Listed {
+            id: id_of(hash).to_owned(),
+            kept: session.clone(),
+        });
+        let mut listed: Vec<_> = listed.collect();
+        listed.sort_by_key(|one| std::cmp::Reverse(one.kept.seen_ms));
+        listed
+    }
+
+    fn take(&mut self, is_over: impl Fn(&Kept) -> bool) -> Writes {
+        let over = self.0.iter().filter(|(_, session)| is_over(session));
+        let over: Vec<_> = over.map(|(hash, _)| hash.clone()).collect();
+        for hash in &over {
+            self.0.remove(hash);
+        }
+        over.into_iter().map(|hash| (hash, None)).collect()
+    }
+}
+
+/// By which a person names one of their sessions: too short to be its hash.
+pub(crate) fn id_of(hash: &str) -> &str {
+    hash.get(..NAME_CHARACTERS).unwrap_or(hash)
+}
+
+/// The same, of a token.
+pub(crate) fn id_of_token(token: &str) -> String {
+    id_of(&hash_of(token)).to_owned()
 }
 
 #[cfg(test)]
@@ -106,65 +256,91 @@ mod tests {
     use super::*;
     use crate::permission::Role;
 
+    const NOW: Timestamp = Timestamp::from_millis(1_795_514_400_000);
+    const HERE: Browser<'static> = Browser {
+        address: "192.0.2.1",
+        name: "Firefox",
+    };
+
     fn person(name: &str) -> Administrator {
-        Administrator {
-            name: name.to_owned(),
-            role: Role::Owner,
-            organisation: None,
-            connector: None,
-            password_hash: String::new(),
-            language: None,
-            since: String::new(),
-        }
+        Administrator::for_tests(name, Role::Owner)
+    }
+
+    fn is_live(sessions: &mut Sessions, token: &str, now: Timestamp) -> bool {
+        sessions.touch(token, now).0.is_some()
     }
 
     #[test]
     fn a_session_ends_when_idle_and_when_old_and_its_token_is_kept_nowhere() {
-        let (mut sessions, chance, now) = (Sessions::default(), Chance::seeded(1), Moment::now());
-        let token = sessions.begin(&person("anna"), &chance, now);
-        assert!(!sessions.0.contains_key(&token));
-        assert!(sessions.touch("other", now).is_none());
-        let mut time = now;
-        while time + IDLE_MAX / 2 < now + AGE_MAX {
-            time += IDLE_MAX / 2;
-            assert!(sessions.touch(&token, time).is_some());
+        let (mut sessions, chance) = (Sessions::default(), Chance::seeded(1));
+        let (token, writes) = sessions.begin((&person("anna"), false), HERE, &chance, NOW);
+        assert!(!format!("{writes:?}").contains(&token));
+        assert!(!is_live(&mut sessions, "other", NOW));
+        let mut time = NOW;
+        while time.since(NOW) + IDLE_MAX / 2 < AGE_MAX {
+            time = time.after(IDLE_MAX / 2);
+            assert!(is_live(&mut sessions, &token, time));
         }
-        assert!(sessions.touch(&token, now + AGE_MAX).is_none());
-        let token = sessions.begin(&person("anna"), &chance, now);
-        assert!(sessions.touch(&token, now + IDLE_MAX).is_none());
-        assert!(sessions.touch(&token, now).is_none(), "it stays ended");
+        assert!(!is_live(&mut sessions, &token, NOW.after(AGE_MAX)));
+        let (token, _) = sessions.begin((&person("anna"), false), HERE, &chance, NOW);
+        assert!(!is_live(&mut sessions, &token, NOW.after(IDLE_MAX)));
+        assert!(!is_live(&mut sessions, &token, NOW), "it stays ended");
     }
 
     #[test]
-    fn a_person_signs_out_at_one_browser_and_a_password_change_ends_all_of_theirs() {
-        let (mut sessions, chance, now) = (Sessions::default(), Chance::seeded(2), Moment::now());
-        let one = sessions.begin(&person("anna"), &chance, now);
-        let two = sessions.begin(&person("anna"), &chance, now);
-        let other = sessions.begin(&person("bert"), &chance, now);
-        sessions.end(&one);
-        assert!(sessions.touch(&one, now).is_none() && sessions.touch(&two, now).is_some());
-        sessions.revoke_all_of("anna");
-        assert!(sessions.touch(&two, now).is_none() && sessions.touch(&other, now).is_some());
+    fn what_was_written_is_the_same_session_after_a_restart_with_the_same_forms() {
+        let (mut sessions, chance) = (Sessions::default(), Chance::seeded(4));
+        let (token, writes) = sessions.begin((&person("anna"), false), HERE, &chance, NOW);
+        let form = sessions.touch(&token, NOW).0.expect("live").form_token;
+        let kept = writes.into_iter();
+        let kept = kept.filter_map(|(hash, value)| Some((hash, value?)));
+        let mut again = Sessions::load(kept);
+        let session = again.touch(&token, NOW).0.expect("live");
+        assert!(session.is_form_token(&form) && session.name == "anna");
+        assert!(!is_live(&mut again, &token, NOW.after(IDLE_MAX)));
+    }
+
+    #[test]
+    fn being_seen_is_written_once_a_minute() {
+        let (mut sessions, chance) = (Sessions::default(), Chance::seeded(5));
+        let (token, _) = sessions.begin((&person("anna"), false), HERE, &chance, NOW);
+        let second = Duration::from_secs(1);
+        assert!(sessions.touch(&token, NOW.after(second)).1.is_empty());
+        assert_eq!(sessions.touch(&token, NOW.after(KEPT_EVERY)).1.len(), 1);
+        assert!(sessions.touch(&token, NOW.after(KEPT_EVERY)).1.is_empty());
+    }
+
+    #[test]
+    fn a_person_signs_out_at_one_browser_or_at_all_and_others_stay() {
+        let (mut sessions, chance) = (Sessions::default(), Chance::seeded(2));
+        let mut begin = |name: &str| sessions.begin((&person(name), false), HERE, &chance, NOW).0;
+        let (one, two, three) = (begin("anna"), begin("anna"), begin("anna"));
+        let other = begin("bert");
+        assert_eq!(sessions.end(&one).len(), 1);
+        assert!(!is_live(&mut sessions, &one, NOW) && is_live(&mut sessions, &two, NOW));
+        assert_eq!(sessions.list("anna", NOW).len(), 2);
+        sessions.end_of("anna", Some(&id_of_token(&two)));
+        assert!(!is_live(&mut sessions, &two, NOW) && is_live(&mut sessions, &three, NOW));
+        // Nobody ends another's by its name.
+        sessions.end_of("anna", Some(&id_of_token(&other)));
+        sessions.end_of("anna", None);
+        assert!(!is_live(&mut sessions, &three, NOW) && is_live(&mut sessions, &other, NOW));
     }
 
     #[test]
     fn sessions_are_bounded_and_forms_belong_to_one() {
-        let (mut sessions, chance, now) = (Sessions::default(), Chance::seeded(3), Moment::now());
-        let first = sessions.begin(&person("anna"), &chance, now);
-        let later = now + Duration::from_secs(1);
-        let tokens = (0..SESSIONS_MAX).map(|_| sessions.begin(&person("anna"), &chance, later));
+        let (mut sessions, chance) = (Sessions::default(), Chance::seeded(3));
+        let anna = person("anna");
+        let (first, _) = sessions.begin((&anna, false), HERE, &chance, NOW);
+        let later = NOW.after(Duration::from_secs(1));
+        let tokens =
+            (0..SESSIONS_MAX).map(|_| sessions.begin((&anna, false), HERE, &chance, later).0);
         let tokens: Vec<_> = tokens.collect();
         assert_eq!(sessions.0.len(), SESSIONS_MAX);
-        assert!(sessions.touch(&first, later).is_none());
-        let form = |sessions: &mut Sessions, at: usize| {
-            sessions
-                .touch(&tokens[at], later)
-                .expect("there")
-                .form_token
-        };
-        let (one, two) = (form(&mut sessions, 0), form(&mut sessions, 1));
-        let session = sessions.touch(&tokens[0], later).expect("there");
-        assert!(session.is_form_token(&one));
-        assert!(!session.is_form_token(&two) && !session.is_form_token(""));
+        assert!(!is_live(&mut sessions, &first, later));
+        let one = sessions.touch(&tokens[0], later).0.expect("live");
+        let two = sessions.touch(&tokens[1], later).0.expect("live");
+        assert!(one.is_form_token(&one.form_token));
+        assert!(!one.is_form_token(&two.form_token) && !one.is_form_token(""));
     }
 }

@@ -1,20 +1,25 @@
-//! The person's own page: the password.
+//! The person's own page: password, second factor, and where they are signed in.
 
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use super::ask::Centre;
 use super::door::{Reader, SessionForm, Visit, forget_session};
 use super::page::{self, Frame};
+use super::qr::{Code, code};
 use super::signing::mistake;
-use crate::people::{By, PeopleError};
+use super::times;
+use crate::people::{PeopleError, base32, id_of_token, telephone_address};
 
 pub(super) fn routes() -> Router<Centre> {
-    Router::new().route("/account", get(show).post(change_password))
+    Router::new()
+        .route("/account", get(show).post(change_password))
+        .route("/account/factor", post(factor))
+        .route("/account/sessions", post(end_sessions))
 }
 
 #[derive(Template)]
@@ -22,49 +27,93 @@ pub(super) fn routes() -> Router<Centre> {
 struct Account {
     frame: Frame,
     mistake: String,
+    /// Signed in with an issuer: there is no password of ours.
+    is_local: bool,
+    factor: String,
+    sessions: Vec<Row>,
 }
 
-async fn show(Reader(visit): Reader) -> Response {
-    answer(&visit, String::new())
+/// One session.
+struct Row {
+    id: String,
+    is_here: bool,
+    browser: String,
+    address: String,
+    began: String,
+    seen: String,
 }
 
-fn answer(visit: &Visit, mistake: String) -> Response {
-    let lang = visit.lang;
+async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    answer(&centre, &visit, String::new()).await
+}
+
+async fn answer(centre: &Centre, visit: &Visit, mistake: String) -> Response {
+    let (context, lang) = (&centre.context, visit.lang);
+    let person = context.people.find(&context.store, visit.name()).await;
+    let person = person.ok().flatten();
+    let factor = person.as_ref().and_then(|person| person.factor.as_ref());
+    let factor = factor.map_or_else(String::new, |factor| {
+        lang.n("account-codes-left", factor.codes_left() as u64)
+    });
+    let here = visit.token.as_deref().map(id_of_token).unwrap_or_default();
+    let now = context.clock.now();
+    let listed = context.people.sessions_of(visit.name(), now);
+    let rows = listed.into_iter().map(|one| Row {
+        is_here: one.id == here,
+        browser: one.kept.browser.clone(),
+        address: one.kept.address.clone(),
+        began: times::of(lang, one.kept.began()),
+        seen: times::of(lang, one.kept.seen()),
+        id: one.id,
+    });
+    let command = format!("relais admin reset {}", visit.name());
+    let done = match visit.query.get("done") {
+        "factor-off" => lang.t("account-done-factor-off"),
+        "sessions" => lang.t("account-done-sessions"),
+        _ => String::new(),
+    };
     page::send(&Account {
         mistake,
+        is_local: person.is_some(),
+        factor,
+        sessions: rows.collect(),
         frame: Frame::new(visit, "", &lang.t("account-title"))
-            .command(format!("relais admin reset {}", visit.name())),
+            .command(command)
+            .done(done),
     })
 }
 
-/// The old password is asked for again: a browser that was left open is not enough.
+async fn no(centre: &Centre, visit: &Visit, error: String) -> Response {
+    let page = answer(centre, visit, error).await;
+    (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
+}
+
+/// The password is asked for again: a browser that was left open is not enough.
+async fn is_the_person(centre: &Centre, visit: &Visit, password: &str) -> Result<(), String> {
+    let context = &centre.context;
+    let who = (visit.name(), password);
+    let signed = context.people.sign_in(&context.store, who, visit.peer);
+    match signed.await {
+        Ok(_) => Ok(()),
+        Err(PeopleError::Wrong) => Err(visit.lang.t("people-old-wrong")),
+        Err(error) => Err(mistake(visit, &error)),
+    }
+}
+
 async fn change_password(
     State(centre): State<Centre>,
     SessionForm { visit, form }: SessionForm,
 ) -> Response {
-    let (context, caller) = (&centre.context, visit.caller().clone());
-    let people = &context.people;
-    let no = |error: String| {
-        let page = answer(&visit, error);
-        (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
-    };
+    let (context, caller) = (&centre.context, visit.caller());
     if form.raw("password") != form.raw("again") {
-        return no(visit.lang.t("people-differ"));
+        return no(&centre, &visit, visit.lang.t("people-differ")).await;
     }
-    let old = (visit.name(), form.raw("old"));
-    if let Err(error) = people.sign_in(&context.store, old, visit.peer).await {
-        let words = match error {
-            PeopleError::Wrong => visit.lang.t("people-old-wrong"),
-            error => mistake(&visit, &error),
-        };
-        return no(words);
+    if let Err(words) = is_the_person(&centre, &visit, form.raw("old")).await {
+        return no(&centre, &visit, words).await;
     }
-    let by = By {
-        actor: &caller.actor,
-        via: caller.via,
-        now: context.clock.now(),
-    };
+    let by = caller.by(context.clock.now());
     let new = (visit.name(), Some(form.raw("password")));
+    let people = &context.people;
     match people
         .set_password(&context.store, &context.chance, new, &by)
         .await
@@ -73,6 +122,103 @@ async fn change_password(
             let cookie = [(header::SET_COOKIE, forget_session())];
             (cookie, page::go("/sign-in")).into_response()
         }
-        Err(error) => no(mistake(&visit, &error)),
+        Err(error) => no(&centre, &visit, mistake(&visit, &error)).await,
+    }
+}
+
+#[derive(Template)]
+#[template(path = "factor.html")]
+struct Enrol {
+    frame: Frame,
+    mistake: String,
+    picture: Option<Code>,
+    secret: String,
+}
+
+#[derive(Template)]
+#[template(path = "factor-codes.html")]
+struct Codes {
+    frame: Frame,
+    codes: Vec<String>,
+}
+
+/// Begins, ends, or takes a factor away.
+async fn factor(
+    State(centre): State<Centre>,
+    SessionForm { visit, form }: SessionForm,
+) -> Response {
+    let (context, lang) = (&centre.context, visit.lang);
+    let (people, now) = (&context.people, context.clock.now());
+    let by = visit.caller().by(now);
+    match form.get("act") {
+        "begin" => {
+            if let Err(words) = is_the_person(&centre, &visit, form.raw("old")).await {
+                return no(&centre, &visit, words).await;
+            }
+            people.begin_factor(visit.name(), &context.chance, now);
+            enrol(&centre, &visit, String::new())
+        }
+        "confirm" => {
+            let who = (visit.name(), form.get("code"));
+            let confirmed = people.confirm_factor(&context.store, &context.chance, who, &by);
+            match confirmed.await {
+                Ok(codes) => page::send(&Codes {
+                    codes,
+                    frame: Frame::new(&visit, "", &lang.t("factor-codes-title")),
+                }),
+                Err(PeopleError::Wrong) => enrol(&centre, &visit, lang.t("factor-wrong")),
+                Err(error) => no(&centre, &visit, mistake(&visit, &error)).await,
+            }
+        }
+        _ => {
+            if let Err(words) = is_the_person(&centre, &visit, form.raw("old")).await {
+                return no(&centre, &visit, words).await;
+            }
+            match people
+                .remove_factor(&context.store, visit.name(), &by)
+                .await
+            {
+                Ok(()) => page::go("/account?done=factor-off"),
+                Err(error) => no(&centre, &visit, mistake(&visit, &error)).await,
+            }
+        }
+    }
+}
+
+fn enrol(centre: &Centre, visit: &Visit, mistake: String) -> Response {
+    let context = &centre.context;
+    let Some(secret) = context
+        .people
+        .factor_begun(visit.name(), context.clock.now())
+    else {
+        return page::go("/account");
+    };
+    let address = telephone_address(&context.hostname, visit.name(), &secret);
+    let page = Enrol {
+        mistake,
+        picture: code(&address),
+        secret: base32(&secret),
+        frame: Frame::new(visit, "", &visit.lang.t("factor-title")),
+    };
+    page::send(&page)
+}
+
+/// One of them, or all: also this one.
+async fn end_sessions(
+    State(centre): State<Centre>,
+    SessionForm { visit, form }: SessionForm,
+) -> Response {
+    let context = &centre.context;
+    let id = Some(form.get("id")).filter(|id| !id.is_empty());
+    context
+        .people
+        .end_of(&context.store, visit.name(), id, context.clock.now())
+        .await;
+    match id {
+        Some(_) => page::go("/account?done=sessions"),
+        None => {
+            let cookie = [(header::SET_COOKIE, forget_session())];
+            (cookie, page::go("/sign-in")).into_response()
+        }
     }
 }

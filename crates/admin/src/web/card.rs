@@ -13,7 +13,6 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use qrcode::{Color, EcLevel, QrCode};
 
 use relais_policy::document::InboundTls;
 use relais_policy::settings::{OwnedConnector, Settings};
@@ -22,6 +21,7 @@ use super::ask::{Centre, address, quoted};
 use super::door::{Change, Reader, Visit};
 use super::lang::Lang;
 use super::page::{self, Frame};
+use super::qr::{Code, code};
 use super::switching::{Side, gone};
 use super::{times, waiting};
 use crate::plain::{size, taille};
@@ -55,35 +55,6 @@ struct Card {
     leave: String,
     panel: Vec<[String; 3]>,
     code: Option<Code>,
-}
-
-/// A QR code and where it leads. ISO/IEC 18004.
-struct Code {
-    address: String,
-    /// Modules on a side.
-    width: usize,
-    dark: Vec<(usize, usize)>,
-}
-
-impl Code {
-    /// The modules as a path of SVG.
-    fn path(&self) -> String {
-        let squares = self.dark.iter().map(|(x, y)| format!("M{x} {y}h1v1h-1z"));
-        squares.collect()
-    }
-}
-
-fn code(address: &str) -> Option<Code> {
-    let code = QrCode::with_error_correction_level(address, EcLevel::M).ok()?;
-    let width = code.width();
-    let colors = code.to_colors();
-    let dark = colors.iter().enumerate();
-    let dark = dark.filter(|(_, color)| **color == Color::Dark);
-    Some(Code {
-        address: address.to_owned(),
-        width,
-        dark: dark.map(|(at, _)| (at % width, at / width)).collect(),
-    })
 }
 
 #[derive(Template)]

@@ -40,15 +40,21 @@ pub(super) struct Visit {
     /// What was asked for.
     pub(super) query: Form,
     pub(super) peer: IpAddr,
+    /// `User-Agent`.
+    pub(super) browser: String,
 }
 
 impl Visit {
-    fn of(parts: &Parts, centre: &Centre) -> Self {
+    async fn of(parts: &Parts, centre: &Centre) -> Self {
         let token = cookie(&parts.headers, SESSION_COOKIE);
-        let now = centre.context.clock.moment();
-        let mut sessions = centre.context.people.sessions();
-        let session = token.as_deref().and_then(|it| sessions.touch(it, now));
-        drop(sessions);
+        let context = &centre.context;
+        let session = match &token {
+            Some(token) => {
+                let now = context.clock.now();
+                context.people.session(&context.store, token, now).await
+            }
+            None => None,
+        };
         let chosen = session.as_ref().and_then(|one| one.language.clone());
         let chosen = chosen.or_else(|| cookie(&parts.headers, LANGUAGE_COOKIE));
         let accepted = parts.headers.get(header::ACCEPT_LANGUAGE);
@@ -58,6 +64,8 @@ impl Visit {
             Method::GET => parts.uri.path_and_query().map_or("/", |it| it.as_str()),
             _ => "/",
         };
+        let browser = parts.headers.get(header::USER_AGENT);
+        let browser = browser.and_then(|name| name.to_str().ok());
         let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
         Self {
             lang: Lang::of(chosen.as_deref(), accepted),
@@ -70,6 +78,7 @@ impl Visit {
             query: Form::parse(parts.uri.query().unwrap_or_default().as_bytes()),
             // Only tests come without one.
             peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            browser: browser.unwrap_or_default().to_owned(),
         }
     }
 
@@ -117,7 +126,7 @@ impl FromRequestParts<Centre> for Visit {
         parts: &mut Parts,
         centre: &Centre,
     ) -> Result<Self, Self::Rejection> {
-        Ok(Self::of(parts, centre))
+        Ok(Self::of(parts, centre).await)
     }
 }
 
@@ -128,7 +137,7 @@ impl FromRequestParts<Centre> for Reader {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, centre: &Centre) -> Result<Self, Response> {
-        let visit = Visit::of(parts, centre);
+        let visit = Visit::of(parts, centre).await;
         if visit.session.is_some() {
             return Ok(Self(visit));
         }
@@ -147,7 +156,7 @@ impl FromRequest<Centre> for OwnForm {
 
     async fn from_request(request: Request, centre: &Centre) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        let visit = Visit::of(&parts, centre);
+        let visit = Visit::of(&parts, centre).await;
         if !is_from_our_page(&parts.headers) {
             let words = visit.lang.t("error-foreign");
             return Err(page::failed(&visit, StatusCode::FORBIDDEN, &words));

@@ -289,7 +289,7 @@ impl Gate {
         let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let found = match parts.headers.get(header::AUTHORIZATION) {
             Some(value) => self.by_key(value).await?.map(Who::Key),
-            None if parts.method == Method::GET => self.by_session(&parts.headers),
+            None if parts.method == Method::GET => self.by_session(&parts.headers).await,
             None => None,
         };
         let Some(who) = found else {
@@ -319,10 +319,10 @@ impl Gate {
         Ok(keys::recognise(&self.context.store, token.trim(), now).await?)
     }
 
-    fn by_session(&self, headers: &HeaderMap) -> Option<Who> {
+    async fn by_session(&self, headers: &HeaderMap) -> Option<Who> {
         let token = cookie(headers, SESSION_COOKIE)?;
-        let now = self.context.clock.moment();
-        let session = self.context.people.sessions().touch(&token, now)?;
+        let (context, now) = (&self.context, self.context.clock.now());
+        let session = context.people.session(&context.store, &token, now).await?;
         let caller = Caller::web(&session.name, session.rights.clone());
         Some(Who::Person(caller, session.name))
     }

@@ -42,10 +42,11 @@ async fn live(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     let readiness = centre.context.readiness.clone();
     let people = centre.context.people.clone();
     let (lang, token) = (visit.lang, visit.token.clone().unwrap_or_default());
-    let clock = centre.context.clock.clone();
+    let (clock, store) = (centre.context.clock.clone(), centre.context.store.clone());
     let events = stream::unfold(Some((watching, true)), move |state| {
         let (readiness, columns) = (readiness.clone(), columns.clone());
         let (people, token, clock) = (people.clone(), token.clone(), clock.clone());
+        let store = store.clone();
         async move {
             let (mut watching, is_first) = state?;
             if is_first {
@@ -57,7 +58,7 @@ async fn live(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
                 () = readiness.draining() => return None,
             };
             // Who signed out meanwhile hears no more.
-            people.sessions().touch(&token, clock.moment())?;
+            people.session(&store, &token, clock.now()).await?;
             Some((
                 sent(told(lang, zone, &columns, heard)),
                 Some((watching, false)),

@@ -19,6 +19,7 @@ pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/people", get(show).post(add))
         .route("/people/{name}/{act}", post(act))
+        .route("/people/sign-out", post(sign_out))
 }
 
 #[derive(Template)]
@@ -28,6 +29,7 @@ struct People {
     may_manage: bool,
     mistake: String,
     rows: Vec<Row>,
+    sessions: Vec<SessionRow>,
     has_one_owner: bool,
     /// Code, name, what it may do.
     roles: Vec<(&'static str, String, String)>,
@@ -47,7 +49,18 @@ struct Row {
     reach: String,
     organisation: String,
     connector: String,
+    factor: String,
     since: String,
+}
+
+/// Somebody at a browser.
+struct SessionRow {
+    id: String,
+    name: String,
+    browser: String,
+    address: String,
+    began: String,
+    seen: String,
 }
 
 async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
@@ -55,6 +68,7 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     let done = match visit.query.get("done") {
         "role" => visit.lang.with("people-done-role", made),
         "remove" => visit.lang.with("people-done-remove", made),
+        "sign-out" => visit.lang.with("people-done-sign-out", made),
         _ => String::new(),
     };
     match compose(&centre, &visit, String::new()).await {
@@ -73,6 +87,16 @@ async fn compose(centre: &Centre, visit: &Visit, mistake: String) -> Result<Peop
         .iter()
         .map(|one| row(visit, one))
         .collect();
+    let signed_in = centre.get(visit.caller(), "/sessions", &[]).await?;
+    let sessions = list(&signed_in, "sessions").iter();
+    let sessions = sessions.map(|one| SessionRow {
+        id: text(one, "session").to_owned(),
+        name: text(one, "name").to_owned(),
+        browser: text(one, "browser").to_owned(),
+        address: text(one, "address").to_owned(),
+        began: times::shown(lang, one["began"].as_str()),
+        seen: times::shown(lang, one["seen"].as_str()),
+    });
     let owners = rows.iter().filter(|row| row.role_code == "owner").count();
     let settings = centre.context.store.settings();
     let seen = settings.document.organisation.iter();
@@ -93,6 +117,7 @@ async fn compose(centre: &Centre, visit: &Visit, mistake: String) -> Result<Peop
         may_manage: visit.may(Action::ManagePeople),
         mistake,
         has_one_owner: owners == 1,
+        sessions: sessions.collect(),
         rows,
         roles: roles.into(),
         organisations: seen.iter().map(|one| one.name.clone()).collect(),
@@ -133,6 +158,10 @@ fn row(visit: &Visit, one: &Value) -> Row {
         reach,
         organisation,
         connector,
+        factor: match one["second_factor"].is_null() {
+            true => "–".to_owned(),
+            false => lang.t("people-factor-on"),
+        },
         since: times::shown(lang, one["since"].as_str()),
         name,
     }
@@ -184,12 +213,27 @@ async fn again(centre: &Centre, visit: &Visit, refused: Refused) -> Response {
     }
 }
 
+/// Ends one session of somebody.
+async fn sign_out(
+    State(centre): State<Centre>,
+    SessionForm { visit, form }: SessionForm,
+) -> Response {
+    let name = form.get("name");
+    let wanted = json!({ "name": name, "session": form.get("session") });
+    match centre.post(visit.caller(), "/sessions/end", &wanted).await {
+        Ok(_) => page::go(&address("/people", &[("done", "sign-out"), ("made", name)])),
+        Err(refused) => again(&centre, &visit, refused).await,
+    }
+}
+
 #[derive(Template)]
 #[template(path = "people-confirm.html")]
 struct Confirm {
     frame: Frame,
     question: String,
     action: String,
+    /// A box that may be ticked: the second factor goes too.
+    asks_factor: bool,
 }
 
 async fn act(
@@ -200,7 +244,10 @@ async fn act(
     let (lang, path) = (visit.lang, format!("/admins/{}/{act}", segment(&name)));
     let (question, body) = match act.as_str() {
         "role" => ("", place(&form)),
-        "reset" => ("people-reset-question", json!({})),
+        "reset" => {
+            let forget = form.get("second_factor") == "1";
+            ("people-reset-question", json!({ "second_factor": forget }))
+        }
         "remove" => ("people-remove-question", json!({})),
         _ => {
             let words = lang.t("error-not-found");
@@ -211,6 +258,7 @@ async fn act(
         return page::send(&Confirm {
             question: lang.with(question, &name),
             action: format!("/people/{}/{act}", segment(&name)),
+            asks_factor: act == "reset",
             frame: Frame::new(&visit, "people", &lang.t("nav-people")),
         });
     }

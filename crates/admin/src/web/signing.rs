@@ -12,12 +12,15 @@ use super::door::{
     LANGUAGE_COOKIE, OwnForm, SessionForm, Visit, forget_session, local_path, set_session,
 };
 use super::page::{self, Frame};
-use crate::people::{Administrator, By, NAME_OCTETS_MAX, PASSWORD_CHARACTERS_MIN, PeopleError};
+use crate::people::{
+    Administrator, Browser, By, NAME_OCTETS_MAX, PASSWORD_CHARACTERS_MIN, PeopleError,
+};
 use crate::words::Language;
 
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/sign-in", get(show).post(sign_in))
+        .route("/sign-in/code", post(show_code))
         .route("/sign-out", post(sign_out))
         .route("/setup", get(show_setup).post(set_up))
         .route("/language", post(choose_language))
@@ -33,6 +36,7 @@ pub(super) fn mistake(visit: &Visit, error: &PeopleError) -> String {
         PeopleError::Wrong => lang.t("people-wrong"),
         PeopleError::Slowed => lang.t("people-slowed"),
         PeopleError::Link => lang.t("people-link"),
+        PeopleError::Late => lang.t("factor-late"),
         PeopleError::LastOwner => lang.t("people-last-owner"),
         PeopleError::NoOrganisation(_)
         | PeopleError::NoConnector(_)
@@ -65,10 +69,19 @@ async fn show(visit: Visit) -> Response {
 
 async fn sign_in(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm) -> Response {
     let context = &centre.context;
-    let who = (form.get("name"), form.raw("password"));
+    let (who, now) = (
+        (form.get("name"), form.raw("password")),
+        context.clock.now(),
+    );
     let signed = context.people.sign_in(&context.store, who, visit.peer);
     match signed.await {
-        Ok(person) => begin(&centre, &visit, &person, local_path(form.get("next"))),
+        Ok(person) if person.factor.is_some() => {
+            let pending = context
+                .people
+                .await_code(&person.name, &context.chance, now);
+            ask_code(&visit, (&pending, form.get("next")), String::new())
+        }
+        Ok(person) => begin(&centre, &visit, &person, local_path(form.get("next"))).await,
         Err(error) => {
             let status = match error {
                 PeopleError::Slowed => StatusCode::TOO_MANY_REQUESTS,
@@ -86,19 +99,75 @@ async fn sign_in(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm)
     }
 }
 
-/// A new session, never one that the browser brought.
-fn begin(centre: &Centre, visit: &Visit, person: &Administrator, next: &str) -> Response {
-    let (context, now) = (&centre.context, centre.context.clock.moment());
-    let mut sessions = context.people.sessions();
-    if let Some(token) = &visit.token {
-        sessions.end(token);
+#[derive(Template)]
+#[template(path = "sign-in-code.html")]
+struct Code {
+    frame: Frame,
+    next: String,
+    pending: String,
+    mistake: String,
+}
+
+fn ask_code(visit: &Visit, (pending, next): (&str, &str), mistake: String) -> Response {
+    page::send(&Code {
+        next: local_path(next).to_owned(),
+        pending: pending.to_owned(),
+        mistake,
+        frame: Frame::new(visit, "", &visit.lang.t("factor-title")),
+    })
+}
+
+/// The second step, for whoever has a second factor.
+async fn show_code(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm) -> Response {
+    let (context, now) = (&centre.context, centre.context.clock.now());
+    let shown = (form.get("pending"), form.get("code"));
+    let known = context
+        .people
+        .show_code(&context.store, shown, visit.peer, now);
+    match known.await {
+        Ok(person) => begin(&centre, &visit, &person, local_path(form.get("next"))).await,
+        Err(PeopleError::Wrong) => {
+            let again = (form.get("pending"), form.get("next"));
+            let page = ask_code(&visit, again, visit.lang.t("factor-wrong"));
+            (StatusCode::FORBIDDEN, page).into_response()
+        }
+        Err(error) => {
+            let status = match error {
+                PeopleError::Slowed => StatusCode::TOO_MANY_REQUESTS,
+                _ => StatusCode::FORBIDDEN,
+            };
+            page::failed(&visit, status, &mistake(&visit, &error))
+        }
     }
-    let token = sessions.begin(person, &context.chance, now);
-    (
-        [(header::SET_COOKIE, set_session(centre, &token))],
-        page::go(next),
-    )
-        .into_response()
+}
+
+/// A new session, never one that the browser brought.
+async fn begin(centre: &Centre, visit: &Visit, person: &Administrator, next: &str) -> Response {
+    let cookie = begin_session(centre, visit, (person, false)).await;
+    ([(header::SET_COOKIE, cookie)], page::go(next)).into_response()
+}
+
+/// The cookie of a new session. `sso`: signed in with an issuer.
+pub(super) async fn begin_session(
+    centre: &Centre,
+    visit: &Visit,
+    (person, sso): (&Administrator, bool),
+) -> String {
+    let (context, now) = (&centre.context, centre.context.clock.now());
+    if let Some(token) = &visit.token {
+        context.people.end_session(&context.store, token, now).await;
+    }
+    let address = visit.peer.to_string();
+    let browser = Browser {
+        address: &address,
+        name: &visit.browser,
+    };
+    let who = (person, sso);
+    let token = context
+        .people
+        .begin_session(&context.store, &context.chance, who, browser, now)
+        .await;
+    set_session(centre, &token)
 }
 
 async fn sign_out(
@@ -106,7 +175,8 @@ async fn sign_out(
     SessionForm { visit, .. }: SessionForm,
 ) -> Response {
     if let Some(token) = &visit.token {
-        centre.context.people.sessions().end(token);
+        let (context, now) = (&centre.context, centre.context.clock.now());
+        context.people.end_session(&context.store, token, now).await;
     }
     let cookie = [(header::SET_COOKIE, forget_session())];
     (cookie, page::go("/sign-in")).into_response()
@@ -168,7 +238,7 @@ async fn set_up(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm) 
             // Whose server has no organisation yet begins with the first steps.
             let is_new = context.store.settings().document.organisation.is_empty();
             let next = if is_new { "/setup/you" } else { "/" };
-            begin(&centre, &visit, &person, next)
+            begin(&centre, &visit, &person, next).await
         }
         Err(error @ PeopleError::Link) => {
             page::failed(&visit, StatusCode::GONE, &mistake(&visit, &error))
@@ -199,7 +269,6 @@ async fn choose_language(
         if let Err(error) = context.people.set_language(&context.store, who, &by).await {
             tracing::warn!(%error, "the language of a person is not kept");
         }
-        context.people.sessions().set_language(visit.name(), code);
     }
     let cookie =
         format!("{LANGUAGE_COOKIE}={code}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000");

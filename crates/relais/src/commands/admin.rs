@@ -54,9 +54,22 @@ enum Verb {
     Reset {
         /// As `list` shows it
         name: String,
+        /// Take the second factor off too: telephone and recovery codes are lost
+        #[arg(long)]
+        second_factor: bool,
     },
     /// Who there is
     List,
+    /// Who is signed in at the admin centre, and where
+    Sessions,
+    /// Sign one out everywhere, or at one browser
+    SignOut {
+        /// As `sessions` shows it
+        name: String,
+        /// At this browser only, as `sessions` shows it
+        #[arg(long)]
+        session: Option<String>,
+    },
 }
 
 /// What an administrator may do.
@@ -165,9 +178,13 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
             let answer = session.api().await?.post("/admins", &wanted).await?.value;
             tell_password(session, &answer)
         }
-        Verb::Reset { name } => {
+        Verb::Reset {
+            name,
+            second_factor,
+        } => {
             let path = format!("/admins/{}/reset", encode(&name));
-            let answer = session.api().await?.post(&path, &json!({})).await?.value;
+            let wanted = json!({ "second_factor": second_factor });
+            let answer = session.api().await?.post(&path, &wanted).await?.value;
             tell_password(session, &answer)
         }
         Verb::Role {
@@ -191,6 +208,13 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
             tell(session, &answer, &format!("{name} is removed."))
         }
         Verb::List => list(session).await,
+        Verb::Sessions => sessions(session).await,
+        Verb::SignOut { name, session: id } => {
+            let wanted = json!({ "name": name, "session": id });
+            let api = session.api().await?;
+            let answer = api.post("/sessions/end", &wanted).await?.value;
+            tell(session, &answer, &format!("{name} is signed out."))
+        }
     }
 }
 
@@ -225,13 +249,46 @@ async fn list(session: &Session) -> Result<(), Failure> {
     let row = |one: &Value| {
         let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
         let since = text("since").chars().take(10).collect();
+        let factor = match one["second_factor"].is_null() {
+            true => "-".to_owned(),
+            false => "yes".to_owned(),
+        };
         let reach = match (text("organisation"), text("connector")) {
             (organisation, _) if organisation.is_empty() => "all".to_owned(),
             (organisation, connector) if connector.is_empty() => organisation,
             (organisation, connector) => format!("{organisation}/{connector}"),
         };
-        vec![text("name"), text("role"), reach, since]
+        vec![text("name"), text("role"), reach, factor, since]
     };
     let rows: Vec<_> = people.iter().map(row).collect();
-    output.table(&["NAME", "ROLE", "SEES", "SINCE"], &rows)
+    output.table(&["NAME", "ROLE", "SEES", "SECOND FACTOR", "SINCE"], &rows)
+}
+
+async fn sessions(session: &Session) -> Result<(), Failure> {
+    let api = session.api_for_reading().await?;
+    let answer = api.get("/sessions", &[]).await?;
+    let all = answer.value["sessions"].as_array().map(Vec::as_slice);
+    let all = all.unwrap_or_default();
+    let output = session.output;
+    if output.json {
+        return all.iter().try_for_each(|one| output.value(one));
+    }
+    if all.is_empty() {
+        return output.line("Nobody is signed in.");
+    }
+    let row = |one: &Value| {
+        let texts = ["name", "session", "address", "began", "seen", "browser"];
+        let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+        texts.map(text).to_vec()
+    };
+    let rows: Vec<_> = all.iter().map(row).collect();
+    let head = [
+        "NAME",
+        "SESSION",
+        "FROM",
+        "SIGNED IN",
+        "SEEN LAST",
+        "BROWSER",
+    ];
+    output.table(&head, &rows)
 }

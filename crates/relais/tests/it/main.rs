@@ -30,6 +30,7 @@ mod limits;
 mod listen;
 mod login;
 mod outbound;
+mod people;
 mod next_hops;
 mod older;
 mod offline;

@@ -1,0 +1,297 @@
+//! People of the admin centre, by the real binary: roles in a browser, sessions, second factors.
+
+use std::env;
+use std::fs;
+use std::process::Command;
+use std::time::SystemTime;
+
+use crate::authority::openssl_with;
+use crate::browser::playwright;
+use crate::support::{BEHIND_PROXY, CONTOSO, Place, Server, run};
+use crate::web::{Browser, PASSWORD, Page, audit, first};
+
+/// What the browser does.
+const WALK: &str = include_str!("people.cjs");
+/// Seconds of one code. RFC 6238 §5.2.
+const STEP_SECONDS: u64 = 30;
+
+/// What an authenticator app shows for this key, so many steps from now. RFC 6238.
+fn code(server: &Server, key: &str, steps: i64) -> String {
+    let digit = |one: char| "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".find(one);
+    let five = key.chars().map(|one| digit(one).expect("base32"));
+    let bits: Vec<u8> = five
+        .flat_map(|five| (0..5).rev().map(move |bit| u8::from(five >> bit & 1 == 1)))
+        .collect();
+    let octets = bits.chunks_exact(8);
+    let octets = octets.map(|eight| eight.iter().fold(0_u8, |all, bit| all << 1 | bit));
+    let hexadecimal: String = octets.map(|octet| format!("{octet:02x}")).collect();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let step = now.expect("after 1970").as_secs() / STEP_SECONDS;
+    let step = step.checked_add_signed(steps).expect("some time yet");
+    let (asked, told) = (server.place.path("step"), server.place.path("tag"));
+    fs::write(&asked, step.to_be_bytes()).expect("written");
+    let arguments = format!(
+        "dgst -sha1 -mac HMAC -macopt hexkey:{hexadecimal} -binary -out {} {}",
+        told.display(),
+        asked.display()
+    );
+    let done = openssl_with(&arguments, "");
+    assert_eq!(done.code, 0, "{done:?}");
+    let tag = fs::read(told).expect("a tag");
+    let at = usize::from(tag[19] & 0x0f);
+    let number = u32::from_be_bytes(tag[at..at + 4].try_into().expect("four")) & 0x7fff_ffff;
+    format!("{:06}", number % 1_000_000)
+}
+
+/// The key that the page shows for typing.
+#[track_caller]
+fn shown_key(page: &Page) -> String {
+    let (_, rest) = page
+        .body
+        .split_once("<code class=\"copy\">")
+        .expect("a key");
+    rest.split('<').next().unwrap_or_default().to_owned()
+}
+
+/// All recovery codes of the page that tells them.
+fn recovery_codes(page: &Page) -> Vec<String> {
+    let parts = page.body.split("<li><code>").skip(1);
+    let code = |part: &str| part.split('<').next().unwrap_or_default().to_owned();
+    parts.map(code).collect()
+}
+
+/// A second factor that was taken on.
+struct Factor {
+    key: String,
+    /// The code that confirmed it.
+    shown: String,
+    recovery: Vec<String>,
+}
+
+fn enrol(server: &Server, browser: &mut Browser<'_>) -> Factor {
+    let token = browser.token();
+    let begin = [("form_token", &*token), ("act", "begin"), ("old", PASSWORD)];
+    let shown = browser.post("/account/factor", &begin).expect(200);
+    shown.shows("<svg ");
+    let key = shown_key(&shown);
+    let confirm = |typed: &str| {
+        [
+            ("form_token", token.clone()),
+            ("act", "confirm".to_owned()),
+            ("code", typed.to_owned()),
+        ]
+    };
+    let mut post = |typed: &str| {
+        let form = confirm(typed);
+        let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+        browser.post("/account/factor", &form)
+    };
+    post("000").expect(200).shows("not right now");
+    let shown = code(server, &key, 0);
+    let recovery = recovery_codes(&post(&shown).expect(200));
+    assert_eq!(recovery.len(), 10, "{recovery:?}");
+    Factor {
+        key,
+        shown,
+        recovery,
+    }
+}
+
+/// The password is right: the token of the page that asks for a code.
+#[track_caller]
+fn half_way(browser: &mut Browser<'_>) -> String {
+    let asked = browser.sign_in("anna", PASSWORD).expect(200);
+    assert!(asked.header("set-cookie").is_none(), "no session yet");
+    asked.shows("one of your recovery codes");
+    asked.field("pending")
+}
+
+fn show_code(browser: &mut Browser<'_>, pending: &str, code: &str) -> Page {
+    browser.post("/sign-in/code", &[("pending", pending), ("code", code)])
+}
+
+#[test]
+fn a_session_outlives_a_restart_and_ends_when_its_person_or_an_owner_says_so() {
+    let server = Server::with_settings(CONTOSO);
+    let (here, token) = {
+        let browser = first(&server, "en");
+        (browser.cookie.clone(), browser.token())
+    };
+    let (_, place) = server.stop();
+    let server = place.serve();
+    let mut browser = Browser::new(&server, "en");
+    browser.cookie = here;
+    browser.get("/").expect(200);
+    // Its forms count as before.
+    assert_eq!(browser.token(), token);
+    let mut other = Browser::new(&server, "en");
+    other.sign_in("anna", PASSWORD).expect(303);
+    let shown = browser.get("/account").expect(200);
+    let ids: Vec<_> = shown.body.split("name=\"id\" value=\"").skip(1).collect();
+    assert_eq!(ids.len(), 1, "its own one is not offered: {}", shown.body);
+    let id = ids[0].split('"').next().expect("a name");
+    let end = [("form_token", &*token), ("id", id)];
+    browser.post("/account/sessions", &end).expect(303);
+    other.get("/").expect(303);
+    browser.get("/").expect(200);
+    // By an owner on the machine.
+    let list = server.relais(&["--json", "admin", "sessions"]).expect(0);
+    assert_eq!(list.json_lines().len(), 1);
+    assert!(
+        !list
+            .out
+            .contains(&browser.cookie["relais_session=".len()..])
+    );
+    server.relais(&["admin", "sign-out", "anna"]).expect(0);
+    browser.get("/").expect(303);
+    assert_ne!(server.relais(&["admin", "sign-out", "anna"]).code, 0);
+    let told = audit(&server);
+    let told = told.iter().find(|one| one["act"] == "admin.signed-out");
+    assert!(told.is_some_and(|one| one["via"] == "socket"), "{told:?}");
+}
+
+#[test]
+fn with_a_second_factor_the_password_alone_lets_nobody_in() {
+    let server = Server::with_settings(CONTOSO);
+    let mut browser = first(&server, "en");
+    let factor = enrol(&server, &mut browser);
+    let mut thief = Browser::new(&server, "en");
+    let pending = half_way(&mut thief);
+    thief.get("/").expect(303);
+    let wrong = show_code(&mut thief, &pending, "123").expect(403);
+    wrong.shows("not right now");
+    // A code that was shown once counts no more, and a right one is nothing without a password.
+    show_code(&mut thief, &pending, &factor.shown).expect(403);
+    let next = code(&server, &factor.key, 1);
+    show_code(&mut thief, "of nobody", &next).expect(403);
+    let mut later = Browser::new(&server, "en");
+    let pending = half_way(&mut later);
+    // The clock of a telephone may be one step ahead. RFC 6238 §5.2.
+    show_code(&mut later, &pending, &code(&server, &factor.key, 1)).expect(303);
+    later.get("/").expect(200);
+    // Each recovery code once.
+    let mut lost = Browser::new(&server, "en");
+    let pending = half_way(&mut lost);
+    show_code(&mut lost, &pending, &factor.recovery[4]).expect(303);
+    lost.get("/account")
+        .expect(200)
+        .shows("9 recovery codes are left");
+    let pending = half_way(&mut lost);
+    show_code(&mut lost, &pending, &factor.recovery[4]).expect(403);
+    let told = audit(&server);
+    let used = |one: &&serde_json::Value| one["act"] == "admin.recovery-code-used";
+    assert_eq!(told.iter().filter(used).count(), 1);
+    let secrets = ["argon2", &factor.key, &factor.recovery[4]];
+    let audit = server.relais(&["--json", "audit", "list"]).expect(0).out;
+    assert!(
+        secrets.iter().all(|secret| !audit.contains(*secret)),
+        "{audit}"
+    );
+}
+
+#[test]
+fn guesses_of_codes_are_slowed_and_the_machine_lets_back_in_whoever_lost_all() {
+    let server = Server::with_settings(CONTOSO);
+    let mut browser = first(&server, "en");
+    let factor = enrol(&server, &mut browser);
+    let mut thief = Browser::new(&server, "en");
+    let pending = half_way(&mut thief);
+    let mut guesses = (0..20).map(|guess| {
+        let typed = format!("{guess}");
+        show_code(&mut thief, &pending, &typed).status
+    });
+    assert!(guesses.any(|status| status == 429));
+    // Whoever knows the password, from there, cannot guess on with a new page: it asks again.
+    let pending = half_way(&mut thief);
+    let right = code(&server, &factor.key, 1);
+    show_code(&mut thief, &pending, &right).expect(429);
+    let reset = ["--json", "admin", "reset", "anna", "--second-factor"];
+    let reset = server.relais(&reset).expect(0).json();
+    let password = reset["password"].as_str().expect("told").to_owned();
+    browser.get("/").expect(303);
+    browser.sign_in("anna", &password).expect(303);
+    browser
+        .get("/account")
+        .expect(200)
+        .shows("The password alone lets you in");
+    let told = audit(&server);
+    for act in ["admin.factor-on", "admin.factor-off", "admin.password"] {
+        assert!(told.iter().any(|one| one["act"] == act), "{act}");
+    }
+}
+
+/// Two organisations behind one relay, each with a printer that is known by its address.
+const HOSTED: &str = r#"
+[[organisation]]
+name = "contoso"
+postmaster = "it@contoso.test"
+[[organisation.domain]]
+name = "contoso.test"
+verification = "assumed"
+[[organisation.inbound_connector]]
+name = "Printers"
+sender_ip_addresses = ["11.1.2.9"]
+[[organisation.outbound_connector]]
+name = "Out"
+smart_hosts = ["127.0.0.1:9"]
+
+[[organisation]]
+name = "fabrikam"
+postmaster = "it@fabrikam.test"
+[[organisation.domain]]
+name = "fabrikam.test"
+verification = "assumed"
+[[organisation.inbound_connector]]
+name = "Secret-Scanner"
+sender_ip_addresses = ["11.1.3.9"]
+[[organisation.outbound_connector]]
+name = "Out"
+smart_hosts = ["127.0.0.1:9"]
+"#;
+
+/// One message from each organisation: their ids.
+fn messages(server: &Server) -> [String; 2] {
+    let sent = [("11.1.2.9", "contoso"), ("11.1.3.9", "fabrikam")];
+    sent.map(|(client, organisation)| {
+        let mut session = server.session_from(client);
+        session.hear();
+        session.say("EHLO scan");
+        session.say(&format!("MAIL FROM:<scan@{organisation}.test>"));
+        session.say("RCPT TO:<b@example.invalid>");
+        session.say("DATA");
+        let from = format!("From: scan@{organisation}.test");
+        let taken = session.say(&format!("Subject: payroll\r\n{from}\r\n\r\nx\r\n."));
+        let id = taken.rsplit(' ').next().expect("an id").to_owned();
+        server.await_event("message.accepted", &id);
+        id
+    })
+}
+
+#[test]
+fn in_a_browser_a_helpdesk_sees_its_own_mail_without_content_and_an_owner_signs_in_by_telephone() {
+    let Some(modules) = playwright() else {
+        return;
+    };
+    let server = Place::new(BEHIND_PROXY).with_mode("hosted").serve();
+    server.apply(HOSTED).expect(0);
+    let [own, foreign] = messages(&server);
+    let role = ["--role", "helpdesk", "--organisation", "contoso"];
+    let added = [&["--json", "admin", "add", "hugo"][..], &role].concat();
+    let added = server.relais(&added).expect(0).json();
+    let password = added["password"].as_str().expect("told");
+    drop(first(&server, "en"));
+    let script = server.place.path("people.cjs");
+    fs::write(&script, WALK).expect("written");
+    let shots = env::var_os("RELAIS_SCREENSHOTS");
+    let shots = shots.map_or_else(|| server.place.path("shots"), Into::into);
+    fs::create_dir_all(&shots).expect("a folder");
+    let mut walk = Command::new("node");
+    walk.env("NODE_PATH", &modules)
+        .arg(&script)
+        .arg(format!("http://{}", server.admin))
+        .arg(&shots)
+        .args([password, PASSWORD, &own, &foreign]);
+    let walked = run(walk, "");
+    let found = (walked.code, walked.out.trim());
+    assert_eq!(found, (0, "[]"), "{}", walked.err);
+}
