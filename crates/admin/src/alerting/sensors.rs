@@ -31,6 +31,12 @@ const REFUSED: Duration = Duration::from_secs(10 * 60);
 const WINDOW_MAX: usize = 50_000;
 /// Oldest messages that are looked at for the age of queues.
 const MESSAGES_MAX: usize = 200;
+/// States of what waits by itself.
+const WAITING: [RecipientStateName; 3] = [
+    RecipientStateName::Queued,
+    RecipientStateName::Active,
+    RecipientStateName::Deferred,
+];
 /// Devices whose last message is known.
 const DEVICES_MAX: usize = 2_000;
 /// After so long a device does not "used to send" any more.
@@ -233,12 +239,18 @@ fn measure(kind: RuleKind, subject: impl Into<String>, value: u64, detail: Strin
 
 /// Of each destination its oldest message that waits by itself: what a person held waits by right.
 async fn of_queues(context: &AdminContext, now: Timestamp, into: &mut Vec<Measure>) {
-    let listed = context
-        .store
-        .list(&Criteria::default(), None, MESSAGES_MAX)
-        .await;
+    // Each state by itself: a restored queue, that is held as a whole, must not hide what waits.
+    let mut listed = Vec::new();
+    for state in WAITING {
+        let criteria = Criteria {
+            state: Some(state),
+            ..Criteria::default()
+        };
+        let found = context.store.list(&criteria, None, MESSAGES_MAX).await;
+        listed.extend(found.unwrap_or_default());
+    }
     let mut oldest: BTreeMap<String, (u64, String)> = BTreeMap::new();
-    for message in listed.unwrap_or_default() {
+    for message in listed {
         let age = now.since(message.accepted_at).as_secs();
         let waiting = message.recipients.iter();
         for recipient in waiting.filter(|one| one.state != RecipientStateName::Held) {

@@ -151,12 +151,13 @@ fn key(name: &str, subject: &str) -> String {
     format!("{name} {subject}")
 }
 
-/// Keeps what a run over these groups found; what changed becomes an event each. Without a server
-/// nothing is kept.
+/// Keeps what a run over these groups found; what changed becomes an event each. Of a run that did
+/// not end (`is_whole`) the rest stays as it was. Without a server nothing is kept.
 pub(super) async fn keep(
     context: &AdminContext,
     groups: &[Group],
     found: Vec<Check>,
+    is_whole: bool,
 ) -> Result<Kept, StoreError> {
     let (store, time) = (&context.store, now(context));
     let before = kept(store).await?;
@@ -183,11 +184,21 @@ pub(super) async fn keep(
         change = change.put(name, value);
     }
     // What a whole look at its group did not find any more has gone: a listener, a domain.
-    let gone = before.checks.iter().filter(|one| {
-        one.group().is_none_or(|group| groups.contains(&group)) && !fresh.contains_key(&key_of(one))
-    });
-    for one in gone {
-        change = change.take(key_of(one));
+    let missing: Vec<_> = before
+        .checks
+        .iter()
+        .filter(|one| {
+            one.group().is_none_or(|group| groups.contains(&group))
+                && !fresh.contains_key(&key_of(one))
+        })
+        .cloned()
+        .collect();
+    for one in missing {
+        if is_whole {
+            change = change.take(key_of(&one));
+        } else {
+            fresh.insert(key_of(&one), one);
+        }
     }
     if context.readiness.phase() != Phase::NotRunning {
         store.change_shelf(change).await?;

@@ -10,6 +10,7 @@ use relais_policy::document::Verification;
 use relais_policy::source::{Listed, blocklist_name};
 use relais_smtp::domain::Domain;
 
+use super::CHECK_BUDGET;
 use crate::context::{AdminContext, Dns};
 
 /// Addresses of ours that are asked about.
@@ -99,10 +100,13 @@ pub(super) async fn domains(context: &AdminContext) -> Vec<Check> {
             })
             .collect();
         if let Some(dns) = &context.dns {
-            let records = match dns.resolver.mx(&key.domain).await {
-                Ok(answer) => Ok(answer.records.len()),
-                Err(DnsError::NoSuchDomain(_) | DnsError::NoRecords(_)) => Ok(0),
-                Err(error @ DnsError::Temporary { .. }) => Err(error.to_string()),
+            let until = context.clock.moment() + CHECK_BUDGET;
+            let asked = dns.resolver.mx(&key.domain);
+            let records = match context.clock.within(until, asked).await {
+                Ok(Ok(answer)) => Ok(answer.records.len()),
+                Ok(Err(DnsError::NoSuchDomain(_) | DnsError::NoRecords(_))) => Ok(0),
+                Ok(Err(error @ DnsError::Temporary { .. })) => Err(error.to_string()),
+                Err(_) => Err(format!("no answer within {} s", CHECK_BUDGET.as_secs())),
             };
             found.push(check::mail_exchanger(name, &records));
         }
