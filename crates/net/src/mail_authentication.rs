@@ -27,7 +27,9 @@ use mail_auth::{
     AuthenticatedMessage, DkimResult, DnsError as MailAuthDns, Error, MX, MessageAuthenticator,
     Parameters, RecordSet, ResolverCache, Txt,
 };
-use relais_policy::authentication::{Authentication, SignatureFinding, SpfFinding, dmarc};
+use relais_policy::authentication::{
+    Authentication, DmarcFinding, SignatureFinding, SpfFinding, dmarc,
+};
 use relais_policy::spf::{Evaluation, Fact, Facts, Question, Request, SpfResult, evaluate};
 use relais_smtp::address::ReversePath;
 use relais_smtp::dkim::BodyHash;
@@ -50,6 +52,8 @@ const SIGNATURES_MAX: usize = 10;
 const SETS_MAX: usize = relais_smtp::arc::ARC_SETS_MAX as usize;
 /// Questions about one message, and keys of it.
 const QUESTIONS_MAX: usize = 200;
+/// Domains of authors whose policy is asked for; mail of more cannot be judged.
+const AUTHORS_MAX: usize = 8;
 
 /// A message under way.
 pub struct Checking {
@@ -105,13 +109,19 @@ impl Checking {
         let spf = spf(&asker, &mut facts, sender).await;
         let hashes = (relaxed.as_bytes().to_vec(), self.simple.finish());
         let (dkim, arc) = signatures(&asker, &self.section, &hashes).await;
-        let from = author(summary);
-        let dmarc = loop {
-            match dmarc(&facts, from.as_ref(), &spf, &dkim) {
-                Ok(found) => break found,
-                Err(question) => asker.ask(&mut facts, question).await,
-            }
-        };
+        let mut judged = Vec::new();
+        for from in authors(summary) {
+            judged.push(loop {
+                match dmarc(&facts, from.as_ref(), &spf, &dkim) {
+                    Ok(found) => break found,
+                    Err(question) => asker.ask(&mut facts, question).await,
+                }
+            });
+        }
+        // The first of the strictest.
+        judged.reverse();
+        let dmarc = judged.into_iter().max_by_key(DmarcFinding::severity);
+        let dmarc = dmarc.unwrap_or(NOBODY);
         Authentication {
             spf,
             dkim,
@@ -121,15 +131,29 @@ impl Checking {
     }
 }
 
-/// The domain of the only author; several authors in one domain are one.
-fn author(summary: &HeaderSummary) -> Option<Domain> {
+/// Of mail without an author.
+const NOBODY: DmarcFinding = DmarcFinding {
+    result: "permerror",
+    from: None,
+    policy: "",
+};
+
+/// The domains of the authors, each once; `None` for what has no domain: where the field cannot be
+/// read, where an address has none, and where there are more than are asked about.
+fn authors(summary: &HeaderSummary) -> Vec<Option<Domain>> {
     let FromField::Addresses(addresses) = &summary.from else {
-        return None;
+        return vec![None];
     };
-    let first = addresses.first()?.domain()?;
-    let mut all = addresses.iter();
-    all.all(|one| one.domain() == Some(first))
-        .then(|| first.clone())
+    let mut authors: Vec<Option<Domain>> = Vec::new();
+    for author in addresses.iter().map(|one| one.domain().cloned()) {
+        if !authors.contains(&author) {
+            authors.push(author);
+        }
+        if authors.len() > AUTHORS_MAX {
+            return vec![None];
+        }
+    }
+    authors
 }
 
 /// Asks our resolver, until the time is over.

@@ -40,7 +40,7 @@ pub struct SignatureFinding {
 pub struct DmarcFinding {
     /// `pass`, `fail`, `none`, `temperror`, `permerror`.
     pub result: &'static str,
-    /// The author's domain; `None`: there is no single one.
+    /// The author's domain, of several the one that counts; `None`: there is none to be read.
     pub from: Option<Domain>,
     /// `none`, `quarantine`, `reject`; empty without a policy.
     pub policy: &'static str,
@@ -119,6 +119,20 @@ impl Authentication {
     }
 }
 
+impl DmarcFinding {
+    /// How much it speaks against the mail: of several authors the strictest counts.
+    /// RFC 7489 §6.6.1.
+    pub fn severity(&self) -> u8 {
+        match (self.result, self.policy) {
+            ("fail", "reject") => 4,
+            ("fail", "quarantine") => 3,
+            ("fail", _) => 2,
+            ("temperror" | "permerror", _) => 1,
+            _ => 0,
+        }
+    }
+}
+
 /// What stands as a value: RFC 8601 §2.2 lets words be; everything else becomes `?`.
 fn value(text: &str) -> String {
     let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
@@ -151,9 +165,9 @@ pub fn dmarc(
         Found::Nothing => return found("none", ""),
         Found::Failed => return found("temperror", ""),
     };
-    let by_spf = spf.result == SpfResult::Pass
-        && !spf.is_helo
-        && record.belongs(&spf.domain, author, record.strict_spf);
+    // What HELO names counts for the null reverse-path. RFC 7208 §2.4, RFC 7489 §3.1.2.
+    let by_spf =
+        spf.result == SpfResult::Pass && record.belongs(&spf.domain, author, record.strict_spf);
     let signed = |one: &SignatureFinding| {
         one.result == "pass" && record.belongs(&one.domain, author, record.strict_dkim)
     };

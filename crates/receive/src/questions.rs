@@ -115,6 +115,10 @@ impl Asked<'_> {
             // Boxed: rare, and a session is one of thousands.
             return Box::pin(self.bounce(mailbox, domain, &owned, transaction)).await;
         }
+        if transaction.inbound_connector.is_none() && transaction.content_octets_max.is_some() {
+            // As below, the other way round.
+            return Err(Refusal::TooManyRecipients);
+        }
         let permit = may_deliver_to(
             &self.client.settings,
             &self.client.attribution(self.identity),
@@ -177,6 +181,13 @@ impl Asked<'_> {
         let token = keys
             .read(local, place, context.clock.now())
             .map_err(|_| Refusal::RecipientUnknown)?;
+        if transaction.inbound_connector.is_none()
+            && transaction.organisation.is_some()
+            && transaction.content_octets_max.is_none()
+        {
+            // What comes back is not checked as a stranger's mail is: one transaction for each.
+            return Err(Refusal::TooManyRecipients);
+        }
         match &transaction.organisation {
             // A client's mail stays its own organisation's.
             None => transaction.organisation = Some(organisation.into()),

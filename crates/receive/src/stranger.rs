@@ -8,6 +8,7 @@
 
 use relais_net::mail_authentication::{Checking, Sender};
 use relais_policy::authentication::Authentication;
+use relais_policy::document::DmarcPolicy;
 use relais_smtp::dkim::BodyHash;
 use relais_smtp::header::HeaderSummary;
 use relais_smtp::refusal::Refusal;
@@ -63,6 +64,13 @@ impl Checks {
         for recipient in &arrival.envelope.recipients {
             let domain = recipient.forward_path.domain();
             let owned = domain.and_then(|domain| settings.verified_domain(domain));
+            if let Some(owned) = &owned
+                && owned.domain.dmarc == DmarcPolicy::Reject
+                && authentication.dmarc.from.is_none()
+            {
+                // Whoever could not be judged must not come in because of that.
+                return Err(Refusal::HeaderFrom);
+            }
             if let Some(owned) = owned
                 && let Some(author) = authentication.refuses(owned.domain.dmarc)
             {

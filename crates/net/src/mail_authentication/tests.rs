@@ -215,6 +215,36 @@ async fn spf_is_asked_of_the_reverse_path_or_of_helo() {
     assert_eq!(found.spf.domain, "mx.example.org");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_bounce_is_aligned_by_the_name_in_helo() {
+    let dns = dns();
+    let record = |text: &str| vec![ZoneRecord::Text(text.to_owned())];
+    dns.set("mx.example.org", record("v=spf1 ip4:192.0.2.0/24 -all"));
+    dns.set("_dmarc.example.org", record("v=DMARC1; p=reject"));
+    let message = b"From: mailer-daemon@mx.example.org\r\n\r\nx\r\n";
+    let found = check(&dns, message, "").await;
+    assert_eq!((found.dmarc.result, found.dmarc.policy), ("pass", "reject"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_authors_the_strictest_policy_counts() {
+    let dns = dns();
+    let record = |text: &str| vec![ZoneRecord::Text(text.to_owned())];
+    dns.set("_dmarc.example.org", record("v=DMARC1; p=reject"));
+    dns.set("_dmarc.other.example", record("v=DMARC1; p=none"));
+    for from in [
+        "ceo@example.org, x@other.example",
+        "x@other.example, ceo@example.org",
+        "x@unknown.example, ceo@example.org",
+    ] {
+        let message = format!("From: {from}\r\n\r\nx\r\n");
+        let found = check(&dns, message.as_bytes(), "x@evil.example").await;
+        let reject = relais_policy::document::DmarcPolicy::Reject;
+        let author = found.refuses(reject).map(ToString::to_string);
+        assert_eq!(author.as_deref(), Some("example.org"), "{from}");
+    }
+}
+
 #[test]
 fn the_simple_form_of_a_body_is_that_of_the_rfc() {
     for (body, canonical) in [

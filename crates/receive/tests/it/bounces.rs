@@ -89,6 +89,21 @@ async fn only_an_address_that_we_signed_is_taken_and_from_anybody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_signed_address_opens_no_door_to_other_recipients() {
+    let world = bounces().await;
+    let ours = format!("RCPT TO:<{}>", signed(&world, &key(&world).await, 1));
+    let person = "RCPT TO:<anna@contoso.test>";
+    for (first, second) in [(ours.as_str(), person), (person, ours.as_str())] {
+        let mut client = world.greeted(STRANGER).await;
+        client
+            .play(&[("MAIL FROM:<a@example.org>", "250"), (first, "250")])
+            .await;
+        let reply = client.say(second).await;
+        assert!(reply.starts_with("452 4.5.3"), "{second}: {reply}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_address_counts_for_some_weeks_only() {
     let world = bounces().await;
     let ours = signed(&world, &key(&world).await, 1);
