@@ -38,6 +38,8 @@ pub enum RuleKind {
     DomainExpiry,
     /// Faults in what a domain publishes.
     DnsDrift,
+    /// DNS blocklists that have an address of ours, by address and list.
+    Blocklist,
     /// Free space of the disk, in MiB; raised below.
     Disk,
     /// Used part of a limit, in percent.
@@ -50,7 +52,7 @@ pub enum RuleKind {
 
 impl RuleKind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::QueueAge,
         Self::DeliveryTime,
         Self::FailureShare,
@@ -60,6 +62,7 @@ impl RuleKind {
         Self::CredentialExpiry,
         Self::DomainExpiry,
         Self::DnsDrift,
+        Self::Blocklist,
         Self::Disk,
         Self::Limit,
         Self::RestrictedEntity,
@@ -78,6 +81,7 @@ impl RuleKind {
             Self::CredentialExpiry => "credential-expiry",
             Self::DomainExpiry => "domain-expiry",
             Self::DnsDrift => "dns-drift",
+            Self::Blocklist => "blocklist",
             Self::Disk => "disk",
             Self::Limit => "limit",
             Self::RestrictedEntity => "restricted-entity",
@@ -98,9 +102,11 @@ impl RuleKind {
             Self::FailureShare | Self::Limit => "%",
             Self::Disk => "MiB",
             Self::CertificateExpiry | Self::CredentialExpiry | Self::DomainExpiry => "d",
-            Self::RefusedAttempts | Self::DnsDrift | Self::RestrictedEntity | Self::Unaccounted => {
-                ""
-            }
+            Self::RefusedAttempts
+            | Self::DnsDrift
+            | Self::Blocklist
+            | Self::RestrictedEntity
+            | Self::Unaccounted => "",
         }
     }
 
@@ -141,6 +147,7 @@ impl Rule {
             RuleKind::CertificateExpiry | RuleKind::CredentialExpiry => (14, 0, false),
             RuleKind::DomainExpiry => (7, 0, true),
             RuleKind::DnsDrift => (1, 3_600, false),
+            RuleKind::Blocklist => (1, 0, false),
             RuleKind::Disk => (2_048, 60, true),
             RuleKind::Limit => (80, 0, false),
             RuleKind::RestrictedEntity => (1, 0, true),

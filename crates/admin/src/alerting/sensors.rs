@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use relais_policy::alert::{Measure, RuleKind};
+use relais_policy::check::Verdict;
 use relais_policy::document::ConnectorState;
 use relais_policy::limit::{LimitKey, LimitName, Meter};
 use relais_policy::proof::{GRACE, ProofKey, Standing};
@@ -16,6 +17,7 @@ use relais_store::queue::{Criteria, RecipientStateName};
 use relais_store::shelf::{Shelf, ShelfChange};
 use relais_store::trace::{Event, EventKind};
 
+use crate::checks;
 use crate::context::AdminContext;
 use crate::keys;
 
@@ -46,6 +48,8 @@ const DAYS_MIN: u32 = 3;
 /// How often the devices are written down.
 const KEEP_INTERVAL: Duration = Duration::from_secs(600);
 const DEVICES: &str = "devices";
+/// The self-check of that name.
+const BLOCKLIST: &str = "blocklist";
 const DAY_MS: i64 = 86_400_000;
 
 /// A device, by its connector and address, and when it sent.
@@ -170,6 +174,7 @@ impl Sensors {
         of_domains(context, &mut measures).await;
         of_limits(context, now, &mut measures).await;
         of_restrictions(context, now, &mut measures);
+        of_blocklists(context, &mut measures).await;
         of_disk(context, &mut measures);
         let unaccounted = context.metrics.unaccounted(&context.store.counts());
         if context.store.is_counted() {
@@ -395,6 +400,23 @@ fn of_restrictions(context: &AdminContext, now: Timestamp, into: &mut Vec<Measur
         let subject = format!("{} {}", one.entity.kind().name(), one.entity.value());
         let detail = format!("{} ({})", one.reason, one.by);
         into.push(measure(RuleKind::RestrictedEntity, subject, 1, detail));
+    }
+}
+
+/// By the last self-check, which asks the lists daily: one that did not say changes nothing.
+async fn of_blocklists(context: &AdminContext, into: &mut Vec<Measure>) {
+    let kept = checks::kept(&context.store).await.unwrap_or_default();
+    let asked = kept.checks.iter().filter(|one| one.name == BLOCKLIST);
+    for one in asked {
+        let is_listed = one.is_known_to_be(Verdict::Advice);
+        let [detail, ..] = one.texts(0);
+        let value = u64::from(is_listed);
+        into.push(measure(
+            RuleKind::Blocklist,
+            &one.subject,
+            value,
+            detail.to_owned(),
+        ));
     }
 }
 

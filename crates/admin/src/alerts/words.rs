@@ -22,6 +22,10 @@ pub(crate) const fn rule(kind: RuleKind, language: Language) -> &'static str {
             "DNS is not as it should be",
             "Le DNS n’est pas comme il devrait",
         ),
+        RuleKind::Blocklist => (
+            "An address of ours is on a blocklist",
+            "Une de nos adresses est sur une liste noire",
+        ),
         RuleKind::Disk => ("The disk is nearly full", "Le disque est presque plein"),
         RuleKind::Limit => (
             "A limit is nearly used up",

@@ -68,6 +68,11 @@ impl KeptCheck {
         Verdict::parse(&self.verdict).unwrap_or(Verdict::Unknown)
     }
 
+    /// Whether this was its verdict when it last had one.
+    pub(crate) fn is_known_to_be(&self, verdict: Verdict) -> bool {
+        self.known == verdict.name()
+    }
+
     pub(crate) fn group(&self) -> Option<Group> {
         Group::parse(&self.group)
     }

@@ -33,7 +33,7 @@ fn turns(told: &[Told]) -> Vec<(Turn, RuleKind, &str)> {
 }
 
 /// Of each kind: a value that is well, and one that is not.
-const VALUES: [(RuleKind, u64, u64); 13] = [
+const VALUES: [(RuleKind, u64, u64); 14] = [
     (RuleKind::QueueAge, 3_599, 3_600),
     (RuleKind::DeliveryTime, 29_999, 30_000),
     (RuleKind::FailureShare, 19, 20),
@@ -43,6 +43,7 @@ const VALUES: [(RuleKind, u64, u64); 13] = [
     (RuleKind::CredentialExpiry, 15, 14),
     (RuleKind::DomainExpiry, 8, 7),
     (RuleKind::DnsDrift, 0, 1),
+    (RuleKind::Blocklist, 0, 1),
     (RuleKind::Disk, 2_049, 2_048),
     (RuleKind::Limit, 79, 80),
     (RuleKind::RestrictedEntity, 0, 1),

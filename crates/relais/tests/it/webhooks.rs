@@ -1,14 +1,19 @@
 //! Webhooks and alerts by the real binary: posts that arrive, are signed, are tried again, and lead
 //! nowhere they should not.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
+use tokio::runtime::Runtime;
+
+use relais_net::dns_server::{DnsServer, ZoneRecord};
 
 use crate::receiver::Receiver;
-use crate::support::{CONTOSO, Server};
+use crate::support::{CONTOSO, Place, Server};
 use crate::web::first;
 use crate::web_receiver::{Posted, WebReceiver};
 
@@ -300,4 +305,59 @@ fn a_person_adds_a_channel_tests_it_and_changes_a_rule_in_the_browser() {
     browser.get("/alerts").shows("example.org");
     let nobody = [("threshold", "1")];
     browser.post("/alerts/rules/queue-age", &nobody).expect(403);
+}
+
+/// A list that has one address, or none.
+fn list_with(listed: bool) -> Vec<(String, ZoneRecord)> {
+    let local = Ipv4Addr::LOCALHOST.into();
+    let zone = "list.example.net".to_owned();
+    let server = (zone, ZoneRecord::NameServer("ns.example.net".to_owned()));
+    let mut records = vec![
+        server,
+        ("ns.example.net".to_owned(), ZoneRecord::Address(local)),
+    ];
+    // RFC 5782 §2.1: the address backwards, and an answer within 127/8.
+    let entry = "7.113.0.203.list.example.net".to_owned();
+    let code = Ipv4Addr::new(127, 0, 0, 2).into();
+    records.extend(listed.then_some((entry, ZoneRecord::Address(code))));
+    records
+}
+
+#[test]
+fn an_alert_is_raised_while_an_address_of_ours_is_on_a_blocklist_and_outlives_a_restart() {
+    let runtime = Runtime::new().expect("a runtime");
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let dns = runtime.block_on(DnsServer::start(local, list_with(true)));
+    let dns = dns.expect("a free port");
+    let bootstrap = format!(
+        "[dns]\nnameservers = [\"{}\"]\nblocklists = [\"list.example.net\"]\n\
+         port25_probes = []\ntime_servers = []\n[deliver]\nsource_addresses = [\"203.0.113.7\"]\n",
+        dns.address()
+    );
+    let server = Place::new(&bootstrap).serve();
+    // Mail leaves by MX: a smart host's address would count else.
+    let (direct, _) = CONTOSO
+        .split_once("[[organisation.outbound")
+        .expect("two parts");
+    server.apply(direct).expect(0);
+    let _ = server.relais(&["doctor"]);
+    let raised = |server: &Server| {
+        let raised = server.relais(&["--json", "alert", "list"]).expect(0);
+        let mut rows = raised.json_lines().into_iter();
+        rows.find(|one| one["rule"] == "blocklist")
+    };
+    server.log.wait_for("the event", |line| {
+        line.contains("alert.raised") && line.contains("203.0.113.7 list.example.net")
+    });
+    assert!(raised(&server).is_some());
+    dns.replace(&list_with(false)).expect("names");
+    // A new process has asked nobody yet.
+    let (_, place) = server.stop();
+    let server = place.serve();
+    assert!(raised(&server).is_some(), "it is still what is known");
+    let _ = server.relais(&["doctor"]);
+    server.log.wait_for("its end", |line| {
+        line.contains("check.changed") && line.contains("CLEARED: An address of ours")
+    });
+    assert!(raised(&server).is_none());
 }
