@@ -328,6 +328,7 @@ pub(crate) fn message(
         due: now,
         expires_at: expires_at(&way.retry, now),
         is_restricted: false,
+        held: false,
     };
     NewMessage {
         facts,

@@ -4,6 +4,7 @@
 //! Modules stand in order of floors: each may use only those below it.
 
 pub mod conversation;
+pub mod content_check;
 pub mod time_server;
 pub mod web;
 pub mod own_dns;

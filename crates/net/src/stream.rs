@@ -6,6 +6,7 @@
 //! connections (`network`); handshakes (`tls`).
 
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -24,7 +25,7 @@ pub struct Stream(Kind);
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpStream),
-    /// The other end is in this process.
+    /// The other end is on this machine.
     Local(UnixStream),
     Tls(Box<TlsStream<Stream>>),
     /// By OpenSSL, for old devices.
@@ -43,6 +44,11 @@ impl Stream {
     pub fn local_pair() -> io::Result<(Self, Self)> {
         let (near, far) = UnixStream::pair()?;
         Ok((Self(Kind::Local(near)), Self(Kind::Local(far))))
+    }
+
+    /// To a socket of this machine.
+    pub(crate) async fn local(path: &Path) -> io::Result<Self> {
+        Ok(Self(Kind::Local(UnixStream::connect(path).await?)))
     }
 
     pub(crate) fn tls(stream: TlsStream<Self>) -> Self {

@@ -9,6 +9,7 @@ mod read;
 pub mod schema;
 mod connector;
 mod trigger;
+mod content;
 mod value;
 
 use ipnet::IpNet;
@@ -19,6 +20,7 @@ pub use connector::{
     HeaderFromPolicy, IdentifiedBy, InboundConnector, InboundTls, IpVersion, OutboundAuth,
     OutboundConnector, OutboundTls, Pace, PresetName, Retry, client_secret_end,
 };
+pub use content::{ContentPolicy, OnFault, OnFinding};
 pub use read::FILE_OCTETS_MAX;
 pub use trigger::{Trigger, TriggerMode, Triggers};
 pub use value::{
@@ -61,6 +63,9 @@ pub struct Organisation {
     /// What makes mail be held by itself.
     #[serde(default)]
     pub triggers: Triggers,
+    /// Who looks at what strangers send to its domains.
+    #[serde(default)]
+    pub inbound_content: ContentPolicy,
     /// Accepted domains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub domain: Vec<AcceptedDomain>,
@@ -89,6 +94,7 @@ impl Organisation {
             limits: Limits::default(),
             licences: Licences::default(),
             triggers: Triggers::default(),
+            inbound_content: ContentPolicy::default(),
             domain: Vec::new(),
             recipient: Vec::new(),
             inbound_connector: Vec::new(),

@@ -13,6 +13,7 @@ pub mod simulate;
 pub mod desk;
 pub mod source;
 pub mod notice;
+pub mod content;
 pub mod alert;
 pub mod limit;
 pub mod licence;

@@ -3,7 +3,7 @@
 //! ```text
 //! content ─► header section complete? ─► examined (loop, From, repairs) ─► Received on top
 //!                                                                            │
-//!                     250 ◄─ answer ◄─ Committed ◄─ store.commit ◄─ streamed to the store
+//!     250 ◄─ answer ◄─ Committed ◄─ store.commit ◄─ checked ◄─ streamed to the store
 //! ```
 //!
 //! Streams content into the store, stamps `Received`, commits, and only then answers. Once we have
@@ -30,11 +30,14 @@ use relais_smtp::header::{
 use relais_smtp::identifier::QueueId;
 use relais_smtp::refusal::Refusal;
 use relais_smtp::reply::Reply;
-use relais_store::queue::{CommitError, Committed, MessageFacts, NewMessage, NewRecipient};
+use relais_store::queue::{
+    CommitError, Committed, Content, MessageFacts, NewMessage, NewRecipient,
+};
 use relais_store::store::{ContentWriter, Store, why_held};
 use relais_store::trace::{Event, EventKind};
 
 use crate::arrival::Arrival;
+use crate::checked::{Checked, Refused, check};
 use crate::quotas::Admitted;
 use crate::repair::{Circumstances, Examined, examine};
 use crate::shared::ReceiveContext;
@@ -292,11 +295,19 @@ impl Reception {
                 self.begin_storing(arrival, &held, end).await?
             }
         };
-        let noted = storing.noted.clone();
-        let complete = match Complete::of(storing, arrival).await {
+        let mut noted = storing.noted.clone();
+        let mut complete = match Complete::of(storing, arrival).await {
             Ok(complete) => complete,
             Err(refusal) => return Err(NotAccepted { refusal, noted }),
         };
+        match check(arrival, queue_id, &complete.content).await {
+            Ok(checked) => complete.checked = checked,
+            Err(refused) => {
+                let Refused { refusal, words } = *refused;
+                noted.detail = Some(words);
+                return Err(NotAccepted { refusal, noted });
+            }
+        }
         let (concerned, weight) = (arrival.concerned(), arrival.transaction.weight);
         let now = arrival.context.clock.now();
         let admitted = arrival.seat(now).and_then(|told| {
@@ -325,26 +336,66 @@ struct Named {
 
 /// All of a message.
 struct Complete {
-    storing: Storing,
+    content: Content,
+    noted: Noted,
+    message_id: Option<Arc<str>>,
+    utf8_header: bool,
+    repairs: Vec<Repair>,
     hash: BodyHash,
     /// Of strangers' mail.
     authentication: Option<Authentication>,
+    checked: Checked,
 }
 
 impl Complete {
     /// With its authentication, or the refusal that follows from it.
     async fn of(mut storing: Storing, arrival: &Arrival<'_>) -> Result<Self, Refusal> {
-        let hash = storing.body.clone().finish();
+        let hash = storing.body.finish();
         let authentication = match storing.checks.take() {
             // Boxed: large, and for strangers' mail only.
             Some(checks) => Some(Box::pin(checks.finish(arrival, &hash)).await?),
             None => None,
         };
+        let content = storing.writer.finish().await;
         Ok(Self {
-            storing,
+            content: content.map_err(|error| refusal_of(&error))?,
+            noted: storing.noted,
+            message_id: storing.message_id,
+            utf8_header: storing.utf8_header,
+            repairs: storing.repairs,
             hash,
             authentication,
+            checked: Checked::default(),
         })
+    }
+
+    /// What is known only when all of it is here goes on top: what it proves of its origin, what
+    /// checkers say.
+    async fn put_on_top(&mut self, context: &ReceiveContext) -> Result<(), CommitError> {
+        let mut front = String::new();
+        if let Some(authentication) = &self.authentication {
+            front.push_str(&authentication.field(&context.options.hostname));
+        }
+        front.push_str(&self.checked.fields);
+        if front.is_empty() {
+            return Ok(());
+        }
+        let copied = context.store.copy_behind(front.as_bytes(), &self.content);
+        (self.content, _) = copied.await?;
+        Ok(())
+    }
+
+    /// What the trace says of it beside its facts.
+    fn detail(&self, admitted: &Admitted) -> Option<Arc<str>> {
+        let words = self.authentication.as_ref().map(Authentication::words);
+        let first = match &words {
+            Some(words) => Some(words.as_str()),
+            None => self.noted.detail.as_deref(),
+        };
+        let checked = Some(&*self.checked.words).filter(|words| !words.is_empty());
+        let parts = [first, checked, admitted.because.as_deref()];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join("; ").into())
     }
 }
 
@@ -352,26 +403,12 @@ impl Complete {
 async fn commit(
     arrival: &Arrival<'_>,
     Named { queue_id, began }: Named,
-    complete: Complete,
+    mut complete: Complete,
     summary: ContentSummary,
     admitted: &Admitted,
 ) -> Result<Committed, CommitError> {
-    let Complete {
-        storing,
-        hash,
-        authentication,
-    } = complete;
     let context = arrival.context;
-    let mut size = storing.writer.size();
-    let mut content = storing.writer.finish().await?;
-    let mut detail = storing.noted.detail;
-    if let Some(authentication) = authentication {
-        let field = authentication.field(&context.options.hostname);
-        // The results are known only when all of it is here.
-        let copied = context.store.copy_behind(field.as_bytes(), &content);
-        (content, size) = copied.await?;
-        detail = Some(authentication.words().into());
-    }
+    complete.put_on_top(context).await?;
     let accepted_at = context.clock.now();
     let facts = MessageFacts {
         queue_id,
@@ -381,39 +418,37 @@ async fn commit(
         reverse_path: arrival.envelope.reverse_path.clone(),
         parameters: arrival.envelope.parameters.clone(),
         accepted_at,
-        size,
+        size: complete.content.size(),
         eight_bit: summary.eight_bit,
-        utf8_header: storing.utf8_header,
-        header_from: storing.noted.header_from,
-        subject: storing.noted.subject,
-        message_id: storing.message_id,
-        body_hash: Some(hash),
+        utf8_header: complete.utf8_header,
+        header_from: complete.noted.header_from.clone(),
+        subject: complete.noted.subject.clone(),
+        message_id: complete.message_id.clone(),
+        body_hash: Some(complete.hash),
         is_notice: false,
     };
     let duration = context.clock.moment().duration_since(began);
     let mut accepted = Event::new(accepted_at, EventKind::MessageAccepted);
     accepted.duration_ms = u64::try_from(duration.as_millis()).ok();
-    accepted.detail = match (detail, &admitted.because) {
-        (detail, None) => detail,
-        (None, Some(because)) => Some(because.as_str().into()),
-        (Some(detail), Some(because)) => Some(format!("{detail}; {because}").into()),
-    };
-    accepted.repairs = arrival.repairs(&storing.repairs, summary);
-    let mut events = arrival.events(&facts, accepted);
+    accepted.detail = complete.detail(admitted);
+    accepted.repairs = arrival.repairs(&complete.repairs, summary);
+    let held = complete.checked.held.as_deref();
+    let mut events = arrival.events(&facts, accepted, held);
     events.extend(admitted.events.iter().cloned());
     // Heard first: the message with which it is too much waits too.
     if let Some(accepted) = events.first() {
         arrival.guarding.accepted(&context.store, accepted).await;
     }
     let due = admitted.due.max(accepted_at);
-    let mut recipients = arrival.recipients(&facts.organisation, accepted_at, due);
+    let accepted_for = &facts.organisation;
+    let mut recipients = arrival.recipients(accepted_for, accepted_at, due, held.is_some());
     events.extend(hold_restricted(&context.store, &facts, &mut recipients));
     context
         .store
         .commit(NewMessage {
             facts,
             recipients,
-            content,
+            content: complete.content,
             events,
         })
         .await

@@ -111,6 +111,7 @@ impl Arrival<'_> {
         organisation: &Arc<str>,
         accepted_at: Timestamp,
         due: Timestamp,
+        held: bool,
     ) -> Vec<NewRecipient> {
         let settings = &self.client.settings;
         let source = RouteSource::of(
@@ -137,6 +138,7 @@ impl Arrival<'_> {
                 due,
                 expires_at: *expires_at,
                 is_restricted: false,
+                held,
             });
         }
         recipients
@@ -185,8 +187,14 @@ impl Arrival<'_> {
         repairs.into_iter().map(Repair::name).collect()
     }
 
-    /// `accepted` with all that is known, and `message.repaired` where something was.
-    pub(crate) fn events(&self, facts: &MessageFacts, mut accepted: Event) -> Vec<Event> {
+    /// `accepted` with all that is known, `message.repaired` where something was, and
+    /// `recipient.held` for each where a content check has the message held.
+    pub(crate) fn events(
+        &self,
+        facts: &MessageFacts,
+        mut accepted: Event,
+        held: Option<&str>,
+    ) -> Vec<Event> {
         accepted.queue_id = Some(facts.queue_id);
         accepted.organisation = Some(Arc::clone(&facts.organisation));
         accepted.inbound_connector = facts.inbound_connector.clone();
@@ -198,12 +206,26 @@ impl Arrival<'_> {
         accepted.subject = facts.subject.clone();
         accepted.size = Some(facts.size);
         accepted.settings_version = Some(self.client.settings.version);
-        if accepted.repairs.is_empty() {
-            return vec![accepted];
+        let mut events = Vec::new();
+        if !accepted.repairs.is_empty() {
+            let mut repaired = accepted.clone();
+            repaired.kind = EventKind::MessageRepaired;
+            events.push(repaired);
         }
-        let mut repaired = accepted.clone();
-        repaired.kind = EventKind::MessageRepaired;
-        vec![accepted, repaired]
+        if let Some(because) = held {
+            let detail: Arc<str> = because.into();
+            let of_one = |to: Arc<str>| Event {
+                kind: EventKind::RecipientHeld,
+                to: Some(To::One(to)),
+                detail: Some(Arc::clone(&detail)),
+                repairs: Vec::new(),
+                duration_ms: None,
+                ..accepted.clone()
+            };
+            events.extend(addresses_of(self.envelope).into_iter().map(of_one));
+        }
+        events.insert(0, accepted);
+        events
     }
 }
 

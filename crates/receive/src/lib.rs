@@ -9,6 +9,7 @@ pub mod service;
 mod session;
 mod questions;
 mod accept;
+mod checked;
 mod stranger;
 mod arrival;
 mod repair;

@@ -571,6 +571,7 @@ pub(crate) fn role_of(submission: bool) -> Role {
 #[cfg(test)]
 mod tests {
     use relais_net::clock::{Chance, Clock, Moment};
+    use relais_net::content_check::Checkers;
     use relais_net::conversation::Conversations;
     use relais_net::network::Network;
     use relais_net::oidc::Issuers;
@@ -609,9 +610,11 @@ mod tests {
             connections_per_client_max: 1,
         };
         let connections = Connections::new(&options);
+        let network = Network::simulated(&wire, Vec::new(), resolver);
         let context = ReceiveContext {
             store: Store::in_memory(MemoryOptions::new(clock.now())),
-            network: Network::simulated(&wire, Vec::new(), resolver),
+            checkers: Checkers::new(Vec::new(), network.clone(), clock.clone()),
+            network,
             chance,
             certificates: SeenCertificates::new(),
             old_clients: OldClients::new(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use relais_net::clock::{Chance, Clock};
+use relais_net::content_check::Checkers;
 use relais_net::conversation::Conversations;
 use relais_net::network::Network;
 use relais_net::oidc::Issuers;
@@ -63,6 +64,8 @@ pub struct ReceiveContext {
     pub old_clients: OldClients,
     /// Where sessions tell what is said, while somebody listens.
     pub conversations: Conversations,
+    /// Who may be asked about content.
+    pub checkers: Checkers,
     /// Bounds and names.
     pub options: ReceiveOptions,
 }

@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use relais_net::acme::{AcmeServer, ChallengeKind};
+use relais_net::content_check::{CheckerOptions, CheckerPlace};
 use relais_net::oidc::{IssuerOptions, is_safe};
+use relais_policy::content::CheckerKind;
 use relais_policy::document::IpVersion;
-use relais_policy::settings::Mode;
+use relais_policy::settings::{HostPort, Mode};
 use relais_smtp::content::Preset;
 use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
@@ -34,6 +36,12 @@ const SYSTEM_DATA_DIR: &str = "/var/lib/relais";
 const OWN_DATA_DIR: &str = "relais-data";
 /// Largest bootstrap file in octets: a thousand listeners with long comments fit.
 const FILE_OCTETS_MAX: u64 = 1 << 20;
+/// Where Rspamd's normal worker listens.
+const RSPAMD_PORT: u16 = 11333;
+/// Where clamd listens, if it is told to listen by TCP.
+const CLAMD_PORT: u16 = 3310;
+/// Where OpenDKIM's documentation has a milter listen; no port is registered.
+const MILTER_PORT: u16 = 8891;
 /// Smallest `message_size_max`: RFC 5321 §4.5.3.1.7 asks for 64 KiB.
 const MESSAGE_SIZE_LEAST: u64 = 64 << 10;
 /// Largest `message_size_max`: sizes are announced and counted in 31 bits by many peers.
@@ -52,6 +60,8 @@ pub(crate) struct Config {
     pub(crate) listeners: Vec<ListenerConfig>,
     /// Whose tokens count as logins.
     pub(crate) issuers: Vec<IssuerOptions>,
+    /// Who may be asked about content.
+    pub(crate) content_checkers: Vec<CheckerOptions>,
     /// A certificate for the hostname is ordered and kept fresh.
     pub(crate) acme: Option<AcmeConfig>,
     /// Where policies of MTA-STS are shown.
@@ -381,6 +391,7 @@ fn read_config(
         file: None,
         authoritative_dns: read_authoritative_dns(&own, &hostname, egress),
         issuers: read_issuers(tree, mistakes, mode),
+        content_checkers: read_content_checkers(tree, mistakes),
         acme: read_acme(&Reader::table(tree, "acme", mistakes), &hostname),
         mta_sts: read_mta_sts(&Reader::table(tree, "mta_sts", mistakes)),
         hostname,
@@ -752,6 +763,49 @@ fn read_issuers(tree: &Tree, mistakes: &Mistakes, mode: Mode) -> Vec<IssuerOptio
         options
     };
     blocks.iter().map(read).collect()
+}
+
+fn read_content_checkers(tree: &Tree, mistakes: &Mistakes) -> Vec<CheckerOptions> {
+    let blocks = Reader::blocks(tree, "content_checker", mistakes);
+    let read = |block: &Reader<'_>| {
+        let (kind, port) = match block.text("kind").as_str() {
+            "clamav" => (CheckerKind::Clamav, CLAMD_PORT),
+            "milter" => (CheckerKind::Milter, MILTER_PORT),
+            _ => (CheckerKind::Rspamd, RSPAMD_PORT),
+        };
+        let (name, address) = (block.text("name"), block.text("address"));
+        let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !(1..=63).contains(&name.len()) || !name.bytes().all(letters) {
+            let words =
+                format!("content_checker.name: \"{name}\" must be 1 to 63 of a-z, 0-9 and -");
+            block.mistake("name", words);
+        }
+        let place = match address.strip_prefix("unix:") {
+            Some(path) if path.starts_with('/') => Some(CheckerPlace::Socket(path.into())),
+            Some(_) => None,
+            None => HostPort::parse(&address, port).map(CheckerPlace::Host),
+        };
+        if place.is_none() && !address.is_empty() {
+            let words = format!(
+                "content_checker.address: \"{address}\" is no place; write \"host:port\" or \
+                 \"unix:/path\""
+            );
+            block.mistake("address", words);
+        }
+        Some(CheckerOptions {
+            name,
+            kind,
+            place: place?,
+        })
+    };
+    let checkers: Vec<_> = blocks.iter().filter_map(read).collect();
+    for (at, one) in checkers.iter().enumerate() {
+        if checkers[..at].iter().any(|other| other.name == one.name) {
+            let words = format!("content_checker.name: \"{}\" stands there twice", one.name);
+            blocks[at].mistake("name", words);
+        }
+    }
+    checkers
 }
 
 fn read_log(log: &Reader<'_>) -> LogConfig {

@@ -20,6 +20,7 @@ use relais_deliver::service::{DeliverContext, DeliverOptions, DeliverService};
 use relais_deliver::vault::StoreVault;
 use relais_net::authority::AuthorityOptions;
 use relais_net::clock::{Chance, Clock};
+use relais_net::content_check::Checkers;
 use relais_net::conversation::Conversations;
 use relais_net::login::Logins;
 use relais_net::names::NameTable;
@@ -204,22 +205,15 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         old_clients: old_clients.list.clone(),
         issuers: issuers(config, &clock)?,
         conversations,
+        checkers: checkers(config, &network, &clock),
         options: receive_options(config),
     };
     let mail = (&*doors.mail, &*doors.mail_addresses, doors.listeners);
     let receive = start_receiving(receiving, mail, tls, &duties);
     tokio::spawn(tell_dnssec(network.clone()));
-    let deliver = DeliverService::start(DeliverContext {
-        store: store.clone(),
-        clock: clock.clone(),
-        chance,
-        network,
-        tls: client_tls,
-        reply_rules: reply_rules.rules(),
-        web,
-        logins,
-        options: deliver_options(config),
-    });
+    let beneath = (&store, &clock, chance);
+    let way_out = (network, client_tls, web, logins);
+    let deliver = start_delivering(config, beneath, way_out, &reply_rules);
     readiness.enter(Phase::Serving);
     Ok(Server {
         store,
@@ -236,6 +230,31 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         old_clients: Mutex::new(old_clients),
         reply_rules: Mutex::new(reply_rules),
     })
+}
+
+fn start_delivering(
+    config: &Config,
+    (store, clock, chance): (&Store, &Clock, Chance),
+    (network, tls, web, logins): (Network, ClientTls, Web, Logins),
+    reply_rules: &ReplyRuleFile,
+) -> DeliverService {
+    DeliverService::start(DeliverContext {
+        store: store.clone(),
+        clock: clock.clone(),
+        chance,
+        network,
+        tls,
+        reply_rules: reply_rules.rules(),
+        web,
+        logins,
+        options: deliver_options(config),
+    })
+}
+
+/// Who may be asked about content.
+fn checkers(config: &Config, network: &Network, clock: &Clock) -> Checkers {
+    let known = config.content_checkers.clone();
+    Checkers::new(known, network.clone(), clock.clone())
 }
 
 /// Whether DANE can apply here, for the log: nobody misses what they never had.

@@ -185,6 +185,20 @@ pub fn first_field(section: &[u8], name: &str) -> Option<String> {
     })
 }
 
+/// Every field of a section in order: its name, and its value as it is folded, without the last
+/// line end. Lines that are no field are passed over.
+pub fn names_and_values(section: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    field::pieces(section).filter_map(|piece| match piece {
+        Piece::Field(field) => Some((field.name, field.value())),
+        Piece::Other(_) => None,
+    })
+}
+
+/// A value with its encoded words decoded. RFC 2047.
+pub(crate) fn decoded(value: &[u8]) -> String {
+    encoded_word::decode(value)
+}
+
 fn read_field(field: &Field<'_>, summary: &mut HeaderSummary) {
     let is = |name: &str| field.name.eq_ignore_ascii_case(name.as_bytes());
     if is("Received") {

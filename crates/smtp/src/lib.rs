@@ -15,6 +15,7 @@ pub mod dsn;
 pub mod arc;
 pub mod dkim;
 pub mod returned;
+pub mod mime;
 pub mod header;
 pub mod command;
 pub mod content;

@@ -230,6 +230,31 @@ pub enum Refusal {
     Local,
     /// HDR-NUL, 550 5.6.0: a header line with a NUL that is no field.
     HeaderNul,
+    /// CONTENT, 550 5.7.1: a scanner names what it found.
+    Malware {
+        /// As the scanner calls it.
+        name: Box<str>,
+    },
+    /// CONTENT, 550 5.7.1: a content checker refuses it.
+    ContentRefused {
+        /// Which one, and its words.
+        because: Box<str>,
+    },
+    /// CONTENT, 554 5.7.1: an attachment of a kind that does not pass here.
+    AttachmentType {
+        /// Its extension or its declared type.
+        kind: Box<str>,
+    },
+    /// CONTENT-LATER, 451 4.7.1: a content checker wants it later.
+    ContentLater {
+        /// Which one, and its words.
+        because: Box<str>,
+    },
+    /// CONTENT-LATER, 451 4.7.1: a content checker that must be asked does not answer.
+    ContentUnchecked {
+        /// Which one.
+        checker: Box<str>,
+    },
 }
 
 /// What is wrong with a line. All have the token SYNTAX.
@@ -377,6 +402,12 @@ impl Refusal {
                 Cow::Borrowed(address)
             }
             Self::Parameter { keyword } => Cow::Borrowed(keyword),
+            Self::Malware { name } => Cow::Borrowed(name),
+            Self::ContentRefused { because } | Self::ContentLater { because } => {
+                Cow::Borrowed(because)
+            }
+            Self::AttachmentType { kind } => Cow::Borrowed(kind),
+            Self::ContentUnchecked { checker } => Cow::Borrowed(checker),
             Self::TooBig { limit } => Cow::Owned(octets(*limit)),
             Self::Rate { retry_seconds } => Cow::Owned(retry_seconds.to_string()),
             Self::QuotaDay { until } => Cow::Borrowed(until),
@@ -437,7 +468,8 @@ impl Refusal {
     fn row(&self) -> &'static str {
         let rows = self.session_row().or_else(|| self.client_row());
         let rows = rows.or_else(|| self.sender_row());
-        rows.or_else(|| self.recipient_row()).unwrap_or_default()
+        let rows = rows.or_else(|| self.recipient_row());
+        rows.or_else(|| self.content_row()).unwrap_or_default()
     }
 
     /// From connect to AUTH.
@@ -566,6 +598,25 @@ impl Refusal {
             Self::Loop => "LOOP 554 5.4.6 Mail loop",
             Self::HeaderNul => "HDR-NUL 550 5.6.0 NUL in a header line",
             Self::Local => "LOCAL 451 4.3.0 Local error, not accepted",
+            _ => return None,
+        };
+        Some(row)
+    }
+
+    /// What content checks say.
+    fn content_row(&self) -> Option<&'static str> {
+        let row = match self {
+            Self::Malware { .. } => "CONTENT 550 5.7.1 Malware found: <name>",
+            Self::ContentRefused { .. } => "CONTENT 550 5.7.1 Content refused by <checker>",
+            Self::AttachmentType { .. } => {
+                "CONTENT 554 5.7.1 Attachment type not allowed: <extension>"
+            }
+            Self::ContentLater { .. } => {
+                "CONTENT-LATER 451 4.7.1 Content not taken now by <checker>"
+            }
+            Self::ContentUnchecked { .. } => {
+                "CONTENT-LATER 451 4.7.1 Content cannot be checked now: <checker>"
+            }
             _ => return None,
         };
         Some(row)

@@ -189,6 +189,7 @@ impl Sender {
                 due: time,
                 expires_at: time.after(Duration::from_secs(86_400)),
                 is_restricted: false,
+                held: false,
             }],
             content,
             events: vec![accepted],

@@ -114,10 +114,11 @@ pub(crate) fn path_text(path: &ReversePath) -> String {
 
 /// The state in which a recipient enters the queue.
 pub(crate) fn fresh_state(recipient: &NewRecipient) -> SlotState {
-    let flags = if recipient.is_restricted {
-        HELD | RESTRICTED
-    } else {
-        0
+    let flags = match (recipient.held, recipient.is_restricted) {
+        // Nobody but a person lets it go.
+        (true, _) => HELD,
+        (false, true) => HELD | RESTRICTED,
+        (false, false) => 0,
     };
     SlotState {
         flags,

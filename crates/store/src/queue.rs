@@ -93,6 +93,8 @@ pub struct NewRecipient {
     pub expires_at: Timestamp,
     /// Something about it is restricted: it waits until that is released.
     pub is_restricted: bool,
+    /// It waits for a person from the beginning.
+    pub held: bool,
 }
 
 /// A message to be committed.

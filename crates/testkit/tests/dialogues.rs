@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use relais_net::clock::{Chance, Clock};
 
+use relais_net::content_check::Checkers;
 use relais_net::conversation::Conversations;
 use relais_net::network::Network;
 use relais_net::oidc::Issuers;
@@ -267,6 +268,7 @@ async fn start(dialogue: &Dialogue, store: &Store, way: Way) -> (ReceiveService,
         old_clients: OldClients::new(),
         issuers: Issuers::none(&Clock::simulated(START)),
         conversations: Conversations::default(),
+        checkers: Checkers::new(Vec::new(), network.clone(), Clock::simulated(START)),
         options: ReceiveOptions {
             hostname: "relay.contoso.test".to_owned(),
             message_size_max: limit.parse().expect("a number"),

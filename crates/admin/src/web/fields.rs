@@ -105,6 +105,21 @@ impl<'a> Reading<'a> {
         self.value[key] = json!(all);
     }
 
+    /// A list of a table within, whose field has another name.
+    pub(super) fn list_within(
+        &mut self,
+        (table, key): (&str, &str),
+        field: &'static str,
+        wrong: &str,
+        is_right: fn(&str) -> bool,
+    ) {
+        let all = entries(self.form.raw(field));
+        if let Some(bad) = all.iter().find(|one| !is_right(one)) {
+            self.wrong(field, wrong, bad);
+        }
+        self.value[table][key] = json!(all);
+    }
+
     pub(super) fn scope(&mut self, (key, choice, words): ScopeField) {
         let chosen = self.form.get(choice);
         if words.contains(&chosen) {

@@ -86,6 +86,18 @@ const LIMITS: [&str; 4] = [
     "connections",
 ];
 
+/// Lists of `content`: the key, and its field.
+const CONTENT_LISTS: [(&str, &str); 3] = [
+    ("checks", "content_checks"),
+    ("forbidden_extensions", "content_extensions"),
+    ("forbidden_types", "content_types"),
+];
+/// Choices of `content`: the key, and its field.
+const CONTENT_CHOICES: [(&str, &str); 2] = [
+    ("on_fault", "content_on_fault"),
+    ("on_finding", "content_on_finding"),
+];
+
 /// All fields as they stand in the connector.
 pub(super) fn fill(connector: &InboundConnector) -> Vec<(String, String)> {
     let value = json!(connector);
@@ -105,6 +117,13 @@ pub(super) fn fill(connector: &InboundConnector) -> Vec<(String, String)> {
         let limit = &value["limits"][key];
         let number = limit.as_u64().or(limit["value"].as_u64());
         put(key, number.map(|it| it.to_string()).unwrap_or_default());
+    }
+    for (key, field) in CONTENT_LISTS {
+        put(field, lines(&value["content"][key]).replace('\n', " "));
+    }
+    for (key, field) in CONTENT_CHOICES {
+        let choice = value["content"][key].as_str();
+        put(field, choice.unwrap_or_default().to_owned());
     }
     let size = connector.limits.message_size_max;
     let size = size.map(|it| it.to_string()).unwrap_or_default();
@@ -131,6 +150,7 @@ pub(super) fn read(
             reading.text("tls");
             let is_on = form.get("cleartext_auth") == "1";
             reading.value["cleartext_auth"] = json!(is_on);
+            content(&mut reading);
         }
         Section::State => {
             reading.text("state");
@@ -171,6 +191,23 @@ fn senders(reading: &mut Reading<'_>) {
     }
 }
 
+/// What may stand there the check of the settings says; here only that it is one word.
+fn is_word(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn content(reading: &mut Reading<'_>) {
+    for (key, field) in CONTENT_LISTS {
+        reading.list_within(("content", key), field, "form-word-wrong", is_word);
+    }
+    for (key, field) in CONTENT_CHOICES {
+        let chosen = reading.form.get(field).to_owned();
+        if !chosen.is_empty() {
+            reading.within(&["content"], key, &chosen);
+        }
+    }
+}
+
 fn recipients(reading: &mut Reading<'_>) {
     reading.scope(SCOPES[1]);
     for key in LIMITS {
@@ -187,7 +224,9 @@ fn recipients(reading: &mut Reading<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use relais_policy::document::{IdentifiedBy, InboundTls, Limit, PresetName};
+    use relais_policy::document::{
+        IdentifiedBy, InboundTls, Limit, OnFault, OnFinding, PresetName,
+    };
 
     fn english() -> Lang {
         Lang::of(Some("en"), None)
@@ -207,6 +246,10 @@ mod tests {
         connector.preset = Some(PresetName::Tolerant);
         connector.identified_by = IdentifiedBy::All;
         connector.cleartext_auth = true;
+        connector.content.checks = vec!["rspamd".to_owned(), "antivirus".to_owned()];
+        connector.content.on_fault = OnFault::Hold;
+        connector.content.on_finding = OnFinding::Hold;
+        connector.content.forbidden_types = vec!["video/*".to_owned()];
         connector.limits.message_size_max = Some(ByteCount(25 << 20));
         connector.limits.connections = Some(Limit {
             value: 3,

@@ -36,6 +36,7 @@ pub(super) const CATALOGUES: &[Catalogue] = &[
     catalogue!("reports"),
     catalogue!("alerts"),
     catalogue!("wizard"),
+    catalogue!("content"),
     catalogue!("route"),
     catalogue!("card"),
     catalogue!("health"),

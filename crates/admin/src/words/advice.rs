@@ -1,6 +1,6 @@
 //! What to do about a refusal, found by the reply that a device shows.
 
-use relais_smtp::refusal::CATALOGUE;
+use relais_smtp::refusal::{CATALOGUE, CatalogueEntry};
 
 use super::Language;
 
@@ -23,8 +23,16 @@ fn ending(reply: &str) -> Option<(&str, &str)> {
 pub fn advice(reply: &str, language: Language) -> Option<(&'static str, &'static str)> {
     let token = token(reply)?;
     let code = reply.get(..3)?.parse::<u16>().ok()?;
-    let mut entries = CATALOGUE.iter().filter(|entry| entry.token() == token);
-    let entry = entries.find(|entry| entry.code().get() == code)?;
+    let fits = |entry: &&CatalogueEntry| entry.token() == token && entry.code().get() == code;
+    let entries: Vec<_> = CATALOGUE.iter().filter(fits).collect();
+    // Several causes may share a token and a code: then the words decide.
+    let text = reply.splitn(3, ' ').nth(2).unwrap_or_default();
+    let begins = |entry: &&&CatalogueEntry| {
+        let pattern = entry.pattern();
+        let head = pattern.split('<').next().unwrap_or(pattern);
+        text.starts_with(head)
+    };
+    let entry = entries.iter().find(begins).or(entries.first())?;
     Some(language.pick(
         (entry.cause_en, entry.fix_en),
         (entry.cause_fr, entry.fix_fr),

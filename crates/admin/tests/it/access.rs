@@ -136,6 +136,7 @@ impl Hosted {
                 due: now,
                 expires_at: now.after(Duration::from_secs(86_400)),
                 is_restricted: false,
+                held: false,
             }],
             content,
             events: vec![accepted],

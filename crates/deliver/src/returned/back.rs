@@ -79,6 +79,7 @@ fn message(
         due: now,
         expires_at: expires_at(&way.retry, now),
         is_restricted: false,
+        held: false,
     };
     NewMessage {
         facts,

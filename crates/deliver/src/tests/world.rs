@@ -319,6 +319,7 @@ impl World {
             due: now,
             expires_at: now.after(mail.lifetime),
             is_restricted: false,
+            held: false,
         });
         let message = NewMessage {
             facts,

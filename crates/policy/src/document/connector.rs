@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use relais_smtp::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::content::ContentPolicy;
 use super::value::{Limits, Span};
 
 /// `[[organisation.inbound_connector]]`
@@ -57,6 +58,9 @@ pub struct InboundConnector {
     /// Which reverse-path its mail leaves with.
     #[serde(default)]
     pub envelope_sender: EnvelopeSender,
+    /// Who looks at the content, and what follows.
+    #[serde(default)]
+    pub content: ContentPolicy,
     /// Limits of this connector.
     #[serde(default)]
     pub limits: Limits,
@@ -84,6 +88,7 @@ impl InboundConnector {
             preset: None,
             header_from: None,
             envelope_sender: EnvelopeSender::default(),
+            content: ContentPolicy::default(),
             limits: Limits::default(),
             owner: String::new(),
         }

@@ -374,9 +374,25 @@ fn any_inbound() -> impl Strategy<Value = InboundConnector> {
             } else {
                 EnvelopeSender::Signed
             },
+            content: content_of(&three.3, two.1),
             limits: three.2,
             owner: three.3,
         })
+}
+
+/// One whose keys have few or many values.
+fn content_of(text: &str, is_strict: bool) -> ContentPolicy {
+    if is_strict {
+        return ContentPolicy::default();
+    }
+    ContentPolicy {
+        checks: vec![text.to_owned()],
+        timeout: Span(7),
+        on_fault: OnFault::Hold,
+        on_finding: OnFinding::Hold,
+        forbidden_extensions: vec!["exe".to_owned(), text.to_owned()],
+        forbidden_types: vec!["video/*".to_owned()],
+    }
 }
 
 fn any_outbound() -> impl Strategy<Value = OutboundConnector> {
@@ -531,6 +547,7 @@ fn any_document() -> impl Strategy<Value = Document> {
                 },
                 ..Triggers::default()
             },
+            inbound_content: content_of("antivirus", one.2),
             domain: two.0,
             recipient: two.1,
             inbound_connector: two.2,

@@ -20,6 +20,7 @@ use super::{Mode, SettingsError};
 
 mod network;
 mod connector;
+mod content;
 mod transport;
 
 /// Errors reported at once; a file with more is mended in steps.
@@ -154,6 +155,7 @@ impl Checker {
         }
         self.address(&object, "postmaster", &organisation.postmaster);
         self.limits(&object, &organisation.limits);
+        self.content(&object, &organisation.inbound_content);
         self.counts(&object, organisation);
         let inbound = &organisation.inbound_connector;
         let outbound = &organisation.outbound_connector;

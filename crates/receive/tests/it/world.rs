@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use relais_net::clock::{Chance, Clock};
 
+use relais_net::content_check::Checkers;
 use relais_net::conversation::Conversations;
 use relais_net::network::Network;
 use relais_net::oidc::Issuers;
@@ -156,6 +157,7 @@ impl World {
             old_clients: OldClients::new(),
             issuers: Issuers::none(&clock),
             conversations: Conversations::default(),
+            checkers: Checkers::new(Vec::new(), network.clone(), clock.clone()),
             options: ReceiveOptions {
                 hostname: "relay.contoso.test".to_owned(),
                 message_size_max: wish.message_size_max,

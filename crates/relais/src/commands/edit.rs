@@ -186,6 +186,17 @@ impl Patch {
         }
     }
 
+    /// A list of a table within, if it was given; one empty text empties it.
+    pub(super) fn list_within(
+        &mut self,
+        table: &'static str,
+        key: &'static str,
+        values: &[String],
+    ) {
+        let kept: Vec<_> = values.iter().filter(|value| !value.is_empty()).collect();
+        self.within(table, key, (!values.is_empty()).then_some(kept));
+    }
+
     /// Keys that stand below those given: what a preset says.
     pub(super) fn beneath(&mut self, keys: &Value) {
         for (key, value) in keys.as_object().into_iter().flatten() {

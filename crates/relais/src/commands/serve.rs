@@ -130,6 +130,10 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("listener", old.listeners != new.listeners),
         ("acme", old.acme != new.acme),
         ("oidc", old.issuers != new.issuers),
+        (
+            "content_checker",
+            old.content_checkers != new.content_checkers,
+        ),
         ("admin", old.admin != new.admin),
         (
             "dns",

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 
-use relais_store::trace::Event;
+use relais_store::trace::{Event, EventKind};
 
 use super::session::Session;
 use super::simulate;
@@ -48,6 +48,10 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
             event.time.to_rfc3339(),
             sentence(&event, language)
         ))?;
+        let refused = event.kind == EventKind::AttemptRefused;
+        if let Some(detail) = event.detail.as_deref().filter(|_| refused) {
+            output.line(&format!("  {}", clean(detail)))?;
+        }
         if let Some((cause, fix)) = event.reply.as_deref().and_then(|it| advice(it, language)) {
             output.line(&format!("  {cause}"))?;
             output.line(&format!("  {fix}"))?;

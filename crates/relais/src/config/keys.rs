@@ -212,11 +212,38 @@ pub(crate) const SECTIONS: &[Section] = &[
         keys: OIDC,
     },
     Section {
+        name: "content_checker",
+        form: Form::Blocks,
+        words: "A program that looks at content before it is taken; connectors name it in `content`.",
+        keys: CONTENT_CHECKER,
+    },
+    Section {
         name: "log",
         form: Form::Table,
         words: "What is written to standard output.",
         keys: LOG,
     },
+];
+
+const CONTENT_CHECKER: &[Key] = &[
+    key(
+        "name",
+        Kind::Text,
+        Fallback::Required,
+        "By which `content` of a connector names it: a-z, 0-9, -.",
+    ),
+    key(
+        "kind",
+        Kind::Choice(&["rspamd", "clamav", "milter"]),
+        Fallback::Required,
+        "What it speaks: Rspamd's HTTP, clamd's INSTREAM, or the milter protocol.",
+    ),
+    key(
+        "address",
+        Kind::Text,
+        Fallback::Required,
+        "Where it is: `host:port`, or `unix:/path/of/the/socket`.",
+    ),
 ];
 
 const TOP: &[Key] = &[

@@ -229,13 +229,13 @@ fn a_person_suppresses_and_a_forged_address_is_refused() {
 }
 
 /// example.org, which a stranger writes from.
-struct Outside {
+pub(crate) struct Outside {
     server: DnsServer,
     _runtime: Runtime,
 }
 
 impl Outside {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let local = Ipv4Addr::LOCALHOST;
         let records = vec![
@@ -264,12 +264,16 @@ impl Outside {
             _runtime: runtime,
         }
     }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
 }
 
 #[test]
 fn a_bounce_of_strangers_mail_that_was_passed_on_finds_the_stranger() {
     let (outside, receiver) = (Outside::new(), Receiver::start());
-    let address = outside.server.address();
+    let address = outside.address();
     let place = Place::new(&format!("[dns]\nnameservers = [\"{address}\"]\n"));
     let server = place.serve();
     let hop = receiver.address();

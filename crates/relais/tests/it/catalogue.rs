@@ -9,7 +9,17 @@ use relais_smtp::refusal::CATALOGUE;
 use crate::support::repository;
 
 /// Tokens that no table and no dialogue gives, each with the test that does and the reason why.
-const ELSEWHERE: [(&str, &str, &str); 21] = [
+const ELSEWHERE: [(&str, &str, &str); 23] = [
+    (
+        "CONTENT",
+        "attachments_are_judged_by_name_and_by_declared_type_however_deep_they_are",
+        "it depends on the content, and on programs beside us",
+    ),
+    (
+        "CONTENT-LATER",
+        "a_checker_that_is_not_there_does_what_each_connector_says",
+        "it depends on programs beside us",
+    ),
     (
         "CONN-LIMIT",
         "too_many_connections_are_421_at_connect_until_one_ends",

@@ -1,6 +1,7 @@
 //! The program as its users meet it: the real binary, on temporary folders and free ports.
 
 mod authority;
+mod checkers;
 mod receiver;
 mod support;
 mod web_receiver;
@@ -16,6 +17,7 @@ mod browser;
 mod bounces;
 mod catalogue;
 mod commands;
+mod content_checks;
 mod dane;
 mod delegated;
 mod demo;

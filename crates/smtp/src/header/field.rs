@@ -19,7 +19,12 @@ pub(crate) struct Field<'a> {
     pub(crate) whole: &'a [u8],
 }
 
-impl Field<'_> {
+impl<'a> Field<'a> {
+    /// As it is folded.
+    pub(super) fn value(&self) -> &'a [u8] {
+        self.value
+    }
+
     /// The value on one line. What is no UTF-8 becomes U+FFFD.
     pub(crate) fn text(&self) -> Cow<'_, str> {
         match String::from_utf8_lossy(&self.unfolded(usize::MAX)) {

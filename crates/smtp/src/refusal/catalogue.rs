@@ -848,6 +848,65 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
             chiffres et des traits d’union.",
         sample: || Refusal::HeaderNul,
     },
+    CatalogueEntry {
+        stage: "DATA",
+        cause_en: "A virus scanner that the connector asks found something in the message.",
+        fix_en: "Clean the machine that sent it; `relais why` shows which scanner, and what it \
+            found.",
+        cause_fr: "Un antivirus consulté par le connecteur a trouvé quelque chose dans le message.",
+        fix_fr: "Nettoyez la machine qui l’a envoyé\u{202f}; «\u{202f}relais why\u{202f}» montre \
+            quel antivirus, et ce qu’il a trouvé.",
+        sample: || Refusal::Malware {
+            name: "Win.Test.EICAR_HDB-1".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "DATA",
+        cause_en: "A content check of the connector refuses the message: it looks like unwanted \
+            mail.",
+        fix_en: "See with `relais why` what the checker said; change the message, or the rules of \
+            the checker.",
+        cause_fr: "Un contrôle de contenu du connecteur refuse le message\u{202f}: il ressemble à \
+            du courrier indésirable.",
+        fix_fr: "Voyez avec «\u{202f}relais why\u{202f}» ce qu’a dit le contrôle\u{202f}; changez \
+            le message, ou les règles du contrôle.",
+        sample: || Refusal::ContentRefused {
+            because: "rspamd".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "DATA",
+        cause_en: "The message has an attachment of a kind that the connector does not take.",
+        fix_en: "Send it another way, or take the kind out of the connector's `content`.",
+        cause_fr: "Le message a une pièce jointe d’un type que le connecteur n’accepte pas.",
+        fix_fr: "Envoyez-la autrement, ou retirez ce type de «\u{202f}content\u{202f}» du \
+            connecteur.",
+        sample: || Refusal::AttachmentType { kind: "exe".into() },
+    },
+    CatalogueEntry {
+        stage: "DATA",
+        cause_en: "A content check of the connector wants the message later.",
+        fix_en: "Mail servers try again by themselves; if it lasts, look at the checker's log.",
+        cause_fr: "Un contrôle de contenu du connecteur demande de présenter le message plus tard.",
+        fix_fr: "Les serveurs de messagerie réessaient d’eux-mêmes\u{202f}; si cela dure, voyez le \
+            journal du contrôle.",
+        sample: || Refusal::ContentLater {
+            because: "rspamd".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "DATA",
+        cause_en: "A content check that the connector demands does not answer, or not in time.",
+        fix_en: "Start the checker again, or set `on_fault` of the connector's `content` to pass \
+            or hold.",
+        cause_fr: "Un contrôle de contenu exigé par le connecteur ne répond pas, ou pas à temps.",
+        fix_fr: "Redémarrez le contrôle, ou réglez «\u{202f}on_fault\u{202f}» dans \
+            «\u{202f}content\u{202f}» du connecteur sur «\u{202f}pass\u{202f}» ou \
+            «\u{202f}hold\u{202f}».",
+        sample: || Refusal::ContentUnchecked {
+            checker: "antivirus".into(),
+        },
+    },
 ];
 
 #[cfg(test)]

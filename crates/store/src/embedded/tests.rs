@@ -92,6 +92,7 @@ fn message(queue_id: QueueId, to: &str, content: &[u8]) -> NewMessage {
             due: NOW,
             expires_at: at(86_400),
             is_restricted: false,
+            held: false,
         }],
         content: Content::Inline(content.into()),
         events: vec![Event {

@@ -7,7 +7,7 @@ use relais_store::queue::{
 use relais_store::store::Store;
 use relais_store::suspension::{Suspension, SuspensionScope};
 
-use crate::world::{NOW, World, at, commit, deferred, lease_one, settlement};
+use crate::world::{NOW, World, at, commit, deferred, lease_one, message, settlement};
 
 fn all() -> Criteria {
     Criteria::default()
@@ -186,6 +186,35 @@ async fn criteria_must_all_hold(world: World) {
             .await
             .unwrap(),
         []
+    );
+}
+
+/// By a content check: no worker may see it before.
+async fn a_message_that_is_held_from_the_beginning_waits_for_a_person_too(mut world: World) {
+    let mut held = message(world.store(), &["a@example.org", "b@example.org"], NOW);
+    held.recipients[0].held = true;
+    let _ = world.store().commit(held).await.unwrap();
+    for restarted in [false, true] {
+        if restarted {
+            world.restart(at(11)).await;
+        }
+        assert_eq!(states(world.store()).await, [State::Held, State::Queued]);
+        assert_eq!(world.store().counts().held, 1);
+    }
+    let leased = lease_one(world.store(), "example.org", at(1_000)).await;
+    let numbers: Vec<_> = leased
+        .unwrap()
+        .recipients
+        .iter()
+        .map(|one| one.number)
+        .collect();
+    assert_eq!(numbers, [1], "the other is leased without it");
+    let released = act(world.store(), QueueAct::Release, &all()).await;
+    assert_eq!(released.changed, 1);
+    assert!(
+        lease_one(world.store(), "example.org", at(1_000))
+            .await
+            .is_some()
     );
 }
 
@@ -597,6 +626,7 @@ async fn counts_follow_what_happens(mut world: World) {
 rules! {
     the_list_shows_what_is_queued_in_order_and_in_pages,
     criteria_must_all_hold,
+    a_message_that_is_held_from_the_beginning_waits_for_a_person_too,
     a_held_recipient_waits_for_a_person,
     an_active_recipient_is_held_when_its_attempt_ends_without_delivery,
     bounced_recipients_are_leased_next_to_be_given_up,

@@ -234,6 +234,7 @@ pub(crate) fn message_with(
             due: now,
             expires_at: now.after(Duration::from_secs(86_400)),
             is_restricted: false,
+            held: false,
         }
     };
     let to_event = To::Many(to.iter().map(|to| Arc::from(*to)).collect());

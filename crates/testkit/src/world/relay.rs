@@ -9,6 +9,7 @@ use std::time::Duration;
 use relais_deliver::service::{DeliverContext, DeliverOptions, DeliverService};
 use relais_deliver::vault::StoreVault;
 use relais_net::clock::{Chance, Clock};
+use relais_net::content_check::Checkers;
 use relais_net::conversation::Conversations;
 use relais_net::login::Logins;
 use relais_net::network::Network;
@@ -108,6 +109,7 @@ impl Relay {
             old_clients: OldClients::new(),
             issuers: Issuers::none(clock),
             conversations: Conversations::default(),
+            checkers: Checkers::new(Vec::new(), network.clone(), clock.clone()),
             options: ReceiveOptions {
                 hostname: HOSTNAME.to_owned(),
                 message_size_max: MESSAGE_OCTETS_MAX,

@@ -178,6 +178,7 @@ impl Written<'_> {
             due: self.now,
             expires_at: expires_at(&way.retry, self.now),
             is_restricted: false,
+            held: false,
         };
         NewMessage {
             facts,

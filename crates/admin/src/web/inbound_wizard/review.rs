@@ -261,6 +261,16 @@ const LIMIT_FLAGS: [(&str, &str); 5] = [
     ("connections", "--connections"),
 ];
 
+/// The same for `content`.
+const CONTENT_FLAGS: [(&str, &str); 6] = [
+    ("checks", "--content-check"),
+    ("timeout", "--content-timeout"),
+    ("on_fault", "--content-on-fault"),
+    ("on_finding", "--content-on-finding"),
+    ("forbidden_extensions", "--forbidden-extension"),
+    ("forbidden_types", "--forbidden-type"),
+];
+
 /// The same connector by the command line.
 pub(in crate::web) fn command(connector: &InboundConnector) -> String {
     let (plain, value) = (
@@ -286,6 +296,11 @@ pub(in crate::web) fn command(connector: &InboundConnector) -> String {
     }
     if !connector.owner.is_empty() {
         flag("--owner", &json!(connector.owner));
+    }
+    for (key, name) in CONTENT_FLAGS {
+        if plain["content"][key] != value["content"][key] {
+            flag(name, &value["content"][key]);
+        }
     }
     for (key, name) in LIMIT_FLAGS {
         let limit = &value["limits"][key];

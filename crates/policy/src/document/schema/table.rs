@@ -54,6 +54,10 @@ pub(super) const SECTIONS: &[Section] = &[
         keys: TRIGGER,
     },
     Section {
+        path: "organisation.inbound_content",
+        keys: CONTENT,
+    },
+    Section {
         path: "organisation.domain",
         keys: DOMAIN,
     },
@@ -72,6 +76,10 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         path: "organisation.inbound_connector",
         keys: INBOUND,
+    },
+    Section {
+        path: "organisation.inbound_connector.content",
+        keys: CONTENT,
     },
     Section {
         path: "organisation.inbound_connector.limits",
@@ -171,6 +179,8 @@ const ORGANISATION: &[Setting] = &[
     key("licences", Kind::Table, DEFAULT_TABLE).doc("Seats for senders without a mailbox."),
     key("triggers", Kind::Table, DEFAULT_TABLE)
         .doc("What makes a device's mail be held by itself."),
+    key("inbound_content", Kind::Table, DEFAULT_TABLE)
+        .doc("Who looks at mail that strangers send to its domains, and what follows."),
     key("domain", Kind::Blocks, NONE)
         .bound("at most 10,000")
         .doc("An accepted domain: its addresses may be senders, mail to it is taken."),
@@ -445,10 +455,42 @@ const INBOUND: &[Setting] = &[
         "The reverse-path that its mail leaves with: a signed address at the domain's \
              bounce_domain, or as it came (lists and devices that recognise mail by it).",
     ),
+    key("content", Kind::Table, DEFAULT_TABLE)
+        .doc("Who looks at the content of its mail, and what follows."),
     key("limits", Kind::Table, DEFAULT_TABLE).doc("Limits of this connector."),
     key("owner", Kind::Text, EMPTY)
         .bound("an address")
         .doc("Gets notices for senders without a mailbox."),
+];
+
+const CONTENT: &[Setting] = &[
+    key("checks", Kind::TextList, NONE)
+        .bound("names of [[content_checker]] in relais.toml; at most 8")
+        .doc("Who is asked, all at once, before the message is taken; empty: nobody."),
+    key("timeout", Kind::Span, Toml("\"20s\""))
+        .bound("1s to 2m")
+        .doc("How long all of them together get."),
+    key(
+        "on_fault",
+        Kind::Choice(&["refuse", "pass", "hold"]),
+        Toml("\"refuse\""),
+    )
+    .doc(
+        "What happens when one does not answer in time: refused for now with 451, taken \
+             unchecked, or taken and held for a person.",
+    ),
+    key(
+        "on_finding",
+        Kind::Choice(&["refuse", "hold"]),
+        Toml("\"refuse\""),
+    )
+    .doc("What happens when one says no, or an attachment is forbidden."),
+    key("forbidden_extensions", Kind::TextList, NONE)
+        .bound("at most 200")
+        .doc("Endings of names of attachments that do not pass, as \"exe\"."),
+    key("forbidden_types", Kind::TextList, NONE)
+        .bound("at most 200")
+        .doc("Declared types of parts that do not pass, as \"video/mp4\" or \"video/*\"."),
 ];
 
 const OUTBOUND: &[Setting] = &[

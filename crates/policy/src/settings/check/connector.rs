@@ -109,6 +109,7 @@ impl Checker {
         );
         self.scopes(object, "sender_domains", &connector.sender_domains);
         self.scopes(object, "recipient_domains", &connector.recipient_domains);
+        self.content(object, &connector.content);
         self.limits(object, &connector.limits);
         self.address(object, "owner", &connector.owner);
     }

@@ -94,6 +94,11 @@ numbered! {
     Refusal::Loop,
     Refusal::Local,
     Refusal::HeaderNul,
+    Refusal::Malware { .. },
+    Refusal::ContentRefused { .. },
+    Refusal::AttachmentType { .. },
+    Refusal::ContentLater { .. },
+    Refusal::ContentUnchecked { .. },
 }
 
 #[test]
