@@ -298,22 +298,63 @@ async fn sessions_that_stand_are_used_while_dns_is_away() {
     assert!(world.events(EventKind::RecipientDeferred).is_empty());
 }
 
+/// Addresses of the public kind: egress addresses are chosen for these only.
+const PUBLIC_FOUR: &str = "203.0.112.1";
+const PUBLIC_SIX: &str = "2600:1::1";
+
 #[tokio::test(start_paused = true)]
 async fn mail_leaves_from_the_egress_address_of_its_family_or_waits() {
     let mut world = World::new(SETTINGS).await;
     world.options().source_addresses = vec!["198.51.100.1".parse().unwrap()];
     world.start();
-    let four = Peer::start(&world, "203.0.113.1", 25).await;
-    let six = Peer::start(&world, "2001:db8:1::1", 25).await;
-    world.domain("four.example", "203.0.113.1");
-    world.domain("six.example", "2001:db8:1::1");
+    let four = Peer::start(&world, PUBLIC_FOUR, 25).await;
+    let six = Peer::start(&world, PUBLIC_SIX, 25).await;
+    world.domain("four.example", PUBLIC_FOUR);
+    world.domain("six.example", PUBLIC_SIX);
     world.accept(mail(&["a@four.example"])).await;
     world.accept(mail(&["a@six.example"])).await;
     pass(seconds(20)).await;
     assert_eq!(four.took().len(), 1);
-    assert_eq!(
-        six.connections(),
-        1,
-        "documentation addresses are private: any source will do"
-    );
+    let from = four.heard("MAIL")[0].from.ip().to_string();
+    assert_eq!(from, "198.51.100.1");
+    assert_eq!(six.connections(), 0, "never from another address");
+    let deferred = world.events(EventKind::RecipientDeferred);
+    assert_eq!(deferred.len(), 1);
+    let said = format!("{:?}", deferred[0]);
+    assert!(said.contains("no egress address of the family"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connector_has_addresses_and_a_version_of_its_own() {
+    for (version, is_six) in [
+        ("4", false),
+        ("6", true),
+        ("prefer-4", false),
+        ("prefer-6", true),
+    ] {
+        let connector = format!(
+            "{SETTINGS}\n[[organisation.outbound_connector]]\nname = \"Own\"\n\
+             source_addresses = [\"198.51.100.2\", \"2001:db8::1\"]\n\
+             ip_version = \"{version}\"\n"
+        );
+        let mut world = World::new(&connector).await;
+        world.options().source_addresses = vec!["198.51.100.1".parse().unwrap()];
+        world.start();
+        let four = Peer::start(&world, PUBLIC_FOUR, 25).await;
+        let six = Peer::start(&world, PUBLIC_SIX, 25).await;
+        world.mx("b.example", &[(10, "mx.b.example")]);
+        world.address("mx.b.example", &[PUBLIC_FOUR, PUBLIC_SIX]);
+        world.accept(mail(&["a@b.example"])).await;
+        pass(seconds(20)).await;
+        let (taken, own) = if is_six {
+            (&six, "2001:db8::1")
+        } else {
+            (&four, "198.51.100.2")
+        };
+        let deferred = world.events(EventKind::RecipientDeferred);
+        assert_eq!(taken.took().len(), 1, "{version}: {deferred:?}");
+        let from = taken.heard("MAIL")[0].from.ip().to_string();
+        assert_eq!(from, own, "{version}");
+        assert_eq!(four.connections() + six.connections(), 1, "{version}");
+    }
 }
