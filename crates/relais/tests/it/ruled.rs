@@ -73,9 +73,15 @@ fn what_waits_is_chosen_by_sender_and_by_reason() {
     let of_scanner = server.send("scan@contoso.test", "anna@example.org");
     let of_erp = server.send("erp@contoso.test", "anna@example.org");
     server.await_event("recipient.deferred", &of_scanner);
-    server
-        .relais(&["queue", "hold", "--sender", "scan@contoso.test", "--yes"])
-        .expect(0);
+    // Without a person to ask, it says what it would do and does nothing.
+    let hold = ["queue", "hold", "--sender", "scan@contoso.test"];
+    let asked = server.relais(&hold).expect(2);
+    let would = "this would hold 1 message(s) with 1 recipient(s): say --yes";
+    assert!(asked.err.contains(would), "{}", asked.err);
+    server.relais(&[&hold[..], &["--yes"]].concat()).expect(0);
+    let audit = server.relais(&["--json", "audit", "list"]).expect(0).out;
+    assert_eq!(audit.matches("queue.held").count(), 1, "{audit}");
+    assert!(audit.contains("sender scan@contoso.test"), "{audit}");
     let list = |arguments: &[&str]| {
         let all = [&["--json", "queue", "list"], arguments].concat();
         let listed = server.relais(&all).expect(0).json_lines();

@@ -70,3 +70,41 @@ fn a_crash_of_the_server_leaves_no_core_file() {
     let words: Vec<_> = core.expect("a limit").split_whitespace().collect();
     assert_eq!(words[4..6], ["0", "0"], "{limits}");
 }
+
+#[test]
+fn a_key_of_systemd_or_of_the_environment_takes_over_from_the_file() {
+    let server = Server::with_settings(CONTOSO);
+    server.relais(&["secret", "rotate-bounce-key"]).expect(0);
+    let (_, place) = server.stop();
+    let file = place.data_dir().join("secret.key");
+    let key = fs::read_to_string(&file).expect("a key");
+    let credentials = place.path("credentials");
+    fs::create_dir(&credentials).expect("room");
+    fs::write(credentials.join("relais-secret-key"), key).expect("room");
+    let source = |server: &Server| {
+        let listed = server.relais(&["--json", "secret", "list"]).expect(0);
+        let readable = listed.json_lines();
+        assert!(
+            readable.iter().all(|one| one["readable"] == true) && !readable.is_empty(),
+            "{readable:?}"
+        );
+        server.relais(&["secret", "list"]).expect(0).out
+    };
+
+    // Then the file is not needed any more.
+    fs::remove_file(&file).expect("it was there");
+    let server = place
+        .with_variable("CREDENTIALS_DIRECTORY", &credentials)
+        .serve();
+    let shown = source(&server);
+    assert!(shown.contains(", from the systemd credential"), "{shown}");
+    assert!(!file.exists(), "none is made beside it");
+
+    let (_, place) = server.stop();
+    let place = place.with_variable("RELAIS_SECRET_KEY", "ef".repeat(32));
+    let server = place.serve();
+    let shown = source(&server);
+    assert!(shown.contains("(RELAIS_SECRET_KEY)"), "{shown}");
+    let refused = server.relais(&["secret", "rotate-key"]).expect(1);
+    assert!(refused.err.contains("put the new key there"), "{refused:?}");
+}

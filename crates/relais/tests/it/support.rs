@@ -1,5 +1,6 @@
 //! Starts the real binary, waits until it is ready, talks to it.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -77,6 +78,8 @@ pub(crate) const BEHIND_PROXY: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\n
 /// A folder with a bootstrap file; a server may run on it.
 pub(crate) struct Place {
     folder: TempDir,
+    /// Of the environment of every program here.
+    variables: Vec<(&'static str, OsString)>,
 }
 
 impl Place {
@@ -88,7 +91,16 @@ impl Place {
              [admin]\naddress = \"127.0.0.1:0\"\n[limits]\ndisk_reserve = \"1 MiB\"\n{more}"
         );
         std::fs::write(folder.path().join("relais.toml"), text).expect("a file");
-        Self { folder }
+        Self {
+            folder,
+            variables: Vec::new(),
+        }
+    }
+
+    /// With this variable in the environment of its programs.
+    pub(crate) fn with_variable(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name, value.into()));
+        self
     }
 
     /// In this mode.
@@ -112,6 +124,7 @@ impl Place {
     /// The program with this folder's configuration.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = bare(&[]);
+        command.envs(self.variables.iter().cloned());
         command.arg("--config").arg(self.path("relais.toml"));
         command
             .arg("--data-dir")
