@@ -229,9 +229,16 @@ struct Tokens {
     /// A refresh token that could not be stored.
     unkept: Option<Secret>,
     /// Until when nobody is asked, and why.
-    failed: Option<(Moment, String)>,
+    failed: Option<Failed>,
     /// Until when new ones are had without a person, if the issuer says it.
     grant_until: Option<Timestamp>,
+}
+
+struct Failed {
+    until: Moment,
+    because: String,
+    /// What was shown; with another one there is nothing to wait for.
+    secret: Option<Secret>,
 }
 
 struct Access {
@@ -476,16 +483,24 @@ impl Logins {
         if let Some(fresh) = tokens.access_at(now).filter(|one| one.renew_at > now) {
             return Ok(fresh.access.clone());
         }
+        let secret = self.client_secret(organisation, connector).await?;
         let failed = match &tokens.failed {
-            Some((until, why)) if *until > now => why.clone(),
-            _ => match self.ask(organisation, connector, &at, &mut tokens).await {
-                Ok(access) => return Ok(access),
-                Err((pause, why)) => {
-                    tracing::warn!(connector = connector.name, "no new token: {why}");
-                    tokens.failed = Some((self.0.clock.moment() + pause, why.clone()));
-                    why
+            Some(failed) if failed.until > now && failed.secret == secret => failed.because.clone(),
+            _ => {
+                let whose = (organisation, connector);
+                match self.ask(whose, &at, secret.as_ref(), &mut tokens).await {
+                    Ok(access) => return Ok(access),
+                    Err((pause, because)) => {
+                        tracing::warn!(connector = connector.name, "no new token: {because}");
+                        tokens.failed = Some(Failed {
+                            until: self.0.clock.moment() + pause,
+                            because: because.clone(),
+                            secret,
+                        });
+                        because
+                    }
                 }
-            },
+            }
         };
         // The old one is good to its end.
         let old = tokens.access_at(self.0.clock.moment());
@@ -494,20 +509,16 @@ impl Logins {
 
     async fn ask(
         &self,
-        organisation: &Arc<str>,
-        connector: &OutboundConnector,
+        (organisation, connector): (&Arc<str>, &OutboundConnector),
         at: &Registration,
+        secret: Option<&Secret>,
         tokens: &mut Tokens,
     ) -> Result<Secret, (Duration, String)> {
         let soon = |why: String| (TOKEN_PAUSE, why);
         let issuers = self.issuers().map_err(soon)?;
-        let secret = self
-            .client_secret(organisation, connector)
-            .await
-            .map_err(soon)?;
         let name = Self::kept_name(organisation, connector, Kept::RefreshToken);
         let granted = if at.by_client {
-            issuers.by_client(at, secret.as_ref()).await
+            issuers.by_client(at, secret).await
         } else {
             let refresh = match tokens.unkept.clone() {
                 Some(refresh) => refresh,
@@ -522,17 +533,19 @@ impl Logins {
                         soon(format!("{why} {:?}", connector.name))
                     })?,
             };
-            issuers.refresh(at, secret.as_ref(), &refresh).await
+            issuers.refresh(at, secret, &refresh).await
         };
         let granted = granted.map_err(|error| match &error {
-            TokenError::Refused { .. } => (
-                REFUSED_TOKEN_PAUSE,
-                format!(
-                    "{error}; sign in anew with relais connector outbound login {:?}, or correct \
-                     auth.parameters",
-                    connector.name
-                ),
-            ),
+            TokenError::Refused { .. } => {
+                let name = &connector.name;
+                let remedy = if at.by_client {
+                    format!("give another secret with relais connector outbound set {name:?} --client-secret-stdin")
+                } else {
+                    format!("sign in anew with relais connector outbound login {name:?}")
+                };
+                let because = format!("{error}; {remedy}, or correct auth.parameters");
+                (REFUSED_TOKEN_PAUSE, because)
+            }
             TokenError::Pending | TokenError::SlowDown | TokenError::Unavailable(_) => {
                 (TOKEN_PAUSE, error.to_string())
             }

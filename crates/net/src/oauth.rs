@@ -287,8 +287,10 @@ impl TokenClient {
             unavailable(why.to_owned())
         };
         let mut answer = request.send().await.map_err(broken)?;
-        if answer.status().is_server_error() {
-            return Err(unavailable(answer.status().to_string()));
+        // Too late and too often say nothing of the right to a token either.
+        let status = answer.status();
+        if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
+            return Err(unavailable(status.to_string()));
         }
         let mut octets = Vec::new();
         while let Some(piece) = answer.chunk().await.map_err(broken)? {

@@ -164,13 +164,15 @@ async fn poll_login(
         .ok_or_else(|| Problem::not_found("There is no such outbound connector."))?;
     let logins = &outbound(&context)?.logins;
     let polled = logins.poll_sign_in(&organisation, connector, &asked.device_code);
-    let state = match polled.await {
-        Ok(()) => "signed-in",
-        Err(TokenError::Pending) => "pending",
-        Err(TokenError::SlowDown) => "slow-down",
-        Err(error) => return Err(error.into()),
+    let (state, because) = match polled.await {
+        Ok(()) => ("signed-in", None),
+        Err(TokenError::Pending) => ("pending", None),
+        Err(TokenError::SlowDown) => ("slow-down", None),
+        // The person may be signing in just now: it is asked again. RFC 8628 §3.5.
+        Err(error @ TokenError::Unavailable(_)) => ("pending", Some(error.to_string())),
+        Err(error @ TokenError::Refused { .. }) => return Err(error.into()),
     };
-    Ok(Json(json!({ "state": state })))
+    Ok(Json(json!({ "state": state, "because": because })))
 }
 
 impl From<TokenError> for Problem {

@@ -26,6 +26,7 @@ mod drain;
 mod first_run;
 mod foreign;
 mod golden;
+mod issuers;
 mod licences;
 mod liars;
 mod limits;

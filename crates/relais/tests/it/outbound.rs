@@ -228,6 +228,11 @@ impl OddServer {
         Self(child, SocketAddr::from(([127, 0, 0, 1], port)))
     }
 
+    /// A program that runs already, for as long as this lives.
+    pub(crate) fn of(child: Child, address: SocketAddr) -> Self {
+        Self(child, address)
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.1
@@ -358,7 +363,7 @@ fn a_preset_is_a_connector_with_what_is_left_to_do() {
         .expect(2);
 }
 
-/// An issuer over HTTPS and a smart host that takes its tokens, by Python. How long the issuer's
+/// An issuer over HTTPS, by Python. How long the issuer's
 /// tokens live comes from outside; each refresh token is good once and for five days; after the
 /// last token the next one is refused.
 const ISSUER: &str = r#"
@@ -405,7 +410,10 @@ issuer.socket = context.wrap_socket(issuer.socket, server_side=True)
 threading.Thread(target=issuer.serve_forever, daemon=True).start()
 door = socket.create_server(("127.0.0.1", 0))
 print(door.getsockname()[1], issuer.server_port, flush=True)
+"#;
 
+/// The smart host, which takes the tokens that were given.
+pub(crate) const SMART_HOST: &str = r#"
 def serve(sock):
     sock = context.wrap_socket(sock, server_side=True)
     sock.sendall(b"220 relay.contoso.test ESMTP\r\n")
@@ -458,7 +466,7 @@ impl Signing {
             },
         );
         let script = folder.path().join("issuer.py");
-        std::fs::write(&script, ISSUER).expect("a file");
+        std::fs::write(&script, format!("{ISSUER}{SMART_HOST}")).expect("a file");
         let mut python = Command::new("python3");
         python.arg(&script).arg(&own.certificate).arg(&own.key);
         let child = python.arg(lives).stdout(Stdio::piped()).spawn();

@@ -104,6 +104,7 @@ pub(super) async fn login(session: &Session, named: &Named) -> Result<(), Failur
     let seconds = |key: &str| begun[key].as_u64().unwrap_or_default();
     let mut wait = seconds("interval").clamp(*POLL_SECONDS.start(), *POLL_SECONDS.end());
     let mut left = seconds("expires_in").max(wait);
+    let mut because = None;
     while left >= wait {
         tokio::time::sleep(Duration::from_secs(wait)).await;
         left -= wait;
@@ -120,10 +121,16 @@ pub(super) async fn login(session: &Session, named: &Named) -> Result<(), Failur
                 ));
             }
             Some("slow-down") => wait = (wait + 5).min(*POLL_SECONDS.end()),
-            _ => {}
+            _ => {
+                because = answer["because"]
+                    .as_str()
+                    .map(|said| clean(said).into_owned())
+            }
         }
     }
-    Err(Failure::Failed("nobody signed in in time".to_owned()))
+    let late = "nobody signed in in time";
+    let words = because.map_or_else(|| late.to_owned(), |because| format!("{late}; {because}"));
+    Err(Failure::Failed(words))
 }
 
 /// The walk to the smart hosts, step by step.
