@@ -27,7 +27,7 @@ use crate::entrance::Entrance;
 use crate::findings::Findings;
 use crate::metrics::Metrics;
 use crate::people::{By, People};
-use crate::permission::Rights;
+use crate::permission::{Reach, Rights, Role};
 use crate::rounds::Rounds;
 use crate::webhooks::outbox::Outbox;
 
@@ -251,13 +251,20 @@ impl Caller {
         }
     }
 
-    /// A program with a key of the API.
-    pub(crate) fn key(name: &str, id: &str) -> Self {
+    /// A program with a key of the API, of this organisation or of the installation.
+    pub fn key(name: &str, id: &str, organisation: Option<&str>) -> Self {
+        let reach = match organisation {
+            None => Reach::Installation,
+            Some(name) => Reach::Organisation {
+                name: name.to_owned(),
+                connector: None,
+            },
+        };
         Self {
             actor: format!("{name} (key {id})").into(),
             via: "api",
-            // Held by the table of operations, at the door that it came by.
-            rights: Rights::everything(),
+            // What it may do is held by the table of operations, at the door that it came by.
+            rights: Rights::of_role(Role::Owner, reach),
         }
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) connector: &'a OutboundConnector,
     pub(crate) from: ReversePath,
     pub(crate) to: Mailbox,
+    /// Whether whoever asks may have private addresses dialled that are typed.
+    pub(crate) allow_private: bool,
 }
 
 /// The steps, in order.
@@ -221,16 +223,25 @@ impl Walk<'_> {
     }
 
     async fn address(&self, host: &HostPort) -> Result<SocketAddr, String> {
+        let typed = !self.connector.smart_hosts.is_empty();
+        let allowed = |address: &&IpAddr| {
+            let private = match typed {
+                true => self.allow_private,
+                false => self.outbound.allow_private,
+            };
+            private || is_public_destination(**address)
+        };
         let domain = match &host.host {
-            Host::Literal(address) => return Ok(SocketAddr::new(*address, host.port)),
+            Host::Literal(address) => {
+                let first = Some(address).filter(allowed);
+                return first
+                    .map(|address| SocketAddr::new(*address, host.port))
+                    .ok_or_else(|| format!("{address} is an address that may not be reached"));
+            }
             Host::Domain(domain) => domain,
         };
         let found = self.outbound.network.resolver().addresses(domain).await;
         let found = found.map_err(|error| error.to_string())?.records;
-        let typed = !self.connector.smart_hosts.is_empty();
-        let allowed = |address: &&IpAddr| {
-            typed || self.outbound.allow_private || is_public_destination(**address)
-        };
         let first = found.iter().find(allowed);
         first
             .map(|address| SocketAddr::new(*address, host.port))

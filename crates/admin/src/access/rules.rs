@@ -320,7 +320,7 @@ pub(super) const RULES: &[Rule] = &[
         ManagePeople,
         Whose::Installation,
     ),
-    rule(POST, "/messages", SendMail, Whose::Installation),
+    rule(POST, "/messages", SendMail, Whose::Handler),
     rule(GET, "/alerts", SeeState, Whose::Installation),
     rule(POST, "/alerts/rules", ChangeSettings, Whose::Installation),
     rule(POST, "/alerts/quiet", ChangeSettings, Whose::Installation),

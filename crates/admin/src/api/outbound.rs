@@ -16,8 +16,8 @@ use relais_policy::preset::outbound_presets;
 use relais_policy::settings::Settings;
 use relais_smtp::address::{Mailbox, ReversePath};
 use relais_smtp::secret::Secret;
-use relais_store::secret::{SecretKind, SecretName};
 
+use super::secrets::stored_name;
 use super::settings::Beside;
 use crate::context::{AdminContext, Caller, Outbound};
 use crate::problem::{Input, Problem};
@@ -85,6 +85,7 @@ struct AskedWalk {
 
 async fn walk_hosts(
     State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
     Input(asked): Input<AskedWalk>,
 ) -> Result<Json<Value>, Problem> {
     let settings = context.store.settings();
@@ -115,6 +116,8 @@ async fn walk_hosts(
         connector,
         from,
         to: mailbox(&asked.to)?,
+        // An organisation learns nothing of the networks that the server stands in.
+        allow_private: outbound.allow_private || caller.rights.organisation().is_none(),
     };
     Ok(Json(walk.walk().await))
 }
@@ -232,12 +235,4 @@ pub(super) fn secret_of(
         what,
     })?;
     Ok(Beside { name, value })
-}
-
-/// Where delivery looks for it.
-fn stored_name(name: &KeptName) -> Result<SecretName, Problem> {
-    let (kind, key) = name.place();
-    let kind = SecretKind::parse(kind)
-        .ok_or_else(|| Problem::bad_request(format!("There is no kind {kind}.")))?;
-    Ok(SecretName::new(&*name.organisation, kind, key))
 }

@@ -8,6 +8,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use relais_net::login::KeptName;
 use relais_smtp::time::Timestamp;
 use relais_store::secret::{KeyId, SecretEntry, SecretError, SecretKind, SecretName};
 use relais_store::shelf::ShelfAudit;
@@ -148,6 +149,14 @@ async fn forget(
     let now = context.clock.now();
     context.store.forget_secret(&name, now, Some(audit)).await?;
     Ok(Json(json!({ "forgotten": name.to_string() })))
+}
+
+/// Where delivery looks for what is kept for a connector.
+pub(super) fn stored_name(name: &KeptName) -> Result<SecretName, Problem> {
+    let (kind, key) = name.place();
+    let kind = SecretKind::parse(kind)
+        .ok_or_else(|| Problem::bad_request(format!("There is no kind {kind}.")))?;
+    Ok(SecretName::new(&*name.organisation, kind, key))
 }
 
 impl From<SecretError> for Problem {

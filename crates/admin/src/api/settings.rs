@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use relais_policy::change::{self, Absent, Act};
 use relais_policy::document::{AcceptedDomain, Document, Organisation, Verification};
-use relais_policy::settings::Settings;
+use relais_policy::settings::{Mode, Settings, SettingsError};
 use relais_smtp::secret::Secret;
 use relais_store::secret::SecretName;
 use relais_store::settings::{ChangeError, SettingsChange};
@@ -143,13 +143,15 @@ pub(super) async fn change_with(
             return Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail));
         }
         let document = within_reach(caller, &before.document, make(&before.document)?)?;
-        if caller.via == "api" {
+        if only_here::holds(caller) {
             only_here::must_not_be_needed(&before.document, &document)?;
+            let given = beside.map(|secret| &secret.name);
+            only_here::secrets_must_stay(context, &before.document, &document, given).await?;
         }
         let built = Settings::build(before.mode, before.version + 1, document.clone())
-            .map_err(|errors| Problem::invalid(&errors))?
+            .map_err(|errors| Problem::invalid(&reasons(caller, before.mode, &document, errors)))?
             .following(&before);
-        let warnings: Vec<_> = built.warnings().iter().map(ToString::to_string).collect();
+        let warnings = warnings(caller, &built);
         let mut changes = change::diff(&before.document, &document);
         changes.retain(|one| one.act != Act::Kept);
         let dry_run = intent == Intent::Tell;
@@ -166,7 +168,7 @@ pub(super) async fn change_with(
         }
         let wanted = SettingsChange {
             expected_version: before.version,
-            document,
+            document: document.clone(),
             actor: caller.actor.to_string(),
             via: caller.via,
             summary: changes.iter().map(ToString::to_string).collect(),
@@ -187,9 +189,59 @@ pub(super) async fn change_with(
             {
                 conflicts += 1;
             }
+            Err(ChangeError::Invalid(errors)) => {
+                let errors = reasons(caller, before.mode, &document, errors);
+                return Err(Problem::invalid(&errors));
+            }
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// What is perhaps not meant, of what the caller sees.
+fn warnings(caller: &Caller, settings: &Settings) -> Vec<String> {
+    let all = settings.warnings().into_iter();
+    let seen = all.filter(|one| {
+        let whose = organisation_of(&one.object);
+        whose.is_none_or(|whose| caller.rights.sees(whose))
+    });
+    seen.map(|one| one.to_string()).collect()
+}
+
+/// Why a document is not valid, as the caller may read it. Of two that want the same the later one
+/// is told, and an organisation is not told who else has what it wants: it is looked at as the
+/// last.
+fn reasons(
+    caller: &Caller,
+    mode: Mode,
+    document: &Document,
+    errors: Vec<SettingsError>,
+) -> Vec<SettingsError> {
+    let Some(own) = caller.rights.organisation() else {
+        return errors;
+    };
+    let mut reordered = document.clone();
+    reordered.organisation.sort_by_key(|one| one.name == own);
+    let errors = Settings::build(mode, 0, reordered).err().unwrap_or(errors);
+    let errors = errors.into_iter();
+    let mut told: Vec<_> = errors
+        .filter(|one| organisation_of(&one.object).is_none_or(|whose| whose == own))
+        .collect();
+    if told.is_empty() {
+        told.push(SettingsError {
+            object: format!("organisation {own}"),
+            message: "what it would have is another organisation's: a name, a domain, or an \
+                      address of its clients"
+                .to_owned(),
+        });
+    }
+    told
+}
+
+/// The organisation in `organisation contoso, inbound connector Printers`.
+fn organisation_of(object: &str) -> Option<&str> {
+    let named = object.strip_prefix("organisation ")?;
+    named.split(',').next()
 }
 
 /// Nobody changes what they do not see: other organisations stay as they are, wherever the new

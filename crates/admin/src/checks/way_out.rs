@@ -250,6 +250,8 @@ async fn walk(
         connector,
         from: ReversePath::Mailbox(mailbox.clone()),
         to: mailbox,
+        // Only whoever runs the installation has these checks made.
+        allow_private: true,
     };
     let until = context.clock.moment() + CHECK_BUDGET;
     let fact = |host: &str, failed: Option<(String, String)>, advice| {

@@ -71,7 +71,7 @@ enum Who {
 impl Who {
     fn caller(&self) -> Caller {
         match self {
-            Self::Key(key) => Caller::key(&key.name, &key.id),
+            Self::Key(key) => Caller::key(&key.name, &key.id, key.organisation.as_deref()),
             Self::Person(caller, _) => caller.clone(),
         }
     }

@@ -2,6 +2,7 @@
 //! it is tested there.
 
 mod access;
+mod bound;
 
 use std::path::Path;
 use std::sync::Arc;

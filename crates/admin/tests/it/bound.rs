@@ -1,0 +1,282 @@
+//! What programs with keys get by changing things: nothing of another organisation, and no secret.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use relais_admin::api::{self, connector_revision as revision};
+use relais_admin::context::{AdminContext, Caller};
+use relais_admin::metrics::Metrics;
+
+use relais_net::clock::Clock;
+use relais_policy::document::OutboundConnector;
+use relais_policy::settings::Mode;
+use relais_store::memory::MemoryOptions;
+use relais_store::store::Store;
+
+use crate::context_over;
+
+/// Only in what the other organisation has.
+const OTHERS: [&str; 5] = [
+    "fabrikam",
+    "Secret-Scanner",
+    "fab-login",
+    "merger.test",
+    "Secret-Host",
+];
+
+/// Two organisations. What the other one has is warned of.
+struct Hosted {
+    context: AdminContext,
+    router: Router,
+}
+
+fn key(organisation: Option<&str>) -> Caller {
+    Caller::key("program", "0123456789", organisation)
+}
+
+fn machine() -> Caller {
+    Caller::socket(Some(0))
+}
+
+fn way_out(name: &str, host: &str) -> Value {
+    let mut connector = OutboundConnector::new(name);
+    connector.smart_hosts = vec![host.to_owned()];
+    let mut value = json!(connector);
+    value["auth"] = json!({ "method": "password", "user": "relay" });
+    value
+}
+
+impl Hosted {
+    async fn new() -> Self {
+        let clock = Clock::system();
+        let options = MemoryOptions {
+            mode: Mode::Hosted,
+            ..MemoryOptions::new(clock.now())
+        };
+        let metrics = Metrics::new(clock.now());
+        let context = context_over(Store::in_memory(options), clock, metrics);
+        let router = api::router(context.clone());
+        let hosted = Self { context, router };
+        let document = json!({ "organisation": [
+            {
+                "name": "contoso",
+                "domain": [{ "name": "contoso.test" }],
+                "inbound_connector": [{ "name": "Printers" }],
+                "outbound_connector": [way_out("Out", "mail.contoso.test:587")],
+            },
+            {
+                "name": "fabrikam",
+                "domain": [{ "name": "merger.test" }],
+                "inbound_connector": [{
+                    "name": "Secret-Scanner",
+                    "sender_ip_addresses": ["11.9.9.0/28"],
+                }],
+                "outbound_connector": [way_out("Secret-Host", "10.0.0.7:25")],
+                "credential": [{ "user": "fab-login", "inbound_connector": "Secret-Scanner" }],
+            },
+        ] });
+        let told = hosted
+            .post(&machine(), "/apply", &json!({ "document": document }))
+            .await;
+        assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+        assert!(told.1.contains("merger.test: pending"), "{}", told.1);
+        hosted
+    }
+
+    async fn ask(&self, caller: &Caller, method: Method, path: &str, body: &Value) -> Told {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"))
+            .extension(caller.clone())
+            .body(Body::from(body.to_string()))
+            .expect("a request");
+        let answer = self.router.clone().oneshot(request).await;
+        let answer = answer.expect("infallible");
+        let status = answer.status();
+        let body = answer.into_body().collect().await.expect("a body");
+        (
+            status,
+            String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+        )
+    }
+
+    async fn post(&self, caller: &Caller, path: &str, body: &Value) -> Told {
+        self.ask(caller, Method::POST, path, body).await
+    }
+
+    /// The outbound connector of contoso's of that name, and its revision.
+    fn connector(&self, name: &str) -> (OutboundConnector, String) {
+        let settings = self.context.store.settings();
+        let found = settings.outbound_connector("contoso", name);
+        let found = found.expect("it is there").clone();
+        let revision = revision(&found);
+        (found, revision)
+    }
+
+    /// A change of it.
+    async fn put(
+        &self,
+        caller: &Caller,
+        name: &str,
+        change: impl Fn(&mut OutboundConnector),
+        secret: Option<&str>,
+    ) -> Told {
+        let (mut connector, revision) = self.connector(name);
+        change(&mut connector);
+        let mut body = json!({
+            "organisation": "contoso", "connector": connector, "revision": revision,
+        });
+        if let Some(value) = secret {
+            body["secret"] = json!({ "kind": "password", "value": value });
+        }
+        self.post(caller, "/connectors/outbound/put", &body).await
+    }
+}
+
+type Told = (StatusCode, String);
+
+#[tokio::test]
+async fn what_a_change_is_answered_with_names_nothing_of_another_organisation() {
+    let hosted = Hosted::new().await;
+    let own = key(Some("contoso"));
+    let suspension = json!({
+        "organisation": "fabrikam", "suspended": true, "reason": "merger.test",
+    });
+    let told = hosted
+        .post(&machine(), "/queue/suspended", &suspension)
+        .await;
+    assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+    let printers = json!({ "name": "Cameras", "sender_ip_addresses": ["11.1.2.0/28"] });
+    let wide = json!({ "name": "Wide", "sender_ip_addresses": ["11.9.0.0/16"] });
+    let within = json!({ "name": "Within", "sender_ip_addresses": ["11.9.9.4/32"] });
+    let put = |connector: &Value, dry_run: bool| {
+        let mut body = json!({ "organisation": "contoso", "connector": connector });
+        body["dry_run"] = json!(dry_run);
+        body
+    };
+    let login = |user: &str| json!({ "user": user, "inbound_connector": "Printers" });
+    for (path, body, status) in [
+        ("/queue/suspended", json!({ "suspended": true }), 200),
+        ("/connectors/inbound/put", put(&printers, true), 200),
+        ("/connectors/inbound/put", put(&printers, false), 200),
+        ("/connectors/inbound/put", put(&wide, true), 422),
+        ("/connectors/inbound/put", put(&within, true), 422),
+        (
+            "/directory/import",
+            json!({ "csv": "address\na@contoso.test\n" }),
+            200,
+        ),
+        ("/credentials", login("con-login"), 201),
+        ("/credentials/con-login/revoke", json!({}), 200),
+    ] {
+        let told = hosted.post(&own, path, &body).await;
+        assert_eq!(told.0, status, "{path}: {}", told.1);
+        for word in OTHERS {
+            assert!(!told.1.contains(word), "{word}: {path}: {}", told.1);
+        }
+    }
+    let taken = hosted.post(&own, "/credentials", &login("fab-login")).await;
+    assert_eq!(taken.0, StatusCode::UNPROCESSABLE_ENTITY, "{}", taken.1);
+    assert!(taken.1.contains("the user name is taken"), "{}", taken.1);
+    assert!(!taken.1.contains("fabrikam"), "{}", taken.1);
+    let report = hosted
+        .ask(&own, Method::GET, "/reports", &Value::Null)
+        .await;
+    let report: Value = serde_json::from_str(&report.1).expect("JSON");
+    assert_eq!(report["queue"], json!([]));
+}
+
+#[tokio::test]
+async fn what_a_key_changes_of_its_own_is_warned_of() {
+    let hosted = Hosted::new().await;
+    let body = json!({ "organisation": "contoso", "connector": { "name": "Nobody" } });
+    let told = hosted
+        .post(&key(Some("contoso")), "/connectors/inbound/put", &body)
+        .await;
+    assert!(told.1.contains("no factor"), "{}", told.1);
+}
+
+#[tokio::test]
+async fn no_key_takes_a_secret_that_is_kept_to_a_host_of_its_own() {
+    let hosted = Hosted::new().await;
+    let secret = json!({
+        "organisation": "contoso", "name": "Out", "kind": "password", "value": "operators",
+    });
+    let kept = hosted
+        .post(&machine(), "/connectors/outbound/secret", &secret)
+        .await;
+    assert_eq!(kept.0, StatusCode::OK, "{}", kept.1);
+    let elsewhere = |one: &mut OutboundConnector| {
+        one.smart_hosts = vec!["mail.evil.example:587".to_owned()];
+    };
+    let renamed = |one: &mut OutboundConnector| one.tls_domain = "evil.example".to_owned();
+    let domains = |one: &mut OutboundConnector| {
+        one.recipient_domains = vec!["example.org".to_owned()];
+    };
+    for caller in [key(None), key(Some("contoso"))] {
+        for told in [
+            hosted.put(&caller, "Out", elsewhere, None).await,
+            hosted.put(&caller, "Out", renamed, None).await,
+        ] {
+            assert_eq!(told.0, StatusCode::FORBIDDEN, "{}", told.1);
+            assert!(told.1.contains("give it anew"), "{}", told.1);
+        }
+        let told = hosted.put(&caller, "Out", domains, None).await;
+        assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+    }
+    // Taken away and made anew it is the same connector to what is kept.
+    let (mut connector, revision) = hosted.connector("Out");
+    let remove = json!({ "organisation": "contoso", "name": "Out", "revision": revision });
+    let told = hosted
+        .post(&key(None), "/connectors/outbound/remove", &remove)
+        .await;
+    assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+    elsewhere(&mut connector);
+    let mut put = json!({ "organisation": "contoso", "connector": connector });
+    let told = hosted
+        .post(&key(None), "/connectors/outbound/put", &put)
+        .await;
+    assert_eq!(told.0, StatusCode::FORBIDDEN, "{}", told.1);
+    put["secret"] = json!({ "kind": "password", "value": "own" });
+    let told = hosted
+        .post(&key(None), "/connectors/outbound/put", &put)
+        .await;
+    assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+    // Whoever has the machine has its secrets.
+    let told = hosted.put(&machine(), "Out", renamed, None).await;
+    assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+}
+
+#[tokio::test]
+async fn no_key_leads_a_file_of_the_machine_elsewhere() {
+    let hosted = Hosted::new().await;
+    let with_file = |one: &mut OutboundConnector| {
+        one.auth.password_file = "/etc/relais/smart-host".to_owned();
+    };
+    let told = hosted.put(&machine(), "Out", with_file, None).await;
+    assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+    let elsewhere = |one: &mut OutboundConnector| {
+        one.smart_hosts = vec!["mail.evil.example:587".to_owned()];
+    };
+    let own = key(Some("contoso"));
+    let told = hosted.put(&own, "Out", elsewhere, Some("own")).await;
+    assert_eq!(told.0, StatusCode::FORBIDDEN, "{}", told.1);
+    let domains = |one: &mut OutboundConnector| {
+        one.recipient_domains = vec!["example.org".to_owned()];
+    };
+    let told = hosted.put(&own, "Out", domains, None).await;
+    assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+    let client_secret = |one: &mut OutboundConnector| {
+        one.auth = Default::default();
+        let file = "/etc/shadow".to_owned();
+        one.auth
+            .parameters
+            .insert("client_secret_file".to_owned(), file);
+    };
+    let told = hosted.put(&own, "Out", client_secret, None).await;
+    assert_eq!(told.0, StatusCode::FORBIDDEN, "{}", told.1);
+}
