@@ -5,6 +5,8 @@
 //! A key's secret has 256 bits of chance, so that a plain hash is enough and guessing is hopeless.
 //! Not here: the door (`web/gate.rs`).
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
@@ -202,6 +204,21 @@ pub(crate) async fn revoke(store: &Store, id: &str, by: &By<'_>) -> Result<ApiKe
         .change_shelf(ShelfChange::new(Shelf::ApiKeyUse, by.now).take(&key.id))
         .await?;
     Ok(key)
+}
+
+/// Takes away those that hand in the mail of these credentials, each by organisation and user.
+pub(crate) async fn revoke_of_credentials(
+    store: &Store,
+    gone: &BTreeSet<(String, String)>,
+    by: &By<'_>,
+) -> Result<(), KeyError> {
+    for key in list(store).await? {
+        let whose = key.organisation.clone().zip(key.credential.clone());
+        if whose.is_some_and(|whose| gone.contains(&whose)) {
+            revoke(store, &key.id, by).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn find(store: &Store, id: &str) -> Result<Option<ApiKey>, StoreError> {

@@ -104,17 +104,14 @@ fn belongs(context: &AdminContext, wanted: &Add) -> Result<Option<String>, Probl
         let detail = format!("There is no organisation \"{name}\".");
         return Err(Problem::not_found(detail));
     }
-    if let Some(user) = wanted.credential.as_deref() {
-        let owner = settings.credential(user);
-        let owner = owner.map(|(owner, _)| owner.organisation.name.as_str());
-        let is_own = organisation.is_none_or(|name| owner == Some(name));
-        if owner.is_none() || !is_own {
-            return Err(Problem::not_found(format!(
-                "There is no credential {user}."
-            )));
-        }
-    }
-    Ok(organisation.map(ToOwned::to_owned))
+    let Some(user) = wanted.credential.as_deref() else {
+        return Ok(organisation.map(ToOwned::to_owned));
+    };
+    let owner = settings.credential(user);
+    let owner = owner.map(|(owner, _)| owner.organisation.name.as_str());
+    let own = owner.filter(|own| organisation.is_none_or(|name| name == *own));
+    let own = own.ok_or_else(|| Problem::not_found(format!("There is no credential {user}.")))?;
+    Ok(Some(own.to_owned()))
 }
 
 async fn revoke(

@@ -1,6 +1,8 @@
 //! The settings document: read, replaced, applied. Every change goes through [`change`]: checked
 //! whole, told as a difference, stored as a version with its audit entry.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -19,6 +21,7 @@ use relais_store::shelf::ShelfAudit;
 
 use super::only_here;
 use crate::context::{AdminContext, Caller};
+use crate::keys::{self, By};
 use crate::problem::{Input, Parameters, Problem};
 use crate::proving;
 
@@ -177,6 +180,7 @@ pub(super) async fn change_with(
         match store(context, caller, wanted, beside).await {
             Ok(version) => {
                 tell_of_domains(context).await;
+                take_keys(context, caller, &before.document, &document).await;
                 return Ok(Changed {
                     version,
                     changes,
@@ -309,6 +313,31 @@ async fn store(
         .store
         .change_settings_with_secret(wanted, both, Some(audit));
     stored.await
+}
+
+/// Keys that hand in the mail of credentials that are gone go with them: who gets the name later is
+/// somebody else.
+async fn take_keys(context: &AdminContext, caller: &Caller, before: &Document, after: &Document) {
+    let users = |document: &Document| -> BTreeSet<(String, String)> {
+        let all = document.organisation.iter();
+        let all = all.flat_map(|owner| owner.credential.iter().map(move |one| (owner, one)));
+        all.map(|(owner, one)| (owner.name.clone(), one.user.clone()))
+            .collect()
+    };
+    let left = users(after);
+    let mut gone = users(before);
+    gone.retain(|one| !left.contains(one));
+    if gone.is_empty() {
+        return;
+    }
+    let by = By {
+        actor: &caller.actor,
+        via: caller.via,
+        now: context.clock.now(),
+    };
+    if let Err(error) = keys::revoke_of_credentials(&context.store, &gone, &by).await {
+        tracing::error!(%error, "keys of a credential that is gone are still there");
+    }
 }
 
 /// Domains that are new get their tokens, and are looked at without delay.

@@ -280,3 +280,27 @@ async fn no_key_leads_a_file_of_the_machine_elsewhere() {
     let told = hosted.put(&own, "Out", client_secret, None).await;
     assert_eq!(told.0, StatusCode::FORBIDDEN, "{}", told.1);
 }
+
+#[tokio::test]
+async fn a_key_for_a_credential_s_mail_is_of_its_organisation_and_goes_with_it() {
+    let hosted = Hosted::new().await;
+    let wish = json!({
+        "name": "erp", "scopes": ["messages:write"], "credential": "fab-login",
+    });
+    let made = hosted.post(&machine(), "/api-keys", &wish).await.1;
+    let made: Value = serde_json::from_str(&made).expect("JSON");
+    assert_eq!(made["organisation"], "fabrikam", "{made}");
+    let other = json!({ "name": "other", "scopes": ["queue:read"], "organisation": "fabrikam" });
+    hosted.post(&machine(), "/api-keys", &other).await;
+    let path = "/credentials/fab-login/revoke";
+    let told = hosted.post(&machine(), path, &json!({})).await;
+    assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+    let left = hosted
+        .ask(&machine(), Method::GET, "/api-keys", &Value::Null)
+        .await
+        .1;
+    let left: Value = serde_json::from_str(&left).expect("JSON");
+    let names: Vec<_> = left["keys"].as_array().expect("keys").iter().collect();
+    assert_eq!(names.len(), 1, "{left}");
+    assert_eq!(names[0]["name"], "other");
+}
