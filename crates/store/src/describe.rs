@@ -194,6 +194,7 @@ pub(crate) fn criteria_lines(criteria: &Criteria) -> Vec<String> {
         state,
         sender,
         reason,
+        up_to,
         // Found by the others.
         only: _,
     } = criteria;
@@ -209,6 +210,7 @@ pub(crate) fn criteria_lines(criteria: &Criteria) -> Vec<String> {
         state.map(|state| format!("state {}", state.name())),
         sender.as_ref().map(|sender| format!("sender {sender}")),
         reason.as_ref().map(|reason| format!("reason {reason:?}")),
+        up_to.map(|id| format!("up to {id}")),
     ];
     let lines: Vec<String> = lines.into_iter().flatten().collect();
     if lines.is_empty() {

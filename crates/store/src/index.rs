@@ -12,7 +12,7 @@ use std::ops::Bound;
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 
-use crate::queue::{Criteria, DueQueue, QueueCounts, QueueKey, WaitingQueue};
+use crate::queue::{Criteria, DueQueue, QueueCount, QueueCounts, QueueKey, WaitingQueue};
 use crate::suspension::{Suspension, SuspensionScope};
 
 mod lease;
@@ -416,6 +416,32 @@ impl Index {
         (found, next.flatten())
     }
 
+    /// How many fit, behind `after`: looks at most at `visits` messages. The second value is where
+    /// to go on, `None` at the end.
+    pub(crate) fn count(
+        &self,
+        criteria: &Criteria,
+        after: Option<QueueId>,
+        visits: usize,
+    ) -> (QueueCount, Option<QueueId>) {
+        let mut count = QueueCount::default();
+        let mut last = None;
+        for (visited, (id, slots)) in self.messages_behind(criteria, after).enumerate() {
+            if visited >= visits {
+                return (count, last);
+            }
+            last = QueueId::from_i64(*id);
+            let slots = slots.as_slice().iter();
+            let fitting = slots.filter(|slot| self.fits(criteria, *id, slot)).count();
+            if fitting > 0 {
+                count.messages += 1;
+                count.recipients += fitting as u64;
+                count.newest = last;
+            }
+        }
+        (count, None)
+    }
+
     /// The recipients of a message, in order.
     pub(crate) fn view(&self, queue_id: QueueId) -> Vec<ViewedSlot> {
         let Some(slots) = self.messages.get(&queue_id.as_i64()) else {
@@ -455,8 +481,10 @@ impl Index {
             (None, from) => from,
         };
         let before = criteria.accepted_before;
+        let up_to = criteria.up_to;
         self.messages
             .range((from, Bound::Unbounded))
+            .take_while(move |(id, _)| up_to.is_none_or(|up_to| **id <= up_to.as_i64()))
             .take_while(move |(id, _)| only.is_none_or(|only| only.as_i64() == **id))
             .take_while(move |(id, _)| {
                 before.is_none_or(|before| {

@@ -291,6 +291,8 @@ pub struct Criteria {
     pub sender: Option<String>,
     /// Part of the last reply, whatever its case.
     pub reason: Option<String>,
+    /// Not newer than this message: what a person was shown, and not what came since.
+    pub up_to: Option<QueueId>,
     /// These recipients, by number, and no others: how what must be read is narrowed for an act.
     pub only: Option<Arc<BTreeMap<QueueId, Vec<u32>>>>,
 }
@@ -358,6 +360,26 @@ impl RecipientStateName {
             Self::Held => "held",
         }
     }
+}
+
+/// How much fits some [`Criteria`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct QueueCount {
+    /// Messages.
+    pub messages: u64,
+    /// Their recipients that fit.
+    pub recipients: u64,
+    /// The newest of the messages.
+    pub newest: Option<QueueId>,
+}
+
+/// A page of `relais queue list`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct QueuePage {
+    /// Oldest first. Fewer than were asked for where some leave the queue meanwhile.
+    pub messages: Vec<ListedMessage>,
+    /// Behind which the next page begins; none: this is the last.
+    pub next: Option<QueueId>,
 }
 
 /// One message of `relais queue list`.

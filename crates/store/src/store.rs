@@ -29,7 +29,7 @@ use crate::memory::Memory;
 use crate::proof::ProofChange;
 use crate::queue::{
     ActResult, Actor, Committed, Content, Criteria, DueQueue, Lease, Leased, ListedMessage,
-    NewMessage, QueueAct, QueueCounts, QueueKey, Settlement, WaitingQueue,
+    NewMessage, QueueAct, QueueCount, QueueCounts, QueueKey, QueuePage, Settlement, WaitingQueue,
 };
 use crate::restriction::{EntityChange, IgnoredAttempts};
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
@@ -253,19 +253,36 @@ impl Store {
         after: Option<QueueId>,
         limit: usize,
     ) -> Result<Vec<ListedMessage>, StoreError> {
+        Ok(self.page(criteria, after, limit).await?.messages)
+    }
+
+    /// The same, with where the next page begins: a short page is not always the last one.
+    pub async fn page(
+        &self,
+        criteria: &Criteria,
+        after: Option<QueueId>,
+        limit: usize,
+    ) -> Result<QueuePage, StoreError> {
         if !criteria.needs_reading() {
             return self.list_page(criteria, after, limit).await;
         }
-        let (mut found, mut after) = (Vec::new(), after);
+        let (mut messages, mut next) = (Vec::new(), after);
         loop {
-            let mut page = self.list_page(criteria, after, READ_AT_ONCE).await?;
-            let is_last = page.is_empty();
-            after = page.last().map(|message| message.queue_id);
-            page.retain_mut(|message| criteria.narrow(message));
-            found.append(&mut page);
-            if is_last || found.len() >= limit {
-                found.truncate(limit);
-                return Ok(found);
+            let page = self.list_page(criteria, next, READ_AT_ONCE).await?;
+            next = page.next;
+            for mut message in page.messages {
+                if !criteria.narrow(&mut message) {
+                    continue;
+                }
+                let queue_id = message.queue_id;
+                messages.push(message);
+                if messages.len() >= limit {
+                    let next = Some(queue_id);
+                    return Ok(QueuePage { messages, next });
+                }
+            }
+            if next.is_none() {
+                return Ok(QueuePage { messages, next });
             }
         }
     }
@@ -275,11 +292,35 @@ impl Store {
         criteria: &Criteria,
         after: Option<QueueId>,
         limit: usize,
-    ) -> Result<Vec<ListedMessage>, StoreError> {
+    ) -> Result<QueuePage, StoreError> {
         match self {
             Self::Embedded(store) => store.list(criteria, after, limit).await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.list(criteria, after, limit).await,
+        }
+    }
+
+    /// How much fits, all of it, without reading more than must be read.
+    pub async fn count(&self, criteria: &Criteria) -> Result<QueueCount, StoreError> {
+        if !criteria.needs_reading() {
+            return match self {
+                Self::Embedded(store) => store.count(criteria).await,
+                #[cfg(feature = "simulation")]
+                Self::Memory(store) => Ok(store.count(criteria)),
+            };
+        }
+        let (mut count, mut after) = (QueueCount::default(), None);
+        loop {
+            let page = self.page(criteria, after, READ_AT_ONCE).await?;
+            for message in page.messages {
+                count.messages += 1;
+                count.recipients += message.recipients.len() as u64;
+                count.newest = Some(message.queue_id);
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(count);
+            }
         }
     }
 
@@ -309,15 +350,14 @@ impl Store {
         let (mut only, mut after) = (BTreeMap::new(), None);
         loop {
             let page = self.list_page(&criteria, after, READ_AT_ONCE).await?;
-            let is_last = page.is_empty();
-            after = page.last().map(|message| message.queue_id);
-            for mut message in page {
+            after = page.next;
+            for mut message in page.messages {
                 if criteria.narrow(&mut message) {
                     let numbers = message.recipients.iter().map(|one| one.number);
                     only.insert(message.queue_id, numbers.collect());
                 }
             }
-            if is_last {
+            if after.is_none() {
                 break;
             }
         }

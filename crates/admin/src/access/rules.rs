@@ -94,6 +94,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(GET, "/reports", ReadMail, Whose::Report),
     rule(GET, "/devices", ReadMail, Whose::Selected("devices")),
     rule(GET, "/queue", ReadMail, Whose::Selected("messages")),
+    rule(GET, "/queue/count", ReadMail, Whose::Query),
     rule(GET, "/queue/{id}", ReadMail, Whose::Message),
     rule(POST, "/queue/act", ActOnMail, Whose::QueueAct),
     rule(GET, "/queue/suspended", ReadMail, Whose::Suspensions),

@@ -216,6 +216,7 @@ const SELECTION: &[Field] = &[
     text("state", "`queued`, `active`, `deferred`, `held`."),
     text("sender", "Reverse-path: an address, a domain, or `<>`."),
     text("reason", "Part of the last reply."),
+    text("up_to", "Not newer than this message."),
     text("cursor", "`next_cursor` of the page before."),
     LIMIT,
 ];
@@ -318,6 +319,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .reaches(Reach::Query)
         .query(SELECTION)
         .says("Messages that are accepted and unfinished"),
+    read("/queue/count", "queue")
+        .reaches(Reach::Query)
+        .query(SELECTION.split_at(SELECTION.len() - 2).0)
+        .says("How many they are, and which is the newest"),
     read("/queue/{id}", "queue")
         .reaches(Reach::Answer)
         .says("One of them"),

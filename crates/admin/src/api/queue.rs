@@ -24,6 +24,7 @@ const PAGE_MAX: usize = 10_000;
 pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
         .route("/queue", get(list))
+        .route("/queue/count", get(count))
         .route("/queue/{id}", get(show))
         .route("/queue/act", post(act))
         .route("/queue/suspended", get(suspended).post(suspend))
@@ -43,6 +44,8 @@ struct Selection {
     sender: Option<String>,
     /// Part of the last reply.
     reason: Option<String>,
+    /// Not newer than this message.
+    up_to: Option<String>,
     cursor: Option<String>,
     limit: Option<usize>,
 }
@@ -84,6 +87,7 @@ impl Selection {
             state: self.state.as_deref().map(read_state).transpose()?,
             sender: self.sender.clone(),
             reason: self.reason.clone(),
+            up_to: self.up_to.as_deref().map(read_queue_id).transpose()?,
             only: None,
         })
     }
@@ -96,11 +100,24 @@ async fn list(
     let criteria = selection.criteria(&context)?;
     let after = selection.cursor.as_deref().map(read_queue_id).transpose()?;
     let limit = selection.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
-    let messages = context.store.list(&criteria, after, limit).await?;
-    let next = messages.last().filter(|_| messages.len() >= limit);
-    let next = next.map(|message| message.queue_id.to_string());
-    let messages: Vec<_> = messages.iter().map(message_json).collect();
+    let page = context.store.page(&criteria, after, limit).await?;
+    let next = page.next.map(|queue_id| queue_id.to_string());
+    let messages: Vec<_> = page.messages.iter().map(message_json).collect();
     Ok(Json(json!({ "messages": messages, "next_cursor": next })))
+}
+
+/// How many are meant. `newest` is `up_to` of an act that is to change these and no later ones.
+async fn count(
+    State(context): State<AdminContext>,
+    Parameters(selection): Parameters<Selection>,
+) -> Result<Json<Value>, Problem> {
+    let criteria = selection.criteria(&context)?;
+    let count = context.store.count(&criteria).await?;
+    Ok(Json(json!({
+        "messages": count.messages,
+        "recipients": count.recipients,
+        "newest": count.newest.map(|queue_id| queue_id.to_string()),
+    })))
 }
 
 async fn show(
@@ -176,7 +193,11 @@ async fn act(
         }
     };
     let criteria = request.selection.criteria(&context)?;
-    if criteria == Criteria::default() && !request.all {
+    let names = Criteria {
+        up_to: None,
+        ..criteria.clone()
+    };
+    if names == Criteria::default() && !request.all {
         return Err(Problem::bad_request(
             "Name a message or criteria, or say that all are meant.",
         ));

@@ -18,8 +18,6 @@ use crate::plain::clean;
 
 /// Messages of a page.
 const ROWS: usize = 50;
-/// Messages counted before "all that match" is confirmed.
-const COUNTED_MAX: usize = 10_000;
 /// Recipients of a message that are shown in the list.
 const RECIPIENTS_SHOWN: usize = 3;
 /// The filters, as they stand in the address and in the API.
@@ -207,9 +205,8 @@ async fn confirm(
 ) -> Result<Response, Refused> {
     let lang = visit.lang;
     let (mut fields, shown, count) = if form.get("scope") == "all" {
-        let (filters, limit) = (filled(form), COUNTED_MAX.to_string());
-        let asked = [&filters[..], &[("limit", limit.as_str())]].concat();
-        let found = centre.get(visit.caller(), "/queue", &asked).await?;
+        let filters = filled(form);
+        let found = centre.get(visit.caller(), "/queue/count", &filters).await?;
         let told = filters
             .iter()
             .map(|(name, value)| format!("{name}: {value}"));
@@ -217,17 +214,20 @@ async fn confirm(
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let mut fields: Vec<_> = filters.iter().map(own).collect();
         fields.push(("scope".to_owned(), "all".to_owned()));
-        (fields, shown, list(&found, "messages").len())
+        // What comes meanwhile was not counted, and is not meant.
+        let newest = text(&found, "newest").to_owned();
+        fields.push(("up_to".to_owned(), newest));
+        let count = found["messages"].as_u64().unwrap_or(0);
+        (fields, shown, count)
     } else {
         let ids: Vec<_> = form.all("id").map(ToOwned::to_owned).take(ROWS).collect();
         let fields: Vec<_> = ids.iter().map(|id| ("id".to_owned(), id.clone())).collect();
-        let count = ids.len();
+        let count = u64::try_from(ids.len()).unwrap_or(u64::MAX);
         (fields, ids, count)
     };
     if count == 0 {
         return Ok(page::go("/queue"));
     }
-    let count = u64::try_from(count).unwrap_or(u64::MAX);
     let question = match act {
         "retry" => lang.n("confirm-retry", count),
         "hold" => lang.n("confirm-hold", count),
@@ -258,10 +258,11 @@ async fn perform(
     let mut changed: u64 = 0;
     if form.get("scope") == "all" {
         let filters = filled(form).into_iter();
-        let selection: Map<_, _> = filters
+        let mut selection: Map<_, _> = filters
             .map(|(name, value)| (name.into(), json!(value)))
             .collect();
         let all = selection.is_empty();
+        selection.insert("up_to".to_owned(), json!(form.get("up_to")));
         let body = json!({ "act": act, "selection": selection, "all": all });
         changed = changed_by(centre, visit, &body).await?;
     } else {

@@ -12,8 +12,6 @@ use crate::output::{Output, clean, size};
 
 /// Messages of one page.
 const PAGE: usize = 1_000;
-/// Pages that are counted before a question says "or more".
-const COUNT_PAGES_MAX: usize = 100;
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -298,11 +296,14 @@ async fn change(session: &Session, act: &str, wanted: &Act) -> Result<(), Failur
         )));
     }
     let api = session.api().await?;
-    confirm(&api, act, wanted).await?;
-    let selection = match &wanted.id {
+    let up_to = confirm(&api, act, wanted).await?;
+    let mut selection = match &wanted.id {
         Some(id) => json!({ "queue_id": id }),
         None => wanted.criteria.selection(),
     };
+    if let Some(newest) = up_to {
+        selection["up_to"] = json!(newest);
+    }
     let body = json!({ "act": act, "selection": selection, "all": wanted.all });
     let answer = api.post("/queue/act", &body).await?.value;
     show_result(session.output, &answer)
@@ -323,14 +324,15 @@ fn show_result(output: Output, answer: &Value) -> Result<(), Failure> {
     output.line(&(sentence + "."))
 }
 
-/// Asks before many messages are changed, and before any is dropped.
-async fn confirm(api: &Api, act: &str, wanted: &Act) -> Result<(), Failure> {
+/// Asks before many messages are changed, and before any is dropped. Of many, the newest that was
+/// counted.
+async fn confirm(api: &Api, act: &str, wanted: &Act) -> Result<Option<String>, Failure> {
     let destructive = matches!(act, "delete" | "bounce");
     if wanted.yes || (wanted.id.is_some() && !(destructive && io::stdin().is_terminal())) {
-        return Ok(());
+        return Ok(None);
     }
-    let what = match &wanted.id {
-        Some(id) => format!("message {id}"),
+    let (what, newest) = match &wanted.id {
+        Some(id) => (format!("message {id}"), None),
         None => count(api, &wanted.criteria).await?,
     };
     if !io::stdin().is_terminal() {
@@ -346,28 +348,19 @@ async fn confirm(api: &Api, act: &str, wanted: &Act) -> Result<(), Failure> {
     let mut answer = String::new();
     let read = io::stdin().read_line(&mut answer);
     match (read, answer.trim().to_lowercase().as_str()) {
-        (Ok(_), "y" | "yes" | "o" | "oui") => Ok(()),
+        (Ok(_), "y" | "yes" | "o" | "oui") => Ok(newest),
         _ => Err(Failure::Failed("nothing was done".to_owned())),
     }
 }
 
-async fn count(api: &Api, criteria: &Criteria) -> Result<String, Failure> {
-    let (mut messages, mut recipients, mut cursor) = (0, 0, None);
-    for _ in 0..COUNT_PAGES_MAX {
-        let (found, next) = page(api, criteria, cursor.as_deref()).await?;
-        messages += found.len();
-        recipients += found
-            .iter()
-            .map(|message| message["recipients"].as_array().map_or(0, Vec::len))
-            .sum::<usize>();
-        cursor = next;
-        if cursor.is_none() {
-            return Ok(format!(
-                "{messages} message(s) with {recipients} recipient(s)"
-            ));
-        }
-    }
-    Ok(format!("{messages} or more messages"))
+/// How many are meant, in words, and the newest of them.
+async fn count(api: &Api, criteria: &Criteria) -> Result<(String, Option<String>), Failure> {
+    let count = api.get("/queue/count", &criteria.query()).await?.value;
+    let what = format!(
+        "{} message(s) with {} recipient(s)",
+        count["messages"], count["recipients"]
+    );
+    Ok((what, count["newest"].as_str().map(ToOwned::to_owned)))
 }
 
 impl Scope {

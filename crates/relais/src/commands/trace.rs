@@ -66,7 +66,8 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
         }
         left = left.saturating_sub(events.len());
         cursor = page["next_cursor"].as_u64();
-        if cursor.is_none() || events.is_empty() {
+        // A page may be empty, and yet others follow: so much is read at once, and no more.
+        if cursor.is_none() {
             break;
         }
     }

@@ -18,7 +18,7 @@ use crate::error::StoreError;
 use crate::index::{Choice, Chosen, GIVE_UP, HELD, SlotState, ViewedSlot};
 use crate::known::KnownChange;
 use crate::proof::{ProofChange, gone};
-use crate::queue::{ActResult, Actor, Criteria, ListedMessage, QueueAct};
+use crate::queue::{ActResult, Actor, Criteria, ListedMessage, QueueAct, QueueCount, QueuePage};
 use crate::restriction::{EntityChange, IgnoredAttempts, LookedThrough};
 use crate::secret::Vault;
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
@@ -37,7 +37,7 @@ impl Embedded {
         criteria: &Criteria,
         after: Option<QueueId>,
         limit: usize,
-    ) -> Result<Vec<ListedMessage>, StoreError> {
+    ) -> Result<QueuePage, StoreError> {
         self.index_complete().await?;
         let limit = limit.min(describe::LIST_MAX);
         let mut views: Vec<(QueueId, Vec<ViewedSlot>)> = Vec::new();
@@ -63,7 +63,30 @@ impl Embedded {
                 .filter_map(list)
                 .collect::<Result<Vec<_>, StoreError>>()
         });
-        listed.await
+        let messages = listed.await?;
+        Ok(QueuePage {
+            messages,
+            next: after,
+        })
+    }
+
+    pub(crate) async fn count(&self, criteria: &Criteria) -> Result<QueueCount, StoreError> {
+        self.index_complete().await?;
+        let (mut count, mut after) = (QueueCount::default(), None);
+        loop {
+            let (found, next) = {
+                let index = self.shared.index();
+                index.count(criteria, after, SCAN_VISITS_MAX)
+            };
+            count.messages += found.messages;
+            count.recipients += found.recipients;
+            count.newest = found.newest.or(count.newest);
+            if next.is_none() {
+                return Ok(count);
+            }
+            after = next;
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(crate) async fn act(

@@ -287,7 +287,11 @@ async fn what_failed_and_was_written_all_the_same_is_made_to_agree_with_what_was
 async fn agrees(store: &Embedded, notice_id: QueueId) {
     let listed = store.list(&Criteria::default(), None, 10).await.unwrap();
     assert_eq!(
-        listed.iter().map(|m| m.queue_id).collect::<Vec<_>>(),
+        listed
+            .messages
+            .iter()
+            .map(|m| m.queue_id)
+            .collect::<Vec<_>>(),
         [notice_id]
     );
     assert_eq!(rows(store, "event:recipient.failed").await.len(), 1);
@@ -330,8 +334,34 @@ async fn with_damage(sql: &str) -> (tempfile::TempDir, Embedded, QueueId) {
         .await
         .unwrap();
     assert_eq!(released.changed, 1, "a person can get rid of it");
-    assert!(store.list(&held, None, 10).await.unwrap().is_empty());
+    assert!(
+        store
+            .list(&held, None, 10)
+            .await
+            .unwrap()
+            .messages
+            .is_empty()
+    );
     (folder, store, damaged)
+}
+
+#[tokio::test]
+async fn a_page_whose_messages_left_meanwhile_is_not_the_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let gone = commit(&store, "a@example.org", b"first").await.unwrap();
+    let left = commit(&store, "b@example.org", b"second").await.unwrap();
+    // Between the look into the index and the look into the database.
+    let gone = gone.as_i64();
+    change_database(
+        folder.path(),
+        &format!("DELETE FROM message WHERE id = {gone}"),
+    );
+    let all = Criteria::default();
+    let first = store.list(&all, None, 1).await.unwrap();
+    assert_eq!(first.messages, []);
+    let second = store.list(&all, first.next, 1).await.unwrap();
+    assert_eq!((second.messages[0].queue_id, second.next), (left, None));
 }
 
 #[tokio::test]
@@ -484,7 +514,8 @@ async fn a_reader_sees_everything_beside_a_running_store_and_changes_nothing() {
         let reader = Embedded::open_for_reading(folder.path().to_path_buf(), Mode::Lan);
         let reader = reader.await.unwrap();
         let listed = reader.list(&Criteria::default(), None, 10).await.unwrap();
-        assert_eq!(listed.iter().map(|m| m.queue_id).collect::<Vec<_>>(), [id]);
+        let listed = listed.messages.iter().map(|m| m.queue_id);
+        assert_eq!(listed.collect::<Vec<_>>(), [id]);
         assert_eq!(reader.counts().queued, 1);
         assert_eq!(
             reader.suspended().await.unwrap(),

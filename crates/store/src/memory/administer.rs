@@ -24,7 +24,7 @@ use crate::error::StoreError;
 use crate::index::Chosen;
 use crate::known::KnownChange;
 use crate::proof::{ProofChange, gone};
-use crate::queue::{ActResult, Actor, Criteria, ListedMessage, QueueAct};
+use crate::queue::{ActResult, Actor, Criteria, ListedMessage, QueueAct, QueueCount, QueuePage};
 use crate::restriction::{EntityChange, IgnoredAttempts, LookedThrough};
 use crate::secret::Vault;
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
@@ -41,14 +41,17 @@ impl Memory {
         criteria: &Criteria,
         after: Option<QueueId>,
         limit: usize,
-    ) -> Result<Vec<ListedMessage>, StoreError> {
+    ) -> Result<QueuePage, StoreError> {
         let state = self.state();
         let limit = limit.min(describe::LIST_MAX);
-        let (found, _) = state.index.scan(criteria, after, usize::MAX, limit);
-        Ok(found
-            .into_iter()
-            .filter_map(|id| listed(&state, id))
-            .collect())
+        let (found, next) = state.index.scan(criteria, after, usize::MAX, limit);
+        let found = found.into_iter();
+        let messages = found.filter_map(|id| listed(&state, id)).collect();
+        Ok(QueuePage { messages, next })
+    }
+
+    pub(crate) fn count(&self, criteria: &Criteria) -> QueueCount {
+        self.state().index.count(criteria, None, usize::MAX).0
     }
 
     pub(crate) async fn act(

@@ -131,16 +131,16 @@ impl Store {
         let mut after = None;
         loop {
             let page = self.list_page(&criteria, after, READ_AT_ONCE).await?;
-            let Some(last) = page.last() else {
-                return Ok(());
-            };
-            after = Some(last.queue_id);
-            let (held, released) = judged(&page, &holding);
+            after = page.next;
+            let (held, released) = judged(&page.messages, &holding);
             for (because, chosen) in held {
                 self.act_on(QueueAct::Restrict { because }, chosen, now)
                     .await?;
             }
             self.act_on(QueueAct::Unrestrict, released, now).await?;
+            if after.is_none() {
+                return Ok(());
+            }
         }
     }
 

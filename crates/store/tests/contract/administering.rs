@@ -2,7 +2,7 @@
 
 use relais_smtp::time::Timestamp;
 use relais_store::queue::{
-    ActResult, Criteria, QueueAct, RecipientChange, RecipientStateName as State,
+    ActResult, Criteria, QueueAct, QueueCount, RecipientChange, RecipientStateName as State,
 };
 use relais_store::store::Store;
 use relais_store::suspension::{Suspension, SuspensionScope};
@@ -106,6 +106,51 @@ async fn the_list_shows_what_is_queued_in_order_and_in_pages(mut world: World) {
         State::Queued,
         "leases end with the process"
     );
+}
+
+async fn what_is_counted_is_what_an_act_up_to_its_newest_changes(world: World) {
+    let store = world.store();
+    let mut ids = Vec::new();
+    for second in 0..5 {
+        ids.push(commit(store, &["a@example.org", "b@example.net"], at(second)).await);
+    }
+    let page = store.page(&all(), None, 2).await.unwrap();
+    assert_eq!((page.messages.len(), page.next), (2, Some(ids[1])));
+    let page = store.page(&all(), page.next, 3).await.unwrap();
+    assert_eq!((page.messages.len(), page.next), (3, None));
+    let from = |sender: &str| Criteria {
+        sender: Some(sender.into()),
+        ..all()
+    };
+    for (criteria, messages, recipients) in [
+        (all(), 5, 10),
+        (to("example.net"), 5, 5),
+        (to("example.com"), 0, 0),
+        (from("contoso.test"), 5, 10),
+        (from("fabrikam.test"), 0, 0),
+    ] {
+        let newest = ids.last().copied().filter(|_| messages > 0);
+        let counted = QueueCount {
+            messages,
+            recipients,
+            newest,
+        };
+        assert_eq!(store.count(&criteria).await.unwrap(), counted);
+    }
+    let up_to = store.count(&all()).await.unwrap().newest;
+    let later = commit(store, &["a@example.org"], at(9)).await;
+    for criteria in [all(), from("contoso.test")] {
+        let shown = Criteria { up_to, ..criteria };
+        assert_eq!(act(store, QueueAct::Hold, &shown).await.changed % 10, 0);
+    }
+    let listed = store.list(&all(), up_to, 10).await.unwrap();
+    assert_eq!((listed.len(), listed[0].queue_id), (1, later));
+    assert_eq!(listed[0].recipients[0].state, State::Queued);
+    let held = Criteria {
+        state: Some(State::Held),
+        ..all()
+    };
+    assert_eq!(store.count(&held).await.unwrap().recipients, 10);
 }
 
 async fn criteria_must_all_hold(world: World) {
@@ -625,6 +670,7 @@ async fn counts_follow_what_happens(mut world: World) {
 
 rules! {
     the_list_shows_what_is_queued_in_order_and_in_pages,
+    what_is_counted_is_what_an_act_up_to_its_newest_changes,
     criteria_must_all_hold,
     a_message_that_is_held_from_the_beginning_waits_for_a_person_too,
     a_held_recipient_waits_for_a_person,
