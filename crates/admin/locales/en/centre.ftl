@@ -221,6 +221,7 @@ since-hour = Last hour
 since-day = 24 hours
 since-week = 7 days
 done-adopt = { $value } was made, observing: it explains, and delivers to test recipients only. Enable it with relais connector inbound enable.
+done-adopt-user = The user { $value } may sign in from that address too, from now on.
 done-ignore = Such attempts of this address are not shown any more.
 done-block = { $value } is blocked.
 

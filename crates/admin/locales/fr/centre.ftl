@@ -221,6 +221,7 @@ since-hour = Dernière heure
 since-day = 24 heures
 since-week = 7 jours
 done-adopt = { $value } est créé, en observation : il explique, et ne remet qu’aux destinataires d’essai. Activez-le avec relais connector inbound enable.
+done-adopt-user = L’utilisateur { $value } peut désormais se connecter aussi depuis cette adresse.
 done-ignore = Ces tentatives de cette adresse ne sont plus montrées.
 done-block = { $value } est bloquée.
 

@@ -77,6 +77,7 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Attempts, Refused> {
     let made = visit.query.get("made");
     let done = match visit.query.get("done") {
         "adopt" => lang.with("done-adopt", made),
+        "adopt-user" => lang.with("done-adopt-user", made),
         "ignore" => lang.t("done-ignore"),
         "block" => lang.with("done-block", made),
         _ => String::new(),
@@ -169,11 +170,13 @@ async fn act(
     let path = format!("/attempts/{}/{act}", segment(&reference));
     match centre.post(visit.caller(), &path, &body).await {
         Ok(answer) => {
-            let made = match act.as_str() {
-                "adopt" => text(&answer["made"], "name"),
-                _ => text(&answer, "value"),
+            let user = text(&answer["made"], "user");
+            let (done, made) = match act.as_str() {
+                "adopt" if !user.is_empty() => ("adopt-user", user),
+                "adopt" => ("adopt", text(&answer["made"], "name")),
+                other => (other, text(&answer, "value")),
             };
-            page::go(&address("/attempts", &[("done", &act), ("made", made)]))
+            page::go(&address("/attempts", &[("done", done), ("made", made)]))
         }
         Err(refused) => page::refused(&visit, &refused),
     }

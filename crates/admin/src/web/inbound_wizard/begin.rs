@@ -15,7 +15,7 @@ use relais_smtp::domain::Domain;
 use super::kinds::DeviceKind;
 use super::{Step, path};
 use crate::plain::clean;
-use crate::web::ask::{Centre, Refused, list, segment, text};
+use crate::web::ask::{Centre, Refused, address, list, segment, text};
 use crate::web::door::{Change, Reader, Visit};
 use crate::web::drafts::{self, Draft};
 use crate::web::inbound_form::Section;
@@ -215,7 +215,8 @@ async fn adopted(
         // Its user is known already: it may sign in from there too, and there is nothing to ask.
         let wanted = json!({ "name": name, "organisation": organisation });
         centre.post(who, &adopt, &wanted).await?;
-        return Ok("/attempts?done=adopt".to_owned());
+        let done = [("done", "adopt-user"), ("made", text(&made, "user"))];
+        return Ok(address("/attempts", &done));
     }
     if let Some(keys) = made.as_object_mut() {
         keys.remove("kind_of_object");
