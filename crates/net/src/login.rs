@@ -597,33 +597,31 @@ impl Logins {
         issuers.begin(&at).await
     }
 
-    /// Whether the person has signed in; then what was given is kept. RFC 8628 §3.4.
+    /// Whether the person has signed in: then what new tokens are had for, which whoever asks keeps
+    /// under their own name, and says so by [`Self::signed_in`]. RFC 8628 §3.4.
     pub async fn poll_sign_in(
         &self,
         organisation: &Arc<str>,
         connector: &OutboundConnector,
         device_code: &str,
-    ) -> Result<(), TokenError> {
+    ) -> Result<Secret, TokenError> {
         let unavailable = TokenError::Unavailable;
         let at = Registration::of(connector).map_err(unavailable)?;
         let issuers = self.issuers().map_err(unavailable)?;
         let secret = self.client_secret(organisation, connector).await;
         let secret = secret.map_err(unavailable)?;
         let granted = issuers.poll(&at, secret.as_ref(), device_code).await?;
-        let refresh = granted.refresh.ok_or_else(|| TokenError::Refused {
+        granted.refresh.ok_or_else(|| TokenError::Refused {
             code: "no_refresh_token".to_owned(),
             description: "add offline_access to auth.parameters.scope".to_owned(),
-        })?;
-        let name = Self::kept_name(organisation, connector, Kept::RefreshToken);
-        self.0
-            .vault
-            .keep(&name, refresh)
-            .await
-            .map_err(unavailable)?;
-        let key = (Arc::clone(organisation), Arc::from(connector.name.as_str()));
+        })
+    }
+
+    /// What a person's sign-in gave is kept: tokens of before are good no more.
+    pub fn signed_in(&self, organisation: &Arc<str>, connector: &str) {
+        let key = (Arc::clone(organisation), Arc::from(connector));
         self.tokens().remove(&key);
-        self.believed(organisation, &connector.name);
-        Ok(())
+        self.believed(organisation, connector);
     }
 
     async fn password(

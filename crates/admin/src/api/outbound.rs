@@ -158,6 +158,7 @@ struct Poll {
 
 async fn poll_login(
     State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
     Input(asked): Input<Poll>,
 ) -> Result<Json<Value>, Problem> {
     let settings = context.store.settings();
@@ -168,7 +169,20 @@ async fn poll_login(
     let logins = &outbound(&context)?.logins;
     let polled = logins.poll_sign_in(&organisation, connector, &asked.device_code);
     let (state, because) = match polled.await {
-        Ok(()) => ("signed-in", None),
+        Ok(refresh) => {
+            let name = stored_name(&KeptName {
+                organisation: Arc::clone(&organisation),
+                connector: asked.which.name.as_str().into(),
+                what: Kept::RefreshToken,
+            })?;
+            let kept = Beside {
+                name,
+                value: refresh,
+            };
+            kept.keep(&context, &caller).await?;
+            logins.signed_in(&organisation, &asked.which.name);
+            ("signed-in", None)
+        }
         Err(TokenError::Pending) => ("pending", None),
         Err(TokenError::SlowDown) => ("slow-down", None),
         // The person may be signing in just now: it is asked again. RFC 8628 §3.5.

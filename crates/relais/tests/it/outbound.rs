@@ -570,6 +570,15 @@ fn tokens_are_had_by_sign_in_renewed_ahead_of_their_end_rotated_and_refused_in_w
         signed_in.out
     );
     assert!(signed_in.out.contains("AB-CD") && signed_in.out.contains("Signed in"));
+    let audit = server.relais(&["--json", "audit", "list"]).expect(0);
+    let audit = audit.json_lines();
+    let kept = audit.iter().find(|one| one["act"] == "secret.kept");
+    let kept = kept.expect("who signed in stands in the audit");
+    let told = kept.to_string();
+    assert!(
+        told.contains("refresh-token Out") && told.contains("uid "),
+        "{told}"
+    );
 
     // refresh-1 gives access-2 and refresh-2; a second before its end, refresh-2 gives access-3.
     send(server, "one@example.org");
