@@ -25,7 +25,7 @@ use relais_store::shelf::{Shelf, ShelfChange};
 use relais_store::store::Store;
 use relais_store::trace::{TraceQuery, TraceTerm};
 
-use super::settings::{Intent, change};
+use super::settings::{Beside, Intent, change_with};
 use crate::checks::{kept, networks};
 use crate::context::{AdminContext, Caller};
 use crate::problem::{Input, Problem};
@@ -90,8 +90,7 @@ fn organisation(settings: &Settings) -> Option<&Organisation> {
     settings.document.organisation.first()
 }
 
-fn must(settings: &Settings) -> Result<Organisation, Problem> {
-    let found = organisation(settings).cloned();
+fn must(found: Option<&Organisation>) -> Result<&Organisation, Problem> {
     found
         .ok_or_else(|| Problem::bad_request("Say first who you are: there is no organisation yet."))
 }
@@ -108,20 +107,22 @@ fn shell(organisation: &Organisation) -> Organisation {
     }
 }
 
-/// Lays this organisation over the settings in force.
+/// Lays what `make` gives over the settings in force: it sees the organisation as it is at that
+/// moment, so that what somebody else changes meanwhile stays.
 async fn apply(
     context: &AdminContext,
     caller: &Caller,
-    organisation: Organisation,
+    beside: Option<&Beside>,
+    make: impl Fn(Option<&Organisation>) -> Result<Organisation, Problem>,
 ) -> Result<(), Problem> {
-    let wanted = Document {
-        organisation: vec![organisation],
-    };
     let make = |current: &Document| {
         use relais_policy::change::{Absent, merge};
+        let wanted = Document {
+            organisation: vec![make(current.organisation.first())?],
+        };
         Ok(merge(current, &wanted, Absent::Keep))
     };
-    change(context, caller, Intent::Store, None, make).await?;
+    change_with(context, caller, (Intent::Store, None), beside, make).await?;
     Ok(())
 }
 
@@ -232,19 +233,21 @@ async fn you(
     Extension(caller): Extension<Caller>,
     Input(you): Input<You>,
 ) -> Result<Json<Value>, Problem> {
-    let settings = context.store.settings();
     let display_name = you.display_name.trim();
     if display_name.is_empty() {
         return Err(Problem::bad_request(
             "Say what your organisation is called.",
         ));
     }
-    let known = organisation(&settings).map(shell);
-    let mut made = known.unwrap_or_else(|| Organisation::new(name_of(display_name)));
-    display_name.clone_into(&mut made.display_name);
-    you.postmaster.trim().clone_into(&mut made.postmaster);
-    made.language = you.language;
-    apply(&context, &caller, made).await?;
+    let make = |known: Option<&Organisation>| {
+        let known = known.map(shell);
+        let mut made = known.unwrap_or_else(|| Organisation::new(name_of(display_name)));
+        display_name.clone_into(&mut made.display_name);
+        you.postmaster.trim().clone_into(&mut made.postmaster);
+        made.language = you.language;
+        Ok(made)
+    };
+    apply(&context, &caller, None, make).await?;
     Ok(Json(state(&context).await?))
 }
 
@@ -260,16 +263,18 @@ async fn domain(
     Extension(caller): Extension<Caller>,
     Input(wanted): Input<NewDomain>,
 ) -> Result<Json<Value>, Problem> {
-    let settings = context.store.settings();
-    let found = must(&settings)?;
     let name = Domain::parse(wanted.name.trim())
         .map_err(|error| Problem::bad_request(format!("\"{}\": {error}.", wanted.name)))?;
     let is_there = |one: &AcceptedDomain| Domain::parse(&one.name).as_ref() == Ok(&name);
-    if !found.domain.iter().any(is_there) {
-        let mut made = shell(&found);
-        made.domain.push(AcceptedDomain::new(name.to_string()));
-        apply(&context, &caller, made).await?;
-    }
+    let make = |found: Option<&Organisation>| {
+        let found = must(found)?;
+        let mut made = shell(found);
+        if !found.domain.iter().any(is_there) {
+            made.domain.push(AcceptedDomain::new(name.to_string()));
+        }
+        Ok(made)
+    };
+    apply(&context, &caller, None, make).await?;
     Ok(Json(state(&context).await?))
 }
 
@@ -285,8 +290,6 @@ async fn senders(
     Extension(caller): Extension<Caller>,
     Input(wanted): Input<Senders>,
 ) -> Result<Json<Value>, Problem> {
-    let settings = context.store.settings();
-    let found = must(&settings)?;
     let read = |text: &String| {
         parse_network(text.trim())
             .map_err(|error| Problem::bad_request(format!("\"{text}\": {error}.")))
@@ -300,28 +303,33 @@ async fn senders(
         let detail = "Choose a network or type an address; or wait for a device to knock.";
         return Err(Problem::bad_request(detail));
     }
-    let connectors = found.inbound_connector.iter();
-    let known = connectors
-        .into_iter()
-        .find(|one| one.name == DEVICES)
-        .cloned();
+    let make = |found: Option<&Organisation>| {
+        let found = must(found)?;
+        let mut connectors = found.inbound_connector.iter();
+        let known = connectors.find(|one| one.name == DEVICES).cloned();
+        let mut connector = known.unwrap_or_else(|| devices(found));
+        connector.sender_ip_addresses.clone_from(&ranges);
+        let mut made = shell(found);
+        made.inbound_connector.push(connector);
+        Ok(made)
+    };
+    apply(&context, &caller, None, make).await?;
+    Ok(Json(state(&context).await?))
+}
+
+/// The connector *Devices* as it begins.
+fn devices(owner: &Organisation) -> InboundConnector {
     let limit = |value: u64| Some(Limit { value, hard: false });
-    let fresh = || InboundConnector {
+    InboundConnector {
         preset: Some(PresetName::Tolerant),
-        owner: found.postmaster.clone(),
+        owner: owner.postmaster.clone(),
         limits: Limits {
             messages_per_minute: limit(MESSAGES_PER_MINUTE),
             recipients_per_day: limit(RECIPIENTS_PER_DAY),
             ..Limits::default()
         },
         ..InboundConnector::new(DEVICES)
-    };
-    let mut connector = known.unwrap_or_else(fresh);
-    connector.sender_ip_addresses = ranges;
-    let mut made = shell(&found);
-    made.inbound_connector.push(connector);
-    apply(&context, &caller, made).await?;
-    Ok(Json(state(&context).await?))
+    }
 }
 
 #[cfg(test)]

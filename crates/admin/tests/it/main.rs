@@ -3,6 +3,7 @@
 
 mod access;
 mod bound;
+mod steps;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -10,15 +10,17 @@ use serde_json::{Value, json};
 
 use relais_policy::check::Verdict;
 use relais_policy::desk::Words;
-use relais_policy::document::{AuthMethod, ConnectorState, OutboundConnector, OutboundTls};
+use relais_policy::document::{
+    AuthMethod, ConnectorState, Organisation, OutboundConnector, OutboundTls,
+};
 use relais_policy::preset::{OutboundPreset, outbound_presets};
 use relais_policy::settings::{HostPort, SMTP_PORT};
 use relais_smtp::address::Host;
 use relais_smtp::domain::Domain;
 use relais_smtp::secret::Secret;
 
-use super::super::outbound::keep;
-use super::{Progress, apply, first_domain, must, shell, state};
+use super::super::outbound::secret_of;
+use super::{Progress, apply, first_domain, must, organisation, shell, state};
 use crate::checks::kept;
 use crate::context::{AdminContext, Caller};
 use crate::problem::{Input, Problem};
@@ -246,38 +248,60 @@ pub(super) async fn choose(
     Extension(caller): Extension<Caller>,
     Input(choice): Input<Choice>,
 ) -> Result<Json<Value>, Problem> {
-    let found = must(&context.store.settings())?;
+    let settings = context.store.settings();
+    let owner = must(organisation(&settings))?.name.clone();
     let mut progress = Progress::read(&context.store).await?;
     let before = progress.connector.take();
-    let mut made = shell(&found);
     let chosen = match choice.way.as_str() {
         DIRECT => None,
         _ => Some(connector(&choice)?),
     };
-    let is_other = |one: &&OutboundConnector| {
-        Some(&one.name) == before.as_ref() && chosen.as_ref().is_none_or(|it| it.name != one.name)
-    };
-    if let Some(old) = found.outbound_connector.iter().find(is_other) {
-        made.outbound_connector.push(OutboundConnector {
-            state: ConnectorState::Disabled,
-            ..old.clone()
-        });
-    }
-    made.outbound_connector.extend(chosen.clone());
-    if !made.outbound_connector.is_empty() {
-        apply(&context, &caller, made).await?;
-    }
-    if let Some(chosen) = chosen {
-        if !choice.password.is_empty() {
-            let password = Secret::from(choice.password);
-            let whose = (found.name.as_str(), chosen.name.as_str(), "password");
-            keep(&context, &caller, whose, password).await?;
+    // With the connector in one transaction: no mail goes to the host without its password.
+    let secret = match &chosen {
+        Some(chosen) if !choice.password.is_empty() => {
+            let whose = (owner.as_str(), chosen.name.as_str(), "password");
+            Some(secret_of(whose, Secret::from(choice.password.clone()))?)
         }
-        progress.connector = Some(chosen.name);
-    }
+        _ => None,
+    };
+    let make = |found: Option<&Organisation>| {
+        let found = must(found)?;
+        let mut made = shell(found);
+        let is_other = |one: &&OutboundConnector| {
+            Some(&one.name) == before.as_ref()
+                && chosen.as_ref().is_none_or(|it| it.name != one.name)
+        };
+        if let Some(old) = found.outbound_connector.iter().find(is_other) {
+            made.outbound_connector.push(OutboundConnector {
+                state: ConnectorState::Disabled,
+                ..old.clone()
+            });
+        }
+        let chosen = chosen.as_ref().map(|chosen| chosen_over(chosen, found));
+        made.outbound_connector.extend(chosen);
+        Ok(made)
+    };
+    apply(&context, &caller, secret.as_ref(), make).await?;
+    progress.connector = chosen.map(|chosen| chosen.name);
     progress.way = Some(choice.way);
     progress.keep(&context).await?;
     Ok(Json(state(&context).await?))
+}
+
+/// What is chosen is what the form says; else a connector of that name stays as it is.
+fn chosen_over(chosen: &OutboundConnector, owner: &Organisation) -> OutboundConnector {
+    let mut known = owner.outbound_connector.iter();
+    let Some(known) = known.find(|one| one.name == chosen.name) else {
+        return chosen.clone();
+    };
+    OutboundConnector {
+        state: chosen.state,
+        smart_hosts: chosen.smart_hosts.clone(),
+        tls: chosen.tls,
+        tls_domain: chosen.tls_domain.clone(),
+        auth: chosen.auth.clone(),
+        ..known.clone()
+    }
 }
 
 fn connector(choice: &Choice) -> Result<OutboundConnector, Problem> {
