@@ -1,6 +1,7 @@
 //! The page behind the code of a device card: it waits for the device, without a login, to be read
-//! only, for one connector, for some days. Whoever has the card sees what they could hear on the
-//! device's own wire: its conversation, without secrets and content; nobody else's.
+//! only, for one connector, for some days. Whoever has the card sees the conversations of all
+//! devices of that connector, senders and recipients included, without secrets and content; those
+//! of no other.
 
 use std::time::Duration;
 
