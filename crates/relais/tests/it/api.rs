@@ -413,6 +413,38 @@ fn a_key_of_an_organisation_sees_and_changes_nothing_of_another() {
     assert_eq!(rows["suppressed"][0]["organisation"], "contoso");
 }
 
+#[test]
+fn a_key_of_an_organisation_walks_to_no_private_address_that_is_typed() {
+    let receiver = Receiver::start();
+    let server = Place::new("").with_mode("hosted").serve();
+    let host = receiver.address();
+    let way_out = format!(
+        "\n[[organisation.outbound_connector]]\nname = \"Out\"\nsmart_hosts = [\"{host}\"]\n"
+    );
+    // The last organisation's.
+    server.apply(&(HOSTED.to_owned() + &way_out)).expect(0);
+    let own = Program::new(
+        &server,
+        &["connectors:write"],
+        &["--organisation", "fabrikam"],
+    );
+    let operator = Program::new(&server, &["connectors:write"], &[]);
+    let walk = json!({ "organisation": "fabrikam", "name": "Out", "to": "b@example.org" });
+    let path = "/connectors/outbound/test";
+    let told = own.post(path, &walk).expect(200).json();
+    assert_eq!(told["ok"], false, "{told}");
+    let step = &told["hosts"][0]["steps"][0];
+    assert!(
+        step["detail"]
+            .as_str()
+            .is_some_and(|it| it.contains("may not be reached")),
+        "{told}"
+    );
+    assert_eq!(told["hosts"][0]["transcript"], json!([]));
+    let told = operator.post(path, &walk).expect(200).json();
+    assert_eq!(told["ok"], true, "{told}");
+}
+
 /// A message in parts.
 fn invoice(to: &[&str]) -> Value {
     json!({

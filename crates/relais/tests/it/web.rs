@@ -4,6 +4,9 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::support::{BEHIND_PROXY, CONTOSO, PATIENCE, Place, Server};
 
 /// Chosen by the first administrator.
@@ -461,6 +464,73 @@ fn a_message_is_held_found_and_deleted_by_a_person_and_the_audit_tells_who() {
         .map(|one| one["act"].as_str().unwrap_or_default())
         .collect();
     assert_eq!(acts[..2], ["queue.deleted", "queue.held"]);
+}
+
+#[test]
+fn what_comes_after_the_question_is_not_part_of_the_act() {
+    let server = Server::with_settings(CONTOSO);
+    let mut browser = first(&server, "en");
+    let counted = server.send("scan@contoso.test", "b@example.invalid");
+    let token = browser.token();
+    let act = [
+        ("form_token", &*token),
+        ("act", "hold"),
+        ("scope", "all"),
+        ("destination", "example.invalid"),
+    ];
+    let asked = browser.post("/queue/act", &act).expect(200);
+    asked.shows("Hold one message?");
+    let up_to = asked.field("up_to");
+    let later = server.send("scan@contoso.test", "b@example.invalid");
+    let sure = [("up_to", &*up_to), ("confirmed", "1")];
+    let yes = [&act[..], &sure].concat();
+    browser.post("/queue/act", &yes).expect(303);
+    let state = |id: &str| {
+        let shown = server.relais(&["--json", "queue", "show", id]).expect(0);
+        shown.json()["recipients"][0]["state"].clone()
+    };
+    assert_eq!(state(&counted), "held");
+    assert_ne!(state(&later), "held");
+}
+
+#[test]
+fn a_credential_that_is_adopted_is_told_with_its_user() {
+    let server = Server::with_settings(
+        "[[organisation]]\nname = \"contoso\"\n\
+         [[organisation.inbound_connector]]\nname = \"Printers\"\ncleartext_auth = true\n",
+    );
+    let add = [
+        "--json",
+        "credential",
+        "add",
+        "--connector",
+        "Printers",
+        "--user",
+        "scan-1",
+        "--source-address",
+        "192.0.2.7",
+    ];
+    let made = server.relais(&add).expect(0).json();
+    let password = made["password"].as_str().expect("a password");
+    let mut browser = first(&server, "en");
+    let token = browser.token();
+    let mut session = server.session();
+    session.say("EHLO scan");
+    let plain = STANDARD.encode(format!("\0scan-1\0{password}"));
+    let refused = session.say(&format!("AUTH PLAIN {plain}"));
+    assert!(refused.contains("(AUTH-SRC "), "{refused}");
+    let reference = refused.trim_end_matches(')').rsplit(' ').next();
+    let adopt = format!("/attempts/{}/adopt", reference.expect("a reference"));
+    let form = [("form_token", &*token), ("name", "Copiers")];
+    let done = browser.post(&adopt, &form).expect(303);
+    let told = done.header("location").expect("where");
+    for (language, words) in [
+        ("en", "The user scan-1 may sign in from that address too"),
+        ("fr", "L’utilisateur scan-1 peut désormais se connecter"),
+    ] {
+        browser.language = language;
+        browser.get(told).expect(200).shows(words);
+    }
 }
 
 #[test]
