@@ -32,6 +32,7 @@ mod outbound;
 mod listen;
 mod credentials;
 mod directory;
+mod reverting;
 mod settings;
 mod only_here;
 mod secrets;
@@ -63,6 +64,23 @@ pub(crate) const STREAM_TYPE: &str = "application/x-ndjson";
 /// Largest body of a request in octets: a directory of 500,000 recipients has about 40 MB.
 const BODY_OCTETS_MAX: usize = 256 << 20;
 
+/// How an operation is offered over the network.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OverNetwork {
+    /// The key of the answer's list, which comes in pages.
+    pub list: Option<&'static str>,
+}
+
+/// How that method and path, `/api/v1/…`, is offered to who has a key; none: it is not.
+pub fn over_network(method: &str, path: &str) -> Option<OverNetwork> {
+    match find(method, path.strip_prefix("/api/v1")?) {
+        Found::Operation(operation) => Some(OverNetwork {
+            list: operation.list,
+        }),
+        Found::OtherMethod | Found::Nothing => None,
+    }
+}
+
 /// Everything: for the local socket, and for the command line without a server.
 pub fn router(context: AdminContext) -> Router {
     let nouns = Router::new()
@@ -70,6 +88,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(checks::routes())
         .merge(first_steps::routes())
         .merge(settings::routes())
+        .merge(reverting::routes())
         .merge(simulate::routes())
         .merge(why::routes())
         .merge(trace::routes())

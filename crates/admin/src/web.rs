@@ -4,12 +4,20 @@
 //! Modules stand in order of floors: each may use only those below it. Who comes in is decided in
 //! `door`, what leaves is dressed in `headers`; ADR 0017.
 
+mod directory;
+mod audit;
+mod credentials;
+mod licences;
+mod restricted;
+mod programs;
+mod settings;
 mod home;
 mod setup;
 mod health;
 mod reports;
 mod devices;
 mod live;
+mod files;
 mod export;
 mod story;
 mod trace;
@@ -31,6 +39,7 @@ mod listening;
 mod inbound_wizard;
 mod inbound_form;
 mod switching;
+mod records;
 mod fields;
 mod conversation;
 mod people;
@@ -85,6 +94,13 @@ pub fn router(context: AdminContext) -> Router {
     let pages = Router::new()
         .merge(signing::routes())
         .merge(home::routes())
+        .merge(audit::routes())
+        .merge(credentials::routes())
+        .merge(directory::routes())
+        .merge(licences::routes())
+        .merge(restricted::routes())
+        .merge(programs::routes())
+        .merge(settings::routes())
         .merge(setup::routes())
         .merge(health::routes())
         .merge(trace::routes())

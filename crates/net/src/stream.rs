@@ -40,6 +40,11 @@ impl Stream {
         Self(Kind::Tcp(stream))
     }
 
+    /// To a host by the machine's own resolver: for who has no server around them.
+    pub async fn connect(host: &str, port: u16) -> io::Result<Self> {
+        Ok(Self::tcp(TcpStream::connect((host, port)).await?))
+    }
+
     /// Two that are connected to each other within this process.
     pub fn local_pair() -> io::Result<(Self, Self)> {
         let (near, far) = UnixStream::pair()?;

@@ -1,5 +1,5 @@
-//! Talking to the API: over the local socket of the running server, or, for questions only, to the
-//! same API over the data folder when no server runs.
+//! Talking to the API: over the local socket of the running server, to a server elsewhere with a
+//! key (`remote`), or, for questions only, over the data folder when no server runs.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -12,12 +12,14 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Method, Request, Response, header};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
 use relais_admin::local::LocalApi;
 
 use crate::failure::Failure;
 use crate::output;
+use crate::remote::{Remote, offered};
 
 /// Largest answer in octets, as [`LocalApi`]'s.
 const ANSWER_OCTETS_MAX: usize = 512 << 20;
@@ -30,6 +32,8 @@ pub(crate) enum Api {
     Socket(PathBuf),
     /// Over the data folder, for reading.
     Local(LocalApi),
+    /// Of a server elsewhere.
+    Remote(Remote),
 }
 
 /// An answer that is no problem.
@@ -76,6 +80,36 @@ impl Api {
         etag: Option<&str>,
         body: Option<&Value>,
     ) -> Result<Answer, Failure> {
+        let Self::Remote(remote) = self else {
+            return self.call_once(method, address, etag, body).await;
+        };
+        let Some(list) = offered(method.as_str(), address)?.list else {
+            return self.call_once(method, address, etag, body).await;
+        };
+        // Over the network lists come in pages; whoever asks for the list wants all of it.
+        let mut answer = self.call_once(method, address, etag, body).await?;
+        let mark = if address.contains('?') { '&' } else { '?' };
+        while let Some(next) = answer.value["next_cursor"].as_str() {
+            let address = format!("{address}{mark}cursor={}", encode(next));
+            let page = self.call_once(Method::GET, &address, None, None).await?;
+            let (more, next) = (page.value[list].clone(), page.value["next_cursor"].clone());
+            let (Some(all), Value::Array(more)) = (answer.value[list].as_array_mut(), more) else {
+                let words = format!("{} answers no list", remote.authority);
+                return Err(Failure::Failed(words));
+            };
+            all.extend(more);
+            answer.value["next_cursor"] = next;
+        }
+        Ok(answer)
+    }
+
+    async fn call_once(
+        &self,
+        method: Method,
+        address: &str,
+        etag: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<Answer, Failure> {
         let octets = body
             .map(|body| body.to_string().into_bytes())
             .unwrap_or_default();
@@ -84,8 +118,8 @@ impl Api {
                 let answer = api.call(method, address, octets).await;
                 (answer.status, answer.etag, answer.body)
             }
-            Self::Socket(socket) => {
-                let asked = over_socket(socket, request(method, address, etag, octets)?);
+            Self::Socket(_) | Self::Remote(_) => {
+                let asked = self.over_wire(self.request(method, address, etag, octets)?);
                 tokio::time::timeout(ANSWER_TIME_MAX, asked)
                     .await
                     .map_err(|_| Failure::TryLater("the server does not answer".to_owned()))??
@@ -106,13 +140,12 @@ impl Api {
         query: &[(&str, String)],
         mut line: impl FnMut(&str) -> Result<ControlFlow<()>, Failure>,
     ) -> Result<(), Failure> {
-        let Self::Socket(socket) = self else {
-            return Err(Failure::TryLater(
-                "live events need the running server".to_owned(),
-            ));
-        };
-        let mut sender = connect(socket).await?;
-        let request = request(Method::GET, &address(path, query), None, Vec::new())?;
+        let address = address(path, query);
+        if let Self::Remote(_) = self {
+            offered("GET", &address)?;
+        }
+        let mut sender = self.connect().await?;
+        let request = self.request(Method::GET, &address, None, Vec::new())?;
         let response = send(&mut sender, request).await?;
         let status = response.status().as_u16();
         let mut body = response.into_body();
@@ -141,6 +174,61 @@ impl Api {
     }
 }
 
+impl Api {
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
+        match self {
+            Self::Local(_) => Err(Failure::TryLater(
+                "live events need the running server".to_owned(),
+            )),
+            Self::Socket(socket) => {
+                let stream = UnixStream::connect(socket).await;
+                shake_hands(stream.map_err(|error| unreachable_socket(socket, &error))?).await
+            }
+            Self::Remote(remote) => shake_hands(remote.connect().await?).await,
+        }
+    }
+
+    async fn over_wire(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(u16, Option<String>, Vec<u8>), Failure> {
+        let mut sender = self.connect().await?;
+        let response = send(&mut sender, request).await?;
+        let status = response.status().as_u16();
+        let etag = response.headers().get(header::ETAG);
+        let etag = etag
+            .and_then(|tag| tag.to_str().ok())
+            .map(ToOwned::to_owned);
+        let octets = collect(response.into_body()).await?;
+        Ok((status, etag, octets))
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        address: &str,
+        etag: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(address)
+            .header(header::CONTENT_TYPE, "application/json");
+        request = match self {
+            Self::Remote(remote) => request
+                .header(header::HOST, &remote.authority)
+                .header(header::AUTHORIZATION, remote.authorization()),
+            Self::Socket(_) | Self::Local(_) => request.header(header::HOST, "relais"),
+        };
+        if let Some(etag) = etag {
+            request = request.header(header::IF_MATCH, etag);
+        }
+        request
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| Failure::Failed(format!("the request cannot be written: {error}")))
+    }
+}
+
 /// Whether a server listens on the socket; `Err` if we may not ask.
 pub(crate) async fn answers(socket: &Path) -> Result<bool, Failure> {
     match UnixStream::connect(socket).await {
@@ -165,10 +253,10 @@ fn unreachable_socket(socket: &Path, error: &io::Error) -> Failure {
     }
 }
 
-async fn connect(socket: &Path) -> Result<SendRequest<Full<Bytes>>, Failure> {
-    let stream = UnixStream::connect(socket)
-        .await
-        .map_err(|error| unreachable_socket(socket, &error))?;
+async fn shake_hands<S>(stream: S) -> Result<SendRequest<Full<Bytes>>, Failure>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let (sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(broken)?;
@@ -190,45 +278,11 @@ async fn send(
     sender.send_request(request).await.map_err(broken)
 }
 
-async fn over_socket(
-    socket: &Path,
-    request: Request<Full<Bytes>>,
-) -> Result<(u16, Option<String>, Vec<u8>), Failure> {
-    let mut sender = connect(socket).await?;
-    let response = send(&mut sender, request).await?;
-    let status = response.status().as_u16();
-    let etag = response.headers().get(header::ETAG);
-    let etag = etag
-        .and_then(|tag| tag.to_str().ok())
-        .map(ToOwned::to_owned);
-    let octets = collect(response.into_body()).await?;
-    Ok((status, etag, octets))
-}
-
 async fn collect(body: Incoming) -> Result<Vec<u8>, Failure> {
     let collected = Limited::new(body, ANSWER_OCTETS_MAX).collect().await;
     let collected = collected
         .map_err(|error| Failure::TryLater(format!("the server's answer broke off: {error}")))?;
     Ok(collected.to_bytes().to_vec())
-}
-
-fn request(
-    method: Method,
-    address: &str,
-    etag: Option<&str>,
-    body: Vec<u8>,
-) -> Result<Request<Full<Bytes>>, Failure> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(address)
-        .header(header::HOST, "relais")
-        .header(header::CONTENT_TYPE, "application/json");
-    if let Some(etag) = etag {
-        request = request.header(header::IF_MATCH, etag);
-    }
-    request
-        .body(Full::new(Bytes::from(body)))
-        .map_err(|error| Failure::Failed(format!("the request cannot be written: {error}")))
 }
 
 fn address(path: &str, query: &[(&str, String)]) -> String {

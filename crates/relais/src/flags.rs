@@ -19,7 +19,7 @@ pub(crate) struct Global {
     /// JSON for scripts
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
-    /// Another machine's server, with an API key (not there yet)
+    /// A server elsewhere, with a key in $RELAIS_API_KEY or the file $RELAIS_API_KEY_FILE
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "URL")]
     pub(crate) server: Option<String>,
 }

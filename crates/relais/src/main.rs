@@ -11,6 +11,7 @@ mod certificates;
 mod secrets;
 mod log;
 mod client;
+mod remote;
 mod words;
 mod output;
 mod failure;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use relais_policy::document::Document;
 use relais_policy::restriction::Restrictions;
 use relais_policy::settings::{Mode, ResolvedNames, Settings};
 use relais_smtp::identifier::QueueId;
@@ -618,6 +619,15 @@ impl Store {
             Self::Embedded(store) => store.settings_versions(limit).await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.settings_versions(limit).await,
+        }
+    }
+
+    /// The document of one version; none if it is kept no longer.
+    pub async fn settings_document(&self, version: u64) -> Result<Option<Document>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.settings_document(version).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.settings_document(version).await,
         }
     }
 

@@ -6,10 +6,14 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use relais_smtp::time::Timestamp;
+use relais_store::settings::AuditEntry;
+use relais_store::trace::parse_since;
+
 use crate::context::AdminContext;
 use crate::problem::{Parameters, Problem};
 
-/// Entries of an answer at most.
+/// Entries of an answer at most, and entries that are looked at.
 const ENTRIES_MAX: usize = 10_000;
 /// Entries of an answer where nothing else is asked for.
 const ENTRIES_DEFAULT: usize = 100;
@@ -20,37 +24,87 @@ pub(super) fn routes() -> Router<AdminContext> {
         .route("/audit/verify", get(verify))
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Selection {
     limit: Option<usize>,
+    /// Only entries older than this number.
+    before: Option<u64>,
+    /// A part of who.
+    #[serde(default)]
+    actor: String,
+    /// The beginning of what: `settings`, `queue.deleted`.
+    #[serde(default)]
+    act: String,
+    #[serde(default)]
+    via: String,
+    /// A part of what is told.
+    #[serde(default)]
+    q: String,
+    since: Option<String>,
+    until: Option<String>,
+}
+
+/// A selection with its times read.
+struct Wanted<'a> {
+    selection: &'a Selection,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+}
+
+impl Wanted<'_> {
+    fn fits(&self, entry: &AuditEntry) -> bool {
+        let one = self.selection;
+        let has = |text: &str, part: &str| {
+            part.is_empty() || text.to_lowercase().contains(&part.to_lowercase())
+        };
+        one.before.is_none_or(|before| entry.number < before)
+            && has(&entry.actor, &one.actor)
+            && entry.act.starts_with(&one.act)
+            && (one.via.is_empty() || entry.via == one.via)
+            && (one.q.is_empty() || entry.detail.iter().any(|line| has(line, &one.q)))
+            && self.since.is_none_or(|since| entry.time >= since)
+            && self.until.is_none_or(|until| entry.time < until)
+    }
 }
 
 async fn list(
     State(context): State<AdminContext>,
     Parameters(selection): Parameters<Selection>,
 ) -> Result<Json<Value>, Problem> {
-    let limit = selection
-        .limit
-        .unwrap_or(ENTRIES_DEFAULT)
-        .clamp(1, ENTRIES_MAX);
-    let entries = context.store.audit(limit).await?;
-    let entries: Vec<_> = entries
-        .iter()
-        .map(|entry| {
-            json!({
-                "number": entry.number,
-                "time": entry.time.to_rfc3339(),
-                "actor": entry.actor,
-                "via": entry.via,
-                "act": entry.act,
-                "detail": entry.detail,
-                "settings_version": entry.settings_version,
-                "hash": entry.hash,
-            })
-        })
-        .collect();
-    Ok(Json(json!({ "entries": entries })))
+    let limit = selection.limit.unwrap_or(ENTRIES_DEFAULT);
+    let limit = limit.clamp(1, ENTRIES_MAX);
+    let now = context.clock.now();
+    let time = |text: &Option<String>| {
+        let text = text.as_deref().filter(|text| !text.is_empty());
+        text.map(|text| parse_since(text, now)).transpose()
+    };
+    let wanted = Wanted {
+        since: time(&selection.since)?,
+        until: time(&selection.until)?,
+        selection: &selection,
+    };
+    let entries = context.store.audit(ENTRIES_MAX).await?;
+    let mut fitting = entries.iter().filter(|entry| wanted.fits(entry));
+    let shown: Vec<_> = fitting.by_ref().take(limit).map(entry_json).collect();
+    let next = match fitting.next() {
+        Some(_) => shown.last().map(|last| last["number"].clone()),
+        None => None,
+    };
+    Ok(Json(json!({ "entries": shown, "next_cursor": next })))
+}
+
+fn entry_json(entry: &AuditEntry) -> Value {
+    json!({
+        "number": entry.number,
+        "time": entry.time.to_rfc3339(),
+        "actor": entry.actor,
+        "via": entry.via,
+        "act": entry.act,
+        "detail": entry.detail,
+        "settings_version": entry.settings_version,
+        "hash": entry.hash,
+    })
 }
 
 async fn verify(State(context): State<AdminContext>) -> Result<Json<Value>, Problem> {

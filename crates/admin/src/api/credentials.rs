@@ -25,6 +25,8 @@ pub(super) fn routes() -> Router<AdminContext> {
         .route("/credentials", get(list).post(add))
         .route("/credentials/{user}/rotate", post(rotate))
         .route("/credentials/{user}/revoke", post(revoke))
+        .route("/credentials/{user}/enable", post(enable))
+        .route("/credentials/{user}/disable", post(disable))
 }
 
 async fn list(State(context): State<AdminContext>) -> Result<Json<Value>, Problem> {
@@ -203,6 +205,37 @@ async fn revoke(
         Ok(document)
     };
     let changed = change(&context, &caller, Intent::Store, None, make).await?;
+    Ok(Json(changed.to_json()))
+}
+
+async fn enable(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+    Path(user): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    switch(&context, &caller, &user, true).await
+}
+
+async fn disable(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+    Path(user): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    switch(&context, &caller, &user, false).await
+}
+
+async fn switch(
+    context: &AdminContext,
+    caller: &Caller,
+    user: &str,
+    enabled: bool,
+) -> Result<Json<Value>, Problem> {
+    let make = |current: &Document| {
+        let mut document = current.clone();
+        found(&mut document, user)?.enabled = enabled;
+        Ok(document)
+    };
+    let changed = change(context, caller, Intent::Store, None, make).await?;
     Ok(Json(changed.to_json()))
 }
 

@@ -22,12 +22,21 @@ pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
         .route("/directory", get(list))
         .route("/directory/import", post(import))
+        .route("/directory/remove", post(remove))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Selection {
     organisation: Option<String>,
+    /// A part of the address.
+    #[serde(default)]
+    q: String,
+    /// Entries at most; absent: all.
+    limit: Option<usize>,
+    /// Entries before the first one that is told; empty: none.
+    #[serde(default)]
+    cursor: String,
 }
 
 async fn list(
@@ -42,7 +51,9 @@ async fn list(
         )));
     }
     let organisations = settings.document.organisation.iter();
-    let entries: Vec<_> = organisations
+    let sought = selection.q.to_lowercase();
+    let first: usize = selection.cursor.parse().unwrap_or(0);
+    let fitting: Vec<_> = organisations
         .filter(|organisation| wanted.is_none_or(|name| organisation.name == name))
         .flat_map(|organisation| {
             organisation
@@ -50,6 +61,14 @@ async fn list(
                 .iter()
                 .map(move |one| (organisation, one))
         })
+        .filter(|(_, entry)| sought.is_empty() || entry.address.to_lowercase().contains(&sought))
+        .collect();
+    let limit = selection.limit.unwrap_or(usize::MAX);
+    let next = first.saturating_add(limit);
+    let entries: Vec<_> = fitting
+        .iter()
+        .skip(first)
+        .take(limit)
         .map(|(organisation, entry)| {
             json!({
                 "organisation": organisation.name,
@@ -58,7 +77,12 @@ async fn list(
             })
         })
         .collect();
-    Ok(Json(json!({ "recipients": entries })))
+    let next = (fitting.len() > next).then(|| next.to_string());
+    Ok(Json(json!({
+        "recipients": entries,
+        "total": fitting.len(),
+        "next_cursor": next,
+    })))
 }
 
 #[derive(Deserialize)]
@@ -92,6 +116,34 @@ async fn import(
     let mut answer = changed.to_json();
     answer["read"] = json!(entries.len());
     Ok(Json(answer))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Remove {
+    organisation: Option<String>,
+    address: String,
+}
+
+async fn remove(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+    Input(wanted): Input<Remove>,
+) -> Result<Json<Value>, Problem> {
+    let make = |current: &Document| {
+        let mut document = current.clone();
+        let organisation = organisation_of(&mut document, wanted.organisation.as_deref())?;
+        let before = organisation.recipient.len();
+        let is_other = |one: &DirectoryEntry| !one.address.eq_ignore_ascii_case(&wanted.address);
+        organisation.recipient.retain(is_other);
+        if organisation.recipient.len() == before {
+            let detail = format!("{} is not in the directory.", wanted.address);
+            return Err(Problem::not_found(detail));
+        }
+        Ok(document)
+    };
+    let changed = change(&context, &caller, Intent::Store, None, make).await?;
+    Ok(Json(changed.to_json()))
 }
 
 fn organisation_of<'a>(

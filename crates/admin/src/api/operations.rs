@@ -284,6 +284,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             DRY_RUN,
         ])
         .says("Apply settings; tells what changes"),
+    act("/settings/revert", "settings")
+        .body(&[wanted(number("version", "That the change made.")), DRY_RUN])
+        .says("Take a change back, where nothing of it was changed since"),
     ask("/simulate", "simulate")
         .body(&[
             wanted(text("ip", "The client's address.")),
@@ -437,13 +440,43 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .body(&[wanted(text("address", "The recipient.")), ORGANISATION])
         .says("Send it something again"),
     read("/audit", "audit")
-        .query(&[LIMIT])
+        .query(&[
+            LIMIT,
+            number("before", "`next_cursor` of the page before."),
+            text("actor", "A part of who."),
+            text("act", "The beginning of what: `settings`, `queue.deleted`."),
+            text("via", "`web`, `api`, `socket`, `data-folder`, `start`."),
+            text("q", "A part of what is told."),
+            SINCE,
+            text("until", "Not after this time."),
+        ])
         .says("Who changed what, newest first"),
     read("/audit/verify", "audit").says("Whether the chain of entries is whole"),
     read("/organisations", "organisations")
         .reaches(Reach::Rows("organisations.name"))
         .list("organisations")
         .says("Organisations at a glance"),
+    act("/organisations", "organisations")
+        .body(&[
+            wanted(text("name", "a-z, 0-9 and hyphen.")),
+            text("display_name", "For people."),
+            text(
+                "postmaster",
+                "Gets alerts, and notices that have no mailbox.",
+            ),
+            text("language", "`en`, `fr`."),
+        ])
+        .says("Make an organisation"),
+    act("/organisations/{name}/set", "organisations")
+        .body(&[
+            wanted(object(
+                "keys",
+                "Of its keys without lists below: `display_name`, `postmaster`, `language`, \
+                 `limits`, `licences`.",
+            )),
+            DRY_RUN,
+        ])
+        .says("Change keys of an organisation, and nothing else"),
     read("/limits", "limits")
         .reaches(Reach::Rows("limits.organisation"))
         .list("limits")
@@ -590,9 +623,15 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     act("/credentials/{user}/revoke", "credentials")
         .reaches(Reach::Credential)
         .says("Let it log in no more"),
+    act("/credentials/{user}/enable", "credentials")
+        .reaches(Reach::Credential)
+        .says("Let it log in again"),
+    act("/credentials/{user}/disable", "credentials")
+        .reaches(Reach::Credential)
+        .says("Let it log in no more until it is enabled"),
     read("/directory", "directory")
         .reaches(Reach::Query)
-        .query(&[ORGANISATION])
+        .query(&[ORGANISATION, text("q", "A part of the address.")])
         .list("recipients")
         .says("Recipients and people"),
     act("/directory/import", "directory")
@@ -605,6 +644,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             DRY_RUN,
         ])
         .says("Import a CSV"),
+    act("/directory/remove", "directory")
+        .reaches(Reach::Body)
+        .body(&[ORGANISATION, wanted(text("address", "Whose."))])
+        .says("Take an address away"),
     act("/messages", "messages")
         .reaches(Reach::Itself)
         .large()

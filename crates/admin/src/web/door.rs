@@ -12,6 +12,8 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use hyper::header::HeaderName;
 
+use relais_policy::settings::Mode;
+
 use super::ask::{Centre, Refused, address};
 use super::form::Form;
 use super::lang::Lang;
@@ -42,6 +44,8 @@ pub(super) struct Visit {
     pub(super) peer: IpAddr,
     /// `User-Agent`.
     pub(super) browser: String,
+    /// Whether there may be several organisations.
+    pub(super) is_hosted: bool,
 }
 
 impl Visit {
@@ -76,6 +80,7 @@ impl Visit {
             token,
             path: path.to_owned(),
             query: Form::parse(parts.uri.query().unwrap_or_default().as_bytes()),
+            is_hosted: centre.context.store.settings().mode == Mode::Hosted,
             // Only tests come without one.
             peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             browser: browser.unwrap_or_default().to_owned(),

@@ -13,10 +13,12 @@ use crate::permission::{Action, Rights};
 type Section = (&'static str, &'static str, &'static str, Action);
 
 /// Pages of the navigation.
-const SECTIONS: [Section; 12] = [
+const SECTIONS: &[Section] = &[
     ("home", "/", "nav-home", Action::SeeState),
     ("trace", "/trace", "nav-trace", Action::ReadMail),
     ("queue", "/queue", "nav-queue", Action::ReadMail),
+    ("attempts", "/attempts", "nav-attempts", Action::ReadMail),
+    ("reports", "/reports", "nav-reports", Action::ReadMail),
     (
         "inbound",
         "/connectors/inbound",
@@ -31,15 +33,72 @@ const SECTIONS: [Section; 12] = [
     ),
     ("domains", "/domains", "nav-domains", Action::ReadSettings),
     ("devices", "/devices", "nav-devices", Action::ReadMail),
-    ("attempts", "/attempts", "nav-attempts", Action::ReadMail),
-    ("reports", "/reports", "nav-reports", Action::ReadMail),
-    ("alerts", "/alerts", "nav-alerts", Action::SeeState),
+    (
+        "credentials",
+        "/credentials",
+        "nav-credentials",
+        Action::ReadSettings,
+    ),
+    (
+        "directory",
+        "/directory",
+        "nav-directory",
+        Action::ReadSettings,
+    ),
+    (
+        "licences",
+        "/licences",
+        "nav-licences",
+        Action::ReadSettings,
+    ),
+    (
+        "restricted",
+        "/restricted",
+        "nav-restricted",
+        Action::ReadMail,
+    ),
+    (
+        "suppression",
+        "/suppression",
+        "nav-suppression",
+        Action::ReadMail,
+    ),
     ("health", "/health", "nav-health", Action::SeeState),
+    ("alerts", "/alerts", "nav-alerts", Action::SeeState),
+    (
+        "webhooks",
+        "/webhooks",
+        "nav-webhooks",
+        Action::ReadSettings,
+    ),
+    ("api-keys", "/api-keys", "nav-api-keys", Action::ReadPeople),
     ("people", "/people", "nav-people", Action::ReadPeople),
+    (
+        "organisations",
+        "/organisations",
+        "nav-organisations",
+        Action::SeeState,
+    ),
+    (
+        "settings",
+        "/settings",
+        "nav-settings",
+        Action::ReadSettings,
+    ),
+    ("audit", "/audit", "nav-audit", Action::ReadAudit),
+];
+
+/// Where a group of sections begins, with the key of its name.
+const GROUPS: [(&str, &str); 3] = [
+    ("home", "nav-group-mail"),
+    ("inbound", "nav-group-who"),
+    ("health", "nav-group-house"),
 ];
 
 /// Sections that tell of the machine: who sees one organisation has them not.
-const OF_INSTALLATION: [&str; 2] = ["alerts", "health"];
+const OF_INSTALLATION: [&str; 4] = ["alerts", "health", "webhooks", "api-keys"];
+/// The section that makes sense only where there may be several organisations.
+const OF_HOSTED: &str = "organisations";
 
 fn is_shown(rights: &Rights, (section, .., action): &Section) -> bool {
     let is_in_reach = rights.organisation().is_none() || !OF_INSTALLATION.contains(section);
@@ -61,6 +120,7 @@ pub(super) struct Frame {
     pub(super) may_change: bool,
     pub(super) form_token: String,
     rights: Rights,
+    is_hosted: bool,
     /// To come back to after a change of language.
     pub(super) path: String,
     pub(super) title: String,
@@ -69,6 +129,12 @@ pub(super) struct Frame {
     pub(super) command: String,
     /// What was just done.
     pub(super) done: String,
+}
+
+/// Entries of the navigation that belong together.
+pub(super) struct Group {
+    pub(super) name: String,
+    pub(super) links: Vec<Link>,
 }
 
 /// An entry of the navigation.
@@ -87,6 +153,7 @@ impl Frame {
             person: visit.name().to_owned(),
             may_change: visit.may_change(),
             rights: visit.caller().rights.clone(),
+            is_hosted: visit.is_hosted,
             form_token: session
                 .map(|one| one.form_token.clone())
                 .unwrap_or_default(),
@@ -116,15 +183,30 @@ impl Frame {
     }
 
     /// The navigation.
-    pub(super) fn links(&self) -> Vec<Link> {
-        let seen = SECTIONS.iter();
-        let seen = seen.filter(|one| is_shown(&self.rights, one));
-        let links = seen.map(|(section, address, key, _)| Link {
-            address,
-            name: self.lang.t(key),
-            is_here: *section == self.section,
-        });
-        links.collect()
+    pub(super) fn groups(&self) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::new();
+        for section @ (name, address, key, _) in SECTIONS {
+            if let Some((_, key)) = GROUPS.iter().find(|(first, _)| first == name) {
+                groups.push(Group {
+                    name: self.lang.t(key),
+                    links: Vec::new(),
+                });
+            }
+            let is_here = *name == self.section;
+            let is_apart = *name == OF_HOSTED && !self.is_hosted && !is_here;
+            if let Some(group) = groups.last_mut()
+                && is_shown(&self.rights, section)
+                && !is_apart
+            {
+                group.links.push(Link {
+                    address,
+                    name: self.lang.t(key),
+                    is_here,
+                });
+            }
+        }
+        groups.retain(|group| !group.links.is_empty());
+        groups
     }
 }
 

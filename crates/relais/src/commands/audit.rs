@@ -1,8 +1,9 @@
 //! `relais audit`: who changed what, and whether the record is whole.
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::edit::show_changes;
 use super::session::Session;
 use crate::failure::Failure;
 use crate::output::{Tone, clean};
@@ -20,24 +21,69 @@ enum Verb {
         /// At most this many
         #[arg(long, default_value_t = 100)]
         limit: usize,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Take back a change of the settings, where nothing of it was changed since
+    Revert {
+        /// The version that the change made
+        version: u64,
+        /// Show what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Check the chain of hashes; exit code 4 if it is broken
     Verify,
 }
 
+#[derive(Args, Debug)]
+struct Filter {
+    /// Only what this person did; a part of the name is enough
+    #[arg(long, value_name = "NAME")]
+    actor: Option<String>,
+    /// Only acts that begin so: settings, queue.deleted
+    #[arg(long)]
+    act: Option<String>,
+    /// Only what came by this door: web, api, socket, data-folder, start
+    #[arg(long, value_name = "DOOR")]
+    via: Option<String>,
+    /// Only entries that tell of this
+    #[arg(long, value_name = "TEXT")]
+    text: Option<String>,
+    /// Only since then: 24h, 7d, or a day
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+}
+
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     match arguments.verb {
-        Verb::List { limit } => list(session, limit).await,
+        Verb::List { limit, filter } => list(session, limit, filter).await,
+        Verb::Revert { version, dry_run } => {
+            let api = session.api().await?;
+            let body = json!({ "version": version, "dry_run": dry_run });
+            let changed = api.post("/settings/revert", &body).await?.value;
+            show_changes(session.output, &changed)
+        }
         Verb::Verify => verify(session).await,
     }
 }
 
-async fn list(session: &Session, limit: usize) -> Result<(), Failure> {
+async fn list(session: &Session, limit: usize, filter: Filter) -> Result<(), Failure> {
     let api = session.api_for_reading().await?;
-    let answer = api
-        .get("/audit", &[("limit", limit.to_string())])
-        .await?
-        .value;
+    let mut asked = vec![("limit", limit.to_string())];
+    let given = [
+        ("actor", filter.actor),
+        ("act", filter.act),
+        ("via", filter.via),
+        ("q", filter.text),
+        ("since", filter.since),
+    ];
+    asked.extend(
+        given
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    let answer = api.get("/audit", &asked).await?.value;
     let output = session.output;
     let entries = answer["entries"]
         .as_array()

@@ -63,7 +63,8 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
 /// By the running server, or from the data folder it left.
 async fn create(session: &Session, target: &Path) -> Result<(), Failure> {
     match session.api_for_reading().await? {
-        api @ Api::Socket(_) => {
+        // That of a server elsewhere offers no backup, and says so.
+        api @ (Api::Socket(_) | Api::Remote(_)) => {
             api.post("/backup", &json!({ "target": target })).await?;
         }
         Api::Local(_) => {

@@ -1,4 +1,4 @@
-//! `relais credential`: one for each device; made, listed, rotated, revoked.
+//! `relais credential`: one for each device; made, listed, rotated, switched off and on, revoked.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -28,6 +28,16 @@ enum Verb {
         /// For how long the old password counts too: 24h, 7d; 0s for not at all
         #[arg(long, value_name = "TIME", default_value = "24h")]
         overlap: String,
+    },
+    /// Let one log in again
+    Enable {
+        /// Which
+        user: String,
+    },
+    /// Let one log in no more until it is enabled
+    Disable {
+        /// Which
+        user: String,
     },
     /// Take one away
     Revoke {
@@ -71,13 +81,16 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
             let answer = api.post(&path, &json!({ "overlap": overlap })).await?;
             show(session.output, &answer.value)
         }
-        Verb::Revoke { user } => {
-            let api = session.api().await?;
-            let path = format!("/credentials/{}/revoke", encode(&user));
-            let answer = api.post(&path, &json!({})).await?;
-            show_changes(session.output, &answer.value)
-        }
+        Verb::Enable { user } => act(session, &user, "enable").await,
+        Verb::Disable { user } => act(session, &user, "disable").await,
+        Verb::Revoke { user } => act(session, &user, "revoke").await,
     }
+}
+
+async fn act(session: &Session, user: &str, act: &str) -> Result<(), Failure> {
+    let path = format!("/credentials/{}/{act}", encode(user));
+    let answer = session.api().await?.post(&path, &json!({})).await?;
+    show_changes(session.output, &answer.value)
 }
 
 async fn add(session: &Session, wanted: &Add) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::apply::read_text;
+use super::edit::show_changes;
 use super::session::Session;
 use crate::failure::Failure;
 
@@ -36,6 +37,17 @@ enum Verb {
         /// Whose
         #[arg(long, value_name = "NAME")]
         organisation: Option<String>,
+        /// Only addresses that contain this
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+    },
+    /// Take an address away
+    Remove {
+        /// Which
+        address: String,
+        /// Whose; may be left out where there is only one
+        #[arg(long, value_name = "NAME")]
+        organisation: Option<String>,
     },
 }
 
@@ -55,7 +67,19 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
             });
             import(session, &body).await
         }
-        Verb::List { organisation } => list(session, organisation).await,
+        Verb::List {
+            organisation,
+            search,
+        } => list(session, organisation, search).await,
+        Verb::Remove {
+            address,
+            organisation,
+        } => {
+            let body = json!({ "organisation": organisation, "address": address });
+            let api = session.api().await?;
+            let changed = api.post("/directory/remove", &body).await?.value;
+            show_changes(session.output, &changed)
+        }
     }
 }
 
@@ -94,10 +118,14 @@ async fn import(session: &Session, body: &serde_json::Value) -> Result<(), Failu
     ))
 }
 
-async fn list(session: &Session, organisation: Option<String>) -> Result<(), Failure> {
-    let query: Vec<_> = organisation
-        .into_iter()
-        .map(|name| ("organisation", name))
+async fn list(
+    session: &Session,
+    organisation: Option<String>,
+    search: Option<String>,
+) -> Result<(), Failure> {
+    let given = [("organisation", organisation), ("q", search)].into_iter();
+    let query: Vec<_> = given
+        .filter_map(|(name, value)| Some((name, value?)))
         .collect();
     let answer = session
         .api_for_reading()

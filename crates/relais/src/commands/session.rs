@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use crate::certificates::of_next_hops;
 use crate::client::{self, Api};
 use crate::config::{Config, Surroundings};
 use crate::failure::Failure;
 use crate::flags::Global;
 use crate::output::Output;
+use crate::remote::Remote;
 use crate::wiring;
 
 /// One run of the program.
@@ -34,6 +36,9 @@ impl Session {
 
     /// The running server, for changes.
     pub(super) async fn api(&self) -> Result<Api, Failure> {
+        if let Some(remote) = self.remote()? {
+            return Ok(Api::Remote(remote));
+        }
         let (socket, _) = self.socket()?;
         if client::answers(&socket).await? {
             return Ok(Api::Socket(socket));
@@ -43,6 +48,9 @@ impl Session {
 
     /// The running server, or the data folder it left, for questions.
     pub(super) async fn api_for_reading(&self) -> Result<Api, Failure> {
+        if let Some(remote) = self.remote()? {
+            return Ok(Api::Remote(remote));
+        }
         let (socket, config) = self.socket()?;
         if client::answers(&socket).await? {
             return Ok(Api::Socket(socket));
@@ -55,12 +63,19 @@ impl Session {
             .map_err(|error| Failure::Failed(error.to_string()))
     }
 
+    /// The server that `--server` names.
+    fn remote(&self) -> Result<Option<Remote>, Failure> {
+        let Some(url) = &self.global.server else {
+            return Ok(None);
+        };
+        let tls = || {
+            let believed = self.config()?.deliver.extra_ca;
+            of_next_hops(&believed).map_err(Failure::Failed)
+        };
+        Remote::new(url, tls).map(Some)
+    }
+
     fn socket(&self) -> Result<(PathBuf, Config), Failure> {
-        if self.global.server.is_some() {
-            return Err(Failure::Usage(
-                "--server needs API keys, which are not there yet: run the command on the server's machine".to_owned(),
-            ));
-        }
         let config = self.config()?;
         Ok((
             wiring::control_socket(&wiring::absolute(&config.data_dir)),

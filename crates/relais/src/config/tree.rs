@@ -105,8 +105,10 @@ impl Tree {
             let Some(rest) = name.strip_prefix("RELAIS_") else {
                 continue;
             };
-            // The file itself, and the master key, which must stand in no text.
-            if rest == "CONFIG" || name == crate::config::KEY_VARIABLE {
+            // The file itself, the master key, which must stand in no text, and what the command
+            // line needs for a server elsewhere.
+            let is_elsewhere = matches!(rest, "CONFIG" | "API_KEY" | "API_KEY_FILE");
+            if is_elsewhere || name == crate::config::KEY_VARIABLE {
                 continue;
             }
             let path = rest.to_ascii_lowercase();

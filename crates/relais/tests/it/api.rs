@@ -676,3 +676,72 @@ fn what_the_document_says_holds_against_a_tester_of_apis() {
     let told = crate::support::run(command, "");
     assert_eq!(told.code, 0, "{}\n{}", told.out, told.err);
 }
+
+/// Entries of a directory: more than one page of a list has.
+const MANY: usize = 1_500;
+
+#[test]
+fn commands_ask_a_server_elsewhere_with_a_key_and_say_what_is_done_on_its_machine_only() {
+    let server = Server::with_settings(CONTOSO);
+    let program = Program::new(&server, &["*:write"], &[]);
+    let url = format!("http://{}", server.admin);
+    let elsewhere = Place::new("");
+    let ask = |arguments: &[&str], key: &str, input: &str| {
+        let mut all = vec!["--server", &*url];
+        all.extend(arguments);
+        let mut command = elsewhere.command(&all);
+        command.env("RELAIS_API_KEY", key);
+        crate::support::run(command, input)
+    };
+    let key = &*program.key;
+    let none = ask(&["domain", "list"], "", "");
+    assert_eq!(none.code, 2, "{none:?}");
+    assert!(none.err.contains("relais api-key add"), "{none:?}");
+    let wrong = ask(&["domain", "list"], "relais_0000000000_00", "");
+    assert_eq!(wrong.code, 1, "{wrong:?}");
+
+    let domains = ask(&["--json", "domain", "list"], key, "").expect(0);
+    assert_eq!(domains.json_lines()[0]["name"], "contoso.test");
+    let set = [
+        "connector",
+        "outbound",
+        "set",
+        "Nowhere",
+        "--tls",
+        "encryption-only",
+    ];
+    ask(&set, key, "").expect(0);
+    let shown = ask(
+        &["--json", "connector", "outbound", "show", "Nowhere"],
+        key,
+        "",
+    )
+    .expect(0);
+    assert_eq!(shown.json()["tls"], "encryption-only");
+    ask(&["status"], key, "").expect(0);
+    ask(&["trace"], key, "").expect(0);
+    ask(&["credential", "rotate", "nobody"], key, "").expect(3);
+
+    // A list comes in pages, and whole.
+    let csv: String = (0..MANY)
+        .map(|number| format!("u{number}@contoso.test\n"))
+        .collect();
+    ask(&["directory", "import", "-"], key, &csv).expect(0);
+    let listed = ask(&["--json", "directory", "list"], key, "").expect(0);
+    assert_eq!(listed.json_lines().len(), MANY + 1);
+
+    for only_there in [
+        &["backup", "create", "/tmp/nowhere"][..],
+        &["api-key", "add", "x", "--scope", "*:read"],
+        &["setup-link"],
+    ] {
+        let refused = ask(only_there, key, "");
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(
+            refused.err.contains("on the server's machine only"),
+            "{refused:?}"
+        );
+    }
+    let clear = elsewhere.relais(&["--server", "http://relay.contoso.test", "status"]);
+    assert_eq!(clear.code, 2, "{clear:?}");
+}

@@ -42,6 +42,7 @@ mod old_devices;
 mod policies;
 mod pressure;
 mod proxied;
+mod record_pages;
 mod restricted;
 mod secrets;
 mod ruled;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use relais_policy::document::Document;
 use relais_policy::settings::{ResolvedNames, Settings};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
@@ -360,6 +361,16 @@ impl Embedded {
         self.shared
             .readers
             .ask(move |connection| settings_tables::versions(connection, limit))
+            .await
+    }
+
+    pub(crate) async fn settings_document(
+        &self,
+        version: u64,
+    ) -> Result<Option<Document>, StoreError> {
+        self.shared
+            .readers
+            .ask(move |connection| settings_tables::load(connection, version))
             .await
     }
 

@@ -5,6 +5,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use relais_policy::document::Document;
 use relais_policy::restriction::Restrictions;
 use relais_policy::settings::{ResolvedNames, Settings};
 use relais_smtp::identifier::QueueId;
@@ -376,6 +377,13 @@ impl Memory {
         limit: usize,
     ) -> Result<Vec<SettingsVersion>, StoreError> {
         settings_tables::versions(tables(&mut self.state())?, limit)
+    }
+
+    pub(crate) async fn settings_document(
+        &self,
+        version: u64,
+    ) -> Result<Option<Document>, StoreError> {
+        settings_tables::load(tables(&mut self.state())?, version)
     }
 
     pub(crate) async fn audit(&self, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
