@@ -16,6 +16,7 @@ mod simulate;
 mod licences;
 pub(crate) mod trace;
 mod reports;
+mod resending;
 mod queue;
 mod attempts;
 mod restricted;
@@ -94,6 +95,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(trace::routes())
         .merge(reports::routes())
         .merge(queue::routes())
+        .merge(resending::routes())
         .merge(attempts::routes())
         .merge(restricted::routes())
         .merge(triggers::routes())

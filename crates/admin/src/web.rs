@@ -29,6 +29,7 @@ mod alerts;
 mod domains;
 mod connectors;
 mod outbound_wizard;
+mod outbound_login;
 mod outbound_edit;
 mod outbound_form;
 mod route_words;
@@ -115,6 +116,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(domains::routes())
         .merge(outbound_wizard::routes())
         .merge(outbound_edit::routes())
+        .merge(outbound_login::routes())
         .merge(card::routes())
         .merge(waiting::routes())
         .merge(inbound_edit::routes())

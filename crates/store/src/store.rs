@@ -30,7 +30,8 @@ use crate::memory::Memory;
 use crate::proof::ProofChange;
 use crate::queue::{
     ActResult, Actor, Committed, Content, Criteria, DueQueue, Lease, Leased, ListedMessage,
-    NewMessage, QueueAct, QueueCount, QueueCounts, QueueKey, QueuePage, Settlement, WaitingQueue,
+    MessageFacts, NewMessage, QueueAct, QueueCount, QueueCounts, QueueKey, QueuePage, Settlement,
+    WaitingQueue,
 };
 use crate::restriction::{EntityChange, IgnoredAttempts};
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
@@ -233,6 +234,19 @@ impl Store {
             Self::Embedded(store) => store.settle(settlement).await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.settle(settlement).await,
+        }
+    }
+
+    /// Facts and content of a message in the queue, for a copy; none: there is no such message, or
+    /// its content is damaged.
+    pub async fn original(
+        &self,
+        queue_id: QueueId,
+    ) -> Result<Option<(Arc<MessageFacts>, Content)>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.original(queue_id).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.original(queue_id).await,
         }
     }
 

@@ -90,3 +90,15 @@ route-senders-of = Only mail of senders in these domains
 route-senders-of-hint = One a line: example.org, or *.example.org, of your verified domains. Empty: mail of all senders.
 route-came-by = Only mail that came by these inbound connectors
 route-came-by-hint = None ticked: whatever it came by. A connector that names senders or inbound connectors goes before one that names none.
+
+login-title = Sign in for { $value }
+login-words = Tokens of this connector are had for a person’s sign-in with the provider. It takes place on any device with a browser; the token is kept here, encrypted, and renewed by itself.
+login-begin = Begin
+login-open = Open this address, on any device:
+login-enter = Enter this code there:
+login-who = Sign in as the mailbox that mail is sent from, and agree.
+login-lasts = The code is good for { $value }.
+login-done = I have signed in
+login-waits = The provider has not seen the sign-in yet. Finish it there, then ask again.
+login-link = Sign in with the provider
+login-button = Sign in

@@ -67,3 +67,8 @@ fact-signed-by = DKIM signatures
 fact-noted = Noted at acceptance
 fact-settings = Version of the settings
 fact-expires = This record is kept until
+
+resend-label = Send it to another address too
+resend-button = Send
+resend-done = It is on its way to { $value }: this is the new message.
+alert-from = Alert me of such messages

@@ -90,3 +90,15 @@ route-senders-of = Seulement le courrier des expéditeurs de ces domaines
 route-senders-of-hint = Un par ligne : example.org, ou *.example.org, parmi vos domaines vérifiés. Vide : le courrier de tous les expéditeurs.
 route-came-by = Seulement le courrier arrivé par ces connecteurs entrants
 route-came-by-hint = Aucun coché : quel que soit le connecteur. Un connecteur qui nomme des expéditeurs ou des connecteurs entrants passe avant celui qui n’en nomme aucun.
+
+login-title = Connexion pour { $value }
+login-words = Les jetons de ce connecteur s’obtiennent par la connexion d’une personne chez le fournisseur. Elle se fait sur n’importe quel appareil avec un navigateur ; le jeton est gardé ici, chiffré, et renouvelé de lui-même.
+login-begin = Commencer
+login-open = Ouvrez cette adresse, sur n’importe quel appareil :
+login-enter = Saisissez-y ce code :
+login-who = Connectez-vous avec la boîte d’où part le courrier, et acceptez.
+login-lasts = Le code est valable { $value }.
+login-done = Je me suis connecté
+login-waits = Le fournisseur n’a pas encore vu la connexion. Terminez-la, puis redemandez.
+login-link = Se connecter chez le fournisseur
+login-button = Se connecter

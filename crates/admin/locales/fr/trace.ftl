@@ -67,3 +67,8 @@ fact-signed-by = Signatures DKIM
 fact-noted = Noté à l’acceptation
 fact-settings = Version des réglages
 fact-expires = Cette trace est gardée jusqu’au
+
+resend-label = L’envoyer aussi à une autre adresse
+resend-button = Envoyer
+resend-done = Il part vers { $value } : voici le nouveau message.
+alert-from = M’alerter de tels messages

@@ -340,6 +340,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             flag("all", "Demanded where nothing is selected."),
         ])
         .says("Retry, hold, release, give up with a notice, or delete"),
+    act("/queue/{id}/resend", "queue")
+        .reaches(Reach::Itself)
+        .body(&[wanted(text("to", "Another address."))])
+        .says("Send a copy of a message in the queue to another address"),
     read("/queue/suspended", "queue")
         .reaches(Reach::Rows("suspensions.organisation"))
         .says("What nothing is sent to"),

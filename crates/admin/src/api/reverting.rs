@@ -39,13 +39,21 @@ async fn revert(
 ) -> Result<Json<Value>, Problem> {
     let before = wanted.version.checked_sub(1);
     let before = before.ok_or_else(|| Problem::not_found("There is no version 0 of a change."))?;
-    let made = document(&context, wanted.version).await?;
+    // Nobody takes back, nor is told, what they do not see.
+    let seen = |mut document: Document| {
+        document
+            .organisation
+            .retain(|one| caller.rights.sees(&one.name));
+        json!(document)
+    };
+    let made = seen(document(&context, wanted.version).await?);
     let old = match before {
         0 => json!(Document::default()),
-        before => document(&context, before).await?,
+        before => seen(document(&context, before).await?),
     };
     let make = |current: &Document| {
-        let back = merge(&made, Some(&json!(current)), Some(&old), "settings");
+        let now = seen(current.clone());
+        let back = merge(&made, Some(&now), Some(&old), "settings");
         let back = back.map_err(|place| {
             let detail = format!(
                 "{place} was changed again since version {}: change it by hand.",
@@ -61,13 +69,12 @@ async fn revert(
     Ok(Json(changed.to_json()))
 }
 
-async fn document(context: &AdminContext, version: u64) -> Result<Value, Problem> {
+async fn document(context: &AdminContext, version: u64) -> Result<Document, Problem> {
     let found = context.store.settings_document(version).await?;
-    let found = found.ok_or_else(|| {
+    found.ok_or_else(|| {
         let detail = format!("The settings of version {version} are kept no longer.");
         Problem::not_found(detail)
-    })?;
-    Ok(json!(found))
+    })
 }
 
 /// What stands there when the step from `made` back to `old` is done on `current`; none: nothing

@@ -147,7 +147,7 @@ fn row(visit: &Visit, one: &Value, may_revert: bool) -> Row {
         && may_revert
     {
         let act = Act::new("/audit/revert", lang.t("audit-revert"), &number);
-        acts.push(act.with("version", &version.to_string()));
+        acts.push(act.hide("version", &version.to_string()));
     }
     Row {
         cells: vec![
@@ -204,8 +204,8 @@ async fn revert(
         question: lang.with(question, version),
         lines,
         sheet: Sheet::new("revert", "/audit/revert", button)
-            .with("version", version)
-            .with("confirmed", "1"),
+            .hide("version", version)
+            .hide("confirmed", "1"),
         back: "/audit".to_owned(),
     })
 }

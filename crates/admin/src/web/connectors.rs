@@ -8,7 +8,7 @@ use axum::response::Response;
 use axum::routing::get;
 use serde_json::Value;
 
-use relais_policy::document::ConnectorState;
+use relais_policy::document::{AuthMethod, ConnectorState};
 
 use super::ask::{Centre, Refused, list, quoted, segment, text};
 use super::door::{Reader, Visit};
@@ -220,6 +220,8 @@ struct Outbound {
     sections: Vec<(&'static str, String)>,
     revision: String,
     is_enabled: bool,
+    /// Its tokens are had for a person's sign-in.
+    has_sign_in: bool,
 }
 
 /// A change of it.
@@ -296,6 +298,8 @@ fn outbound_part(
             .into(),
         revision: revision(connector),
         is_enabled: connector.state == ConnectorState::Enabled,
+        has_sign_in: connector.auth.method == AuthMethod::Xoauth2
+            && !connector.auth.parameters.contains_key("grant"),
     })
 }
 

@@ -20,6 +20,12 @@ use crate::permission::Action;
 
 /// For so long the old password counts too, where nothing else is chosen: a day of devices.
 const OVERLAP_DEFAULT: &str = "24h";
+/// What was done, with the key of its sentence.
+const DONE: [(&str, &str); 3] = [
+    ("enable", "credentials-done-enable"),
+    ("disable", "credentials-done-disable"),
+    ("revoke", "credentials-done-revoke"),
+];
 /// Columns of the file.
 const HEAD: [&str; 11] = [
     "user",
@@ -102,10 +108,7 @@ async fn compose(
     let all = found(centre, visit).await?;
     let filters = ["q", "state", "connector"].map(|name| (name, visit.query.get(name)));
     let is_filtered = filters.iter().any(|(_, value)| !value.is_empty());
-    let done = match visit.query.get("done") {
-        "" => String::new(),
-        act => lang.with(&format!("credentials-done-{act}"), visit.query.get("made")),
-    };
+    let done = records::done(visit, &DONE);
     let frame = Frame::new(visit, "credentials", &lang.t("nav-credentials"));
     let frame = frame.command("relais credential list").done(done);
     let headings = [
@@ -300,19 +303,24 @@ async fn act(
     let lang = visit.lang;
     let path = format!("/credentials/{}/{act}", segment(&user));
     let is_asked = !form.get("confirmed").is_empty();
-    let (question, body) = match act.as_str() {
-        "enable" | "disable" => ("", json!({})),
+    let (question, word, body) = match act.as_str() {
+        "enable" | "disable" => ("", "", json!({})),
         "rotate" => {
             let overlap = Some(form.get("overlap")).filter(|text| !text.is_empty());
             let overlap = overlap.unwrap_or(OVERLAP_DEFAULT);
-            ("credentials-rotate-question", json!({ "overlap": overlap }))
+            let body = json!({ "overlap": overlap });
+            ("credentials-rotate-question", "credentials-rotate", body)
         }
-        "revoke" => ("credentials-revoke-question", json!({})),
+        "revoke" => (
+            "credentials-revoke-question",
+            "credentials-revoke",
+            json!({}),
+        ),
         _ => return page::refused(&visit, &gone(&visit)),
     };
     if !question.is_empty() && !is_asked {
-        let sheet = Sheet::new("sure", &*path, lang.t(&format!("credentials-{act}")));
-        let sheet = sheet.with("confirmed", "1");
+        let sheet = Sheet::new("sure", &*path, lang.t(word));
+        let sheet = sheet.hide("confirmed", "1");
         let sheet = match act.as_str() {
             "rotate" => {
                 let label = lang.t("credentials-overlap");

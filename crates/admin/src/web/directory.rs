@@ -145,8 +145,8 @@ fn row(visit: &Visit, one: &Value, has_several: bool, may_change: bool) -> Row {
     }
     let remove = Act::new("/directory/remove", lang.t("directory-remove"), address);
     let remove = remove
-        .with("organisation", owner)
-        .with("address", address)
+        .hide("organisation", owner)
+        .hide("address", address)
         .danger();
     Row {
         cells,
@@ -237,9 +237,9 @@ async fn remove(
             question: lang.with("directory-remove-question", named),
             lines: Vec::new(),
             sheet: sheet
-                .with("organisation", owner)
-                .with("address", named)
-                .with("confirmed", "1")
+                .hide("organisation", owner)
+                .hide("address", named)
+                .hide("confirmed", "1")
                 .danger(),
             back: "/directory".to_owned(),
         });
@@ -296,10 +296,10 @@ async fn import(
         question: lang.n("directory-would-change", count as u64),
         lines,
         sheet: Sheet::new("sure", "/directory/import", button)
-            .with("organisation", form.get("organisation"))
-            .with("csv", csv)
-            .with("prune", prune)
-            .with("confirmed", "1"),
+            .hide("organisation", form.get("organisation"))
+            .hide("csv", csv)
+            .hide("prune", prune)
+            .hide("confirmed", "1"),
         back: "/directory".to_owned(),
     })
 }

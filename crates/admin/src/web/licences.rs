@@ -191,7 +191,7 @@ fn policy(visit: &Visit, one: &Value) -> Sheet {
     Sheet::new("policy", "/licences", lang.t("form-save"))
         .title(lang.with("licences-policy-of", text(one, "organisation")))
         .words(lang.t("licences-policy-words"))
-        .with("organisation", text(one, "organisation"))
+        .hide("organisation", text(one, "organisation"))
         .input(Input::text("seats", lang.t("licences-seats-field"), &seats))
         .input(Input::choice(
             "policy",

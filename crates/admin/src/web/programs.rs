@@ -43,6 +43,27 @@ const HOOKS_HEAD: [&str; 7] = [
     "since",
 ];
 const DELIVERIES_HEAD: [&str; 6] = ["id", "event", "state", "time", "tries", "body"];
+/// What is done to a webhook, with the key of its word.
+const HOOKS_ACTS: [(&str, &str); 5] = [
+    ("test", "hooks-test"),
+    ("enable", "hooks-enable"),
+    ("disable", "hooks-disable"),
+    ("rotate", "hooks-rotate"),
+    ("remove", "hooks-remove"),
+];
+/// What was done, with the key of its sentence.
+const HOOKS_DONE: [(&str, &str); 5] = [
+    ("test", "hooks-done-test"),
+    ("enable", "hooks-done-enable"),
+    ("disable", "hooks-done-disable"),
+    ("remove", "hooks-done-remove"),
+    ("resend", "hooks-done-resend"),
+];
+/// What is asked once more, with the key of its question.
+const HOOKS_QUESTIONS: [(&str, &str); 2] = [
+    ("rotate", "hooks-rotate-question"),
+    ("remove", "hooks-remove-question"),
+];
 /// Deliveries of a page, and of a file.
 const DELIVERIES: &str = "100";
 const DELIVERIES_OF_FILE: &str = "1000";
@@ -159,7 +180,7 @@ fn key_row(visit: &Visit, one: &Value, may_act: bool) -> Row {
     };
     let path = format!("/api-keys/{}/revoke", segment(id));
     let act = Act::new(path, lang.t("credentials-revoke"), name);
-    let act = act.danger().with("name", name);
+    let act = act.danger().hide("name", name);
     Row {
         cells: vec![
             Cell::new(name).line(id),
@@ -219,8 +240,8 @@ fn sure(
         question: lang.with(question, about),
         lines: Vec::new(),
         sheet: Sheet::new("sure", path, lang.t(word))
-            .with("confirmed", "1")
-            .with("name", about)
+            .hide("confirmed", "1")
+            .hide("name", about)
             .danger(),
         back: back.to_owned(),
     })
@@ -281,10 +302,7 @@ async fn hooks(
         rows: rows.map(|one| hook_row(visit, one, may_act)).collect(),
         empty: lang.t("hooks-empty"),
     };
-    let done = match visit.query.get("done") {
-        "" => String::new(),
-        act => lang.with(&format!("hooks-done-{act}"), visit.query.get("made")),
-    };
+    let done = records::done(visit, &HOOKS_DONE);
     let frame = Frame::new(visit, "webhooks", &lang.t("nav-webhooks"));
     let frame = frame.command("relais webhook list").done(done);
     let records = Records {
@@ -329,8 +347,8 @@ fn hook_row(visit: &Visit, one: &Value, may_act: bool) -> Row {
     let is_on = one["enabled"] == true;
     let path = format!("/webhooks/{}", segment(id));
     let act = |act: &str| {
-        let word = lang.t(&format!("hooks-{act}"));
-        Act::new(format!("{path}/{act}"), word, name).with("name", name)
+        let word = lang.t(records::key_of(&HOOKS_ACTS, act).unwrap_or_default());
+        Act::new(format!("{path}/{act}"), word, name).hide("name", name)
     };
     let state = match is_on {
         true => Cell::status("good", &lang.t("hooks-on")),
@@ -408,15 +426,15 @@ async fn act(
         "test" | "enable" | "disable" | "rotate" | "remove" => json!({}),
         _ => return page::refused(&visit, &gone(&visit)),
     };
-    if matches!(act.as_str(), "rotate" | "remove") && form.get("confirmed").is_empty() {
-        let question = format!("hooks-{act}-question");
-        let word = format!("hooks-{act}");
+    let question = records::key_of(&HOOKS_QUESTIONS, &act);
+    if let Some(question) = question.filter(|_| form.get("confirmed").is_empty()) {
+        let word = records::key_of(&HOOKS_ACTS, &act).unwrap_or_default();
         let section = ("webhooks", "nav-webhooks");
         return sure(
             &visit,
             section,
-            (&question, name),
-            (&path, &word, "/webhooks"),
+            (question, name),
+            (&path, word, "/webhooks"),
         );
     }
     match centre.post(visit.caller(), &path, &body).await {
@@ -469,10 +487,7 @@ async fn show_deliveries(
             .collect(),
         empty: lang.t("hooks-nothing-posted"),
     };
-    let done = match visit.query.get("done") {
-        "" => String::new(),
-        act => lang.with(&format!("hooks-done-{act}"), visit.query.get("made")),
-    };
+    let done = records::done(&visit, &HOOKS_DONE);
     let path = format!("/webhooks/{}/deliveries", segment(&id));
     let command = format!("relais webhook deliveries {}", quoted(&id));
     let frame = Frame::new(&visit, "webhooks", name)
@@ -497,7 +512,7 @@ fn delivery_row(visit: &Visit, (id, name): (&str, &str), one: &Value, may_act: b
     let delivery = text(one, "id");
     let path = format!("/webhooks/{}/resend", segment(id));
     let act = Act::new(path, lang.t("hooks-resend"), delivery);
-    let act = act.with("delivery", delivery).with("name", name);
+    let act = act.hide("delivery", delivery).hide("name", name);
     Row {
         cells: vec![
             Cell::whole(&times::shown(lang, one["time"].as_str())),

@@ -2,13 +2,13 @@
 
 use askama::Template;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::{Map, Value, json};
 
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
-use super::door::{Change, Reader, Visit};
+use super::door::{Change, Reader, SessionForm, Visit};
 use super::form::Form;
 use super::page::{self, Frame};
 use super::story::{Waiting, done, waiting};
@@ -36,6 +36,7 @@ pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/queue", get(show))
         .route("/queue/act", post(act))
+        .route("/queue/{id}/resend", post(resend))
 }
 
 #[derive(Template)]
@@ -290,4 +291,24 @@ async fn perform(
 async fn changed_by(centre: &Centre, visit: &Visit, body: &Value) -> Result<u64, Refused> {
     let answer = centre.post(visit.caller(), "/queue/act", body).await?;
     Ok(answer["changed"].as_u64().unwrap_or(0))
+}
+
+/// A copy to another address; then its own page.
+async fn resend(
+    State(centre): State<Centre>,
+    Path(id): Path<String>,
+    SessionForm { visit, form }: SessionForm,
+) -> Response {
+    let to = form.get("to");
+    let path = format!("/queue/{}/resend", segment(&id));
+    match centre
+        .post(visit.caller(), &path, &json!({ "to": to }))
+        .await
+    {
+        Ok(answer) => {
+            let page = format!("/trace/{}", segment(text(&answer, "queue_id")));
+            page::go(&address(&page, &[("resent", to)]))
+        }
+        Err(refused) => page::refused(&visit, &refused),
+    }
 }

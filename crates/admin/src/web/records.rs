@@ -200,7 +200,7 @@ impl Act {
         self
     }
 
-    pub(super) fn with(mut self, name: &'static str, value: &str) -> Self {
+    pub(super) fn hide(mut self, name: &'static str, value: &str) -> Self {
         self.fields.push((name, value.to_owned()));
         self
     }
@@ -254,7 +254,7 @@ impl Sheet {
     }
 
     /// A field that nobody sees.
-    pub(super) fn with(mut self, name: &'static str, value: &str) -> Self {
+    pub(super) fn hide(mut self, name: &'static str, value: &str) -> Self {
         self.fields.push((name, value.to_owned()));
         self
     }
@@ -435,4 +435,18 @@ pub(super) fn parted(text: &str) -> Vec<&str> {
     let is_between = |one: char| one.is_whitespace() || one == ',' || one == ';';
     let parts = text.split(is_between);
     parts.filter(|one| !one.is_empty()).collect()
+}
+
+/// The key of a text for a word of an address; nobody else's word is a key.
+pub(super) fn key_of(pairs: &[(&str, &'static str)], word: &str) -> Option<&'static str> {
+    let found = pairs.iter().find(|(one, _)| *one == word);
+    found.map(|(_, key)| *key)
+}
+
+/// The sentence of what was just done, by `done` and `made` of the address.
+pub(super) fn done(visit: &Visit, pairs: &[(&str, &'static str)]) -> String {
+    let key = key_of(pairs, visit.query.get("done"));
+    key.map_or_else(String::new, |key| {
+        visit.lang.with(key, visit.query.get("made"))
+    })
 }

@@ -78,6 +78,28 @@ impl Which {
         }
     }
 
+    /// Keys of its name, of what it is for, and of what is said where nothing is listed.
+    fn words(self) -> [&'static str; 3] {
+        match self {
+            Self::Restricted => ["nav-restricted", "restricted-words", "restricted-empty"],
+            Self::Suppressed => ["nav-suppression", "suppression-words", "suppression-empty"],
+        }
+    }
+
+    /// What was done, with the key of its sentence.
+    fn done(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Restricted => &[
+                ("block", "restricted-done-block"),
+                ("release", "restricted-done-release"),
+            ],
+            Self::Suppressed => &[
+                ("add", "suppression-done-add"),
+                ("release", "suppression-done-release"),
+            ],
+        }
+    }
+
     fn action(self) -> Action {
         match self {
             Self::Restricted => Action::Restrict,
@@ -136,6 +158,7 @@ async fn compose(
     typed: &Form,
 ) -> Result<Records, Refused> {
     let (lang, name) = (visit.lang, which.name());
+    let [title, words, empty] = which.words();
     let filters = which.filters().map(|name| (name, visit.query.get(name)));
     let is_filtered = filters.iter().any(|(_, value)| !value.is_empty());
     let all = found(centre, visit, which).await?;
@@ -165,19 +188,13 @@ async fn compose(
     let table = Table {
         headings: headings.into_iter().map(|key| lang.t(key)).collect(),
         rows,
-        empty: lang.t(&match is_filtered {
-            true => "records-none".to_owned(),
-            false => format!("{name}-empty"),
-        }),
+        empty: lang.t(if is_filtered { "records-none" } else { empty }),
     };
-    let done = match visit.query.get("done") {
-        "" => String::new(),
-        act => lang.with(&format!("{name}-done-{act}"), visit.query.get("made")),
-    };
-    let frame = Frame::new(visit, which.name(), &lang.t(&format!("nav-{name}")));
+    let done = records::done(visit, which.done());
+    let frame = Frame::new(visit, which.name(), &lang.t(title));
     let frame = frame.command(format!("relais {name} list")).done(done);
     let mut notes: Vec<_> = Note::mistake(mistake).into_iter().collect();
-    notes.push(Note::plain(lang.t(&format!("{name}-words"))));
+    notes.push(Note::plain(lang.t(words)));
     Ok(Records {
         notes,
         filter: Some(filter(visit, which, &names)),
@@ -256,7 +273,7 @@ fn restricted_row(visit: &Visit, one: &Value, may_act: bool) -> Row {
         None => lang.t("restricted-for-good"),
     };
     let act = Act::new("/restricted/release", lang.t("restricted-release"), value);
-    let act = act.with("kind", kind).with("value", value);
+    let act = act.hide("kind", kind).hide("value", value);
     Row {
         cells: vec![
             Cell::new(value).line(&name),
@@ -275,7 +292,7 @@ fn suppressed_row(visit: &Visit, one: &Value, may_act: bool) -> Row {
         lang.t("restricted-release"),
         recipient,
     );
-    let act = act.with("address", recipient).with("organisation", owner);
+    let act = act.hide("address", recipient).hide("organisation", owner);
     let said = Cell::new(text(one, "said"));
     let cause = match text(one, "cause") {
         "hard-bounce" => lang.t("suppression-bounce"),

@@ -197,7 +197,7 @@ fn about(visit: &Visit, one: &Value) -> Sheet {
     let postmaster = field("postmaster", "settings-postmaster");
     Sheet::new("about", "/settings", lang.t("form-save"))
         .title(lang.with("settings-about", name))
-        .with("organisation", name)
+        .hide("organisation", name)
         .input(field("display_name", "settings-display-name"))
         .input(postmaster.hint(lang.t("settings-postmaster-hint")))
         .input(

@@ -11,6 +11,7 @@ use axum::response::Response;
 use axum::routing::get;
 use serde_json::Value;
 
+use relais_policy::alert::RuleKind;
 use relais_smtp::time::Timestamp;
 use relais_store::trace::{Event, EventKind, TlsSummary, To};
 
@@ -46,6 +47,8 @@ struct Story {
     recipients: Vec<Recipient>,
     related: Vec<(String, String)>,
     queue_id: String,
+    /// The rule of alerts that watches for such; empty: there is none.
+    alert: &'static str,
     waits: bool,
     /// The reference of a refusal, to adopt it.
     reference: String,
@@ -148,6 +151,7 @@ async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refu
             .iter()
             .map(|one| words(lang, one))
             .collect(),
+        alert: alert(visit, is_refusal, tone),
         waits: !in_queue.is_empty(),
         queue_id,
         reference: if is_refusal {
@@ -160,6 +164,18 @@ async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refu
             .command(format!("relais why {}", quoted(name)))
             .done(done(visit)),
     })
+}
+
+/// The rule that watches for messages of this kind.
+fn alert(visit: &Visit, is_refusal: bool, tone: &str) -> &'static str {
+    let kind = match (is_refusal, tone) {
+        _ if !visit.sees_installation() => return "",
+        (true, _) => RuleKind::RefusedAttempts,
+        (false, "bad") => RuleKind::FailureShare,
+        (false, "waiting") => RuleKind::QueueAge,
+        (false, _) => return "",
+    };
+    kind.name()
 }
 
 /// One sentence on how it stands: of all recipients, the worst one in its own words.
@@ -365,6 +381,9 @@ pub(super) fn done(visit: &Visit) -> String {
         "release" => lang.n("done-release", count),
         "bounce" => lang.n("done-bounce", count),
         "delete" => lang.n("done-delete", count),
+        _ if !visit.query.get("resent").is_empty() => {
+            lang.with("resend-done", visit.query.get("resent"))
+        }
         _ => String::new(),
     }
 }

@@ -202,7 +202,8 @@ impl Hosted {
             path => path,
         };
         let name = match path {
-            "/why/{name}" | "/queue/{id}" => self.queue_id.as_str(),
+            "/why/{name}" | "/queue/{id}" | "/queue/{id}/resend" => self.queue_id.as_str(),
+            "/organisations/{name}/set" => "fabrikam",
             path if path.starts_with("/admins") => "otto",
             _ => "fabrikam.test",
         };
@@ -242,6 +243,11 @@ impl Hosted {
             "/credentials" => named(json!({
                 "user": "new-login", "inbound_connector": "Secret-Scanner",
             })),
+            "/directory/remove" => named(json!({ "address": "paula@fabrikam.test" })),
+            "/organisations" => json!({ "name": "third" }),
+            "/organisations/{name}/set" => json!({ "keys": { "language": "fr" } }),
+            "/queue/{id}/resend" => json!({ "to": "mallory@example.org" }),
+            "/settings/revert" => json!({ "version": 1 }),
             "/directory/import" => named(json!({ "csv": "x@fabrikam.test\n" })),
             "/secrets/rotate-bounce-key" => named(json!({ "revoke": true })),
             "/secrets/forget" => named(json!({ "kind": "dkim-key", "name": "x" })),

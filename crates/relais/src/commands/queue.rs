@@ -39,6 +39,15 @@ enum Verb {
     Bounce(Act),
     /// Drop without notice
     Delete(Act),
+    /// Send a copy of one to another address; the original stays
+    Resend {
+        /// Which
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Where to
+        #[arg(long, value_name = "ADDRESS")]
+        to: String,
+    },
     /// Try everything now
     Flush(Criteria),
     /// Stop delivery to a destination, of an organisation, or of all mail
@@ -150,6 +159,21 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
         Verb::Release(act) => change(session, "release", &act).await,
         Verb::Bounce(act) => change(session, "bounce", &act).await,
         Verb::Delete(act) => change(session, "delete", &act).await,
+        Verb::Resend { id, to } => {
+            let path = format!("/queue/{}/resend", encode(&id));
+            let answer = session
+                .api()
+                .await?
+                .post(&path, &json!({ "to": to }))
+                .await?;
+            if session.output.json {
+                return session.output.value(&answer.value);
+            }
+            let made = answer.value["queue_id"].as_str().unwrap_or_default();
+            session
+                .output
+                .line(&format!("Its copy is {}.", clean(made)))
+        }
         Verb::Flush(criteria) => {
             change(
                 session,

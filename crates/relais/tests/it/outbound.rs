@@ -502,6 +502,40 @@ impl Signing {
 }
 
 #[test]
+fn a_person_signs_in_by_the_page_that_shows_address_and_code() {
+    let signing = Signing::start("[3600]", "");
+    let server = &signing.server;
+    let mut browser = crate::web::first(server, "fr");
+    browser
+        .get("/connectors/outbound/contoso/Out")
+        .expect(200)
+        .shows("/connectors/outbound/contoso/Out/login");
+    let page = "/connectors/outbound/contoso/Out/login";
+    browser.get(page).expect(200).shows("Commencer");
+    let token = browser.token();
+    let begun = browser.post(page, &[("form_token", &token)]).expect(200);
+    begun.shows("https://issuer.test/device");
+    begun.shows("AB-CD");
+    let code = begun.field("device_code");
+    let form = [
+        ("form_token", &*token),
+        ("device_code", &*code),
+        ("user_code", "AB-CD"),
+        ("verification_uri", "javascript:alert(1)"),
+    ];
+    // The issuer has not seen the person yet; then it has.
+    let waits = browser.post(&format!("{page}/done"), &form).expect(200);
+    waits.shows("role=\"status\"");
+    assert!(!waits.body.contains("javascript:"), "{}", waits.body);
+    let done = browser.post(&format!("{page}/done"), &form).expect(303);
+    assert_eq!(
+        done.header("location"),
+        Some("/connectors/outbound/contoso/Out?done=1")
+    );
+    walk(server).expect(0);
+}
+
+#[test]
 fn the_end_of_a_sign_in_is_told_ahead_and_its_loss_at_once() {
     let far = ", client_secret_expires = \"2099-12-31\"";
     let signing = Signing::start("[3600, 3600]", far);

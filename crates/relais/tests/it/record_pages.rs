@@ -378,3 +378,27 @@ fn in_hosted_mode_an_operator_makes_organisations_and_each_sees_its_own() {
         .body;
     assert!(!one.contains("fabrikam"), "{one}");
 }
+
+#[test]
+fn a_message_that_waits_is_sent_to_another_address_too_and_leads_to_its_alert() {
+    let server = Server::with_settings(CONTOSO);
+    let id = server.send("scan@contoso.test", "old@example.invalid");
+    let mut browser = first(&server, "en");
+    let page = browser.get(&format!("/trace/{id}")).expect(200);
+    page.shows("href=\"/alerts#rule-");
+    let path = format!("/queue/{id}/resend");
+    send(&mut browser, &path, &[("to", "nobody")]).expect(400);
+    let copy = done(&mut browser, &path, &[("to", "new@example.invalid")]);
+    copy.shows("It is on its way to new@example.invalid");
+    copy.shows("copy of");
+    let all = entries(&server, &["queue", "list"]);
+    let to = |one: &Value| one["recipients"][0]["to"].as_str().map(ToOwned::to_owned);
+    let mut to: Vec<_> = all.iter().filter_map(to).collect();
+    to.sort();
+    assert_eq!(to, ["new@example.invalid", "old@example.invalid"]);
+    let told = entries(&server, &["audit", "list", "--act", "queue.resent"]);
+    assert_eq!(told[0]["actor"], "anna (web)");
+    server
+        .relais(&["queue", "resend", "nothing", "--to", "a@example.org"])
+        .expect(1);
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::operation::{Settle, Work};
@@ -15,7 +16,8 @@ use crate::describe;
 use crate::error::{SettleError, StoreError};
 use crate::index::Grant;
 use crate::queue::{
-    Content, DueQueue, Lease, Leased, QueueKey, Settlement, SpooledContent, WaitingQueue,
+    Content, DueQueue, Lease, Leased, MessageFacts, QueueKey, Settlement, SpooledContent,
+    WaitingQueue,
 };
 
 /// A grant with its message, or why it cannot be had.
@@ -138,6 +140,21 @@ impl Embedded {
             reply,
         }))))?;
         answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub(crate) async fn original(
+        &self,
+        queue_id: QueueId,
+    ) -> Result<Option<(Arc<MessageFacts>, Content)>, StoreError> {
+        let shared = self.shared.clone();
+        let find = move |connection: &Connection| {
+            let Found::Whole(message) = readers::find(connection, queue_id, Want::Content)? else {
+                return Ok(None);
+            };
+            let content = content_of(&shared, &message);
+            Ok(content.map(|content| (Arc::new(message.record.facts.clone()), content)))
+        };
+        self.shared.readers.ask(find).await
     }
 
     /// Adds facts and content to grants: from memory where they are fresh, from the disk else.

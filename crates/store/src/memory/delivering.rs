@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::sync::Arc;
 
+use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 
 use super::{
@@ -13,7 +14,8 @@ use crate::describe;
 use crate::error::{SettleError, StoreError};
 use crate::index::{Grant, HELD, Resolved, SlotState};
 use crate::queue::{
-    Content, DueQueue, Lease, Leased, QueueKey, Settlement, SpooledContent, WaitingQueue,
+    Content, DueQueue, Lease, Leased, MessageFacts, QueueKey, Settlement, SpooledContent,
+    WaitingQueue,
 };
 use crate::trace::EventKind;
 
@@ -194,6 +196,21 @@ impl Memory {
             ));
         }
         all
+    }
+
+    pub(crate) async fn original(
+        &self,
+        queue_id: QueueId,
+    ) -> Result<Option<(Arc<MessageFacts>, Content)>, StoreError> {
+        let Ok(state) = self.alive() else {
+            return pending().await;
+        };
+        let stored = state.durable.messages.get(&queue_id.as_i64());
+        let both = stored.and_then(|one| {
+            let content = self.content_of(&one.content)?;
+            Some((Arc::clone(&one.facts), content))
+        });
+        Ok(both)
     }
 
     fn content_of(&self, content: &StoredContent) -> Option<Content> {
