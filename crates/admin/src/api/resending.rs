@@ -1,5 +1,5 @@
-//! A copy of a message in the queue, to another address: for a mailbox that is full, a name that was
-//! mistyped, a person who has left. The original stays as it is.
+//! A copy of a message in the queue, to another address: for a mailbox that is full, a name that
+//! was mistyped, a person who has left. The original stays as it is.
 
 use std::sync::Arc;
 

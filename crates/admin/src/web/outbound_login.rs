@@ -1,5 +1,5 @@
-//! Signing in to the issuer of an outbound connector's tokens, on whatever device has a browser: the
-//! page shows an address and a code, and asks whether it is done. RFC 8628.
+//! Signing in to the issuer of an outbound connector's tokens, on whatever device has a browser:
+//! the page shows an address and a code, and asks whether it is done. RFC 8628.
 
 use askama::Template;
 use axum::Router;

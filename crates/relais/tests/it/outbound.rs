@@ -503,7 +503,7 @@ impl Signing {
 
 #[test]
 fn a_person_signs_in_by_the_page_that_shows_address_and_code() {
-    let signing = Signing::start("[3600]", "");
+    let signing = Signing::start("[3600, 3600, 3600]", "");
     let server = &signing.server;
     let mut browser = crate::web::first(server, "fr");
     browser
