@@ -140,6 +140,9 @@ restricted-domain = sender’s domain
 restricted-connector = inbound connector
 restricted-credential = credential
 restricted-organisation = organisation
+restricted-device = device (address by connector)
+restricted-hold = Accept its mail and hold it, instead of refusing it
+restricted-holds = its mail is held
 
 nav-suppression = Suppressed recipients
 suppression-words = Mail to these recipients is not sent: their servers said that there is nobody, or they asked for it.

@@ -140,6 +140,9 @@ restricted-domain = domaine de l’expéditeur
 restricted-connector = connecteur entrant
 restricted-credential = identifiant
 restricted-organisation = organisation
+restricted-device = appareil (adresse par connecteur)
+restricted-hold = Accepter son courrier et le retenir, au lieu de le refuser
+restricted-holds = son courrier est retenu
 
 nav-suppression = Destinataires écartés
 suppression-words = Rien n’est envoyé à ces destinataires : leur serveur a dit qu’il n’y a personne, ou ils l’ont demandé.

@@ -108,6 +108,7 @@ fn copy(
         },
         due: now,
         expires_at: expires_at(&way.retry, now),
+        is_restricted: false,
     };
     let accepted = Event {
         queue_id: Some(facts.queue_id),

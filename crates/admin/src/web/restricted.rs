@@ -18,16 +18,27 @@ use super::times;
 use crate::permission::Action;
 
 /// What can be restricted, with the key of its name.
-const KINDS: [(&str, &str); 6] = [
+const KINDS: [(&str, &str); 7] = [
     ("ip", "restricted-ip"),
     ("address", "restricted-address"),
     ("domain", "restricted-domain"),
     ("connector", "restricted-connector"),
+    ("device", "restricted-device"),
     ("credential", "restricted-credential"),
     ("organisation", "restricted-organisation"),
 ];
 /// Columns of the files.
-const RESTRICTED_HEAD: [&str; 6] = ["kind", "value", "reason", "by", "since", "until"];
+const RESTRICTED_HEAD: [&str; 9] = [
+    "kind",
+    "value",
+    "organisation",
+    "effect",
+    "reason",
+    "evidence",
+    "by",
+    "since",
+    "until",
+];
 const SUPPRESSED_HEAD: [&str; 7] = [
     "organisation",
     "address",
@@ -246,6 +257,7 @@ fn sheet(visit: &Visit, which: Which, names: &[String], typed: &Form) -> Sheet {
                 .input(field("value", "restricted-value").wanted())
                 .input(reason)
                 .input(until.hint(lang.t("restricted-until-hint")))
+                .input(Input::tick("hold", lang.t("restricted-hold"), false))
         }
         Which::Suppressed => {
             let sheet = Sheet::new("suppress", "/suppression", lang.t("suppression-add-button"))
@@ -277,12 +289,22 @@ fn restricted_row(visit: &Visit, one: &Value, may_act: bool) -> Row {
     Row {
         cells: vec![
             Cell::new(value).line(&name),
-            Cell::new(text(one, "reason")),
+            evidence(Cell::new(text(one, "reason")), visit, one),
             Cell::new(text(one, "by")).line(&since(visit, one)),
             Cell::whole(&until),
         ],
         acts: may_act.then_some(act).into_iter().collect(),
     }
+}
+
+/// What becomes of mail, and what was seen that led to it.
+fn evidence(cell: Cell, visit: &Visit, one: &Value) -> Cell {
+    let cell = match text(one, "effect") {
+        "hold" => cell.line(&visit.lang.t("restricted-holds")),
+        _ => cell,
+    };
+    let seen = list(one, "evidence").iter().filter_map(Value::as_str);
+    seen.fold(cell, Cell::line)
 }
 
 fn suppressed_row(visit: &Visit, one: &Value, may_act: bool) -> Row {
@@ -371,6 +393,7 @@ async fn block(State(centre): State<Centre>, SessionForm { visit, form }: Sessio
         "value": form.get("value"),
         "reason": form.get("reason"),
         "until": filled(&form, "until"),
+        "effect": if form.get("hold").is_empty() { "refuse" } else { "hold" },
     });
     let done = ("block", form.get("value"));
     act(&centre, (&visit, &form), Which::Restricted, done, &body).await
