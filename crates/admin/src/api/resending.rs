@@ -109,6 +109,7 @@ fn copy(
         due: now,
         expires_at: expires_at(&way.retry, now),
         is_restricted: false,
+        held: false,
     };
     let accepted = Event {
         queue_id: Some(facts.queue_id),
