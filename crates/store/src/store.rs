@@ -30,7 +30,6 @@ use crate::memory::Memory;
 use crate::proof::ProofChange;
 use crate::queue::{
     ActResult, Actor, Committed, Content, Criteria, DueQueue, Lease, Leased, ListedMessage,
-    ActResult, Actor, Committed, Content, Criteria, DueQueue, Lease, Leased, ListedMessage,
     MessageFacts, NewMessage, QueueAct, QueueCount, QueueCounts, QueueKey, QueuePage, Settlement,
     WaitingQueue,
 };
