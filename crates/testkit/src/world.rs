@@ -7,6 +7,7 @@
 
 mod judge;
 mod weather;
+mod hijack;
 mod relay;
 mod client;
 mod host;
@@ -42,6 +43,7 @@ use self::plan::{Plan, RETRY_MAX};
 use self::relay::{Relay, Surroundings};
 use self::weather::{Act, forecast};
 
+pub use self::hijack::{HijackReport, play_hijack};
 pub use relais_store::store::BrokenTwin;
 
 /// Tuesday, 24 November 2026, ten o'clock.
