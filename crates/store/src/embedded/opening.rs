@@ -147,9 +147,8 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
         recipients,
         ..
     } = start;
-    spawn("store-rebuild", move || {
-        background.run(&names, last_message, &done)
-    })?;
+    let rebuild = move || background.run(&names, last_message, &done);
+    spawn("store-rebuild", rebuild)?;
     Ok(Embedded {
         shared,
         ops: Some(ops),
