@@ -245,12 +245,12 @@ pub enum Refusal {
         /// Its extension or its declared type.
         kind: Box<str>,
     },
-    /// CONTENT-LATER, 451 4.7.1: a content checker wants it later.
+    /// CHECK-LATER, 451 4.7.1: a content checker wants it later.
     ContentLater {
         /// Which one, and its words.
         because: Box<str>,
     },
-    /// CONTENT-LATER, 451 4.7.1: a content checker that must be asked does not answer.
+    /// CHECK-LATER, 451 4.7.1: a content checker that must be asked does not answer.
     ContentUnchecked {
         /// Which one.
         checker: Box<str>,
@@ -611,11 +611,9 @@ impl Refusal {
             Self::AttachmentType { .. } => {
                 "CONTENT 554 5.7.1 Attachment type not allowed: <extension>"
             }
-            Self::ContentLater { .. } => {
-                "CONTENT-LATER 451 4.7.1 Content not taken now by <checker>"
-            }
+            Self::ContentLater { .. } => "CHECK-LATER 451 4.7.1 Content not taken now by <checker>",
             Self::ContentUnchecked { .. } => {
-                "CONTENT-LATER 451 4.7.1 Content cannot be checked now: <checker>"
+                "CHECK-LATER 451 4.7.1 Content cannot be checked now: <checker>"
             }
             _ => return None,
         };

@@ -16,7 +16,7 @@ const ELSEWHERE: [(&str, &str, &str); 23] = [
         "it depends on the content, and on programs beside us",
     ),
     (
-        "CONTENT-LATER",
+        "CHECK-LATER",
         "a_checker_that_is_not_there_does_what_each_connector_says",
         "it depends on programs beside us",
     ),

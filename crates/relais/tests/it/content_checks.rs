@@ -137,7 +137,7 @@ fn rspamd_and_clamd_of_debian_judge_what_clients_and_strangers_send() {
     let large = format!("{}\r\n", "x".repeat(70)).repeat(30_000);
     let reply = send(&server, "10.1.2.9", &large);
     assert!(
-        reply.starts_with("451 4.7.1 Content cannot be checked now: antivirus (CONTENT-LATER "),
+        reply.starts_with("451 4.7.1 Content cannot be checked now: antivirus (CHECK-LATER "),
         "{reply}"
     );
 }
