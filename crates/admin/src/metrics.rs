@@ -65,6 +65,17 @@ struct VersionLabel {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct TlsLabels {
+    direction: &'static str,
+    version: Arc<str>,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct CheckLabel {
+    check: Arc<str>,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ListenerLabel {
     listener: String,
 }
@@ -93,6 +104,9 @@ struct Inner {
     oldest_age: Gauge<f64, AtomicU64>,
     connections: Gauge,
     certificate_ends: Family<ListenerLabel, Gauge>,
+    tls: Family<TlsLabels, Counter>,
+    auth_failures: Family<ReasonLabel, Counter>,
+    checks: Family<CheckLabel, Gauge>,
     unaccounted: Gauge,
     log_lines_dropped: Counter,
     /// Events before this time were counted by the process before us.
@@ -125,6 +139,9 @@ impl Metrics {
             oldest_age: Gauge::default(),
             connections: Gauge::default(),
             certificate_ends: Family::default(),
+            tls: Family::default(),
+            auth_failures: Family::default(),
+            checks: Family::default(),
             unaccounted: Gauge::default(),
             log_lines_dropped: Counter::default(),
             started,
@@ -132,6 +149,9 @@ impl Metrics {
         };
         inner.register(&mut registry);
         inner.registry = registry;
+        // Is there from the start, for the same reason as below.
+        let reason = "AUTH-BAD".into();
+        let _ = inner.auth_failures.get_or_create(&ReasonLabel { reason });
         for kind in EventKind::ALL {
             // Each kind is there from the start, so that a rate over it is never missing.
             let _ = inner
@@ -160,7 +180,11 @@ impl Metrics {
         match event.kind {
             EventKind::ConnectionRefused | EventKind::AttemptRefused | EventKind::AuthFailed => {
                 let reason = event.token.clone().unwrap_or_else(|| NO_CONNECTOR.into());
-                inner.rejects.get_or_create(&ReasonLabel { reason }).inc();
+                let label = ReasonLabel { reason };
+                if event.kind == EventKind::AuthFailed {
+                    inner.auth_failures.get_or_create(&label).inc();
+                }
+                inner.rejects.get_or_create(&label).inc();
             }
             EventKind::MessageAccepted => {
                 let connector = event.inbound_connector.clone();
@@ -169,9 +193,11 @@ impl Metrics {
                     .accepted
                     .get_or_create(&ConnectorLabel { connector })
                     .inc();
+                inner.spoke(event, "in");
                 inner.owe(event, recipients(event));
             }
             EventKind::DeliveryAttempted => {
+                inner.spoke(event, "out");
                 if let Some(millis) = event.duration_ms {
                     let millis = u32::try_from(millis).unwrap_or(u32::MAX);
                     inner.delivery_seconds.observe(f64::from(millis) / 1_000.0);
@@ -209,6 +235,15 @@ impl Metrics {
             .certificate_ends
             .get_or_create(&ListenerLabel { listener })
             .set(not_after.as_millis() / 1_000);
+    }
+
+    /// How the last self-checks came out: of each name the gravest.
+    pub(crate) fn set_checks(&self, worst: impl IntoIterator<Item = (Arc<str>, i64)>) {
+        self.0.checks.clear();
+        for (check, state) in worst {
+            let label = CheckLabel { check };
+            self.0.checks.get_or_create(&label).set(state);
+        }
     }
 
     /// Log lines that were dropped because standard output was too slow.
@@ -293,6 +328,21 @@ impl Inner {
             self.certificate_ends.clone(),
         );
         registry.register(
+            "tls_sessions",
+            "Messages taken (in) and attempts made (out), by version of TLS; none: in clear",
+            self.tls.clone(),
+        );
+        registry.register(
+            "auth_failures",
+            "Failed logins, by token of the reply",
+            self.auth_failures.clone(),
+        );
+        registry.register(
+            "check_state",
+            "Self-checks as they came out last: 0 unknown, 1 well, 2 advice, 3 wrong",
+            self.checks.clone(),
+        );
+        registry.register(
             "unaccounted_recipients",
             "Accepted recipients that are neither in the queue nor ended: 0 whenever traffic rests",
             self.unaccounted.clone(),
@@ -317,6 +367,13 @@ impl Inner {
         self.deliveries
             .get_or_create(&DeliveryLabels { route, result })
             .inc();
+    }
+
+    fn spoke(&self, event: &Event, direction: &'static str) {
+        let version = event.tls.as_ref().map(|tls| Arc::clone(&tls.version));
+        let version = version.unwrap_or_else(|| "none".into());
+        let label = TlsLabels { direction, version };
+        self.tls.get_or_create(&label).inc();
     }
 
     fn ended(&self, event: &Event, result: &'static str) {

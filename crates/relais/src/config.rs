@@ -42,6 +42,8 @@ const RSPAMD_PORT: u16 = 11333;
 const CLAMD_PORT: u16 = 3310;
 /// Where OpenDKIM's documentation has a milter listen; no port is registered.
 const MILTER_PORT: u16 = 8891;
+/// Of syslog over TLS. RFC 5425 §4.1.
+const SYSLOG_PORT: u16 = 6514;
 /// Smallest `message_size_max`: RFC 5321 §4.5.3.1.7 asks for 64 KiB.
 const MESSAGE_SIZE_LEAST: u64 = 64 << 10;
 /// Largest `message_size_max`: sizes are announced and counted in 31 bits by many peers.
@@ -89,6 +91,10 @@ pub(crate) struct Config {
     pub(crate) trace_days: u32,
     pub(crate) dialogue_days: u32,
     pub(crate) log: LogConfig,
+    /// Events go to a syslog server too.
+    pub(crate) syslog: Option<SyslogConfig>,
+    /// Traces go to this collector.
+    pub(crate) otlp: Option<String>,
     /// What is accepted and has no effect yet, a sentence each.
     pub(crate) warnings: Vec<String>,
 }
@@ -205,12 +211,30 @@ pub(crate) struct LogConfig {
     /// `None`: nobody chose; JSON, or text at a terminal.
     pub(crate) format: Option<LogFormat>,
     pub(crate) level: LogLevel,
+    /// Lines of format `postfix` bear this program's name.
+    pub(crate) compat_tag: CompatTag,
+}
+
+/// The program's name in lines of format `postfix`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum CompatTag {
+    Relais,
+    Postfix,
+}
+
+/// `[syslog]` with an address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct SyslogConfig {
+    pub(crate) place: HostPort,
+    pub(crate) format: LogFormat,
 }
 
 /// Form of a log line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum LogFormat {
     Json,
+    /// With the names of the Elastic Common Schema.
+    Ecs,
     Text,
     /// The phrases of Postfix, for programs that read its log.
     Postfix,
@@ -426,6 +450,8 @@ fn read_config(
         trace_days: u32::try_from(retention.integer("trace_days")).unwrap_or(u32::MAX),
         dialogue_days: u32::try_from(retention.integer("dialogue_days")).unwrap_or(u32::MAX),
         log: read_log(&Reader::table(tree, "log", mistakes)),
+        syslog: read_syslog(&Reader::table(tree, "syslog", mistakes)),
+        otlp: read_otlp(&Reader::table(tree, "otlp", mistakes)),
         warnings: Vec::new(),
     }
 }
@@ -809,11 +835,7 @@ fn read_content_checkers(tree: &Tree, mistakes: &Mistakes) -> Vec<CheckerOptions
 }
 
 fn read_log(log: &Reader<'_>) -> LogConfig {
-    let format = match log.text("format").as_str() {
-        "text" => LogFormat::Text,
-        "postfix" => LogFormat::Postfix,
-        _ => LogFormat::Json,
-    };
+    let format = log_format(&log.text("format"));
     let level = match log.text("level").as_str() {
         "error" => LogLevel::Error,
         "warn" => LogLevel::Warn,
@@ -823,7 +845,51 @@ fn read_log(log: &Reader<'_>) -> LogConfig {
     LogConfig {
         format: log.given("format").then_some(format),
         level,
+        compat_tag: match log.text("compat_tag").as_str() {
+            "postfix" => CompatTag::Postfix,
+            _ => CompatTag::Relais,
+        },
     }
+}
+
+fn log_format(name: &str) -> LogFormat {
+    match name {
+        "ecs" => LogFormat::Ecs,
+        "text" => LogFormat::Text,
+        "postfix" => LogFormat::Postfix,
+        _ => LogFormat::Json,
+    }
+}
+
+fn read_syslog(syslog: &Reader<'_>) -> Option<SyslogConfig> {
+    let (address, format) = (syslog.text("address"), log_format(&syslog.text("format")));
+    if address.is_empty() {
+        return None;
+    }
+    let Some(place) = HostPort::parse(&address, SYSLOG_PORT) else {
+        let words = format!("syslog.address: \"{address}\" is no place; write \"host:port\"");
+        syslog.mistake("address", words);
+        return None;
+    };
+    Some(SyslogConfig { place, format })
+}
+
+fn read_otlp(otlp: &Reader<'_>) -> Option<String> {
+    let endpoint = otlp.text("endpoint");
+    if endpoint.is_empty() {
+        return None;
+    }
+    let is_web = |scheme: &&str| {
+        endpoint
+            .strip_prefix(*scheme)
+            .is_some_and(|it| !it.is_empty())
+    };
+    if !["https://", "http://"].iter().any(is_web) {
+        let words = format!("otlp.endpoint: \"{endpoint}\" must begin with https:// or http://");
+        otlp.mistake("endpoint", words);
+        return None;
+    }
+    Some(endpoint)
 }
 
 /// The machine's full name: its own name, or the first full name that `/etc/hosts` gives for it.

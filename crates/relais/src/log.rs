@@ -6,15 +6,16 @@
 
 mod program;
 mod postfix;
+mod ecs;
 mod writer;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use relais_store::trace::Event;
 
-use crate::config::{LogConfig, LogFormat, LogLevel};
+use crate::config::{CompatTag, LogConfig, LogFormat, LogLevel};
 use crate::words;
 use writer::LineWriter;
 
@@ -29,6 +30,8 @@ pub(crate) struct Log {
 struct Shape {
     format: AtomicU8,
     level: AtomicU8,
+    /// Lines of format `postfix` bear Postfix's name.
+    is_compatible: AtomicBool,
     hostname: String,
 }
 
@@ -38,6 +41,7 @@ impl Log {
         let shape = Shape {
             format: AtomicU8::new(0),
             level: AtomicU8::new(0),
+            is_compatible: AtomicBool::new(false),
             hostname: hostname.to_owned(),
         };
         let log = Self {
@@ -60,6 +64,10 @@ impl Log {
         self.shape
             .level
             .store(config.level as u8, Ordering::Relaxed);
+        let is_compatible = config.compat_tag == CompatTag::Postfix;
+        self.shape
+            .is_compatible
+            .store(is_compatible, Ordering::Relaxed);
     }
 
     /// Makes this the place of the program's own messages, for the whole process.
@@ -69,17 +77,20 @@ impl Log {
 
     /// Writes an event.
     pub(crate) fn event(&self, event: &Event) {
-        match self.shape.format() {
-            LogFormat::Json => self.writer.line(&event.to_json()),
-            LogFormat::Text => {
-                let line = format!("{} {}", event.time.to_rfc3339(), words::line(event));
-                self.writer.line(&line);
-            }
+        let shape = &self.shape;
+        match shape.format() {
             LogFormat::Postfix => {
-                for line in postfix::lines(event, &self.shape.hostname, std::process::id()) {
+                let head = (&*shape.hostname, shape.tag(), std::process::id());
+                for line in postfix::lines(event, head) {
                     self.writer.line(&line);
                 }
             }
+            LogFormat::Text => {
+                let line = body(event, LogFormat::Text, &shape.hostname);
+                let line = format!("{} {line}", event.time.to_rfc3339());
+                self.writer.line(&line);
+            }
+            format => self.writer.line(&body(event, format, &shape.hostname)),
         }
     }
 
@@ -94,11 +105,31 @@ impl Log {
     }
 }
 
+/// An event on one line; of Postfix's lines there may be none or several, so that it is our JSON
+/// there.
+pub(crate) fn body(event: &Event, format: LogFormat, hostname: &str) -> String {
+    match format {
+        LogFormat::Ecs => ecs::line(event, hostname),
+        LogFormat::Text => words::line(event),
+        LogFormat::Json | LogFormat::Postfix => event.to_json(),
+    }
+}
+
 impl Shape {
+    /// The program's name in Postfix's lines.
+    fn tag(&self) -> &'static str {
+        if self.is_compatible.load(Ordering::Relaxed) {
+            "postfix"
+        } else {
+            "relais"
+        }
+    }
+
     fn format(&self) -> LogFormat {
         match self.format.load(Ordering::Relaxed) {
             format if format == LogFormat::Text as u8 => LogFormat::Text,
             format if format == LogFormat::Postfix as u8 => LogFormat::Postfix,
+            format if format == LogFormat::Ecs as u8 => LogFormat::Ecs,
             _ => LogFormat::Json,
         }
     }

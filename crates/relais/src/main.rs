@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod reference;
 mod wiring;
+mod export;
 mod handing;
 mod reply_rules;
 mod certificates;

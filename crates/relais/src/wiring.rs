@@ -46,6 +46,7 @@ use relais_store::trace::Event;
 
 use crate::certificates::{self, Certificates, Keeper, OldClientsReport};
 use crate::config::{AuthoritativeDnsConfig, Config, ListenerConfig, TlsMode};
+use crate::export::{self, Exports, Surroundings};
 use crate::handing::Inside;
 use crate::reply_rules::ReplyRuleFile;
 use crate::secrets;
@@ -142,6 +143,7 @@ pub(crate) struct Server {
     admin_service: AdminService,
     certificates: Mutex<Certificates>,
     _held: Held,
+    _exports: Exports,
     old_clients: Mutex<OldClientsReport>,
     reply_rules: Mutex<ReplyRuleFile>,
 }
@@ -211,6 +213,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let mail = (&*doors.mail, &*doors.mail_addresses, doors.listeners);
     let receive = start_receiving(receiving, mail, tls, &duties);
     tokio::spawn(tell_dnssec(network.clone()));
+    let exports = exports(config, (&store, &clock, &metrics), (&network, &client_tls))?;
     let beneath = (&store, &clock, chance);
     let way_out = (network, client_tls, web, logins);
     let deliver = start_delivering(config, beneath, way_out, &reply_rules);
@@ -227,9 +230,27 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         admin_service,
         certificates: Mutex::new(certificates),
         _held: held,
+        _exports: exports,
         old_clients: Mutex::new(old_clients),
         reply_rules: Mutex::new(reply_rules),
     })
+}
+
+/// Events for other programs, where the bootstrap file names some.
+fn exports(
+    config: &Config,
+    (store, clock, metrics): (&Store, &Clock, &Metrics),
+    (network, tls): (&Network, &ClientTls),
+) -> Result<Exports, StartError> {
+    let around = Surroundings {
+        store: store.clone(),
+        network: network.clone(),
+        tls: tls.clone(),
+        hooks: hooks(config, network, tls)?,
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+    };
+    Ok(export::start(config, &around))
 }
 
 fn start_delivering(

@@ -174,7 +174,7 @@ impl Sensors {
         of_domains(context, &mut measures).await;
         of_limits(context, now, &mut measures).await;
         of_restrictions(context, now, &mut measures);
-        of_blocklists(context, &mut measures).await;
+        of_checks(context, &mut measures).await;
         of_disk(context, &mut measures);
         let unaccounted = context.metrics.unaccounted(&context.store.counts());
         if context.store.is_counted() {
@@ -403,9 +403,17 @@ fn of_restrictions(context: &AdminContext, now: Timestamp, into: &mut Vec<Measur
     }
 }
 
-/// By the last self-check, which asks the lists daily: one that did not say changes nothing.
-async fn of_blocklists(context: &AdminContext, into: &mut Vec<Measure>) {
+/// By the last self-checks, which ask the lists daily: one that did not say changes nothing.
+async fn of_checks(context: &AdminContext, into: &mut Vec<Measure>) {
     let kept = checks::kept(&context.store).await.unwrap_or_default();
+    let mut worst: BTreeMap<&str, Verdict> = BTreeMap::new();
+    for one in &kept.checks {
+        let known = worst.entry(&one.name).or_insert(Verdict::Ok);
+        *known = one.verdict().min(*known);
+    }
+    let worst = worst.into_iter();
+    let states = worst.map(|(name, verdict)| (name.into(), state_of(verdict)));
+    context.metrics.set_checks(states);
     let asked = kept.checks.iter().filter(|one| one.name == BLOCKLIST);
     for one in asked {
         let is_listed = one.is_known_to_be(Verdict::Advice);
@@ -417,6 +425,16 @@ async fn of_blocklists(context: &AdminContext, into: &mut Vec<Measure>) {
             value,
             detail.to_owned(),
         ));
+    }
+}
+
+/// For `relais_check_state`.
+const fn state_of(verdict: Verdict) -> i64 {
+    match verdict {
+        Verdict::Unknown => 0,
+        Verdict::Ok | Verdict::NotApplicable => 1,
+        Verdict::Advice => 2,
+        Verdict::Attention | Verdict::Broken => 3,
     }
 }
 

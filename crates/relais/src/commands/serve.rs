@@ -147,6 +147,8 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
                 || old.connections_max != new.connections_max
                 || old.disk_reserve != new.disk_reserve,
         ),
+        ("syslog", old.syslog != new.syslog),
+        ("otlp", old.otlp != new.otlp),
         ("retention", old.trace_days != new.trace_days),
     ];
     differing

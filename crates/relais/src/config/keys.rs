@@ -223,6 +223,18 @@ pub(crate) const SECTIONS: &[Section] = &[
         words: "What is written to standard output.",
         keys: LOG,
     },
+    Section {
+        name: "syslog",
+        form: Form::Table,
+        words: "Events by syslog over TLS (RFC 5424, RFC 5425).",
+        keys: SYSLOG,
+    },
+    Section {
+        name: "otlp",
+        form: Form::Table,
+        words: "Traces for OpenTelemetry, by OTLP over HTTP in JSON.",
+        keys: OTLP,
+    },
 ];
 
 const CONTENT_CHECKER: &[Key] = &[
@@ -663,9 +675,17 @@ const OIDC: &[Key] = &[
 const LOG: &[Key] = &[
     key(
         "format",
-        Kind::Choice(&["json", "text", "postfix"]),
+        Kind::Choice(&["json", "ecs", "text", "postfix"]),
         Toml("\"json\""),
-        "Of events and messages. At a terminal, `text` unless something is written here.",
+        "Of events and messages; `ecs`: JSON with the names of the Elastic Common Schema. At a \
+         terminal, `text` unless something is written here.",
+    ),
+    key(
+        "compat_tag",
+        Kind::Choice(&["relais", "postfix"]),
+        Toml("\"relais\""),
+        "The program's name in lines of format `postfix`; `postfix`: for fail2ban's own filter and \
+         pflogsumm.",
     ),
     key(
         "level",
@@ -674,6 +694,28 @@ const LOG: &[Key] = &[
         "Of the program's own messages; events are always written.",
     ),
 ];
+
+const SYSLOG: &[Key] = &[
+    key(
+        "address",
+        Kind::Text,
+        Toml("\"\""),
+        "`host:port` of the server, 6514 without port; it must prove this name. Empty: no syslog.",
+    ),
+    key(
+        "format",
+        Kind::Choice(&["json", "ecs", "text"]),
+        Toml("\"json\""),
+        "Of the message behind syslog's own fields.",
+    ),
+];
+
+const OTLP: &[Key] = &[key(
+    "endpoint",
+    Kind::Text,
+    Toml("\"\""),
+    "Where a collector takes traces: `http://127.0.0.1:4318/v1/traces`. Empty: no traces.",
+)];
 
 /// The section of that name.
 pub(crate) fn section(name: &str) -> Option<&'static Section> {

@@ -150,6 +150,7 @@ fn an_empty_file_gives_the_defaults_and_one_listener_on_loopback() {
     assert_eq!(
         config.log,
         LogConfig {
+            compat_tag: CompatTag::Relais,
             format: None,
             level: LogLevel::Info
         }

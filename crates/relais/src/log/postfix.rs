@@ -1,7 +1,8 @@
 //! Events in the phrases of Postfix, for fail2ban, pflogsumm and other readers of its log.
 //!
-//! The names of clients are `unknown`, as Postfix writes for addresses without a verified name:
-//! nothing here waits for reverse DNS.
+//! Where Postfix has words of its own for what we refuse, they stand before ours, as other programs
+//! look for them. The names of clients are `unknown`, as Postfix writes for addresses without a
+//! verified name: nothing here waits for reverse DNS.
 
 use relais_smtp::reply::EnhancedStatus;
 use relais_smtp::time::Timestamp;
@@ -10,42 +11,37 @@ use relais_store::trace::{Event, EventKind, To};
 use crate::output::clean;
 
 /// The lines of one event; none for events that Postfix does not know.
-pub(super) fn lines(event: &Event, hostname: &str, process: u32) -> Vec<String> {
-    let line = |program: &str, text: String| {
-        format!("{} {text}", head(event.time, hostname, program, process))
-    };
+pub(super) fn lines(event: &Event, program: Program<'_>) -> Vec<String> {
+    let line = |part: &str, text: String| format!("{} {text}", head(event.time, program, part));
     match event.kind {
-        EventKind::ConnectionRefused => vec![line("relais/smtpd", refused("CONNECT", event))],
-        EventKind::AttemptRefused => vec![line("relais/smtpd", refused(stage(event), event))],
+        EventKind::ConnectionRefused => vec![line("/smtpd", refused("CONNECT", event))],
+        EventKind::AttemptRefused => vec![line("/smtpd", refused(stage(event), event))],
         EventKind::AuthFailed => {
             let text = format!(
                 "warning: {}: SASL LOGIN authentication failed: {}",
                 peer(event),
                 reply(event)
             );
-            vec![line("relais/smtpd", text)]
+            vec![line("/smtpd", text)]
         }
         EventKind::MessageAccepted => vec![
-            line(
-                "relais/smtpd",
-                format!("{}: client={}", id(event), peer(event)),
-            ),
-            line("relais/qmgr", queued(event)),
+            line("/smtpd", format!("{}: client={}", id(event), peer(event))),
+            line("/qmgr", queued(event)),
         ],
-        EventKind::RecipientDelivered => vec![line("relais/smtp", sent(event, "sent"))],
-        EventKind::RecipientDeferred => vec![line("relais/smtp", sent(event, "deferred"))],
-        EventKind::RecipientFailed => vec![line("relais/smtp", sent(event, "bounced"))],
+        EventKind::RecipientDelivered => vec![line("/smtp", sent(event, "sent"))],
+        EventKind::RecipientDeferred => vec![line("/smtp", sent(event, "deferred"))],
+        EventKind::RecipientFailed => vec![line("/smtp", sent(event, "bounced"))],
         EventKind::RecipientExpired => {
             let from = clean(event.from.as_deref().unwrap_or_default()).into_owned();
             let text = format!(
                 "{}: from=<{from}>, status=expired, returned to sender",
                 id(event)
             );
-            vec![line("relais/qmgr", text)]
+            vec![line("/qmgr", text)]
         }
         EventKind::NoticeSent => {
             let text = format!("{}: sender non-delivery notification", id(event));
-            vec![line("relais/bounce", text)]
+            vec![line("/bounce", text)]
         }
         EventKind::RecipientHeld | EventKind::RecipientDiscarded => {
             let word = if event.kind == EventKind::RecipientHeld {
@@ -54,7 +50,7 @@ pub(super) fn lines(event: &Event, hostname: &str, process: u32) -> Vec<String> 
                 "discard"
             };
             let text = format!("{}: {word}: {}", id(event), reply(event));
-            vec![line("relais/cleanup", text)]
+            vec![line("/cleanup", text)]
         }
         EventKind::MessageRepaired
         | EventKind::DeliveryAttempted
@@ -67,8 +63,11 @@ pub(super) fn lines(event: &Event, hostname: &str, process: u32) -> Vec<String> 
     }
 }
 
-/// `Nov 24 10:00:00 relay relais/smtpd[77]:`, RFC 3164 §4.1.2, in UTC.
-pub(super) fn head(time: Timestamp, hostname: &str, program: &str, process: u32) -> String {
+/// Our host, our name, our process.
+pub(super) type Program<'a> = (&'a str, &'a str, u32);
+
+/// `Nov 24 10:00:00 relay relais/smtpd[77]:`, RFC 3164 §4.1.2, in UTC. `part`: `/smtpd`, or empty.
+pub(super) fn head(time: Timestamp, (hostname, name, process): Program<'_>, part: &str) -> String {
     // `Tue, 24 Nov 2026 10:00:00 +0000`
     let date = time.to_rfc5322();
     let (day, month) = (
@@ -80,7 +79,7 @@ pub(super) fn head(time: Timestamp, hostname: &str, program: &str, process: u32)
         .map_or_else(|| day.to_owned(), |digit| format!(" {digit}"));
     let clock = date.get(17..25).unwrap_or("00:00:00");
     let host = hostname.split('.').next().unwrap_or(hostname);
-    format!("{month} {day} {clock} {host} {program}[{process}]:")
+    format!("{month} {day} {clock} {host} {name}{part}[{process}]:")
 }
 
 fn id(event: &Event) -> String {
@@ -127,7 +126,7 @@ fn refused(stage: &str, event: &Event) -> String {
     let mut text = format!(
         "NOQUEUE: reject: {stage} from {}: {};",
         peer(event),
-        reply(event)
+        refusal(event)
     );
     if let Some(from) = event.from.as_deref() {
         text.push_str(&format!(" from=<{}>", clean(from)));
@@ -144,6 +143,35 @@ fn refused(stage: &str, event: &Event) -> String {
         text.push_str(&format!(" helo=<{}>", clean(helo)));
     }
     text
+}
+
+/// Our reply with Postfix's words behind the code: `550 5.7.1 <b@example.org>: Relay access denied:
+/// Not registered for relay: …`.
+fn refusal(event: &Event) -> String {
+    let reply = reply(event);
+    let words = match event.token.as_deref() {
+        Some("SRC-UNKNOWN") => format!("<{}>: Relay access denied", to(event)),
+        Some("RCPT-UNKNOWN") => {
+            let to = to(event);
+            format!("<{to}>: Recipient address rejected: User unknown")
+        }
+        Some("FROM-DNS") => {
+            let from = clean(event.from.as_deref().unwrap_or_default()).into_owned();
+            format!("<{from}>: Sender address rejected: Domain not found")
+        }
+        Some("IP-BLOCKED" | "CONN-LIMIT") => {
+            format!("<{}>: Client host rejected", peer(event))
+        }
+        _ => return reply,
+    };
+    let is_status = |word: &str| EnhancedStatus::parse(word).is_some();
+    let mut parts = reply.splitn(3, ' ');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(code), Some(status), Some(ours)) if is_status(status) => {
+            format!("{code} {status} {words}: {ours}")
+        }
+        _ => reply,
+    }
 }
 
 fn queued(event: &Event) -> String {
@@ -212,14 +240,16 @@ mod tests {
     fn a_refusal_has_the_phrase_that_fail2ban_looks_for() {
         let refused = Event {
             to: Some(To::Many(vec!["b@example.org".into()])),
+            token: Some("SRC-UNKNOWN".into()),
             reply: Some("550 5.7.1 Not registered for relay: 10.1.2.9 (SRC-UNKNOWN 7F3K2)".into()),
             ..event(EventKind::AttemptRefused)
         };
         assert_eq!(
-            lines(&refused, "relay.contoso.test", 77),
+            lines(&refused, ("relay.contoso.test", "relais", 77)),
             [
                 "Nov 24 10:00:00 relay relais/smtpd[77]: NOQUEUE: reject: RCPT from unknown[10.1.2.9]: \
-              550 5.7.1 Not registered for relay: 10.1.2.9 (SRC-UNKNOWN 7F3K2); \
+              550 5.7.1 <b@example.org>: Relay access denied: Not registered for relay: 10.1.2.9 \
+              (SRC-UNKNOWN 7F3K2); \
               from=<scan@contoso.test> to=<b@example.org> proto=ESMTP helo=<scan2>"
             ]
         );
@@ -239,7 +269,7 @@ mod tests {
         };
         let head = "Nov 24 10:00:00 relay";
         assert_eq!(
-            lines(&accepted, "relay", 77),
+            lines(&accepted, ("relay", "relais", 77)),
             [
                 format!("{head} relais/smtpd[77]: {queue_id}: client=unknown[10.1.2.9]"),
                 format!(
@@ -255,7 +285,7 @@ mod tests {
             ..event(EventKind::RecipientDelivered)
         };
         assert_eq!(
-            lines(&delivered, "relay", 77),
+            lines(&delivered, ("relay", "relais", 77)),
             [format!(
                 "{head} relais/smtp[77]: {queue_id}: to=<b@example.org>, relay=mx.example.org[192.0.2.1]:25, delay=1.54, dsn=2.0.0, status=sent (250 2.0.0 ok)"
             )]
@@ -268,14 +298,17 @@ mod tests {
             kind: EventKind::RecipientFailed,
             ..failed
         };
-        assert!(lines(&failed, "relay", 77)[0].ends_with("dsn=5.0.0, status=bounced (no answer)"));
+        assert!(
+            lines(&failed, ("relay", "relais", 77))[0]
+                .ends_with("dsn=5.0.0, status=bounced (no answer)")
+        );
     }
 
     #[test]
     fn days_below_ten_are_padded_with_a_space() {
         let first = Timestamp::parse_rfc3339("2026-12-01T00:00:09Z").expect("a time");
         assert_eq!(
-            head(first, "relay", "relais", 1),
+            head(first, ("relay", "relais", 1), ""),
             "Dec  1 00:00:09 relay relais[1]:"
         );
     }

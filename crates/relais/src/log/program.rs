@@ -63,11 +63,20 @@ impl<S: Subscriber> Layer<S> for Messages {
                 line.extend(words.fields);
                 Value::Object(line).to_string()
             }
+            LogFormat::Ecs => {
+                let hostname = &self.log.shape.hostname;
+                let mut line = super::ecs::head(time, hostname, "relais.program");
+                let level = json!(level.as_str().to_ascii_lowercase());
+                super::ecs::insert(&mut line, &["log", "level"], level);
+                super::ecs::insert(&mut line, &["message"], json!(words.message));
+                super::ecs::insert(&mut line, &["relais"], Value::Object(words.fields));
+                Value::Object(line).to_string()
+            }
             LogFormat::Text => format!("{} {level:<5} {}", time.to_rfc3339(), words.sentence()),
             LogFormat::Postfix => {
                 let shape = &self.log.shape;
-                let head =
-                    super::postfix::head(time, &shape.hostname, "relais", std::process::id());
+                let program = (&*shape.hostname, shape.tag(), std::process::id());
+                let head = super::postfix::head(time, program, "");
                 let word = if *level == Level::ERROR {
                     "error: "
                 } else {

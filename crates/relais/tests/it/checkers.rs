@@ -193,10 +193,13 @@ Milter.set_flags(Milter.ADDHDRS + Milter.QUARANTINE + Milter.CHGBODY)
 Milter.runmilter("tests", "unix:" + sys.argv[1], 60)
 "#;
 
+/// Whose modules Debian's packages are.
+const DEBIAN_PYTHON: &str = "/usr/bin/python3";
+
 /// See [`MILTER`].
 pub(crate) fn milter() -> Option<Program> {
     let modules = tool("python3-milter/usr/lib/python3/dist-packages");
-    let mut command = Command::new("python3");
+    let mut command = Command::new(DEBIAN_PYTHON);
     command.env("PYTHONPATH", modules.unwrap_or_default());
     let paths = ["libmilter1.0.1/usr/lib/MACHINE"];
     command.env("LD_LIBRARY_PATH", libraries(&paths));
@@ -211,7 +214,7 @@ pub(crate) fn milter() -> Option<Program> {
         folder.path().join("milter.sock"),
     );
     std::fs::write(&file, MILTER).expect("a file");
-    let mut running = Command::new("python3");
+    let mut running = Command::new(DEBIAN_PYTHON);
     for (name, value) in command.get_envs() {
         running.env(name, value.unwrap_or_default());
     }

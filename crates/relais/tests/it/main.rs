@@ -37,6 +37,7 @@ mod people;
 mod next_hops;
 mod older;
 mod offline;
+mod observed;
 #[cfg(feature = "legacy-tls")]
 mod old_devices;
 mod policies;
