@@ -101,9 +101,11 @@ impl Entrance {
         let context = &self.0.shared.context;
         let settings = context.store.settings();
         let now = context.clock.now();
-        let mut facts = beginning.identity.facts().clone();
-        facts.tls = handed.is_protected.then_some(TlsVersion::V1_3);
-        let may = may_log_in(&settings, &facts, &handed.user, now).and_then(|_| {
+        if handed.is_protected {
+            beginning.identity.protected(TlsVersion::V1_3);
+        }
+        let facts = beginning.identity.facts();
+        let may = may_log_in(&settings, facts, &handed.user, now).and_then(|_| {
             let restrictions = context.store.restrictions();
             let blocked = restrictions
                 .in_force(now)

@@ -12,6 +12,7 @@ use relais_policy::attribution::{Attribution, Because, Facts, attribute};
 use relais_policy::document::{InboundTls, Limits};
 use relais_policy::login::{LoginPlace, login_place};
 use relais_policy::settings::Settings;
+use relais_policy::tls::TlsVersion;
 use relais_smtp::content::Preset;
 use relais_smtp::domain::DOMAIN_OCTETS_MAX;
 use relais_smtp::sasl::scram::ChannelBinding;
@@ -140,6 +141,11 @@ impl Identity {
             summary.certificate = certificate;
         }
         self.client = Arc::new(summary);
+    }
+
+    /// What it says came protected, though not by TLS of this session.
+    pub(crate) fn protected(&mut self, version: TlsVersion) {
+        self.facts.tls = Some(version);
     }
 
     /// The client authenticated as this user.

@@ -11,6 +11,7 @@ mod encoded_word;
 mod field;
 mod received;
 
+use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -167,10 +168,45 @@ pub fn without_results_of(section: &[u8], authserv_id: &str) -> Option<Vec<u8>> 
 /// Whether a field says what a name found. RFC 8601 §2.2.
 pub(crate) fn bears_results_of(field: &Field<'_>, authserv_id: &str) -> bool {
     let text = field.text();
-    let id = text.trim_start().split([' ', '\t', ';', '(', '/']).next();
-    let id = id.unwrap_or_default().trim_matches('"');
     field.name.eq_ignore_ascii_case(b"Authentication-Results")
-        && id.eq_ignore_ascii_case(authserv_id)
+        && first_value(after_comments(&text)).eq_ignore_ascii_case(authserv_id)
+}
+
+/// What stands behind spaces and comments. RFC 5322 §3.2.2; a comment without an end hides all.
+fn after_comments(text: &str) -> &str {
+    let mut rest = text.trim_start();
+    while rest.starts_with('(') {
+        let (mut depth, mut escaped) = (0_u32, false);
+        let end = rest.char_indices().find(|(_, c)| {
+            match c {
+                _ if escaped => {}
+                '(' => depth += 1,
+                ')' => depth -= 1,
+                _ => {}
+            }
+            escaped = !escaped && *c == '\\';
+            depth == 0
+        });
+        rest = end.map_or("", |(at, _)| rest[at + 1..].trim_start());
+    }
+    rest
+}
+
+/// A token, or what a quoted string says. RFC 2045 §5.1.
+fn first_value(text: &str) -> String {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find([' ', '\t', '\r', '\n', ';', '(', '/']);
+        return text[..end.unwrap_or(text.len())].to_owned();
+    };
+    let (mut value, mut letters) = (String::new(), quoted.chars());
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' => break,
+            '\\' => value.extend(letters.next()),
+            letter => value.push(letter),
+        }
+    }
+    value
 }
 
 /// The value of the first field of a name, on one line; `None`: there is none. Octets that are no

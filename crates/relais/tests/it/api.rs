@@ -463,6 +463,24 @@ fn application(receiver: &Receiver) -> Server {
 }
 
 #[test]
+fn a_program_hands_in_by_a_connector_that_demands_encryption() {
+    let receiver = Receiver::start();
+    let connector = "[[organisation.inbound_connector]]\n";
+    let settings = CONTOSO.replace("127.0.0.1:9", &receiver.address().to_string()) + APPLICATION;
+    let settings = settings.replace(connector, &format!("{connector}tls = \"required\"\n"));
+    let server = Server::with_settings(&settings);
+    let program = Program::new(&server, &["messages:write"], &["--credential", "erp"]);
+    let told = program
+        .post("/messages", &invoice(&["b@example.org"]))
+        .expect(202)
+        .json();
+    server.await_event(
+        "recipient.delivered",
+        told["queue_id"].as_str().expect("an id"),
+    );
+}
+
+#[test]
 fn a_message_that_a_program_hands_in_is_delivered_and_told_like_any_other() {
     let receiver = Receiver::start();
     let server = application(&receiver);

@@ -508,3 +508,21 @@ proptest::proptest! {
         proptest::prop_assert_eq!(from(&value), Some(vec![format!("{local}@contoso.test")]));
     }
 }
+
+#[test]
+fn results_in_our_name_are_found_behind_comments_and_in_quotes() {
+    for (value, is_ours) in [
+        ("relay.contoso.test; dmarc=pass", true),
+        (" RELAY.contoso.test/1; dmarc=pass", true),
+        ("(x) relay.contoso.test; dmarc=pass", true),
+        ("(a(b\\))c)\r\n (d)relay.contoso.test(e); dmarc=pass", true),
+        ("\"relay.conto\\so.test\"; dmarc=pass", true),
+        ("(relay.contoso.test) other.example; dmarc=pass", false),
+        ("(never ends relay.contoso.test; dmarc=pass", false),
+        ("relay.contoso.test.example; dmarc=pass", false),
+    ] {
+        let section = format!("Authentication-Results: {value}\r\nSubject: x\r\n\r\n");
+        let left = without_results_of(section.as_bytes(), "relay.contoso.test");
+        assert_eq!(left.is_some(), is_ours, "{value}");
+    }
+}
