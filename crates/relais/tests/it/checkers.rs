@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -42,6 +43,8 @@ impl Program {
         let log = File::create(folder.path().join("out")).expect("a file");
         let both = log.try_clone().expect("a file");
         command.stdin(Stdio::null()).stdout(log).stderr(both);
+        // Workers of its own end with it.
+        command.process_group(0);
         let child = command.spawn().expect("the program starts");
         let program = Self {
             child,
@@ -64,7 +67,8 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        let group = format!("-{}", self.child.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.child.wait();
     }
 }

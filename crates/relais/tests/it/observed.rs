@@ -1,5 +1,5 @@
-//! What other people's programs see of us: Prometheus takes our rules; rsyslog takes our events over
-//! TLS; a collector takes our traces.
+//! What other people's programs see of us: Prometheus takes our rules; rsyslog takes our events
+//! over TLS; a collector takes our traces.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
