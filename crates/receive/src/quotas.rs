@@ -235,6 +235,28 @@ impl Meters<'_> {
         }
     }
 
+    /// Hard limits are judged by what left of late and all that waits, whenever a soft one lets it
+    /// leave: together that is within each window to come.
+    fn fits_hard(
+        &self,
+        concerned: &Concerned,
+        weight: Weight,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        for (name, limit) in concerned.0.iter().filter(|(_, limit)| limit.hard) {
+            let needed = name.key.needed(weight);
+            let counted = self.0.get(name).map_or(0, |counted| {
+                let meter = &counted.meter;
+                meter.used(now).saturating_add(meter.waiting(now))
+            });
+            if needed > 0 && counted.saturating_add(needed) > limit.value {
+                let earliest = self.earliest(name, *limit, now, needed);
+                return Err(refusal(name.key, earliest, now));
+            }
+        }
+        Ok(())
+    }
+
     /// When a message may leave, and the limit that decides.
     fn plan<'a>(
         &self,
@@ -242,20 +264,19 @@ impl Meters<'_> {
         weight: Weight,
         now: Timestamp,
     ) -> Result<(Timestamp, Option<&'a Named>), Refusal> {
+        self.fits_hard(concerned, weight, now)?;
+        let soft = || concerned.0.iter().filter(|(_, limit)| !limit.hard);
         let mut due = now;
         let mut slowest = None;
         for _ in 0..ROUNDS_MAX {
             let before = due;
-            for one in &concerned.0 {
+            for one in soft() {
                 let (name, limit) = one;
                 let needed = name.key.needed(weight);
                 if needed == 0 {
                     continue;
                 }
                 let earliest = self.earliest(name, *limit, due, needed);
-                if limit.hard && (earliest > now || needed > limit.value) {
-                    return Err(refusal(name.key, earliest, now));
-                }
                 if earliest > due {
                     (due, slowest) = (earliest, Some(one));
                 }
@@ -378,6 +399,21 @@ mod tests {
             panic!("{no:?}")
         };
         assert!(&*until > NOW.after(Duration::from_secs(86_000)).to_rfc3339().as_str());
+    }
+
+    #[test]
+    fn what_a_soft_limit_holds_back_is_no_reason_for_a_hard_one_to_refuse() {
+        let soft = "{ messages_per_minute = 2 }";
+        let hard = "{ recipients_per_day = { value = 5, hard = true } }";
+        for concerned in [concerned(soft, hard), concerned(hard, soft)] {
+            let quotas = Quotas::default();
+            let taken = (0..9).filter(|_| quotas.admit(&concerned, weight(1, 1), NOW).is_ok());
+            assert_eq!(
+                taken.count(),
+                5,
+                "the hard limit counts what waits, and no more"
+            );
+        }
     }
 
     #[test]
