@@ -3,14 +3,9 @@
 //!
 //! Without browser, playwright-core or axe-core the test is skipped, and says so.
 
-use std::env;
-use std::fs;
-use std::process::Command;
-
 use serde_json::Value;
 
-use crate::browser::playwright;
-use crate::support::{BEHIND_PROXY, CONTOSO, Place, run};
+use crate::browser::{play, playwright, with_mail};
 
 /// What the browser does.
 const WALK: &str = include_str!("accessible.cjs");
@@ -27,34 +22,7 @@ fn every_page_is_for_everybody_and_the_keyboard_is_enough() {
         eprintln!("SKIPPED: axe-core in RELAIS_TOOLS is missing");
         return;
     }
-    let server = Place::new(BEHIND_PROXY).serve();
-    let settings = CONTOSO.replace("[\"127.0.0.1\"]", "[\"10.1.2.0/24\"]");
-    server.apply(&settings).expect(0);
-    for client in ["10.1.2.9", "10.1.3.7"] {
-        let mut session = server.session_from(client);
-        session.hear();
-        session.say("EHLO scan");
-        session.say("MAIL FROM:<scan@contoso.test>");
-        session.say("RCPT TO:<b@example.invalid>");
-        if client == "10.1.2.9" {
-            session.say("DATA");
-            let taken = session.say("Subject: Scan\r\nFrom: scan@contoso.test\r\n\r\nx\r\n.");
-            let id = taken.rsplit(' ').next().expect("an id");
-            server.await_event("message.accepted", id);
-        }
-    }
-    let link = server.relais(&["setup-link"]).expect(0).out;
-    let script = server.place.path("accessible.cjs");
-    fs::write(&script, WALK).expect("written");
-    let shots = env::var_os("RELAIS_SCREENSHOTS");
-    let shots = shots.map_or_else(|| server.place.path("shots"), Into::into);
-    fs::create_dir_all(&shots).expect("a folder");
-    let mut walk = Command::new("node");
-    walk.env("NODE_PATH", &modules)
-        .arg(&script)
-        .arg(link.trim())
-        .arg(&shots);
-    let walked = run(walk, "");
+    let (walked, _) = play(&with_mail(), &modules, WALK, &[]);
     let found: Value = serde_json::from_str(walked.out.trim())
         .unwrap_or_else(|error| panic!("{error}: {} {}", walked.out, walked.err));
     let wrong = found["wrong"].as_array().expect("a list");
