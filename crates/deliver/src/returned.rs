@@ -21,8 +21,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relais_policy::bounce::{self, BounceToken};
+use relais_policy::outcome::Outcome;
 use relais_policy::suppression::{Cause, Suppression, cause_of};
 use relais_smtp::address::Mailbox;
+use relais_smtp::dsn::Cause as DsnCause;
 use relais_smtp::identifier::QueueId;
 use relais_smtp::reply::EnhancedStatus;
 use relais_smtp::returned::{self, Form, RETURNED_OCTETS_MAX, Returned, Said};
@@ -34,6 +36,7 @@ use relais_store::store::SuppressionChange;
 use relais_store::trace::{Event, EventKind, To};
 
 use self::original::Original;
+use crate::attempt::Finding;
 use crate::connection::Shared;
 use crate::context::{LEASE_TIME, RECIPIENTS_MAX};
 use crate::original::first_octets;
@@ -67,13 +70,10 @@ pub(crate) async fn take_in_some(shared: &Shared, key: &QueueKey, by: &By) {
         };
         let count = leased.len();
         for one in leased {
-            match take_in(shared, &one, by).await {
-                Ok(settlement) => shared.settler.hand_over(settlement).await,
-                Err(because) => {
-                    tracing::warn!(queue_id = %one.lease.queue_id, because, "not taken in yet");
-                    let until = context.clock.now().after(AGAIN_AFTER);
-                    shared.settler.give_back(&one, until).await;
-                }
+            if let Err(because) = take_in(shared, one.clone(), by).await {
+                tracing::warn!(queue_id = %one.lease.queue_id, because, "not taken in yet");
+                let until = context.clock.now().after(AGAIN_AFTER);
+                shared.settler.give_back(&one, until).await;
             }
         }
         if count < TAKEN_AT_ONCE || shared.stop.is_cancelled() {
@@ -93,8 +93,49 @@ struct Concerned {
     suppressed: Option<Cause>,
 }
 
-/// One message that came back: what is stored of it.
-async fn take_in(shared: &Shared, leased: &Leased, by: &By) -> Result<Settlement, String> {
+/// One message that came back: what is stored of it. What it says at an address that is none of
+/// ours, or that does not count any more, is told to its sender like any other failure; so nothing
+/// is lost that was queued before the domain became one for bounces.
+async fn take_in(shared: &Shared, mut leased: Leased, by: &By) -> Result<(), String> {
+    let mut tokens = Vec::with_capacity(leased.recipients.len());
+    for recipient in &leased.recipients {
+        tokens.push(token_of(shared, recipient).await?);
+    }
+    let mut unknown = leased.clone();
+    unknown.recipients.clear();
+    let (mut ours, mut of) = (Vec::new(), Vec::new());
+    for (recipient, token) in leased.recipients.drain(..).zip(tokens) {
+        match token {
+            Some(token) => {
+                ours.push(recipient);
+                of.push(token);
+            }
+            None => unknown.recipients.push(recipient),
+        }
+    }
+    leased.recipients = ours;
+    let settlement = match of.is_empty() {
+        true => None,
+        false => Some(tell_all(shared, &leased, of, by).await?),
+    };
+    if !unknown.recipients.is_empty() {
+        let words = "no address that we signed, or its time is over";
+        let finding = Finding::ours(Outcome::Failed, DsnCause::BounceAddressUnknown, words);
+        shared.settler.fail(&unknown, &finding, by).await;
+    }
+    if let Some(settlement) = settlement {
+        shared.settler.hand_over(settlement).await;
+    }
+    Ok(())
+}
+
+/// What is stored of a message whose recipients all bear a token.
+async fn tell_all(
+    shared: &Shared,
+    leased: &Leased,
+    tokens: Vec<(Arc<str>, BounceToken)>,
+    by: &By,
+) -> Result<Settlement, String> {
     let context = &shared.context;
     let content = first_octets(&context.store, &leased.content, RETURNED_OCTETS_MAX);
     let content = content.await.map_err(|error| error.to_string())?;
@@ -105,14 +146,9 @@ async fn take_in(shared: &Shared, leased: &Leased, by: &By) -> Result<Settlement
         events: Vec::new(),
         notices: Vec::new(),
     };
-    for recipient in &leased.recipients {
-        let about = match token_of(shared, recipient).await? {
-            Some((organisation, token)) => Some(
-                match_and_tell(shared, leased, &read, &organisation, token, &mut settlement)
-                    .await?,
-            ),
-            None => None,
-        };
+    for (recipient, (organisation, token)) in leased.recipients.iter().zip(tokens) {
+        let about = match_and_tell(shared, leased, &read, &organisation, token, &mut settlement);
+        let about = about.await?;
         settlement
             .events
             .push(taken_in(shared, leased, recipient, about, by));
@@ -123,8 +159,8 @@ async fn take_in(shared: &Shared, leased: &Leased, by: &By) -> Result<Settlement
     Ok(settlement)
 }
 
-/// The token of the address that it came to, with its organisation; `None`: it is none any more
-/// (its time is over since, or the domain is not ours).
+/// The token of the address that it came to, with its organisation; `None`: it is none, or its time
+/// is over since. An error where the domain takes other mail by now: it goes another way.
 async fn token_of(
     shared: &Shared,
     recipient: &LeasedRecipient,
@@ -132,12 +168,9 @@ async fn token_of(
     let context = &shared.context;
     let mailbox = &recipient.recipient.forward_path;
     let settings = context.store.settings();
-    let Some(domain) = mailbox.domain() else {
-        return Ok(None);
-    };
-    let Some(owned) = settings.bounce_domain(domain) else {
-        return Ok(None);
-    };
+    let domain = mailbox.domain().ok_or("it has no domain")?;
+    let owned = settings.bounce_domain(domain);
+    let owned = owned.ok_or("its domain is no bounce domain any more")?;
     let organisation = owned.organisation.name.as_str();
     let now = context.clock.now();
     let fresh = context.chance.octets();
@@ -285,15 +318,11 @@ fn taken_in(
     shared: &Shared,
     leased: &Leased,
     recipient: &LeasedRecipient,
-    about: Option<QueueId>,
+    about: QueueId,
     by: &By,
 ) -> Event {
     let facts = &leased.facts;
-    let kind = match about {
-        Some(_) => EventKind::RecipientDelivered,
-        None => EventKind::RecipientDiscarded,
-    };
-    let mut event = Event::new(shared.context.clock.now(), kind);
+    let mut event = Event::new(shared.context.clock.now(), EventKind::RecipientDelivered);
     event.queue_id = Some(facts.queue_id);
     event.organisation = Some(Arc::clone(&facts.organisation));
     event.inbound_connector.clone_from(&facts.inbound_connector);
@@ -305,10 +334,7 @@ fn taken_in(
     event.size = Some(facts.size);
     event.attempts = Some(recipient.attempts.saturating_add(1));
     event.outbound_connector.clone_from(&by.connector);
-    event.detail = Some(match about {
-        Some(about) => format!("taken in: it is about {about}").into(),
-        None => "its address does not count any more".into(),
-    });
+    event.detail = Some(format!("taken in: it is about {about}").into());
     event
 }
 

@@ -164,6 +164,15 @@ impl Settler {
         self.finish(draft).await;
     }
 
+    /// Ends all recipients without an attempt: they cannot get it.
+    pub(crate) async fn fail(&self, leased: &Leased, finding: &Finding, by: &By) {
+        let mut draft = self.draft(leased, by);
+        for recipient in &leased.recipients {
+            draft.failed(recipient, finding, recipient.attempts);
+        }
+        self.finish(draft).await;
+    }
+
     /// Holds the recipients that are not to get it because something about it is restricted, and
     /// takes them out of the lease. Asked last, so that what is leased already does not leave.
     pub(crate) async fn hold_restricted(&self, leased: &mut Leased) {

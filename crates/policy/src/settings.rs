@@ -4,6 +4,7 @@
 //! Not here: reading and writing ([`crate::document`]), what changes ([`crate::change`]).
 
 mod warning;
+mod returning;
 mod check;
 mod index;
 mod scope;
@@ -349,26 +350,6 @@ impl Settings {
     pub fn verified_domain(&self, domain: &Domain) -> Option<OwnedDomain<'_>> {
         self.accepted_domain(domain)
             .filter(OwnedDomain::is_verified)
-    }
-
-    /// The verified domain whose bounce domain this is.
-    pub fn bounce_domain(&self, domain: &Domain) -> Option<OwnedDomain<'_>> {
-        let places = self.indexes.bounce_domains.get(domain)?;
-        let mut owned = places.iter().map(|place| self.owned_domain(*place));
-        owned.find(OwnedDomain::is_verified)
-    }
-
-    /// Whether the bounce domain of an accepted domain may be written into envelopes: DNS has shown
-    /// that it leads to us, or the domain is one that no DNS knows.
-    pub fn is_bounce_domain_shown(&self, owned: &OwnedDomain<'_>, bounce: &Domain) -> bool {
-        if owned.domain.verification == Verification::Assumed {
-            return true;
-        }
-        let Ok(domain) = Domain::parse(&owned.domain.name) else {
-            return false;
-        };
-        let key = ProofKey::new(&owned.organisation.name, &domain);
-        self.shown_bounces.get(&key) == Some(bounce)
     }
 
     /// Whether `domain` is covered by a verified domain of this organisation.

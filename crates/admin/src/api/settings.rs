@@ -154,6 +154,7 @@ pub(super) async fn change_with(
         let built = Settings::build(before.mode, before.version + 1, document.clone())
             .map_err(|errors| Problem::invalid(&reasons(caller, before.mode, &document, errors)))?
             .following(&before);
+        bounces_are_nobody_elses(caller, &before, &built)?;
         let warnings = warnings(caller, &built);
         let mut changes = change::diff(&before.document, &document);
         changes.retain(|one| one.act != Act::Kept);
@@ -232,14 +233,43 @@ fn reasons(
         .filter(|one| organisation_of(&one.object).is_none_or(|whose| whose == own))
         .collect();
     if told.is_empty() {
-        told.push(SettingsError {
-            object: format!("organisation {own}"),
-            message: "what it would have is another organisation's: a name, a domain, or an \
-                      address of its clients"
-                .to_owned(),
-        });
+        told.push(another_s(caller));
     }
     told
+}
+
+/// Nothing of whoever has it.
+fn another_s(caller: &Caller) -> SettingsError {
+    let own = caller.rights.organisation().unwrap_or_default();
+    SettingsError {
+        object: format!("organisation {own}"),
+        message: "what it would have is another organisation's: a name, a domain, or an address \
+                  of its clients"
+            .to_owned(),
+    }
+}
+
+/// A problem where a bounce domain lies in a domain that another organisation uses, and did not
+/// before: DNS has shown since whose that is. One that did takes nothing, and is warned of.
+fn bounces_are_nobody_elses(
+    caller: &Caller,
+    before: &Settings,
+    built: &Settings,
+) -> Result<(), Problem> {
+    let known = before.taken_bounces();
+    let mut taken = built.taken_bounces();
+    taken.retain(|one| !known.contains(one));
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let sees = |one: &SettingsError| {
+        organisation_of(&one.object).is_none_or(|whose| caller.rights.sees(whose))
+    };
+    taken.retain(sees);
+    if taken.is_empty() {
+        taken.push(another_s(caller));
+    }
+    Err(Problem::invalid(&taken))
 }
 
 /// The organisation in `organisation contoso, inbound connector Printers`.

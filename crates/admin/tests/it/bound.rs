@@ -304,3 +304,28 @@ async fn a_key_for_a_credential_s_mail_is_of_its_organisation_and_goes_with_it()
     assert_eq!(names.len(), 1, "{left}");
     assert_eq!(names[0]["name"], "other");
 }
+
+#[tokio::test]
+async fn no_bounce_domain_is_laid_over_a_domain_that_another_organisation_uses() {
+    let hosted = Hosted::new().await;
+    let domains = |owner: &str, domain: Value| json!({ "document": { "organisation": [{ "name": owner, "domain": [domain] }] } });
+    let theirs = json!({ "name": "bounce.contoso.test", "verification": "assumed" });
+    let mut theirs = domains("fabrikam", theirs);
+    let all = hosted.context.store.settings();
+    let mut fabrikam = json!(all.organisation("fabrikam").expect("it is there"));
+    fabrikam["domain"] = theirs["document"]["organisation"][0]["domain"].clone();
+    theirs["document"]["organisation"][0] = fabrikam;
+    let told = hosted.post(&machine(), "/apply", &theirs).await;
+    assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+
+    let before = hosted.context.store.settings().version;
+    let ours = json!({
+        "name": "contoso.test", "verification": "assumed", "bounce_domain": "bounce.contoso.test",
+    });
+    let ours = domains("contoso", ours);
+    let told = hosted.post(&machine(), "/apply", &ours).await;
+    assert_eq!(told.0, StatusCode::UNPROCESSABLE_ENTITY, "{}", told.1);
+    let words = "bounce_domain bounce.contoso.test lies in a domain that another organisation uses";
+    assert!(told.1.contains(words), "{}", told.1);
+    assert_eq!(hosted.context.store.settings().version, before);
+}

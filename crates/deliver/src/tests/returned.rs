@@ -374,9 +374,42 @@ async fn a_forged_address_that_reached_the_queue_is_about_nothing() {
     comes_back(&world, &forged, &failure("b@b.example", "5.1.1")).await;
     assert!(world.events(EventKind::NoticeReceived).is_empty());
     assert!(!suppressed(&world.store, "b@b.example").await);
-    let discarded = world.events(EventKind::RecipientDiscarded);
-    assert_eq!(detail(&discarded[0]), "its address does not count any more");
+    let failed = world.events(EventKind::RecipientFailed);
+    let said = failed[0].reply.as_deref().unwrap();
+    assert_eq!(said, "no address that we signed, or its time is over");
+    assert!(world.events(EventKind::RecipientDiscarded).is_empty());
+    // Nobody is told of the failure of a notice.
     assert!(mailboxes.took().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn mail_that_waits_when_its_domain_becomes_one_for_bounces_fails_with_a_notice() {
+    let without = SETTINGS.replace("bounce_domain = \"bounce.contoso.test\"", "");
+    let mut world = World::new(&without).await;
+    let mailboxes = Peer::start(&world, "192.0.2.9", 25).await;
+    let mail = Mail {
+        from: "anna@contoso.test",
+        ..mail(&["ben@bounce.contoso.test", "dora@bounce.contoso.test"])
+    };
+    let queue_id = world.accept(mail).await;
+    world.apply(SETTINGS).await;
+    world.start();
+    pass(seconds(5)).await;
+    assert_eq!(world.in_queue(), 0);
+    let failed = world.events(EventKind::RecipientFailed);
+    assert_eq!(failed.len(), 2);
+    assert!(failed.iter().all(|one| one.queue_id == Some(queue_id)));
+    assert!(world.events(EventKind::RecipientDiscarded).is_empty());
+    let notice = mailboxes.took().pop().expect("a notice");
+    assert_eq!(notice.to, ["anna@contoso.test"]);
+    let text = String::from_utf8_lossy(&notice.content).replace("=\r\n", "");
+    for address in ["ben@bounce.contoso.test", "dora@bounce.contoso.test"] {
+        assert!(
+            text.contains(&format!("Final-Recipient: rfc822; {address}")),
+            "{text}"
+        );
+    }
+    assert!(text.contains("Status: 5.1.1"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,6 +14,7 @@ use crate::document::{
 };
 use crate::range::special_network;
 
+use super::returning::taken_words;
 use super::scope::Scope;
 use super::{DirectoryAnswer, DomainState, Settings};
 use crate::proof::GRACE;
@@ -114,6 +115,11 @@ impl Observer<'_> {
         let Some(owned) = self.settings.accepted_domain_of(&organisation.name, &name) else {
             return;
         };
+        if let Ok(bounce) = Domain::parse(&domain.bounce_domain)
+            && self.settings.is_bounce_taken(&owned, &bounce)
+        {
+            self.warn(object, taken_words(&bounce));
+        }
         match owned.state {
             DomainState::Pending => {
                 let message = format!(

@@ -233,3 +233,69 @@ fn a_bounce_domain_lies_below_its_domain_and_is_none_itself() {
     let words = errors(&domain("bounce.contoso.test", twice));
     assert!(words.contains("bounce_domain of a domain"), "{words}");
 }
+
+/// contoso.test with its bounce domain, beside a domain of fabrikam's.
+fn beside(fabrikams: &str) -> String {
+    format!(
+        "[[organisation]]\nname = \"contoso\"\n[[organisation.domain]]\nname = \
+         \"contoso.test\"\nbounce_domain = \"bounce.contoso.test\"\n[[organisation]]\nname = \
+         \"fabrikam\"\n[[organisation.domain]]\n{fabrikams}\n"
+    )
+}
+
+#[test]
+fn a_bounce_domain_takes_no_mail_of_a_domain_that_another_organisation_uses() {
+    let bounce = Domain::parse("bounce.contoso.test").expect("right");
+    let ours = ("contoso", "contoso.test", Standing::Verified);
+    let same = "name = \"bounce.contoso.test\"";
+    let assumed = "name = \"bounce.contoso.test\"\nverification = \"assumed\"";
+    let parent = "name = \"test\"\nsubdomains = true";
+    for (fabrikams, theirs, is_taken) in [
+        // A claim that is not proved stands in nobody's way, nor does who lost it.
+        (same, None, false),
+        (
+            same,
+            Some(("bounce.contoso.test", Standing::Suspended)),
+            false,
+        ),
+        (
+            same,
+            Some(("bounce.contoso.test", Standing::Verified)),
+            true,
+        ),
+        (assumed, None, true),
+        // The nearer domain counts: what lies below contoso's is contoso's.
+        (parent, Some(("test", Standing::Verified)), false),
+    ] {
+        let theirs = theirs.map(|(domain, standing)| ("fabrikam", domain, standing));
+        let proofs: Vec<_> = [Some(ours), theirs].into_iter().flatten().collect();
+        let settings = proved(build(Mode::Hosted, &beside(fabrikams)), &proofs);
+        let case = format!("{fabrikams} {theirs:?}");
+        assert_eq!(
+            settings.bounce_domain(&bounce).is_none(),
+            is_taken,
+            "{case}"
+        );
+        let told = settings.taken_bounces();
+        assert_eq!(!told.is_empty(), is_taken, "{case}");
+        let words = "organisation contoso, domain contoso.test: bounce_domain bounce.contoso.test \
+                     lies in a domain that another organisation uses, whose mail would end there; \
+                     write another name";
+        let said = settings
+            .warnings()
+            .iter()
+            .any(|one| one.to_string() == words);
+        assert_eq!(said, is_taken, "{case}");
+        // Nor is a sender rewritten to it, though DNS showed it once.
+        let key = ProofKey::new("contoso", &Domain::parse("contoso.test").expect("right"));
+        let shown = ShownBounces::from([(key, bounce.clone())]);
+        let settings = settings.with_shown_bounces(shown);
+        let owned = settings.verified_domain(&Domain::parse("contoso.test").expect("right"));
+        let owned = owned.expect("proved");
+        assert_eq!(
+            settings.is_bounce_domain_shown(&owned, &bounce),
+            !is_taken,
+            "{case}"
+        );
+    }
+}

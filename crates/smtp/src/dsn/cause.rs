@@ -34,6 +34,8 @@ pub enum Cause {
     PrivateDestination,
     /// 5.1.3: an address literal, which this relay does not deliver to.
     AddressLiteral,
+    /// 5.1.1: at a bounce domain, and no address that we signed, or none that counts any more.
+    BounceAddressUnknown,
     /// 5.4.6: only we ourselves are left as mail exchanger.
     NoRouteSelfMx,
     /// 5.4.6: too many Received fields.
@@ -53,7 +55,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, for tables and tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ConnectionRefused,
         Self::ConnectionTimedOut,
         Self::Unreachable,
@@ -67,6 +69,7 @@ impl Cause {
         Self::NoMailServer,
         Self::PrivateDestination,
         Self::AddressLiteral,
+        Self::BounceAddressUnknown,
         Self::NoRouteSelfMx,
         Self::Loop,
         Self::Expired,
@@ -89,6 +92,7 @@ impl Cause {
             Self::NullMx => (5, 1, 10),
             Self::NoMailServer | Self::PrivateDestination => (5, 4, 4),
             Self::AddressLiteral => (5, 1, 3),
+            Self::BounceAddressUnknown => (5, 1, 1),
             Self::NoRouteSelfMx | Self::Loop => (5, 4, 6),
             Self::Expired => (5, 4, 7),
             Self::TooBig => (5, 3, 4),
@@ -132,6 +136,10 @@ impl Cause {
             }
             Self::AddressLiteral => {
                 "The address names a server by its number; this is not delivered here."
+            }
+            Self::BounceAddressUnknown => {
+                "The address only takes what comes back about mail of ours, and does not exist or \
+                 does not count any more."
             }
             Self::NoRouteSelfMx => {
                 "The domain of the address names this mail server itself, which has no mailboxes \
@@ -187,6 +195,10 @@ impl Cause {
             Self::AddressLiteral => {
                 "L’adresse désigne un serveur par son adresse IP\u{202f}; ce courrier n’est pas remis \
                  ici."
+            }
+            Self::BounceAddressUnknown => {
+                "L’adresse ne reçoit que les retours de nos propres messages\u{202f}; elle n’existe \
+                 pas ou n’est plus valable."
             }
             Self::NoRouteSelfMx => {
                 "Le domaine de l’adresse désigne ce serveur de messagerie lui-même, qui n’a pas de \
