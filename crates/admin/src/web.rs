@@ -8,6 +8,7 @@ mod directory;
 mod audit;
 mod credentials;
 mod licences;
+mod triggers;
 mod restricted;
 mod programs;
 mod settings;
@@ -113,6 +114,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(queue::routes())
         .merge(attempts::routes())
         .merge(alerts::routes())
+        .merge(triggers::routes())
         .merge(domains::routes())
         .merge(outbound_wizard::routes())
         .merge(outbound_edit::routes())

@@ -36,6 +36,7 @@ pub(super) const CATALOGUES: &[Catalogue] = &[
     catalogue!("trace"),
     catalogue!("reports"),
     catalogue!("alerts"),
+    catalogue!("triggers"),
     catalogue!("wizard"),
     catalogue!("content"),
     catalogue!("route"),

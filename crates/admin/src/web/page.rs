@@ -58,6 +58,12 @@ const SECTIONS: &[Section] = &[
         Action::ReadMail,
     ),
     (
+        "triggers",
+        "/triggers",
+        "nav-triggers",
+        Action::ReadSettings,
+    ),
+    (
         "suppression",
         "/suppression",
         "nav-suppression",

@@ -18,7 +18,7 @@ use super::times;
 use crate::permission::Action;
 
 /// What can be restricted, with the key of its name.
-const KINDS: [(&str, &str); 7] = [
+pub(super) const KINDS: [(&str, &str); 7] = [
     ("ip", "restricted-ip"),
     ("address", "restricted-address"),
     ("domain", "restricted-domain"),

@@ -254,6 +254,7 @@ impl Hosted {
             "/admins" => named(json!({ "name": "mallory", "role": "owner" })),
             "/admins/{name}/role" => named(json!({ "role": "owner" })),
             "/backup" => json!({ "target": "relative" }),
+            path if path.starts_with("/triggers") => named(json!({ "trigger": "volume" })),
             "/suppression/add" | "/suppression/release" => named(json!({
                 "address": "b@example.org", "reason": "test",
             })),

@@ -4,7 +4,7 @@
 const { chromium } = require('playwright-core');
 const net = require('net');
 
-const PAGES = ['/', '/trace', '/trace?live=1', '/reports', '/devices', '/queue', '/attempts', '/domains', '/domains/contoso.test',
+const PAGES = ['/', '/trace', '/trace?live=1', '/reports', '/devices', '/queue', '/attempts', '/triggers', '/domains', '/domains/contoso.test',
   '/connectors/inbound', '/connectors/inbound/contoso/Printers', '/connectors/outbound', '/account'];
 const WIZARD = ['/add-device', '/connectors/inbound/contoso/Printers/listen',
   '/connectors/inbound/contoso/Printers/edit/senders', '/connectors/inbound/contoso/Printers/remove'];

@@ -14,10 +14,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Runtime;
 
+use crate::browser::{play, playwright};
 use crate::receiver::Receiver;
 use crate::support::{BEHIND_PROXY, Place, Server, Session};
 use crate::web_receiver::WebReceiver;
 
+/// What the browser does.
+const WALK: &str = include_str!("hijack.cjs");
 const PRINTER: &str = "10.1.2.9";
 const NEIGHBOUR: &str = "10.1.2.8";
 /// As many as the hijacker sends.
@@ -125,6 +128,21 @@ fn send(session: &mut Session, to: &str) -> String {
     id.to_owned()
 }
 
+/// Alerts leave by another way than mail.
+fn post_alerts_to(server: &Server, web: &WebReceiver) {
+    let channel = web.url("/alerts");
+    let add = [
+        "alert",
+        "channel",
+        "add",
+        "it",
+        "webhook",
+        &channel,
+        "--allow-private",
+    ];
+    server.relais(&add).expect(0);
+}
+
 fn burst(server: &Server) -> Vec<String> {
     let mut session = device(server, PRINTER);
     (0..BURST)
@@ -137,17 +155,7 @@ fn a_hijacked_printer_is_held_within_fifty_messages_and_what_is_legitimate_leave
     let (receiver, web) = (Receiver::start(), WebReceiver::start());
     let server = with_history(Place::new(BEHIND_PROXY)).serve();
     server.apply(&settings(&receiver, "")).expect(0);
-    let channel = web.url("/alerts");
-    let add = [
-        "alert",
-        "channel",
-        "add",
-        "it",
-        "webhook",
-        &channel,
-        "--allow-private",
-    ];
-    server.relais(&add).expect(0);
+    post_alerts_to(&server, &web);
 
     let ids = burst(&server);
     // At once: no message of the printer leaves any more, and the neighbour's does.
@@ -330,4 +338,31 @@ fn the_panic_switch_stops_a_connector_at_once_and_lets_it_go_the_same_way() {
         .json_lines();
     let told = |entry: &&serde_json::Value| entry["detail"].to_string().contains("panic switch");
     assert_eq!(audit.iter().filter(told).count(), 4);
+}
+
+#[test]
+fn a_person_hears_of_a_hijack_looks_at_it_and_releases_with_one_click_what_is_legitimate() {
+    let Some(modules) = playwright() else {
+        return;
+    };
+    let (receiver, web) = (Receiver::start(), WebReceiver::start());
+    let server = with_history(Place::new(BEHIND_PROXY)).serve();
+    server.apply(&settings(&receiver, "")).expect(0);
+    post_alerts_to(&server, &web);
+    let mut session = device(&server, PRINTER);
+    for number in 0..60 {
+        send(&mut session, &format!("fresh{number}@example.net"));
+    }
+    web.wait_for("alert", |post| post.body.contains(PRINTER));
+    send(&mut device(&server, NEIGHBOUR), "boss@example.org");
+    receiver.wait_for_recipient("boss@example.org");
+    // The thirty that left before it was held, and the neighbour's.
+    receiver.wait_for_count(31);
+
+    let (walked, _) = play(&server, &modules, WALK, &[]);
+    let told = (walked.code, walked.out.trim());
+    assert_eq!(told, (0, "[]"), "{}", walked.err);
+    // A person let go what was held.
+    receiver.wait_for_count(61);
+    receiver.wait_for_recipient("fresh59@example.net");
 }
