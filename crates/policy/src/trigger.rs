@@ -28,7 +28,7 @@ use crate::restriction::{Effect, Entity};
 /// Days on which a device must have sent before its volume is judged: who is new has no usual.
 pub const LEARNT_DAYS_MIN: u32 = 3;
 /// Devices and credentials of an organisation that are remembered; those not heard of for longest
-/// are forgotten. Ours: a device takes about a kilobyte.
+/// are forgotten. Ours: a device takes some kilobytes.
 pub const DEVICES_PER_ORGANISATION_MAX: usize = 5_000;
 /// So many are forgotten at once, so that a flood of new ones does not search for each.
 const FORGOTTEN_AT_ONCE: usize = 250;

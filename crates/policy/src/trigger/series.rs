@@ -11,8 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::{DAY, Found, LEARNT_DAYS_MIN, SAMPLES_MAX, Terms, TriggerKind};
 use crate::restriction::{Effect, Entity};
 
-/// What is usual is what was within this many days.
-pub(super) const REMEMBERED_DAYS: u32 = 30;
+/// What is usual is what was within this many days, and the rest of the week in which they begin:
+/// what runs once a month is remembered until it runs again.
+pub(super) const REMEMBERED_DAYS: u32 = 35;
+/// Weeks that are kept: those of the days above, and one that a clock ahead may have begun.
+const WEEKS_MAX: usize = 7;
+/// Days of a week.
+const WEEK: i64 = 7;
 /// Parts of the time that counts.
 const BUCKETS: i64 = 60;
 /// Hours of a day.
@@ -31,10 +36,13 @@ pub(super) struct Series {
     today: [u32; HOURS],
     /// Something was found today.
     spoilt: bool,
-    /// The most of earlier days, by hour: the day, and how much.
-    usual: Vec<(i64, u32)>,
+    /// The most of earlier days, by hour: the week since 1970, oldest first, and how much. Weeks
+    /// end one by one, so that a better one of long ago takes nothing with it.
+    weeks: Vec<(i64, [u32; HOURS])>,
     /// Days on which there was something, and which taught.
     days: u32,
+    /// The newest of them.
+    learnt_on: i64,
     /// The newest messages or attempts.
     samples: VecDeque<String>,
 }
@@ -79,10 +87,12 @@ impl Series {
     /// Whether that is too much.
     pub(super) fn over(&self, kind: TriggerKind, terms: Terms, now: Timestamp) -> Option<Over> {
         // Who is new has no usual volume; what is bad is bad from the first day.
-        if kind == TriggerKind::Volume && self.days < LEARNT_DAYS_MIN {
+        let day = now.as_millis().div_euclid(DAY);
+        if kind == TriggerKind::Volume && !self.is_learnt(day) {
             return None;
         }
-        let (count, usual, busiest) = (self.within(), self.usual_at(hour_of(now)), self.busiest());
+        let count = self.within();
+        let (usual, busiest) = (self.usual_at(day, hour_of(now)), self.busiest(day));
         let bound = terms
             .minimum
             .max(busiest)
@@ -113,16 +123,41 @@ impl Series {
         counts.fold(0, u32::saturating_add)
     }
 
-    /// At this hour, the one before and the one after.
-    fn usual_at(&self, hour: usize) -> u32 {
-        let near = [hour + HOURS - 1, hour, hour + 1].map(|hour| hour % HOURS);
-        let near = near.iter().filter_map(|hour| self.usual.get(*hour));
-        near.map(|(_, most)| *most).max().unwrap_or_default()
+    /// Whether it sent on enough days to be judged by them. Of what lies weeks back, or is of a
+    /// time that a wrong clock showed, nothing is usual.
+    fn is_learnt(&self, day: i64) -> bool {
+        self.days >= LEARNT_DAYS_MIN && self.remembered(day).next().is_some()
     }
 
-    fn busiest(&self) -> u32 {
-        let all = self.usual.iter().map(|(_, most)| *most);
-        all.max().unwrap_or_default()
+    /// The weeks that count on this day.
+    fn remembered(&self, day: i64) -> impl Iterator<Item = &[u32; HOURS]> {
+        let oldest = (day - i64::from(REMEMBERED_DAYS)).div_euclid(WEEK);
+        let counts = oldest..=day.div_euclid(WEEK);
+        let weeks = self.weeks.iter();
+        weeks.filter_map(move |(week, most)| counts.contains(week).then_some(most))
+    }
+
+    /// At this hour, the one before and the one after.
+    fn usual_at(&self, day: i64, hour: usize) -> u32 {
+        let near = [hour + HOURS - 1, hour, hour + 1].map(|hour| hour % HOURS);
+        let of_week = |most: &[u32; HOURS]| {
+            near.iter()
+                .filter_map(|hour| most.get(*hour))
+                .max()
+                .copied()
+        };
+        self.remembered(day)
+            .filter_map(of_week)
+            .max()
+            .unwrap_or_default()
+    }
+
+    fn busiest(&self, day: i64) -> u32 {
+        self.remembered(day)
+            .flatten()
+            .max()
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The days before this one are over: what they taught counts from now on.
@@ -133,20 +168,32 @@ impl Series {
         let (ended, today) = (self.day, std::mem::take(&mut self.today));
         let teaches = !std::mem::take(&mut self.spoilt) && today.iter().any(|most| *most > 0);
         if teaches {
-            self.days = self.days.saturating_add(1);
-            self.usual.resize(HOURS, (0, 0));
-            for ((since, most), new) in self.usual.iter_mut().zip(today) {
-                if new >= *most {
-                    (*since, *most) = (ended, new);
-                }
-            }
-        }
-        for (since, most) in &mut self.usual {
-            if *since < day - i64::from(REMEMBERED_DAYS) {
-                *most = 0;
-            }
+            self.learn(ended, today);
         }
         self.day = day;
+    }
+
+    fn learn(&mut self, day: i64, today: [u32; HOURS]) {
+        if self.remembered(day).next().is_none() {
+            self.days = 0;
+        }
+        if self.days == 0 || day > self.learnt_on {
+            self.days = self.days.saturating_add(1);
+            self.learnt_on = day;
+        }
+        let week = day.div_euclid(WEEK);
+        let place = self.weeks.partition_point(|(one, _)| *one < week);
+        match self.weeks.get_mut(place) {
+            Some((one, most)) if *one == week => {
+                for (most, new) in most.iter_mut().zip(today) {
+                    *most = (*most).max(new);
+                }
+            }
+            Some(_) | None => self.weeks.insert(place, (week, today)),
+        }
+        if self.weeks.len() > WEEKS_MAX {
+            self.weeks.remove(0);
+        }
     }
 }
 

@@ -123,6 +123,25 @@ fn what_a_person_releases_begins_anew_and_is_found_again_when_it_goes_on() {
     assert_eq!(again, Some(30), "counted from nothing");
 }
 
+/// One hour's work of a night, in one go.
+fn night(guard: &mut Guard, day: i64, messages: i64) -> Option<i64> {
+    let begin = at(day, 2, 0);
+    burst(guard, begin, messages, &message(begin, 9))
+}
+
+#[test]
+fn a_nightly_job_whose_best_night_is_long_ago_goes_on_as_usual() {
+    let mut guard = Guard::default();
+    assert_eq!(night(&mut guard, 0, 150), None);
+    for day in 1..=60 {
+        assert_eq!(night(&mut guard, day, 100), None, "night {day}");
+    }
+    assert!(
+        night(&mut guard, 61, 1_000).is_some(),
+        "watched all the same"
+    );
+}
+
 #[test]
 fn the_first_step_is_to_hold_and_the_second_to_refuse_only_where_the_settings_want_it() {
     use TriggerMode::{Block, Hold, Off};
