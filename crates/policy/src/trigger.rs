@@ -17,6 +17,7 @@ mod series;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use relais_smtp::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,10 @@ const FORGOTTEN_AT_ONCE: usize = 250;
 const NETWORKS_MAX: usize = 16;
 /// Messages or attempts named as evidence.
 const SAMPLES_MAX: usize = 5;
+/// A longer step of the time between two questions is a jump.
+const STEP_MAX: Duration = Duration::from_secs(600);
+/// As long as expiry doubts a jump of the clock.
+const JUMP_BELIEVED_AFTER: Duration = Duration::from_secs(3_600);
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
 
@@ -253,6 +258,8 @@ pub struct KnownDevice {
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     organisations: BTreeMap<String, BTreeMap<String, KnownDevice>>,
+    /// When [`Guard::forget_before`] was asked last, and since when its time goes on in steps.
+    asked: Option<(Timestamp, Timestamp)>,
 }
 
 /// A device is kept under this key.
@@ -317,12 +324,18 @@ impl Guard {
         }
     }
 
-    /// Keys of devices not heard of for so many days; they are forgotten.
+    /// Keys of devices not heard of for so many days; they are forgotten. Asked every few minutes:
+    /// a time that was jumped to is believed when it has gone on for an hour, so that a clock ahead
+    /// for a moment forgets nobody.
     pub fn forget_before(&mut self, now: Timestamp) -> Vec<String> {
+        if !self.believes(now) {
+            return Vec::new();
+        }
         let oldest = now.as_millis() - i64::from(series::REMEMBERED_DAYS) * DAY;
         let mut gone = Vec::new();
         for (organisation, devices) in &mut self.organisations {
             devices.retain(|key, device| {
+                device.last = device.last.min(now.as_millis());
                 let stays = device.last >= oldest;
                 if !stays {
                     gone.push(format!("{organisation} {key}"));
@@ -332,6 +345,15 @@ impl Guard {
         }
         self.organisations.retain(|_, devices| !devices.is_empty());
         gone
+    }
+
+    fn believes(&mut self, now: Timestamp) -> bool {
+        let began = match self.asked {
+            Some((last, began)) if last <= now && now.since(last) <= STEP_MAX => began,
+            Some(_) | None => now,
+        };
+        self.asked = Some((now, began));
+        now.since(began) >= JUMP_BELIEVED_AFTER
     }
 
     /// How many devices are remembered.
@@ -349,7 +371,7 @@ impl Guard {
             forget_oldest(devices);
         }
         let device = devices.entry(key).or_default();
-        device.last = device.last.max(now.as_millis());
+        device.last = now.as_millis();
         device
     }
 }
@@ -435,6 +457,9 @@ impl KnownDevice {
             network_of(heard.address),
             heard.time.as_millis().div_euclid(DAY),
         );
+        for (_, first) in &mut self.networks {
+            *first = day.min(*first);
+        }
         if self.networks.iter().any(|(known, _)| *known == network) {
             return false;
         }

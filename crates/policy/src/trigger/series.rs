@@ -58,9 +58,9 @@ pub(super) struct Over {
 impl Series {
     /// So many more at this time.
     pub(super) fn count(&mut self, window: i64, time: Timestamp, count: u32, sample: &str) {
-        self.turn_to(time.as_millis().div_euclid(DAY));
         let grain = (window / BUCKETS).max(1);
         let bucket = time.as_millis().div_euclid(grain);
+        self.believe(time.as_millis().div_euclid(DAY), bucket);
         // Events of several sessions come nearly in order: what is late counts with the newest.
         match self.buckets.back_mut() {
             Some((last, counted)) if *last >= bucket => *counted = counted.saturating_add(count),
@@ -158,6 +158,23 @@ impl Series {
             .max()
             .copied()
             .unwrap_or_default()
+    }
+
+    /// What lies further ahead than events come late was counted by a clock that was wrong: it is
+    /// as if it had not been.
+    fn believe(&mut self, day: i64, bucket: i64) {
+        let newest = self.buckets.back().map_or(bucket, |(last, _)| *last);
+        if newest > bucket + BUCKETS {
+            self.buckets.retain(|(one, _)| *one <= bucket);
+        }
+        if self.day > day + 1 {
+            self.today = [0; HOURS];
+            self.spoilt = false;
+            self.day = day;
+            self.learnt_on = self.learnt_on.min(day);
+            self.weeks.retain(|(week, _)| *week <= day.div_euclid(WEEK));
+        }
+        self.turn_to(day);
     }
 
     /// The days before this one are over: what they taught counts from now on.

@@ -142,6 +142,61 @@ fn a_nightly_job_whose_best_night_is_long_ago_goes_on_as_usual() {
     );
 }
 
+/// Who is forgotten while time goes on for so many minutes.
+fn forget(guard: &mut Guard, begin: Timestamp, minutes: i64) -> Vec<String> {
+    let minute = |number| Timestamp::from_millis(begin.as_millis() + number * MINUTE);
+    (0..=minutes)
+        .flat_map(|number| guard.forget_before(minute(number)))
+        .collect()
+}
+
+#[test]
+fn a_clock_that_was_ahead_for_a_moment_lets_counts_leave_their_hour() {
+    let mut guard = with_history(10, 20);
+    for ahead in [10, 12 * 365] {
+        assert_eq!(hear(&mut guard, &message(at(10 + ahead, 8, 0), 9)), None);
+        for hour in 8..18 {
+            for scan in 0..20 {
+                let heard = message(at(10, hour, scan * 3), 9);
+                assert_eq!(hear(&mut guard, &heard), None, "{ahead} days, hour {hour}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_was_years_ahead_for_a_moment_leaves_what_is_usual_and_days_that_teach() {
+    let mut guard = with_history(10, 60);
+    let wrong = at(12 * 365, 9, 0);
+    // While it is wrong nothing is known of the weeks before, and nobody is held for that.
+    assert_eq!(burst(&mut guard, wrong, 80, &message(wrong, 9)), None);
+    assert_eq!(forget(&mut guard, at(10, 8, 0), 60).len(), 0);
+    assert_eq!(forget(&mut guard, wrong, 30).len(), 0, "not believed yet");
+    let morning = at(10, 10, 0);
+    assert_eq!(burst(&mut guard, morning, 200, &message(morning, 9)), None);
+    for day in 11..15 {
+        let evening = at(day, 20, 0);
+        let known = burst(&mut guard, evening, 60, &message(evening, 9));
+        assert_eq!(known, None, "day {day}");
+    }
+    // Four times what the evenings taught: the days go on.
+    let evening = at(15, 20, 0);
+    assert_eq!(burst(&mut guard, evening, 230, &message(evening, 9)), None);
+    assert!(burst(&mut guard, evening, 5_000, &message(evening, 9)).is_some());
+}
+
+#[test]
+fn what_was_kept_by_a_clock_ahead_is_forgotten_like_everything_else() {
+    let mut guard = Guard::default();
+    hear(&mut guard, &message(at(4_000, 9, 0), 9));
+    assert_eq!(
+        forget(&mut guard, at(0, 9, 0), 120).len(),
+        0,
+        "its time begins"
+    );
+    assert_eq!(forget(&mut guard, at(60, 9, 0), 120).len(), 1);
+}
+
 #[test]
 fn the_first_step_is_to_hold_and_the_second_to_refuse_only_where_the_settings_want_it() {
     use TriggerMode::{Block, Hold, Off};
@@ -235,6 +290,16 @@ fn a_credential_in_a_network_where_it_never_was_is_found_once_it_is_known() {
         let expected = is_found.then_some(TriggerKind::NewNetwork);
         assert_eq!(kind, expected, "day {day}, {address}");
     }
+    // What a clock ahead saw first was seen when the clock came back, at the latest.
+    let mut guard = Guard::default();
+    for (day, address, is_found) in [
+        (400, "198.51.100.7", false),
+        (7, "198.51.100.7", false),
+        (11, "192.0.2.1", true),
+    ] {
+        let found = guard.hear(&from(day, address), &on, None);
+        assert_eq!(found.is_some(), is_found, "day {day}, {address}");
+    }
 }
 
 #[test]
@@ -268,7 +333,7 @@ fn what_is_kept_is_what_is_known() {
         let found = burst(guard, night, 5_000, &message(night, 9));
         assert_eq!(found, Some(30));
     }
-    assert_eq!(restarted.forget_before(at(60, 0, 0)), [key]);
+    assert_eq!(forget(&mut restarted, at(60, 0, 0), 60), [key]);
 }
 
 #[test]
