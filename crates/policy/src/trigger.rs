@@ -26,7 +26,8 @@ use self::series::Series;
 use crate::document::{Trigger, TriggerMode, Triggers};
 use crate::restriction::{Effect, Entity};
 
-/// Days on which a device must have sent before its volume is judged: who is new has no usual.
+/// Days on which a device must have sent before its volume, and in whose name it writes, are
+/// judged: who is new has no usual.
 pub const LEARNT_DAYS_MIN: u32 = 3;
 /// Devices and credentials of an organisation that are remembered; those not heard of for longest
 /// are forgotten. Ours: a device takes some kilobytes.
@@ -154,11 +155,17 @@ impl TriggerKind {
         }
     }
 
+    /// Whether a device must be known: who is new has no usual; what is bad is bad from the first
+    /// day.
+    const fn needs_learning(self) -> bool {
+        matches!(self, Self::Volume | Self::FromMismatch)
+    }
+
     /// What is counted, in words.
     const fn counted(self) -> &'static str {
         match self {
             Self::Volume => "recipients",
-            Self::FromMismatch => "messages whose From is of another domain than MAIL FROM",
+            Self::FromMismatch => "messages whose From is of a foreign domain",
             Self::UnverifiedDomain => "attempts to send as a domain that is not verified",
             Self::UnknownRecipients => "recipients that do not exist",
             Self::Complaints => "complaints of recipients",
@@ -186,7 +193,8 @@ pub enum Signal {
     Message {
         /// How many get it.
         recipients: u32,
-        /// Its From is of another domain than its reverse-path.
+        /// Its From is of another domain than its reverse-path, and that is none of its
+        /// organisation's.
         from_differs: bool,
     },
     /// A domain that is not verified was tried as sender.
@@ -283,7 +291,11 @@ impl Guard {
             let terms = kind.terms(triggers);
             let series = device.series.entry(kind).or_default();
             series.count(kind.window(), heard.time, count, &heard.sample);
-            if let Some(over) = series.over(kind, terms, heard.time) {
+            if kind.needs_learning() && !device.is_learnt(heard.time) {
+                continue;
+            }
+            let series = device.series.entry(kind).or_default();
+            if let Some(over) = series.over(terms, heard.time) {
                 let effect = next_step(terms.mode, standing);
                 series.spoil(heard.time);
                 if let (Some(effect), None) = (effect, &found) {
@@ -446,6 +458,12 @@ fn network_of(address: IpAddr) -> String {
 }
 
 impl KnownDevice {
+    /// Whether it sent on enough days.
+    fn is_learnt(&self, now: Timestamp) -> bool {
+        let messages = self.series.get(&TriggerKind::Volume);
+        messages.is_some_and(|series| series.is_learnt(now))
+    }
+
     /// Whether a credential is used from a network where it never was, though it is known for some
     /// days. The network is known from now on.
     fn is_new_network(&mut self, heard: &Heard) -> bool {

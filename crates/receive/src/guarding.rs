@@ -40,7 +40,7 @@ impl Guarding {
     /// A message is complete: hears it, and restricts its sender where that is too much. In force
     /// when this returns.
     pub(crate) async fn accepted(&self, store: &Store, event: &Event) {
-        if let Some(heard) = event.heard() {
+        if let Some(heard) = store.heard(event).await {
             self.hear(store, &heard).await;
         }
     }

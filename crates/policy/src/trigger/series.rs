@@ -85,12 +85,8 @@ impl Series {
     }
 
     /// Whether that is too much.
-    pub(super) fn over(&self, kind: TriggerKind, terms: Terms, now: Timestamp) -> Option<Over> {
-        // Who is new has no usual volume; what is bad is bad from the first day.
+    pub(super) fn over(&self, terms: Terms, now: Timestamp) -> Option<Over> {
         let day = now.as_millis().div_euclid(DAY);
-        if kind == TriggerKind::Volume && !self.is_learnt(day) {
-            return None;
-        }
         let count = self.within();
         let (usual, busiest) = (self.usual_at(day, hour_of(now)), self.busiest(day));
         let bound = terms
@@ -125,7 +121,8 @@ impl Series {
 
     /// Whether it sent on enough days to be judged by them. Of what lies weeks back, or is of a
     /// time that a wrong clock showed, nothing is usual.
-    fn is_learnt(&self, day: i64) -> bool {
+    pub(super) fn is_learnt(&self, now: Timestamp) -> bool {
+        let day = now.as_millis().div_euclid(DAY);
         self.days >= LEARNT_DAYS_MIN && self.remembered(day).next().is_some()
     }
 

@@ -217,14 +217,6 @@ fn the_first_step_is_to_hold_and_the_second_to_refuse_only_where_the_settings_wa
 fn every_kind_of_misdeed_is_counted_by_its_own_trigger_from_the_first_day() {
     for (kind, signal, credential) in [
         (
-            TriggerKind::FromMismatch,
-            Signal::Message {
-                recipients: 1,
-                from_differs: true,
-            },
-            None,
-        ),
-        (
             TriggerKind::UnverifiedDomain,
             Signal::UnverifiedDomain,
             None,
@@ -251,6 +243,42 @@ fn every_kind_of_misdeed_is_counted_by_its_own_trigger_from_the_first_day() {
         assert!(before.iter().all(Option::is_none), "{kind:?}");
         let last = last.as_ref().expect("one more than is never too many");
         assert_eq!((last.kind, last.entity.clone()), (kind, heard.entity()));
+    }
+}
+
+#[test]
+fn foreign_names_are_found_with_a_known_device_and_usual_with_one_that_always_wrote_them() {
+    let foreign = |time| Heard {
+        signal: Signal::Message {
+            recipients: 1,
+            from_differs: true,
+        },
+        ..message(time, 9)
+    };
+    let mut known = with_history(10, 3);
+    let day = at(10, 9, 0);
+    let found = (0..=20)
+        .map(|_| hear(&mut known, &foreign(day)))
+        .collect::<Vec<_>>();
+    let kinds: Vec<_> = found.iter().flatten().map(|found| found.kind).collect();
+    assert_eq!(kinds, [TriggerKind::FromMismatch]);
+    assert!(
+        found.last().is_some_and(Option::is_some),
+        "the last of them"
+    );
+
+    let mut always = Guard::default();
+    for day in 0..10 {
+        for hour in 8..18 {
+            for minute in 0..60 {
+                let heard = foreign(at(day, hour, minute));
+                assert_eq!(
+                    hear(&mut always, &heard),
+                    None,
+                    "day {day}, {hour}:{minute}"
+                );
+            }
+        }
     }
 }
 

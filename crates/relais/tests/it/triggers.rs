@@ -70,7 +70,7 @@ fn with_history(place: Place) -> Place {
                 for scan in 0..3 {
                     let event = scan_of(host, days_ago(day, scan));
                     store.record(event.clone());
-                    let one: Heard = event.heard().expect("a client's message");
+                    let one: Heard = event.heard(|_, _| true).expect("a client's message");
                     assert!(matches!(one.signal, Signal::Message { .. }));
                     assert_eq!(guard.hear(&one, &Triggers::default(), None), None);
                     heard = Some(one);

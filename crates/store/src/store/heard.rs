@@ -2,6 +2,7 @@
 //! the message, which the trace knows; and what is usual for a device, as text for its shelf.
 
 use relais_policy::trigger::{Heard, KnownDevice};
+use relais_smtp::domain::Domain;
 
 use super::Store;
 use crate::trace::{Event, EventKind, TraceQuery, TraceTerm};
@@ -10,7 +11,11 @@ impl Store {
     /// What this event says to triggers. Reads the trace for notices that came back, only.
     pub async fn heard(&self, event: &Event) -> Option<Heard> {
         let Some(signal) = event.returned_signal() else {
-            return event.heard();
+            let settings = self.settings();
+            return event.heard(|organisation, domain| {
+                let domain = Domain::parse(domain);
+                domain.is_ok_and(|domain| settings.is_verified_for(organisation, &domain))
+            });
         };
         let id = event.queue_id?;
         let terms = [

@@ -20,12 +20,13 @@ const FAILURE: &str = "failure";
 
 impl Event {
     /// What this event alone says; of notices [`Event::returned_signal`] and who sent the message.
-    pub fn heard(&self) -> Option<Heard> {
+    /// `is_own`: whether this organisation has verified this domain.
+    pub fn heard(&self, is_own: impl Fn(&str, &str) -> bool) -> Option<Heard> {
         let signal = match self.kind {
             EventKind::MessageAccepted if self.has_bad_content() => Signal::BadContent,
             EventKind::MessageAccepted => Signal::Message {
                 recipients: self.recipients(),
-                from_differs: self.is_in_anothers_name(),
+                from_differs: self.is_in_anothers_name(is_own),
             },
             EventKind::AttemptRefused => self.signal_of_refusal()?,
             EventKind::RecipientFailed if self.is_of_the_address() => Signal::UnknownRecipient,
@@ -73,15 +74,17 @@ impl Event {
         }
     }
 
-    /// The null reverse-path and a missing From are of no domain.
-    fn is_in_anothers_name(&self) -> bool {
+    /// The null reverse-path and a missing From are of no domain. An application may have its
+    /// failures sent to one domain of its organisation, and write as another.
+    fn is_in_anothers_name(&self, is_own: impl Fn(&str, &str) -> bool) -> bool {
         let domain = |address: &Option<_>| -> Option<String> {
             let address: &std::sync::Arc<str> = address.as_ref()?;
             let (_, domain) = address.rsplit_once('@')?;
             Some(domain.to_ascii_lowercase())
         };
+        let organisation = self.organisation.as_deref().unwrap_or_default();
         match (domain(&self.from), domain(&self.header_from)) {
-            (Some(one), Some(other)) => one != other,
+            (Some(one), Some(other)) => one != other && !is_own(organisation, &other),
             (Some(_) | None, _) => false,
         }
     }
@@ -151,7 +154,10 @@ mod tests {
 
     #[test]
     fn a_message_counts_by_its_recipients_and_by_whose_name_it_bears() {
-        let signal = |event: &Event| event.heard().map(|heard| heard.signal);
+        let is_own = |organisation: &str, domain: &str| {
+            organisation == "contoso" && domain.ends_with("contoso.test")
+        };
+        let signal = |event: &Event| event.heard(is_own).map(|heard| heard.signal);
         let mut accepted = event(EventKind::MessageAccepted);
         let expected = |from_differs| Signal::Message {
             recipients: 2,
@@ -160,6 +166,11 @@ mod tests {
         assert_eq!(signal(&accepted), Some(expected(false)));
         accepted.header_from = Some("ceo@fabrikam.test".into());
         assert_eq!(signal(&accepted), Some(expected(true)));
+        // An application has its failures sent to a domain of its own.
+        accepted.from = Some("b+1@bounce.contoso.test".into());
+        accepted.header_from = Some("sales@Contoso.test".into());
+        assert_eq!(signal(&accepted), Some(expected(false)));
+        accepted.header_from = Some("ceo@fabrikam.test".into());
         accepted.from = Some("".into());
         assert_eq!(signal(&accepted), Some(expected(false)));
         accepted.inbound_connector = None;
@@ -207,7 +218,7 @@ mod tests {
             let mut event = event(kind);
             event.token = Some(token.into());
             event.reply = Some(reply.into());
-            let signal = event.heard().map(|heard| heard.signal);
+            let signal = event.heard(|_, _| true).map(|heard| heard.signal);
             assert_eq!(signal, expected, "{kind:?} {token} {reply}");
         }
     }
