@@ -17,6 +17,7 @@ use relais_net::resolver::Resolver;
 use relais_net::tls::{CertificateStore, ClientTls, SeenCertificates};
 use relais_net::web::hooks::Hooks;
 use relais_policy::desk::Site;
+use relais_policy::limit::Counts;
 use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
 use relais_store::queue::Actor;
@@ -50,6 +51,8 @@ pub struct AdminContext {
     pub readiness: Readiness,
     /// What is said in sessions at this moment.
     pub conversations: Conversations,
+    /// What those who have limits sent; `None` without a server: as it was kept last.
+    pub counts: Option<Counts>,
     /// The certificates in use.
     pub certificates: CertificateView,
     /// Who may use the admin centre, and who does now.

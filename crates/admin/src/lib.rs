@@ -20,6 +20,7 @@ pub mod proving;
 pub mod naming;
 pub mod problem;
 mod posting;
+mod limits;
 pub mod context;
 pub mod alerts;
 pub mod webhooks;

@@ -16,6 +16,7 @@ mod home;
 mod setup;
 mod health;
 mod reports;
+mod limits;
 mod devices;
 mod live;
 mod files;
@@ -110,6 +111,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(export::routes())
         .merge(story::routes())
         .merge(reports::routes())
+        .merge(limits::routes())
         .merge(devices::routes())
         .merge(queue::routes())
         .merge(attempts::routes())

@@ -57,6 +57,9 @@ pub struct Organisation {
     /// Limits of the whole organisation.
     #[serde(default)]
     pub limits: Limits,
+    /// Limits of each envelope sender.
+    #[serde(default)]
+    pub limits_per_sender: Limits,
     /// Seats for senders without a mailbox.
     #[serde(default)]
     pub licences: Licences,
@@ -92,6 +95,7 @@ impl Organisation {
             language: Language::default(),
             postmaster: String::new(),
             limits: Limits::default(),
+            limits_per_sender: Limits::default(),
             licences: Licences::default(),
             triggers: Triggers::default(),
             inbound_content: ContentPolicy::default(),
@@ -175,6 +179,9 @@ pub struct AcceptedDomain {
     /// What senders to this domain are to demand of TLS.
     #[serde(default)]
     pub mta_sts: MtaSts,
+    /// Limits of all its senders together.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 impl AcceptedDomain {
@@ -191,6 +198,7 @@ impl AcceptedDomain {
             dmarc: DmarcPolicy::default(),
             dkim: Dkim::default(),
             mta_sts: MtaSts::default(),
+            limits: Limits::default(),
         }
     }
 }
@@ -383,6 +391,9 @@ pub struct Credential {
     /// Addresses or `*@domain`; empty: any address of the connector's sender_domains.
     #[serde(default)]
     pub may_send_as: Vec<String>,
+    /// Its own limits; a key that is absent here: as `limits_per_device` of its connector.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 impl Credential {
@@ -401,6 +412,7 @@ impl Credential {
             tls_min: tls_min(),
             inbound_connector: inbound_connector.into(),
             may_send_as: Vec::new(),
+            limits: Limits::default(),
         }
     }
 }

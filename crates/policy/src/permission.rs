@@ -12,6 +12,7 @@ use relais_smtp::refusal::Refusal;
 
 use crate::attribution::{Attribution, Facts, certificate_lies_in_verified_domain, is_exclusive};
 use crate::document::{ConnectorState, Credential, HeaderFromPolicy, InboundTls};
+use crate::limit::{Sending, message_size_max};
 use crate::settings::{DirectoryAnswer, DomainState, Mode, OwnedConnector, OwnedDomain, Settings};
 use crate::tls::CertificateFault;
 
@@ -20,7 +21,8 @@ use crate::tls::CertificateFault;
 pub struct SenderPermit {
     /// Why, in words, for trace and `simulate`.
     pub because: String,
-    /// The connector's size limit, or its organisation's if that is smaller, in octets.
+    /// The smallest size limit that applies, of connector, organisation, device, sender or domain,
+    /// in octets.
     pub size_octets_max: Option<u64>,
     /// The connector's preset, if it names one.
     pub preset: Option<Preset>,
@@ -104,7 +106,7 @@ pub fn may_send(
     };
     Ok(SenderPermit {
         because,
-        size_octets_max: size_octets_max(&found),
+        size_octets_max: size_octets_max(settings, &found, facts, reverse_path),
         preset: found.connector.preset.map(Preset::from),
         stranger: false,
         look_up: None,
@@ -377,13 +379,24 @@ fn is_address(entry: &str, mailbox: &Mailbox) -> bool {
         .is_ok_and(|one| one.host() == mailbox.host() && lower(&one) == lower(mailbox))
 }
 
-fn size_octets_max(found: &OwnedConnector<'_>) -> Option<u64> {
-    let limits = [&found.connector.limits, &found.organisation.limits];
-    limits
-        .iter()
-        .filter_map(|limits| limits.message_size_max)
-        .map(|size| size.0)
-        .min()
+fn size_octets_max(
+    settings: &Settings,
+    found: &OwnedConnector<'_>,
+    facts: &Facts,
+    reverse_path: &ReversePath,
+) -> Option<u64> {
+    let sender = match reverse_path {
+        ReversePath::Null => None,
+        ReversePath::Mailbox(mailbox) => Some(mailbox),
+    };
+    let sending = Sending {
+        organisation: &found.organisation.name,
+        connector: &found.connector.name,
+        address: facts.address,
+        credential: facts.credential.as_deref(),
+        sender,
+    };
+    message_size_max(settings, &sending)
 }
 
 fn client_may_deliver_to(

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use relais_net::clock::Moment;
 use relais_policy::authentication::Authentication;
+use relais_policy::limit::Admitted;
 use relais_policy::permission;
 use relais_smtp::content::{ContentSummary, Preset, Repair};
 use relais_smtp::dkim::{BodyHash, BodyHasher};
@@ -30,15 +31,16 @@ use relais_smtp::header::{
 use relais_smtp::identifier::QueueId;
 use relais_smtp::refusal::Refusal;
 use relais_smtp::reply::Reply;
+use relais_smtp::time::Timestamp;
 use relais_store::queue::{
     CommitError, Committed, Content, MessageFacts, NewMessage, NewRecipient,
 };
 use relais_store::store::{ContentWriter, Store, why_held};
 use relais_store::trace::{Event, EventKind};
 
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, Transaction};
 use crate::checked::{Checked, Refused, check};
-use crate::quotas::Admitted;
+use crate::quotas;
 use crate::repair::{Circumstances, Examined, examine};
 use crate::shared::ReceiveContext;
 use crate::stranger::{Checks, is_stranger};
@@ -308,24 +310,52 @@ impl Reception {
                 return Err(NotAccepted { refusal, noted });
             }
         }
-        let (concerned, weight) = (arrival.concerned(), arrival.transaction.weight);
         let now = arrival.context.clock.now();
-        let admitted = arrival.seat(now).and_then(|told| {
-            let mut admitted = arrival.quotas.admit(&concerned, weight, now)?;
-            admitted.events.extend(told);
-            Ok(admitted)
-        });
-        let admitted = match admitted {
+        let seat = arrival.seat(now);
+        let admitted = seat.and_then(|told| Ok((admit(arrival, now)?, told)));
+        let (admitted, told) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => return Err(NotAccepted { refusal, noted }),
         };
         let message = Named { queue_id, began };
-        let committed = commit(arrival, message, complete, summary, &admitted).await;
-        if committed.is_err() {
-            arrival.quotas.take_back(&admitted);
+        let admission = Admission {
+            now,
+            admitted,
+            told,
+        };
+        let committed = commit(arrival, message, complete, summary, &admission).await;
+        if committed.is_err()
+            && let Some(admitted) = &admission.admitted
+        {
+            arrival.counts.book().take_back(admitted);
         }
         answer(committed).map_err(|refusal| NotAccepted { refusal, noted })
     }
+}
+
+/// Counts a client's message; `None`: it is nobody's.
+fn admit(arrival: &Arrival<'_>, now: Timestamp) -> Result<Option<Admitted>, Refusal> {
+    let Transaction {
+        organisation: Some(organisation),
+        inbound_connector: Some(_),
+        counting,
+        ..
+    } = arrival.transaction
+    else {
+        return Ok(None);
+    };
+    counting.admit(arrival.counts, organisation, now).map(Some)
+}
+
+/// When and how a message was let in.
+struct Admission {
+    /// The time of its acceptance: the one at which limits counted it, by which it is found in the
+    /// trace again.
+    now: Timestamp,
+    /// What limits counted.
+    admitted: Option<Admitted>,
+    /// What a person should hear about seats.
+    told: Option<Event>,
 }
 
 /// A message's name, and since when it is ours.
@@ -386,14 +416,15 @@ impl Complete {
     }
 
     /// What the trace says of it beside its facts.
-    fn detail(&self, admitted: &Admitted) -> Option<Arc<str>> {
+    fn detail(&self, admitted: Option<&Admitted>) -> Option<Arc<str>> {
         let words = self.authentication.as_ref().map(Authentication::words);
         let first = match &words {
             Some(words) => Some(words.as_str()),
             None => self.noted.detail.as_deref(),
         };
         let checked = Some(&*self.checked.words).filter(|words| !words.is_empty());
-        let parts = [first, checked, admitted.because.as_deref()];
+        let because = admitted.and_then(quotas::because);
+        let parts = [first, checked, because.as_deref()];
         let parts: Vec<_> = parts.into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join("; ").into())
     }
@@ -405,11 +436,12 @@ async fn commit(
     Named { queue_id, began }: Named,
     mut complete: Complete,
     summary: ContentSummary,
-    admitted: &Admitted,
+    admission: &Admission,
 ) -> Result<Committed, CommitError> {
     let context = arrival.context;
     complete.put_on_top(context).await?;
-    let accepted_at = context.clock.now();
+    let accepted_at = admission.now;
+    let admitted = admission.admitted.as_ref();
     let facts = MessageFacts {
         queue_id,
         organisation: arrival.organisation(),
@@ -434,12 +466,13 @@ async fn commit(
     accepted.repairs = arrival.repairs(&complete.repairs, summary);
     let held = complete.checked.held.as_deref();
     let mut events = arrival.events(&facts, accepted, held);
-    events.extend(admitted.events.iter().cloned());
+    events.extend(admitted.into_iter().flat_map(quotas::events));
+    events.extend(admission.told.clone());
     // Heard first: the message with which it is too much waits too.
     if let Some(accepted) = events.first() {
         arrival.guarding.accepted(&context.store, accepted).await;
     }
-    let due = admitted.due.max(accepted_at);
+    let due = admitted.map_or(accepted_at, |admitted| admitted.due);
     let accepted_for = &facts.organisation;
     let mut recipients = arrival.recipients(accepted_for, accepted_at, due, held.is_some());
     events.extend(hold_restricted(&context.store, &facts, &mut recipients));

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use relais_policy::limit::Weight;
+use relais_policy::limit::Counts;
 use relais_policy::route::{RouteSource, route};
 use relais_policy::schedule::expires_at;
 use relais_smtp::address::Host;
@@ -22,7 +22,7 @@ use relais_store::trace::{Event, EventKind, To};
 
 use crate::guarding::Guarding;
 use crate::identity::{Client, Identity};
-use crate::quotas::{Concerned, Quotas};
+use crate::quotas::Counting;
 use crate::seats::Senders;
 use crate::shared::ReceiveContext;
 
@@ -32,7 +32,7 @@ const LINE_OCTETS_MAX: u64 = 998;
 /// Everything about a message but its content.
 pub(crate) struct Arrival<'a> {
     pub(crate) context: &'a ReceiveContext,
-    pub(crate) quotas: &'a Quotas,
+    pub(crate) counts: &'a Counts,
     pub(crate) senders: &'a Senders,
     pub(crate) guarding: &'a Guarding,
     pub(crate) client: &'a Client,
@@ -62,8 +62,8 @@ pub(crate) struct Transaction {
     pub(crate) content_octets_max: Option<u64>,
     /// Whether the sender's domain takes mail.
     pub(crate) sender_domain: SenderDomain,
-    /// What its recipients so far count for.
-    pub(crate) weight: Weight,
+    /// What limits know of it.
+    pub(crate) counting: Box<Counting>,
 }
 
 /// What DNS says of the sender's domain: asked once, at the first recipient that policy lets.
@@ -142,17 +142,6 @@ impl Arrival<'_> {
             });
         }
         recipients
-    }
-
-    /// The limits that concern it.
-    pub(crate) fn concerned(&self) -> Concerned {
-        let Transaction {
-            organisation,
-            inbound_connector,
-            ..
-        } = self.transaction;
-        let settings = &self.client.settings;
-        Concerned::of(settings, organisation.as_ref(), inbound_connector.as_ref())
     }
 
     /// Takes the seat that a client's sender needs, if it needs one; what a person should hear of

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use relais_net::oidc::Issuers;
 use relais_net::tls::{EXPORTER_OCTETS, JudgedCertificate, TlsSession};
 use relais_policy::attribution::{Attribution, Because, Facts, attribute};
-use relais_policy::document::{InboundTls, Limits};
+use relais_policy::document::InboundTls;
+use relais_policy::limit::{Sending, connections};
 use relais_policy::login::{LoginPlace, login_place};
 use relais_policy::settings::Settings;
 use relais_policy::tls::TlsVersion;
@@ -243,31 +244,28 @@ impl Client {
         attribute(&self.settings, &identity.facts)
     }
 
-    /// `limits.connections` of its connector and its organisation; none for strangers.
+    /// `limits.connections` of its connector and its organisation, of the device or credential;
+    /// none for strangers.
     pub(crate) fn connection_bounds(&self, identity: &Identity) -> Vec<GroupBound> {
-        let (Some(found), Some(organisation)) =
-            (self.attribution(identity).connector(), &self.organisation)
-        else {
+        let (Some(organisation), Some(connector)) = (&self.organisation, &self.connector) else {
             return Vec::new();
         };
-        let hard = |limits: &Limits| {
-            let limit = limits.connections.filter(|limit| limit.hard);
-            limit.map(|limit| limit.value)
-        };
-        let group = |connector| Group {
-            organisation: Arc::clone(organisation),
+        let sending = Sending {
+            organisation,
             connector,
+            address: identity.address(),
+            credential: identity.facts.credential.as_deref(),
+            sender: None,
         };
-        vec![
-            GroupBound {
-                group: group(self.connector.clone()),
-                max: hard(&found.connector.limits),
+        let bound = |(whose, max)| GroupBound {
+            group: Group {
+                organisation: Arc::clone(organisation),
+                whose,
             },
-            GroupBound {
-                group: group(None),
-                max: hard(&found.organisation.limits),
-            },
-        ]
+            max,
+        };
+        let all = connections(&self.settings, &sending).into_iter();
+        all.map(bound).collect()
     }
 }
 

@@ -1,6 +1,6 @@
-//! How many connections there may be: in all, from one stranger, from one known client, of one
-//! connector and of one organisation (`limits.connections`). Refuses at connect with 421
-//! (CONN-LIMIT).
+//! How many connections there may be: in all, from one stranger, from one known client; of one
+//! connector, organisation, device and credential (`limits.connections`). Refuses with 421
+//! (CONN-LIMIT): at connect, or when the client turns out to be another than its address said.
 //!
 //! Only a hard `limits.connections` refuses. A soft one is never a reason to turn a known client
 //! away: what comes over it is bounded by the server's own numbers, and paced where it leaves.
@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use relais_net::clock::Moment;
+use relais_policy::limit::Whose;
 
 use crate::shared::ReceiveOptions;
 
@@ -36,7 +37,7 @@ struct State {
     total: usize,
     /// One entry for each address with an open connection: never more than `total`.
     by_source: HashMap<Source, usize>,
-    /// One entry for each connector and organisation with an open connection.
+    /// One entry for each connector, organisation, device and credential with an open connection.
     by_group: HashMap<Group, usize>,
     recorded: HashMap<Source, Moment>,
 }
@@ -64,8 +65,8 @@ pub(crate) enum Standing {
 pub(crate) struct Group {
     /// The organisation's name.
     pub(crate) organisation: Arc<str>,
-    /// The inbound connector's name; `None`: all of the organisation.
-    pub(crate) connector: Option<Arc<str>>,
+    /// Whose in it.
+    pub(crate) whose: Whose,
 }
 
 /// A group, and how many connections it may have.
@@ -118,11 +119,8 @@ impl Connections {
         };
         let mut state = self.lock();
         let open = state.by_source.get(&source).copied().unwrap_or(0);
-        let is_full = |bound: &GroupBound| {
-            let open = state.by_group.get(&bound.group).copied().unwrap_or(0);
-            bound.max.is_some_and(|max| open as u64 >= max)
-        };
-        if state.total >= self.max || open >= max || bounds.iter().any(is_full) {
+        let is_full = bounds.iter().any(|bound| state.is_full(bound));
+        if state.total >= self.max || open >= max || is_full {
             return Err(Full {
                 record: state.is_news(source, now),
             });
@@ -166,6 +164,11 @@ impl Connections {
 }
 
 impl State {
+    fn is_full(&self, bound: &GroupBound) -> bool {
+        let open = self.by_group.get(&bound.group).copied().unwrap_or(0);
+        bound.max.is_some_and(|max| open as u64 >= max)
+    }
+
     fn is_news(&mut self, source: Source, now: Moment) -> bool {
         let last = self.recorded.get(&source);
         if last.is_some_and(|last| now.duration_since(*last) < RECORD_INTERVAL) {
@@ -183,6 +186,28 @@ impl Place {
     /// Whether a refusal of this address should be recorded: no other was lately.
     pub(crate) fn is_news(&self, now: Moment) -> bool {
         self.connections.lock().is_news(self.source, now)
+    }
+
+    /// Whose connection it is has become another: by login, by certificate, by other settings. A
+    /// limit that it is counted in already does not turn it away.
+    pub(crate) fn regroup(&mut self, bounds: &[GroupBound], now: Moment) -> Result<(), Full> {
+        let mut state = self.connections.lock();
+        let mut others = bounds
+            .iter()
+            .filter(|bound| !self.groups.contains(&bound.group));
+        if others.any(|bound| state.is_full(bound)) {
+            return Err(Full {
+                record: state.is_news(self.source, now),
+            });
+        }
+        let groups: Box<[Group]> = bounds.iter().map(|bound| bound.group.clone()).collect();
+        for group in &groups {
+            *state.by_group.entry(group.clone()).or_insert(0) += 1;
+        }
+        for group in std::mem::replace(&mut self.groups, groups) {
+            one_less(&mut state.by_group, group);
+        }
+        Ok(())
     }
 }
 
@@ -291,7 +316,7 @@ mod tests {
         let bound = |connector: Option<&str>, max| GroupBound {
             group: Group {
                 organisation: "contoso".into(),
-                connector: connector.map(Into::into),
+                whose: connector.map_or(Whose::Organisation, |it| Whose::Connector(it.into())),
             },
             max,
         };
@@ -321,5 +346,44 @@ mod tests {
         assert_eq!(admit(now).err(), Some(Full { record: true }));
         assert_eq!(admit(now + seconds(59)).err(), Some(Full { record: false }));
         assert_eq!(admit(now + seconds(60)).err(), Some(Full { record: true }));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_logs_in_counts_for_its_credential_and_no_longer_for_its_address() {
+        let connections = connections();
+        let of = |whose, max| GroupBound {
+            group: Group {
+                organisation: "contoso".into(),
+                whose,
+            },
+            max,
+        };
+        let device = |n| Whose::Device {
+            connector: "Printers".into(),
+            address: Some([192, 0, 2, n].into()),
+        };
+        let credential = Whose::Credential("scan-1".into());
+        let admit = |n| {
+            let bounds = [of(device(n), Some(1))];
+            connections.admit(
+                [192, 0, 2, n].into(),
+                Standing::Client,
+                &bounds,
+                Moment::now(),
+            )
+        };
+        let mut first = admit(1).unwrap_or_else(|_| panic!("there is room"));
+        assert!(admit(1).is_err());
+        let now = Moment::now();
+        let bounds = [of(credential.clone(), Some(1))];
+        assert_eq!(first.regroup(&bounds, now), Ok(()));
+        // Its address is free again, its credential is not; it may stay what it is.
+        let mut second = admit(1).unwrap_or_else(|_| panic!("there is room"));
+        assert!(second.regroup(&bounds, now).is_err());
+        assert_eq!(first.regroup(&bounds, now), Ok(()));
+        drop(first);
+        assert_eq!(second.regroup(&bounds, now), Ok(()));
+        drop(second);
+        assert!(connections.lock().by_group.is_empty());
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use relais_net::resolver::DnsError;
 use relais_policy::bounce;
-use relais_policy::limit::Weight;
+use relais_policy::limit::{Applying, RecipientKey, Sending};
 use relais_policy::permission::{RecipientPermit, may_deliver_to, may_greet, may_send};
 use relais_policy::restriction;
 use relais_policy::route::{RouteKind, RouteSource, route};
@@ -24,7 +24,7 @@ use relais_smtp::server::Answer;
 use crate::accept::refusal_of;
 use crate::arrival::{SenderDomain, Transaction};
 use crate::identity::{Client, Identity};
-use crate::quotas::Concerned;
+use crate::quotas::{Counting, OneMore};
 use crate::returns::{RETURN_OCTETS_MAX, RETURNS_RETRY_SECONDS};
 use crate::shared::{RECIPIENT_DNS_TIMEOUT, SENDER_DNS_TIMEOUT, Shared};
 
@@ -89,7 +89,7 @@ impl Asked<'_> {
             inbound_connector: client.connector.clone(),
             dns_is_slow: false,
             content_octets_max: None,
-            weight: Weight::default(),
+            counting: Box::new(Counting::new(self.applying(reverse_path))),
             sender_domain: permit
                 .look_up
                 .map_or(SenderDomain::Settled, SenderDomain::Open),
@@ -130,7 +130,7 @@ impl Asked<'_> {
         let restrictions = context.store.restrictions();
         let restricted = restrictions.in_force(context.clock.now());
         restriction::may_deliver_to(&restricted, &permit.organisation, &permit.mailbox)?;
-        let weight = self.within_limits(transaction, permit.mailbox.host())?;
+        let one_more = self.within_limits(transaction, &permit.mailbox)?;
         self.answerable(&mut transaction.sender_domain).await?;
         Box::pin(self.may_write_to(&permit, transaction)).await?;
         let organisation = match &transaction.organisation {
@@ -150,7 +150,9 @@ impl Asked<'_> {
                 DnsWord::Unknown => return Err(Refusal::RecipientDomainUnknown { domain }),
             }
         }
-        transaction.weight = weight;
+        if let Some(one_more) = one_more {
+            transaction.counting.add(one_more);
+        }
         Ok(EnvelopeRecipient::new(permit.mailbox))
     }
 
@@ -203,6 +205,7 @@ impl Asked<'_> {
         {
             return Err(Refusal::Rate {
                 retry_seconds: RETURNS_RETRY_SECONDS,
+                limit: "".into(),
             });
         }
         self.answerable(&mut transaction.sender_domain).await?;
@@ -234,20 +237,46 @@ impl Asked<'_> {
         }
     }
 
-    /// Whether limits let one more recipient in; what the transaction counts for then.
-    fn within_limits(&self, transaction: &Transaction, host: &Host) -> Result<Weight, Refusal> {
-        let settings = &self.client.settings;
-        let mut weight = transaction.weight;
-        let Some(organisation) = &transaction.organisation else {
-            return Ok(weight);
+    /// The limits that apply to what a client sends; none to strangers.
+    fn applying(&self, reverse_path: &ReversePath) -> Applying {
+        let client = self.client;
+        let (Some(organisation), Some(connector)) = (&client.organisation, &client.connector)
+        else {
+            return Applying::default();
         };
-        weight.recipients += 1;
-        weight.external += u64::from(!settings.is_own(organisation, host));
-        let connector = transaction.inbound_connector.as_ref();
-        let concerned = Concerned::of(settings, Some(organisation), connector);
-        let now = self.shared.context.clock.now();
-        self.shared.quotas.check(&concerned, weight, now)?;
-        Ok(weight)
+        let facts = self.identity.facts();
+        let sending = Sending {
+            organisation,
+            connector,
+            address: facts.address,
+            credential: facts.credential.as_deref(),
+            sender: match reverse_path {
+                ReversePath::Null => None,
+                ReversePath::Mailbox(mailbox) => Some(mailbox),
+            },
+        };
+        Applying::of(&client.settings, &sending)
+    }
+
+    /// Whether limits let one more recipient of a client in.
+    fn within_limits(
+        &self,
+        transaction: &Transaction,
+        mailbox: &Mailbox,
+    ) -> Result<Option<OneMore>, Refusal> {
+        let (Some(organisation), Some(_)) =
+            (&transaction.organisation, &transaction.inbound_connector)
+        else {
+            return Ok(None);
+        };
+        let is_external = !self.client.settings.is_own(organisation, mailbox.host());
+        let recipient = (RecipientKey::of(mailbox), is_external);
+        let context = &self.shared.context;
+        let (counts, now) = (&context.counts, context.clock.now());
+        let counting = &transaction.counting;
+        counting
+            .check(counts, organisation, recipient, now)
+            .map(Some)
     }
 
     fn goes_by_mx(&self, organisation: &str, host: &Host, transaction: &Transaction) -> bool {

@@ -1,350 +1,212 @@
-//! The limits of organisations and inbound connectors, counted for all sessions at once: when a
-//! message may leave, or why it may not come in. Kept over restarts on a shelf, twice a minute and
-//! at a graceful end.
+//! The limits of those who send, for all sessions at once: each message is counted in the one book
+//! that all share, and what the book says becomes a refusal, a time of leaving, an event.
 //!
 //! Only clients are counted: mail that strangers bring to our domains is not sent by the
 //! organisation, and notices do not come in here at all.
 //!
-//! Not here: the windows themselves (`relais_policy::limit`); bounds on connections (`limits`).
+//! Not here: the book (`relais_policy::limit`); its shelf (`relais_store::counts`); bounds on
+//! connections (`limits`).
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use relais_net::clock::Clock;
 use relais_policy::document::Limit;
-use relais_policy::limit::{BACKLOG_MAX, LimitKey, LimitName, Meter, WARNING_PERCENT, Weight};
-use relais_policy::settings::Settings;
+use relais_policy::limit::{
+    Admitted, Applying, Coming, Counts, LimitKey, LimitName, Reached, RecipientKey, Warning, Weight,
+};
 use relais_smtp::refusal::Refusal;
 use relais_smtp::time::Timestamp;
-use relais_store::shelf::{Shelf, ShelfChange};
+use relais_store::counts;
 use relais_store::store::Store;
 use relais_store::trace::{Event, EventKind};
 use tokio_util::sync::CancellationToken;
 
 /// Between two times that counts are kept.
 const KEEP_EVERY: Duration = Duration::from_secs(30);
-/// A limit that is nearly used is told of once in this time.
-const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(3_600);
-/// Rounds in which several limits agree on a time; each moves it on by a bucket at least, and the
-/// backlog ends it long before.
-const ROUNDS_MAX: usize = 10_000;
 
-struct Counted {
-    meter: Meter,
-    told: Option<Timestamp>,
-}
-
-/// See the head of this file.
-#[derive(Default)]
-pub(crate) struct Quotas(Mutex<BTreeMap<LimitName, Counted>>);
-
-/// The limits that concern a client. Most have none.
+/// What limits know of a transaction: which apply, and what it counts for so far.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Concerned(Vec<Named>);
-
-/// A limit with its name.
-type Named = (LimitName, Limit);
-
-/// A message that was counted.
-#[derive(Debug)]
-pub(crate) struct Admitted {
-    /// When it may leave.
-    pub(crate) due: Timestamp,
-    /// Why not at once, in words for the trace.
-    pub(crate) because: Option<String>,
-    /// Limits of which a person should hear.
-    pub(crate) events: Vec<Event>,
-    counted: Vec<(LimitName, u64)>,
+pub(crate) struct Counting {
+    pub(crate) applying: Applying,
+    weight: Weight,
+    recipients: Vec<(RecipientKey, bool)>,
 }
 
-impl Concerned {
-    /// Those of a connector and of its organisation.
-    pub(crate) fn of(
-        settings: &Settings,
-        organisation: Option<&Arc<str>>,
-        connector: Option<&Arc<str>>,
-    ) -> Self {
-        let (Some(organisation), Some(connector)) = (organisation, connector) else {
-            return Self::default();
-        };
-        let Some(found) = settings.inbound_connector(organisation, connector) else {
-            return Self::default();
-        };
-        let mut concerned = Vec::new();
-        for (limits, owner) in [
-            (&found.connector.limits, Some(connector)),
-            (&found.organisation.limits, None),
-        ] {
-            let of_owner = LimitKey::ALL.into_iter().filter_map(|key| {
-                let name = LimitName {
-                    organisation: Arc::clone(organisation),
-                    connector: owner.cloned(),
-                    key,
-                };
-                Some((name, key.of(limits)?))
-            });
-            concerned.extend(of_owner);
+/// One more recipient, if it is taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OneMore {
+    weight: Weight,
+    recipient: (RecipientKey, bool),
+}
+
+impl Counting {
+    pub(crate) fn new(applying: Applying) -> Self {
+        Self {
+            applying,
+            ..Self::default()
         }
-        Self(concerned)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl Quotas {
-    /// Whether a message of this weight could come in now.
+    /// Whether limits let one more recipient in; external: outside the organisation's domains.
     pub(crate) fn check(
         &self,
-        concerned: &Concerned,
-        weight: Weight,
+        book: &Counts,
+        organisation: &str,
+        (key, external): (RecipientKey, bool),
         now: Timestamp,
-    ) -> Result<(), Refusal> {
-        if concerned.is_empty() {
-            return Ok(());
+    ) -> Result<OneMore, Refusal> {
+        let mut weight = self.weight;
+        weight.recipients += 1;
+        weight.external += u64::from(external);
+        let one_more = |weight| OneMore {
+            weight,
+            recipient: (key, external),
+        };
+        if self.applying.is_empty() {
+            return Ok(one_more(weight));
         }
-        self.lock().plan(concerned, weight, now).map(|_| ())
+        let book = book.book();
+        if self.applying.asks_for_new() {
+            let is_known = book.is_known(organisation, key, now);
+            let is_again = self.recipients.iter().any(|(other, _)| *other == key);
+            weight.new += u64::from(!is_known && !is_again);
+        }
+        let checked = book.check(&self.applying, weight, now);
+        checked.map_err(|reached| refusal(&reached, now))?;
+        Ok(one_more(weight))
     }
 
-    /// Counts a message.
+    /// It is taken.
+    pub(crate) fn add(&mut self, one_more: OneMore) {
+        self.weight = one_more.weight;
+        self.recipients.push(one_more.recipient);
+    }
+
+    /// Counts the message; `None`: nobody's message.
     pub(crate) fn admit(
         &self,
-        concerned: &Concerned,
-        weight: Weight,
+        book: &Counts,
+        organisation: &Arc<str>,
         now: Timestamp,
     ) -> Result<Admitted, Refusal> {
-        let mut admitted = Admitted {
-            due: now,
-            because: None,
-            events: Vec::new(),
-            counted: Vec::new(),
+        let coming = Coming {
+            organisation,
+            recipients: &self.recipients,
         };
-        if concerned.is_empty() {
-            return Ok(admitted);
-        }
-        let mut meters = self.lock();
-        let (due, slowest) = meters.plan(concerned, weight, now)?;
-        admitted.due = due;
-        admitted.because = slowest.filter(|_| due > now).map(|(name, limit)| {
-            let until = due.to_rfc3339();
-            format!("waits until {until}: {} is {}", name.words(), limit.value)
-        });
-        for (name, limit) in &concerned.0 {
-            let needed = name.key.needed(weight);
-            if needed == 0 {
-                continue;
-            }
-            let counted = meters.of(name);
-            counted.meter.count(due, needed);
-            admitted.events.extend(counted.tell(name, *limit, now));
-            admitted.counted.push((name.clone(), needed));
-        }
-        Ok(admitted)
-    }
-
-    /// The message was not taken in after all.
-    pub(crate) fn take_back(&self, admitted: &Admitted) {
-        let mut meters = self.lock();
-        for (name, needed) in &admitted.counted {
-            meters.of(name).meter.take_back(admitted.due, *needed);
-        }
-    }
-
-    /// Reads what was kept, and keeps what is counted, until the end.
-    pub(crate) async fn keep(&self, store: &Store, clock: &Clock, ending: &CancellationToken) {
-        self.load(store, clock.now()).await;
-        while !ending.is_cancelled() {
-            tokio::select! {
-                biased;
-                () = ending.cancelled() => {}
-                () = clock.sleep(KEEP_EVERY) => self.save(store, clock.now()).await,
-            }
-        }
-    }
-
-    async fn load(&self, store: &Store, now: Timestamp) {
-        let entries = match store.shelf(Shelf::Limit).await {
-            Ok(entries) => entries,
-            Err(error) => {
-                tracing::warn!(%error, "limits are counted anew");
-                return;
-            }
-        };
-        let mut meters = self.lock();
-        for entry in entries {
-            let Some(name) = LimitName::parse(&entry.key) else {
-                continue;
-            };
-            let kept = Meter::from_text(name.key, &entry.value, now);
-            // Sessions may have been quicker than the shelf.
-            let mut counted = kept;
-            if let Some(already) = meters.0.get(&name) {
-                counted.add(&already.meter);
-            }
-            let told = None;
-            let meter = counted;
-            meters.0.insert(name, Counted { meter, told });
-        }
-    }
-
-    /// Keeps what is counted.
-    pub(crate) async fn save(&self, store: &Store, now: Timestamp) {
-        let mut change = ShelfChange::new(Shelf::Limit, now);
-        {
-            let mut meters = self.lock();
-            meters.0.retain(|name, counted| {
-                let is_over = counted.meter.tidy(now);
-                if is_over {
-                    change.taken.push(name.to_text());
-                } else {
-                    let text = counted.meter.to_text();
-                    change.put.push((name.to_text(), text));
-                }
-                !is_over
-            });
-        }
-        if change.put.is_empty() && change.taken.is_empty() {
-            return;
-        }
-        if let Err(error) = store.change_shelf(change).await {
-            tracing::warn!(%error, "the counts of limits could not be kept");
-        }
-    }
-
-    fn lock(&self) -> Meters<'_> {
-        Meters(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let admitted = book.book().admit(&self.applying, coming, now);
+        admitted.map_err(|reached| refusal(&reached, now))
     }
 }
 
-struct Meters<'a>(MutexGuard<'a, BTreeMap<LimitName, Counted>>);
+/// Why a message does not leave at once, in words for the trace.
+pub(crate) fn because(admitted: &Admitted) -> Option<String> {
+    let (name, limit) = admitted.slowest.as_ref()?;
+    let until = admitted.due.to_rfc3339();
+    Some(format!(
+        "waits until {until}: {} is {}",
+        name.words(),
+        limit.value
+    ))
+}
 
-impl Meters<'_> {
-    fn of(&mut self, name: &LimitName) -> &mut Counted {
-        self.0.entry(name.clone()).or_insert_with(|| Counted {
-            meter: Meter::new(name.key),
-            told: None,
-        })
-    }
+/// What a person should hear of.
+pub(crate) fn events(admitted: &Admitted) -> impl Iterator<Item = Event> {
+    admitted.warnings.iter().map(|one| event(one, admitted.at))
+}
 
-    fn earliest(&self, name: &LimitName, limit: Limit, from: Timestamp, needed: u64) -> Timestamp {
-        match self.0.get(name) {
-            Some(counted) => counted.meter.earliest(limit.value, from, needed),
-            None => from,
+/// Keeps what is counted, until the end.
+pub(crate) async fn keep(book: &Counts, store: &Store, clock: &Clock, ending: &CancellationToken) {
+    while !ending.is_cancelled() {
+        tokio::select! {
+            biased;
+            () = ending.cancelled() => {}
+            () = clock.sleep(KEEP_EVERY) => save(book, store, clock.now()).await,
         }
-    }
-
-    /// Hard limits are judged by what left of late and all that waits, whenever a soft one lets it
-    /// leave: together that is within each window to come.
-    fn fits_hard(
-        &self,
-        concerned: &Concerned,
-        weight: Weight,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
-        for (name, limit) in concerned.0.iter().filter(|(_, limit)| limit.hard) {
-            let needed = name.key.needed(weight);
-            let counted = self.0.get(name).map_or(0, |counted| {
-                let meter = &counted.meter;
-                meter.used(now).saturating_add(meter.waiting(now))
-            });
-            if needed > 0 && counted.saturating_add(needed) > limit.value {
-                let earliest = self.earliest(name, *limit, now, needed);
-                return Err(refusal(name.key, earliest, now));
-            }
-        }
-        Ok(())
-    }
-
-    /// When a message may leave, and the limit that decides.
-    fn plan<'a>(
-        &self,
-        concerned: &'a Concerned,
-        weight: Weight,
-        now: Timestamp,
-    ) -> Result<(Timestamp, Option<&'a Named>), Refusal> {
-        self.fits_hard(concerned, weight, now)?;
-        let soft = || concerned.0.iter().filter(|(_, limit)| !limit.hard);
-        let mut due = now;
-        let mut slowest = None;
-        for _ in 0..ROUNDS_MAX {
-            let before = due;
-            for one in soft() {
-                let (name, limit) = one;
-                let needed = name.key.needed(weight);
-                if needed == 0 {
-                    continue;
-                }
-                let earliest = self.earliest(name, *limit, due, needed);
-                if earliest > due {
-                    (due, slowest) = (earliest, Some(one));
-                }
-            }
-            if due.since(now) > BACKLOG_MAX {
-                return Err(rate(due.since(now).saturating_sub(BACKLOG_MAX)));
-            }
-            if due == before {
-                break;
-            }
-        }
-        Ok((due, slowest))
     }
 }
 
-impl Counted {
-    /// Once in a while, when most of a limit is used.
-    fn tell(&mut self, name: &LimitName, limit: Limit, now: Timestamp) -> Option<Event> {
-        let used = self.meter.used(now);
-        let waiting = self.meter.waiting(now);
-        let told_lately = self
-            .told
-            .is_some_and(|told| now < told.after(TOLD_AGAIN_AFTER));
-        if used.saturating_mul(100) < limit.value.saturating_mul(WARNING_PERCENT) || told_lately {
-            return None;
-        }
-        self.told = Some(now);
-        let mut event = Event::new(now, EventKind::AlertRaised);
-        event.organisation = Some(Arc::clone(&name.organisation));
-        event.inbound_connector.clone_from(&name.connector);
-        let words = name.words();
-        event.detail = Some(
-            format!(
-                "{words}: {used} of {} are used, {waiting} wait",
-                limit.value
-            )
-            .into(),
-        );
-        Some(event)
+/// Keeps what is counted.
+pub(crate) async fn save(book: &Counts, store: &Store, now: Timestamp) {
+    if let Err(error) = counts::save(store, book, now).await {
+        tracing::warn!(%error, "the counts of limits could not be kept");
     }
 }
 
-fn refusal(key: LimitKey, earliest: Timestamp, now: Timestamp) -> Refusal {
-    match key {
-        LimitKey::MessagesPerMinute => rate(earliest.since(now)),
-        LimitKey::RecipientsPerHour | LimitKey::ExternalRecipientsPerHour => Refusal::QuotaHour,
+fn event(warning: &Warning, now: Timestamp) -> Event {
+    let Warning { name, used } = warning;
+    let mut event = Event::new(now, EventKind::AlertRaised);
+    event.organisation = Some(Arc::clone(&name.organisation));
+    event.inbound_connector = name.whose.connector().cloned();
+    let words = name.words();
+    let (count, value, waiting) = (used.used, used.limit.value, used.waiting);
+    let words = format!("{words}: {count} of {value} are used, {waiting} wait");
+    event.detail = Some(words.into());
+    event
+}
+
+fn refusal(reached: &Reached, now: Timestamp) -> Refusal {
+    let Reached { name, limit, until } = reached;
+    let owner = name.owner();
+    // To the second, rounded up: no window opens in between.
+    let until = until.after(Duration::from_millis(999)).to_rfc3339();
+    let until = format!("{}Z", &until[..until.len().saturating_sub(5)]);
+    let value = limit.value;
+    match name.key {
+        _ if !limit.hard => rate(reached, now),
+        LimitKey::MessagesPerMinute => rate(reached, now),
+        LimitKey::RecipientsPerHour => Refusal::QuotaHour {
+            until: until.into(),
+            limit: format!("{value}, {owner}").into(),
+        },
+        LimitKey::ExternalRecipientsPerHour => Refusal::QuotaHour {
+            until: until.into(),
+            limit: format!("{value} external, {owner}").into(),
+        },
         LimitKey::RecipientsPerDay => Refusal::QuotaDay {
-            until: earliest.to_rfc3339().into(),
+            value,
+            until: until.into(),
+            limit: owner.into(),
+        },
+        LimitKey::NewRecipientsPerDay => Refusal::QuotaDay {
+            value,
+            until: until.into(),
+            limit: format!("new recipients, {owner}").into(),
         },
     }
 }
 
-fn rate(wait: Duration) -> Refusal {
+fn rate(reached: &Reached, now: Timestamp) -> Refusal {
+    let wait = reached.until.since(now).as_secs().max(1);
     Refusal::Rate {
-        retry_seconds: u32::try_from(wait.as_secs().max(1)).unwrap_or(u32::MAX),
+        retry_seconds: u32::try_from(wait).unwrap_or(u32::MAX),
+        limit: pace(&reached.name, reached.limit).into(),
     }
+}
+
+fn pace(name: &LimitName, limit: Limit) -> String {
+    let what = match name.key {
+        LimitKey::MessagesPerMinute => "messages a minute",
+        LimitKey::RecipientsPerHour => "recipients an hour",
+        LimitKey::ExternalRecipientsPerHour => "external recipients an hour",
+        LimitKey::RecipientsPerDay => "recipients a day",
+        LimitKey::NewRecipientsPerDay => "new recipients a day",
+    };
+    format!("{} {what}, {}", limit.value, name.owner())
 }
 
 #[cfg(test)]
 mod tests {
     use relais_policy::document::Document;
-    use relais_policy::settings::Mode;
+    use relais_policy::limit::Sending;
+    use relais_policy::settings::{Mode, Settings};
+    use relais_smtp::address::Mailbox;
 
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_514_400_000);
 
-    fn concerned(limits: &str, of_organisation: &str) -> Concerned {
+    fn counting(limits: &str, of_organisation: &str) -> Counting {
         let text = format!(
             "[[organisation]]\nname = \"contoso\"\nlimits = {of_organisation}\n\
              [[organisation.inbound_connector]]\nname = \"Printers\"\n\
@@ -352,25 +214,46 @@ mod tests {
         );
         let document = Document::from_toml(&text).unwrap();
         let settings = Settings::build(Mode::Lan, 1, document).unwrap();
-        let (organisation, connector) = ("contoso".into(), "Printers".into());
-        Concerned::of(&settings, Some(&organisation), Some(&connector))
+        let sending = Sending {
+            organisation: "contoso",
+            connector: "Printers",
+            address: "10.1.2.9".parse().unwrap(),
+            credential: None,
+            sender: None,
+        };
+        Counting::new(Applying::of(&settings, &sending))
     }
 
-    fn weight(recipients: u64, external: u64) -> Weight {
-        Weight {
-            recipients,
-            external,
+    fn recipient(number: u64) -> (RecipientKey, bool) {
+        let mailbox = Mailbox::parse(&format!("r{number}@example.org")).unwrap();
+        (RecipientKey::of(&mailbox), true)
+    }
+
+    /// A message to these.
+    fn send(counting: &Counting, book: &Counts, to: &[u64]) -> Result<Admitted, Refusal> {
+        let mut counting = counting.clone();
+        for number in to {
+            let one = counting.check(book, "contoso", recipient(*number), NOW)?;
+            counting.add(one);
         }
+        counting.admit(book, &"contoso".into(), NOW)
+    }
+
+    fn words(refusal: &Refusal) -> String {
+        refusal.text()
     }
 
     #[test]
     fn a_soft_limit_takes_everything_in_and_lets_it_leave_at_its_pace() {
-        let quotas = Quotas::default();
-        let concerned = concerned("{ messages_per_minute = 2 }", "{}");
-        let admit = || quotas.admit(&concerned, weight(1, 1), NOW).unwrap();
-        let waits: Vec<_> = (0..5).map(|_| admit().due.since(NOW).as_secs()).collect();
+        let book = Counts::default();
+        let counting = counting("{ messages_per_minute = 2 }", "{}");
+        let wait = |_| {
+            let admitted = send(&counting, &book, &[1]).unwrap();
+            admitted.due.since(NOW).as_secs()
+        };
+        let waits: Vec<_> = (0..5).map(wait).collect();
         assert_eq!(waits, [0, 0, 61, 61, 122]);
-        let because = admit().because.unwrap();
+        let because = because(&send(&counting, &book, &[1]).unwrap()).unwrap();
         assert!(
             because.ends_with("messages_per_minute of connector Printers is 2"),
             "{because}"
@@ -379,35 +262,42 @@ mod tests {
 
     #[test]
     fn above_four_hours_of_backlog_a_client_is_told_to_wait() {
-        let quotas = Quotas::default();
-        let concerned = concerned("{ messages_per_minute = 1 }", "{}");
-        let refused = (0..1_000).find_map(|_| quotas.admit(&concerned, weight(1, 0), NOW).err());
-        assert!(matches!(refused, Some(Refusal::Rate { .. })), "{refused:?}");
-        let waiting = quotas.lock().of(&concerned.0[0].0).meter.waiting(NOW);
+        let book = Counts::default();
+        let counting = counting("{ messages_per_minute = 1 }", "{}");
+        let refused = (0..1_000).find_map(|_| send(&counting, &book, &[1]).err());
+        let words = words(&refused.unwrap());
+        assert!(words.starts_with("Rate limit, retry in "), "{words}");
+        let limit = " s: 1 messages a minute, connector Printers";
+        assert!(words.ends_with(limit), "{words}");
+        let (name, limit) = &book_entry(&counting);
+        let waiting = book.book().stands(name, *limit, NOW).waiting;
         assert!((230..=240).contains(&waiting), "{waiting}");
     }
 
+    fn book_entry(counting: &Counting) -> (LimitName, Limit) {
+        let mut all = counting.applying.iter();
+        all.next().cloned().unwrap()
+    }
+
     #[test]
-    fn a_hard_limit_refuses_and_says_until_when() {
-        let quotas = Quotas::default();
+    fn a_hard_limit_refuses_and_says_how_much_until_when_and_whose_it_is() {
+        let book = Counts::default();
         let hard = "{ recipients_per_day = { value = 3, hard = true } }";
-        let concerned = concerned("{}", hard);
-        quotas.admit(&concerned, weight(2, 0), NOW).unwrap();
-        assert_eq!(quotas.check(&concerned, weight(1, 0), NOW), Ok(()));
-        let no = quotas.check(&concerned, weight(2, 0), NOW).unwrap_err();
-        let Refusal::QuotaDay { until } = no else {
-            panic!("{no:?}")
-        };
-        assert!(&*until > NOW.after(Duration::from_secs(86_000)).to_rfc3339().as_str());
+        let counting = counting("{}", hard);
+        send(&counting, &book, &[1, 2]).unwrap();
+        let no = words(&send(&counting, &book, &[3, 4]).unwrap_err());
+        let begin = "Daily quota 3 reached, resets 2026-11-25T";
+        assert!(no.starts_with(begin), "{no}");
+        assert!(no.ends_with(":00Z, organisation contoso"), "{no}");
     }
 
     #[test]
     fn what_a_soft_limit_holds_back_is_no_reason_for_a_hard_one_to_refuse() {
         let soft = "{ messages_per_minute = 2 }";
         let hard = "{ recipients_per_day = { value = 5, hard = true } }";
-        for concerned in [concerned(soft, hard), concerned(hard, soft)] {
-            let quotas = Quotas::default();
-            let taken = (0..9).filter(|_| quotas.admit(&concerned, weight(1, 1), NOW).is_ok());
+        for counting in [counting(soft, hard), counting(hard, soft)] {
+            let book = Counts::default();
+            let taken = (0..9).filter(|_| send(&counting, &book, &[1]).is_ok());
             assert_eq!(
                 taken.count(),
                 5,
@@ -417,49 +307,63 @@ mod tests {
     }
 
     #[test]
-    fn the_narrowest_limit_decides_and_what_was_not_taken_in_does_not_count() {
-        let quotas = Quotas::default();
-        let of_connector = "{ external_recipients_per_hour = 1, recipients_per_hour = 10 }";
-        let concerned = concerned(of_connector, "{ messages_per_minute = 100 }");
-        let first = quotas.admit(&concerned, weight(2, 1), NOW).unwrap();
-        assert_eq!(first.due, NOW);
-        let inside = quotas.admit(&concerned, weight(2, 0), NOW).unwrap();
-        assert_eq!(inside.due, NOW);
-        let outside = quotas.admit(&concerned, weight(2, 1), NOW).unwrap();
-        assert!(outside.due > NOW.after(Duration::from_secs(3_500)));
-        quotas.take_back(&outside);
-        quotas.take_back(&first);
-        assert_eq!(
-            quotas.admit(&concerned, weight(1, 1), NOW).unwrap().due,
-            NOW
-        );
+    fn only_those_who_are_new_count_as_new() {
+        let book = Counts::default();
+        let hard = "{ new_recipients_per_day = { value = 2, hard = true } }";
+        let counting = counting(hard, "{}");
+        send(&counting, &book, &[1, 1, 2]).unwrap();
+        send(&counting, &book, &[2, 1]).unwrap();
+        let no = words(&send(&counting, &book, &[1, 3]).unwrap_err());
+        let end = ":00Z, new recipients, connector Printers";
+        assert!(no.ends_with(end), "{no}");
     }
 
     #[test]
-    fn at_four_fifths_a_person_hears_of_it_once_an_hour() {
-        let quotas = Quotas::default();
-        let concerned = concerned("{ recipients_per_hour = 10 }", "{}");
-        let mut told = Vec::new();
-        for number in 1..=10 {
-            let admitted = quotas.admit(&concerned, weight(1, 0), NOW).unwrap();
-            told.extend(admitted.events.iter().map(|_| number));
-        }
-        assert_eq!(told, [8]);
+    fn what_was_not_taken_in_does_not_count() {
+        let book = Counts::default();
+        let hard = "{ new_recipients_per_day = { value = 1, hard = true } }";
+        let counting = counting(hard, "{}");
+        let first = send(&counting, &book, &[1]).unwrap();
+        assert!(send(&counting, &book, &[2]).is_err());
+        book.book().take_back(&first);
+        assert!(send(&counting, &book, &[2]).is_ok());
+        assert!(send(&counting, &book, &[1]).is_err());
     }
 
     #[test]
     fn two_sessions_never_take_the_last_place_both() {
-        let quotas = Quotas::default();
-        let hard = "{ recipients_per_hour = { value = 100, hard = true } }";
-        let concerned = concerned(hard, "{}");
+        let book = Counts::default();
+        let hard = "{ recipients_per_hour = { value = 100, hard = true }, \
+                    new_recipients_per_day = { value = 60, hard = true } }";
+        let counting = counting(hard, "{}");
+        // Eight sessions; half of them write to new recipients, half to one that is known.
+        send(&counting, &book, &[0]).unwrap();
         let taken: usize = std::thread::scope(|scope| {
-            let admit = || {
-                let taken = (0..50).filter(|_| quotas.admit(&concerned, weight(1, 0), NOW).is_ok());
-                taken.count()
+            let session = |session: u64| {
+                let (counting, book) = (&counting, &book);
+                move || {
+                    let numbers = 0..200_u64;
+                    let to = |n: u64| {
+                        if session.is_multiple_of(2) {
+                            0
+                        } else {
+                            session * 1_000 + n
+                        }
+                    };
+                    let taken = numbers.filter(|n| send(counting, book, &[to(*n)]).is_ok());
+                    taken.count()
+                }
             };
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(admit)).collect();
-            threads.into_iter().map(|one| one.join().unwrap()).sum()
+            let sessions: Vec<_> = (0..8).map(|one| scope.spawn(session(one))).collect();
+            sessions.into_iter().map(|one| one.join().unwrap()).sum()
         });
-        assert_eq!(taken, 100);
+        assert_eq!(taken, 99);
+        let mut used = Vec::new();
+        for (name, limit) in counting.applying.iter() {
+            used.push((name.key, book.book().stands(name, *limit, NOW).used));
+        }
+        assert_eq!(used[0], (LimitKey::RecipientsPerHour, 100));
+        assert_eq!(used[1].0, LimitKey::NewRecipientsPerDay);
+        assert!((1..=60).contains(&used[1].1), "{used:?}");
     }
 }

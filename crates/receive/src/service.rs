@@ -31,7 +31,7 @@ use crate::guarding::Guarding;
 use crate::identity::{Client, Identity};
 use crate::limits::{Connections, Full, Waiting};
 use crate::login::Logins;
-use crate::quotas::Quotas;
+use crate::quotas;
 use crate::refuse::{About, Refusals, say};
 use crate::returns::Returns;
 use crate::seats::Senders;
@@ -113,7 +113,6 @@ impl ReceiveService {
             .collect();
         let shared = Arc::new(Shared {
             logins: Logins::new(&context.clock, &context.chance, context.issuers.clone()),
-            quotas: Quotas::default(),
             senders: Senders::default(),
             guarding: Guarding::default(),
             context,
@@ -142,9 +141,9 @@ impl ReceiveService {
         tasks.push(tokio::spawn(async move {
             let Shared { context, .. } = &*counter;
             let (store, clock) = (&context.store, &context.clock);
-            let (quotas, senders) = (&counter.quotas, &counter.senders);
+            let (counts, senders) = (&context.counts, &counter.senders);
             tokio::join!(
-                quotas.keep(store, clock, &counter.draining),
+                quotas::keep(counts, store, clock, &counter.draining),
                 senders.keep(store, clock, &counter.draining),
                 counter.guarding.keep(store, clock, &counter.draining),
             );
@@ -181,7 +180,7 @@ impl ReceiveService {
             let context = &self.shared.context;
             self.shared.logins.store_uses(&context.store).await;
             let now = context.clock.now();
-            self.shared.quotas.save(&context.store, now).await;
+            quotas::save(&context.counts, &context.store, now).await;
             self.shared.senders.save(&context.store, now).await;
             self.shared.guarding.save(&context.store, now).await;
         };

@@ -28,7 +28,7 @@ use crate::accept::{NotAccepted, Noted, Reception};
 use crate::arrival::{Arrival, Transaction, addresses_of};
 use crate::hearing::Hearing;
 use crate::identity::{Client, Identity, Role};
-use crate::limits::Place;
+use crate::limits::{Full, Place};
 use crate::questions::Asked;
 use crate::refuse::{About, Refusals, say};
 use crate::shared::{ERRORS_MAX, JUNK_COMMANDS_MAX, ListenerTls, RECIPIENTS_MAX, Shared};
@@ -302,13 +302,32 @@ impl Session<'_> {
     /// the one under way holds to its end.
     fn look_anew(&mut self) {
         let settings = self.shared.context.store.settings();
-        if !Arc::ptr_eq(&settings, &self.client.settings) {
-            self.know(Client::find(settings, &self.identity));
+        if !Arc::ptr_eq(&settings, &self.client.settings)
+            && let Err(full) = self.know(Client::find(settings, &self.identity))
+        {
+            self.turn_away(full);
         }
     }
 
-    /// The client is this one from here on.
-    fn know(&mut self, client: Client) {
+    /// There is no place for the client that it turned out to be.
+    fn turn_away(&mut self, full: Full) {
+        let reply = self.no_place(full);
+        self.close_with(reply);
+    }
+
+    /// The same, where the machine asks for the reply.
+    fn no_place(&mut self, Full { record }: Full) -> Reply {
+        self.linger = Linger::Yes;
+        let (context, refusal) = (&self.shared.context, Refusal::TooManyConnections);
+        if !record {
+            return say(context, &refusal);
+        }
+        self.refusals
+            .connection(context, &self.client, &self.identity, &refusal)
+    }
+
+    /// The client is this one from here on, unless those whose connection it is now have too many.
+    fn know(&mut self, client: Client) -> Result<(), Full> {
         self.machine
             .set_preset(client.preset.unwrap_or(self.listener_preset));
         self.machine
@@ -320,6 +339,9 @@ impl Session<'_> {
         self.machine
             .set_auth(client.auth_offer(&self.identity, issuers));
         self.client = client;
+        let bounds = self.client.connection_bounds(&self.identity);
+        let now = self.shared.context.clock.moment();
+        self.place.regroup(&bounds, now)
     }
 
     async fn decide(&mut self, question: Question) -> Answer {
@@ -420,7 +442,7 @@ impl Session<'_> {
     fn arrival(&self) -> Option<Arrival<'_>> {
         Some(Arrival {
             context: &self.shared.context,
-            quotas: &self.shared.quotas,
+            counts: &self.shared.context.counts,
             senders: &self.shared.senders,
             guarding: &self.shared.guarding,
             client: &self.client,
@@ -584,7 +606,6 @@ mod tests {
     use relais_store::store::Store;
     use tokio_util::sync::CancellationToken;
 
-    use crate::quotas::Quotas;
     use crate::seats::Senders;
 
     use super::*;
@@ -620,6 +641,7 @@ mod tests {
             old_clients: OldClients::new(),
             issuers: Issuers::none(&clock),
             conversations: Conversations::default(),
+            counts: Default::default(),
             options,
             clock,
         };
@@ -629,7 +651,6 @@ mod tests {
         let beginning = Beginning {
             client: Client::find(context.store.settings(), &identity),
             shared: Arc::new(Shared {
-                quotas: Quotas::default(),
                 senders: Senders::default(),
                 guarding: crate::guarding::Guarding::default(),
                 logins: Logins::new(&context.clock, &context.chance, context.issuers.clone()),

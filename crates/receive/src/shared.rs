@@ -10,12 +10,12 @@ use relais_net::conversation::Conversations;
 use relais_net::network::Network;
 use relais_net::oidc::Issuers;
 use relais_net::tls::{OldClients, SeenCertificates, ServerTls};
+use relais_policy::limit::Counts;
 use relais_smtp::domain::Domain;
 use relais_store::store::Store;
 
 use crate::guarding::Guarding;
 use crate::login::Logins;
-use crate::quotas::Quotas;
 use crate::returns::Returns;
 use crate::seats::Senders;
 
@@ -66,6 +66,8 @@ pub struct ReceiveContext {
     pub conversations: Conversations,
     /// Who may be asked about content.
     pub checkers: Checkers,
+    /// What those who have limits sent.
+    pub counts: Counts,
     /// Bounds and names.
     pub options: ReceiveOptions,
 }
@@ -104,8 +106,6 @@ pub(crate) struct Shared {
     pub(crate) logins: Logins,
     /// What came back lately.
     pub(crate) returns: Returns,
-    /// Limits of organisations and connectors.
-    pub(crate) quotas: Quotas,
     pub(crate) senders: Senders,
     /// Triggers.
     pub(crate) guarding: Guarding,

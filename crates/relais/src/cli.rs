@@ -62,7 +62,7 @@ enum Command {
     /// Organisations
     Organisation(organisation::Arguments),
     /// Limits, and how much of them is used
-    Limits,
+    Limits(limits::Arguments),
     /// Licences: seats, and who holds them
     Licences(licences::Arguments),
     /// Accepted domains
@@ -128,7 +128,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Trace(arguments) => trace::run(&session, arguments).await,
         Command::Queue(arguments) => queue::run(&session, arguments).await,
         Command::Organisation(arguments) => organisation::run(&session, arguments).await,
-        Command::Limits => limits::run(&session).await,
+        Command::Limits(arguments) => limits::run(&session, arguments).await,
         Command::Licences(arguments) => licences::run(&session, arguments).await,
         Command::Dkim(arguments) => dkim::run(&session, arguments).await,
         Command::Domain(arguments) => domain::run(&session, arguments).await,

@@ -34,6 +34,7 @@ use relais_net::tls::{ClientTls, SeenCertificates};
 use relais_net::web::hooks::Hooks;
 use relais_net::web::{Web, WebOptions};
 use relais_policy::desk::Site;
+use relais_policy::limit::Counts;
 use relais_policy::settings::Mode;
 use relais_receive::service::{
     ListenerBounds, ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
@@ -174,6 +175,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let logins = logins(&store, &clock, &client_tls);
     let (mut certificates, tls, view) = open_certificates(config, &doors, &folder, clock.now());
     let (seen, conversations) = (view.of_clients.clone(), Conversations::default());
+    let counts = counts_of(&store, clock.now()).await;
     let old_clients = OldClientsReport::open(&folder, clock.now());
     let duties = Duties::with(hooks(config, &network, &client_tls)?);
     let context = AdminContext {
@@ -185,6 +187,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         metrics: metrics.clone(),
         readiness: readiness.clone(),
         conversations: conversations.clone(),
+        counts: Some(counts.clone()),
         certificates: view,
         people: People::new(doors.admin_address),
         dns: Some(dns(config, &network)),
@@ -208,6 +211,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         issuers: issuers(config, &clock)?,
         conversations,
         checkers: checkers(config, &network, &clock),
+        counts,
         options: receive_options(config),
     };
     let mail = (&*doors.mail, &*doors.mail_addresses, doors.listeners);
@@ -464,6 +468,7 @@ pub(crate) async fn open_for_reading(config: &Config) -> Result<LocalApi, StartE
         message_size_max: config.message_size_max,
         readiness: Readiness::new(Phase::NotRunning),
         conversations: Conversations::default(),
+        counts: None,
         certificates: CertificateView::default(),
         people: People::new(None),
         dns: None,
@@ -474,6 +479,15 @@ pub(crate) async fn open_for_reading(config: &Config) -> Result<LocalApi, StartE
         premises: Some(premises(config, &folder, wanted(config))),
         rounds: Rounds::default(),
     }))
+}
+
+/// What was sent before the start, for limits. Without it mail is counted anew, and goes on.
+async fn counts_of(store: &Store, now: Timestamp) -> Counts {
+    let counts = Counts::default();
+    if let Err(error) = relais_store::counts::load(store, &counts, now).await {
+        tracing::warn!(%error, "limits are counted anew: what was sent before cannot be read");
+    }
+    counts
 }
 
 /// The path from the root, so that messages name it fully.

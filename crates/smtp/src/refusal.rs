@@ -167,13 +167,24 @@ pub enum Refusal {
     Rate {
         /// When to try again, in seconds.
         retry_seconds: u32,
+        /// Which limit, and how much; empty where no limit of the settings says so.
+        limit: Box<str>,
     },
     /// QUOTA-H, 450 4.7.1: a hard limit of recipients an hour.
-    QuotaHour,
-    /// QUOTA-D, 451 4.7.1: a hard limit of recipients in 24 hours.
-    QuotaDay {
+    QuotaHour {
         /// When there is room again, RFC 3339.
         until: Box<str>,
+        /// How much, and whose limit.
+        limit: Box<str>,
+    },
+    /// QUOTA-D, 451 4.7.1: a hard limit of recipients in 24 hours.
+    QuotaDay {
+        /// How many.
+        value: u64,
+        /// When there is room again, RFC 3339.
+        until: Box<str>,
+        /// Whose limit.
+        limit: Box<str>,
     },
     /// RCPT-SYNTAX, 501 5.1.3.
     RecipientSyntax,
@@ -288,7 +299,8 @@ struct Form {
     token: &'static str,
     code: ReplyCode,
     status: EnhancedStatus,
-    /// At most one placeholder in angle brackets: `<domain>`.
+    /// At most one value, with its placeholder in angle brackets: `<domain>`; where it has several
+    /// parts, from the first placeholder to the last.
     pattern: &'static str,
 }
 
@@ -357,10 +369,10 @@ impl Refusal {
             )
     }
 
-    /// The pattern before and behind its placeholder.
+    /// The pattern before its first placeholder and behind its last one.
     fn halves(&self) -> (&'static str, &'static str) {
         let pattern = self.pattern();
-        match (pattern.find('<'), pattern.find('>')) {
+        match (pattern.find('<'), pattern.rfind('>')) {
             (Some(open), Some(close)) => (&pattern[..open], &pattern[close + 1..]),
             _ => (pattern, ""),
         }
@@ -409,8 +421,20 @@ impl Refusal {
             Self::AttachmentType { kind } => Cow::Borrowed(kind),
             Self::ContentUnchecked { checker } => Cow::Borrowed(checker),
             Self::TooBig { limit } => Cow::Owned(octets(*limit)),
-            Self::Rate { retry_seconds } => Cow::Owned(retry_seconds.to_string()),
-            Self::QuotaDay { until } => Cow::Borrowed(until),
+            Self::Rate {
+                retry_seconds,
+                limit,
+            } if limit.is_empty() => Cow::Owned(format!("{retry_seconds} s")),
+            Self::Rate {
+                retry_seconds,
+                limit,
+            } => Cow::Owned(format!("{retry_seconds} s: {limit}")),
+            Self::QuotaHour { until, limit } => Cow::Owned(format!("{until}: {limit}")),
+            Self::QuotaDay {
+                value,
+                until,
+                limit,
+            } => Cow::Owned(format!("{value} reached, resets {until}, {limit}")),
             Self::TooManyConnections
             | Self::ProxyHeader
             | Self::ShuttingDown
@@ -443,7 +467,6 @@ impl Refusal {
             | Self::NullSender
             | Self::Utf8NotDeclared
             | Self::RequireTlsUnavailable
-            | Self::QuotaHour
             | Self::RecipientSyntax
             | Self::RecipientUnknown
             | Self::RecipientBlocked
@@ -561,7 +584,7 @@ impl Refusal {
             Self::Parameter { .. } => "EXT 555 5.5.4 Parameter not supported: <keyword>",
             Self::Utf8NotDeclared => "EXT 550 5.6.7 Address needs SMTPUTF8",
             Self::RequireTlsUnavailable => "EXT 550 5.7.30 REQUIRETLS not possible",
-            Self::Rate { .. } => "RATE 450 4.7.1 Rate limit, retry in <seconds> s",
+            Self::Rate { .. } => "RATE 450 4.7.1 Rate limit, retry in <seconds> s: <limit>",
             _ => return None,
         };
         Some(row)
@@ -570,8 +593,12 @@ impl Refusal {
     /// RCPT, and the content.
     fn recipient_row(&self) -> Option<&'static str> {
         let row = match self {
-            Self::QuotaHour => "QUOTA-H 450 4.7.1 Hourly recipient quota reached",
-            Self::QuotaDay { .. } => "QUOTA-D 451 4.7.1 Daily quota reached, resets <time>",
+            Self::QuotaHour { .. } => {
+                "QUOTA-H 450 4.7.1 Hourly recipient quota reached, resets <time>: <limit>"
+            }
+            Self::QuotaDay { .. } => {
+                "QUOTA-D 451 4.7.1 Daily quota <n> reached, resets <time>, <limit>"
+            }
             Self::RecipientSyntax => "RCPT-SYNTAX 501 5.1.3 Bad recipient address syntax",
             Self::RecipientScope { .. } => "RCPT-SCOPE 550 5.7.1 Destination not allowed: <domain>",
             Self::RecipientDomainUnknown { .. } => {
@@ -716,8 +743,20 @@ mod tests {
             "550 5.7.1 Sender domain not verified: contoso.com (FROM-DOMAIN 7F3K2)"
         );
         assert_eq!(
-            wire(&Refusal::Rate { retry_seconds: 30 }),
+            wire(&Refusal::Rate {
+                retry_seconds: 30,
+                limit: "".into(),
+            }),
             "450 4.7.1 Rate limit, retry in 30 s (RATE 7F3K2)"
+        );
+        assert_eq!(
+            wire(&Refusal::QuotaDay {
+                value: 2_000,
+                until: "2026-11-25T14:05:00Z".into(),
+                limit: "connector Printers".into(),
+            }),
+            "451 4.7.1 Daily quota 2000 reached, resets 2026-11-25T14:05:00Z, connector Printers \
+             (QUOTA-D 7F3K2)"
         );
         assert_eq!(
             wire(&Refusal::Syntax(SyntaxFault::Order)),

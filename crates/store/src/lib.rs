@@ -5,6 +5,7 @@
 //!
 //! Modules stand in order of floors: each may use only those below it.
 
+pub mod counts;
 pub mod store;
 #[cfg(feature = "simulation")]
 pub mod memory;

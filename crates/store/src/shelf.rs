@@ -34,6 +34,8 @@ pub enum Shelf {
     Pace,
     /// What organisations and connectors sent of late, for their limits.
     Limit,
+    /// To whom organisations wrote of late, as hashes: who is new to them.
+    Recipient,
     /// Who sent of late, for licences.
     Sender,
     /// Destinations that nothing goes to.
@@ -87,6 +89,7 @@ impl Shelf {
             Self::TlsReport => "tls-report",
             Self::Pace => "pace",
             Self::Limit => "limit",
+            Self::Recipient => "recipient",
             Self::Sender => "sender",
             Self::Suspension => "suspension",
             Self::Suppression => "suppression",

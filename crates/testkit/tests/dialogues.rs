@@ -268,6 +268,7 @@ async fn start(dialogue: &Dialogue, store: &Store, way: Way) -> (ReceiveService,
         old_clients: OldClients::new(),
         issuers: Issuers::none(&Clock::simulated(START)),
         conversations: Conversations::default(),
+        counts: Default::default(),
         checkers: Checkers::new(Vec::new(), network.clone(), Clock::simulated(START)),
         options: ReceiveOptions {
             hostname: "relay.contoso.test".to_owned(),

@@ -148,6 +148,12 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         GET,
+        "/limits/proposals",
+        ReadSettings,
+        Whose::Lines("proposals", "organisation"),
+    ),
+    rule(
+        GET,
         "/organisations",
         SeeState,
         Whose::Lines("organisations", "name"),

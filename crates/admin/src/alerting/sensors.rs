@@ -9,7 +9,7 @@ use std::time::Duration;
 use relais_policy::alert::{Measure, RuleKind};
 use relais_policy::check::Verdict;
 use relais_policy::document::ConnectorState;
-use relais_policy::limit::{LimitKey, LimitName, Meter};
+use relais_policy::limit::Whose;
 use relais_policy::proof::{GRACE, ProofKey, Standing};
 use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
@@ -19,7 +19,7 @@ use relais_store::trace::{Event, EventKind};
 
 use crate::checks;
 use crate::context::AdminContext;
-use crate::keys;
+use crate::{keys, limits};
 
 /// Deliveries of so long make the average. Issue: average over 60 s.
 const DELIVERIES: Duration = Duration::from_secs(60);
@@ -366,31 +366,19 @@ async fn of_domains(context: &AdminContext, into: &mut Vec<Measure>) {
 }
 
 async fn of_limits(context: &AdminContext, now: Timestamp, into: &mut Vec<Measure>) {
-    let kept = context.store.shelf(Shelf::Limit).await.unwrap_or_default();
-    let kept: BTreeMap<_, _> = kept.into_iter().map(|one| (one.key, one.value)).collect();
-    let settings = context.store.settings();
-    for organisation in &settings.document.organisation {
-        let connectors = organisation.inbound_connector.iter();
-        let connectors = connectors.map(|one| (Some(one.name.as_str()), &one.limits));
-        for (connector, limits) in connectors.chain([(None, &organisation.limits)]) {
-            for key in LimitKey::ALL {
-                let Some(limit) = key.of(limits).filter(|limit| limit.value > 0) else {
-                    continue;
-                };
-                let name = LimitName {
-                    organisation: organisation.name.as_str().into(),
-                    connector: connector.map(Into::into),
-                    key,
-                };
-                let text = kept.get(&name.to_text()).map_or("", String::as_str);
-                let used = Meter::from_text(key, text, now).used(now);
-                let share = used.saturating_mul(100) / limit.value;
-                let whose = connector.map_or(String::new(), |name| format!("/{name}"));
-                let subject = format!("{}{whose} {}", organisation.name, key.name());
-                let detail = format!("{used} of {}", limit.value);
-                into.push(measure(RuleKind::Limit, subject, share, detail));
-            }
+    for (name, used) in limits::overview(context, now).await.unwrap_or_default() {
+        let organisation = &name.organisation;
+        let whose = match &name.whose {
+            Whose::Organisation => String::new(),
+            Whose::Connector(connector) => format!("/{connector}"),
+            _ => format!("/{}", name.owner()),
+        };
+        let subject = format!("{organisation}{whose} {}", name.key.name());
+        let mut detail = format!("{} of {}", used.used, used.limit.value);
+        if let Some(reached) = used.forecast.reached.filter(|time| *time > now) {
+            detail = format!("{detail}, reached at {} at this pace", reached.to_rfc3339());
         }
+        into.push(measure(RuleKind::Limit, subject, used.percent(), detail));
     }
 }
 

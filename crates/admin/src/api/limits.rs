@@ -1,59 +1,105 @@
-//! Limits of organisations and connectors, and how much of them is used. The counts are those that
-//! were kept last, half a minute ago at most.
+//! Limits, and how they stand: used, waiting, what comes.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, Router};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use relais_policy::document::Limits;
-use relais_policy::limit::{LimitKey, LimitName, Meter};
-use relais_store::shelf::Shelf;
+use relais_policy::limit::{LimitName, Proposal, Use};
+use relais_store::counts;
+use relais_store::trace::parse_since;
 
 use crate::context::AdminContext;
+use crate::limits::overview;
 use crate::problem::Problem;
 
+/// Rows of one answer where nothing else is asked for.
+const ROWS_DEFAULT: usize = 1_000;
+/// Rows of one answer.
+const ROWS_MAX: usize = 10_000;
+/// Proposals are learnt from so long.
+const PROPOSED_SINCE: &str = "30d";
+
 pub(super) fn routes() -> Router<AdminContext> {
-    Router::new().route("/limits", get(list))
+    Router::new()
+        .route("/limits", get(list))
+        .route("/limits/proposals", get(proposals))
 }
 
-async fn list(State(context): State<AdminContext>) -> Result<Json<Value>, Problem> {
-    let kept = context.store.shelf(Shelf::Limit).await?;
-    let kept: BTreeMap<_, _> = kept.into_iter().map(|one| (one.key, one.value)).collect();
-    let now = context.clock.now();
-    let mut rows = Vec::new();
-    let mut add = |organisation: &Arc<str>, connector: Option<&str>, limits: &Limits| {
-        for key in LimitKey::ALL {
-            let Some(limit) = key.of(limits) else {
-                continue;
-            };
-            let name = LimitName {
-                organisation: Arc::clone(organisation),
-                connector: connector.map(Into::into),
-                key,
-            };
-            let text = kept.get(&name.to_text()).map_or("", String::as_str);
-            let meter = Meter::from_text(key, text, now);
-            rows.push(json!({
-                "organisation": &**organisation,
-                "inbound_connector": connector,
-                "limit": key.name(),
-                "value": limit.value,
-                "hard": limit.hard,
-                "used": meter.used(now),
-                "waiting": meter.waiting(now),
-            }));
-        }
-    };
-    for organisation in &context.store.settings().document.organisation {
-        let name: Arc<str> = organisation.name.as_str().into();
-        add(&name, None, &organisation.limits);
-        for connector in &organisation.inbound_connector {
-            add(&name, Some(&connector.name), &connector.limits);
-        }
-    }
+#[derive(Deserialize)]
+struct Asked {
+    limit: Option<usize>,
+}
+
+/// Devices and senders last, those that are used most first, so that a bound cuts the idle ones.
+async fn list(
+    State(context): State<AdminContext>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>, Problem> {
+    let all = overview(&context, context.clock.now()).await?;
+    let most = asked.limit.unwrap_or(ROWS_DEFAULT).min(ROWS_MAX);
+    let rows: Vec<_> = all.iter().take(most).map(row).collect();
     Ok(Json(json!({ "limits": rows })))
+}
+
+#[derive(Deserialize)]
+struct Observed {
+    since: Option<String>,
+}
+
+/// What limits could be, by what was seen.
+async fn proposals(
+    State(context): State<AdminContext>,
+    Query(asked): Query<Observed>,
+) -> Result<Json<Value>, Problem> {
+    let now = context.clock.now();
+    let since = asked.since.as_deref().unwrap_or(PROPOSED_SINCE);
+    let since = parse_since(since, now)?;
+    let observation = counts::observe(&context.store, since, now).await?;
+    let settings = context.store.settings();
+    let rows: Vec<_> = observation
+        .proposals(&settings)
+        .iter()
+        .take(ROWS_MAX)
+        .map(proposal)
+        .collect();
+    Ok(Json(json!({
+        "since": observation.since().to_rfc3339(),
+        "messages": observation.messages(),
+        "proposals": rows,
+    })))
+}
+
+fn proposal(one: &Proposal) -> Value {
+    json!({
+        "organisation": &*one.organisation,
+        "kind": one.whose.kind(),
+        "whose": one.whose.value(),
+        "inbound_connector": one.whose.connector().map(|connector| &**connector),
+        "limit": one.key.name(),
+        "current": one.current,
+        "peak": one.peak,
+        "proposed": one.proposed,
+    })
+}
+
+/// The JSON of one limit.
+pub(crate) fn row((name, used): &(LimitName, Use)) -> Value {
+    let reached = used.forecast.reached.map(|time| time.to_rfc3339());
+    json!({
+        "organisation": &*name.organisation,
+        "kind": name.whose.kind(),
+        "whose": name.whose.value(),
+        "inbound_connector": name.whose.connector().map(|connector| &**connector),
+        "limit": name.key.name(),
+        "value": used.limit.value,
+        "hard": used.limit.hard,
+        "used": used.used,
+        "waiting": used.waiting,
+        "percent": used.percent(),
+        "warning": used.is_warning(),
+        "at_this_pace": used.forecast.at_this_pace,
+        "reached_at": reached,
+    })
 }

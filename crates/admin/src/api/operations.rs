@@ -483,8 +483,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .says("Change keys of an organisation, and nothing else"),
     read("/limits", "limits")
         .reaches(Reach::Rows("limits.organisation"))
+        .query(&[LIMIT])
         .list("limits")
-        .says("Limits, and how much of them is used"),
+        .says("Limits, how much of them is used, what waits, and when they are reached"),
+    read("/limits/proposals", "limits")
+        .reaches(Reach::Rows("proposals.organisation"))
+        .query(&[SINCE])
+        .list("proposals")
+        .says("Limits as they could be, learnt from what was sent: twice the peak"),
     read("/licences", "licences")
         .reaches(Reach::Query)
         .query(&[ORGANISATION])

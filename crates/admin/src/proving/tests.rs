@@ -71,6 +71,7 @@ impl World {
             message_size_max: 1 << 20,
             metrics: Metrics::new(START),
             conversations: relais_net::conversation::Conversations::default(),
+            counts: None,
             readiness: Readiness::new(Phase::Serving),
             certificates: CertificateView::default(),
             site: Site {

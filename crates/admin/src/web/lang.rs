@@ -35,6 +35,7 @@ pub(super) const CATALOGUES: &[Catalogue] = &[
     catalogue!("records"),
     catalogue!("trace"),
     catalogue!("reports"),
+    catalogue!("limits"),
     catalogue!("alerts"),
     catalogue!("triggers"),
     catalogue!("wizard"),

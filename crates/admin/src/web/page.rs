@@ -33,6 +33,7 @@ const SECTIONS: &[Section] = &[
     ),
     ("domains", "/domains", "nav-domains", Action::ReadSettings),
     ("devices", "/devices", "nav-devices", Action::ReadMail),
+    ("limits", "/limits", "nav-limits", Action::ReadSettings),
     (
         "credentials",
         "/credentials",

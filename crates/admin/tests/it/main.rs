@@ -68,6 +68,7 @@ fn context_over(store: Store, clock: Clock, metrics: Metrics) -> AdminContext {
         metrics,
         readiness: Readiness::new(Phase::Serving),
         conversations: Conversations::default(),
+        counts: None,
         certificates: CertificateView::default(),
         people: People::new(None),
         dns: None,

@@ -64,6 +64,9 @@ pub struct InboundConnector {
     /// Limits of this connector.
     #[serde(default)]
     pub limits: Limits,
+    /// Limits of each device: of each credential, else of each client address.
+    #[serde(default)]
+    pub limits_per_device: Limits,
     /// Gets notices for senders without a mailbox.
     #[serde(default)]
     pub owner: String,
@@ -90,6 +93,7 @@ impl InboundConnector {
             envelope_sender: EnvelopeSender::default(),
             content: ContentPolicy::default(),
             limits: Limits::default(),
+            limits_per_device: Limits::default(),
             owner: String::new(),
         }
     }

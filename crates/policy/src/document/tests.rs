@@ -327,7 +327,13 @@ fn any_inbound() -> impl Strategy<Value = InboundConnector> {
             vec(".*", 0..4),
             vec(".*", 0..4),
         ),
-        (of(any::<bool>()), of(0_usize..3), any_limits(), ".*"),
+        (
+            of(any::<bool>()),
+            of(0_usize..3),
+            any_limits(),
+            any_limits(),
+            ".*",
+        ),
     )
         .prop_map(|(one, two, three)| InboundConnector {
             name: one.0,
@@ -376,7 +382,8 @@ fn any_inbound() -> impl Strategy<Value = InboundConnector> {
             },
             content: content_of(&three.3, two.1),
             limits: three.2,
-            owner: three.3,
+            limits_per_device: three.3,
+            owner: three.4,
         })
 }
 
@@ -453,71 +460,89 @@ fn any_outbound() -> impl Strategy<Value = OutboundConnector> {
 }
 
 fn any_domain() -> impl Strategy<Value = AcceptedDomain> {
-    (".*", any::<bool>(), any::<bool>(), ".*", ".*", any::<u32>()).prop_map(
-        |(name, relay, proved, mailbox_host, bounce_domain, rotate_days)| AcceptedDomain {
-            name,
-            kind: if relay {
-                DomainKind::InternalRelay
-            } else {
-                DomainKind::Authoritative
-            },
-            verification: if proved {
-                Verification::Assumed
-            } else {
-                Verification::Dns
-            },
-            subdomains: relay,
-            mailbox_host,
-            bounce_domain,
-            passed_on_sender: if proved {
-                PassedOnSender::Rewritten
-            } else {
-                PassedOnSender::Auto
-            },
-            dmarc: if relay {
-                DmarcPolicy::Reject
-            } else {
-                DmarcPolicy::Record
-            },
-            dkim: Dkim {
-                enabled: proved,
-                algorithms: vec![DkimAlgorithm::Ed25519],
-                rotate_days,
-            },
-            mta_sts: MtaSts {
-                mode: if relay {
-                    MtaStsMode::Enforce
-                } else {
-                    MtaStsMode::Off
-                },
-                max_age: Span(u64::from(rotate_days % 10_000_000)),
-                mx: vec!["*.contoso.test".to_owned()],
-            },
-        },
+    (
+        (".*", any::<bool>(), any::<bool>(), ".*", ".*", any::<u32>()),
+        any_limits(),
     )
+        .prop_map(
+            |((name, relay, proved, mailbox_host, bounce_domain, rotate_days), limits)| {
+                AcceptedDomain {
+                    name,
+                    kind: if relay {
+                        DomainKind::InternalRelay
+                    } else {
+                        DomainKind::Authoritative
+                    },
+                    verification: if proved {
+                        Verification::Assumed
+                    } else {
+                        Verification::Dns
+                    },
+                    subdomains: relay,
+                    mailbox_host,
+                    bounce_domain,
+                    passed_on_sender: if proved {
+                        PassedOnSender::Rewritten
+                    } else {
+                        PassedOnSender::Auto
+                    },
+                    dmarc: if relay {
+                        DmarcPolicy::Reject
+                    } else {
+                        DmarcPolicy::Record
+                    },
+                    dkim: Dkim {
+                        enabled: proved,
+                        algorithms: vec![DkimAlgorithm::Ed25519],
+                        rotate_days,
+                    },
+                    mta_sts: MtaSts {
+                        mode: if relay {
+                            MtaStsMode::Enforce
+                        } else {
+                            MtaStsMode::Off
+                        },
+                        max_age: Span(u64::from(rotate_days % 10_000_000)),
+                        mx: vec!["*.contoso.test".to_owned()],
+                    },
+                    limits: Limits {
+                        connections: None,
+                        ..limits
+                    },
+                }
+            },
+        )
 }
 
 fn any_document() -> impl Strategy<Value = Document> {
-    let credential =
-        (".*", ".*", vec(any_network(), 0..3), ".*").prop_map(|(user, text, from, to)| {
-            Credential {
-                password_hash: text.clone(),
-                scram_sha_256: text.clone(),
-                previous_password_hash: text.clone(),
-                previous_scram_sha_256: text.clone(),
-                previous_until: text.clone(),
-                enabled: text.is_empty(),
-                expires: text,
-                source_addresses: from,
-                tls_min: "1.3".to_owned(),
-                may_send_as: vec![to.clone()],
-                ..Credential::new(user, to)
-            }
-        });
+    let credential = (".*", ".*", vec(any_network(), 0..3), ".*", any_limits()).prop_map(
+        |(user, text, from, to, limits)| Credential {
+            password_hash: text.clone(),
+            scram_sha_256: text.clone(),
+            previous_password_hash: text.clone(),
+            previous_scram_sha_256: text.clone(),
+            previous_until: text.clone(),
+            enabled: text.is_empty(),
+            expires: text,
+            source_addresses: from,
+            tls_min: "1.3".to_owned(),
+            may_send_as: vec![to.clone()],
+            limits,
+            ..Credential::new(user, to)
+        },
+    );
     let recipient =
         (".*", any::<bool>()).prop_map(|(address, mailbox)| DirectoryEntry { address, mailbox });
     let organisation = (
-        (".*", ".*", any::<bool>(), ".*", any_limits(), any::<u32>()),
+        (
+            ".*",
+            ".*",
+            any::<bool>(),
+            ".*",
+            any_limits(),
+            any_limits(),
+            any::<u32>(),
+        ),
         (
             vec(any_domain(), 0..3),
             vec(recipient, 0..3),
@@ -535,8 +560,12 @@ fn any_document() -> impl Strategy<Value = Document> {
             },
             postmaster: one.3,
             limits: one.4,
+            limits_per_sender: Limits {
+                connections: None,
+                ..one.5
+            },
             licences: Licences {
-                seats: one.5,
+                seats: one.6,
                 policy: LicencePolicy::Enforce,
             },
             triggers: Triggers {

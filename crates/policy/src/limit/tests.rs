@@ -1,6 +1,13 @@
-//! Meters against the meaning of a limit: no window of its length sees more leave.
+//! Meters against the meaning of a limit: no window of its length sees more leave. The whole book
+//! against a naive one: `model`.
+
+mod book;
+mod model;
+
+use std::sync::Arc;
 
 use proptest::prelude::*;
+use relais_smtp::time::Timestamp;
 
 use super::*;
 
@@ -45,10 +52,52 @@ proptest! {
             meter.count(leaves, count);
             departures.push((leaves, count));
         }
-        let in_order = departures.windows(2).all(|pair| pair[0].0 <= pair[1].0);
-        prop_assert!(in_order, "{departures:?}");
         let most = most_within(&departures, window(key));
         prop_assert!(most <= limit, "{most} of {limit}: {departures:?}");
+    }
+
+    #[test]
+    fn the_earliest_time_is_the_one_that_looking_at_each_bucket_finds(
+        limit in 1_u64..12,
+        there in prop::collection::vec((-90_i64..400, 1_u64..6), 0..30),
+        count in 1_u64..15,
+    ) {
+        let key = LimitKey::MessagesPerMinute;
+        let mut meter = Meter::new(key);
+        for (second, count) in &there {
+            meter.count(at(second * 1_000), *count);
+        }
+        // Each window, begun at each second, that a message of this second would be in.
+        let fits = |second: i64| {
+            (second..=second + 60).all(|end| {
+                let inside = there.iter().filter(|(one, _)| (end - 60..=end).contains(one));
+                let used: u64 = inside.map(|(_, count)| count).sum();
+                used == 0 || used + count <= limit
+            })
+        };
+        let expected = (0..).find(|second| fits(*second)).unwrap();
+        prop_assert_eq!(meter.earliest(limit, NOW, count), at(expected * 1_000));
+    }
+
+    #[test]
+    fn a_forecast_comes_true_where_it_goes_on_like_this(
+        limit in 1_u64..400,
+        each_minute in 0_u64..9,
+    ) {
+        let mut meter = Meter::new(LimitKey::RecipientsPerHour);
+        for minute in 0..10 {
+            meter.count(at(-minute * 60_000), each_minute);
+        }
+        let forecast = meter.forecast(limit, NOW);
+        prop_assert_eq!(forecast.at_this_pace, each_minute * 60);
+        let mut reached = (meter.used(NOW) >= limit).then_some(NOW);
+        for minute in 1..=60 {
+            meter.count(at(minute * 60_000), each_minute);
+            if reached.is_none() && meter.used(at(minute * 60_000)) >= limit {
+                reached = Some(at(minute * 60_000));
+            }
+        }
+        prop_assert_eq!(forecast.reached, reached);
     }
 
     #[test]
@@ -110,11 +159,39 @@ fn a_count_from_a_clock_that_went_back_does_not_block_for_days() {
 }
 
 #[test]
+fn what_waits_elsewhere_keeps_nobody_from_a_window_that_has_room() {
+    let mut meter = Meter::new(LimitKey::RecipientsPerHour);
+    meter.count(at(2 * 3_600_000), 10);
+    assert_eq!(meter.earliest(10, NOW, 10), NOW);
+    meter.count(NOW, 10);
+    // Between the two there is room for nobody until the first has left the window.
+    let next = meter.earliest(10, NOW, 1);
+    let minutes = next.since(NOW).as_secs() / 60;
+    assert!((61..120).contains(&minutes) || minutes >= 181, "{minutes}");
+}
+
+#[test]
 fn names_are_read_back() {
-    for connector in [None, Some("Scan to mail, first floor".into())] {
+    let connector: Arc<str> = "Scan to mail, first floor".into();
+    for whose in [
+        Whose::Organisation,
+        Whose::Connector(Arc::clone(&connector)),
+        Whose::Device {
+            connector: Arc::clone(&connector),
+            address: Some("2001:db8::7".parse().unwrap()),
+        },
+        Whose::Device {
+            connector,
+            address: None,
+        },
+        Whose::Credential("scan-1".into()),
+        Whose::Domain("contoso.test".into()),
+        Whose::Sender(Some("\"a b\"@contoso.test".into())),
+        Whose::Sender(None),
+    ] {
         let name = LimitName {
             organisation: "contoso".into(),
-            connector,
+            whose,
             key: LimitKey::RecipientsPerDay,
         };
         assert_eq!(LimitName::parse(&name.to_text()), Some(name));

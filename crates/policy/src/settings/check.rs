@@ -154,7 +154,12 @@ impl Checker {
             );
         }
         self.address(&object, "postmaster", &organisation.postmaster);
-        self.limits(&object, &organisation.limits);
+        self.limits(&object, "limits", &organisation.limits);
+        self.limits_of_senders(
+            &object,
+            "limits_per_sender",
+            &organisation.limits_per_sender,
+        );
         self.content(&object, &organisation.inbound_content);
         self.counts(&object, organisation);
         let inbound = &organisation.inbound_connector;
@@ -234,6 +239,7 @@ impl Checker {
 
     fn domain(&mut self, object: &str, domain: &AcceptedDomain) {
         self.domain_name(object, "name", &domain.name);
+        self.limits_of_senders(object, "limits", &domain.limits);
         if !domain.mailbox_host.is_empty() && MailboxHost::parse(&domain.mailbox_host).is_none() {
             let message = format!(
                 "mailbox_host {:?} is no host; write \"host:port\", \"[address]:port\" or \
@@ -328,6 +334,7 @@ impl Checker {
         if !is_short_name(&credential.user, 20) {
             self.error(object, "user must be 1 to 20 of a-z, 0-9 and -".to_owned());
         }
+        self.limits(object, "limits", &credential.limits);
         let connector = &credential.inbound_connector;
         if !organisation
             .inbound_connector
@@ -410,7 +417,7 @@ impl Checker {
         }
     }
 
-    fn limits(&mut self, object: &str, limits: &Limits) {
+    fn limits(&mut self, object: &str, place: &str, limits: &Limits) {
         let keys = [
             ("messages_per_minute", limits.messages_per_minute),
             ("recipients_per_hour", limits.recipients_per_hour),
@@ -425,7 +432,7 @@ impl Checker {
         for (key, limit) in keys {
             if limit.is_some_and(|limit| !(1..=LIMIT_VALUE_MAX).contains(&limit.value)) {
                 let message = format!(
-                    "limits.{key} must be 1 to {LIMIT_VALUE_MAX}; leave it out for no limit"
+                    "{place}.{key} must be 1 to {LIMIT_VALUE_MAX}; leave it out for no limit"
                 );
                 self.error(object, message);
             }
@@ -434,9 +441,23 @@ impl Checker {
             .message_size_max
             .is_some_and(|size| !(1..=BYTE_COUNT_MAX).contains(&size.0))
         {
-            let message = "limits.message_size_max must be 1 octet to 1024 GiB; leave it out for \
-                           the server's own limit";
-            self.error(object, message.to_owned());
+            let message = format!(
+                "{place}.message_size_max must be 1 octet to 1024 GiB; leave it out for the \
+                 server's own limit"
+            );
+            self.error(object, message);
+        }
+    }
+
+    /// A connection has no sender: it may send for many.
+    fn limits_of_senders(&mut self, object: &str, place: &str, limits: &Limits) {
+        self.limits(object, place, limits);
+        if limits.connections.is_some() {
+            let message = format!(
+                "{place}.connections has no meaning; limit the connections of the connector, of \
+                 its devices or of the organisation"
+            );
+            self.error(object, message);
         }
     }
 

@@ -387,7 +387,6 @@ fn warnings_name_object_cause_and_fix() {
     let lines = warnings.iter().map(ToString::to_string).collect::<Vec<_>>();
     let expected = [
         "contoso: no postmaster",
-        "contoso: limits.new_recipients_per_day",
         "domain contoso.test: pending",
         "domain empty.test: authoritative with an empty directory",
         "inbound connector None: no factor",

@@ -10,7 +10,7 @@ use relais_smtp::domain::Domain;
 
 use crate::document::{
     AcceptedDomain, AuthMethod, ConnectorState, Credential, InboundConnector, LicencePolicy,
-    Limits, Organisation, OutboundConnector, OutboundTls,
+    Organisation, OutboundConnector, OutboundTls,
 };
 use crate::range::special_network;
 
@@ -86,7 +86,6 @@ impl Observer<'_> {
                  none",
             );
         }
-        self.limits(&object, &organisation.limits);
         for domain in &organisation.domain {
             let object = format!("{object}, domain {}", domain.name);
             self.domain(&object, organisation, domain);
@@ -177,7 +176,6 @@ impl Observer<'_> {
         }
         self.sender_domains(object, organisation, connector);
         self.addressee(object, organisation, "owner", &connector.owner);
-        self.limits(object, &connector.limits);
     }
 
     fn width(&mut self, object: &str, network: &IpNet) {
@@ -316,15 +314,6 @@ impl Observer<'_> {
                 );
                 self.warn(object, message);
             }
-        }
-    }
-
-    fn limits(&mut self, object: &str, limits: &Limits) {
-        if limits.new_recipients_per_day.is_some() {
-            self.warn(
-                object,
-                "limits.new_recipients_per_day is kept and not enforced yet",
-            );
         }
     }
 }

@@ -44,8 +44,10 @@ impl Session<'_> {
         match logged_in.and_then(|user| self.not_blocked(user)) {
             Ok(user) => {
                 self.identity.authenticated(user);
-                self.know(Client::find(settings, &self.identity));
-                Answer::Accept
+                match self.know(Client::find(settings, &self.identity)) {
+                    Ok(()) => Answer::Accept,
+                    Err(full) => Answer::Refuse(self.no_place(full)),
+                }
             }
             Err(no) => {
                 let user = claim.user().unwrap_or_default();

@@ -58,7 +58,9 @@ impl Session<'_> {
         let judged = session.certificates.as_ref().map(judge);
         self.identity.secured(&session, judged);
         let settings = self.shared.context.store.settings();
-        self.know(Client::find(settings, &self.identity));
+        if let Err(full) = self.know(Client::find(settings, &self.identity)) {
+            self.turn_away(full);
+        }
         self.watch_certificate();
         Ok(())
     }

@@ -158,6 +158,7 @@ impl World {
             issuers: Issuers::none(&clock),
             conversations: Conversations::default(),
             checkers: Checkers::new(Vec::new(), network.clone(), clock.clone()),
+            counts: Default::default(),
             options: ReceiveOptions {
                 hostname: "relay.contoso.test".to_owned(),
                 message_size_max: wish.message_size_max,

@@ -1,12 +1,39 @@
-//! `relais limits`: those of organisations and connectors, and how much of them is used.
+//! `relais limits`: of organisations, domains, connectors, credentials, devices and senders, and
+//! how they stand.
 
+use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::session::Session;
 use crate::failure::Failure;
 use crate::output::clean;
 
-pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// All limits, and how much of them is used (without a verb, too)
+    List,
+    /// Limits as they could be, learnt from what was sent: twice the peak
+    Propose {
+        /// Learn from what was sent since then
+        #[arg(long, value_name = "TIME", default_value = "30d")]
+        since: String,
+    },
+}
+
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+    match arguments.verb {
+        None | Some(Verb::List) => list(session).await,
+        Some(Verb::Propose { since }) => propose(session, since).await,
+    }
+}
+
+async fn list(session: &Session) -> Result<(), Failure> {
     let api = session.api_for_reading().await?;
     let answer = api.get("/limits", &[]).await?.value;
     let limits = answer["limits"].as_array().map(Vec::as_slice);
@@ -16,37 +43,96 @@ pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
         return limits.iter().try_for_each(|limit| output.value(limit));
     }
     if limits.is_empty() {
-        return output.line("No organisation and no connector has a limit.");
+        return output.line("Nobody has a limit.");
     }
-    let row = |limit: &Value| {
-        let text = |key: &str| clean(limit[key].as_str().unwrap_or("-")).into_owned();
-        let number = |key: &str| limit[key].as_u64().unwrap_or(0).to_string();
-        let kind = if limit["hard"] == true {
-            "hard"
-        } else {
-            "soft"
-        };
-        vec![
-            text("organisation"),
-            text("inbound_connector"),
-            text("limit"),
-            number("used"),
-            number("value"),
-            number("waiting"),
-            kind.to_owned(),
-        ]
-    };
     let rows: Vec<_> = limits.iter().map(row).collect();
     output.table(
         &[
             "ORGANISATION",
-            "CONNECTOR",
+            "OF",
             "LIMIT",
             "USED",
-            "OF",
+            "VALUE",
+            "%",
             "WAITING",
             "KIND",
+            "AT THIS PACE",
         ],
         &rows,
     )
+}
+
+fn row(limit: &Value) -> Vec<String> {
+    let text = |key: &str| clean(limit[key].as_str().unwrap_or("-")).into_owned();
+    let number = |key: &str| limit[key].as_u64().unwrap_or(0).to_string();
+    let is = |key: &str| limit[key] == true;
+    let percent = if is("warning") {
+        format!("{} !", number("percent"))
+    } else {
+        number("percent")
+    };
+    let forecast = match limit["reached_at"].as_str() {
+        Some(reached) => format!("reached {}", clean(reached)),
+        None => number("at_this_pace"),
+    };
+    vec![
+        text("organisation"),
+        owner(limit),
+        text("limit"),
+        number("used"),
+        number("value"),
+        percent,
+        number("waiting"),
+        if is("hard") { "hard" } else { "soft" }.to_owned(),
+        forecast,
+    ]
+}
+
+async fn propose(session: &Session, since: String) -> Result<(), Failure> {
+    let api = session.api_for_reading().await?;
+    let answer = api
+        .get("/limits/proposals", &[("since", since)])
+        .await?
+        .value;
+    let proposals = answer["proposals"].as_array().map(Vec::as_slice);
+    let proposals = proposals.unwrap_or_default();
+    let output = session.output;
+    if output.json {
+        return proposals.iter().try_for_each(|one| output.value(one));
+    }
+    if proposals.is_empty() {
+        return output.line("Nothing was sent in this time: there is nothing to learn from.");
+    }
+    let row = |one: &Value| {
+        let number = |key: &str| {
+            let number = one[key].as_u64();
+            number.map_or_else(|| "-".to_owned(), |number| number.to_string())
+        };
+        let text = |key: &str| clean(one[key].as_str().unwrap_or("-")).into_owned();
+        vec![
+            text("organisation"),
+            owner(one),
+            text("limit"),
+            number("peak"),
+            number("current"),
+            number("proposed"),
+        ]
+    };
+    let rows: Vec<_> = proposals.iter().map(row).collect();
+    let head = ["ORGANISATION", "OF", "LIMIT", "PEAK", "NOW", "PROPOSED"];
+    output.table(&head, &rows)?;
+    let since = clean(answer["since"].as_str().unwrap_or_default());
+    let messages = &answer["messages"];
+    output.line(&format!("Learnt from {messages} messages since {since}."))
+}
+
+/// Whose limit it is, as in the settings.
+fn owner(limit: &Value) -> String {
+    let text = |key: &str| clean(limit[key].as_str().unwrap_or("-")).into_owned();
+    match (&*text("kind"), &*text("whose")) {
+        ("organisation", _) => "all of it".to_owned(),
+        ("device", "*") => format!("each device of {}", text("inbound_connector")),
+        ("sender", "*") => "each sender".to_owned(),
+        (kind, whose) => format!("{kind} {whose}"),
+    }
 }

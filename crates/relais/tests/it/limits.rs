@@ -1,4 +1,7 @@
-//! Limits of connectors: soft ones let everything in and slow what leaves, hard ones refuse.
+//! Limits: soft ones let everything in and slow what leaves, hard ones refuse and say what, how
+//! much, until when; no count is lost, whatever becomes of the process.
+
+use relais_smtp::time::Timestamp;
 
 use crate::receiver::Receiver;
 use crate::support::{Server, told_at_once};
@@ -55,9 +58,9 @@ fn a_hard_limit_refuses_and_is_counted_on_after_a_restart() {
     session.say("EHLO client.contoso.test");
     session.say("MAIL FROM:<erp@contoso.test>");
     let reply = session.say("RCPT TO:<three@example.org>");
-    let expected = "451 4.7.1 Daily quota reached, resets 20";
+    let expected = "451 4.7.1 Daily quota 2 reached, resets 20";
     assert!(reply.starts_with(expected), "{reply}");
-    assert!(reply.contains("(QUOTA-D "), "{reply}");
+    assert!(reply.contains("Z, connector Loopback (QUOTA-D "), "{reply}");
     let shown = server.relais(&["limits"]).expect(0).out;
     assert!(shown.contains("recipients_per_day"), "{shown}");
 }
@@ -75,6 +78,141 @@ fn a_hard_hourly_limit_counts_recipients_outside_only_where_it_says_so() {
     assert!(rcpt("one@example.org").starts_with("250 "));
     assert!(rcpt("bert@contoso.test").starts_with("250 "));
     let reply = rcpt("two@example.org");
-    let expected = "450 4.7.1 Hourly recipient quota reached (QUOTA-H ";
+    let expected = "450 4.7.1 Hourly recipient quota reached, resets 20";
     assert!(reply.starts_with(expected), "{reply}");
+    assert!(reply.contains("Z: 1 external, connector Loopb"), "{reply}");
+}
+
+/// The reply to one more recipient, in a session of its own.
+fn one_more(server: &Server, from: &str, to: &str) -> String {
+    let mut session = server.session();
+    session.say("EHLO client.contoso.test");
+    session.say(&format!("MAIL FROM:<{from}>"));
+    session.say(&format!("RCPT TO:<{to}>"))
+}
+
+#[test]
+fn a_printer_that_goes_over_its_limit_is_told_what_how_much_and_until_when() {
+    let receiver = Receiver::start();
+    let limits = "{}\nlimits_per_device = { recipients_per_day = { value = 2, hard = true } }";
+    let server = Server::with_settings(&settings(&receiver, limits));
+    server.send("scan@contoso.test", "one@example.org");
+    server.send("scan@contoso.test", "two@example.org");
+    let reply = one_more(&server, "scan@contoso.test", "three@example.org");
+    assert!(
+        reply.starts_with("451 4.7.1 Daily quota 2 reached, resets 20"),
+        "{reply}"
+    );
+    let (_, end) = reply
+        .split_once("Z, device 127.0.0.1 (QUOTA-D ")
+        .expect("whose");
+    let why = server
+        .relais(&["why", end.trim_end_matches(')')])
+        .expect(0)
+        .out;
+    assert!(why.contains("Daily quota 2 reached"), "{why}");
+    let limits = server.relais(&["--json", "limits"]).expect(0).json_lines();
+    let [limit] = &*limits else {
+        panic!("{limits:?}")
+    };
+    assert_eq!(limit["kind"], "device");
+    assert_eq!(limit["whose"], "127.0.0.1");
+    assert_eq!(limit["inbound_connector"], "Loopback");
+    assert_eq!(
+        (&limit["used"], &limit["percent"]),
+        (&2.into(), &100.into())
+    );
+    assert_eq!(limit["warning"], true);
+    assert!(limit["reached_at"].is_string(), "{limit}");
+    let shown = server.relais(&["limits"]).expect(0).out;
+    assert!(shown.contains("device 127.0.0.1"), "{shown}");
+    assert!(shown.contains("100 !"), "{shown}");
+}
+
+#[test]
+fn what_was_counted_is_counted_on_even_after_a_kill() {
+    let receiver = Receiver::start();
+    let hard = "{ new_recipients_per_day = { value = 2, hard = true }, recipients_per_hour = 50 }";
+    let server = Server::with_settings(&settings(&receiver, hard));
+    for to in ["one@example.org", "two@example.org", "one@example.org"] {
+        server.send("erp@contoso.test", to);
+    }
+    // Nothing was kept yet: the trace alone knows.
+    server.signal("KILL");
+    let (_, place) = server.ended();
+    let offline = place.relais(&["--json", "limits"]).expect(0).json_lines();
+    let used = |limits: &[serde_json::Value]| -> Vec<_> {
+        let use_of = |one: &serde_json::Value| (one["limit"].to_string(), one["used"].as_u64());
+        limits.iter().map(use_of).collect()
+    };
+    let expected = [
+        ("\"recipients_per_hour\"".to_owned(), Some(3)),
+        ("\"new_recipients_per_day\"".to_owned(), Some(2)),
+    ];
+    assert_eq!(used(&offline), expected);
+    let server = place.serve();
+    let limits = server.relais(&["--json", "limits"]).expect(0).json_lines();
+    assert_eq!(used(&limits), expected);
+    let reply = one_more(&server, "erp@contoso.test", "two@example.org");
+    assert!(reply.starts_with("250 "), "she is known: {reply}");
+    let reply = one_more(&server, "erp@contoso.test", "three@example.org");
+    assert!(reply.contains("Z, new recipients, conne"), "{reply}");
+}
+
+#[test]
+fn what_waits_for_a_soft_limit_is_due_at_its_pace() {
+    let receiver = Receiver::start();
+    let server = Server::with_settings(&settings(&receiver, "{ messages_per_minute = 2 }"));
+    let ids: Vec<_> = (0..7)
+        .map(|_| server.send("erp@contoso.test", "one@example.org"))
+        .collect();
+    receiver.wait_for_count(2);
+    let time = |value: &serde_json::Value| {
+        let text = value.as_str().expect("a time");
+        Timestamp::parse_rfc3339(text).expect("RFC 3339")
+    };
+    let listed = server.relais(&["--json", "queue", "list"]).expect(0);
+    let mut due: Vec<_> = listed
+        .json_lines()
+        .iter()
+        .map(|one| time(&one["recipients"][0]["next_attempt"]))
+        .collect();
+    due.sort_unstable();
+    assert_eq!(due.len(), ids.len() - 2);
+    // Of any three one after the other, the third leaves a minute after the first, at least.
+    for three in due.windows(3) {
+        assert!(three[2].since(three[0]).as_secs() >= 60, "{due:?}");
+        assert!(three[2].since(three[0]).as_secs() <= 62, "{due:?}");
+    }
+    let shown = server.relais(&["--json", "limits"]).expect(0).json_lines();
+    assert_eq!(shown[0]["waiting"], 5);
+}
+
+#[test]
+fn every_owner_of_limits_has_its_own_count() {
+    let receiver = Receiver::start();
+    let text = settings(&receiver, "{}").replace(
+        "verification = \"assumed\"\n",
+        "verification = \"assumed\"\nlimits = { recipients_per_day = { value = 3, hard = true } }\n",
+    );
+    let text = text.replace(
+        "name = \"contoso\"\n",
+        "name = \"contoso\"\nlimits_per_sender = { recipients_per_day = { value = 2, hard = true }, \
+         message_size_max = \"64 KiB\" }\n",
+    );
+    let server = Server::with_settings(&text);
+    server.send("a@contoso.test", "one@example.org");
+    server.send("a@contoso.test", "two@example.org");
+    let reply = one_more(&server, "A@contoso.test", "three@example.org");
+    assert!(reply.contains(", sender a@conto"), "{reply}");
+    server.send("b@contoso.test", "one@example.org");
+    let reply = one_more(&server, "b@contoso.test", "two@example.org");
+    assert!(reply.contains(", domain contoso.test (QUOTA-D "), "{reply}");
+    let mut session = server.session();
+    session.say("EHLO client.contoso.test");
+    let reply = session.say("MAIL FROM:<c@contoso.test> SIZE=70000");
+    assert!(
+        reply.starts_with("552 5.3.4 Message too big, limit 64 KiB (SIZE "),
+        "{reply}"
+    );
 }

@@ -29,6 +29,8 @@ const PAGES: [(&str, &str, &str); 11] = [
     ("/domains", "Domains", "Domaines"),
     ("/attempts", "Refused attempts", "Tentatives refusées"),
     ("/devices", "Devices &#38; apps", "Appareils et applis"),
+    ("/limits", "Limits", "Limites"),
+    ("/limits/proposals", "Proposed limits", "Limites proposées"),
     ("/reports", "Reports", "Rapports"),
     ("/alerts", "Alerts", "Alertes"),
     ("/health", "Health", "État de santé"),

@@ -627,35 +627,45 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
     },
     CatalogueEntry {
         stage: "MAIL",
-        cause_en: "More messages than the limit's pace can release are already waiting.",
-        fix_en: "Let the program send more slowly, or raise the limit of the connector.",
+        cause_en: "More messages than the limit's pace can release are already waiting, or a hard \
+            limit on messages a minute is used up.",
+        fix_en: "Let the program send more slowly, or raise the limit that the reply names.",
         cause_fr: "Les messages en attente dépassent déjà ce que le rythme autorisé laisse \
-            partir.",
-        fix_fr: "Ralentissez l’envoi dans le programme, ou relevez la limite du connecteur.",
-        sample: || Refusal::Rate { retry_seconds: 60 },
+            partir, ou une limite stricte de messages par minute est atteinte.",
+        fix_fr: "Ralentissez l’envoi dans le programme, ou relevez la limite que la réponse \
+            nomme.",
+        sample: || Refusal::Rate {
+            retry_seconds: 60,
+            limit: "30 messages a minute, connector Printers".into(),
+        },
     },
     CatalogueEntry {
         stage: "RCPT",
-        cause_en: "A hard limit on recipients an hour, of the connector or of the organisation, \
-            is used up.",
-        fix_en: "Wait, or raise the limit; a soft one takes everything in and sends it at its \
-            pace.",
-        cause_fr: "Une limite stricte de destinataires par heure, du connecteur ou de \
-            l’organisation, est atteinte.",
-        fix_fr: "Attendez, ou relevez la limite ; une limite souple accepte tout et envoie à son \
-            rythme.",
-        sample: || Refusal::QuotaHour,
+        cause_en: "A hard limit on recipients an hour is used up: the reply names how many, and \
+            whose limit it is.",
+        fix_en: "Wait until the time that the reply names, or raise the limit; a soft one takes \
+            everything in and sends it at its pace.",
+        cause_fr: "Une limite stricte de destinataires par heure est atteinte : la réponse dit \
+            combien, et à qui est la limite.",
+        fix_fr: "Attendez l’heure que la réponse indique, ou relevez la limite ; une limite souple \
+            accepte tout et envoie à son rythme.",
+        sample: || Refusal::QuotaHour {
+            until: "2026-11-25T14:05:00Z".into(),
+            limit: "100 external, connector ERP".into(),
+        },
     },
     CatalogueEntry {
         stage: "RCPT",
-        cause_en: "A hard limit on recipients in 24 hours, of the connector or of the \
-            organisation, is used up.",
+        cause_en: "A hard limit on recipients, or on recipients who are new, in 24 hours is used \
+            up: the reply names how many, and whose limit it is.",
         fix_en: "Wait until the time that the reply names, or raise the limit.",
-        cause_fr: "Une limite stricte de destinataires en 24 heures, du connecteur ou de \
-            l’organisation, est atteinte.",
+        cause_fr: "Une limite stricte de destinataires, ou de nouveaux destinataires, en 24 heures \
+            est atteinte : la réponse dit combien, et à qui est la limite.",
         fix_fr: "Attendez l’heure que la réponse indique, ou relevez la limite.",
         sample: || Refusal::QuotaDay {
+            value: 2_000,
             until: "2026-11-25T14:05:00Z".into(),
+            limit: "connector Printers".into(),
         },
     },
     CatalogueEntry {

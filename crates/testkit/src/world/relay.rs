@@ -110,6 +110,7 @@ impl Relay {
             issuers: Issuers::none(clock),
             conversations: Conversations::default(),
             checkers: Checkers::new(Vec::new(), network.clone(), clock.clone()),
+            counts: Default::default(),
             options: ReceiveOptions {
                 hostname: HOSTNAME.to_owned(),
                 message_size_max: MESSAGE_OCTETS_MAX,

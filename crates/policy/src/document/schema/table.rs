@@ -18,6 +18,10 @@ pub(super) const SECTIONS: &[Section] = &[
         keys: LIMITS,
     },
     Section {
+        path: "organisation.limits_per_sender",
+        keys: LIMITS_OF_SENDERS,
+    },
+    Section {
         path: "organisation.licences",
         keys: LICENCES,
     },
@@ -70,6 +74,10 @@ pub(super) const SECTIONS: &[Section] = &[
         keys: MTA_STS,
     },
     Section {
+        path: "organisation.domain.limits",
+        keys: LIMITS_OF_SENDERS,
+    },
+    Section {
         path: "organisation.recipient",
         keys: RECIPIENT,
     },
@@ -83,6 +91,10 @@ pub(super) const SECTIONS: &[Section] = &[
     },
     Section {
         path: "organisation.inbound_connector.limits",
+        keys: LIMITS,
+    },
+    Section {
+        path: "organisation.inbound_connector.limits_per_device",
         keys: LIMITS,
     },
     Section {
@@ -104,6 +116,10 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         path: "organisation.credential",
         keys: CREDENTIAL,
+    },
+    Section {
+        path: "organisation.credential.limits",
+        keys: LIMITS,
     },
 ];
 
@@ -176,6 +192,7 @@ const ORGANISATION: &[Setting] = &[
              empty: such notices end with an event.",
         ),
     key("limits", Kind::Table, DEFAULT_TABLE).doc("Limits of the whole organisation."),
+    key("limits_per_sender", Kind::Table, DEFAULT_TABLE).doc("Limits of each envelope sender."),
     key("licences", Kind::Table, DEFAULT_TABLE).doc("Seats for senders without a mailbox."),
     key("triggers", Kind::Table, DEFAULT_TABLE)
         .doc("What makes a device's mail be held by itself."),
@@ -213,7 +230,10 @@ const LIMITS: &[Setting] = &[
         .doc("Recipients per sliding 24 hours."),
     key("new_recipients_per_day", Kind::Limit, Absent)
         .bound(LIMIT_BOUND)
-        .doc("Recipients never seen before, per sliding 24 hours."),
+        .doc(
+            "Recipients to whom the organisation did not write in the last 90 days, per sliding \
+             24 hours.",
+        ),
     key("message_size_max", Kind::Octets, Absent)
         .bound("1 octet to 1,024 GiB; the server's own limit holds too")
         .doc("Largest message; larger ones are always refused."),
@@ -221,6 +241,9 @@ const LIMITS: &[Setting] = &[
         .bound(LIMIT_BOUND)
         .doc("Connections at the same time."),
 ];
+
+/// What a sender or a domain may be limited in: a connection is nobody's of these.
+const LIMITS_OF_SENDERS: &[Setting] = LIMITS.split_at(LIMITS.len() - 1).0;
 
 const LICENCES: &[Setting] = &[
     key("seats", Kind::Integer, Toml("0"))
@@ -336,6 +359,8 @@ const DOMAIN: &[Setting] = &[
         "What senders to this domain are to demand of TLS, where this relay is its MX; shown at \
              the address of `[mta_sts]` in the bootstrap file.",
     ),
+    key("limits", Kind::Table, DEFAULT_TABLE)
+        .doc("Limits of all its senders together."),
 ];
 
 const MTA_STS: &[Setting] = &[
@@ -458,6 +483,8 @@ const INBOUND: &[Setting] = &[
     key("content", Kind::Table, DEFAULT_TABLE)
         .doc("Who looks at the content of its mail, and what follows."),
     key("limits", Kind::Table, DEFAULT_TABLE).doc("Limits of this connector."),
+    key("limits_per_device", Kind::Table, DEFAULT_TABLE)
+        .doc("Limits of each of its devices: of each credential, else of each client address."),
     key("owner", Kind::Text, EMPTY)
         .bound("an address")
         .doc("Gets notices for senders without a mailbox."),
@@ -622,4 +649,6 @@ const CREDENTIAL: &[Setting] = &[
     key("may_send_as", Kind::TextList, NONE)
         .bound("addresses, *@domain")
         .doc("Addresses it may use; empty: any within the connector's sender_domains."),
+    key("limits", Kind::Table, DEFAULT_TABLE)
+        .doc("Its own limits; a key that is absent here: as `limits_per_device` of its connector."),
 ];

@@ -110,7 +110,8 @@ impl Checker {
         self.scopes(object, "sender_domains", &connector.sender_domains);
         self.scopes(object, "recipient_domains", &connector.recipient_domains);
         self.content(object, &connector.content);
-        self.limits(object, &connector.limits);
+        self.limits(object, "limits", &connector.limits);
+        self.limits(object, "limits_per_device", &connector.limits_per_device);
         self.address(object, "owner", &connector.owner);
     }
 

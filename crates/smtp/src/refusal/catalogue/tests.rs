@@ -74,7 +74,7 @@ numbered! {
     Refusal::Utf8NotDeclared,
     Refusal::RequireTlsUnavailable,
     Refusal::Rate { .. },
-    Refusal::QuotaHour,
+    Refusal::QuotaHour { .. },
     Refusal::QuotaDay { .. },
     Refusal::RecipientSyntax,
     Refusal::RecipientScope { .. },
