@@ -148,21 +148,18 @@ fn event(warning: &Warning, now: Timestamp) -> Event {
 fn refusal(reached: &Reached, now: Timestamp) -> Refusal {
     let Reached { name, limit, until } = reached;
     let owner = name.owner();
-    // To the second, rounded up: no window opens in between.
-    let until = until.after(Duration::from_millis(999)).to_rfc3339();
-    let until = format!("{}Z", &until[..until.len().saturating_sub(5)]);
     let value = limit.value;
+    let of_hour = |value: String| Refusal::QuotaHour {
+        value: value.into(),
+        until: minute(*until).into(),
+        limit: name.owner().into(),
+    };
+    let until = second(*until);
     match name.key {
         _ if !limit.hard => rate(reached, now),
         LimitKey::MessagesPerMinute => rate(reached, now),
-        LimitKey::RecipientsPerHour => Refusal::QuotaHour {
-            until: until.into(),
-            limit: format!("{value}, {owner}").into(),
-        },
-        LimitKey::ExternalRecipientsPerHour => Refusal::QuotaHour {
-            until: until.into(),
-            limit: format!("{value} external, {owner}").into(),
-        },
+        LimitKey::RecipientsPerHour => of_hour(value.to_string()),
+        LimitKey::ExternalRecipientsPerHour => of_hour(format!("{value} external")),
         LimitKey::RecipientsPerDay => Refusal::QuotaDay {
             value,
             until: until.into(),
@@ -174,6 +171,18 @@ fn refusal(reached: &Reached, now: Timestamp) -> Refusal {
             limit: format!("new recipients, {owner}").into(),
         },
     }
+}
+
+/// To the second, rounded up: there is no room before.
+fn second(time: Timestamp) -> String {
+    let text = time.after(Duration::from_millis(999)).to_rfc3339();
+    format!("{}Z", text.split_once('.').map_or(&*text, |(text, _)| text))
+}
+
+/// The time of day, rounded up to the minute.
+fn minute(time: Timestamp) -> String {
+    let text = time.after(Duration::from_millis(59_999)).to_rfc3339();
+    format!("{}Z", text.get(11..16).unwrap_or_default())
 }
 
 fn rate(reached: &Reached, now: Timestamp) -> Refusal {

@@ -172,9 +172,11 @@ pub enum Refusal {
     },
     /// QUOTA-H, 450 4.7.1: a hard limit of recipients an hour.
     QuotaHour {
-        /// When there is room again, RFC 3339.
+        /// How much.
+        value: Box<str>,
+        /// The time of day when there is room again, `14:05Z`.
         until: Box<str>,
-        /// How much, and whose limit.
+        /// Whose limit.
         limit: Box<str>,
     },
     /// QUOTA-D, 451 4.7.1: a hard limit of recipients in 24 hours.
@@ -429,7 +431,11 @@ impl Refusal {
                 retry_seconds,
                 limit,
             } => Cow::Owned(format!("{retry_seconds} s: {limit}")),
-            Self::QuotaHour { until, limit } => Cow::Owned(format!("{until}: {limit}")),
+            Self::QuotaHour {
+                value,
+                until,
+                limit,
+            } => Cow::Owned(format!("{value} until {until}, {limit}")),
             Self::QuotaDay {
                 value,
                 until,
@@ -594,7 +600,7 @@ impl Refusal {
     fn recipient_row(&self) -> Option<&'static str> {
         let row = match self {
             Self::QuotaHour { .. } => {
-                "QUOTA-H 450 4.7.1 Hourly recipient quota reached, resets <time>: <limit>"
+                "QUOTA-H 450 4.7.1 Hourly recipient quota reached: <n> until <time>, <limit>"
             }
             Self::QuotaDay { .. } => {
                 "QUOTA-D 451 4.7.1 Daily quota <n> reached, resets <time>, <limit>"

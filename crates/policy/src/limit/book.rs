@@ -455,7 +455,11 @@ impl Book {
 
     fn reached(&self, name: &LimitName, limit: Limit, needed: u64, now: Timestamp) -> Reached {
         let earliest = |one: &Counted| one.meter.earliest(limit.value, now, needed);
-        let until = self.counted(name).map_or(now, earliest);
+        let mut until = self.counted(name).map_or(now, earliest);
+        if needed > limit.value {
+            // Too much in itself: what would be taken of it fills the window from now on.
+            until = until.max(now.after(name.key.window()));
+        }
         Reached {
             name: name.clone(),
             limit,

@@ -78,9 +78,10 @@ fn a_hard_hourly_limit_counts_recipients_outside_only_where_it_says_so() {
     assert!(rcpt("one@example.org").starts_with("250 "));
     assert!(rcpt("bert@contoso.test").starts_with("250 "));
     let reply = rcpt("two@example.org");
-    let expected = "450 4.7.1 Hourly recipient quota reached, resets 20";
+    let expected = "450 4.7.1 Hourly recipient quota reached: 1 external until ";
     assert!(reply.starts_with(expected), "{reply}");
-    assert!(reply.contains("Z: 1 external, connector Loopb"), "{reply}");
+    let end = "Z, connector Loopback (QUOTA-H ";
+    assert!(reply.contains(end), "{reply}");
 }
 
 /// The reply to one more recipient, in a session of its own.
@@ -140,7 +141,6 @@ fn what_was_counted_is_counted_on_even_after_a_kill() {
     // Nothing was kept yet: the trace alone knows.
     server.signal("KILL");
     let (_, place) = server.ended();
-    let offline = place.relais(&["--json", "limits"]).expect(0).json_lines();
     let used = |limits: &[serde_json::Value]| -> Vec<_> {
         let use_of = |one: &serde_json::Value| (one["limit"].to_string(), one["used"].as_u64());
         limits.iter().map(use_of).collect()
@@ -149,7 +149,6 @@ fn what_was_counted_is_counted_on_even_after_a_kill() {
         ("\"recipients_per_hour\"".to_owned(), Some(3)),
         ("\"new_recipients_per_day\"".to_owned(), Some(2)),
     ];
-    assert_eq!(used(&offline), expected);
     let server = place.serve();
     let limits = server.relais(&["--json", "limits"]).expect(0).json_lines();
     assert_eq!(used(&limits), expected);

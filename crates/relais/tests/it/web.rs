@@ -12,7 +12,7 @@ use crate::support::{BEHIND_PROXY, CONTOSO, PATIENCE, Place, Server};
 /// Chosen by the first administrator.
 pub(crate) const PASSWORD: &str = "correct horse battery";
 /// Each page that stands in the navigation, with its names.
-const PAGES: [(&str, &str, &str); 11] = [
+const PAGES: [(&str, &str, &str); 13] = [
     ("/", "Home", "Accueil"),
     ("/trace", "Message trace", "Suivi des messages"),
     ("/queue", "Queue", "File d’attente"),

@@ -650,8 +650,9 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         fix_fr: "Attendez l’heure que la réponse indique, ou relevez la limite ; une limite souple \
             accepte tout et envoie à son rythme.",
         sample: || Refusal::QuotaHour {
-            until: "2026-11-25T14:05:00Z".into(),
-            limit: "100 external, connector ERP".into(),
+            value: "100 external".into(),
+            until: "14:05Z".into(),
+            limit: "connector ERP".into(),
         },
     },
     CatalogueEntry {
