@@ -126,7 +126,7 @@ async fn accepted(
         until: Some(until),
         terms: vec![kind],
         limit: TRACE_LIMIT_MAX,
-        before: None,
+        ..TraceQuery::default()
     };
     let mut events = Vec::new();
     loop {

@@ -29,10 +29,7 @@ limits-new-recipients-per-day = new recipients a day
 limits-proposals = Proposed limits
 limits-proposals-words = Twice the most that any window of the last 30 days held: a busy day passes, a hijacked device does not. Nothing is set by itself.
 limits-proposals-empty = Nothing was sent in the last 30 days: there is nothing to learn from.
-limits-learnt = { $count ->
-    [one] Learnt from one message.
-   *[other] Learnt from { $shown } messages.
-}
+limits-learnt = Learnt from what was sent since { $value } (UTC).
 limits-organisation = Organisation
 limits-peak = Peak
 limits-current = Now

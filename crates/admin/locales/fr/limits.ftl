@@ -29,10 +29,7 @@ limits-new-recipients-per-day = nouveaux destinataires par jour
 limits-proposals = Limites proposées
 limits-proposals-words = Le double du maximum qu’une fenêtre a contenu ces 30 derniers jours : un jour chargé passe, un appareil détourné non. Rien n’est réglé tout seul.
 limits-proposals-empty = Rien n’a été envoyé ces 30 derniers jours : il n’y a rien à apprendre.
-limits-learnt = { $count ->
-    [one] Appris d’un message.
-   *[other] Appris de { $shown } messages.
-}
+limits-learnt = Appris de ce qui a été envoyé depuis { $value } (UTC).
 limits-organisation = Organisation
 limits-peak = Maximum
 limits-current = Actuel

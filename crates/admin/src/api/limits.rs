@@ -1,5 +1,7 @@
 //! Limits, and how they stand: used, waiting, what comes.
 
+use std::collections::HashMap;
+
 use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -14,9 +16,9 @@ use crate::context::AdminContext;
 use crate::limits::overview;
 use crate::problem::Problem;
 
-/// Rows of one answer where nothing else is asked for.
+/// Rows of each organisation in one answer where nothing else is asked for.
 const ROWS_DEFAULT: usize = 1_000;
-/// Rows of one answer.
+/// Rows of each organisation in one answer.
 const ROWS_MAX: usize = 10_000;
 /// Proposals are learnt from so long.
 const PROPOSED_SINCE: &str = "30d";
@@ -32,14 +34,21 @@ struct Asked {
     limit: Option<usize>,
 }
 
-/// Devices and senders last, those that are used most first, so that a bound cuts the idle ones.
+/// Of each organisation devices and senders last, those that are used most first, so that a bound cuts the idle ones.
 async fn list(
     State(context): State<AdminContext>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, Problem> {
     let all = overview(&context, context.clock.now()).await?;
     let most = asked.limit.unwrap_or(ROWS_DEFAULT).min(ROWS_MAX);
-    let rows: Vec<_> = all.iter().take(most).map(row).collect();
+    let mut shown: HashMap<&str, usize> = HashMap::new();
+    let mut has_room = |organisation| {
+        let count = shown.entry(organisation).or_insert(0);
+        *count += 1;
+        *count <= most
+    };
+    let all = all.iter().filter(|(name, _)| has_room(&name.organisation));
+    let rows: Vec<_> = all.map(row).collect();
     Ok(Json(json!({ "limits": rows })))
 }
 
@@ -61,12 +70,10 @@ async fn proposals(
     let rows: Vec<_> = observation
         .proposals(&settings)
         .iter()
-        .take(ROWS_MAX)
         .map(proposal)
         .collect();
     Ok(Json(json!({
         "since": observation.since().to_rfc3339(),
-        "messages": observation.messages(),
         "proposals": rows,
     })))
 }
@@ -78,6 +85,7 @@ fn proposal(one: &Proposal) -> Value {
         "whose": one.whose.value(),
         "inbound_connector": one.whose.connector().map(|connector| &**connector),
         "limit": one.key.name(),
+        "messages": one.messages,
         "current": one.current,
         "peak": one.peak,
         "proposed": one.proposed,

@@ -85,6 +85,7 @@ async fn proposals(State(centre): State<Centre>, Reader(visit): Reader) -> Respo
         Some(number) => lang.number(number),
         None => lang.t("limits-none"),
     };
+    let since = times::shown(lang, answer["since"].as_str());
     let rows = list(&answer, "proposals").iter().map(|one| Proposed {
         organisation: clean(text(one, "organisation")).into_owned(),
         owner: owner(lang, one),
@@ -95,7 +96,7 @@ async fn proposals(State(centre): State<Centre>, Reader(visit): Reader) -> Respo
     });
     page::send(&Proposals {
         rows: rows.collect(),
-        learnt: lang.n("limits-learnt", answer["messages"].as_u64().unwrap_or(0)),
+        learnt: lang.with("limits-learnt", &since),
         frame: Frame::new(&visit, "limits", &lang.t("limits-proposals"))
             .command("relais limits propose"),
     })

@@ -28,7 +28,8 @@ pub struct Observation {
     warm: Timestamp,
     known: Known,
     peaks: BTreeMap<(Arc<str>, Whose), [Peak; LimitKey::ALL.len()]>,
-    messages: u64,
+    /// By organisation.
+    messages: BTreeMap<Arc<str>, u64>,
 }
 
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub struct Proposal {
     pub key: LimitKey,
     /// What is set now.
     pub current: Option<u64>,
+    /// How many messages of the organisation it is learnt from.
+    pub messages: u64,
     /// The most that a window held.
     pub peak: u64,
     /// Twice that, rounded, and at least a usual device's need.
@@ -62,7 +65,7 @@ impl Observation {
             warm: since.after(until.since(since) / WARM_UP_PART),
             known: Known::default(),
             peaks: BTreeMap::new(),
-            messages: 0,
+            messages: BTreeMap::new(),
         }
     }
 
@@ -74,7 +77,8 @@ impl Observation {
         coming: Coming<'_>,
         time: Timestamp,
     ) {
-        self.messages += 1;
+        let messages = self.messages.entry(Arc::clone(coming.organisation));
+        *messages.or_insert(0) += 1;
         let mut weight = Weight::default();
         for (key, is_external) in coming.recipients {
             let is_new = self.known.learn(coming.organisation, *key, time);
@@ -93,11 +97,6 @@ impl Observation {
                 peak.count(weight, time);
             }
         }
-    }
-
-    /// How many messages were looked at.
-    pub fn messages(&self) -> u64 {
-        self.messages
     }
 
     /// Since when.
@@ -120,6 +119,7 @@ impl Observation {
             let limits = limits_of(settings, &organisation, &whose);
             let current = limits.and_then(|limits| key.of(limits));
             Proposal {
+                messages: self.messages.get(&organisation).copied().unwrap_or(0),
                 organisation,
                 whose,
                 key,

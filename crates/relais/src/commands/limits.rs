@@ -122,8 +122,7 @@ async fn propose(session: &Session, since: String) -> Result<(), Failure> {
     let head = ["ORGANISATION", "OF", "LIMIT", "PEAK", "NOW", "PROPOSED"];
     output.table(&head, &rows)?;
     let since = clean(answer["since"].as_str().unwrap_or_default());
-    let messages = &answer["messages"];
-    output.line(&format!("Learnt from {messages} messages since {since}."))
+    output.line(&format!("Learnt from what was sent since {since}."))
 }
 
 /// Whose limit it is, as in the settings.

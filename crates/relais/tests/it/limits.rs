@@ -131,6 +131,39 @@ fn a_printer_that_goes_over_its_limit_is_told_what_how_much_and_until_when() {
 }
 
 #[test]
+fn limits_are_proposed_from_what_was_sent() {
+    let receiver = Receiver::start();
+    let server = Server::with_settings(&settings(&receiver, "{ recipients_per_day = 9 }"));
+    let nothing = server.relais(&["limits", "propose"]).expect(0).out;
+    assert!(
+        nothing.contains("there is nothing to learn from"),
+        "{nothing}"
+    );
+    for number in 0..7 {
+        let id = server.send("scan@contoso.test", &format!("r{number}@example.org"));
+        server.await_event("message.accepted", &id);
+    }
+    let proposed = server.relais(&["--json", "limits", "propose", "--since", "1h"]);
+    let proposed = proposed.expect(0).json_lines();
+    let of = |kind: &str, limit: &str| {
+        let found = proposed
+            .iter()
+            .find(|one| one["kind"] == kind && one["limit"] == limit);
+        let found = found.unwrap_or_else(|| panic!("{kind} {limit}: {proposed:?}"));
+        ["peak", "current", "proposed"].map(|key| found[key].as_u64())
+    };
+    assert_eq!(
+        of("connector", "recipients_per_day"),
+        [Some(7), Some(9), Some(200)]
+    );
+    let per_minute = of("device", "messages_per_minute");
+    assert_eq!(per_minute[1], None, "{proposed:?}");
+    assert!((10..=14).contains(&per_minute[2].unwrap()), "{proposed:?}");
+    let shown = server.relais(&["limits", "propose"]).expect(0).out;
+    assert!(shown.contains("each device of Loopback"), "{shown}");
+}
+
+#[test]
 fn what_was_counted_is_counted_on_even_after_a_kill() {
     let receiver = Receiver::start();
     let hard = "{ new_recipients_per_day = { value = 2, hard = true }, recipients_per_hour = 50 }";

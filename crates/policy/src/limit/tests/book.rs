@@ -289,3 +289,40 @@ fn at_four_fifths_it_is_told_once_an_hour() {
     }
     assert_eq!(told, [(8, 8), (10, 10)]);
 }
+
+#[test]
+fn a_proposal_is_twice_the_busiest_window_and_no_device_is_proposed_less_than_it_needs() {
+    let (settings, organisation) = (settings(), "contoso".into());
+    let mut seen = Observation::new(NOW, at(30 * 86_400_000));
+    let sender = mailbox("scan@contoso.test");
+    // 27 messages in one minute of the twentieth day, by one device; one a day before.
+    let times = (0..20).chain(std::iter::repeat_n(20, 27));
+    for (number, day) in times.enumerate() {
+        let recipients = to(number..number + 1);
+        let sending = sending(None, Some(&sender));
+        let time = at(day * 86_400_000);
+        seen.add(
+            &settings,
+            &sending,
+            coming(&organisation, &recipients),
+            time,
+        );
+    }
+    let all = seen.proposals(&settings);
+    let of = |kind: &str, key| {
+        let mut found = all.iter();
+        let found = found.find(|one| one.whose.kind() == kind && one.key == key);
+        let found = found.unwrap();
+        (found.peak, found.current, found.proposed)
+    };
+    let per_minute = LimitKey::MessagesPerMinute;
+    assert_eq!(of("device", per_minute), (27, Some(10), 54));
+    assert_eq!(of("connector", per_minute), (27, Some(60), 54));
+    assert_eq!(of("sender", per_minute), (27, Some(5), 54));
+    // Not those of the first days, when everybody is new; and what is little is rounded up.
+    let new = LimitKey::NewRecipientsPerDay;
+    assert_eq!(of("device", new), (28, Some(50), 56));
+    let a_day = LimitKey::RecipientsPerDay;
+    assert_eq!(of("organisation", a_day), (28, Some(1_000), 200));
+    assert!(all.iter().all(|one| one.messages == 47), "{all:?}");
+}
