@@ -9,8 +9,8 @@
 //!
 //! A **soft** limit never slows a known client: what exceeds it is accepted at once and becomes due
 //! when the window has room, so that no window of that length ever sees more than the limit leave.
-//! Only above a backlog of [`BACKLOG_MAX`] the client is told to wait. A **hard** limit refuses what
-//! comes in beyond it. Notices never come here.
+//! Only above a backlog of [`BACKLOG_MAX`] the client is told to wait. A **hard** limit refuses
+//! what comes in beyond it. Notices never come here.
 //!
 //! Windows are counted in buckets, a sixtieth to a ninety-sixth of their length; the oldest bucket
 //! counts whole, so that the limit is never exceeded by what it holds. Time that goes backwards

@@ -423,24 +423,9 @@ impl Refusal {
             Self::AttachmentType { kind } => Cow::Borrowed(kind),
             Self::ContentUnchecked { checker } => Cow::Borrowed(checker),
             Self::TooBig { limit } => Cow::Owned(octets(*limit)),
-            Self::Rate {
-                retry_seconds,
-                limit,
-            } if limit.is_empty() => Cow::Owned(format!("{retry_seconds} s")),
-            Self::Rate {
-                retry_seconds,
-                limit,
-            } => Cow::Owned(format!("{retry_seconds} s: {limit}")),
-            Self::QuotaHour {
-                value,
-                until,
-                limit,
-            } => Cow::Owned(format!("{value} until {until}, {limit}")),
-            Self::QuotaDay {
-                value,
-                until,
-                limit,
-            } => Cow::Owned(format!("{value} reached, resets {until}, {limit}")),
+            Self::Rate { .. } | Self::QuotaHour { .. } | Self::QuotaDay { .. } => {
+                Cow::Owned(self.limit_words())
+            }
             Self::TooManyConnections
             | Self::ProxyHeader
             | Self::ShuttingDown
@@ -485,6 +470,31 @@ impl Refusal {
             | Self::Loop
             | Self::Local
             | Self::HeaderNul => Cow::Borrowed(""),
+        }
+    }
+
+    /// How much a limit lets in, until when, and whose it is.
+    fn limit_words(&self) -> String {
+        match self {
+            Self::Rate {
+                retry_seconds,
+                limit,
+            } if limit.is_empty() => format!("{retry_seconds} s"),
+            Self::Rate {
+                retry_seconds,
+                limit,
+            } => format!("{retry_seconds} s: {limit}"),
+            Self::QuotaHour {
+                value,
+                until,
+                limit,
+            } => format!("{value} until {until}, {limit}"),
+            Self::QuotaDay {
+                value,
+                until,
+                limit,
+            } => format!("{value} reached, resets {until}, {limit}"),
+            _ => String::new(),
         }
     }
 

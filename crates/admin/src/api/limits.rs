@@ -34,7 +34,8 @@ struct Asked {
     limit: Option<usize>,
 }
 
-/// Of each organisation devices and senders last, those that are used most first, so that a bound cuts the idle ones.
+/// Of each organisation devices and senders last, those that are used most first, so that a bound
+/// cuts the idle ones.
 async fn list(
     State(context): State<AdminContext>,
     Query(asked): Query<Asked>,

@@ -64,7 +64,7 @@ struct Proposed {
 
 async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     let lang = visit.lang;
-    let answer = match centre.get(visit.name(), "/limits", &[]).await {
+    let answer = match centre.get(visit.caller(), "/limits", &[]).await {
         Ok(answer) => answer,
         Err(refused) => return page::refused(&visit, &refused),
     };
@@ -77,7 +77,7 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
 
 async fn proposals(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     let lang = visit.lang;
-    let answer = match centre.get(visit.name(), "/limits/proposals", &[]).await {
+    let answer = match centre.get(visit.caller(), "/limits/proposals", &[]).await {
         Ok(answer) => answer,
         Err(refused) => return page::refused(&visit, &refused),
     };

@@ -2,9 +2,10 @@
 //! SHA-256 hash, so that neither memory nor disk holds a list of addresses, and nobody can make an
 //! address that passes for a known one.
 //!
-//! Bounded: an organisation that writes to more than [`RECIPIENTS_PER_ORGANISATION_MAX`] recipients,
-//! or to more than its share when [`RECIPIENTS_MAX`] are known in all, forgets those of the longest
-//! ago; if it wrote to all of them today, further ones are not learnt and count as new each time.
+//! Bounded: an organisation that writes to more than [`RECIPIENTS_PER_ORGANISATION_MAX`]
+//! recipients, or to more than its share when [`RECIPIENTS_MAX`] are known in all, forgets those of
+//! the longest ago; if it wrote to all of them today, further ones are not learnt and count as new
+//! each time.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

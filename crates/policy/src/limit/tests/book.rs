@@ -24,7 +24,9 @@ limits = { recipients_per_hour = 100, message_size_max = "10 MiB" }
 name = "Printers"
 sender_ip_addresses = ["10.1.2.0/24"]
 limits = { messages_per_minute = 60 }
-limits_per_device = { messages_per_minute = 10, new_recipients_per_day = { value = 50, hard = true } }
+[organisation.inbound_connector.limits_per_device]
+messages_per_minute = 10
+new_recipients_per_day = { value = 50, hard = true }
 [[organisation.credential]]
 user = "scan-1"
 inbound_connector = "Printers"
