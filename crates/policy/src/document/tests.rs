@@ -380,7 +380,7 @@ fn any_inbound() -> impl Strategy<Value = InboundConnector> {
             } else {
                 EnvelopeSender::Signed
             },
-            content: content_of(&three.3, two.1),
+            content: content_of(&three.4, two.1),
             limits: three.2,
             limits_per_device: three.3,
             owner: three.4,
@@ -571,7 +571,7 @@ fn any_document() -> impl Strategy<Value = Document> {
             triggers: Triggers {
                 volume: Trigger {
                     mode: Some(TriggerMode::Block),
-                    minimum: Some(one.5),
+                    minimum: Some(one.6),
                     factor: None,
                 },
                 ..Triggers::default()

@@ -73,6 +73,9 @@ pub struct Coming<'a> {
     pub recipients: &'a [(RecipientKey, bool)],
 }
 
+/// When a message may leave, and the limit for which it waits.
+type Plan<'a> = (Timestamp, Option<&'a (LimitName, Limit)>);
+
 /// A message that was counted.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Admitted {
@@ -415,7 +418,7 @@ impl Book {
         applying: &'a Applying,
         weight: Weight,
         now: Timestamp,
-    ) -> Result<(Timestamp, Option<&'a (LimitName, Limit)>), Reached> {
+    ) -> Result<Plan<'a>, Reached> {
         let needed = |name: &LimitName| name.key.needed(weight);
         for (name, limit) in applying.0.iter().filter(|(_, limit)| limit.hard) {
             let needed = needed(name);
