@@ -37,6 +37,7 @@ mod reverting;
 mod settings;
 mod only_here;
 mod secrets;
+mod sign_in;
 mod people;
 mod keys;
 mod webhooks;
@@ -113,6 +114,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(credentials::routes())
         .merge(directory::routes())
         .merge(secrets::routes())
+        .merge(sign_in::routes())
         .merge(people::routes())
         .merge(keys::routes())
         .merge(messages::routes())

@@ -32,6 +32,7 @@ pub mod entrance;
 pub mod rounds;
 pub mod findings;
 pub mod people;
+mod rates;
 pub mod permission;
 pub mod metrics;
 pub mod words;

@@ -4,13 +4,14 @@
 //!
 //! Sessions outlive a restart. Not here: cookies and forms (`web/door.rs`).
 
+pub(crate) mod issuer;
 mod presence;
 mod second;
 mod factor;
 mod sessions;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::{OnceCell, Semaphore};
 
 use relais_net::clock::{Chance, Moment};
+use relais_net::sign_in::SignInClient;
 use relais_policy::guessing::{Guesses, MayGuess};
 use relais_policy::password::{NOBODYS_HASH, SALT_OCTETS, is_password, new_password, store};
 use relais_policy::settings::Settings;
@@ -27,10 +29,12 @@ use relais_store::shelf::{Shelf, ShelfAudit, ShelfChange};
 use relais_store::store::Store;
 
 pub(crate) use self::factor::{Factor, address as telephone_address, base32};
+use self::issuer::UnderWay;
 use self::second::Pending;
 use self::sessions::Sessions;
 pub(crate) use self::sessions::{Browser, Session, id_of_token};
 use crate::permission::{Reach, Rights, Role};
+use crate::rates::Rates;
 use crate::words::Language;
 
 /// How long a set-up link opens its page.
@@ -83,12 +87,8 @@ impl Administrator {
         }
     }
 
-    #[cfg(test)]
-    pub(crate) fn for_tests(name: &str, role: Role) -> Self {
-        let place = Place {
-            role,
-            ..Place::first()
-        };
+    /// Somebody who signed in with an issuer: nothing of them is kept but their session.
+    pub(crate) fn of_issuer(name: &str, place: Place, language: Option<String>) -> Self {
         Self {
             name: name.to_owned(),
             role: place.role,
@@ -96,19 +96,23 @@ impl Administrator {
             connector: place.connector,
             password_hash: NOBODYS_HASH.to_owned(),
             factor: None,
-            language: None,
+            language,
             since: String::new(),
         }
     }
 
-    /// As the audit tells it: `owner of contoso`.
+    #[cfg(test)]
+    pub(crate) fn for_tests(name: &str, role: Role) -> Self {
+        let place = Place {
+            role,
+            ..Place::first()
+        };
+        Self::of_issuer(name, place, None)
+    }
+
+    /// As the audit tells it.
     fn place(&self) -> String {
-        let role = self.role.name();
-        match (&self.organisation, &self.connector) {
-            (None, _) => role.to_owned(),
-            (Some(name), None) => format!("{role} of {name}"),
-            (Some(name), Some(connector)) => format!("{role} of {connector}, {name}"),
-        }
+        self.place_of().told()
     }
 }
 
@@ -133,6 +137,16 @@ impl Place {
             },
         };
         Rights::of_role(self.role, reach)
+    }
+
+    /// As the audit tells it: `owner of contoso`.
+    fn told(&self) -> String {
+        let role = self.role.name();
+        match (&self.organisation, &self.connector) {
+            (None, _) => role.to_owned(),
+            (Some(name), None) => format!("{role} of {name}"),
+            (Some(name), Some(connector)) => format!("{role} of {connector}, {name}"),
+        }
     }
 
     /// Of whoever sets the installation up.
@@ -201,6 +215,27 @@ pub enum PeopleError {
     /// Between password and code, or between picture and code, too much time passed.
     #[error("that took too long; begin again")]
     Late,
+    /// Something is missing, or too long.
+    #[error("issuer, client id, address, claim and at least one role are needed")]
+    Incomplete,
+    /// In clear anybody could be the issuer.
+    #[error("the issuer and the admin centre must be reached by https")]
+    NotHttps,
+    /// Nothing comes into force that was not tried.
+    #[error("there is no draft that was tried as it is: try it first")]
+    Untried,
+    /// Somebody must come in when the issuer does not answer.
+    #[error("make a local owner of the installation first, for the day the issuer is away")]
+    NoLocalOwner,
+    /// None is set up.
+    #[error("no issuer is set up")]
+    NoIssuer,
+    /// The issuer knows them, and we do not.
+    #[error("{0} has no role here")]
+    NoRole(String),
+    /// The issuer, or what came from it.
+    #[error("{0}")]
+    Issuer(String),
     /// The last one who may manage people.
     #[error("the last owner of the installation cannot go or become less: make another one first")]
     LastOwner,
@@ -259,6 +294,11 @@ struct Shared {
     /// Whether those of before the restart were read.
     loaded: OnceCell<()>,
     pending: Mutex<Pending>,
+    /// Asks issuers; none without a server.
+    client: OnceLock<SignInClient>,
+    under_way: Mutex<Vec<UnderWay>>,
+    /// How often networks set out to an issuer.
+    beginnings: Rates,
     guesses: Mutex<Guesses>,
     started: Moment,
     hashing: Semaphore,
@@ -274,6 +314,9 @@ impl People {
             sessions: Mutex::default(),
             loaded: OnceCell::new(),
             pending: Mutex::default(),
+            client: OnceLock::new(),
+            under_way: Mutex::default(),
+            beginnings: Rates::default(),
             guesses: Mutex::default(),
             started: Moment::now(),
             hashing: Semaphore::new(HASHES_MAX),

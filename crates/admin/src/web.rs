@@ -45,6 +45,7 @@ mod switching;
 mod records;
 mod fields;
 mod conversation;
+mod sso;
 mod people;
 mod account;
 mod signing;
@@ -127,6 +128,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(listening::routes())
         .merge(inbound_wizard::routes())
         .merge(connectors::routes())
+        .merge(sso::routes())
         .merge(people::routes())
         .merge(account::routes())
         .merge(find::routes())

@@ -6,6 +6,7 @@
 pub mod conversation;
 pub mod content_check;
 pub mod time_server;
+pub mod sign_in;
 pub mod web;
 pub mod own_dns;
 pub mod dns_server;

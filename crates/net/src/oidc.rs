@@ -20,7 +20,7 @@ use crate::clock::{Clock, Moment};
 /// Largest answer of an issuer in octets. Large issuers publish about 20 keys, 30 KB.
 const ANSWER_OCTETS_MAX: usize = 256 * 1_024;
 /// One request. A login waits for it.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Keys are fetched anew when they are older: issuers rotate within days.
 const KEYS_KEPT: Duration = Duration::from_secs(6 * 3_600);
 /// An unknown key is looked for no more often than this: anybody can write a token.
@@ -32,7 +32,7 @@ const LEEWAY: Duration = Duration::from_secs(60);
 /// Octets of a token. Those of large issuers have up to about 3 KiB; an AUTH line has 12,288.
 const TOKEN_OCTETS_MAX: usize = 12_288;
 /// Public-key signatures. RFC 7518 §3.1, RFC 8037.
-const ALGORITHMS: [Algorithm; 9] = [
+pub(crate) const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::RS256,
     Algorithm::RS384,
     Algorithm::RS512,
@@ -158,20 +158,7 @@ impl Issuers {
         roots: &[Vec<u8>],
         clock: Clock,
     ) -> Result<Self, String> {
-        let mut further = Vec::new();
-        for pem in roots {
-            for one in CertificateDer::pem_slice_iter(pem) {
-                let one = one.map_err(|error| error.to_string())?;
-                let read = reqwest::Certificate::from_der(&one);
-                further.push(read.map_err(|error| error.to_string())?);
-            }
-        }
-        let client = reqwest::Client::builder()
-            .timeout(REQUEST_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .tls_certs_merge(further)
-            .build()
-            .map_err(|error| error.to_string())?;
+        let client = client(roots)?;
         let issuers = options.into_iter().map(|options| Issuer {
             options,
             keys: RwLock::default(),
@@ -306,24 +293,60 @@ impl Issuers {
     }
 
     async fn get<T: for<'a> Deserialize<'a>>(&self, address: &str) -> Result<T, String> {
-        if !is_safe(address) {
-            return Err(format!("{address} is not https"));
-        }
-        let said = |error: &reqwest::Error| format!("{address}: {}", error.without_url_words());
         let client = self.0.client.as_ref().ok_or("no issuer is configured")?;
-        let answer = client.get(address).send().await;
-        let mut answer = answer
-            .and_then(reqwest::Response::error_for_status)
-            .map_err(|error| said(&error))?;
-        let mut octets = Vec::new();
-        while let Some(piece) = answer.chunk().await.map_err(|error| said(&error))? {
-            octets.extend_from_slice(&piece);
-            if octets.len() > ANSWER_OCTETS_MAX {
-                return Err(format!("{address}: the answer is too long"));
-            }
-        }
-        serde_json::from_slice(&octets).map_err(|error| format!("{address}: {error}"))
+        get(client, address).await
     }
+}
+
+/// A client for issuers. `roots`: PEM of further authorities.
+fn client(roots: &[Vec<u8>]) -> Result<reqwest::Client, String> {
+    let mut further = Vec::new();
+    for pem in roots {
+        for one in CertificateDer::pem_slice_iter(pem) {
+            let one = one.map_err(|error| error.to_string())?;
+            let read = reqwest::Certificate::from_der(&one);
+            further.push(read.map_err(|error| error.to_string())?);
+        }
+    }
+    reqwest::Client::builder()
+        .timeout(REQUEST_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_certs_merge(further)
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+/// What stands there, in JSON; by HTTPS only.
+pub(crate) async fn get<T: for<'a> Deserialize<'a>>(
+    client: &reqwest::Client,
+    address: &str,
+) -> Result<T, String> {
+    if !is_safe(address) {
+        return Err(format!("{address} is not https"));
+    }
+    let answer = client.get(address).send().await;
+    let answer = answer
+        .and_then(reqwest::Response::error_for_status)
+        .map_err(|error| format!("{address}: {}", error.without_url_words()))?;
+    let octets = read(answer).await;
+    let octets = octets.map_err(|error| format!("{address}: {error}"))?;
+    serde_json::from_slice(&octets).map_err(|error| format!("{address}: {error}"))
+}
+
+/// An answer, as long as it may be.
+pub(crate) async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, String> {
+    let mut octets = Vec::new();
+    while let Some(piece) = answer
+        .chunk()
+        .await
+        .map_err(|error| error.without_url_words())?
+    {
+        octets.extend_from_slice(&piece);
+        if octets.len() > ANSWER_OCTETS_MAX {
+            return Err("the answer is too long".to_owned());
+        }
+    }
+    Ok(octets)
 }
 
 /// An error's words without the address, which is said already.
@@ -356,7 +379,7 @@ pub fn is_safe(address: &str) -> bool {
         || (url.scheme() == "http" && ["127.0.0.1", "[::1]", "localhost"].contains(&host))
 }
 
-fn find(set: Option<&JwkSet>, kid: Option<&str>) -> Option<DecodingKey> {
+pub(crate) fn find(set: Option<&JwkSet>, kid: Option<&str>) -> Option<DecodingKey> {
     let set = set?;
     let key = match kid {
         Some(kid) => set.find(kid)?,

@@ -102,25 +102,10 @@ impl Web {
     /// # Errors
     /// If the library refuses; a sentence.
     pub fn new(resolver: Resolver, options: WebOptions) -> Result<Self, String> {
-        let tls = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(options.roots)
-            .with_no_client_auth();
-        let names = Names {
-            resolver,
-            port: options.port,
-            allow_private: options.allow_private,
-        };
-        let client = reqwest::Client::builder()
+        let client = careful(&resolver, &options)?
             .timeout(REQUEST_TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
             .https_only(true)
-            .no_proxy()
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            .dns_resolver(Arc::new(names))
-            .tls_backend_preconfigured(tls)
             .build()
             .map_err(|error| error.to_string())?;
         Ok(Self(Kind::Real(Real {
@@ -221,7 +206,32 @@ impl Real {
     }
 }
 
-fn is_private_literal(host: &str) -> bool {
+/// A client that no answer leads elsewhere: no redirect, no proxy of the environment, names by our
+/// own resolver, and private addresses only where `options` say so.
+pub(crate) fn careful(
+    resolver: &Resolver,
+    options: &WebOptions,
+) -> Result<reqwest::ClientBuilder, String> {
+    let tls = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(options.roots.clone())
+        .with_no_client_auth();
+    let names = Names {
+        resolver: resolver.clone(),
+        port: options.port,
+        allow_private: options.allow_private,
+    };
+    Ok(reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+        .dns_resolver(Arc::new(names))
+        .tls_backend_preconfigured(tls))
+}
+
+/// Whether a host is written as an address that is none of the Internet's.
+pub(crate) fn is_private_literal(host: &str) -> bool {
     let literal: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
     literal.is_some_and(|one| !is_public_destination(one))
 }

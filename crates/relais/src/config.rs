@@ -126,6 +126,8 @@ pub(crate) struct ListenerConfig {
 pub(crate) struct AdminConfig {
     pub(crate) address: SocketAddr,
     pub(crate) tls: AdminTls,
+    /// Single sign-on reaches private addresses.
+    pub(crate) allow_private_issuer: bool,
 }
 
 /// How browsers come in.
@@ -611,7 +613,11 @@ fn read_admin(admin: &Reader<'_>, warnings: &mut Vec<String>) -> Option<AdminCon
             ),
         );
     }
-    Some(AdminConfig { address, tls })
+    Some(AdminConfig {
+        address,
+        tls,
+        allow_private_issuer: admin.boolean("allow_private_issuer"),
+    })
 }
 
 fn read_deliver(deliver: &Reader<'_>) -> DeliverConfig {

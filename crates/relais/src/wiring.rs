@@ -30,6 +30,7 @@ use relais_net::oidc::Issuers;
 use relais_net::own_dns::OwnDns;
 use relais_net::own_zone::OwnZone;
 use relais_net::resolver::{Dnssec, Resolver, ResolverOptions};
+use relais_net::sign_in::SignInClient;
 use relais_net::tls::{ClientTls, SeenCertificates};
 use relais_net::web::hooks::Hooks;
 use relais_net::web::{Web, WebOptions};
@@ -178,6 +179,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let counts = counts_of(&store, clock.now()).await;
     let old_clients = OldClientsReport::open(&folder, clock.now());
     let duties = Duties::with(hooks(config, &network, &client_tls)?);
+    let sign_in = sign_in(config, &network, &client_tls, &clock)?;
     let context = AdminContext {
         store: store.clone(),
         clock: clock.clone(),
@@ -189,7 +191,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         conversations: conversations.clone(),
         counts: Some(counts.clone()),
         certificates: view,
-        people: People::new(doors.admin_address),
+        people: People::new(doors.admin_address).with_sign_in(sign_in),
         dns: Some(dns(config, &network)),
         site: site(config),
         findings: Findings::default(),
@@ -351,6 +353,23 @@ fn issuers(config: &Config, clock: &Clock) -> Result<Issuers, StartError> {
     let roots = config.deliver.extra_ca.iter().map(read);
     let roots = roots.collect::<Result<Vec<_>, _>>()?;
     Issuers::new(config.issuers.clone(), &roots, clock.clone()).map_err(StartError::Issuers)
+}
+
+/// How people sign in with an issuer, where one is set up.
+fn sign_in(
+    config: &Config,
+    network: &Network,
+    tls: &ClientTls,
+    clock: &Clock,
+) -> Result<SignInClient, StartError> {
+    let admin = config.admin.as_ref();
+    let options = WebOptions {
+        roots: tls.roots(),
+        port: config.deliver.https_port,
+        allow_private: admin.is_some_and(|admin| admin.allow_private_issuer),
+    };
+    let made = SignInClient::new(network.resolver(), options, clock.clone());
+    made.map_err(StartError::Issuers)
 }
 
 /// The keeper of the certificate by ACME, and the door for policies.

@@ -32,16 +32,23 @@ impl From<PeopleError> for Problem {
             PeopleError::Unknown | PeopleError::NoOrganisation(_) | PeopleError::NoConnector(_) => {
                 StatusCode::NOT_FOUND
             }
-            PeopleError::Taken | PeopleError::TooMany | PeopleError::LastOwner => {
-                StatusCode::CONFLICT
-            }
+            PeopleError::Taken
+            | PeopleError::TooMany
+            | PeopleError::Untried
+            | PeopleError::NoLocalOwner
+            | PeopleError::NoIssuer
+            | PeopleError::LastOwner => StatusCode::CONFLICT,
             PeopleError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            PeopleError::Issuer(_) => StatusCode::BAD_GATEWAY,
             PeopleError::Name
             | PeopleError::Password
             | PeopleError::Wrong
             | PeopleError::Slowed
             | PeopleError::Connectorless
             | PeopleError::Late
+            | PeopleError::Incomplete
+            | PeopleError::NotHttps
+            | PeopleError::NoRole(_)
             | PeopleError::Link => StatusCode::BAD_REQUEST,
         };
         Self::new(status, format!("{error}."))

@@ -98,6 +98,13 @@ impl People {
         self.sessions().all(now)
     }
 
+    /// Everybody who signed in with an issuer is signed out.
+    pub(super) async fn end_sso(&self, store: &Store, now: Timestamp) {
+        self.load_sessions(store).await;
+        let writes = self.sessions().end_sso();
+        self.keep(store, writes, now).await;
+    }
+
     /// Where a person is signed in.
     pub(crate) fn sessions_of(&self, name: &str, now: Timestamp) -> Vec<Listed> {
         self.sessions().list(name, now)

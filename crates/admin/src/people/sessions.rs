@@ -198,6 +198,11 @@ impl Sessions {
         hashes.into_iter().map(|hash| (hash, None)).collect()
     }
 
+    /// Everybody who signed in with an issuer.
+    pub(crate) fn end_sso(&mut self) -> Writes {
+        self.take(|session| session.sso)
+    }
+
     /// All of a person read this language from now on.
     pub(crate) fn set_language(&mut self, name: &str, language: &str) -> Writes {
         let theirs = self

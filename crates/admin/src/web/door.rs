@@ -20,12 +20,16 @@ use super::lang::Lang;
 use super::page;
 use crate::context::{Caller, Peer};
 use crate::people::Session;
+use crate::people::issuer::SIGN_IN_LIFE;
 use crate::permission::Action;
 
 /// The session's cookie. Not `__Host-`: that needs TLS, and the listener may be in clear.
 pub(super) const SESSION_COOKIE: &str = "relais_session";
 /// The language's, for who is not signed in.
 pub(super) const LANGUAGE_COOKIE: &str = "relais_language";
+
+/// A sign-in with an issuer that is under way.
+pub(super) const SSO_COOKIE: &str = "relais_sso";
 
 /// One request for a page, of anybody.
 #[derive(Clone)]
@@ -46,6 +50,10 @@ pub(super) struct Visit {
     pub(super) browser: String,
     /// Whether there may be several organisations.
     pub(super) is_hosted: bool,
+    /// State of a sign-in with an issuer.
+    pub(super) sso: Option<String>,
+    /// The admin centre's address, as this browser knows it.
+    pub(super) origin: String,
 }
 
 impl Visit {
@@ -84,6 +92,8 @@ impl Visit {
             // Only tests come without one.
             peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             browser: browser.unwrap_or_default().to_owned(),
+            sso: cookie(&parts.headers, SSO_COOKIE),
+            origin: origin(&parts.headers, centre),
         }
     }
 
@@ -252,6 +262,27 @@ pub(super) fn set_session(centre: &Centre, token: &str) -> String {
         ""
     };
     format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}")
+}
+
+/// `Set-Cookie` for the state of a sign-in with an issuer: it must come back with the person, from
+/// a page of the issuer.
+pub(super) fn set_sso(centre: &Centre, state: &str) -> String {
+    let secure = match centre.context.certificates.is_centre_encrypted() {
+        true => "; Secure",
+        false => "",
+    };
+    let life = SIGN_IN_LIFE.as_secs();
+    format!("{SSO_COOKIE}={state}; Path=/sign-in; HttpOnly; SameSite=Lax; Max-Age={life}{secure}")
+}
+
+fn origin(headers: &HeaderMap, centre: &Centre) -> String {
+    let host = headers.get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let scheme = match centre.context.certificates.is_centre_encrypted() {
+        true => "https",
+        false => "http",
+    };
+    format!("{scheme}://{host}")
 }
 
 /// Takes the cookie back.

@@ -3,10 +3,9 @@
 //! passes goes to the same API as the command line's.
 //!
 //! Not here: what may be asked at all (`api/operations.rs`); what a request must fulfil and what is
-//! told of an answer (`gate/narrow.rs`, `gate/rates.rs`).
+//! told of an answer (`gate/narrow.rs`), and how often (`rates.rs`).
 
 mod narrow;
-mod rates;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -29,12 +28,12 @@ use relais_smtp::time::Timestamp;
 use relais_store::trace::{ClientSummary, Event, EventKind};
 
 use self::narrow::{Narrowed, Page};
-use self::rates::Rates;
 use super::door::{SESSION_COOKIE, cookie};
 use crate::api::{self, Found, Operation};
 use crate::context::{AdminContext, Caller, Peer};
 use crate::keys::{self, ApiKey};
 use crate::problem::Problem;
+use crate::rates::{Rates, network};
 use crate::scope::Access;
 
 /// Requests of one key or person in a minute: a hundred a second.
@@ -295,7 +294,7 @@ impl Gate {
         let Some(who) = found else {
             // A flood of them is no news, and must not fill the trace.
             let now = self.context.clock.moment();
-            let (network, most) = (rates::network(peer), STRANGERS_PER_MINUTE_MAX);
+            let (network, most) = (network(peer), STRANGERS_PER_MINUTE_MAX);
             if self.strangers.take(&network, most, now).is_ok() {
                 self.record_stranger(parts, peer, reference);
             }

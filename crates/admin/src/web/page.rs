@@ -80,6 +80,7 @@ const SECTIONS: &[Section] = &[
     ),
     ("api-keys", "/api-keys", "nav-api-keys", Action::ReadPeople),
     ("people", "/people", "nav-people", Action::ReadPeople),
+    ("sso", "/sso", "nav-sso", Action::ReadPeople),
     (
         "organisations",
         "/organisations",
@@ -103,7 +104,7 @@ const GROUPS: [(&str, &str); 3] = [
 ];
 
 /// Sections that tell of the machine: who sees one organisation has them not.
-const OF_INSTALLATION: [&str; 4] = ["alerts", "health", "webhooks", "api-keys"];
+const OF_INSTALLATION: [&str; 5] = ["alerts", "health", "webhooks", "api-keys", "sso"];
 /// The section that makes sense only where there may be several organisations.
 const OF_HOSTED: &str = "organisations";
 

@@ -7,11 +7,12 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use super::ask::Centre;
+use super::ask::{Centre, address};
 use super::door::{
     LANGUAGE_COOKIE, OwnForm, SessionForm, Visit, forget_session, local_path, set_session,
 };
 use super::page::{self, Frame};
+use crate::people::issuer::Which;
 use crate::people::{
     Administrator, Browser, By, NAME_OCTETS_MAX, PASSWORD_CHARACTERS_MIN, PeopleError,
 };
@@ -38,6 +39,13 @@ pub(super) fn mistake(visit: &Visit, error: &PeopleError) -> String {
         PeopleError::Link => lang.t("people-link"),
         PeopleError::Late => lang.t("factor-late"),
         PeopleError::LastOwner => lang.t("people-last-owner"),
+        PeopleError::Incomplete => lang.t("sso-incomplete"),
+        PeopleError::NotHttps => lang.t("sso-not-https"),
+        PeopleError::Untried => lang.t("sso-untried"),
+        PeopleError::NoLocalOwner => lang.t("sso-no-local-owner"),
+        PeopleError::NoIssuer => lang.t("sso-empty"),
+        PeopleError::NoRole(name) => lang.with("sso-no-role", name),
+        PeopleError::Issuer(why) => lang.with("sso-failed", why),
         PeopleError::NoOrganisation(_)
         | PeopleError::NoConnector(_)
         | PeopleError::Connectorless => lang.t("people-place"),
@@ -49,22 +57,38 @@ pub(super) fn mistake(visit: &Visit, error: &PeopleError) -> String {
 #[template(path = "sign-in.html")]
 struct SignIn {
     frame: Frame,
+    /// Where the sign-in with an issuer begins; empty: there is none.
+    with: String,
     next: String,
     name: String,
     mistake: String,
 }
 
-async fn show(visit: Visit) -> Response {
+async fn show(State(centre): State<Centre>, visit: Visit) -> Response {
     if visit.session.is_some() {
         return page::go("/");
     }
     let title = visit.lang.t("sign-in-title");
+    let next = local_path(visit.query.get("next")).to_owned();
     page::send(&SignIn {
-        next: local_path(visit.query.get("next")).to_owned(),
+        with: with_issuer(&centre, &next).await,
+        next,
         name: String::new(),
         mistake: String::new(),
         frame: Frame::new(&visit, "", &title),
     })
+}
+
+async fn with_issuer(centre: &Centre, next: &str) -> String {
+    let context = &centre.context;
+    let found = context
+        .people
+        .sign_in_by(&context.store, Which::InForce)
+        .await;
+    match found {
+        Ok(Some(_)) => address("/sign-in/with", &[("next", next)]),
+        Ok(None) | Err(_) => String::new(),
+    }
 }
 
 async fn sign_in(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm) -> Response {
@@ -88,8 +112,10 @@ async fn sign_in(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm)
                 _ => StatusCode::FORBIDDEN,
             };
             let title = visit.lang.t("sign-in-title");
+            let next = local_path(form.get("next")).to_owned();
             let page = SignIn {
-                next: local_path(form.get("next")).to_owned(),
+                with: with_issuer(&centre, &next).await,
+                next,
                 name: form.get("name").to_owned(),
                 mistake: mistake(&visit, &error),
                 frame: Frame::new(&visit, "", &title),

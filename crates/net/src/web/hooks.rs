@@ -3,12 +3,11 @@
 //! answer that changes leads nowhere else. Private addresses, and HTTP in clear, only where the
 //! address itself says so.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
-use super::{Names, WebError, WebOptions, error_of, is_private_literal, provider};
+use super::{WebError, WebOptions, careful, error_of, is_private_literal};
 use crate::resolver::Resolver;
 
 /// A whole request: what a receiver does, it does after its answer. Standard Webhooks suggests 15
@@ -55,25 +54,15 @@ impl Hooks {
     /// If the library refuses; a sentence.
     pub fn new(resolver: &Resolver, options: &WebOptions) -> Result<Self, String> {
         let client = |allow_private: bool| {
-            let tls = rustls::ClientConfig::builder_with_provider(provider())
-                .with_safe_default_protocol_versions()
-                .map_err(|error| error.to_string())?
-                .with_root_certificates(options.roots.clone())
-                .with_no_client_auth();
-            let names = Names {
-                resolver: resolver.clone(),
+            let options = WebOptions {
                 // The address's own, else its scheme's.
                 port: 0,
                 allow_private,
+                ..options.clone()
             };
-            reqwest::Client::builder()
+            careful(resolver, &options)?
                 .timeout(HOOK_TIMEOUT)
-                .redirect(reqwest::redirect::Policy::none())
                 .https_only(!allow_private)
-                .no_proxy()
-                .pool_max_idle_per_host(0)
-                .dns_resolver(Arc::new(names))
-                .tls_backend_preconfigured(tls)
                 .build()
                 .map_err(|error| error.to_string())
         };

@@ -458,6 +458,12 @@ const ADMIN: &[Key] = &[
         EMPTY,
         "For `file`; empty: beside the certificate as `.key`, or in it.",
     ),
+    key(
+        "allow_private_issuer",
+        Kind::Boolean,
+        Toml("false"),
+        "Single sign-on may ask an issuer on loopback or at a private address.",
+    ),
 ];
 
 const STORE: &[Key] = &[

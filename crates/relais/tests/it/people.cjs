@@ -1,6 +1,7 @@
 // A helpdesk user of one organisation looks at the trace; an owner takes a second factor on and
-// signs in with it. Prints what was wrong as JSON. Arguments: address, folder for pictures, the
-// password of hugo and of anna, the ids of a message of his organisation and of another.
+// signs in with it; she sets up an issuer, tries it, and olga signs in there. Prints what was wrong
+// as JSON. Arguments: address, folder for pictures, the password of hugo and of anna, the ids of a
+// message of his organisation and of another, the issuer and the secret that it gave us.
 const { chromium } = require('playwright-core');
 const crypto = require('crypto');
 
@@ -16,7 +17,7 @@ function code(key, steps) {
   return String(number % 1000000).padStart(6, '0');
 }
 
-async function walk(base, folder, passwords, own, foreign) {
+async function walk(base, folder, passwords, [own, foreign], [issuer, secret]) {
   const wrong = [];
   const expect = (is, words) => { if (!is) wrong.push(words); };
   const browser = await chromium.launch({
@@ -91,12 +92,33 @@ async function walk(base, folder, passwords, own, foreign) {
   await again.fill('#code', code(key, 1));
   await again.click('main button.main');
   await again.waitForURL(`${base}/`);
+
+  await again.goto(`${base}/sso`);
+  await again.fill('#issuer', issuer);
+  await again.fill('#client_id', 'relais');
+  await again.fill('#client_secret', secret);
+  await again.click('main form.fields button.main');
+  await shoot(again, 'sso-draft');
+  await again.click('a[href="/sso/try"]');
+  await again.click('#allow');
+  await again.waitForURL(`${base}/sso`);
+  await shoot(again, 'sso-tried');
+  await again.click('form[action="/sso/adopt"] button');
+  await again.waitForURL(`${base}/sso?done=adopted`);
+  const olga = await open();
+  await olga.goto(`${base}/sign-in?next=%2Ftrace`);
+  await shoot(olga, 'sign-in-with');
+  await olga.click('a[href^="/sign-in/with"]');
+  await olga.click('#allow');
+  await olga.waitForURL(`${base}/trace`);
+  expect((await olga.content()).includes('sso:olga'), 'the name of who came by the issuer is not shown');
+  await shoot(olga, 'by-issuer');
   await browser.close();
   return wrong;
 }
 
-const [base, folder, hugo, anna, own, foreign] = process.argv.slice(2);
-walk(base, folder, { hugo, anna }, own, foreign).then((wrong) => {
+const [base, folder, hugo, anna, own, foreign, issuer, secret] = process.argv.slice(2);
+walk(base, folder, { hugo, anna }, [own, foreign], [issuer, secret]).then((wrong) => {
   console.log(JSON.stringify(wrong));
   process.exit(wrong.length ? 1 : 0);
 }).catch((error) => {

@@ -5,8 +5,11 @@ use std::fs;
 use std::process::Command;
 use std::time::SystemTime;
 
+use serde_json::json;
+
 use crate::authority::openssl_with;
 use crate::browser::playwright;
+use crate::provider::{CLIENT_SECRET, Provider};
 use crate::support::{BEHIND_PROXY, CONTOSO, Place, Server, run};
 use crate::web::{Browser, PASSWORD, Page, audit, first};
 
@@ -268,11 +271,16 @@ fn messages(server: &Server) -> [String; 2] {
 }
 
 #[test]
-fn in_a_browser_a_helpdesk_sees_its_own_mail_without_content_and_an_owner_signs_in_by_telephone() {
+fn in_a_browser_a_helpdesk_sees_no_content_and_people_sign_in_by_telephone_and_by_issuer() {
     let Some(modules) = playwright() else {
         return;
     };
-    let server = Place::new(BEHIND_PROXY).with_mode("hosted").serve();
+    let place = Place::new(BEHIND_PROXY)
+        .with_mode("hosted")
+        .with_admin("allow_private_issuer = true");
+    let olga = json!({ "sub": "1", "preferred_username": "olga", "roles": ["Relais.Auditor"] });
+    let provider = Provider::start(&place, olga);
+    let server = place.serve();
     server.apply(HOSTED).expect(0);
     let [own, foreign] = messages(&server);
     let role = ["--role", "helpdesk", "--organisation", "contoso"];
@@ -290,7 +298,8 @@ fn in_a_browser_a_helpdesk_sees_its_own_mail_without_content_and_an_owner_signs_
         .arg(&script)
         .arg(format!("http://{}", server.admin))
         .arg(&shots)
-        .args([password, PASSWORD, &own, &foreign]);
+        .args([password, PASSWORD, &own, &foreign])
+        .args([&provider.address, CLIENT_SECRET]);
     let walked = run(walk, "");
     let found = (walked.code, walked.out.trim());
     assert_eq!(found, (0, "[]"), "{}", walked.err);

@@ -103,6 +103,15 @@ impl Place {
         self
     }
 
+    /// With this line in `[admin]`.
+    pub(crate) fn with_admin(self, line: &str) -> Self {
+        let file = self.path("relais.toml");
+        let text = std::fs::read_to_string(&file).expect("a file");
+        let text = text.replace("[admin]\n", &format!("[admin]\n{line}\n"));
+        std::fs::write(file, text).expect("a file");
+        self
+    }
+
     /// In this mode.
     pub(crate) fn with_mode(self, mode: &str) -> Self {
         let file = self.path("relais.toml");

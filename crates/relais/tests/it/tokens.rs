@@ -15,17 +15,16 @@ use serde_json::{Value, json};
 use crate::authority::openssl_with;
 use crate::support::{Place, Server, Session};
 
-/// An issuer with one RSA key; it serves until the test ends.
-struct Issuer {
-    address: String,
+/// One RSA key that signs tokens.
+pub(crate) struct Signer {
     folder: PathBuf,
+    /// The public half, as issuers publish it.
+    pub(crate) keys: Value,
 }
 
-impl Issuer {
-    fn start(place: &Place) -> Self {
+impl Signer {
+    pub(crate) fn new(place: &Place) -> Self {
         let folder = place.path("");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = format!("http://{}", listener.local_addr().expect("an address"));
         let key = folder.join("issuer.key");
         let made = openssl_with(&format!("genrsa -out {} 2048", key.display()), "");
         assert_eq!(made.code, 0, "{made:?}");
@@ -43,6 +42,49 @@ impl Issuer {
             "kty": "RSA", "kid": "2026", "use": "sig", "alg": "RS256",
             "n": URL_SAFE_NO_PAD.encode(octets), "e": "AQAB",
         }]});
+        Self { folder, keys }
+    }
+
+    /// A token that says this.
+    pub(crate) fn sign(&self, claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let header = json!({ "alg": "RS256", "typ": "JWT", "kid": "2026" });
+        let signed = format!("{}.{}", part(&header), part(claims));
+        let file = |name: &str| self.folder.join(name);
+        fs::write(file("signed"), &signed).expect("a file");
+        let done = openssl_with(
+            &format!(
+                "dgst -sha256 -sign {} -out {} {}",
+                file("issuer.key").display(),
+                file("signature").display(),
+                file("signed").display()
+            ),
+            "",
+        );
+        assert_eq!(done.code, 0, "{done:?}");
+        let signature = fs::read(file("signature")).expect("signed");
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn seconds_now() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    i64::try_from(now.expect("after 1970").as_secs()).expect("some time yet")
+}
+
+/// An issuer; it serves until the test ends.
+struct Issuer {
+    address: String,
+    signer: Signer,
+}
+
+impl Issuer {
+    fn start(place: &Place) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        let signer = Signer::new(place);
+        let keys = signer.keys.clone();
         let about = json!({ "issuer": address, "jwks_uri": format!("{address}/keys") });
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -61,33 +103,15 @@ impl Issuer {
                 let _ = (&stream).write_all(answer.as_bytes());
             }
         });
-        Self { address, folder }
+        Self { address, signer }
     }
 
     /// A token for us that ends in so many seconds.
     fn token(&self, who: &str, seconds: i64) -> String {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let now = i64::try_from(now.expect("after 1970").as_secs()).expect("some time yet");
-        let claims = json!({
-            "iss": self.address, "aud": "relais", "exp": now + seconds, "preferred_username": who
-        });
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let header = json!({ "alg": "RS256", "typ": "JWT", "kid": "2026" });
-        let signed = format!("{}.{}", part(&header), part(&claims));
-        let file = |name: &str| self.folder.join(name);
-        fs::write(file("signed"), &signed).expect("a file");
-        let done = openssl_with(
-            &format!(
-                "dgst -sha256 -sign {} -out {} {}",
-                file("issuer.key").display(),
-                file("signature").display(),
-                file("signed").display()
-            ),
-            "",
-        );
-        assert_eq!(done.code, 0, "{done:?}");
-        let signature = fs::read(file("signature")).expect("signed");
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+        self.signer.sign(&json!({
+            "iss": self.address, "aud": "relais", "exp": seconds_now() + seconds,
+            "preferred_username": who
+        }))
     }
 }
 

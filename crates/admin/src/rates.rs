@@ -14,7 +14,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 const COUNTED_MAX: usize = 10_000;
 
 /// One stranger: a network, since whoever has one address of it has them all. RFC 6177 §2.
-pub(super) fn network(address: IpAddr) -> String {
+pub(crate) fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => {
             let [a, b, c, _] = address.octets();
@@ -29,7 +29,7 @@ pub(super) fn network(address: IpAddr) -> String {
 
 /// What was asked of late.
 #[derive(Default)]
-pub(super) struct Rates(Mutex<HashMap<String, Window>>);
+pub(crate) struct Rates(Mutex<HashMap<String, Window>>);
 
 struct Window {
     began: Moment,
@@ -38,7 +38,7 @@ struct Window {
 
 impl Rates {
     /// One more; `Err`: too many, and how long to wait.
-    pub(super) fn take(&self, who: &str, most: u32, now: Moment) -> Result<(), Duration> {
+    pub(crate) fn take(&self, who: &str, most: u32, now: Moment) -> Result<(), Duration> {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if windows.len() >= COUNTED_MAX && !windows.contains_key(who) {
             windows.retain(|_, window| now.duration_since(window.began) < WINDOW);
