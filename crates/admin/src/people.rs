@@ -9,6 +9,7 @@ mod presence;
 mod second;
 mod factor;
 mod sessions;
+mod coming;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -28,6 +29,7 @@ use relais_smtp::time::Timestamp;
 use relais_store::shelf::{Shelf, ShelfAudit, ShelfChange};
 use relais_store::store::Store;
 
+pub(crate) use self::coming::{How, Tried};
 pub(crate) use self::factor::{Factor, address as telephone_address, base32};
 use self::issuer::UnderWay;
 use self::second::Pending;
@@ -233,9 +235,15 @@ pub enum PeopleError {
     /// The issuer knows them, and we do not.
     #[error("{0} has no role here")]
     NoRole(String),
-    /// The issuer, or what came from it.
+    /// The same, while an issuer is tried: what it says of them.
+    #[error("{0} has no role here")]
+    NoRoleByDraft(String),
+    /// What came from the issuer.
     #[error("{0}")]
     Issuer(String),
+    /// The issuer cannot be asked.
+    #[error("{0}")]
+    IssuerAway(String),
     /// The last one who may manage people.
     #[error("the last owner of the installation cannot go or become less: make another one first")]
     LastOwner,
@@ -299,6 +307,8 @@ struct Shared {
     under_way: Mutex<Vec<UnderWay>>,
     /// How often networks set out to an issuer.
     beginnings: Rates,
+    /// How many wrong sign-ins were told of late.
+    refusals: Rates,
     guesses: Mutex<Guesses>,
     started: Moment,
     hashing: Semaphore,
@@ -317,6 +327,7 @@ impl People {
             client: OnceLock::new(),
             under_way: Mutex::default(),
             beginnings: Rates::default(),
+            refusals: Rates::default(),
             guesses: Mutex::default(),
             started: Moment::now(),
             hashing: Semaphore::new(HASHES_MAX),

@@ -104,24 +104,29 @@ pub enum AdoptError {
     NoClient(&'static str),
 }
 
+/// Why an attempt that was refused with this token can never become a client.
+pub fn no_client(token: &str) -> Option<&'static str> {
+    match token {
+        "PROXY" => Some(
+            "This is the address of a load balancer, whose clients have addresses of their own.",
+        ),
+        "IP-BLOCKED" => {
+            Some("This address is blocked: release it first with `relais restricted release ip`.")
+        }
+        "API-KEY" => Some("This was a program without a good key of the API: it sent no mail."),
+        "SIGN-IN" => Some("Somebody tried to sign in at the admin centre: it sent no mail."),
+        _ => None,
+    }
+}
+
 /// The settings with the attempt adopted. Adopted already: they are unchanged.
 pub fn adopt(
     settings: &Settings,
     attempt: &Attempt<'_>,
     wish: &Wish<'_>,
 ) -> Result<(Document, Adopted), AdoptError> {
-    match attempt.token {
-        "PROXY" => {
-            return Err(AdoptError::NoClient(
-                "This is the address of a load balancer, whose clients have addresses of their own.",
-            ));
-        }
-        "IP-BLOCKED" => {
-            return Err(AdoptError::NoClient(
-                "This address is blocked: release it first with `relais restricted release ip`.",
-            ));
-        }
-        _ => {}
+    if let Some(why) = no_client(attempt.token) {
+        return Err(AdoptError::NoClient(why));
     }
     let known = attempt.user.and_then(|user| settings.credential(user));
     if let Some((owner, credential)) = known {

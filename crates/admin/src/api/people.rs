@@ -39,7 +39,7 @@ impl From<PeopleError> for Problem {
             | PeopleError::NoIssuer
             | PeopleError::LastOwner => StatusCode::CONFLICT,
             PeopleError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-            PeopleError::Issuer(_) => StatusCode::BAD_GATEWAY,
+            PeopleError::Issuer(_) | PeopleError::IssuerAway(_) => StatusCode::BAD_GATEWAY,
             PeopleError::Name
             | PeopleError::Password
             | PeopleError::Wrong
@@ -49,6 +49,7 @@ impl From<PeopleError> for Problem {
             | PeopleError::Incomplete
             | PeopleError::NotHttps
             | PeopleError::NoRole(_)
+            | PeopleError::NoRoleByDraft(_)
             | PeopleError::Link => StatusCode::BAD_REQUEST,
         };
         Self::new(status, format!("{error}."))

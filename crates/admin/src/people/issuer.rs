@@ -18,6 +18,7 @@ use relais_store::secret::{SecretKind, SecretName};
 use relais_store::shelf::{Shelf, ShelfChange};
 use relais_store::store::Store;
 
+use super::coming::{How, local_name};
 use super::{Administrator, By, People, PeopleError, Place, hash_of, to_json};
 use crate::permission::Role;
 use crate::rates::network;
@@ -34,8 +35,6 @@ const BEGINNINGS_PER_MINUTE_MAX: u32 = 30;
 const RULES_MAX: usize = 200;
 /// Octets of an address or a name.
 const TEXT_OCTETS_MAX: usize = 512;
-/// Before the name of whoever signs in so: no local name has a colon, so nobody takes another's.
-const PREFIX: &str = "sso:";
 
 /// What a value of the claim means here.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -137,8 +136,8 @@ pub(super) struct UnderWay {
 
 /// How a sign-in ended.
 pub(crate) enum Returned {
-    /// Somebody comes in, and goes on to this path.
-    Person(Box<Administrator>, String),
+    /// Somebody comes in so, and goes on to this path.
+    Person(Box<Administrator>, How, String),
     /// A draft was tried, and gave a role.
     Tried,
 }
@@ -324,7 +323,11 @@ impl People {
         let place = place.checked(&store.settings())?;
         let name = local_name(&identity.name);
         let person = Administrator::of_issuer(&name, place, None);
-        Ok(Returned::Person(Box::new(person), one.next))
+        let how = How::Issuer {
+            issuer: one.provider.issuer,
+            subject: identity.subject,
+        };
+        Ok(Returned::Person(Box::new(person), how, one.next))
     }
 
     /// A try that gave a role is written down: only then the draft may come into force.
@@ -339,7 +342,7 @@ impl People {
         let claim = draft.claim.clone();
         let shown = format!("{}: {claim} = [{values}]", identity.name);
         let Some(place) = place else {
-            return Err(PeopleError::NoRole(shown));
+            return Err(PeopleError::NoRoleByDraft(shown));
         };
         let _changing = self.0.changing.lock().await;
         // What was written meanwhile was not tried.
@@ -355,7 +358,7 @@ impl People {
 
     fn client(&self) -> Result<&SignInClient, PeopleError> {
         let client = self.0.client.get();
-        client.ok_or_else(|| PeopleError::Issuer("there is no running server".to_owned()))
+        client.ok_or_else(|| PeopleError::IssuerAway("there is no running server".to_owned()))
     }
 
     fn under_way(&self) -> std::sync::MutexGuard<'_, Vec<UnderWay>> {
@@ -366,7 +369,11 @@ impl People {
 
 impl From<SignInFault> for PeopleError {
     fn from(fault: SignInFault) -> Self {
-        Self::Issuer(fault.to_string())
+        let words = fault.to_string();
+        match fault {
+            SignInFault::Refused(_) => Self::Issuer(words),
+            SignInFault::Unavailable(_) => Self::IssuerAway(words),
+        }
     }
 }
 
@@ -400,15 +407,6 @@ fn told(one: &SignIn) -> String {
         "{} as {}, {}: {meanings}",
         one.issuer, one.client_id, one.claim
     )
-}
-
-/// As the audit and the pages name them.
-fn local_name(name: &str) -> String {
-    let fits = |one: char| one.is_alphanumeric() || ".-_@+".contains(one);
-    let plain = name.to_lowercase();
-    let plain = plain.chars().map(|one| if fits(one) { one } else { '_' });
-    let plain: String = plain.take(super::NAME_OCTETS_MAX).collect();
-    format!("{PREFIX}{plain}")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use relais_smtp::time::Timestamp;
 use relais_store::shelf::{Shelf, ShelfChange};
 use relais_store::store::Store;
 
+use super::coming::How;
 use super::sessions::{Browser, Listed, Session, Sessions, Writes};
 use super::{Administrator, By, People, PeopleError};
 use crate::words::Language;
@@ -33,18 +34,32 @@ impl People {
         }
     }
 
-    /// Signs somebody in: the token for their browser.
+    /// Signs somebody in: the token for their browser. The audit has it from the same transaction.
     pub(crate) async fn begin_session(
         &self,
         store: &Store,
         chance: &Chance,
-        who: (&Administrator, bool),
+        (person, how): (&Administrator, &How),
         browser: Browser<'_>,
         now: Timestamp,
     ) -> String {
         self.load_sessions(store).await;
+        let who = (person, matches!(how, How::Issuer { .. }));
         let (token, writes) = self.sessions().begin(who, browser, chance, now);
-        self.keep(store, writes, now).await;
+        let actor = format!("{} (web)", person.name);
+        let by = By {
+            actor: &actor,
+            via: "web",
+            now,
+        };
+        let (place, address) = (person.place(), browser.address);
+        let detail = format!("{} ({place}) from {address}, {}", person.name, how.told());
+        let change = change_of(writes, now).audited(by.audit("admin.signed-in", detail));
+        if let Err(error) = store.change_shelf(change).await {
+            // A store that takes no writes must not keep out who would look after it.
+            let name = &person.name;
+            tracing::warn!(%error, name, address, "a sign-in is in no audit, its session not kept");
+        }
         token
     }
 

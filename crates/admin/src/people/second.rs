@@ -11,6 +11,7 @@ use relais_store::secret::{SecretKind, SecretName};
 use relais_store::shelf::{Shelf, ShelfChange};
 use relais_store::store::Store;
 
+use super::coming::How;
 use super::factor::{Factor, SECRET_OCTETS, step_of};
 use super::{Administrator, By, People, PeopleError, hash_of, hexadecimal, to_json};
 
@@ -53,15 +54,9 @@ impl People {
         (token, code): (&str, &str),
         peer: IpAddr,
         now: Timestamp,
-    ) -> Result<Administrator, PeopleError> {
+    ) -> Result<(Administrator, How), PeopleError> {
         let hash = hash_of(token);
-        let name = {
-            let pending = self.pending();
-            let mut live = pending.signing_in.iter().filter(|(.., until)| *until > now);
-            live.find(|(one, ..)| *one == hash)
-                .map(|(_, name, _)| name.clone())
-        };
-        let name = name.ok_or(PeopleError::Late)?;
+        let name = self.awaited(token, now).ok_or(PeopleError::Late)?;
         // Apart from the password's: whoever knows that one is not slowed by others' guesses.
         let guessed = format!("{name} code");
         let passed = || Moment::now().duration_since(self.0.started);
@@ -96,7 +91,20 @@ impl People {
         store.change_shelf(change).await?;
         self.guesses().succeeded(&guessed, peer);
         self.pending().signing_in.retain(|(one, ..)| *one != hash);
-        Ok(found)
+        let how = match was_recovery {
+            true => How::RecoveryCode,
+            false => How::Code,
+        };
+        Ok((found, how))
+    }
+
+    /// Whose code is awaited with this token.
+    pub(crate) fn awaited(&self, token: &str, now: Timestamp) -> Option<String> {
+        let hash = hash_of(token);
+        let pending = self.pending();
+        let mut live = pending.signing_in.iter().filter(|(.., until)| *until > now);
+        let found = live.find(|(one, ..)| *one == hash);
+        found.map(|(_, name, _)| name.clone())
     }
 
     /// A new secret to be shown; it counts when a code of it was typed.

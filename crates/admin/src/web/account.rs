@@ -11,9 +11,9 @@ use super::ask::Centre;
 use super::door::{Reader, SessionForm, Visit, forget_session};
 use super::page::{self, Frame};
 use super::qr::{Code, code};
-use super::signing::mistake;
+use super::signing::{mistake, tell_refused};
 use super::times;
-use crate::people::{PeopleError, base32, id_of_token, telephone_address};
+use crate::people::{How, PeopleError, base32, id_of_token, telephone_address};
 
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
@@ -93,7 +93,11 @@ async fn is_the_person(centre: &Centre, visit: &Visit, password: &str) -> Result
     let context = &centre.context;
     let who = (visit.name(), password);
     let signed = context.people.sign_in(&context.store, who, visit.peer);
-    match signed.await {
+    let signed = signed.await;
+    if let Err(error) = &signed {
+        tell_refused(centre, visit, (visit.name(), How::Password), error);
+    }
+    match signed {
         Ok(_) => Ok(()),
         Err(PeopleError::Wrong) => Err(visit.lang.t("people-old-wrong")),
         Err(error) => Err(mistake(visit, &error)),

@@ -10,6 +10,8 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
+use relais_policy::adopt::no_client;
+
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
 use super::door::{Change, Reader, Visit};
 use super::news;
@@ -42,6 +44,8 @@ struct Attempts {
 
 struct Group {
     reference: String,
+    /// It may be a client; a person at the admin centre is none.
+    can_adopt: bool,
     address: String,
     story: String,
     time: String,
@@ -105,6 +109,7 @@ fn group(visit: &Visit, value: &Value) -> Group {
     let lang = visit.lang;
     let plain = |key: &str| clean(text(value, key)).into_owned();
     let reference = plain("reference");
+    let can_adopt = no_client(text(value, "token")).is_none();
     let (cause, fix) = advice(text(value, "reply"), lang.0).unwrap_or_default();
     let tried = [
         ("fact-helo", "helo"),
@@ -127,6 +132,7 @@ fn group(visit: &Visit, value: &Value) -> Group {
             .filter(|(_, value)| !value.is_empty())
             .collect(),
         reference,
+        can_adopt,
     }
 }
 

@@ -294,8 +294,8 @@ impl Gate {
         let Some(who) = found else {
             // A flood of them is no news, and must not fill the trace.
             let now = self.context.clock.moment();
-            let (network, most) = (network(peer), STRANGERS_PER_MINUTE_MAX);
-            if self.strangers.take(&network, most, now).is_ok() {
+            let (from, most) = (network(peer), STRANGERS_PER_MINUTE_MAX);
+            if self.strangers.take(&from, most, now).is_ok() {
                 self.record_stranger(parts, peer, reference);
             }
             let detail = "Send a key of the API: Authorization: Bearer relais_….";

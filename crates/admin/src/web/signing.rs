@@ -14,7 +14,7 @@ use super::door::{
 use super::page::{self, Frame};
 use crate::people::issuer::Which;
 use crate::people::{
-    Administrator, Browser, By, NAME_OCTETS_MAX, PASSWORD_CHARACTERS_MIN, PeopleError,
+    Administrator, Browser, By, How, NAME_OCTETS_MAX, PASSWORD_CHARACTERS_MIN, PeopleError, Tried,
 };
 use crate::words::Language;
 
@@ -44,8 +44,10 @@ pub(super) fn mistake(visit: &Visit, error: &PeopleError) -> String {
         PeopleError::Untried => lang.t("sso-untried"),
         PeopleError::NoLocalOwner => lang.t("sso-no-local-owner"),
         PeopleError::NoIssuer => lang.t("sso-empty"),
-        PeopleError::NoRole(name) => lang.with("sso-no-role", name),
-        PeopleError::Issuer(why) => lang.with("sso-failed", why),
+        PeopleError::NoRole(name) | PeopleError::NoRoleByDraft(name) => {
+            lang.with("sso-no-role", name)
+        }
+        PeopleError::Issuer(why) | PeopleError::IssuerAway(why) => lang.with("sso-failed", why),
         PeopleError::NoOrganisation(_)
         | PeopleError::NoConnector(_)
         | PeopleError::Connectorless => lang.t("people-place"),
@@ -105,8 +107,12 @@ async fn sign_in(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm)
                 .await_code(&person.name, &context.chance, now);
             ask_code(&visit, (&pending, form.get("next")), String::new())
         }
-        Ok(person) => begin(&centre, &visit, &person, local_path(form.get("next"))).await,
+        Ok(person) => {
+            let next = local_path(form.get("next"));
+            begin(&centre, &visit, (&person, How::Password), next).await
+        }
         Err(error) => {
+            tell_refused(&centre, &visit, (form.get("name"), How::Password), &error);
             let status = match error {
                 PeopleError::Slowed => StatusCode::TOO_MANY_REQUESTS,
                 _ => StatusCode::FORBIDDEN,
@@ -150,8 +156,22 @@ async fn show_code(State(centre): State<Centre>, OwnForm { visit, form }: OwnFor
     let known = context
         .people
         .show_code(&context.store, shown, visit.peer, now);
-    match known.await {
-        Ok(person) => begin(&centre, &visit, &person, local_path(form.get("next"))).await,
+    let known = known.await;
+    if let Err(error) = &known {
+        let name = context.people.awaited(form.get("pending"), now);
+        let tried = (name.as_deref().unwrap_or_default(), How::Code);
+        tell_refused(&centre, &visit, tried, error);
+    }
+    match known {
+        Ok((person, how)) => {
+            begin(
+                &centre,
+                &visit,
+                (&person, how),
+                local_path(form.get("next")),
+            )
+            .await
+        }
         Err(PeopleError::Wrong) => {
             let again = (form.get("pending"), form.get("next"));
             let page = ask_code(&visit, again, visit.lang.t("factor-wrong"));
@@ -168,16 +188,35 @@ async fn show_code(State(centre): State<Centre>, OwnForm { visit, form }: OwnFor
 }
 
 /// A new session, never one that the browser brought.
-async fn begin(centre: &Centre, visit: &Visit, person: &Administrator, next: &str) -> Response {
-    let cookie = begin_session(centre, visit, (person, false)).await;
+async fn begin(
+    centre: &Centre,
+    visit: &Visit,
+    (person, how): (&Administrator, How),
+    next: &str,
+) -> Response {
+    let cookie = begin_session(centre, visit, (person, &how)).await;
     ([(header::SET_COOKIE, cookie)], page::go(next)).into_response()
 }
 
-/// The cookie of a new session. `sso`: signed in with an issuer.
+/// Somebody did not come in: an event, if there were not too many of them.
+pub(super) fn tell_refused(
+    centre: &Centre,
+    visit: &Visit,
+    (name, how): (&str, How),
+    error: &PeopleError,
+) {
+    let (context, peer) = (&centre.context, visit.peer);
+    let tried = Tried { name, how, peer };
+    let with = (&context.store, &context.chance);
+    let now = context.clock.now();
+    context.people.tell_refused(with, &tried, error, now);
+}
+
+/// The cookie of a new session.
 pub(super) async fn begin_session(
     centre: &Centre,
     visit: &Visit,
-    (person, sso): (&Administrator, bool),
+    who: (&Administrator, &How),
 ) -> String {
     let (context, now) = (&centre.context, centre.context.clock.now());
     if let Some(token) = &visit.token {
@@ -188,7 +227,6 @@ pub(super) async fn begin_session(
         address: &address,
         name: &visit.browser,
     };
-    let who = (person, sso);
     let token = context
         .people
         .begin_session(&context.store, &context.chance, who, browser, now)
@@ -231,6 +269,7 @@ async fn show_setup(State(centre): State<Centre>, visit: Visit) -> Response {
             })
         }
         Ok(false) => {
+            tell_refused(&centre, &visit, ("", How::SetupLink), &PeopleError::Link);
             let words = mistake(&visit, &PeopleError::Link);
             page::failed(&visit, StatusCode::GONE, &words)
         }
@@ -264,9 +303,10 @@ async fn set_up(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm) 
             // Whose server has no organisation yet begins with the first steps.
             let is_new = context.store.settings().document.organisation.is_empty();
             let next = if is_new { "/setup/you" } else { "/" };
-            begin(&centre, &visit, &person, next).await
+            begin(&centre, &visit, (&person, How::SetupLink), next).await
         }
         Err(error @ PeopleError::Link) => {
+            tell_refused(&centre, &visit, (name, How::SetupLink), &error);
             page::failed(&visit, StatusCode::GONE, &mistake(&visit, &error))
         }
         Err(error) => again(mistake(&visit, &error)),

@@ -15,9 +15,9 @@ use super::ask::{Centre, Refused, list, text};
 use super::door::{Reader, SessionForm, Visit, local_path, set_sso};
 use super::form::Form;
 use super::page::{self, Frame};
-use super::signing::{begin_session, mistake};
-use crate::people::PeopleError;
+use super::signing::{begin_session, mistake, tell_refused};
 use crate::people::issuer::{BACK, Returned, Which};
+use crate::people::{How, PeopleError};
 use crate::permission::Action;
 
 /// What a role means where nothing was written yet: the names of the guide for Entra.
@@ -228,6 +228,12 @@ async fn back(State(centre): State<Centre>, visit: Visit) -> Response {
     let (state, code) = (visit.query.get("state"), visit.query.get("code"));
     let is_same = !state.is_empty() && visit.sso.as_deref() == Some(state);
     if !is_same {
+        tell_refused(
+            &centre,
+            &visit,
+            ("", How::some_issuer()),
+            &PeopleError::Late,
+        );
         return page::failed(&visit, StatusCode::FORBIDDEN, &lang.t("sso-other-browser"));
     }
     if code.is_empty() {
@@ -240,8 +246,8 @@ async fn back(State(centre): State<Centre>, visit: Visit) -> Response {
         .people
         .end_sign_in(&context.store, (state, code), now);
     match ended.await {
-        Ok(Returned::Person(person, next)) => {
-            let cookie = begin_session(&centre, &visit, (&person, true)).await;
+        Ok(Returned::Person(person, how, next)) => {
+            let cookie = begin_session(&centre, &visit, (&person, &how)).await;
             // The session's cookie comes only with requests that a page of ours makes: this one.
             let page = page::send(&Back {
                 frame: Frame::new(&visit, "", &lang.t("sso-back-title")),
@@ -254,8 +260,9 @@ async fn back(State(centre): State<Centre>, visit: Visit) -> Response {
             next: "/sso".to_owned(),
         }),
         Err(error) => {
+            tell_refused(&centre, &visit, ("", How::some_issuer()), &error);
             let status = match error {
-                PeopleError::Issuer(_) => StatusCode::BAD_GATEWAY,
+                PeopleError::Issuer(_) | PeopleError::IssuerAway(_) => StatusCode::BAD_GATEWAY,
                 _ => StatusCode::FORBIDDEN,
             };
             page::failed(&visit, status, &mistake(&visit, &error))
