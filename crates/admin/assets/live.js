@@ -12,7 +12,10 @@ for (const part of document.querySelectorAll('[data-live]')) {
     try {
       while (isStale) {
         isStale = false;
-        const answer = await fetch(location.href, { headers: { accept: 'text/html' } });
+        const answer = await fetch(location.href, {
+          // The page renews itself: that is no sign of a person.
+          headers: { accept: 'text/html', 'x-relais-listening': '1' },
+        });
         if (!answer.ok || answer.redirected) break;
         const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
         const found = fresh.getElementById(part.id);

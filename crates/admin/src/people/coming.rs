@@ -154,3 +154,62 @@ fn reply_of(error: &PeopleError) -> Option<&'static str> {
         | PeopleError::Store(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use relais_net::clock::Clock;
+    use relais_store::memory::MemoryOptions;
+    use relais_store::trace::TraceQuery;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_wrong_sign_ins_is_no_flood_of_events() {
+        let clock = Clock::system();
+        let store = Store::in_memory(MemoryOptions::new(clock.now()));
+        let (people, chance) = (People::new(None), Chance::seeded(1));
+        let with = (&store, &chance);
+        let flood = |error: &PeopleError| {
+            for number in 0..=u8::MAX {
+                let name = format!("user{number}");
+                let peer = IpAddr::from([192, 0, 2, number]);
+                let how = How::Password;
+                let tried = Tried {
+                    name: &name,
+                    how,
+                    peer,
+                };
+                people.tell_refused(with, &tried, error, clock.now());
+            }
+        };
+        let told = async || {
+            let query = TraceQuery {
+                limit: 1_000,
+                ..TraceQuery::default()
+            };
+            store.trace(&query).await.expect("a trace").len()
+        };
+        flood(&PeopleError::Store("sealed".to_owned()));
+        assert_eq!(
+            told().await,
+            0,
+            "what is about us is about nobody who tried"
+        );
+        flood(&PeopleError::Wrong);
+        assert_eq!(told().await, OF_NETWORK_PER_MINUTE_MAX as usize);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        flood(&PeopleError::Slowed);
+        assert_eq!(told().await, 2 * OF_NETWORK_PER_MINUTE_MAX as usize);
+    }
+
+    #[test]
+    fn nobody_who_signs_in_with_an_issuer_has_a_local_name() {
+        for name in ["anna", "Anna@Contoso.test", "a b\n<script>", ""] {
+            let local = local_name(name);
+            assert!(read_name(&local).is_err(), "{local}");
+            assert!(!local.contains(['<', '\n', ' ']), "{local}");
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! Sessions as `people` keeps them: read from the shelf once, written as they change.
 
-use relais_net::clock::Chance;
+use std::time::Duration;
+
+use relais_net::clock::{Chance, Clock};
 use relais_smtp::time::Timestamp;
 use relais_store::shelf::{Shelf, ShelfChange};
 use relais_store::store::Store;
@@ -9,6 +11,9 @@ use super::coming::How;
 use super::sessions::{Browser, Listed, Session, Sessions, Writes};
 use super::{Administrator, By, People, PeopleError};
 use crate::words::Language;
+
+/// How often is looked whether who listens still may.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 impl People {
     /// Those of before the restart. Where they cannot be read now, they are the next time.
@@ -74,6 +79,19 @@ impl People {
         let (session, writes) = self.sessions().touch(token, now);
         self.keep(store, writes, now).await;
         session
+    }
+
+    /// The same of who only listens: a page that is left open does not keep them signed in.
+    pub(crate) async fn look(&self, store: &Store, token: &str, now: Timestamp) -> Option<Session> {
+        self.load_sessions(store).await;
+        self.sessions().look(token, now)
+    }
+
+    /// Comes back when the session of this token is over: idle, old, signed out, another role.
+    pub(crate) async fn over(&self, clock: &Clock, token: &str) {
+        while self.sessions().look(token, clock.now()).is_some() {
+            clock.sleep(LOOK_INTERVAL).await;
+        }
     }
 
     /// Signs out here.

@@ -87,6 +87,16 @@ impl Kept {
         self.place.organisation.as_deref()
     }
 
+    fn session(&self, token: &str) -> Session {
+        Session {
+            name: self.name.clone(),
+            rights: self.place.rights(),
+            language: self.language.clone(),
+            // Only the token's holder can say it, and it outlives a restart with the token.
+            form_token: hash_of(&format!("form {token}")),
+        }
+    }
+
     fn is_over(&self, now: Timestamp) -> bool {
         now.since(self.seen()) >= IDLE_MAX || now.since(self.began()) >= AGE_MAX
     }
@@ -164,19 +174,19 @@ impl Sessions {
             return (None, vec![(hash, None)]);
         }
         kept.seen_ms = now.as_millis();
-        let session = Session {
-            name: kept.name.clone(),
-            rights: kept.place.rights(),
-            language: kept.language.clone(),
-            // Only the token's holder can say it, and it outlives a restart with the token.
-            form_token: hash_of(&format!("form {token}")),
-        };
+        let session = kept.session(token);
         let mut writes = Writes::new();
         if now.since(Timestamp::from_millis(kept.kept_ms)) >= KEPT_EVERY {
             kept.kept_ms = kept.seen_ms;
             writes.push((hash, Some(to_json(kept))));
         }
         (Some(session), writes)
+    }
+
+    /// The same, of who only listens: it does not count as seen.
+    pub(crate) fn look(&self, token: &str, now: Timestamp) -> Option<Session> {
+        let kept = self.0.get(&hash_of(token))?;
+        (!kept.is_over(now)).then(|| kept.session(token))
     }
 
     /// The person signs out here.
@@ -290,6 +300,17 @@ mod tests {
         let (token, _) = sessions.begin((&person("anna"), false), HERE, &chance, NOW);
         assert!(!is_live(&mut sessions, &token, NOW.after(IDLE_MAX)));
         assert!(!is_live(&mut sessions, &token, NOW), "it stays ended");
+    }
+
+    #[test]
+    fn who_only_listens_is_idle_all_the_same() {
+        let (mut sessions, chance) = (Sessions::default(), Chance::seeded(6));
+        let (token, _) = sessions.begin((&person("anna"), false), HERE, &chance, NOW);
+        let late = NOW.after(IDLE_MAX / 2);
+        let heard = sessions.look(&token, late).expect("live");
+        assert!(heard.name == "anna" && sessions.look("other", late).is_none());
+        assert!(sessions.look(&token, NOW.after(IDLE_MAX)).is_none());
+        assert!(!is_live(&mut sessions, &token, NOW.after(IDLE_MAX)));
     }
 
     #[test]

@@ -155,7 +155,7 @@ async fn events(State(centre): State<Centre>, Reader(visit): Reader) -> Response
             }
         }
     });
-    news::send(&centre, refusals)
+    news::send(&centre, &visit, refusals)
 }
 
 async fn act(

@@ -31,6 +31,11 @@ pub(super) const LANGUAGE_COOKIE: &str = "relais_language";
 /// A sign-in with an issuer that is under way.
 pub(super) const SSO_COOKIE: &str = "relais_sso";
 
+/// Sent by the script of a page that renews itself.
+const LISTENING: &str = "x-relais-listening";
+/// The query of a page that comes again without script.
+const LISTENING_MARK: &str = "listening";
+
 /// One request for a page, of anybody.
 #[derive(Clone)]
 pub(super) struct Visit {
@@ -62,8 +67,11 @@ impl Visit {
         let context = &centre.context;
         let session = match &token {
             Some(token) => {
-                let now = context.clock.now();
-                context.people.session(&context.store, token, now).await
+                let (people, now) = (&context.people, context.clock.now());
+                match only_listens(parts) {
+                    true => people.look(&context.store, token, now).await,
+                    false => people.session(&context.store, token, now).await,
+                }
             }
             None => None,
         };
@@ -143,6 +151,14 @@ impl FromRequestParts<Centre> for Visit {
     ) -> Result<Self, Self::Rejection> {
         Ok(Self::of(parts, centre).await)
     }
+}
+
+/// Whether a page asks by itself, and no person: what its stream brings is fetched with a header of
+/// ours; without script the page comes again with a mark in its address.
+fn only_listens(parts: &Parts) -> bool {
+    let accepted = parts.headers.get(header::ACCEPT);
+    let is_stream = accepted.is_some_and(|value| value.as_bytes() == b"text/event-stream");
+    is_stream || parts.headers.contains_key(LISTENING) || parts.uri.query() == Some(LISTENING_MARK)
 }
 
 /// A request for a page, of a person who is signed in; others are led to the sign-in page.
@@ -299,5 +315,29 @@ pub(super) fn local_path(path: &str) -> &str {
         path
     } else {
         "/"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_page_asks_by_itself_is_no_sign_of_a_person() {
+        let listens = |address: &str, name: &str, value: &str| {
+            let request = Request::builder().uri(address).header(name, value);
+            let request = request.body(()).expect("a request");
+            only_listens(&request.into_parts().0)
+        };
+        assert!(listens("/trace/live", "accept", "text/event-stream"));
+        assert!(listens("/attempts", "x-relais-listening", "1"));
+        assert!(listens("/x/listen?listening", "accept", "text/html"));
+        for (address, accepted) in [
+            ("/trace/live", "*/*"),
+            ("/attempts", "text/html,application/xhtml+xml"),
+            ("/trace?q=listening", "text/html"),
+        ] {
+            assert!(!listens(address, "accept", accepted), "{address}");
+        }
     }
 }

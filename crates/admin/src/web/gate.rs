@@ -9,6 +9,7 @@ mod narrow;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -63,15 +64,15 @@ pub(super) struct Gate {
 /// Who knocks.
 enum Who {
     Key(ApiKey),
-    /// A person at a browser.
-    Person(Caller, String),
+    /// A person at a browser: their name, and the token of their session.
+    Person(Caller, String, String),
 }
 
 impl Who {
     fn caller(&self) -> Caller {
         match self {
             Self::Key(key) => Caller::key(&key.name, &key.id, key.organisation.as_deref()),
-            Self::Person(caller, _) => caller.clone(),
+            Self::Person(caller, ..) => caller.clone(),
         }
     }
 
@@ -86,7 +87,7 @@ impl Who {
     fn counted_as(&self) -> String {
         match self {
             Self::Key(key) => format!("key {}", key.id),
-            Self::Person(_, name) => format!("person {name}"),
+            Self::Person(_, name, _) => format!("person {name}"),
         }
     }
 }
@@ -240,27 +241,33 @@ impl Gate {
         Ok((Request::from_parts(parts, Body::from(body)), page))
     }
 
-    /// An answer without an end has one once its key is revoked or over.
+    /// An answer without an end has one once its key, or the session, is revoked or over.
     fn while_valid(&self, who: &Who, response: Response) -> Response {
         let kind = response.headers().get(header::CONTENT_TYPE);
         let is_stream = kind.is_some_and(|kind| kind == api::STREAM_TYPE);
-        let Who::Key(key) = who else {
-            return response;
-        };
         if !is_stream {
             return response;
         }
-        let (context, key) = (self.context.clone(), key.clone());
-        let ended = async move {
-            loop {
-                context.clock.sleep(VALID_INTERVAL).await;
-                if !keys::is_valid(&context.store, &key, context.clock.now()).await {
-                    return;
-                }
+        let context = self.context.clone();
+        let ended: Pin<Box<dyn Future<Output = ()> + Send>> = match who {
+            Who::Key(key) => {
+                let key = key.clone();
+                Box::pin(async move {
+                    loop {
+                        context.clock.sleep(VALID_INTERVAL).await;
+                        if !keys::is_valid(&context.store, &key, context.clock.now()).await {
+                            return;
+                        }
+                    }
+                })
+            }
+            Who::Person(.., token) => {
+                let token = token.clone();
+                Box::pin(async move { context.people.over(&context.clock, &token).await })
             }
         };
         let (parts, body) = response.into_parts();
-        let body = body.into_data_stream().take_until(Box::pin(ended));
+        let body = body.into_data_stream().take_until(ended);
         Response::from_parts(parts, Body::from_stream(body))
     }
 
@@ -323,7 +330,7 @@ impl Gate {
         let (context, now) = (&self.context, self.context.clock.now());
         let session = context.people.session(&context.store, &token, now).await?;
         let caller = Caller::web(&session.name, session.rights.clone());
-        Some(Who::Person(caller, session.name))
+        Some(Who::Person(caller, session.name, token))
     }
 
     fn within(&self, who: &str) -> Result<(), Problem> {

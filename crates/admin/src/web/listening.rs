@@ -101,19 +101,19 @@ async fn events(
 ) -> Response {
     let entered = centre.room(visit.caller(), &organisation, &name);
     match entered.await {
-        Ok(room) => follow(&centre, room),
+        Ok(room) => follow(&centre, &visit, room),
         Err(refused) => page::refused(&visit, &refused),
     }
 }
 
 /// Tells of everything new in a room.
-pub(super) fn follow(centre: &Centre, room: Room) -> Response {
+pub(super) fn follow(centre: &Centre, visit: &Visit, room: Room) -> Response {
     let changes = room.changes();
     let changes = stream::unfold((room, changes), |(room, mut changes)| async move {
         changes.changed().await.ok()?;
         (!room.is_closed()).then_some(((), (room, changes)))
     });
-    news::send(centre, changes)
+    news::send(centre, visit, changes)
 }
 
 async fn again(

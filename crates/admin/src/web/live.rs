@@ -10,12 +10,13 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde_json::Value;
 
 use super::ask::Centre;
 use super::door::Reader;
 use super::lang::Lang;
+use super::news;
 use super::trace::Row;
 use super::view::{self, Column, Zone};
 use crate::api::trace::{Heard, Page, Watching, query};
@@ -41,6 +42,7 @@ async fn live(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     let watching = Watching::new(&centre.context, query);
     let readiness = centre.context.readiness.clone();
     let people = centre.context.people.clone();
+    let over = news::over(&centre, &visit);
     let (lang, token) = (visit.lang, visit.token.clone().unwrap_or_default());
     let (clock, store) = (centre.context.clock.clone(), centre.context.store.clone());
     let events = stream::unfold(Some((watching, true)), move |state| {
@@ -58,7 +60,7 @@ async fn live(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
                 () = readiness.draining() => return None,
             };
             // Who signed out meanwhile hears no more.
-            people.session(&store, &token, clock.now()).await?;
+            people.look(&store, &token, clock.now()).await?;
             Some((
                 sent(told(lang, zone, &columns, heard)),
                 Some((watching, false)),
@@ -66,7 +68,7 @@ async fn live(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
         }
     });
     let headers = [(header::CONTENT_TYPE, "text/event-stream")];
-    (headers, Body::from_stream(events)).into_response()
+    (headers, Body::from_stream(events.take_until(over))).into_response()
 }
 
 fn sent(text: String) -> Result<Bytes, Infallible> {

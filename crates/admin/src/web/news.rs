@@ -5,6 +5,7 @@
 //! WHATWG HTML, server-sent events.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -13,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
 
 use super::ask::Centre;
+use super::door::Visit;
 
 /// A line now and then, so that nobody between us takes the stream for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -23,9 +25,9 @@ const FIRST: &str = "retry: 2000\ndata: new\n\n";
 const NEW: &str = "data: new\n\n";
 const NOTHING: &str = ":\n\n";
 
-/// Says that something is new each time that `changes` brings something; ends with it, and when
-/// the server drains.
-pub(super) fn send<S>(centre: &Centre, changes: S) -> Response
+/// Says that something is new each time that `changes` brings something; ends with it, when the
+/// server drains, and with the session of the visit, if there is one.
+pub(super) fn send<S>(centre: &Centre, visit: &Visit, changes: S) -> Response
 where
     S: Stream<Item = ()> + Send + 'static,
 {
@@ -52,9 +54,22 @@ where
             Some((Ok(Bytes::from(line)), (changes, false)))
         }
     });
+    let lines = lines.take_until(over(centre, visit));
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store"),
     ];
     (headers, Body::from_stream(lines)).into_response()
+}
+
+/// When nothing more may be told: the session is over. Where nobody is signed in it never comes.
+pub(super) fn over(centre: &Centre, visit: &Visit) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let (people, clock) = (centre.context.people.clone(), centre.context.clock.clone());
+    let token = visit.session.as_ref().and(visit.token.clone());
+    Box::pin(async move {
+        match token {
+            Some(token) => people.over(&clock, &token).await,
+            None => std::future::pending().await,
+        }
+    })
 }

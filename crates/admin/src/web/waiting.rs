@@ -170,7 +170,14 @@ async fn events(State(centre): State<Centre>, visit: Visit, Path(token): Path<St
         .room(&anybody(&link), &link.organisation, &link.connector)
         .await
     {
-        Ok(room) => listening::follow(&centre, room),
+        // Nobody's session ends it: who is signed in sees the same.
+        Ok(room) => {
+            let nobody = Visit {
+                session: None,
+                ..visit
+            };
+            listening::follow(&centre, &nobody, room)
+        }
         Err(_) => over(&visit),
     }
 }

@@ -50,6 +50,7 @@ mod secrets;
 mod ruled;
 mod serving;
 mod signing;
+mod sign_ins;
 mod sso;
 mod story;
 mod sts;

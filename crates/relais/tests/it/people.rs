@@ -184,6 +184,14 @@ fn with_a_second_factor_the_password_alone_lets_nobody_in() {
     let told = audit(&server);
     let used = |one: &&serde_json::Value| one["act"] == "admin.recovery-code-used";
     assert_eq!(told.iter().filter(used).count(), 1);
+    for how in ["by password and code", "by password and recovery code"] {
+        let came = |one: &&serde_json::Value| {
+            one["act"] == "admin.signed-in" && one["detail"].to_string().contains(how)
+        };
+        assert_eq!(told.iter().filter(came).count(), 1, "{how}: {told:?}");
+    }
+    let tried = browser.get("/api/v1/trace?q=event:auth.failed").expect(200);
+    tried.shows("anna at the admin centre, by password and code");
     let secrets = ["argon2", &factor.key, &factor.recovery[4]];
     let audit = server.relais(&["--json", "audit", "list"]).expect(0).out;
     assert!(

@@ -147,7 +147,17 @@ fn an_issuer_is_tried_before_it_counts_and_people_come_in_with_its_roles() {
     olga.get("/").expect(303);
     hugo.get("/").expect(303);
     anna.get("/").expect(200);
+    // Each of them is told.
     let told = audit(&server);
+    let came = told.iter().filter(|one| one["act"] == "admin.signed-in");
+    let came: Vec<_> = came.map(|one| one["detail"].to_string()).collect();
+    let olga = format!(
+        "sso:olga@contoso.test (owner) from 127.0.0.1, by {} as 1",
+        provider.address
+    );
+    assert!(came.iter().any(|one| one.contains(&olga)), "{came:?}");
+    let tried = anna.get("/api/v1/trace?q=event:auth.failed").expect(200);
+    tried.shows("sso:3 at the admin centre, by an issuer");
     for act in ["sign-in.changed", "sign-in.removed"] {
         let entry = told.iter().find(|one| one["act"] == act).expect(act);
         assert_eq!(
