@@ -1,6 +1,6 @@
 // A helpdesk user of one organisation looks at the trace; an owner takes a second factor on and
 // signs in with it; she sets up an issuer, tries it, and olga signs in there. Prints what was wrong
-// as JSON. Arguments: address, folder for pictures, the password of hugo and of anna, the ids of a
+// as JSON. Arguments: a link to set up, folder for pictures, the password of hugo and of anna, the ids of a
 // message of his organisation and of another, the issuer and the secret that it gave us.
 const { chromium } = require('playwright-core');
 const crypto = require('crypto');
@@ -117,8 +117,8 @@ async function walk(base, folder, passwords, [own, foreign], [issuer, secret]) {
   return wrong;
 }
 
-const [base, folder, hugo, anna, own, foreign, issuer, secret] = process.argv.slice(2);
-walk(base, folder, { hugo, anna }, [own, foreign], [issuer, secret]).then((wrong) => {
+const [link, folder, hugo, anna, own, foreign, issuer, secret] = process.argv.slice(2);
+walk(new URL(link).origin, folder, { hugo, anna }, [own, foreign], [issuer, secret]).then((wrong) => {
   console.log(JSON.stringify(wrong));
   process.exit(wrong.length ? 1 : 0);
 }).catch((error) => {

@@ -1,16 +1,14 @@
 //! People of the admin centre, by the real binary: roles in a browser, sessions, second factors.
 
-use std::env;
 use std::fs;
-use std::process::Command;
 use std::time::SystemTime;
 
 use serde_json::json;
 
 use crate::authority::openssl_with;
-use crate::browser::playwright;
+use crate::browser::{play, playwright};
 use crate::provider::{CLIENT_SECRET, Provider};
-use crate::support::{BEHIND_PROXY, CONTOSO, Place, Server, run};
+use crate::support::{BEHIND_PROXY, CONTOSO, Place, Server};
 use crate::web::{Browser, PASSWORD, Page, audit, first};
 
 /// What the browser does.
@@ -296,19 +294,15 @@ fn in_a_browser_a_helpdesk_sees_no_content_and_people_sign_in_by_telephone_and_b
     let added = server.relais(&added).expect(0).json();
     let password = added["password"].as_str().expect("told");
     drop(first(&server, "en"));
-    let script = server.place.path("people.cjs");
-    fs::write(&script, WALK).expect("written");
-    let shots = env::var_os("RELAIS_SCREENSHOTS");
-    let shots = shots.map_or_else(|| server.place.path("shots"), Into::into);
-    fs::create_dir_all(&shots).expect("a folder");
-    let mut walk = Command::new("node");
-    walk.env("NODE_PATH", &modules)
-        .arg(&script)
-        .arg(format!("http://{}", server.admin))
-        .arg(&shots)
-        .args([password, PASSWORD, &own, &foreign])
-        .args([&provider.address, CLIENT_SECRET]);
-    let walked = run(walk, "");
+    let more = [
+        password,
+        PASSWORD,
+        &own,
+        &foreign,
+        &provider.address,
+        CLIENT_SECRET,
+    ];
+    let (walked, _) = play(&server, &modules, WALK, &more.map(str::to_owned));
     let found = (walked.code, walked.out.trim());
     assert_eq!(found, (0, "[]"), "{}", walked.err);
 }
