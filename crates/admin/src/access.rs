@@ -90,6 +90,14 @@ pub fn routes() -> impl Iterator<Item = (&'static Method, &'static str, Action)>
         .map(|rule| (rule.method, rule.path, rule.action))
 }
 
+/// Whether somebody of one organisation may ask this at all.
+#[cfg(test)]
+pub(crate) fn is_for_organisations(method: &str, path: &str) -> bool {
+    let mut rules = RULES.iter();
+    let rule = rules.find(|rule| rule.method == method && rule.path == path);
+    rule.is_some_and(|rule| rule.whose != rules::Whose::Installation)
+}
+
 /// Of a body that is small enough to be looked at.
 async fn read(body: Body, octets_max: usize) -> Result<Vec<u8>, Problem> {
     let octets = axum::body::to_bytes(body, octets_max).await;

@@ -55,7 +55,7 @@ pub use self::connector_changes::revision as connector_revision;
 pub(crate) use self::fields::Body;
 pub(crate) use self::openapi::ROWS_MAX as PAGE_ROWS_MAX;
 pub use self::openapi::document as openapi_document;
-pub(crate) use self::operations::{Found, Operation, Reach, find, methods_of};
+pub(crate) use self::operations::{Found, Operation, find, methods_of};
 use crate::access;
 use crate::context::AdminContext;
 use crate::problem::Problem;

@@ -34,6 +34,7 @@ impl Asked<'_> {
         let Some(own) = self.caller.rights.organisation() else {
             return Ok(request);
         };
+        must_not_name_another(&request, own)?;
         match rule.whose {
             Whose::Installation => {
                 let detail = "This concerns the whole installation, not one organisation.";
@@ -222,6 +223,16 @@ fn request_path_is_release(uri: &Uri) -> bool {
 
 fn foreign(name: &str) -> Problem {
     Problem::not_found(format!("There is no organisation {name}."))
+}
+
+/// Whoever asks for another organisation's things is not answered with their own.
+fn must_not_name_another(request: &Request, own: &str) -> Result<(), Problem> {
+    let query = request.uri().query().unwrap_or_default();
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    match pairs.find(|(key, value)| key == "organisation" && !value.is_empty() && value != own) {
+        Some((_, other)) => Err(foreign(&other)),
+        None => Ok(()),
+    }
 }
 
 /// A parameter with this value; another value names something that is not there.

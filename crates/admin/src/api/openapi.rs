@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::fields::{Body, Field, schema_of};
-use super::operations::{OPERATIONS, Operation, Reach};
+use super::operations::{OPERATIONS, Operation};
 use crate::scope::Access;
 
 /// Rows of a page that the door makes, at most, and where nothing is asked for.
@@ -72,9 +72,9 @@ fn problem() -> Value {
 
 fn described(operation: &Operation) -> Value {
     let scope = format!("{}:{}", operation.noun, operation.access.name());
-    let whose = match operation.reach {
-        Reach::Installation => "A key that is bound to an organisation may not.",
-        _ => "A key that is bound to an organisation may, within it.",
+    let whose = match operation.is_for_organisations {
+        false => "A key that is bound to an organisation may not.",
+        true => "A key that is bound to an organisation may, within it.",
     };
     let mut described = json!({
         "operationId": identifier(operation),

@@ -1,7 +1,8 @@
-//! What may be asked over the network: one table, from which the door decides who may (noun,
-//! access), how a key of one organisation is held to it, which bounds hold, and from which the
-//! OpenAPI document is written. What does not stand here cannot be reached but by the local socket:
-//! set-up links, administrators, backups, the key of secrets at rest, new keys of the API.
+//! What may be asked over the network: one table, from which the door decides which keys may (noun,
+//! access, whether one of an organisation), which bounds hold, and from which the OpenAPI document
+//! is written. How each is held to one organisation is the gate's, for keys as for people. What
+//! does not stand here cannot be reached but by the local socket: set-up links, administrators,
+//! backups, the key of secrets at rest, new keys of the API.
 
 use super::fields::{
     Body, Field, flag, number, object, objects, text, text_or_texts, texts, wanted,
@@ -13,32 +14,6 @@ const BODY_OCTETS_MAX: usize = 1 << 20;
 /// A directory of 500,000 recipients has about 40 MB.
 const LARGE_BODY_OCTETS_MAX: usize = 256 << 20;
 
-/// How a key that is bound to one organisation is held to it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Reach {
-    /// It concerns the whole installation: no such key may.
-    Installation,
-    /// Nothing in it belongs to an organisation: every key may.
-    Nobodys,
-    /// The query's `organisation` is the key's.
-    Query,
-    /// The body's `organisation` is the key's.
-    Body,
-    /// The body's `selection.organisation` is the key's.
-    Selection,
-    /// The search is narrowed by `organisation:`.
-    Search,
-    /// Of the answer's list only rows of the key's organisation are told; the key of each row
-    /// that names it is this.
-    Rows(&'static str),
-    /// The answer's own `organisation` is the key's, else there is no such thing.
-    Answer,
-    /// The credential of the path is the key's organisation's.
-    Credential,
-    /// The operation looks itself.
-    Itself,
-}
-
 /// One thing that may be asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operation {
@@ -47,7 +22,9 @@ pub(crate) struct Operation {
     pub(crate) path: &'static str,
     pub(crate) noun: &'static str,
     pub(crate) access: Access,
-    pub(crate) reach: Reach,
+    /// Whether a key that is bound to an organisation may ask it; how it is held to that says the
+    /// gate, which all pass (`access/rules.rs`).
+    pub(crate) is_for_organisations: bool,
     /// One line.
     pub(crate) summary: &'static str,
     pub(crate) query: &'static [Field],
@@ -69,7 +46,7 @@ impl Operation {
             path,
             noun,
             access: Access::Read,
-            reach: Reach::Installation,
+            is_for_organisations: false,
             summary: "",
             query: &[],
             body: Body::None,
@@ -86,8 +63,8 @@ impl Operation {
         self
     }
 
-    const fn reaches(mut self, reach: Reach) -> Self {
-        self.reach = reach;
+    const fn for_organisations(mut self) -> Self {
+        self.is_for_organisations = true;
         self
     }
 
@@ -129,11 +106,6 @@ impl Operation {
     const fn document(mut self) -> Self {
         self.body = Body::Settings;
         self
-    }
-
-    /// Whether keys that are bound to an organisation may ask.
-    pub(crate) fn is_for_organisations(&self) -> bool {
-        self.reach != Reach::Installation
     }
 
     const fn message(mut self, fields: &'static [Field]) -> Self {
@@ -263,7 +235,7 @@ const REMOVE: &[Field] = &[
 pub(crate) const OPERATIONS: &[Operation] = &[
     read("/status", "status").says("How the server is, on one screen"),
     read("/health", "health")
-        .reaches(Reach::Nobodys)
+        .for_organisations()
         .says("Whether it is well, and why not"),
     read("/store", "status").says("How the store is"),
     read("/settings", "settings")
@@ -304,7 +276,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     read("/why/{name}", "trace").says("Explain one refusal by its reference, or one message"),
     read("/why/{name}/dialogues", "trace").says("What was said with the client and with next hops"),
     read("/trace", "trace")
-        .reaches(Reach::Search)
+        .for_organisations()
         .query(&[
             SEARCH[0],
             SEARCH[1],
@@ -314,23 +286,23 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ])
         .says("What happened, newest first"),
     read("/trace/live", "trace")
-        .reaches(Reach::Search)
+        .for_organisations()
         .query(&SEARCH)
         .stream()
         .says("What happens, one event a line"),
     read("/queue", "queue")
-        .reaches(Reach::Query)
+        .for_organisations()
         .query(SELECTION)
         .says("Messages that are accepted and unfinished"),
     read("/queue/count", "queue")
-        .reaches(Reach::Query)
+        .for_organisations()
         .query(SELECTION.split_at(SELECTION.len() - 2).0)
         .says("How many they are, and which is the newest"),
     read("/queue/{id}", "queue")
-        .reaches(Reach::Answer)
+        .for_organisations()
         .says("One of them"),
     act("/queue/act", "queue")
-        .reaches(Reach::Selection)
+        .for_organisations()
         .body(&[
             wanted(text(
                 "act",
@@ -341,14 +313,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ])
         .says("Retry, hold, release, give up with a notice, or delete"),
     act("/queue/{id}/resend", "queue")
-        .reaches(Reach::Itself)
+        .for_organisations()
         .body(&[wanted(text("to", "Another address."))])
         .says("Send a copy of a message in the queue to another address"),
     read("/queue/suspended", "queue")
-        .reaches(Reach::Rows("suspensions.organisation"))
+        .for_organisations()
         .says("What nothing is sent to"),
     act("/queue/suspended", "queue")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(&[
             text("destination", "A domain."),
             ORGANISATION,
@@ -359,7 +331,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ])
         .says("Suspend or resume a destination"),
     read("/attempts", "attempts")
-        .reaches(Reach::Rows("attempts.organisation"))
+        .for_organisations()
         .query(&[SINCE, LIMIT, flag("all", "Ignored ones too.")])
         .says("What was turned away, grouped"),
     read("/attempts/live", "attempts")
@@ -380,7 +352,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ])
         .says("Make a connector or a credential of it"),
     read("/restricted", "restricted")
-        .reaches(Reach::Rows("restricted.organisation"))
+        .for_organisations()
         .list("restricted")
         .says("What is blocked or held"),
     act("/restricted/block", "restricted")
@@ -403,11 +375,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .body(&BLOCK)
         .says("Release"),
     read("/triggers", "triggers")
-        .reaches(Reach::Rows("triggers.organisation"))
+        .for_organisations()
         .list("triggers")
         .says("What makes a device's mail be held by itself"),
     act("/triggers/set", "triggers")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(&[
             ORGANISATION,
             TRIGGER,
@@ -418,7 +390,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ])
         .says("Change one trigger"),
     ask("/triggers/simulate", "triggers")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(&[
             ORGANISATION,
             TRIGGER,
@@ -428,11 +400,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ])
         .says("What a trigger would have found"),
     read("/suppression", "suppression")
-        .reaches(Reach::Rows("suppressed.organisation"))
+        .for_organisations()
         .list("suppressed")
         .says("Recipients that are sent nothing"),
     act("/suppression/add", "suppression")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(&[
             wanted(text("address", "The recipient.")),
             ORGANISATION,
@@ -440,7 +412,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ])
         .says("Send a recipient nothing any more"),
     act("/suppression/release", "suppression")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(&[wanted(text("address", "The recipient.")), ORGANISATION])
         .says("Send it something again"),
     read("/audit", "audit")
@@ -457,7 +429,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .says("Who changed what, newest first"),
     read("/audit/verify", "audit").says("Whether the chain of entries is whole"),
     read("/organisations", "organisations")
-        .reaches(Reach::Rows("organisations.name"))
+        .for_organisations()
         .list("organisations")
         .says("Organisations at a glance"),
     act("/organisations", "organisations")
@@ -482,101 +454,101 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ])
         .says("Change keys of an organisation, and nothing else"),
     read("/limits", "limits")
-        .reaches(Reach::Rows("limits.organisation"))
+        .for_organisations()
         .query(&[LIMIT])
         .list("limits")
         .says("Limits, how much of them is used, what waits, and when they are reached"),
     read("/limits/proposals", "limits")
-        .reaches(Reach::Rows("proposals.organisation"))
+        .for_organisations()
         .query(&[SINCE])
         .list("proposals")
         .says("Limits as they could be, learnt from what was sent: twice the peak"),
     read("/licences", "licences")
-        .reaches(Reach::Query)
+        .for_organisations()
         .query(&[ORGANISATION])
         .says("Seats, and who counts for one"),
     read("/devices", "devices")
-        .reaches(Reach::Query)
+        .for_organisations()
         .query(&[SINCE, ORGANISATION])
         .says("Who sent, by observation"),
     read("/reports", "reports")
-        .reaches(Reach::Query)
+        .for_organisations()
         .query(&[SINCE, ORGANISATION])
         .says("Counts for charts"),
     read("/domains", "domains")
-        .reaches(Reach::Rows("domains.organisation"))
+        .for_organisations()
         .list("domains")
         .says("Accepted domains"),
     read("/domains/{name}/records", "domains")
-        .reaches(Reach::Query)
+        .for_organisations()
         .query(&[ORGANISATION])
         .says("What to publish in DNS"),
     act("/domains/{name}/check", "domains")
-        .reaches(Reach::Query)
+        .for_organisations()
         .query(&[ORGANISATION])
         .says("Look at what is published"),
     act("/domains/{name}/verify", "domains")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(&[ORGANISATION])
         .says("Look for the proof of ownership"),
     read("/dkim", "dkim")
-        .reaches(Reach::Rows("domains.organisation"))
+        .for_organisations()
         .query(&[text("domain", "Of this domain only."), ORGANISATION])
         .says("Keys that sign"),
     act("/dkim/{domain}/generate", "dkim")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(&[ORGANISATION, text("algorithm", "`rsa2048`, `ed25519`.")])
         .says("Make a key"),
     act("/dkim/{domain}/rotate", "dkim")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(&[ORGANISATION, text("algorithm", "`rsa2048`, `ed25519`.")])
         .says("Make the key that follows"),
     act("/dkim/{domain}/activate", "dkim")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(&[ORGANISATION, text("selector", "Which.")])
         .says("Sign with a key, once DNS shows it"),
     act("/dkim/{domain}/retire", "dkim")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(&[ORGANISATION, text("selector", "Which.")])
         .says("Sign with a key no more"),
     read("/connectors/inbound", "connectors")
-        .reaches(Reach::Rows("connectors.organisation"))
+        .for_organisations()
         .list("connectors")
         .says("Who may send through us"),
     read("/connectors/inbound/check/{address}", "connectors")
         .query(&[ORGANISATION])
         .says("Which connector an address has"),
     read("/connectors/inbound/listen", "connectors")
-        .reaches(Reach::Query)
+        .for_organisations()
         .query(&[NAME, ORGANISATION])
         .stream()
         .says("What its clients say, as they say it"),
     act("/connectors/inbound/put", "connectors")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(PUT)
         .says("Make an inbound connector, or change the one of this revision"),
     act("/connectors/outbound/put", "connectors")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(PUT_WITH_SECRET)
         .says("Make an outbound connector, or change the one of this revision"),
     act("/connectors/inbound/remove", "connectors")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(REMOVE)
         .says("Remove the inbound connector of this revision"),
     act("/connectors/outbound/remove", "connectors")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(REMOVE)
         .says("Remove the outbound connector of this revision"),
     read("/connectors/outbound", "connectors")
-        .reaches(Reach::Rows("connectors.organisation"))
+        .for_organisations()
         .list("connectors")
         .says("How mail leaves"),
     read("/connectors/outbound/presets", "connectors")
-        .reaches(Reach::Nobodys)
+        .for_organisations()
         .list("presets")
         .says("Providers with their settings"),
     act("/connectors/outbound/secret", "connectors")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(&[
             NAME,
             ORGANISATION,
@@ -591,7 +563,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ])
         .says("Keep what a smart host is logged in at with"),
     act("/connectors/outbound/test", "connectors")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(&[
             NAME,
             ORGANISATION,
@@ -600,19 +572,19 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ])
         .says("Walk to a smart host, and send nothing"),
     act("/connectors/outbound/login", "connectors")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(&[NAME, ORGANISATION])
         .says("Begin a sign-in on another device"),
     act("/connectors/outbound/login/poll", "connectors")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(&[NAME, ORGANISATION, wanted(text("device_code", "As told."))])
         .says("Whether it is done"),
     read("/credentials", "credentials")
-        .reaches(Reach::Rows("credentials.organisation"))
+        .for_organisations()
         .list("credentials")
         .says("Users of devices and applications"),
     act("/credentials", "credentials")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(&[
             ORGANISATION,
             wanted(text("user", "1 to 20 of a-z, 0-9 and hyphen.")),
@@ -624,28 +596,28 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ])
         .says("Make one; its password is told this once"),
     act("/credentials/{user}/rotate", "credentials")
-        .reaches(Reach::Credential)
+        .for_organisations()
         .body(&[wanted(text(
             "overlap",
             "For so long the old password counts too: `7d`.",
         ))])
         .says("Give it a new password, told this once"),
     act("/credentials/{user}/revoke", "credentials")
-        .reaches(Reach::Credential)
+        .for_organisations()
         .says("Let it log in no more"),
     act("/credentials/{user}/enable", "credentials")
-        .reaches(Reach::Credential)
+        .for_organisations()
         .says("Let it log in again"),
     act("/credentials/{user}/disable", "credentials")
-        .reaches(Reach::Credential)
+        .for_organisations()
         .says("Let it log in no more until it is enabled"),
     read("/directory", "directory")
-        .reaches(Reach::Query)
+        .for_organisations()
         .query(&[ORGANISATION, text("q", "A part of the address.")])
         .list("recipients")
         .says("Recipients and people"),
     act("/directory/import", "directory")
-        .reaches(Reach::Body)
+        .for_organisations()
         .large()
         .body(&[
             ORGANISATION,
@@ -655,11 +627,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ])
         .says("Import a CSV"),
     act("/directory/remove", "directory")
-        .reaches(Reach::Body)
+        .for_organisations()
         .body(&[ORGANISATION, wanted(text("address", "Whose."))])
         .says("Take an address away"),
     act("/messages", "messages")
-        .reaches(Reach::Itself)
+        .for_organisations()
         .large()
         .query(&[
             text("from", "The reverse-path, for `message/rfc822`."),
@@ -787,4 +759,25 @@ pub(crate) fn find(method: &str, path: &str) -> Found {
 pub(crate) fn methods_of(path: &str) -> String {
     let methods: Vec<_> = of_path(path).iter().map(|one| one.method).collect();
     methods.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access;
+
+    #[test]
+    fn what_keys_of_an_organisation_may_ask_the_gate_can_hold_to_one() {
+        let asked = OPERATIONS.iter().filter(|one| one.is_for_organisations);
+        for one in asked {
+            assert!(
+                access::is_for_organisations(one.method, one.path),
+                "{} {}",
+                one.method,
+                one.path
+            );
+        }
+        assert!(!access::is_for_organisations("POST", "/alerts/rules"));
+        assert!(!access::is_for_organisations("GET", "/nowhere"));
+    }
 }

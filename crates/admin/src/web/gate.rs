@@ -3,9 +3,9 @@
 //! passes goes to the same API as the command line's.
 //!
 //! Not here: what may be asked at all (`api/operations.rs`); what a request must fulfil and what is
-//! told of an answer (`gate/narrow.rs`), and how often (`rates.rs`).
+//! told of an answer (`gate/bounds.rs`), and how often (`rates.rs`).
 
-mod narrow;
+mod bounds;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -28,7 +28,7 @@ use relais_smtp::identifier::Reference;
 use relais_smtp::time::Timestamp;
 use relais_store::trace::{ClientSummary, Event, EventKind};
 
-use self::narrow::{Narrowed, Page};
+use self::bounds::{Bounds, Page};
 use super::door::{SESSION_COOKIE, cookie};
 use crate::api::{self, Found, Operation};
 use crate::context::{AdminContext, Caller, Peer};
@@ -73,13 +73,6 @@ impl Who {
         match self {
             Self::Key(key) => Caller::key(&key.name, &key.id, key.organisation.as_deref()),
             Self::Person(caller, ..) => caller.clone(),
-        }
-    }
-
-    fn organisation(&self) -> Option<&str> {
-        match self {
-            Self::Key(key) => key.organisation.as_deref(),
-            Self::Person(..) => None,
         }
     }
 
@@ -174,8 +167,8 @@ impl Gate {
             }
         };
         self.must_be_allowed(&who, operation)?;
-        let narrowed = Narrowed::new(operation, who.organisation(), &self.context);
-        let (request, page) = self.prepared(&narrowed, &who, parts, body).await?;
+        let bounds = Bounds { operation };
+        let (request, page) = self.prepared(&bounds, &who, parts, body).await?;
         let if_none = request.headers().get(header::IF_NONE_MATCH).cloned();
         let response = match self.api.clone().oneshot(request).await {
             Ok(response) => response,
@@ -185,7 +178,7 @@ impl Gate {
             return Ok(StatusCode::NOT_MODIFIED.into_response());
         }
         let response = self.while_valid(&who, response);
-        if narrowed.leaves_alone() || !response.status().is_success() {
+        if bounds.leaves_alone() || !response.status().is_success() {
             return Ok(response);
         }
         let (mut parts, body) = response.into_parts();
@@ -193,31 +186,30 @@ impl Gate {
         let octets = octets
             .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
         let value = serde_json::from_slice(&octets).unwrap_or(Value::Null);
-        let told = narrowed.told(value, page)?;
+        let told = bounds.told(value, page);
         parts.headers.remove(header::CONTENT_LENGTH);
         Ok(Response::from_parts(parts, Body::from(told.to_string())))
     }
 
-    /// The request as the API gets it: within bounds, and within the key's organisation.
+    /// The request as the API gets it: within bounds.
     async fn prepared(
         &self,
-        narrowed: &Narrowed<'_>,
+        bounds: &Bounds,
         who: &Who,
         mut parts: Parts,
         body: Body,
     ) -> Result<(Request, Page), Problem> {
-        let octets = axum::body::to_bytes(body, narrowed.operation.body_octets_max).await;
+        let octets = axum::body::to_bytes(body, bounds.operation.body_octets_max).await;
         let octets = octets.map_err(|_| {
             let detail = format!(
                 "The body is longer than {} octets.",
-                narrowed.operation.body_octets_max
+                bounds.operation.body_octets_max
             );
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
         })?;
-        let body = narrowed.body(octets)?;
-        let (query, page) = narrowed.query(parts.uri.query().unwrap_or_default())?;
+        let body = bounds.body(octets)?;
+        let (query, page) = bounds.query(parts.uri.query().unwrap_or_default())?;
         let path = parts.uri.path();
-        narrowed.must_be_own(path)?;
         let address = match query.as_str() {
             "" => path.to_owned(),
             query => format!("{path}?{query}"),
@@ -278,7 +270,7 @@ impl Gate {
             Who::Key(key) if !key.may(operation.noun, operation.access) => {
                 forbidden(format!("This needs a key with the scope {scope}."))
             }
-            Who::Key(key) if key.organisation.is_some() && !operation.is_for_organisations() => {
+            Who::Key(key) if key.organisation.is_some() && !operation.is_for_organisations => {
                 forbidden("A key that is bound to an organisation may not ask this.".to_owned())
             }
             Who::Person(..) if operation.access != Access::Read || operation.method != "GET" => {
