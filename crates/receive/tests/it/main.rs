@@ -8,6 +8,7 @@ mod drain;
 mod limits;
 mod proxied;
 mod refusals;
+mod relaying;
 mod senders;
 mod storage;
 mod tls;
