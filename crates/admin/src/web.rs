@@ -138,11 +138,12 @@ pub fn router(context: AdminContext) -> Router {
         .route("/assets/live.js", get(script))
         .fallback(nothing)
         .layer(DefaultBodyLimit::max(FORM_OCTETS_MAX))
-        .layer(middleware::from_fn(headers::dress))
         .with_state(centre);
+    let is_encrypted = context.certificates.is_centre_encrypted();
     api::probe_routes(context.clone())
         .merge(gate::routes(context))
         .merge(pages)
+        .layer(middleware::from_fn_with_state(is_encrypted, headers::dress))
 }
 
 async fn style() -> Response {

@@ -1,7 +1,8 @@
-//! What every answer of the admin centre carries: nothing foreign is loaded, nothing is framed, no
-//! script and no style within a page counts, nothing is kept by caches.
+//! What every answer of the admin listener carries: nothing foreign is loaded, nothing is framed, no
+//! script and no style within a page counts, nothing is kept by caches; where it speaks TLS, it
+//! is asked by TLS only from then on.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -31,12 +32,22 @@ const HEADERS: [(HeaderName, &str); 7] = [
     ),
 ];
 
-/// Puts them on.
-pub(super) async fn dress(request: Request, next: Next) -> Response {
+/// RFC 6797: a year. A browser that warned of our certificate does not keep it.
+const ONLY_BY_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+
+/// Puts them on. `is_encrypted`: whether this listener speaks TLS.
+pub(super) async fn dress(
+    State(is_encrypted): State<bool>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if is_encrypted {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, ONLY_BY_TLS);
     }
     headers
         .entry(header::CACHE_CONTROL)

@@ -84,6 +84,10 @@ fn by_tls_the_session_cookie_never_goes_in_clear() {
         cookie.contains("relais_session=") && cookie.contains("; Secure"),
         "{cookie}"
     );
+    let kept = |line: &str| {
+        line.to_lowercase() == "strict-transport-security: max-age=31536000; includesubdomains"
+    };
+    assert!(made.out.lines().any(kept), "{made:?}");
     let clear = curl(&[&format!("http://{}/livez", server.admin)]);
     assert_ne!(clear.code, 0, "nothing is served in clear there: {clear:?}");
 }
