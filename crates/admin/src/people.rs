@@ -10,6 +10,7 @@ mod second;
 mod factor;
 mod sessions;
 mod coming;
+mod strength;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -35,6 +36,7 @@ use self::issuer::UnderWay;
 use self::second::Pending;
 use self::sessions::Sessions;
 pub(crate) use self::sessions::{Browser, Session, id_of_token};
+use self::strength::{is_guessable, words_of_place};
 use crate::permission::{Reach, Rights, Role};
 use crate::rates::Rates;
 use crate::words::Language;
@@ -202,6 +204,12 @@ pub enum PeopleError {
     /// Too short or too long.
     #[error("a password has at least {PASSWORD_CHARACTERS_MIN} characters and at most 256 octets")]
     Password,
+    /// One that would be guessed.
+    #[error(
+        "this password would be guessed: it is one of those that leaks are full of, or made of \
+         names of this place; take a sentence of your own"
+    )]
+    Guessable,
     /// Wrong name or password, which is not said.
     #[error("name or password is wrong")]
     Wrong,
@@ -409,7 +417,7 @@ impl People {
         now: Timestamp,
     ) -> Result<Administrator, PeopleError> {
         let name = read_name(name)?;
-        check_password(password)?;
+        check_password(&store.settings(), &name, password)?;
         let _changing = self.0.changing.lock().await;
         if !self.is_link(store, token, now).await? {
             return Err(PeopleError::Link);
@@ -459,7 +467,7 @@ impl People {
         let name = read_name(name)?;
         let password = match chosen {
             Some(password) => {
-                check_password(password)?;
+                check_password(&store.settings(), &name, password)?;
                 password.to_owned()
             }
             None => new_password(|bound| chance.below(bound)),
@@ -662,10 +670,15 @@ fn read_name(text: &str) -> Result<String, PeopleError> {
     is_name.then_some(name).ok_or(PeopleError::Name)
 }
 
-fn check_password(password: &str) -> Result<(), PeopleError> {
+fn check_password(settings: &Settings, name: &str, password: &str) -> Result<(), PeopleError> {
     let is_long = password.chars().count() >= PASSWORD_CHARACTERS_MIN;
-    let fits = is_long && password.len() <= PASSWORD_OCTETS_MAX;
-    fits.then_some(()).ok_or(PeopleError::Password)
+    if !is_long || password.len() > PASSWORD_OCTETS_MAX {
+        return Err(PeopleError::Password);
+    }
+    if is_guessable(password, &words_of_place(settings, name)) {
+        return Err(PeopleError::Guessable);
+    }
+    Ok(())
 }
 
 fn to_json(value: &impl Serialize) -> String {

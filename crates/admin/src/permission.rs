@@ -1,5 +1,5 @@
 //! Who may do what: one table, role × action, and how far it reaches. Pages, search and API ask
-//! here, through the gate in front of the API (`access.rs`); `experience.md` §5.3.
+//! here, through the gate in front of the API (`access.rs`).
 //!
 //! Not here: which request is which action (`access.rs`), and who somebody is (`people`).
 

@@ -42,6 +42,7 @@ account-button = Change and sign out everywhere
 people-name = Up to { $count } of a-z, 0-9, dot, hyphen, underscore and @.
 people-taken = There is an administrator of that name already.
 people-password = At least { $count } characters; a sentence is good.
+people-guessable = This password would be guessed: it is one of those that leaks are full of, or made of names of this place. Take a sentence of your own.
 people-wrong = Name or password is wrong.
 people-old-wrong = The password until now is wrong.
 people-slowed = Too many wrong passwords. Try again later.

@@ -42,6 +42,7 @@ account-button = Changer et déconnecter partout
 people-name = { $count } caractères au plus parmi a-z, 0-9, point, tiret, tiret bas et @.
 people-taken = Un administrateur porte déjà ce nom.
 people-password = Au moins { $count } caractères ; une phrase convient bien.
+people-guessable = Ce mot de passe serait deviné : il figure parmi ceux des fuites connues, ou se compose de noms d’ici. Prenez une phrase à vous.
 people-wrong = Le nom ou le mot de passe est faux.
 people-old-wrong = Le mot de passe actuel est faux.
 people-slowed = Trop de mots de passe faux. Réessayez plus tard.

@@ -42,6 +42,7 @@ impl From<PeopleError> for Problem {
             PeopleError::Issuer(_) | PeopleError::IssuerAway(_) => StatusCode::BAD_GATEWAY,
             PeopleError::Name
             | PeopleError::Password
+            | PeopleError::Guessable
             | PeopleError::Wrong
             | PeopleError::Slowed
             | PeopleError::Connectorless

@@ -34,6 +34,7 @@ pub(super) fn mistake(visit: &Visit, error: &PeopleError) -> String {
         PeopleError::Name => lang.n("people-name", NAME_OCTETS_MAX as u64),
         PeopleError::Taken => lang.t("people-taken"),
         PeopleError::Password => lang.n("people-password", PASSWORD_CHARACTERS_MIN as u64),
+        PeopleError::Guessable => lang.t("people-guessable"),
         PeopleError::Wrong => lang.t("people-wrong"),
         PeopleError::Slowed => lang.t("people-slowed"),
         PeopleError::Link => lang.t("people-link"),
