@@ -43,6 +43,7 @@ mod observed;
 mod old_devices;
 mod policies;
 mod pressure;
+mod promises;
 mod proxied;
 mod record_pages;
 mod restricted;

@@ -38,20 +38,20 @@ const WALLS: &[(&str, &[&str])] = &[
 ];
 
 /// One Rust file: its path from the root of the repository, and its text.
-struct Source {
-    path: String,
-    text: String,
+pub(crate) struct Source {
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 impl Source {
     /// Code that is shipped: no test, no bench, no test kit.
-    fn is_shipped(&self) -> bool {
+    pub(crate) fn is_shipped(&self) -> bool {
         let tests = ["/tests/", "/benches/", "crates/testkit/", "/tests.rs"];
         !tests.iter().any(|part| self.path.contains(part))
     }
 
     /// Lines with their numbers, without comments and without the tests at the bottom.
-    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub(crate) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let shipped = self
             .text
             .split("\n#[cfg(test)]\nmod tests {")
@@ -62,7 +62,7 @@ impl Source {
     }
 }
 
-fn files(folder: &str, ending: &str) -> Vec<Source> {
+pub(crate) fn files(folder: &str, ending: &str) -> Vec<Source> {
     let root = repository("");
     let mut found = Vec::new();
     let mut folders = vec![root.join(folder)];
@@ -92,12 +92,12 @@ fn files(folder: &str, ending: &str) -> Vec<Source> {
     found
 }
 
-fn sources() -> Vec<Source> {
+pub(crate) fn sources() -> Vec<Source> {
     files("crates", ".rs")
 }
 
 #[track_caller]
-fn none(faults: &[String]) {
+pub(crate) fn none(faults: &[String]) {
     assert!(
         faults.is_empty(),
         "{} faults:\n{}",
