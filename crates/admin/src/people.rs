@@ -306,6 +306,8 @@ pub struct People(Arc<Shared>);
 struct Shared {
     /// Where the admin centre listens, if it does.
     address: Option<SocketAddr>,
+    /// Whether everybody needs a second factor.
+    demands_factor: bool,
     sessions: Mutex<Sessions>,
     /// Whether those of before the restart were read.
     loaded: OnceCell<()>,
@@ -325,10 +327,12 @@ struct Shared {
 }
 
 impl People {
-    /// Nobody is signed in. `address`: where the admin centre listens.
-    pub fn new(address: Option<SocketAddr>) -> Self {
+    /// Nobody is signed in. `address`: where the admin centre listens. `demands_factor`: whether
+    /// nobody goes on without a second factor; signing in with an issuer counts as one.
+    pub fn new(address: Option<SocketAddr>, demands_factor: bool) -> Self {
         Self(Arc::new(Shared {
             address,
+            demands_factor,
             sessions: Mutex::default(),
             loaded: OnceCell::new(),
             pending: Mutex::default(),

@@ -57,6 +57,7 @@ mod gate;
 mod door;
 mod form;
 mod headers;
+mod cookies;
 mod ask;
 mod rooms;
 mod times;

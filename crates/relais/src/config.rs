@@ -128,6 +128,8 @@ pub(crate) struct AdminConfig {
     pub(crate) tls: AdminTls,
     /// Single sign-on reaches private addresses.
     pub(crate) allow_private_issuer: bool,
+    /// Nobody goes on without a second factor.
+    pub(crate) demands_factor: bool,
 }
 
 /// How browsers come in.
@@ -617,6 +619,7 @@ fn read_admin(admin: &Reader<'_>, warnings: &mut Vec<String>) -> Option<AdminCon
         address,
         tls,
         allow_private_issuer: admin.boolean("allow_private_issuer"),
+        demands_factor: admin.text("second_factor") == "required",
     })
 }
 

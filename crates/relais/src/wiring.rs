@@ -191,7 +191,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         conversations: conversations.clone(),
         counts: Some(counts.clone()),
         certificates: view,
-        people: People::new(doors.admin_address).with_sign_in(sign_in),
+        people: People::new(doors.admin_address, demands_factor(config)).with_sign_in(sign_in),
         dns: Some(dns(config, &network)),
         site: site(config),
         findings: Findings::default(),
@@ -489,7 +489,7 @@ pub(crate) async fn open_for_reading(config: &Config) -> Result<LocalApi, StartE
         conversations: Conversations::default(),
         counts: None,
         certificates: CertificateView::default(),
-        people: People::new(None),
+        people: People::new(None, false),
         dns: None,
         site: site(config),
         findings: Findings::default(),
@@ -891,4 +891,12 @@ fn not_listening(address: SocketAddr, error: &io::Error) -> StartError {
         _ => error.to_string(),
     };
     StartError::Listen { address, because }
+}
+
+/// Whether nobody uses the admin centre without a second factor.
+fn demands_factor(config: &Config) -> bool {
+    config
+        .admin
+        .as_ref()
+        .is_some_and(|admin| admin.demands_factor)
 }

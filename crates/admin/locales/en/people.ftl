@@ -43,6 +43,7 @@ people-roles = What the roles may do
 
 account-factor = Second factor
 account-factor-on = A code of your telephone is asked for beside the password.
+account-factor-must = A second factor is demanded here. Set one up below to go on.
 account-factor-off = The password alone lets you in. With a second factor a stolen password is not enough.
 account-factor-begin = Set up a second factor
 account-factor-anew = Set up a new one

@@ -43,6 +43,7 @@ people-roles = Ce que permettent les rôles
 
 account-factor = Second facteur
 account-factor-on = Un code de votre téléphone est demandé en plus du mot de passe.
+account-factor-must = Un second facteur est exigé ici. Configurez-le ci-dessous pour continuer.
 account-factor-off = Le mot de passe seul vous laisse entrer. Avec un second facteur, un mot de passe volé ne suffit pas.
 account-factor-begin = Configurer un second facteur
 account-factor-anew = En configurer un nouveau

@@ -139,6 +139,7 @@ fn reply_of(error: &PeopleError) -> Option<&'static str> {
         | PeopleError::Taken
         | PeopleError::Unknown
         | PeopleError::Password
+        | PeopleError::Guessable
         | PeopleError::TooMany
         | PeopleError::Incomplete
         | PeopleError::NotHttps
@@ -169,7 +170,7 @@ mod tests {
     async fn a_flood_of_wrong_sign_ins_is_no_flood_of_events() {
         let clock = Clock::system();
         let store = Store::in_memory(MemoryOptions::new(clock.now()));
-        let (people, chance) = (People::new(None), Chance::seeded(1));
+        let (people, chance) = (People::new(None, false), Chance::seeded(1));
         let with = (&store, &chance);
         let flood = |error: &PeopleError| {
             for number in 0..=u8::MAX {

@@ -94,6 +94,17 @@ impl People {
         }
     }
 
+    /// Whether a second factor is demanded that nothing stands for.
+    pub(crate) fn lacks_factor(&self, session: &Session) -> bool {
+        self.0.demands_factor && !session.has_factor
+    }
+
+    pub(super) async fn tell_sessions(&self, store: &Store, name: &str, has: bool, now: Timestamp) {
+        self.load_sessions(store).await;
+        let writes = self.sessions().set_factor(name, has);
+        self.keep(store, writes, now).await;
+    }
+
     /// Signs out here.
     pub(crate) async fn end_session(&self, store: &Store, token: &str, now: Timestamp) {
         let writes = self.sessions().end(token);

@@ -148,6 +148,7 @@ impl People {
             .await;
         kept.map_err(|error| PeopleError::Store(error.to_string()))?;
         self.put(store, &found, by, "admin.factor-on").await?;
+        self.tell_sessions(store, name, true, by.now).await;
         self.pending().enrolling.retain(|(one, ..)| one != name);
         Ok(codes)
     }
@@ -166,6 +167,7 @@ impl People {
             return Ok(());
         }
         self.put(store, &found, by, "admin.factor-off").await?;
+        self.tell_sessions(store, name, false, by.now).await;
         let forgotten = store.forget_secret(&secret_of(name), by.now, None).await;
         forgotten.map_err(|error| PeopleError::Store(error.to_string()))
     }

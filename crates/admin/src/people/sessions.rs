@@ -38,6 +38,8 @@ pub(crate) struct Session {
     pub(crate) language: Option<String>,
     /// In each form; a foreign page does not know it.
     pub(crate) form_token: String,
+    /// Whether more than a password stands behind it: a second factor of ours, or an issuer.
+    pub(crate) has_factor: bool,
 }
 
 impl Session {
@@ -68,6 +70,9 @@ pub(crate) struct Kept {
     /// Signed in with an issuer: no password of ours.
     #[serde(default)]
     pub(crate) sso: bool,
+    /// Whether the person has a second factor.
+    #[serde(default)]
+    factor: bool,
     /// When it was written last.
     #[serde(skip)]
     kept_ms: i64,
@@ -92,6 +97,7 @@ impl Kept {
             name: self.name.clone(),
             rights: self.place.rights(),
             language: self.language.clone(),
+            has_factor: self.factor || self.sso,
             // Only the token's holder can say it, and it outlives a restart with the token.
             form_token: hash_of(&format!("form {token}")),
         }
@@ -155,6 +161,7 @@ impl Sessions {
             address: browser.address.to_owned(),
             browser: cut(browser.name),
             sso,
+            factor: person.factor.is_some(),
             kept_ms: now.as_millis(),
         };
         let hash = hash_of(&token);
@@ -215,13 +222,20 @@ impl Sessions {
 
     /// All of a person read this language from now on.
     pub(crate) fn set_language(&mut self, name: &str, language: &str) -> Writes {
-        let theirs = self
-            .0
-            .iter_mut()
-            .filter(|(_, session)| session.name == name);
+        self.change(name, |session| session.language = Some(language.to_owned()))
+    }
+
+    /// A person has a second factor from now on, or none.
+    pub(crate) fn set_factor(&mut self, name: &str, has: bool) -> Writes {
+        self.change(name, |session| session.factor = has)
+    }
+
+    fn change(&mut self, name: &str, change: impl Fn(&mut Kept)) -> Writes {
+        let all = self.0.iter_mut();
+        let theirs = all.filter(|(_, session)| session.name == name);
         let mut writes = Writes::new();
         for (hash, session) in theirs {
-            session.language = Some(language.to_owned());
+            change(session);
             writes.push((hash.clone(), Some(to_json(session))));
         }
         writes

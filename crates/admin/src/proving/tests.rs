@@ -81,7 +81,7 @@ impl World {
                 shows_policies: false,
             },
             findings: Findings::default(),
-            people: People::new(None),
+            people: People::new(None, false),
             outbound: None,
             duties: Default::default(),
 

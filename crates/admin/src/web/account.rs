@@ -3,15 +3,15 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 use super::ask::Centre;
-use super::door::{Reader, SessionForm, Visit, forget_session};
+use super::door::{Reader, SessionForm, Visit};
 use super::page::{self, Frame};
 use super::qr::{Code, code};
-use super::signing::{mistake, tell_refused};
+use super::signing::{mistake, signed_out, tell_refused};
 use super::times;
 use crate::people::{How, PeopleError, base32, id_of_token, telephone_address};
 
@@ -29,6 +29,8 @@ struct Account {
     mistake: String,
     /// Signed in with an issuer: there is no password of ours.
     is_local: bool,
+    /// A second factor is demanded, and not there yet.
+    must_enrol: bool,
     factor: String,
     sessions: Vec<Row>,
 }
@@ -75,6 +77,10 @@ async fn answer(centre: &Centre, visit: &Visit, mistake: String) -> Response {
     page::send(&Account {
         mistake,
         is_local: person.is_some(),
+        must_enrol: visit
+            .session
+            .as_ref()
+            .is_some_and(|one| context.people.lacks_factor(one)),
         factor,
         sessions: rows.collect(),
         frame: Frame::new(visit, "", &lang.t("account-title"))
@@ -122,10 +128,7 @@ async fn change_password(
         .set_password(&context.store, &context.chance, new, &by)
         .await
     {
-        Ok(_) => {
-            let cookie = [(header::SET_COOKIE, forget_session())];
-            (cookie, page::go("/sign-in")).into_response()
-        }
+        Ok(_) => signed_out(&centre),
         Err(error) => no(&centre, &visit, mistake(&visit, &error)).await,
     }
 }
@@ -220,9 +223,6 @@ async fn end_sessions(
         .await;
     match id {
         Some(_) => page::go("/account?done=sessions"),
-        None => {
-            let cookie = [(header::SET_COOKIE, forget_session())];
-            (cookie, page::go("/sign-in")).into_response()
-        }
+        None => signed_out(&centre),
     }
 }

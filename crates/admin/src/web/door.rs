@@ -15,21 +15,18 @@ use hyper::header::HeaderName;
 use relais_policy::settings::Mode;
 
 use super::ask::{Centre, Refused, address};
+use super::cookies::Cookie;
 use super::form::Form;
 use super::lang::Lang;
 use super::page;
 use crate::context::{Caller, Peer};
 use crate::people::Session;
-use crate::people::issuer::SIGN_IN_LIFE;
 use crate::permission::Action;
 
-/// The session's cookie. Not `__Host-`: that needs TLS, and the listener may be in clear.
-pub(super) const SESSION_COOKIE: &str = "relais_session";
-/// The language's, for who is not signed in.
-pub(super) const LANGUAGE_COOKIE: &str = "relais_language";
-
-/// A sign-in with an issuer that is under way.
-pub(super) const SSO_COOKIE: &str = "relais_sso";
+/// Where a person sets a second factor up.
+const ENROL: &str = "/account?must=factor";
+/// Paths that are open to whoever still lacks a second factor that is demanded.
+const WITHOUT_FACTOR: [&str; 4] = ["/account", "/account/factor", "/sign-out", "/language"];
 
 /// Sent by the script of a page that renews itself.
 const LISTENING: &str = "x-relais-listening";
@@ -46,6 +43,8 @@ pub(super) struct Visit {
     pub(super) caller: Caller,
     /// The session's token, to end it.
     pub(super) token: Option<String>,
+    /// Signed in, where a second factor is demanded, without one: only the way to it is open.
+    pub(super) must_enrol: bool,
     /// Path and query, to come back to.
     pub(super) path: String,
     /// What was asked for.
@@ -63,8 +62,10 @@ pub(super) struct Visit {
 
 impl Visit {
     async fn of(parts: &Parts, centre: &Centre) -> Self {
-        let token = cookie(&parts.headers, SESSION_COOKIE);
         let context = &centre.context;
+        let is_encrypted = context.certificates.is_centre_encrypted();
+        let of = |one: Cookie| one.read(&parts.headers, is_encrypted);
+        let token = of(Cookie::Session);
         let session = match &token {
             Some(token) => {
                 let (people, now) = (&context.people, context.clock.now());
@@ -76,7 +77,12 @@ impl Visit {
             None => None,
         };
         let chosen = session.as_ref().and_then(|one| one.language.clone());
-        let chosen = chosen.or_else(|| cookie(&parts.headers, LANGUAGE_COOKIE));
+        let chosen = chosen.or_else(|| of(Cookie::Language));
+        let lacks = session
+            .as_ref()
+            .is_some_and(|one| context.people.lacks_factor(one));
+        let must_enrol = lacks && !WITHOUT_FACTOR.contains(&parts.uri.path());
+        let session = session.filter(|_| !must_enrol);
         let accepted = parts.headers.get(header::ACCEPT_LANGUAGE);
         let accepted = accepted.and_then(|value| value.to_str().ok());
         // What a form answered has no address to come back to.
@@ -94,13 +100,14 @@ impl Visit {
             }),
             session,
             token,
+            must_enrol,
             path: path.to_owned(),
             query: Form::parse(parts.uri.query().unwrap_or_default().as_bytes()),
             is_hosted: centre.context.store.settings().mode == Mode::Hosted,
             // Only tests come without one.
             peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             browser: browser.unwrap_or_default().to_owned(),
-            sso: cookie(&parts.headers, SSO_COOKIE),
+            sso: of(Cookie::SignIn),
             origin: origin(&parts.headers, centre),
         }
     }
@@ -172,6 +179,9 @@ impl FromRequestParts<Centre> for Reader {
         if visit.session.is_some() {
             return Ok(Self(visit));
         }
+        if visit.must_enrol {
+            return Err(Redirect::to(ENROL).into_response());
+        }
         Err(Redirect::to(&address("/sign-in", &[("next", &visit.path)])).into_response())
     }
 }
@@ -212,7 +222,8 @@ impl FromRequest<Centre> for SessionForm {
     async fn from_request(request: Request, centre: &Centre) -> Result<Self, Response> {
         let OwnForm { visit, form } = OwnForm::from_request(request, centre).await?;
         let Some(session) = &visit.session else {
-            return Err(Redirect::to("/sign-in").into_response());
+            let next = if visit.must_enrol { ENROL } else { "/sign-in" };
+            return Err(Redirect::to(next).into_response());
         };
         if !session.is_form_token(form.raw("form_token")) {
             let words = visit.lang.t("error-foreign");
@@ -259,38 +270,6 @@ pub(super) fn is_from_our_page(headers: &HeaderMap) -> bool {
     }
 }
 
-pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let all = headers.get_all(header::COOKIE).iter();
-    let pairs = all.filter_map(|value| value.to_str().ok());
-    let mut pairs = pairs.flat_map(|line| line.split(';'));
-    pairs.find_map(|pair| {
-        let (found, value) = pair.trim().split_once('=')?;
-        (found == name).then(|| value.to_owned())
-    })
-}
-
-/// `Set-Cookie` for the session; it ends with the browser, and on our side before. Where pages come
-/// by TLS it never goes in clear.
-pub(super) fn set_session(centre: &Centre, token: &str) -> String {
-    let secure = if centre.context.certificates.is_centre_encrypted() {
-        "; Secure"
-    } else {
-        ""
-    };
-    format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict{secure}")
-}
-
-/// `Set-Cookie` for the state of a sign-in with an issuer: it must come back with the person, from
-/// a page of the issuer.
-pub(super) fn set_sso(centre: &Centre, state: &str) -> String {
-    let secure = match centre.context.certificates.is_centre_encrypted() {
-        true => "; Secure",
-        false => "",
-    };
-    let life = SIGN_IN_LIFE.as_secs();
-    format!("{SSO_COOKIE}={state}; Path=/sign-in; HttpOnly; SameSite=Lax; Max-Age={life}{secure}")
-}
-
 fn origin(headers: &HeaderMap, centre: &Centre) -> String {
     let host = headers.get(header::HOST);
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -299,11 +278,6 @@ fn origin(headers: &HeaderMap, centre: &Centre) -> String {
         false => "http",
     };
     format!("{scheme}://{host}")
-}
-
-/// Takes the cookie back.
-pub(super) fn forget_session() -> String {
-    format!("{SESSION_COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
 }
 
 /// A path of ours to go on to: nobody is led elsewhere by a link.

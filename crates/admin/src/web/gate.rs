@@ -29,7 +29,7 @@ use relais_smtp::time::Timestamp;
 use relais_store::trace::{ClientSummary, Event, EventKind};
 
 use self::bounds::{Bounds, Page};
-use super::door::{SESSION_COOKIE, cookie};
+use super::cookies::Cookie;
 use crate::api::{self, Found, Operation};
 use crate::context::{AdminContext, Caller, Peer};
 use crate::keys::{self, ApiKey};
@@ -318,9 +318,13 @@ impl Gate {
     }
 
     async fn by_session(&self, headers: &HeaderMap) -> Option<Who> {
-        let token = cookie(headers, SESSION_COOKIE)?;
         let (context, now) = (&self.context, self.context.clock.now());
+        let is_encrypted = context.certificates.is_centre_encrypted();
+        let token = Cookie::Session.read(headers, is_encrypted)?;
         let session = context.people.session(&context.store, &token, now).await?;
+        if context.people.lacks_factor(&session) {
+            return None;
+        }
         let caller = Caller::web(&session.name, session.rights.clone());
         Some(Who::Person(caller, session.name, token))
     }

@@ -1,5 +1,5 @@
-//! What every answer of the admin listener carries: nothing foreign is loaded, nothing is framed, no
-//! script and no style within a page counts, nothing is kept by caches; where it speaks TLS, it
+//! What every answer of the admin listener carries: nothing foreign is loaded, nothing is framed,
+//! no script and no style within a page counts, nothing is kept by caches; where it speaks TLS, it
 //! is asked by TLS only from then on.
 
 use axum::extract::{Request, State};

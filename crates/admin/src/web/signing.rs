@@ -3,20 +3,22 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 use super::ask::{Centre, address};
-use super::door::{
-    LANGUAGE_COOKIE, OwnForm, SessionForm, Visit, forget_session, local_path, set_session,
-};
+use super::cookies::Cookie;
+use super::door::{OwnForm, SessionForm, Visit, local_path};
 use super::page::{self, Frame};
 use crate::people::issuer::Which;
 use crate::people::{
     Administrator, Browser, By, How, NAME_OCTETS_MAX, PASSWORD_CHARACTERS_MIN, PeopleError, Tried,
 };
 use crate::words::Language;
+
+/// W3C Clear Site Data.
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
@@ -232,7 +234,16 @@ pub(super) async fn begin_session(
         .people
         .begin_session(&context.store, &context.chance, who, browser, now)
         .await;
-    set_session(centre, &token)
+    Cookie::Session.set(centre, &token)
+}
+
+/// The answer to whoever signs out: neither cookie nor pages stay in the browser.
+pub(super) fn signed_out(centre: &Centre) -> Response {
+    let headers = [
+        (header::SET_COOKIE, Cookie::Session.forget(centre)),
+        (CLEAR_SITE_DATA, "\"cache\", \"storage\"".to_owned()),
+    ];
+    (headers, page::go("/sign-in")).into_response()
 }
 
 async fn sign_out(
@@ -243,8 +254,7 @@ async fn sign_out(
         let (context, now) = (&centre.context, centre.context.clock.now());
         context.people.end_session(&context.store, token, now).await;
     }
-    let cookie = [(header::SET_COOKIE, forget_session())];
-    (cookie, page::go("/sign-in")).into_response()
+    signed_out(&centre)
 }
 
 #[derive(Template)]
@@ -337,8 +347,7 @@ async fn choose_language(
             tracing::warn!(%error, "the language of a person is not kept");
         }
     }
-    let cookie =
-        format!("{LANGUAGE_COOKIE}={code}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000");
+    let cookie = Cookie::Language.set(&centre, code);
     let back = local_path(form.get("back"));
     ([(header::SET_COOKIE, cookie)], page::go(back)).into_response()
 }

@@ -12,7 +12,8 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::ask::{Centre, Refused, list, text};
-use super::door::{Reader, SessionForm, Visit, local_path, set_sso};
+use super::cookies::Cookie;
+use super::door::{Reader, SessionForm, Visit, local_path};
 use super::form::Form;
 use super::page::{self, Frame};
 use super::signing::{begin_session, mistake, tell_refused};
@@ -202,7 +203,7 @@ async fn leave(centre: &Centre, visit: &Visit, what: (Which, &str)) -> Response 
         Ok((address, state)) => {
             let headers = [
                 (header::LOCATION, address),
-                (header::SET_COOKIE, set_sso(centre, &state)),
+                (header::SET_COOKIE, Cookie::SignIn.set(centre, &state)),
             ];
             (StatusCode::SEE_OTHER, headers).into_response()
         }

@@ -70,7 +70,7 @@ fn context_over(store: Store, clock: Clock, metrics: Metrics) -> AdminContext {
         conversations: Conversations::default(),
         counts: None,
         certificates: CertificateView::default(),
-        people: People::new(None),
+        people: People::new(None, false),
         dns: None,
         site: relais_policy::desk::Site {
             hostname: "relay.contoso.test".to_owned(),

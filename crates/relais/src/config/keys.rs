@@ -464,6 +464,12 @@ const ADMIN: &[Key] = &[
         Toml("false"),
         "Single sign-on may ask an issuer on loopback or at a private address.",
     ),
+    key(
+        "second_factor",
+        Kind::Choice(&["optional", "required"]),
+        Toml("\"optional\""),
+        "`required`: whoever signs in with a password sets a second factor up before anything else.",
+    ),
 ];
 
 const STORE: &[Key] = &[

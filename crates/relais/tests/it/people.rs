@@ -199,6 +199,73 @@ fn with_a_second_factor_the_password_alone_lets_nobody_in() {
 }
 
 #[test]
+fn where_it_is_demanded_nobody_goes_on_without_a_second_factor() {
+    let place = Place::new("");
+    let file = place.path("relais.toml");
+    let text = std::fs::read_to_string(&file).expect("a file");
+    let text = text.replace("[admin]\n", "[admin]\nsecond_factor = \"required\"\n");
+    std::fs::write(&file, text).expect("a file");
+    let server = place.serve();
+    server.apply(CONTOSO).expect(0);
+    let mut browser = first(&server, "en");
+    for path in ["/", "/trace", "/settings"] {
+        let led = browser.get(path).expect(303);
+        assert_eq!(
+            led.header("location"),
+            Some("/account?must=factor"),
+            "{path}"
+        );
+    }
+    browser.get("/api/v1/settings").expect(401);
+    let account = browser.get("/account?must=factor").expect(200);
+    account.shows("A second factor is demanded here");
+    let token = account.field("form_token");
+    // A form with the session's own token changes nothing either.
+    let new = [("form_token", &*token), ("name", "eve"), ("role", "owner")];
+    let led = browser.post("/people", &new).expect(303);
+    assert_eq!(led.header("location"), Some("/account?must=factor"));
+    let factor = enrol(&server, &mut browser);
+    browser.get("/").expect(200);
+    // Without it again: nothing but the way back to it.
+    let token = browser.token();
+    let remove = [
+        ("form_token", &*token),
+        ("act", "remove"),
+        ("old", PASSWORD),
+    ];
+    browser.post("/account/factor", &remove).expect(303);
+    browser.get("/").expect(303);
+    // Whoever signs in with one is not led anywhere.
+    let again = enrol(&server, &mut browser);
+    assert_ne!(factor.key, again.key);
+    let mut later = Browser::new(&server, "en");
+    let pending = half_way(&mut later);
+    show_code(&mut later, &pending, &again.recovery[0]).expect(303);
+    later.get("/").expect(200);
+}
+
+#[test]
+fn a_password_that_would_be_guessed_is_refused_in_words() {
+    let server = Server::with_settings(CONTOSO);
+    let mut browser = first(&server, "en");
+    let token = browser.token();
+    for (password, said) in [
+        ("password1234567", "would be guessed"),
+        ("Contoso Relais Anna 26", "would be guessed"),
+        ("too short", "At least 15 characters"),
+    ] {
+        let form = [
+            ("form_token", &*token),
+            ("old", PASSWORD),
+            ("password", password),
+            ("again", password),
+        ];
+        browser.post("/account", &form).expect(422).shows(said);
+    }
+    browser.get("/").expect(200);
+}
+
+#[test]
 fn guesses_of_codes_are_slowed_and_the_machine_lets_back_in_whoever_lost_all() {
     let server = Server::with_settings(CONTOSO);
     let mut browser = first(&server, "en");

@@ -24,15 +24,20 @@ fn text_of(path: &str) -> String {
     fs::read_to_string(repository(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Names of all functions that stand under `#[test]` or its like.
+/// Names of all functions that stand under `#[test]` or its like, and of the stores' contract,
+/// which are made tests for each store.
 fn tests() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for source in files("crates", ".rs") {
+        let is_contract = source.path.contains("/tests/contract/");
         let mut is_test = false;
         for line in source.text.lines().map(str::trim) {
             if line.starts_with("#[") {
                 is_test |= line.contains("test]") || line.contains("test(");
-            } else if let Some((_, name)) = line.split_once("fn ").filter(|_| is_test) {
+            } else if let Some((_, name)) = line
+                .split_once("fn ")
+                .filter(|_| is_test || is_contract && line.starts_with("async fn"))
+            {
                 let name = name.split(['(', '<']).next().unwrap_or_default();
                 found.insert(name.to_owned());
                 is_test = false;
