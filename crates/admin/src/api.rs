@@ -36,6 +36,7 @@ mod directory;
 mod reverting;
 mod settings;
 mod only_here;
+mod public_hosts;
 mod secrets;
 mod sign_in;
 mod people;

@@ -65,12 +65,14 @@ fn leads_to(route: &Route, lane: &QueueKey, site: &SiteKey) -> bool {
 
 fn same_hops(route: &Route, hops: &NextHops) -> bool {
     match (&route.kind, hops) {
-        (RouteKind::Hosts(now), NextHops::Typed(then)) => now == then,
+        (RouteKind::Hosts(now), NextHops::Typed { hosts, public_only }) => {
+            now == hosts && route.public_only == *public_only
+        }
         (RouteKind::Mx { .. }, NextHops::Exchanges { .. }) => true,
         (RouteKind::Literal(now), NextHops::Literal(then, _)) => now == then,
         (
             RouteKind::Hosts(_) | RouteKind::Mx { .. } | RouteKind::Literal(_) | RouteKind::Bounces,
-            NextHops::Typed(_) | NextHops::Exchanges { .. } | NextHops::Literal(..),
+            NextHops::Typed { .. } | NextHops::Exchanges { .. } | NextHops::Literal(..),
         ) => false,
     }
 }

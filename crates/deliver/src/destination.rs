@@ -1,7 +1,7 @@
 //! From a route to hosts, and from hosts to addresses. RFC 5321 §5.1, RFC 7505.
 //!
 //! Hosts found by MX are never reached at loopback or private addresses unless that is allowed;
-//! smart hosts and mailbox hosts are always as typed.
+//! smart hosts and mailbox hosts are as typed, unless the settings hold them to public addresses.
 //!
 //! Not here: DNS itself (`relais-net`, `resolver`), the order of MX records (`relais-policy`,
 //! `route`), connecting (`connection`).
@@ -38,7 +38,11 @@ const ADDRESSES_PER_HOST_MAX: usize = 4;
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum NextHops {
     /// In order of preference, as typed.
-    Typed(Vec<HostPort>),
+    Typed {
+        hosts: Vec<HostPort>,
+        /// Private addresses are not dialled.
+        public_only: bool,
+    },
     /// Groups of equal preference, best first, names in order; and what is published about them.
     Exchanges {
         groups: Vec<Vec<Domain>>,
@@ -78,7 +82,10 @@ pub(crate) async fn next_hops(
 ) -> Result<NextHops, Finding> {
     let options = &context.options;
     match &route.kind {
-        RouteKind::Hosts(hosts) => Ok(NextHops::Typed(hosts.clone())),
+        RouteKind::Hosts(hosts) => Ok(NextHops::Typed {
+            hosts: hosts.clone(),
+            public_only: route.public_only,
+        }),
         RouteKind::Literal(address) if literal_is_allowed(settings, organisation, *address) => {
             Ok(NextHops::Literal(*address, options.smtp_port))
         }
@@ -155,6 +162,8 @@ struct Wanted {
     host: Host,
     port: u16,
     typed: bool,
+    /// See [`NextHops::Typed`].
+    public_only: bool,
     is_fallback: bool,
     implicit_tls: bool,
 }
@@ -187,10 +196,14 @@ impl Finder {
         let mut hosts = VecDeque::new();
         let mut published = None;
         match hops {
-            NextHops::Typed(typed) => hosts.extend(typed.iter().map(|one| Wanted {
+            NextHops::Typed {
+                hosts: typed,
+                public_only,
+            } => hosts.extend(typed.iter().map(|one| Wanted {
                 host: one.host.clone(),
                 port: one.port,
                 typed: true,
+                public_only: *public_only,
                 is_fallback: false,
                 implicit_tls: one.implicit_tls,
             })),
@@ -198,6 +211,7 @@ impl Finder {
                 host: Host::Literal(*address),
                 port: *port,
                 typed: true,
+                public_only: false,
                 is_fallback: false,
                 implicit_tls: false,
             }),
@@ -214,13 +228,14 @@ impl Finder {
                         host: Host::Domain(domain),
                         port: *port,
                         typed: false,
+                        public_only: true,
                         is_fallback: rank > 0,
                         implicit_tls: false,
                     }));
                 }
             }
         }
-        if let NextHops::Typed(_) = hops {
+        if let NextHops::Typed { .. } = hops {
             hosts
                 .iter_mut()
                 .skip(1)
@@ -339,7 +354,7 @@ fn usable(
     let mut has_public = false;
     for (address, hop) in addresses {
         let public = is_public_destination(address);
-        if !(public || wanted.typed || from.context.options.allow_private_destinations) {
+        if !(public || !wanted.public_only || from.context.options.allow_private_destinations) {
             continue;
         }
         has_public = true;
@@ -366,6 +381,14 @@ fn usable(
         (false, _) => Ok(targets),
         (true, true) => {
             let words = format!("no egress address of the family of {}", wanted.host);
+            Err(Finding::ours(Outcome::Deferred, Cause::Unreachable, words))
+        }
+        (true, false) if wanted.typed => {
+            // As for one without an address: it can be mended.
+            let words = format!(
+                "host {} has private addresses only, which public_hosts_only forbids",
+                wanted.host
+            );
             Err(Finding::ours(Outcome::Deferred, Cause::Unreachable, words))
         }
         (true, false) => {

@@ -570,7 +570,7 @@ impl State {
 
 fn connections_max(hops: &NextHops, pace: &Pace) -> u32 {
     let ours = match hops {
-        NextHops::Typed(_) | NextHops::Literal(..) => TYPED_CONNECTIONS_MAX,
+        NextHops::Typed { .. } | NextHops::Literal(..) => TYPED_CONNECTIONS_MAX,
         NextHops::Exchanges { .. } => MX_CONNECTIONS_MAX,
     };
     pace.connections.unwrap_or(ours).max(1)

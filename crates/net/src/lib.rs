@@ -21,6 +21,7 @@ pub mod oidc;
 pub mod network;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
+pub mod reach;
 pub mod facts;
 pub mod authority;
 pub mod names;

@@ -13,6 +13,8 @@ use relais_policy::document::OutboundConnector;
 use relais_smtp::secret::Secret;
 
 use crate::oidc::is_safe;
+use crate::reach::{Names, leads_to_private_literal};
+use crate::resolver::Resolver;
 use crate::tls::provider;
 
 /// One request; mail waits for it.
@@ -41,6 +43,8 @@ pub struct Registration {
     pub scope: String,
     /// A program's own right, without any person.
     pub by_client: bool,
+    /// The issuer is reached at public addresses only.
+    pub public_only: bool,
 }
 
 impl Registration {
@@ -71,6 +75,7 @@ impl Registration {
             client_id: given("client_id").ok_or_else(|| missing("client_id"))?,
             scope,
             by_client,
+            public_only: connector.public_hosts_only,
         };
         let urls = [
             Some(&registration.token_url),
@@ -171,23 +176,44 @@ struct Answer {
 
 /// Asks issuers. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct TokenClient(reqwest::Client);
+pub struct TokenClient {
+    any: reqwest::Client,
+    /// For issuers that are held to public addresses.
+    public: reqwest::Client,
+    /// Private addresses are as good as others.
+    allow_private: bool,
+}
 
 impl TokenClient {
-    /// Believes these authorities about issuers. The error is a sentence.
-    pub fn new(roots: Arc<RootCertStore>) -> Result<Self, String> {
-        let tls = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let client = reqwest::Client::builder()
-            .timeout(REQUEST_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .tls_backend_preconfigured(tls)
-            .build();
-        client.map(Self).map_err(|error| error.to_string())
+    /// Believes these authorities about issuers. `allow_private`: those that are held to public
+    /// addresses are reached at private ones all the same. The error is a sentence.
+    pub fn new(
+        roots: Arc<RootCertStore>,
+        resolver: &Resolver,
+        allow_private: bool,
+    ) -> Result<Self, String> {
+        let builder = || -> Result<reqwest::ClientBuilder, String> {
+            let tls = ClientConfig::builder_with_provider(provider())
+                .with_safe_default_protocol_versions()
+                .map_err(|error| error.to_string())?
+                .with_root_certificates(Arc::clone(&roots))
+                .with_no_client_auth();
+            Ok(reqwest::Client::builder()
+                .timeout(REQUEST_TIMEOUT)
+                .redirect(reqwest::redirect::Policy::none())
+                .no_proxy()
+                .tls_backend_preconfigured(tls))
+        };
+        let built = |builder: reqwest::ClientBuilder| {
+            let client = builder.build();
+            client.map_err(|error| error.to_string())
+        };
+        let names = Names::new(resolver.clone(), 0, allow_private);
+        Ok(Self {
+            any: built(builder()?)?,
+            public: built(builder()?.dns_resolver(Arc::new(names)))?,
+            allow_private,
+        })
     }
 
     /// A token for the program itself.
@@ -218,7 +244,7 @@ impl TokenClient {
             TokenError::Unavailable("auth.parameters has no device_url".to_owned())
         })?;
         let form = [("client_id", at.client_id.as_str()), ("scope", &at.scope)];
-        let octets = self.post(url, &form).await?;
+        let octets = self.post(at, url, &form).await?;
         serde_json::from_slice(&octets).map_err(|_| refusal(&octets))
     }
 
@@ -248,7 +274,7 @@ impl TokenClient {
         if let Some(secret) = secret.and_then(Secret::expose_text) {
             form.push(("client_secret", secret));
         }
-        let octets = self.post(&at.token_url, &form).await?;
+        let octets = self.post(at, &at.token_url, &form).await?;
         let answer: Answer = serde_json::from_slice(&octets).map_err(|_| refusal(&octets))?;
         if answer.access_token.is_empty() {
             return Err(refusal(&octets));
@@ -266,12 +292,24 @@ impl TokenClient {
         })
     }
 
-    async fn post(&self, url: &str, form: &[(&str, &str)]) -> Result<Vec<u8>, TokenError> {
+    async fn post(
+        &self,
+        at: &Registration,
+        url: &str,
+        form: &[(&str, &str)],
+    ) -> Result<Vec<u8>, TokenError> {
         let unavailable = |why: String| TokenError::Unavailable(format!("{url}: {why}"));
+        if at.public_only && !self.allow_private && leads_to_private_literal(url) {
+            let why = "a private address, which public_hosts_only forbids";
+            return Err(unavailable(why.to_owned()));
+        }
+        let client = match at.public_only {
+            true => &self.public,
+            false => &self.any,
+        };
         let encoded = reqwest::Url::parse_with_params("http://form.invalid/", form)
             .map_err(|error| unavailable(error.to_string()))?;
-        let request = self
-            .0
+        let request = client
             .post(url)
             .header("content-type", "application/x-www-form-urlencoded")
             .header("accept", "application/json")

@@ -19,8 +19,9 @@ use serde_json::{Map, Value};
 
 use crate::clock::Clock;
 use crate::oidc::{ALGORITHMS, REQUEST_TIMEOUT, find, get, is_safe, read};
+use crate::reach::is_private_literal;
 use crate::resolver::Resolver;
-use crate::web::{WebOptions, careful, is_private_literal};
+use crate::web::{WebOptions, careful};
 
 /// Clocks may differ by this.
 const LEEWAY: Duration = Duration::from_secs(60);

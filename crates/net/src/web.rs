@@ -11,21 +11,19 @@ mod simulated;
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use rustls::{ClientConfig, RootCertStore};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use relais_policy::route::is_public_destination;
 use relais_smtp::domain::Domain;
 
+use crate::reach::{Names, is_private_literal};
 use crate::resolver::Resolver;
 use crate::tls::provider;
 
@@ -217,23 +215,13 @@ pub(crate) fn careful(
         .map_err(|error| error.to_string())?
         .with_root_certificates(options.roots.clone())
         .with_no_client_auth();
-    let names = Names {
-        resolver: resolver.clone(),
-        port: options.port,
-        allow_private: options.allow_private,
-    };
+    let names = Names::new(resolver.clone(), options.port, options.allow_private);
     Ok(reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
         .dns_resolver(Arc::new(names))
         .tls_backend_preconfigured(tls))
-}
-
-/// Whether a host is written as an address that is none of the Internet's.
-pub(crate) fn is_private_literal(host: &str) -> bool {
-    let literal: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-    literal.is_some_and(|one| !is_public_destination(one))
 }
 
 /// A value as JSON.
@@ -285,30 +273,6 @@ fn is_of_certificate(error: &(dyn Error + 'static)) -> bool {
         .and_then(io::Error::get_ref);
     wrapped.is_some_and(|inner| is_of_certificate(inner))
         || error.source().is_some_and(is_of_certificate)
-}
-
-/// Names by our own resolver; private addresses only where that is allowed.
-struct Names {
-    resolver: Resolver,
-    port: u16,
-    allow_private: bool,
-}
-
-impl Resolve for Names {
-    fn resolve(&self, name: Name) -> Resolving {
-        let resolver = self.resolver.clone();
-        let (port, allow_private) = (self.port, self.allow_private);
-        Box::pin(async move {
-            let host = Domain::parse(name.as_str())?;
-            let found = resolver.addresses(&host).await?;
-            let usable = found
-                .records
-                .into_iter()
-                .filter(move |address| allow_private || is_public_destination(*address))
-                .map(move |address| SocketAddr::new(address, port));
-            Ok(Box::new(usable) as Addrs)
-        })
-    }
 }
 
 #[cfg(test)]

@@ -164,6 +164,9 @@ pub struct AcceptedDomain {
     /// empty: by outbound connectors, then MX without ourselves.
     #[serde(default)]
     pub mailbox_host: String,
+    /// The mailbox host is reached at public addresses only.
+    #[serde(default)]
+    pub public_hosts_only: bool,
     /// For signed envelope senders; empty: none.
     #[serde(default)]
     pub bounce_domain: String,
@@ -193,6 +196,7 @@ impl AcceptedDomain {
             verification: Verification::default(),
             subdomains: false,
             mailbox_host: String::new(),
+            public_hosts_only: false,
             bounce_domain: String::new(),
             passed_on_sender: PassedOnSender::default(),
             dmarc: DmarcPolicy::default(),

@@ -32,6 +32,8 @@ pub struct Route {
     pub outbound_connector: Option<String>,
     /// Where to.
     pub kind: RouteKind,
+    /// Hosts are reached at public addresses only, though somebody typed them.
+    pub public_only: bool,
     /// SMTP or LMTP.
     pub protocol: Protocol,
     /// What TLS must prove at the next hop.
@@ -51,7 +53,7 @@ pub struct Route {
 /// Where to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum RouteKind {
-    /// In order; addresses as typed, private ones too.
+    /// In order; addresses as typed, private ones too unless [`Route::public_only`].
     Hosts(Vec<HostPort>),
     /// The MX hosts of this domain.
     Mx {
@@ -95,6 +97,7 @@ pub fn route(settings: &Settings, organisation: &str, host: &Host, source: &Rout
         None => Route {
             outbound_connector: None,
             kind: direct(host),
+            public_only: false,
             protocol: Protocol::Smtp,
             tls: Demand::default(),
             pace: Pace::default(),
@@ -167,6 +170,7 @@ fn to_bounce_domain(settings: &Settings, host: &Host) -> Option<Route> {
     Some(Route {
         outbound_connector: None,
         kind: RouteKind::Bounces,
+        public_only: false,
         protocol: Protocol::Smtp,
         tls: Demand::default(),
         pace: Pace::default(),
@@ -187,6 +191,7 @@ fn to_mailbox_host(settings: &Settings, host: &Host) -> Option<Route> {
     Some(Route {
         outbound_connector: None,
         kind: RouteKind::Hosts(vec![mailbox_host.host]),
+        public_only: owned.domain.public_hosts_only,
         protocol: mailbox_host.protocol,
         tls: Demand::default(),
         pace: Pace::default(),
@@ -213,6 +218,7 @@ fn by_connector(
         } else {
             RouteKind::Hosts(hosts)
         },
+        public_only: connector.public_hosts_only,
         protocol: Protocol::Smtp,
         tls: Demand::of(connector),
         pace: connector.pace.clone(),

@@ -173,7 +173,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     let (metrics, readiness) = (Metrics::new(clock.now()), Readiness::new(Phase::Starting));
     let store = open_store(config, &folder, clock.now(), &metrics, sink).await?;
     secrets::unlock(&store, &folder, &clock, &chance).await;
-    let logins = logins(&store, &clock, &client_tls);
+    let logins = logins(config, (&store, &clock), (&client_tls, network.resolver()));
     let (mut certificates, tls, view) = open_certificates(config, &doors, &folder, clock.now());
     let (seen, conversations) = (view.of_clients.clone(), Conversations::default());
     let counts = counts_of(&store, clock.now()).await;
@@ -603,10 +603,18 @@ fn open_reply_rules(config: &Config) -> Result<ReplyRuleFile, StartError> {
 }
 
 /// What smart hosts are logged in at with.
-fn logins(store: &Store, clock: &Clock, tls: &ClientTls) -> Logins {
+fn logins(
+    config: &Config,
+    (store, clock): (&Store, &Clock),
+    (tls, resolver): (&ClientTls, &Resolver),
+) -> Logins {
     let vault = StoreVault::new(store.clone(), clock.clone(), secrets::read_file);
-    let issuers = TokenClient::new(tls.roots())
-        .inspect_err(|error| tracing::error!("no tokens can be asked for: {error}"));
+    let issuers = TokenClient::new(
+        tls.roots(),
+        resolver,
+        config.deliver.allow_private_destinations,
+    )
+    .inspect_err(|error| tracing::error!("no tokens can be asked for: {error}"));
     Logins::with_issuers(vault, clock.clone(), issuers.ok())
 }
 

@@ -117,7 +117,8 @@ async fn walk_hosts(
         from,
         to: mailbox(&asked.to)?,
         // An organisation learns nothing of the networks that the server stands in.
-        allow_private: outbound.allow_private || caller.rights.organisation().is_none(),
+        allow_private: outbound.allow_private
+            || (caller.rights.organisation().is_none() && !connector.public_hosts_only),
     };
     Ok(Json(walk.walk().await))
 }

@@ -19,7 +19,7 @@ use relais_store::secret::SecretName;
 use relais_store::settings::{ChangeError, SettingsChange};
 use relais_store::shelf::ShelfAudit;
 
-use super::only_here;
+use super::{only_here, public_hosts};
 use crate::context::{AdminContext, Caller};
 use crate::keys::{self, By};
 use crate::problem::{Input, Parameters, Problem};
@@ -145,7 +145,8 @@ pub(super) async fn change_with(
             );
             return Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail));
         }
-        let document = within_reach(caller, &before.document, make(&before.document)?)?;
+        let mut document = within_reach(caller, &before.document, make(&before.document)?)?;
+        public_hosts::hold(context, caller, &before.document, &mut document)?;
         if only_here::holds(caller) {
             only_here::must_not_be_needed(&before.document, &document)?;
             let given = beside.map(|secret| &secret.name);

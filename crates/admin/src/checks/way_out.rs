@@ -251,7 +251,7 @@ async fn walk(
         from: ReversePath::Mailbox(mailbox.clone()),
         to: mailbox,
         // Only whoever runs the installation has these checks made.
-        allow_private: true,
+        allow_private: outbound.allow_private || !connector.public_hosts_only,
     };
     let until = context.clock.moment() + CHECK_BUDGET;
     let fact = |host: &str, failed: Option<(String, String)>, advice| {

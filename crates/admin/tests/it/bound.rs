@@ -329,3 +329,81 @@ async fn no_bounce_domain_is_laid_over_a_domain_that_another_organisation_uses()
     assert!(told.1.contains(words), "{}", told.1);
     assert_eq!(hosted.context.store.settings().version, before);
 }
+
+#[tokio::test]
+async fn what_one_organisation_names_is_held_to_public_addresses_and_the_operator_s_is_not() {
+    let hosted = Hosted::new().await;
+    let own = key(Some("contoso"));
+    let hosts = |all: &[&str]| {
+        let all: Vec<_> = all.iter().map(|one| (*one).to_owned()).collect();
+        move |one: &mut OutboundConnector| one.smart_hosts.clone_from(&all)
+    };
+    let is_held = || hosted.connector("Out").0.public_hosts_only;
+    // As the operator named it, on the operator's network.
+    let private = ["10.0.0.7:25", "mail.contoso.test:587"];
+    let told = hosted.put(&machine(), "Out", hosts(&private), None).await;
+    assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+    let fewer = hosted.put(&own, "Out", hosts(&private[..1]), None).await;
+    assert_eq!((fewer.0, is_held()), (StatusCode::OK, false), "{}", fewer.1);
+
+    let issuer = |one: &mut OutboundConnector| {
+        let address = "https://169.254.169.254/token".to_owned();
+        one.auth.method = relais_policy::document::AuthMethod::Xoauth2;
+        one.auth.parameters.insert("token_url".to_owned(), address);
+    };
+    for told in [
+        hosted.put(&own, "Out", hosts(&["10.0.0.8:25"]), None).await,
+        hosted.put(&own, "Out", hosts(&["10.0.0.7:26"]), None).await,
+        hosted.put(&own, "Out", hosts(&["[::1]:25"]), None).await,
+        hosted.put(&own, "Out", issuer, None).await,
+    ] {
+        assert_eq!(told.0, StatusCode::FORBIDDEN, "{}", told.1);
+        assert!(told.1.contains("is a private address"), "{}", told.1);
+    }
+    let told = hosted
+        .put(&own, "Out", hosts(&["mx.evil.example"]), None)
+        .await;
+    assert_eq!((told.0, is_held()), (StatusCode::OK, true), "{}", told.1);
+    let unmarked = |one: &mut OutboundConnector| one.public_hosts_only = false;
+    let told = hosted.put(&own, "Out", unmarked, None).await;
+    assert_eq!((told.0, is_held()), (StatusCode::OK, true), "{}", told.1);
+    // The operator's word.
+    let told = hosted.put(&machine(), "Out", unmarked, None).await;
+    assert_eq!((told.0, is_held()), (StatusCode::OK, false), "{}", told.1);
+    let told = hosted.put(&own, "Out", |_| {}, None).await;
+    assert_eq!((told.0, is_held()), (StatusCode::OK, false), "{}", told.1);
+}
+
+#[tokio::test]
+async fn mailbox_hosts_and_literals_that_one_organisation_names_are_held_too() {
+    let hosted = Hosted::new().await;
+    let own = key(Some("contoso"));
+    let with = |host: &str, recipients: &str| {
+        let settings = hosted.context.store.settings();
+        let mut owner = json!(settings.organisation("contoso").expect("it is there"));
+        owner["domain"][0]["mailbox_host"] = json!(host);
+        owner["inbound_connector"][0]["recipient_domains"] = json!([recipients]);
+        json!({ "document": { "organisation": [owner] } })
+    };
+    let domain = || hosted.context.store.settings().document.organisation[0].domain[0].clone();
+    for refused in [with("lmtp:127.0.0.1:24", "*"), with("", "[10.1.2.3]")] {
+        let told = hosted.post(&own, "/apply", &refused).await;
+        assert_eq!(told.0, StatusCode::FORBIDDEN, "{}", told.1);
+        assert!(told.1.contains("is a private address"), "{}", told.1);
+    }
+    let told = hosted
+        .post(&own, "/apply", &with("in.evil.example", "[9.9.9.9]"))
+        .await;
+    assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+    assert!(domain().public_hosts_only);
+    let told = hosted
+        .post(&machine(), "/apply", &with("10.1.0.20:25", "[10.1.2.3]"))
+        .await;
+    assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+    assert!(
+        told.1
+            .contains("10.1.0.20 is private, and public_hosts_only forbids it"),
+        "{}",
+        told.1
+    );
+}

@@ -358,3 +358,53 @@ async fn a_connector_has_addresses_and_a_version_of_its_own() {
         assert_eq!(four.connections() + six.connections(), 1, "{version}");
     }
 }
+
+/// `contoso.test` leaves by this smart host.
+fn by_smart_host(host: &str, more: &str) -> String {
+    format!(
+        "{SETTINGS}\n[[organisation.outbound_connector]]\nname = \"Out\"\nsmart_hosts = \
+         [{host:?}]\n{more}\n"
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_smart_host_held_to_public_addresses_is_judged_by_where_its_name_leads_now() {
+    let held = "public_hosts_only = true";
+    for (host, more, is_dialled) in [
+        ("10.0.0.7:25", "", true),
+        ("smart.example:25", "", true),
+        ("10.0.0.7:25", held, false),
+        ("smart.example:25", held, false),
+    ] {
+        let mut world = World::new(&by_smart_host(host, more)).await;
+        world.options().allow_private_destinations = false;
+        let private = Peer::start(&world, "10.0.0.7", 25).await;
+        let public = Peer::start(&world, "11.0.0.25", 25).await;
+        world.address("smart.example", &["10.0.0.7"]);
+        world.start();
+        world.accept(mail(&["a@b.example"])).await;
+        pass(seconds(10)).await;
+        assert_eq!(!private.took().is_empty(), is_dialled, "{host} {more}");
+        if is_dialled {
+            continue;
+        }
+        let waits = reply(&world.events(EventKind::RecipientDeferred));
+        assert!(waits.contains("which public_hosts_only forbids"), "{waits}");
+        assert!(private.connections() == 0, "{host}: dialled");
+        // The name leads to a public address, and the mail goes; then it is turned round.
+        if host.starts_with("smart") {
+            world.address("smart.example", &["11.0.0.25"]);
+            pass(minutes(5)).await;
+            assert_eq!(public.took().len(), 1);
+            world.address("smart.example", &["10.0.0.7"]);
+            pass(hours(1)).await;
+            world.accept(mail(&["b@b.example"])).await;
+            pass(seconds(10)).await;
+            assert_eq!((public.took().len(), private.connections()), (1, 0));
+        }
+        // The operator's word counts at once.
+        world.apply(&by_smart_host(host, "")).await;
+        pass(minutes(10)).await;
+        assert_eq!(private.took().len(), 1, "{host}");
+    }
+}

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
-use super::{WebError, WebOptions, careful, error_of, is_private_literal};
+use super::{WebError, WebOptions, careful, error_of};
+use crate::reach::is_private_literal;
 use crate::resolver::Resolver;
 
 /// A whole request: what a receiver does, it does after its answer. Standard Webhooks suggests 15

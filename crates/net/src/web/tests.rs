@@ -1,6 +1,6 @@
 //! A real HTTPS server on loopback, with a certificate of an authority of its own.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
@@ -8,7 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use relais_policy::document::OutboundConnector;
+
 use crate::dns_server::{DnsServer, ZoneRecord};
+use crate::oauth::{Registration, TokenClient};
 use crate::resolver::ResolverOptions;
 
 use super::*;
@@ -163,6 +166,45 @@ async fn what_is_no_good_answer_is_none() {
             Err(error),
             "{page}"
         );
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_held_to_public_addresses_is_not_reached_at_others() {
+    let token = r#"{"access_token":"a","expires_in":60}"#;
+    let answer = page("200 OK", "application/json", token);
+    for (allow_private, literal, is_reached) in [
+        (false, false, false),
+        (false, true, false),
+        (true, false, true),
+    ] {
+        let server = Server::start("mta-sts.b.test", answer.clone()).await;
+        let (dns, _web) = web(&server, false).await;
+        let resolver = Resolver::new(&ResolverOptions {
+            nameservers: vec![dns.address()],
+            trusted: false,
+        });
+        let resolver = resolver.expect("a resolver");
+        let host = if literal {
+            "127.0.0.1"
+        } else {
+            "mta-sts.b.test"
+        };
+        let mut connector = OutboundConnector::new("Out");
+        connector.public_hosts_only = true;
+        let parameters = &mut connector.auth.parameters;
+        parameters.insert("client_id".to_owned(), "relais".to_owned());
+        let url = format!("https://{host}:{}/token", server.port);
+        parameters.insert("token_url".to_owned(), url);
+        let at = Registration::of(&connector).expect("a registration");
+        let roots = server.roots.clone();
+        let client = TokenClient::new(roots, &resolver, allow_private).expect("a client");
+        let granted = client.by_client(&at, None).await;
+        assert_eq!(granted.is_ok(), is_reached, "{granted:?}");
+        if literal {
+            let said = granted.expect_err("not reached").to_string();
+            assert!(said.contains("public_hosts_only forbids"), "{said}");
+        }
     }
 }
 

@@ -215,6 +215,9 @@ pub struct OutboundConnector {
     /// `host:port` in order of preference; empty: by MX.
     #[serde(default)]
     pub smart_hosts: Vec<String>,
+    /// Smart hosts and issuers of tokens are reached at public addresses only.
+    #[serde(default)]
+    pub public_hosts_only: bool,
     /// The level demanded.
     #[serde(default)]
     pub tls: OutboundTls,
@@ -248,6 +251,7 @@ impl OutboundConnector {
             sender_domains: Vec::new(),
             inbound_connectors: Vec::new(),
             smart_hosts: Vec::new(),
+            public_hosts_only: false,
             tls: OutboundTls::default(),
             tls_domain: String::new(),
             auth: OutboundAuth::default(),

@@ -435,6 +435,7 @@ fn any_outbound() -> impl Strategy<Value = OutboundConnector> {
             sender_domains: two.3,
             inbound_connectors: two.4,
             smart_hosts: one.3,
+            public_hosts_only: four.0 % 2 == 0,
             tls: OutboundTls::EncryptionOnly,
             tls_domain: one.4,
             auth: OutboundAuth {
@@ -480,6 +481,7 @@ fn any_domain() -> impl Strategy<Value = AcceptedDomain> {
                     },
                     subdomains: relay,
                     mailbox_host,
+                    public_hosts_only: proved,
                     bounce_domain,
                     passed_on_sender: if proved {
                         PassedOnSender::Rewritten

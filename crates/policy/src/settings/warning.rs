@@ -5,15 +5,16 @@ use std::fmt;
 
 use ipnet::IpNet;
 
-use relais_smtp::address::Mailbox;
+use relais_smtp::address::{Host, Mailbox};
 use relais_smtp::domain::Domain;
 
 use crate::document::{
     AcceptedDomain, AuthMethod, ConnectorState, Credential, InboundConnector, LicencePolicy,
     Organisation, OutboundConnector, OutboundTls,
 };
-use crate::range::special_network;
+use crate::range::{special_address, special_network};
 
+use super::host::{HostPort, MailboxHost, SMTP_PORT};
 use super::returning::taken_words;
 use super::scope::Scope;
 use super::{DirectoryAnswer, DomainState, Settings};
@@ -118,6 +119,10 @@ impl Observer<'_> {
             && self.settings.is_bounce_taken(&owned, &bounce)
         {
             self.warn(object, taken_words(&bounce));
+        }
+        if domain.public_hosts_only {
+            let host = MailboxHost::parse(&domain.mailbox_host);
+            self.unreached(object, host.map(|one| one.host));
         }
         match owned.state {
             DomainState::Pending => {
@@ -237,9 +242,31 @@ impl Observer<'_> {
         }
     }
 
+    /// A private address that is named and not reached.
+    fn unreached(&mut self, object: &str, host: Option<HostPort>) {
+        let literal = host.and_then(|host| match host.host {
+            Host::Literal(address) => special_address(address).map(|_| address),
+            Host::Domain(_) => None,
+        });
+        if let Some(address) = literal {
+            let message = format!(
+                "{address} is private, and public_hosts_only forbids it: mail for it waits; whoever \
+                 runs the installation takes public_hosts_only away"
+            );
+            self.warn(object, message);
+        }
+    }
+
     fn outbound(&mut self, object: &str, connector: &OutboundConnector) {
         if connector.state != ConnectorState::Enabled {
             return;
+        }
+        for text in connector
+            .smart_hosts
+            .iter()
+            .filter(|_| connector.public_hosts_only)
+        {
+            self.unreached(object, HostPort::parse(text, SMTP_PORT));
         }
         if connector.auth.method != AuthMethod::None && connector.tls == OutboundTls::None {
             self.warn(

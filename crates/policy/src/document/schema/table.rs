@@ -328,6 +328,10 @@ const DOMAIN: &[Setting] = &[
             "Where mail for it goes, whoever sends; empty: by outbound connectors, \
              then MX without ourselves.",
         ),
+    key("public_hosts_only", Kind::Boolean, Toml("false")).doc(
+        "The mailbox host is reached at public addresses only; set by itself where whoever names \
+             it has a say over one organisation only.",
+    ),
     key("bounce_domain", Kind::Text, EMPTY)
         .bound("below the domain, as bounce.contoso.test")
         .doc(
@@ -544,6 +548,10 @@ const OUTBOUND: &[Setting] = &[
         .always()
         .bound("host, host:port, [address]:port; at most 20")
         .doc("Next hops in order of preference; empty: by MX."),
+    key("public_hosts_only", Kind::Boolean, Toml("false")).doc(
+        "Smart hosts and issuers of tokens are reached at public addresses only; set by itself \
+             where whoever names them has a say over one organisation only.",
+    ),
     key("tls", Kind::Choice(OUTBOUND_TLS), Toml("\"opportunistic\""))
         .always()
         .doc(

@@ -148,6 +148,9 @@ pub(super) struct OutboundKeys {
     /// The name demanded by domain-validation
     #[arg(long, value_name = "NAME")]
     tls_domain: Option<String>,
+    /// Reach smart hosts and issuers of tokens at public addresses only
+    #[arg(long, value_name = "BOOL")]
+    public_hosts_only: Option<bool>,
     /// Begin with the keys of a provider: relais connector outbound presets
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
@@ -237,6 +240,7 @@ impl ConnectorKeys for OutboundKeys {
         patch.list("sender_domains", &self.sender_domain);
         patch.list("inbound_connectors", &self.inbound_connector);
         patch.list("smart_hosts", &self.smart_host);
+        patch.set("public_hosts_only", self.public_hosts_only);
         patch.set("tls", self.tls.as_ref());
         patch.set("tls_domain", self.tls_domain.as_ref());
         patch.within("auth", "method", self.auth.as_ref());
