@@ -189,7 +189,7 @@ impl Store {
         self.bounces().suppressed.get_or_try_init(|| read).await
     }
 
-    fn bounces(&self) -> &Bounces {
+    pub(super) fn bounces(&self) -> &Bounces {
         match self {
             Self::Embedded(store) => store.bounces(),
             #[cfg(feature = "simulation")]

@@ -9,7 +9,7 @@ use super::Store;
 use crate::error::StoreError;
 use crate::secret::{
     self, KeyId, KeySource, KeySources, Keyring, MASTER_KEY_OCTETS, MasterKey, SecretEntry,
-    SecretError, SecretName, Unlocked, Vault,
+    SecretError, SecretKind, SecretName, Unlocked, Vault,
 };
 use crate::settings::{ChangeError, SettingsChange};
 use crate::shelf::{Shelf, ShelfAudit, ShelfChange};
@@ -58,18 +58,32 @@ impl Store {
         secret::open(&keys, name, &stored).map(Some)
     }
 
-    /// Takes secrets away; one that is not there is no fault. Needs no key.
+    /// The same, and never between the storing of new settings with their secret and their coming
+    /// into force: whoever reads settings after it has those that the secret belongs to, or later
+    /// ones.
+    pub async fn settled_secret(&self, name: &SecretName) -> Result<Option<Secret>, SecretError> {
+        let _alone = self.vault().changing.lock().await;
+        self.secret(name).await
+    }
+
+    /// Takes secrets away, from memory too; one that is not there is no fault. Needs no key.
     pub async fn forget_secrets(
         &self,
         names: &[SecretName],
         now: Timestamp,
         audit: Option<ShelfAudit>,
     ) -> Result<(), StoreError> {
+        // In this order as where one is made: none is read again before it is gone.
+        let mut bounce_keys = self.bounces().keys.lock().await;
         let _alone = self.vault().changing.lock().await;
         let mut change = ShelfChange::new(Shelf::Secret, now);
         change.taken = names.iter().map(SecretName::key).collect();
         change.audit = audit;
-        self.change_shelf(change).await
+        self.change_shelf(change).await?;
+        for name in names.iter().filter(|one| one.kind == SecretKind::BounceKey) {
+            bounce_keys.remove(&*name.organisation);
+        }
+        Ok(())
     }
 
     /// Takes one away.

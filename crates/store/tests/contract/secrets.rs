@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use relais_policy::document::Document;
+use relais_policy::document::{Document, Organisation};
 use relais_smtp::secret::Secret;
 use relais_store::secret::{
     KEY_FILE_NAME, KeySource, KeySources, SecretError, SecretKind, SecretName, Unlocked,
@@ -222,7 +222,53 @@ async fn settings_and_the_secret_that_belongs_to_them_change_together_or_not_at_
     drop(folder);
 }
 
+async fn a_new_secret_is_not_read_before_the_settings_that_it_belongs_to(world: World) {
+    let (folder, name) = (tempfile::tempdir().unwrap(), password());
+    let store = world.store();
+    unlock(store, folder.path(), 1).await;
+    let mut last = 0;
+    for version in 0..100_u64 {
+        let text = version.to_string();
+        let mut document = Document::default();
+        document
+            .organisation
+            .push(Organisation::new(format!("o{text}")));
+        let change = SettingsChange {
+            expected_version: version,
+            document,
+            actor: "anna".to_owned(),
+            via: "web",
+            summary: Vec::new(),
+            time: at(2),
+        };
+        let secret = value(&text);
+        let changed = store.change_settings_with_secret(change, (&name, &secret), None);
+        let read = async {
+            // Until the new one is seen: as often as the change leaves time.
+            loop {
+                let found = store.settled_secret(&name).await.unwrap();
+                let settings = store.settings().version;
+                let of = found.as_ref().and_then(Secret::expose_text);
+                let belongs_to = of.map_or(0, |text| text.parse::<u64>().unwrap() + 1);
+                assert!(
+                    settings >= belongs_to,
+                    "{belongs_to} was read under {settings}"
+                );
+                if belongs_to > version {
+                    return belongs_to;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let (changed, read) = tokio::join!(changed, read);
+        assert_eq!(changed, Ok(version + 1));
+        assert!(read > last);
+        last = read;
+    }
+}
+
 rules!(
+    a_new_secret_is_not_read_before_the_settings_that_it_belongs_to,
     settings_and_the_secret_that_belongs_to_them_change_together_or_not_at_all,
     a_secret_is_there_after_a_restart_with_its_key_and_its_text_is_nowhere,
     without_the_key_a_secret_waits_and_no_other_key_takes_its_place,

@@ -4,7 +4,7 @@ use relais_policy::bounce::{BounceKey, BounceKeys, ROTATE_DAYS, TOKEN_DAYS};
 use relais_policy::suppression::{Cause, Suppression};
 use relais_smtp::address::Mailbox;
 use relais_smtp::identifier::QueueId;
-use relais_store::secret::KeySources;
+use relais_store::secret::{KeySources, SecretKind, SecretName};
 use relais_store::shelf::ShelfAudit;
 use relais_store::store::{BounceKeyError, OldAddresses, SuppressionChange};
 
@@ -142,7 +142,42 @@ async fn a_person_changes_the_key_of_envelope_senders_or_revokes_what_it_signed(
     );
 }
 
+async fn a_key_of_envelope_senders_that_is_forgotten_signs_nothing_more(mut world: World) {
+    let folder = tempfile::tempdir().unwrap();
+    let sources = || KeySources {
+        environment: None,
+        credential: None,
+        folder: folder.path().to_path_buf(),
+    };
+    let store = world.store();
+    store
+        .unlock_secrets(sources(), [9; 32], at(0))
+        .await
+        .unwrap();
+    let keys = |fresh, time| store.bounce_keys("contoso", [fresh; 32], time);
+    let alone = |number, time| BounceKeys::new(BounceKey::new([number; 32]), time);
+    assert_eq!(keys(1, at(1)).await, Ok(alone(1, at(1))));
+    let others = store.bounce_keys("fabrikam", [2; 32], at(1)).await;
+    let name = |owner: &str| SecretName::new(owner, SecretKind::BounceKey, "envelope-sender");
+    store
+        .forget_secret(&name("contoso"), at(2), None)
+        .await
+        .unwrap();
+    assert_eq!(keys(3, at(3)).await, Ok(alone(3, at(3))));
+    // Another organisation's is another secret.
+    assert_eq!(store.bounce_keys("fabrikam", [4; 32], at(3)).await, others);
+    world.restart(at(4)).await;
+    let store = world.store();
+    store
+        .unlock_secrets(sources(), [9; 32], at(4))
+        .await
+        .unwrap();
+    let kept = store.bounce_keys("contoso", [5; 32], at(4)).await;
+    assert_eq!(kept, Ok(alone(3, at(3))));
+}
+
 rules!(
+    a_key_of_envelope_senders_that_is_forgotten_signs_nothing_more,
     who_is_suppressed_is_known_at_once_and_after_a_restart_until_released,
     the_key_of_envelope_senders_is_made_once_for_each_organisation_and_rotates,
     a_person_changes_the_key_of_envelope_senders_or_revokes_what_it_signed,
