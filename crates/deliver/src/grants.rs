@@ -1,6 +1,7 @@
 //! A watch over logins at smart hosts that end: tokens are kept fresh though no mail goes, and
 //! somebody is told 30, 7 and 1 days before a client secret, a sign-in or a certificate of ours
-//! ends, and as soon as there is nothing to log in with: `check.changed`, `relais status`.
+//! ends, as soon as there is nothing to log in with, and while a new token is not stored:
+//! `check.changed`, `relais status`.
 //!
 //! Not here: how a login stands (`relais_net::login`).
 
@@ -26,6 +27,7 @@ type Told = HashMap<(Arc<str>, Arc<str>), ToldOf>;
 struct ToldOf {
     within_days: Option<u64>,
     is_faulty: bool,
+    is_warned: bool,
 }
 
 /// Looks until stopped, the first time at once.
@@ -38,6 +40,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             biased;
             () = shared.stop.cancelled() => return,
             () = context.clock.sleep(LOOK_EVERY) => {}
+            () = context.logins.noticed() => {}
         }
     }
 }
@@ -89,6 +92,14 @@ impl ToldOf {
             None if was_faulty => news.push(format!("connector {name:?} can log in again")),
             Some(_) | None => {}
         }
+        let was_warned = std::mem::replace(&mut self.is_warned, standing.warning.is_some());
+        match &standing.warning {
+            Some(warning) if !was_warned => {
+                news.push(format!("connector {name:?}: {warning}"));
+            }
+            None if was_warned => news.push(format!("connector {name:?}: it is stored now")),
+            Some(_) | None => {}
+        }
         let within = standing
             .ends
             .and_then(|(_, until)| expires_within_days(until, now));
@@ -129,6 +140,7 @@ mod tests {
             connector: "Out".into(),
             ends: Some((Ends::ClientSecret, END)),
             fault: fault.map(str::to_owned),
+            warning: None,
         }
     }
 

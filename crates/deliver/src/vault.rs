@@ -32,7 +32,9 @@ impl Vault for StoreVault {
 
     fn kept<'a>(&'a self, name: &'a KeptName) -> Coming<'a, Option<Secret>> {
         Box::pin(async move {
-            let found = self.store.secret(&secret_name(name)?).await;
+            // Settings are asked for once more behind it, so that a new password never goes to an
+            // old host.
+            let found = self.store.settled_secret(&secret_name(name)?).await;
             found.map_err(|error| error.to_string())
         })
     }

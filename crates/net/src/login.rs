@@ -10,8 +10,9 @@
 //! [`Vault`]'s owner); tokens of issuers (`oauth`).
 
 mod standing;
+mod keeping;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,10 +23,13 @@ use relais_smtp::reply::Reply;
 use relais_smtp::sasl::client::{ClientCredential, ClientMechanism};
 use relais_smtp::secret::Secret;
 use relais_smtp::time::Timestamp;
+use tokio::sync::Notify;
 
 use crate::clock::{Clock, Moment};
 use crate::oauth::{DeviceSignIn, Registration, TokenClient, TokenError};
 use crate::tls::ClientIdentity;
+
+use self::keeping::Unkept;
 
 pub use self::standing::{Ends, LoginStanding};
 
@@ -208,6 +212,20 @@ struct Inner {
     tokens: Mutex<AllTokens>,
     resting: Mutex<AllResting>,
     standings: Mutex<Vec<LoginStanding>>,
+    /// Tokens that a server refused: the next ones are others.
+    stale: Mutex<HashSet<(Arc<str>, Arc<str>)>>,
+    /// Something changed that is worth a look.
+    noticed: Notify,
+}
+
+impl Inner {
+    fn all_tokens(&self) -> MutexGuard<'_, AllTokens> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn all_stale(&self) -> MutexGuard<'_, HashSet<(Arc<str>, Arc<str>)>> {
+        self.stale.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A new token is had this long before the end of the old one, or half of its time if that is less.
@@ -227,7 +245,7 @@ struct Tokens {
     at: Option<Registration>,
     access: Option<Access>,
     /// A refresh token that could not be stored.
-    unkept: Option<Secret>,
+    unkept: Option<Unkept>,
     /// Until when nobody is asked, and why.
     failed: Option<Failed>,
     /// Until when new ones are had without a person, if the issuer says it.
@@ -303,6 +321,8 @@ impl Logins {
             tokens: Mutex::default(),
             resting: Mutex::default(),
             standings: Mutex::default(),
+            stale: Mutex::default(),
+            noticed: Notify::new(),
         }))
     }
 
@@ -366,7 +386,12 @@ impl Logins {
         };
         let key = (Arc::clone(organisation), Arc::from(connector));
         // The next token is another one: this one may have been revoked.
-        self.tokens().remove(&key);
+        {
+            let mut stale = self.0.all_stale();
+            if stale.len() < RESTING_MAX {
+                stale.insert(key.clone());
+            }
+        }
         let mut resting = self.resting();
         let known = resting.get(&key);
         if known.is_some_and(|one| login.since <= one.since) {
@@ -445,8 +470,9 @@ impl Logins {
         }
     }
 
-    fn tokens(&self) -> MutexGuard<'_, AllTokens> {
-        self.0.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until something about a login is worth a look.
+    pub async fn noticed(&self) {
+        self.0.noticed.notified().await;
     }
 
     fn kept_name(organisation: &Arc<str>, connector: &OutboundConnector, what: Kept) -> KeptName {
@@ -471,11 +497,16 @@ impl Logins {
     ) -> Result<Secret, String> {
         let at = Registration::of(connector)?;
         let key = (Arc::clone(organisation), Arc::from(connector.name.as_str()));
-        let tokens = Arc::clone(self.tokens().entry(key).or_default());
+        let tokens = Arc::clone(self.0.all_tokens().entry(key.clone()).or_default());
         let mut tokens = tokens.lock().await;
+        if self.0.all_stale().remove(&key) {
+            (tokens.access, tokens.failed) = (None, None);
+        }
         if tokens.at.as_ref() != Some(&at) {
             *tokens = Tokens {
                 at: Some(at.clone()),
+                // As what is kept, it belongs to the connector.
+                unkept: tokens.unkept.take(),
                 ..Tokens::default()
             };
         }
@@ -517,22 +548,12 @@ impl Logins {
         let soon = |why: String| (TOKEN_PAUSE, why);
         let issuers = self.issuers().map_err(soon)?;
         let name = Self::kept_name(organisation, connector, Kept::RefreshToken);
+        let mut kept = None;
         let granted = if at.by_client {
             issuers.by_client(at, secret).await
         } else {
-            let refresh = match tokens.unkept.clone() {
-                Some(refresh) => refresh,
-                None => self
-                    .0
-                    .vault
-                    .kept(&name)
-                    .await
-                    .map_err(soon)?
-                    .ok_or_else(|| {
-                        let why = "nobody has signed in: relais connector outbound login";
-                        soon(format!("{why} {:?}", connector.name))
-                    })?,
-            };
+            let refresh = self.refresh_token(&name, tokens).await.map_err(soon)?;
+            kept = Some(refresh.clone());
             issuers.refresh(at, secret, &refresh).await
         };
         let granted = granted.map_err(|error| match &error {
@@ -554,13 +575,7 @@ impl Logins {
         tokens.grant_until = grant.map(|left| self.0.clock.now().after(left));
         if let Some(refresh) = granted.refresh {
             // The old one may be good no more: the new one must not be lost.
-            tokens.unkept = match self.0.vault.keep(&name, refresh.clone()).await {
-                Ok(()) => None,
-                Err(why) => {
-                    tracing::error!("a new refresh token is not stored yet: {why}");
-                    Some(refresh)
-                }
-            };
+            self.0.keep_refresh(&name, (refresh, kept), tokens).await;
         }
         let ahead = RENEW_AHEAD.min(granted.expires_in / 2);
         let until = self.0.clock.moment() + granted.expires_in;
@@ -571,6 +586,21 @@ impl Logins {
             until,
         });
         Ok(granted.access)
+    }
+
+    /// What new tokens are had for: what is kept, or what is to be kept in its place.
+    async fn refresh_token(&self, name: &KeptName, tokens: &mut Tokens) -> Result<Secret, String> {
+        let kept = self.0.vault.kept(name).await;
+        if let Ok(kept) = &kept {
+            tokens.yield_to(kept.as_ref());
+        }
+        if let Some(unkept) = &tokens.unkept {
+            return Ok(unkept.refresh.clone());
+        }
+        kept?.ok_or_else(|| {
+            let why = "nobody has signed in: relais connector outbound login";
+            format!("{why} {:?}", &*name.connector)
+        })
     }
 
     async fn client_secret(
@@ -620,8 +650,14 @@ impl Logins {
     /// What a person's sign-in gave is kept: tokens of before are good no more.
     pub fn signed_in(&self, organisation: &Arc<str>, connector: &str) {
         let key = (Arc::clone(organisation), Arc::from(connector));
-        self.tokens().remove(&key);
+        self.0.all_tokens().remove(&key);
         self.believed(organisation, connector);
+    }
+
+    /// What is kept for a connector was taken away: nothing of it works from memory.
+    pub fn forgotten(&self, organisation: &Arc<str>, connector: &str) {
+        let key = (Arc::clone(organisation), Arc::from(connector));
+        self.0.all_tokens().remove(&key);
     }
 
     async fn password(
@@ -679,6 +715,7 @@ mod tests {
     use relais_smtp::reply::Reply;
 
     use super::*;
+    use crate::resolver::{Resolver, ResolverOptions};
 
     /// A vault with one password.
     struct OnePassword;
@@ -695,6 +732,151 @@ mod tests {
         fn keep<'a>(&'a self, _name: &'a KeptName, _secret: Secret) -> Coming<'a, ()> {
             Box::pin(async { Ok(()) })
         }
+    }
+
+    /// A store of refresh tokens that is ill for some writes.
+    #[derive(Clone, Default)]
+    struct IllVault(Arc<Mutex<(Option<Secret>, u32)>>);
+
+    impl IllVault {
+        fn holds(&self) -> String {
+            let held = self.0.lock().unwrap().0.clone();
+            let held = held.as_ref().and_then(Secret::expose_text);
+            held.unwrap_or_default().to_owned()
+        }
+
+        fn set(&self, refresh: &str, ill_writes: u32) {
+            *self.0.lock().unwrap() = (Some(Secret::from(refresh.to_owned())), ill_writes);
+        }
+    }
+
+    impl Vault for IllVault {
+        fn file<'a>(&'a self, path: &'a str, _octets_max: usize) -> Coming<'a, Secret> {
+            Box::pin(async move { Err(format!("{path}: there are no files")) })
+        }
+
+        fn kept<'a>(&'a self, name: &'a KeptName) -> Coming<'a, Option<Secret>> {
+            let is_refresh = name.what == Kept::RefreshToken;
+            Box::pin(async move {
+                let held = self.0.lock().unwrap().0.clone();
+                Ok(held.filter(|_| is_refresh))
+            })
+        }
+
+        fn keep<'a>(&'a self, _name: &'a KeptName, secret: Secret) -> Coming<'a, ()> {
+            let mut held = self.0.lock().unwrap();
+            let is_ill = held.1 > 0;
+            held.1 = held.1.saturating_sub(1);
+            if !is_ill {
+                held.0 = Some(secret);
+            }
+            Box::pin(async move {
+                if is_ill {
+                    Err("the disk is full".to_owned())
+                } else {
+                    Ok(())
+                }
+            })
+        }
+    }
+
+    /// An issuer that gives another refresh token for each; an old one is good no more. Tells
+    /// where it is.
+    async fn rotating_issuer() -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut good = 1;
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (mut asked, mut buffer) = (String::new(), [0; 4_096]);
+                while !asked.contains("refresh_token=refresh-") {
+                    let count = stream.read(&mut buffer).await.unwrap();
+                    assert!(count > 0, "{asked}");
+                    asked.push_str(&String::from_utf8_lossy(&buffer[..count]));
+                }
+                let body = if asked.contains(&format!("refresh_token=refresh-{good}&")) {
+                    good += 1;
+                    format!(
+                        "{{\"access_token\":\"access-{good}\",\"refresh_token\":\"refresh-{good}\",\
+                         \"expires_in\":0}}"
+                    )
+                } else {
+                    "{\"error\":\"invalid_grant\"}".to_owned()
+                };
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        format!("http://{address}/token")
+    }
+
+    async fn by_tokens() -> (IllVault, OutboundConnector, impl Fn() -> Logins) {
+        let mut connector = OutboundConnector::new("Out");
+        connector.auth.method = AuthMethod::Xoauth2;
+        let parameters = &mut connector.auth.parameters;
+        parameters.insert("client_id".to_owned(), "relais".to_owned());
+        parameters.insert("token_url".to_owned(), rotating_issuer().await);
+        let vault = IllVault::default();
+        let of_vault = vault.clone();
+        let logins = move || {
+            let options = ResolverOptions {
+                nameservers: vec![(std::net::Ipv4Addr::LOCALHOST, 9).into()],
+                trusted: false,
+            };
+            let resolver = Resolver::new(&options).unwrap();
+            let roots = Arc::new(rustls::RootCertStore::empty());
+            let issuers = TokenClient::new(roots, &resolver, false).unwrap();
+            let clock = Clock::simulated(Timestamp::default());
+            Logins::with_issuers(of_vault.clone(), clock, Some(issuers))
+        };
+        (vault, connector, logins)
+    }
+
+    #[tokio::test]
+    async fn a_refresh_token_that_was_not_stored_works_and_is_stored_as_soon_as_that_is_possible() {
+        let (vault, connector, start) = by_tokens().await;
+        let organisation: Arc<str> = "contoso".into();
+        vault.set("refresh-1", 3);
+        let logins = start();
+        // The store is ill, and the old token is good no more: the new one works from memory.
+        for _ in 0..2 {
+            assert!(logins.of(&organisation, &connector).await.is_ok());
+        }
+        logins.noticed().await;
+        assert_eq!(vault.holds(), "refresh-1");
+        let told = logins.tokens_of(&organisation, &connector).unwrap();
+        let warning = told.lock().await.warning().unwrap();
+        assert!(
+            warning.ends_with("a restart would lose it: the disk is full"),
+            "{warning}"
+        );
+        // Without any more mail it is stored in time, though the next try fails too.
+        tokio::time::pause();
+        logins.noticed().await;
+        assert_eq!(vault.holds(), "refresh-3");
+        assert_eq!(told.lock().await.warning(), None);
+        tokio::time::resume();
+        // After a restart.
+        assert!(start().of(&organisation, &connector).await.is_ok());
+        assert_eq!(vault.holds(), "refresh-4");
+    }
+
+    #[tokio::test]
+    async fn what_a_person_keeps_meanwhile_is_not_overwritten() {
+        let (vault, connector, start) = by_tokens().await;
+        let organisation: Arc<str> = "contoso".into();
+        vault.set("refresh-1", 1);
+        let logins = start();
+        assert!(logins.of(&organisation, &connector).await.is_ok());
+        logins.noticed().await;
+        vault.set("a person's", 0);
+        tokio::time::pause();
+        logins.noticed().await;
+        assert_eq!(vault.holds(), "a person's");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,8 @@
 //! Secrets at rest: which there are, the change of their master key, and of the keys of
 //! envelope senders. Never a value.
 
+use std::sync::Arc;
+
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -148,6 +150,13 @@ async fn forget(
     };
     let now = context.clock.now();
     context.store.forget_secret(&name, now, Some(audit)).await?;
+    if let (Some(outbound), SecretKind::OauthToken) = (&context.outbound, kind) {
+        let connector = name.name.split_once(' ').map(|(_, connector)| connector);
+        let organisation = Arc::from(&*name.organisation);
+        outbound
+            .logins
+            .forgotten(&organisation, connector.unwrap_or_default());
+    }
     Ok(Json(json!({ "forgotten": name.to_string() })))
 }
 

@@ -112,7 +112,7 @@ fn logins(context: &AdminContext) -> Vec<Value> {
             "ends": one.ends.map(|(what, _)| what.words()),
             "not_after": one.ends.map(|(_, until)| until.to_rfc3339()),
             "days_left": one.ends.map(|(_, until)| days(until.since(now))),
-            "because": one.fault,
+            "because": one.fault.as_ref().or(one.warning.as_ref()),
         })
     };
     outbound

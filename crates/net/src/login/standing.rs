@@ -9,7 +9,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use relais_policy::document::{AuthMethod, OutboundConnector, client_secret_end};
 use relais_smtp::time::Timestamp;
 
-use super::Logins;
+use super::{Logins, Tokens};
 
 /// What ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,6 +56,8 @@ pub struct LoginStanding {
     pub ends: Option<(Ends, Timestamp)>,
     /// Why there is nothing to log in with.
     pub fault: Option<String>,
+    /// It works, and somebody should know this.
+    pub warning: Option<String>,
 }
 
 impl Logins {
@@ -87,6 +89,7 @@ impl Logins {
             connector: connector.name.as_str().into(),
             ends,
             fault,
+            warning: self.warning_of(organisation, connector).await,
         };
         let mut standings = self.all_standings();
         standings.retain(|one| !is_of(one, &standing));
@@ -106,9 +109,26 @@ impl Logins {
         organisation: &Arc<str>,
         connector: &OutboundConnector,
     ) -> Option<Timestamp> {
-        let key = (Arc::clone(organisation), Arc::from(connector.name.as_str()));
-        let tokens = Arc::clone(self.tokens().get(&key)?);
+        let tokens = self.tokens_of(organisation, connector)?;
         tokens.lock().await.grant_until
+    }
+
+    async fn warning_of(
+        &self,
+        organisation: &Arc<str>,
+        connector: &OutboundConnector,
+    ) -> Option<String> {
+        let tokens = self.tokens_of(organisation, connector)?;
+        tokens.lock().await.warning()
+    }
+
+    pub(super) fn tokens_of(
+        &self,
+        organisation: &Arc<str>,
+        connector: &OutboundConnector,
+    ) -> Option<Arc<tokio::sync::Mutex<Tokens>>> {
+        let key = (Arc::clone(organisation), Arc::from(connector.name.as_str()));
+        self.0.all_tokens().get(&key).cloned()
     }
 
     fn all_standings(&self) -> MutexGuard<'_, Vec<LoginStanding>> {
