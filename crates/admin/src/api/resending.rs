@@ -17,6 +17,7 @@ use relais_smtp::envelope::EnvelopeRecipient;
 use relais_smtp::identifier::QueueId;
 use relais_store::queue::{Content, MessageFacts, NewMessage, NewRecipient, QueueKey};
 use relais_store::shelf::{Shelf, ShelfAudit, ShelfChange};
+use relais_store::store::why_held;
 use relais_store::trace::{Event, EventKind, To};
 
 use crate::context::{AdminContext, Caller};
@@ -100,7 +101,7 @@ fn copy(
     let came_by = facts.inbound_connector.as_deref();
     let source = RouteSource::of(&settings, &organisation, came_by, sender);
     let way = route(&settings, &organisation, to.host(), &source);
-    let recipient = NewRecipient {
+    let mut recipient = NewRecipient {
         recipient: EnvelopeRecipient::new(to.clone()),
         key: QueueKey {
             source: source.to_string().into(),
@@ -123,10 +124,16 @@ fn copy(
         detail: Some(format!("copy of {}, sent by {}", original.queue_id, caller.actor).into()),
         ..Event::new(now, EventKind::MessageAccepted)
     };
+    let mut events = vec![accepted];
+    // As mail that comes: what is restricted waits, and says so at once.
+    if let Some(found) = context.store.restriction_of(&facts, to, now) {
+        recipient.is_restricted = true;
+        events.push(facts.held_event(&recipient.recipient, why_held(&found), now));
+    }
     NewMessage {
         facts,
         recipients: vec![recipient],
         content,
-        events: vec![accepted],
+        events,
     }
 }

@@ -2,7 +2,7 @@
 //! entities, suppressed recipients, keys, webhooks, settings, organisations. Without script, by the
 //! real binary.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{CONTOSO, Place, Server};
 use crate::web::{Browser, Page, first, first_at};
@@ -379,6 +379,11 @@ fn in_hosted_mode_an_operator_makes_organisations_and_each_sees_its_own() {
     assert!(!one.contains("fabrikam"), "{one}");
 }
 
+/// Of a message in the queue.
+fn to_of(message: &Value) -> Option<&str> {
+    message["recipients"][0]["to"].as_str()
+}
+
 #[test]
 fn a_message_that_waits_is_sent_to_another_address_too_and_leads_to_its_alert() {
     let server = Server::with_settings(CONTOSO);
@@ -392,12 +397,34 @@ fn a_message_that_waits_is_sent_to_another_address_too_and_leads_to_its_alert() 
     copy.shows("It is on its way to new@example.invalid");
     copy.shows("copy of");
     let all = entries(&server, &["queue", "list"]);
-    let to = |one: &Value| one["recipients"][0]["to"].as_str().map(ToOwned::to_owned);
-    let mut to: Vec<_> = all.iter().filter_map(to).collect();
-    to.sort();
+    let mut to: Vec<_> = all.iter().filter_map(to_of).collect();
+    to.sort_unstable();
     assert_eq!(to, ["new@example.invalid", "old@example.invalid"]);
     let told = entries(&server, &["audit", "list", "--act", "queue.resent"]);
     assert_eq!(told[0]["actor"], "anna (web)");
+    // What is restricted is not sent on by this door either.
+    let block = [
+        "restricted",
+        "block",
+        "address",
+        "scan@contoso.test",
+        "--hold",
+    ];
+    server
+        .relais(&[&block[..], &["--reason", "odd"]].concat())
+        .expect(0);
+    let resend = ["queue", "resend", &id, "--to", "third@example.invalid"];
+    server.relais(&resend).expect(0);
+    let all = entries(&server, &["queue", "list"]);
+    let third = all
+        .iter()
+        .find(|one| to_of(one) == Some("third@example.invalid"));
+    let third = &third.expect("the copy")["recipients"][0];
+    assert_eq!(
+        (&third["state"], &third["attempts"]),
+        (&json!("held"), &json!(0))
+    );
+    assert_eq!(third["is_restricted"], true);
     server
         .relais(&["queue", "resend", "nothing", "--to", "a@example.org"])
         .expect(1);
