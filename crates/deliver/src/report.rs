@@ -38,6 +38,8 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let context = &shared.context;
     let spread = Duration::from_secs(context.chance.below(SPREAD_SECONDS));
     load(&shared).await;
+    // What was over before the start is late already, and a start is no midnight.
+    report_what_is_over(&shared, &context.clock.now().day()).await;
     loop {
         tokio::select! {
             biased;
@@ -46,18 +48,22 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         }
         keep(&shared).await;
         let today = context.clock.now().before(spread).day();
-        let over: Vec<Key> = {
-            let state = shared.tally.lock();
-            let days = state.counted.keys();
-            // Today's are longer than yesterday's in the order of text too.
-            days.filter(|(day, _)| *day < today).cloned().collect()
-        };
-        for key in over {
-            if shared.stop.is_cancelled() {
-                break;
-            }
-            report(&shared, &key).await;
+        report_what_is_over(&shared, &today).await;
+    }
+}
+
+async fn report_what_is_over(shared: &Shared, today: &str) {
+    let over: Vec<Key> = {
+        let state = shared.tally.lock();
+        let days = state.counted.keys();
+        // Today's are longer than yesterday's in the order of text too.
+        days.filter(|(day, _)| **day < *today).cloned().collect()
+    };
+    for key in over {
+        if shared.stop.is_cancelled() {
+            break;
         }
+        report(shared, &key).await;
     }
 }
 

@@ -57,6 +57,7 @@ mod story;
 mod sts;
 mod tidy;
 mod tls;
+mod tls_reports;
 mod tokens;
 mod triggers;
 mod trace_pages;
