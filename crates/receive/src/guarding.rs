@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use relais_net::clock::Clock;
-use relais_policy::restriction::{Entity, EntityKind, Restriction, TRIGGERS};
+use relais_policy::restriction::{Entity, Restriction, TRIGGERS};
 use relais_policy::trigger::{Found, Guard, Heard};
 use relais_smtp::time::Timestamp;
 use relais_store::restriction::EntityChange;
@@ -97,8 +97,8 @@ impl Guarding {
                     }
                 }
                 EventKind::EntityReleased => {
-                    if let Some(entity) = entity_of(event) {
-                        self.lock().guard.release(&entity);
+                    if let Some(released) = event.released.as_deref() {
+                        self.lock().guard.release(&released.entity);
                     }
                 }
                 // Messages were heard before they were stored.
@@ -163,13 +163,6 @@ async fn next_of(told: &mut Receiver<Arc<[Event]>>) -> Option<Arc<[Event]>> {
             Err(RecvError::Closed) => return None,
         }
     }
-}
-
-/// What an event of a release is about: its detail begins with it.
-fn entity_of(event: &Event) -> Option<Entity> {
-    let (named, _) = event.detail.as_deref()?.split_once(": ")?;
-    let (kind, value) = named.split_once(' ')?;
-    Entity::parse(EntityKind::from_name(kind)?, value).ok()
 }
 
 async fn restrict(store: &Store, found: Found, now: Timestamp) {

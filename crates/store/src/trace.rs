@@ -19,6 +19,7 @@ mod tests;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use relais_policy::restriction::Entity;
 use relais_smtp::identifier::{QueueId, Reference};
 use relais_smtp::time::Timestamp;
 
@@ -301,6 +302,18 @@ pub struct Event {
     pub settings_version: Option<u64>,
     /// Domains that signed what was sent.
     pub signed_by: Vec<Arc<str>>,
+    /// Of `entity.released`: which, and by whom, for those who hear it here. Not written: people
+    /// read it in `detail`.
+    pub released: Option<Arc<Released>>,
+}
+
+/// An entity that is restricted no more.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Released {
+    /// Which.
+    pub entity: Entity,
+    /// Whether a person said so; else its time was over.
+    pub by_person: bool,
 }
 
 impl Event {
@@ -332,6 +345,7 @@ impl Event {
             next_attempt: None,
             settings_version: None,
             signed_by: Vec::new(),
+            released: None,
         }
     }
 

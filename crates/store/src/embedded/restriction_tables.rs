@@ -14,7 +14,7 @@ use super::settings_tables::{self, LIST_ROWS_MAX, NewAuditEntry};
 use crate::describe;
 use crate::error::StoreError;
 use crate::restriction::{EntityChange, IgnoredAttempts};
-use crate::trace::{Event, EventKind};
+use crate::trace::{Event, EventKind, Released};
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS restriction (
@@ -185,7 +185,14 @@ fn release(
     let detail = format!("{entity}: was {}", restriction.reason);
     audit(transaction, "entity.released", &detail, by, time)?;
     let kind = EventKind::EntityReleased;
-    Ok(entity_event(time, kind, entity, &detail, by))
+    let released = Released {
+        entity: entity.clone(),
+        by_person: by != THE_CLOCK,
+    };
+    Ok(Event {
+        released: Some(released.into()),
+        ..entity_event(time, kind, entity, &detail, by)
+    })
 }
 
 fn entity_event(

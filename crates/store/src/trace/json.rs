@@ -326,6 +326,7 @@ pub(super) fn read(text: &str) -> Result<Event, EventReadError> {
         next_attempt: time_of(&fields, "next_attempt")?,
         settings_version: number_of(&fields, "settings_version")?,
         signed_by: texts_of(&fields, "signed_by")?,
+        released: None,
     })
 }
 

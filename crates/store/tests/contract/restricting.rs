@@ -8,7 +8,7 @@ use relais_smtp::time::Timestamp;
 use relais_store::queue::{Criteria, ListedMessage, QueueAct, RecipientChange, RecipientStateName};
 use relais_store::restriction::{EntityChange, IgnoredAttempts};
 use relais_store::store::Store;
-use relais_store::trace::{ClientSummary, Event, TraceQuery};
+use relais_store::trace::{ClientSummary, Event, Released, TraceQuery};
 
 use crate::world::{World, at, key, lease_one, message, settlement};
 
@@ -53,6 +53,31 @@ async fn details(store: &Store, name: &str) -> Vec<String> {
     events
         .map(|event| event.detail.unwrap().to_string())
         .collect()
+}
+
+async fn who_hears_of_a_release_hears_which_entity_and_whether_a_person_did_it(world: World) {
+    let store = world.store();
+    let odd = Entity::device("contoso", "Site: A", [10, 1, 2, 9].into());
+    let mut live = store.live();
+    restrict(store, restriction(odd.clone(), "bulk mail: much", None)).await;
+    assert_eq!(release(store, odd.clone()).await, 1);
+    restrict(store, restriction(odd.clone(), "bulk mail", Some(at(3)))).await;
+    let over = EntityChange::Expire { time: at(4) };
+    assert_eq!(store.change_entities(over).await, Ok(1));
+    let mut heard = Vec::new();
+    while heard.len() < 2 {
+        let events = live.recv().await.unwrap();
+        heard.extend(
+            events
+                .iter()
+                .filter_map(|event| event.released.as_deref().cloned()),
+        );
+    }
+    let released = |by_person| Released {
+        entity: odd.clone(),
+        by_person,
+    };
+    assert_eq!(heard, [released(true), released(false)]);
 }
 
 async fn a_restriction_is_in_force_at_once_and_after_a_restart_until_it_is_released(
@@ -284,6 +309,7 @@ async fn a_recipient_settled_as_restricted_waits_until_its_entity_is_released(wo
 }
 
 rules! {
+    who_hears_of_a_release_hears_which_entity_and_whether_a_person_did_it,
     mail_in_the_queue_follows_what_is_restricted_over_a_restart,
     what_a_person_holds_stays_and_what_a_person_releases_passes,
     a_recipient_settled_as_restricted_waits_until_its_entity_is_released,
