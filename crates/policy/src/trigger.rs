@@ -297,7 +297,7 @@ impl Guard {
             let series = device.series.entry(kind).or_default();
             if let Some(over) = series.over(terms, heard.time) {
                 let effect = next_step(terms.mode, standing);
-                series.spoil(heard.time);
+                series.spoil(heard.time, &over);
                 if let (Some(effect), None) = (effect, &found) {
                     found = Some(over.found(kind, entity.clone(), effect));
                 }
@@ -311,12 +311,17 @@ impl Guard {
         found
     }
 
-    /// A person released it: it begins anew, with what is usual for it kept.
-    pub fn release(&mut self, entity: &Entity) {
+    /// It is restricted no more: it begins anew. Where a person said so, what it did was legitimate:
+    /// it teaches what is usual, and the same triggers find nothing more until the day is over.
+    pub fn release(&mut self, entity: &Entity, by_person: bool, now: Timestamp) {
         let key = key_of(entity);
         for devices in self.organisations.values_mut() {
-            if let Some(device) = devices.get_mut(&key) {
-                device.series.values_mut().for_each(Series::begin_anew);
+            for series in devices.get_mut(&key).into_iter().flat_map(KnownDevice::all) {
+                if by_person {
+                    series.excuse(now);
+                } else {
+                    series.begin_anew();
+                }
             }
         }
     }
@@ -458,6 +463,10 @@ fn network_of(address: IpAddr) -> String {
 }
 
 impl KnownDevice {
+    fn all(&mut self) -> impl Iterator<Item = &mut Series> {
+        self.series.values_mut()
+    }
+
     /// Whether it sent on enough days.
     fn is_learnt(&self, now: Timestamp) -> bool {
         let messages = self.series.get(&TriggerKind::Volume);

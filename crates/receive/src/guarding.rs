@@ -17,7 +17,7 @@ use relais_smtp::time::Timestamp;
 use relais_store::restriction::EntityChange;
 use relais_store::shelf::{Shelf, ShelfChange};
 use relais_store::store::{Store, known_text, read_known};
-use relais_store::trace::{Event, EventKind};
+use relais_store::trace::{Event, EventKind, Released};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -98,7 +98,8 @@ impl Guarding {
                 }
                 EventKind::EntityReleased => {
                     if let Some(released) = event.released.as_deref() {
-                        self.lock().guard.release(&released.entity);
+                        let Released { entity, by_person } = released;
+                        self.lock().guard.release(entity, *by_person, event.time);
                     }
                 }
                 // Messages were heard before they were stored.

@@ -76,7 +76,7 @@ impl Rehearsal {
             .as_ref()
             .is_some_and(|one| heard.time < one.time.after(RELEASED_AFTER));
         if !is_held && self.held.remove(&entity).is_some() {
-            self.guard.release(&entity);
+            self.guard.release(&entity, true, heard.time);
         }
         let standing = is_held.then_some(Effect::Hold);
         let found = self.guard.hear(heard, &self.triggers, standing);

@@ -1,7 +1,8 @@
 //! What one device did of one kind: how much in the time that counts, and how much is usual at each
 //! hour of the day.
 //!
-//! A day on which a trigger found something teaches nothing: what an intruder did is not usual.
+//! A day on which a trigger found something teaches nothing: what an intruder did is not usual. It
+//! teaches when a person has released the device.
 
 use std::collections::VecDeque;
 
@@ -20,6 +21,9 @@ const WEEKS_MAX: usize = 7;
 const WEEK: i64 = 7;
 /// Parts of the time that counts.
 const BUCKETS: i64 = 60;
+/// What a person released teaches at most so many times what would not have been found: whoever
+/// lets a device go after a hijack makes no hijack usual.
+const GROWTH_MAX: u32 = 4;
 /// Hours of a day.
 const HOURS: usize = 24;
 /// Milliseconds of an hour.
@@ -28,14 +32,22 @@ const HOUR: i64 = 3_600_000;
 /// See the head of this file.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(super) struct Series {
-    /// Number of the part since 1970, and what happened in it; in order.
-    buckets: VecDeque<(i64, u32)>,
+    /// Number of the part since 1970, what happened in it, and how much of that since something
+    /// was found; in order.
+    buckets: VecDeque<(i64, u32, u32)>,
     /// The day under way, since 1970.
     day: i64,
     /// The most of it within the time that counts, by hour.
     today: [u32; HOURS],
     /// Something was found today.
     spoilt: bool,
+    /// The most of the days on which something was found and of which no person has spoken yet, by
+    /// hour; empty: there is none.
+    doubted: Vec<u32>,
+    /// What would not have been found on the first of them.
+    bound: u32,
+    /// The day on which a person released it: nothing more is found then.
+    excused: Option<i64>,
     /// The most of earlier days, by hour: the week since 1970, oldest first, and how much. Weeks
     /// end one by one, so that a better one of long ago takes nothing with it.
     weeks: Vec<(i64, [u32; HOURS])>,
@@ -49,6 +61,7 @@ pub(super) struct Series {
 
 /// Too much.
 pub(super) struct Over {
+    bound: u32,
     count: u32,
     usual: u32,
     busiest: u32,
@@ -63,14 +76,17 @@ impl Series {
         self.believe(time.as_millis().div_euclid(DAY), bucket);
         // Events of several sessions come nearly in order: what is late counts with the newest.
         match self.buckets.back_mut() {
-            Some((last, counted)) if *last >= bucket => *counted = counted.saturating_add(count),
-            Some(_) | None => self.buckets.push_back((bucket, count)),
+            Some((last, all, fresh)) if *last >= bucket => {
+                *all = all.saturating_add(count);
+                *fresh = fresh.saturating_add(count);
+            }
+            Some(_) | None => self.buckets.push_back((bucket, count, count)),
         }
-        let newest = self.buckets.back().map_or(bucket, |(last, _)| *last);
+        let newest = self.newest(bucket);
         while self
             .buckets
             .front()
-            .is_some_and(|(one, _)| *one <= newest - BUCKETS)
+            .is_some_and(|(one, ..)| *one <= newest - BUCKETS)
         {
             self.buckets.pop_front();
         }
@@ -78,7 +94,8 @@ impl Series {
             self.samples.pop_front();
         }
         self.samples.push_back(sample.to_owned());
-        let within = self.within();
+        let all = self.buckets.iter().map(|(_, all, _)| *all);
+        let within = all.fold(0, u32::saturating_add);
         if let Some(most) = self.today.get_mut(hour_of(time)) {
             *most = (*most).max(within);
         }
@@ -87,6 +104,9 @@ impl Series {
     /// Whether that is too much.
     pub(super) fn over(&self, terms: Terms, now: Timestamp) -> Option<Over> {
         let day = now.as_millis().div_euclid(DAY);
+        if self.excused == Some(day) {
+            return None;
+        }
         let count = self.within();
         let (usual, busiest) = (self.usual_at(day, hour_of(now)), self.busiest(day));
         let bound = terms
@@ -94,6 +114,7 @@ impl Series {
             .max(busiest)
             .max(usual.saturating_mul(terms.factor));
         (count > bound).then(|| Over {
+            bound,
             count,
             usual,
             busiest,
@@ -102,20 +123,58 @@ impl Series {
     }
 
     /// Something was found: counted anew from here, and the day does not teach.
-    pub(super) fn spoil(&mut self, now: Timestamp) {
+    pub(super) fn spoil(&mut self, now: Timestamp, over: &Over) {
         self.turn_to(now.as_millis().div_euclid(DAY));
+        if !self.is_doubted() {
+            self.bound = over.bound;
+        }
         self.spoilt = true;
-        self.buckets.clear();
+        for (_, _, fresh) in &mut self.buckets {
+            *fresh = 0;
+        }
     }
 
-    /// Counted anew.
+    /// A person released it: what was found was legitimate, so that it teaches, and nothing more is
+    /// found until the day is over. Counted anew.
+    pub(super) fn excuse(&mut self, now: Timestamp) {
+        let day = now.as_millis().div_euclid(DAY);
+        self.turn_to(day);
+        if self.is_doubted() {
+            self.put_aside();
+            let most = self.bound.saturating_mul(GROWTH_MAX);
+            for (today, doubted) in self.today.iter_mut().zip(self.doubted.drain(..)) {
+                *today = doubted.min(most);
+            }
+            self.spoilt = false;
+            self.excused = Some(day);
+        }
+        self.begin_anew();
+    }
+
+    /// Counted anew: its time was over, and nobody has said what it was.
     pub(super) fn begin_anew(&mut self) {
         self.buckets.clear();
         self.samples.clear();
     }
 
+    fn is_doubted(&self) -> bool {
+        self.spoilt || !self.doubted.is_empty()
+    }
+
+    /// The figures of today join those of days on which something was found.
+    fn put_aside(&mut self) {
+        self.doubted.resize(HOURS, 0);
+        for (doubted, today) in self.doubted.iter_mut().zip(std::mem::take(&mut self.today)) {
+            *doubted = (*doubted).max(today);
+        }
+    }
+
+    fn newest(&self, bucket: i64) -> i64 {
+        self.buckets.back().map_or(bucket, |(last, ..)| *last)
+    }
+
     fn within(&self) -> u32 {
-        let counts = self.buckets.iter().map(|(_, count)| *count);
+        let counts = self.buckets.iter().map(|(.., fresh)| *fresh);
         counts.fold(0, u32::saturating_add)
     }
 
@@ -160,9 +219,8 @@ impl Series {
     /// What lies further ahead than events come late was counted by a clock that was wrong: it is
     /// as if it had not been.
     fn believe(&mut self, day: i64, bucket: i64) {
-        let newest = self.buckets.back().map_or(bucket, |(last, _)| *last);
-        if newest > bucket + BUCKETS {
-            self.buckets.retain(|(one, _)| *one <= bucket);
+        if self.newest(bucket) > bucket + BUCKETS {
+            self.buckets.retain(|(one, ..)| *one <= bucket);
         }
         if self.day > day + 1 {
             self.today = [0; HOURS];
@@ -179,9 +237,11 @@ impl Series {
         if day <= self.day {
             return;
         }
+        if std::mem::take(&mut self.spoilt) {
+            self.put_aside();
+        }
         let (ended, today) = (self.day, std::mem::take(&mut self.today));
-        let teaches = !std::mem::take(&mut self.spoilt) && today.iter().any(|most| *most > 0);
-        if teaches {
+        if today.iter().any(|most| *most > 0) {
             self.learn(ended, today);
         }
         self.day = day;

@@ -112,15 +112,63 @@ fn a_day_on_which_something_was_found_teaches_nothing() {
 }
 
 #[test]
-fn what_a_person_releases_begins_anew_and_is_found_again_when_it_goes_on() {
+fn what_a_person_releases_is_not_found_again_on_that_day_and_teaches() {
+    let mut guard = with_history(40, 100);
+    let month_end = |day| at(day, 16, 0);
+    let run =
+        |guard: &mut Guard, begin: Timestamp, count| burst(guard, begin, count, &message(begin, 9));
+    assert_eq!(run(&mut guard, month_end(40), 1_500), Some(400));
+    let entity = message(month_end(40), 9).entity();
+    guard.release(&entity, true, at(40, 17, 0));
+    assert_eq!(
+        run(&mut guard, at(40, 17, 1), 1_500),
+        None,
+        "the rest of the run"
+    );
+    assert_eq!(run(&mut guard, month_end(70), 1_500), None, "next month");
+    assert!(
+        run(&mut guard, at(71, 3, 0), 9_000).is_some(),
+        "watched all the same"
+    );
+}
+
+#[test]
+fn what_was_found_teaches_when_a_person_speaks_of_it_days_later() {
+    let mut guard = with_history(10, 100);
+    let friday = at(10, 16, 0);
+    assert!(burst(&mut guard, friday, 1_000, &message(friday, 9)).is_some());
+    let saturday = at(11, 16, 0);
+    assert_eq!(burst(&mut guard, saturday, 10, &message(saturday, 9)), None);
+    guard.release(&message(friday, 9).entity(), true, at(13, 8, 0));
+    let next = at(20, 16, 0);
+    assert_eq!(burst(&mut guard, next, 1_000, &message(next, 9)), None);
+}
+
+#[test]
+fn a_release_after_a_hijack_makes_no_hijack_usual() {
+    let mut guard = with_history(10, 3);
+    let night = at(10, 3, 0);
+    assert!(burst(&mut guard, night, 5_000, &message(night, 9)).is_some());
+    guard.release(&message(night, 9).entity(), true, at(10, 9, 0));
+    assert_eq!(hear(&mut guard, &message(at(10, 9, 1), 9)), None);
+    let again = at(11, 3, 0);
+    let found = burst(&mut guard, again, 5_000, &message(again, 9));
+    assert!(found.is_some_and(|number| number < 500), "{found:?}");
+}
+
+#[test]
+fn what_the_clock_releases_begins_anew_and_is_found_again_when_it_goes_on() {
     let mut guard = with_history(10, 3);
     let night = at(10, 3, 0);
     let template = message(night, 9);
     assert!(burst(&mut guard, night, 50, &template).is_some());
-    guard.release(&template.entity());
+    guard.release(&template.entity(), false, at(10, 3, 10));
     let later = at(10, 3, 10);
     let again = burst(&mut guard, later, 50, &template);
     assert_eq!(again, Some(30), "counted from nothing");
+    let next = at(11, 3, 0);
+    let found = burst(&mut guard, next, 50, &message(next, 9));
+    assert_eq!(found, Some(30), "it taught nothing");
 }
 
 /// One hour's work of a night, in one go.
