@@ -199,9 +199,12 @@ pub enum Signal {
     },
     /// A domain that is not verified was tried as sender.
     UnverifiedDomain,
-    /// A recipient does not exist.
+    /// A recipient does not exist: we, or the server that has its domain, said so.
     UnknownRecipient,
-    /// A recipient complained.
+    /// A recipient does not exist, as a notice says that came back. Whoever got a message can write
+    /// one.
+    ReturnedRecipient,
+    /// A recipient complained. Whoever got a message can do that.
     Complaint,
     /// A content check found a message bad.
     BadContent,
@@ -222,6 +225,8 @@ pub struct Heard {
     pub credential: Option<String>,
     /// What.
     pub signal: Signal,
+    /// Which recipient it is about; `None`: several, or none.
+    pub recipient: Option<String>,
     /// The message, or the reference of what was refused: for the evidence.
     pub sample: String,
 }
@@ -290,6 +295,9 @@ impl Guard {
         for (kind, count) in counts_of(heard) {
             let terms = kind.terms(triggers);
             let series = device.series.entry(kind).or_default();
+            if !series.is_news(kind, terms.minimum, heard) {
+                continue;
+            }
             series.count(kind.window(), heard.time, count, &heard.sample);
             if kind.needs_learning() && !device.is_learnt(heard.time) {
                 continue;
@@ -427,7 +435,9 @@ fn counts_of(heard: &Heard) -> impl Iterator<Item = (TriggerKind, u32)> {
             from_differs.then_some((TriggerKind::FromMismatch, 1)),
         ),
         Signal::UnverifiedDomain => ((TriggerKind::UnverifiedDomain, 1), None),
-        Signal::UnknownRecipient => ((TriggerKind::UnknownRecipients, 1), None),
+        Signal::UnknownRecipient | Signal::ReturnedRecipient => {
+            ((TriggerKind::UnknownRecipients, 1), None)
+        }
         Signal::Complaint => ((TriggerKind::Complaints, 1), None),
         Signal::BadContent => ((TriggerKind::Content, 1), None),
     };

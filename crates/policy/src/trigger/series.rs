@@ -5,11 +5,12 @@
 //! teaches when a person has released the device.
 
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use relais_smtp::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{DAY, Found, LEARNT_DAYS_MIN, SAMPLES_MAX, Terms, TriggerKind};
+use super::{DAY, Found, Heard, LEARNT_DAYS_MIN, SAMPLES_MAX, Signal, Terms, TriggerKind};
 use crate::restriction::{Effect, Entity};
 
 /// What is usual is what was within this many days, and the rest of the week in which they begin:
@@ -24,6 +25,10 @@ const BUCKETS: i64 = 60;
 /// What a person released teaches at most so many times what would not have been found: whoever
 /// lets a device go after a hijack makes no hijack usual.
 const GROWTH_MAX: u32 = 4;
+/// Addresses and messages remembered as counted. Ours: far more than are too many.
+const SEEN_MAX: usize = 200;
+/// What may be claimed for one domain: this part of what is never too much.
+const DOMAIN_SHARE: u32 = 3;
 /// Hours of a day.
 const HOURS: usize = 24;
 /// Milliseconds of an hour.
@@ -57,6 +62,59 @@ pub(super) struct Series {
     learnt_on: i64,
     /// The newest messages or attempts.
     samples: VecDeque<String>,
+    /// What is counted once; oldest first.
+    #[serde(default)]
+    seen: VecDeque<(i64, Once)>,
+}
+
+/// What an event is about, so that the same counts once. Digests, since only whether they are the
+/// same matters; another version may make others, and then counts an hour's twice.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct Once {
+    address: Option<u64>,
+    message: Option<u64>,
+    /// Who may have made it up: anybody in this domain.
+    claimed_in: Option<u64>,
+}
+
+impl Once {
+    /// `None`: each counts.
+    pub(super) fn of(heard: &Heard) -> Option<Self> {
+        let recipient = heard.recipient.as_deref().map(str::to_lowercase);
+        let domain = recipient.as_deref().and_then(|to| to.rsplit_once('@'));
+        let claimed_in = Some(digest(domain.map_or("", |(_, domain)| domain)));
+        let address = recipient.as_deref().map(digest);
+        let message = Some(digest(&heard.sample));
+        match heard.signal {
+            Signal::Message { .. } | Signal::UnverifiedDomain | Signal::BadContent => None,
+            Signal::UnknownRecipient => address.map(|address| Self {
+                address: Some(address),
+                message: None,
+                claimed_in: None,
+            }),
+            Signal::ReturnedRecipient => Some(Self {
+                address,
+                message,
+                claimed_in,
+            }),
+            Signal::Complaint => Some(Self {
+                address: None,
+                message,
+                claimed_in,
+            }),
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let same = |one: Option<u64>, other| one.is_some() && one == other;
+        same(self.address, other.address) || same(self.message, other.message)
+    }
+}
+
+fn digest(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Too much.
@@ -71,8 +129,7 @@ pub(super) struct Over {
 impl Series {
     /// So many more at this time.
     pub(super) fn count(&mut self, window: i64, time: Timestamp, count: u32, sample: &str) {
-        let grain = (window / BUCKETS).max(1);
-        let bucket = time.as_millis().div_euclid(grain);
+        let bucket = bucket_of(window, time);
         self.believe(time.as_millis().div_euclid(DAY), bucket);
         // Events of several sessions come nearly in order: what is late counts with the newest.
         match self.buckets.back_mut() {
@@ -99,6 +156,33 @@ impl Series {
         if let Some(most) = self.today.get_mut(hour_of(time)) {
             *most = (*most).max(within);
         }
+    }
+
+    /// Whether this is news: what is counted already is not, nor what comes from a domain that has
+    /// had its share. Anybody who got one message can write as many notices about it as he likes.
+    pub(super) fn is_news(&mut self, kind: TriggerKind, minimum: u32, heard: &Heard) -> bool {
+        let Some(once) = Once::of(heard) else {
+            return true;
+        };
+        let bucket = bucket_of(kind.window(), heard.time);
+        let counts = bucket - BUCKETS + 1..=bucket + BUCKETS;
+        self.seen.retain(|(one, _)| counts.contains(one));
+        if self.seen.iter().any(|(_, seen)| seen.is_same(&once)) {
+            return false;
+        }
+        let of_domain = self
+            .seen
+            .iter()
+            .filter(|(_, seen)| once.claimed_in.is_some() && seen.claimed_in == once.claimed_in);
+        let share = usize::try_from(minimum.div_ceil(DOMAIN_SHARE)).unwrap_or(usize::MAX);
+        if of_domain.count() >= share.max(1) {
+            return false;
+        }
+        if self.seen.len() >= SEEN_MAX {
+            self.seen.pop_front();
+        }
+        self.seen.push_back((bucket, once));
+        true
     }
 
     /// Whether that is too much.
@@ -131,6 +215,9 @@ impl Series {
         self.spoilt = true;
         for (_, _, fresh) in &mut self.buckets {
             *fresh = 0;
+        }
+        for (_, seen) in &mut self.seen {
+            seen.claimed_in = None;
         }
     }
 
@@ -269,6 +356,10 @@ impl Series {
             self.weeks.remove(0);
         }
     }
+}
+
+fn bucket_of(window: i64, time: Timestamp) -> i64 {
+    time.as_millis().div_euclid((window / BUCKETS).max(1))
 }
 
 fn hour_of(time: Timestamp) -> usize {

@@ -24,6 +24,7 @@ fn message(time: Timestamp, host: u8) -> Heard {
             recipients: 1,
             from_differs: false,
         },
+        recipient: None,
         sample: "00000000000G1".to_owned(),
     }
 }
@@ -261,6 +262,15 @@ fn the_first_step_is_to_hold_and_the_second_to_refuse_only_where_the_settings_wa
     }
 }
 
+/// The same of another message, about another recipient in another domain.
+fn other(heard: &Heard, number: u32) -> Heard {
+    Heard {
+        recipient: Some(format!("someone@d{number}.example")),
+        sample: format!("{number:013}"),
+        ..heard.clone()
+    }
+}
+
 #[test]
 fn every_kind_of_misdeed_is_counted_by_its_own_trigger_from_the_first_day() {
     for (kind, signal, credential) in [
@@ -274,6 +284,11 @@ fn every_kind_of_misdeed_is_counted_by_its_own_trigger_from_the_first_day() {
             Signal::UnknownRecipient,
             Some("scan-1"),
         ),
+        (
+            TriggerKind::UnknownRecipients,
+            Signal::ReturnedRecipient,
+            None,
+        ),
         (TriggerKind::Complaints, Signal::Complaint, None),
         (TriggerKind::Content, Signal::BadContent, Some("scan-1")),
     ] {
@@ -285,13 +300,54 @@ fn every_kind_of_misdeed_is_counted_by_its_own_trigger_from_the_first_day() {
             ..message(at(0, 9, 0), 9)
         };
         let found = (0..=minimum)
-            .map(|_| hear(&mut guard, &heard))
+            .map(|number| hear(&mut guard, &other(&heard, number)))
             .collect::<Vec<_>>();
         let (last, before) = found.split_last().expect("some");
         assert!(before.iter().all(Option::is_none), "{kind:?}");
         let last = last.as_ref().expect("one more than is never too many");
         assert_eq!((last.kind, last.entity.clone()), (kind, heard.entity()));
     }
+}
+
+#[test]
+fn a_recipient_who_complains_again_and_again_has_nobody_held() {
+    for signal in [Signal::Complaint, Signal::ReturnedRecipient] {
+        let mut guard = Guard::default();
+        let of = |number: u32, recipient: String| Heard {
+            signal,
+            recipient: Some(recipient),
+            sample: format!("{number:013}"),
+            ..message(at(0, 9, 0), 9)
+        };
+        for number in 0..200 {
+            // About one message, as many recipients of it; about many messages, one recipient; and
+            // about many, whoever its domain has.
+            for heard in [
+                of(0, format!("someone@d{number}.example")),
+                of(number, "mallory@evil.example".to_owned()),
+                of(number, format!("m{number}@Evil.example")),
+            ] {
+                assert_eq!(hear(&mut guard, &heard), None, "{signal:?} {number}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_address_that_does_not_exist_counts_once_an_hour_however_often_it_is_written_to() {
+    let mut guard = Guard::default();
+    let of = |minute: i64, recipient: &str| Heard {
+        signal: Signal::UnknownRecipient,
+        recipient: Some(recipient.to_owned()),
+        sample: format!("{minute:013}"),
+        ..message(at(0, 9, minute), 9)
+    };
+    for minute in 0..600 {
+        let heard = of(minute, "Gone@contoso.test");
+        assert_eq!(hear(&mut guard, &heard), None, "minute {minute}");
+    }
+    let guess = |number| hear(&mut guard, &of(600, &format!("guess{number}@example.net")));
+    assert!((0..30).filter_map(guess).next().is_some());
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Event {
             return Some(Signal::Complaint);
         }
         let status = detail.strip_prefix(FAILURE)?.trim_start();
-        is_status_of_address(status).then_some(Signal::UnknownRecipient)
+        is_status_of_address(status).then_some(Signal::ReturnedRecipient)
     }
 
     /// Said of the client that did it.
@@ -58,12 +58,24 @@ impl Event {
             address: client.address,
             credential: client.credential.as_deref().map(str::to_owned),
             signal,
+            recipient: self.only_recipient(),
             sample: self
                 .queue_id
                 .map(|id| id.to_string())
                 .or(reference)
                 .unwrap_or_default(),
         })
+    }
+
+    fn only_recipient(&self) -> Option<String> {
+        match &self.to {
+            Some(To::One(only)) => Some(only.to_string()),
+            Some(To::Many(all)) => match all.as_slice() {
+                [only] => Some(only.to_string()),
+                _ => None,
+            },
+            None => None,
+        }
     }
 
     fn recipients(&self) -> u32 {
@@ -232,7 +244,7 @@ mod tests {
             ),
             (
                 "failure 5.1.1, delivery status notification",
-                Some(Signal::UnknownRecipient),
+                Some(Signal::ReturnedRecipient),
             ),
             ("failure 5.2.2, delivery status notification", None),
             ("automatic-reply", None),
