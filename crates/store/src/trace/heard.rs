@@ -9,8 +9,8 @@ use super::{ClientSummary, Event, EventKind, To};
 
 /// Tokens of refusals of domains that are not verified.
 const DOMAIN_TOKENS: &[&str] = &["FROM-DOMAIN", "HDR-DOMAIN"];
-/// Tokens of refusals of recipients that do not exist.
-const RECIPIENT_TOKENS: &[&str] = &["RCPT-UNKNOWN", "RCPT-DNS", "RCPT-SUPPRESSED"];
+/// Tokens of refusals of recipients that do not exist. Whom we suppress is our own list: no guess.
+const RECIPIENT_TOKENS: &[&str] = &["RCPT-UNKNOWN", "RCPT-DNS"];
 /// How the tokens of content checks begin.
 const CONTENT_TOKENS: &[&str] = &["CONTENT", "VIRUS", "MALWARE", "SPAM"];
 /// What a notice of a complaint begins with.
@@ -114,7 +114,14 @@ impl Event {
         if RECIPIENT_TOKENS.contains(&token) {
             return Some(Signal::UnknownRecipient);
         }
-        is_of_content(token).then_some(Signal::BadContent)
+        (is_of_content(token) && !self.is_of_attachment()).then_some(Signal::BadContent)
+    }
+
+    /// The settings forbid this kind of attachment: a mistake, which a person makes again at once.
+    /// What a checker finds is answered with 550.
+    fn is_of_attachment(&self) -> bool {
+        let reply = self.reply.as_deref().unwrap_or_default();
+        reply.starts_with("554")
     }
 
     /// The next hop said that there is no such address.
@@ -211,6 +218,19 @@ mod tests {
                 Some(Signal::BadContent),
             ),
             (EventKind::AttemptRefused, "RATE", "", None),
+            (EventKind::AttemptRefused, "RCPT-SUPPRESSED", "", None),
+            (
+                EventKind::AttemptRefused,
+                "CONTENT",
+                "550 5.7.1 Malware found: Eicar (ref 1)",
+                Some(Signal::BadContent),
+            ),
+            (
+                EventKind::AttemptRefused,
+                "CONTENT",
+                "554 5.7.1 Attachment type not allowed: zip (ref 1)",
+                None,
+            ),
             (
                 EventKind::RecipientFailed,
                 "",
