@@ -15,7 +15,7 @@
 pub mod rehearsal;
 mod series;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -265,12 +265,17 @@ pub struct KnownDevice {
     /// Networks of a credential, and the day each was seen first.
     #[serde(default)]
     networks: Vec<(String, i64)>,
+    /// Whether somebody keeps it, and must hear when it is forgotten.
+    #[serde(skip)]
+    is_kept: bool,
 }
 
 /// See the head of this file.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     organisations: BTreeMap<String, BTreeMap<String, KnownDevice>>,
+    /// Keys of devices that were forgotten and are kept elsewhere still.
+    gone: BTreeSet<String>,
     /// When [`Guard::forget_before`] was asked last, and since when its time goes on in steps.
     asked: Option<(Timestamp, Timestamp)>,
 }
@@ -335,41 +340,60 @@ impl Guard {
     }
 
     /// What is to be kept of a device, under which key; `None`: nothing is known.
-    pub fn kept(&self, organisation: &str, entity: &Entity) -> Option<(String, &KnownDevice)> {
+    pub fn kept(&mut self, organisation: &str, entity: &Entity) -> Option<(String, &KnownDevice)> {
         let key = key_of(entity);
-        let device = self.organisations.get(organisation)?.get(&key)?;
-        Some((format!("{organisation} {key}"), device))
+        let device = self.organisations.get_mut(organisation)?.get_mut(&key)?;
+        device.is_kept = true;
+        Some((kept_key(organisation, &key), device))
     }
 
-    /// Takes back what was kept.
-    pub fn restore(&mut self, key: &str, kept: KnownDevice) {
-        if let Some((organisation, device)) = key.split_once(' ') {
-            let devices = self.organisations.entry(organisation.to_owned());
-            devices.or_default().insert(device.to_owned(), kept);
+    /// Takes back what was kept. What was heard meanwhile counts with it.
+    pub fn restore(&mut self, key: &str, mut kept: KnownDevice) {
+        let Some((organisation, name)) = key.split_once(' ') else {
+            return;
+        };
+        kept.is_kept = true;
+        let device = self.device_named(organisation, name);
+        let heard = std::mem::replace(device, kept);
+        device.absorb(heard);
+    }
+
+    /// These are kept still, though it was said that they are forgotten.
+    pub fn remind(&mut self, keys: Vec<String>) {
+        for key in keys {
+            let known = key.split_once(' ').is_some_and(|(organisation, device)| {
+                let devices = self.organisations.get(organisation);
+                devices.is_some_and(|devices| devices.contains_key(device))
+            });
+            if !known {
+                self.gone.insert(key);
+            }
         }
     }
 
-    /// Keys of devices not heard of for so many days; they are forgotten. Asked every few minutes:
-    /// a time that was jumped to is believed when it has gone on for an hour, so that a clock ahead
-    /// for a moment forgets nobody.
+    /// Forgets devices not heard of for so many days. Keys of those that are kept and were
+    /// forgotten, for this or for room. Asked every few minutes: a time that was jumped to is
+    /// believed when it has gone on for an hour, so that a clock ahead for a moment forgets nobody.
     pub fn forget_before(&mut self, now: Timestamp) -> Vec<String> {
-        if !self.believes(now) {
-            return Vec::new();
+        if self.believes(now) {
+            self.forget_old(now);
         }
+        std::mem::take(&mut self.gone).into_iter().collect()
+    }
+
+    fn forget_old(&mut self, now: Timestamp) {
         let oldest = now.as_millis() - i64::from(series::REMEMBERED_DAYS) * DAY;
-        let mut gone = Vec::new();
         for (organisation, devices) in &mut self.organisations {
             devices.retain(|key, device| {
                 device.last = device.last.min(now.as_millis());
                 let stays = device.last >= oldest;
-                if !stays {
-                    gone.push(format!("{organisation} {key}"));
+                if !stays && device.is_kept {
+                    self.gone.insert(kept_key(organisation, key));
                 }
                 stays
             });
         }
         self.organisations.retain(|_, devices| !devices.is_empty());
-        gone
     }
 
     fn believes(&mut self, now: Timestamp) -> bool {
@@ -387,30 +411,41 @@ impl Guard {
     }
 
     fn device(&mut self, organisation: &str, entity: &Entity, now: Timestamp) -> &mut KnownDevice {
+        let device = self.device_named(organisation, &key_of(entity));
+        device.last = now.as_millis();
+        device
+    }
+
+    fn device_named(&mut self, organisation: &str, key: &str) -> &mut KnownDevice {
         let devices = self
             .organisations
             .entry(organisation.to_owned())
             .or_default();
-        let key = key_of(entity);
-        if !devices.contains_key(&key) && devices.len() >= DEVICES_PER_ORGANISATION_MAX {
-            forget_oldest(devices);
+        if !devices.contains_key(key) {
+            if devices.len() >= DEVICES_PER_ORGANISATION_MAX {
+                let forgotten = forget_oldest(devices);
+                let keys = forgotten.iter().map(|key| kept_key(organisation, key));
+                self.gone.extend(keys);
+            }
+            self.gone.remove(&kept_key(organisation, key));
         }
-        let device = devices.entry(key).or_default();
-        device.last = now.as_millis();
-        device
+        devices.entry(key.to_owned()).or_default()
     }
 }
 
-fn forget_oldest(devices: &mut BTreeMap<String, KnownDevice>) {
-    let mut ages: Vec<_> = devices.values().map(|device| device.last).collect();
+/// Under which key a device is kept, those of all organisations together.
+fn kept_key(organisation: &str, device: &str) -> String {
+    format!("{organisation} {device}")
+}
+
+/// Makes room; keys of those that are kept elsewhere.
+fn forget_oldest(devices: &mut BTreeMap<String, KnownDevice>) -> Vec<String> {
+    let mut ages: Vec<_> = devices.iter().map(|(key, one)| (one.last, key)).collect();
     ages.sort_unstable();
-    let bound = ages.get(FORGOTTEN_AT_ONCE).copied().unwrap_or(i64::MAX);
-    let mut left = FORGOTTEN_AT_ONCE;
-    devices.retain(|_, device| {
-        let goes = left > 0 && device.last <= bound;
-        left -= usize::from(goes);
-        !goes
-    });
+    let oldest = ages.into_iter().take(FORGOTTEN_AT_ONCE);
+    let oldest: Vec<_> = oldest.map(|(_, key)| key.clone()).collect();
+    let is_kept = |key: &String| devices.remove(key).is_some_and(|device| device.is_kept);
+    oldest.into_iter().filter(is_kept).collect()
 }
 
 /// The first step is to hold; the second, where it goes on all the same and the settings want it,
@@ -473,6 +508,21 @@ fn network_of(address: IpAddr) -> String {
 }
 
 impl KnownDevice {
+    /// What was heard before this was taken back counts with it.
+    fn absorb(&mut self, heard: Self) {
+        self.last = self.last.max(heard.last);
+        for (kind, series) in heard.series {
+            self.series.entry(kind).or_default().absorb(series);
+        }
+        for (network, day) in heard.networks {
+            if self.networks.iter().all(|(known, _)| *known != network) {
+                self.networks.push((network, day));
+            }
+        }
+        let excess = self.networks.len().saturating_sub(NETWORKS_MAX);
+        self.networks.drain(..excess);
+    }
+
     fn all(&mut self) -> impl Iterator<Item = &mut Series> {
         self.series.values_mut()
     }

@@ -127,24 +127,31 @@ impl Guarding {
     /// Keeps what is usual.
     pub(crate) async fn save(&self, store: &Store, now: Timestamp) {
         let mut change = ShelfChange::new(Shelf::Trigger, now);
-        let news = {
+        let (news, known) = {
             let mut state = self.lock();
             change.taken = state.guard.forget_before(now);
             let news = std::mem::take(&mut state.news);
+            let mut known = Vec::with_capacity(news.len());
             for (entity, organisation) in &news {
                 let kept = state.guard.kept(organisation, entity);
-                change
-                    .put
-                    .extend(kept.map(|(key, known)| (key, known_text(known))));
+                known.extend(kept.map(|(key, device)| (key, device.clone())));
             }
-            news
+            (news, known)
         };
+        // Written as text without the lock: every message takes it.
+        let texts = known
+            .into_iter()
+            .map(|(key, device)| (key, known_text(&device)));
+        change.put.extend(texts);
         if change.put.is_empty() && change.taken.is_empty() {
             return;
         }
+        let taken = change.taken.clone();
         if let Err(error) = store.change_shelf(change).await {
             tracing::warn!(%error, "what is usual could not be kept");
-            self.lock().news.extend(news);
+            let mut state = self.lock();
+            state.guard.remind(taken);
+            state.news.extend(news);
         }
     }
 

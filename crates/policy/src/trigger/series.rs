@@ -206,6 +206,24 @@ impl Series {
         })
     }
 
+    /// What was heard in the first moments of a process counts with what one before it kept.
+    pub(super) fn absorb(&mut self, heard: Self) {
+        let Some((newest, ..)) = heard.buckets.back() else {
+            return;
+        };
+        self.believe(heard.day, *newest);
+        self.buckets.extend(heard.buckets);
+        for (today, heard) in self.today.iter_mut().zip(heard.today) {
+            *today = today.saturating_add(heard);
+        }
+        self.samples.extend(heard.samples);
+        let excess = self.samples.len().saturating_sub(SAMPLES_MAX);
+        self.samples.drain(..excess);
+        self.seen.extend(heard.seen);
+        let excess = self.seen.len().saturating_sub(SEEN_MAX);
+        self.seen.drain(..excess);
+    }
+
     /// Something was found: counted anew from here, and the day does not teach.
     pub(super) fn spoil(&mut self, now: Timestamp, over: &Over) {
         self.turn_to(now.as_millis().div_euclid(DAY));

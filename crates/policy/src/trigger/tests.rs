@@ -237,7 +237,9 @@ fn a_clock_that_was_years_ahead_for_a_moment_leaves_what_is_usual_and_days_that_
 #[test]
 fn what_was_kept_by_a_clock_ahead_is_forgotten_like_everything_else() {
     let mut guard = Guard::default();
-    hear(&mut guard, &message(at(4_000, 9, 0), 9));
+    let ahead = message(at(4_000, 9, 0), 9);
+    hear(&mut guard, &ahead);
+    assert!(guard.kept("contoso", &ahead.entity()).is_some());
     assert_eq!(
         forget(&mut guard, at(0, 9, 0), 120).len(),
         0,
@@ -466,6 +468,44 @@ fn what_is_kept_is_what_is_known() {
         assert_eq!(found, Some(30));
     }
     assert_eq!(forget(&mut restarted, at(60, 0, 0), 60), [key]);
+}
+
+#[test]
+fn what_was_heard_before_the_kept_was_taken_back_counts_with_it() {
+    let mut guard = with_history(10, 3);
+    let night = at(10, 3, 0);
+    let template = message(night, 9);
+    let (key, known) = guard.kept("contoso", &template.entity()).expect("known");
+    let mut restarted = Guard::default();
+    for _ in 0..20 {
+        assert_eq!(hear(&mut restarted, &template), None);
+    }
+    restarted.restore(&key, known.clone());
+    assert_eq!(burst(&mut restarted, night, 50, &template), Some(10));
+}
+
+#[test]
+fn who_keeps_a_device_hears_when_it_is_forgotten_for_room_and_room_is_made_for_kept_ones_too() {
+    let mut guard = with_history(1, 1);
+    let of = |host: u32| Heard {
+        address: std::net::Ipv4Addr::from_bits(0x0a00_0000 + host).into(),
+        ..message(at(1, 1, 0), 9)
+    };
+    let most = u32::try_from(DEVICES_PER_ORGANISATION_MAX).expect("some");
+    let entity = message(at(0, 0, 0), 9).entity();
+    let (key, known) = guard.kept("contoso", &entity).expect("known");
+    let known = known.clone();
+    for host in 0..most {
+        hear(&mut guard, &of(host));
+    }
+    assert_eq!(guard.forget_before(at(1, 1, 0)), std::slice::from_ref(&key));
+    assert_eq!(guard.forget_before(at(1, 1, 1)), [] as [String; 0]);
+    guard.remind(vec![key.clone()]);
+    assert_eq!(guard.forget_before(at(1, 1, 2)), [key]);
+    for host in 0..2 * most {
+        guard.restore(&format!("contoso device contoso/P/{host}"), known.clone());
+    }
+    assert!(guard.devices() <= DEVICES_PER_ORGANISATION_MAX);
 }
 
 #[test]
