@@ -324,8 +324,9 @@ impl Guard {
         found
     }
 
-    /// It is restricted no more: it begins anew. Where a person said so, what it did was legitimate:
-    /// it teaches what is usual, and the same triggers find nothing more until the day is over.
+    /// It is restricted no more: it begins anew. Where a person said so, what it did was
+    /// legitimate: it teaches what is usual, and the same triggers find nothing more until the day
+    /// is over.
     pub fn release(&mut self, entity: &Entity, by_person: bool, now: Timestamp) {
         let key = key_of(entity);
         for devices in self.organisations.values_mut() {

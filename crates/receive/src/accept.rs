@@ -35,7 +35,7 @@ use relais_smtp::time::Timestamp;
 use relais_store::queue::{
     CommitError, Committed, Content, MessageFacts, NewMessage, NewRecipient,
 };
-use relais_store::store::{ContentWriter, Store, why_held};
+use relais_store::store::{ContentWriter, why_held};
 use relais_store::trace::{Event, EventKind};
 
 use crate::arrival::{Arrival, Transaction};
@@ -475,7 +475,7 @@ async fn commit(
     let due = admitted.map_or(accepted_at, |admitted| admitted.due);
     let accepted_for = &facts.organisation;
     let mut recipients = arrival.recipients(accepted_for, accepted_at, due, held.is_some());
-    events.extend(hold_restricted(&context.store, &facts, &mut recipients));
+    events.extend(hold_restricted(arrival, &facts, &mut recipients));
     context
         .store
         .commit(NewMessage {
@@ -489,15 +489,18 @@ async fn commit(
 
 /// Recipients that are not to get it for now enter the queue held; the events that say so.
 fn hold_restricted(
-    store: &Store,
+    arrival: &Arrival<'_>,
     facts: &MessageFacts,
     recipients: &mut [NewRecipient],
 ) -> Vec<Event> {
+    let store = &arrival.context.store;
     let mut held = Vec::new();
     for one in recipients {
         let to = &one.recipient;
         if let Some(found) = store.restriction_of(facts, &to.forward_path, facts.accepted_at) {
             one.is_restricted = true;
+            let octets = if held.is_empty() { facts.size } else { 0 };
+            arrival.guarding.took(&found, octets);
             held.push(facts.held_event(to, why_held(&found), facts.accepted_at));
         }
     }

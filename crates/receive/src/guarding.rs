@@ -1,6 +1,7 @@
 //! Triggers at work: every message that is accepted is heard before it is stored, so that the one
 //! with which a trigger finds something is held itself; refusals, failures and what comes back are
-//! heard as they are told. What is usual is kept over restarts on a shelf, once a minute and at a
+//! heard as they are told. What is held is taken in up to a bound, so that who sends on for ever
+//! fills no disk. What is usual is kept over restarts on a shelf, once a minute and at a
 //! graceful end.
 //!
 //! Not here: what is too much (`relais_policy::trigger`); holding what waits and what is under way
@@ -25,6 +26,12 @@ use tokio_util::sync::CancellationToken;
 /// Between two times that what is usual is kept.
 const KEEP_EVERY: Duration = Duration::from_secs(60);
 
+/// Recipients of held mail that are taken in for one restricted entity. Ours: more than a device
+/// sends over a weekend, and a disk is not filled by a script in a loop.
+const HELD_RECIPIENTS_MAX: u32 = 10_000;
+/// Octets of the same mail. Ours: 2 GiB.
+const HELD_OCTETS_MAX: u64 = 2 << 30;
+
 /// See the head of this file.
 #[derive(Default)]
 pub(crate) struct Guarding(Mutex<State>);
@@ -32,11 +39,49 @@ pub(crate) struct Guarding(Mutex<State>);
 #[derive(Default)]
 struct State {
     guard: Guard,
+    /// What was taken in of restricted entities since they are, or since the start.
+    held: BTreeMap<Entity, Held>,
     /// Organisation and entity of which the shelf does not know what was heard last.
     news: BTreeMap<Entity, String>,
 }
 
+/// What was taken in of an entity while it is held.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    since: Timestamp,
+    recipients: u32,
+    octets: u64,
+}
+
 impl Guarding {
+    /// One more recipient for whom mail is held by this, and octets of its message.
+    pub(crate) fn took(&self, restriction: &Restriction, octets: u64) {
+        let since = restriction.since;
+        let fresh = Held {
+            since,
+            recipients: 0,
+            octets: 0,
+        };
+        let mut state = self.lock();
+        let entity = restriction.entity.clone();
+        let held = state.held.entry(entity).or_insert(fresh);
+        if held.since != since {
+            *held = fresh;
+        }
+        held.recipients = held.recipients.saturating_add(1);
+        held.octets = held.octets.saturating_add(octets);
+    }
+
+    /// Whether no more is taken in of what is held by this.
+    pub(crate) fn is_full(&self, restriction: &Restriction) -> bool {
+        let state = self.lock();
+        let held = state.held.get(&restriction.entity);
+        held.filter(|held| held.since == restriction.since)
+            .is_some_and(|held| {
+                held.recipients >= HELD_RECIPIENTS_MAX || held.octets >= HELD_OCTETS_MAX
+            })
+    }
+
     /// A message is complete: hears it, and restricts its sender where that is too much. In force
     /// when this returns.
     pub(crate) async fn accepted(&self, store: &Store, event: &Event) {
@@ -99,7 +144,9 @@ impl Guarding {
                 EventKind::EntityReleased => {
                     if let Some(released) = event.released.as_deref() {
                         let Released { entity, by_person } = released;
-                        self.lock().guard.release(entity, *by_person, event.time);
+                        let mut state = self.lock();
+                        state.guard.release(entity, *by_person, event.time);
+                        state.held.remove(entity);
                     }
                 }
                 // Messages were heard before they were stored.

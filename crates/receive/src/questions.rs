@@ -11,7 +11,7 @@ use relais_net::resolver::DnsError;
 use relais_policy::bounce;
 use relais_policy::limit::{Applying, RecipientKey, Sending};
 use relais_policy::permission::{RecipientPermit, may_deliver_to, may_greet, may_send};
-use relais_policy::restriction;
+use relais_policy::restriction::{self, Queued, Restrictions};
 use relais_policy::route::{RouteKind, RouteSource, route};
 use relais_policy::settings::OwnedDomain;
 use relais_smtp::address::{ForwardPath, Host, Mailbox, ReversePath};
@@ -130,6 +130,7 @@ impl Asked<'_> {
         let restrictions = context.store.restrictions();
         let restricted = restrictions.in_force(context.clock.now());
         restriction::may_deliver_to(&restricted, &permit.organisation, &permit.mailbox)?;
+        self.is_kept(&restrictions, &permit, transaction)?;
         let one_more = self.within_limits(transaction, &permit.mailbox)?;
         self.answerable(&mut transaction.sender_domain).await?;
         Box::pin(self.may_write_to(&permit, transaction)).await?;
@@ -154,6 +155,35 @@ impl Asked<'_> {
             transaction.counting.add(one_more);
         }
         Ok(EnvelopeRecipient::new(permit.mailbox))
+    }
+
+    /// Whether mail for it would leave, or there is room for it to be held.
+    fn is_kept(
+        &self,
+        restrictions: &Restrictions,
+        permit: &RecipientPermit,
+        transaction: &Transaction,
+    ) -> Result<(), Refusal> {
+        if restrictions.is_empty() {
+            return Ok(());
+        }
+        let sender = Mailbox::parse(&transaction.from);
+        let message = Queued {
+            organisation: &permit.organisation,
+            connector: transaction.inbound_connector.as_deref(),
+            client: Some(self.identity.address()),
+            credential: self.identity.facts().credential.as_deref(),
+            reverse_path: &sender.map_or(ReversePath::Null, ReversePath::Mailbox),
+        };
+        let holding = restrictions.holding(self.shared.context.clock.now());
+        let found = holding.of_message(&message);
+        let found = found.or_else(|| holding.of_mailbox(&permit.mailbox));
+        match found {
+            Some(restriction) if self.shared.guarding.is_full(restriction) => {
+                Err(Refusal::HeldFull)
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// RCPT at a bounce domain: only an address that we signed, and that still counts, whoever

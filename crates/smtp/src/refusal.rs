@@ -214,6 +214,8 @@ pub enum Refusal {
     },
     /// RCPT-BLOCKED, 550 5.7.1: the recipient's address or domain is a restricted entity.
     RecipientBlocked,
+    /// HELD-FULL, 450 4.7.1: as much of the client's mail is held as may be.
+    HeldFull,
     /// RCPT-MANY, 452 4.5.3.
     TooManyRecipients,
     /// SANDBOX, 550 5.7.1: the connector is observing, and this is no test recipient.
@@ -461,6 +463,7 @@ impl Refusal {
             | Self::RecipientSyntax
             | Self::RecipientUnknown
             | Self::RecipientBlocked
+            | Self::HeldFull
             | Self::TooManyRecipients
             | Self::Sandbox
             | Self::HeaderFrom
@@ -628,6 +631,7 @@ impl Refusal {
                 "RCPT-SUPPRESSED 550 5.1.1 Recipient suppressed after <cause>"
             }
             Self::RecipientBlocked => "RCPT-BLOCKED 550 5.7.1 Recipient blocked by policy",
+            Self::HeldFull => "HELD-FULL 450 4.7.1 Mail is held, too much of it waits, retry later",
             Self::TooManyRecipients => "RCPT-MANY 452 4.5.3 Too many recipients",
             Self::Sandbox => "SANDBOX 550 5.7.1 Test mode: only test recipients",
             Self::HeaderFrom => "HDR-FROM 550 5.6.0 Header From missing or invalid",

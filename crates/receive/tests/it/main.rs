@@ -5,6 +5,7 @@ mod bounces;
 mod content;
 mod dialogue;
 mod drain;
+mod held;
 mod limits;
 mod proxied;
 mod refusals;

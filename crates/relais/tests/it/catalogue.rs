@@ -9,7 +9,7 @@ use relais_smtp::refusal::CATALOGUE;
 use crate::support::repository;
 
 /// Tokens that no table and no dialogue gives, each with the test that does and the reason why.
-const ELSEWHERE: [(&str, &str, &str); 23] = [
+const ELSEWHERE: [(&str, &str, &str); 24] = [
     (
         "CONTENT",
         "attachments_are_judged_by_name_and_by_declared_type_however_deep_they_are",
@@ -19,6 +19,11 @@ const ELSEWHERE: [(&str, &str, &str); 23] = [
         "CHECK-LATER",
         "a_checker_that_is_not_there_does_what_each_connector_says",
         "it depends on programs beside us",
+    ),
+    (
+        "HELD-FULL",
+        "a_held_client_is_told_to_wait_when_much_of_it_waits_and_its_neighbour_is_not",
+        "it depends on what waits",
     ),
     (
         "CONN-LIMIT",

@@ -744,6 +744,18 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
     },
     CatalogueEntry {
         stage: "RCPT",
+        cause_en: "Mail of this client, or for this recipient, is held, and as much of it waits \
+            already as Relais keeps.",
+        fix_en: "See why it is held with `relais restricted list`. Release it, or delete what \
+            waits; the client tries again by itself.",
+        cause_fr: "Les messages de ce client, ou vers ce destinataire, sont retenus, et il en \
+            attend déjà autant que Relais en garde.",
+        fix_fr: "Voyez pourquoi avec «\u{202f}relais restricted list\u{202f}». Levez la retenue, \
+            ou supprimez ce qui attend\u{202f}; le client réessaie de lui-même.",
+        sample: || Refusal::HeldFull,
+    },
+    CatalogueEntry {
+        stage: "RCPT",
         cause_en: "One message may have only so many recipients at once.",
         fix_en: "Most programs send the rest by themselves; else send in several parts.",
         cause_fr: "Un message ne peut avoir qu’un nombre limité de destinataires à la fois.",

@@ -83,6 +83,7 @@ numbered! {
     Refusal::RecipientUnknown,
     Refusal::RecipientSuppressed { .. },
     Refusal::RecipientBlocked,
+    Refusal::HeldFull,
     Refusal::TooManyRecipients,
     Refusal::Sandbox,
     Refusal::HeaderFrom,
