@@ -132,6 +132,17 @@ pub struct Answer {
     pub said: Result<Opinion, CheckFault>,
 }
 
+impl Answer {
+    fn is_bad(&self) -> bool {
+        self.said
+            .as_ref()
+            .is_ok_and(|opinion| match opinion.verdict {
+                Verdict::Hold | Verdict::Refuse | Verdict::Malware => true,
+                Verdict::Pass | Verdict::Later => false,
+            })
+    }
+}
+
 /// What becomes of the message.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Fate {
@@ -152,6 +163,8 @@ pub struct Conclusion {
     pub words: String,
     /// Header fields to put on top, complete with line ends; empty: none.
     pub fields: String,
+    /// A checker found the content bad; not that it could not be asked.
+    pub is_bad: bool,
 }
 
 impl Conclusion {
@@ -173,6 +186,7 @@ impl Conclusion {
             },
             words: parts.join("; "),
             fields: self.fields + &other.fields,
+            is_bad: self.is_bad || other.is_bad,
         }
     }
 }
@@ -204,6 +218,7 @@ pub fn conclude(policy: &ContentPolicy, answers: &[Answer]) -> Conclusion {
         fate: gravest.map_or(Fate::Take, |(_, fate)| fate),
         words,
         fields,
+        is_bad: answers.iter().any(Answer::is_bad),
     }
 }
 
@@ -218,6 +233,7 @@ pub fn forbidden(policy: &ContentPolicy, kind: &str) -> Conclusion {
         fate,
         words,
         fields: String::new(),
+        is_bad: false,
     }
 }
 
@@ -335,6 +351,7 @@ mod tests {
         );
         let held = conclude(&policy(OnFault::Pass, OnFinding::Hold), &answers);
         assert_eq!(held.fate, Fate::Hold("av: Eicar".to_owned()));
+        assert!(held.is_bad);
     }
 
     #[test]

@@ -196,6 +196,8 @@ pub enum Signal {
         /// Its From is of another domain than its reverse-path, and that is none of its
         /// organisation's.
         from_differs: bool,
+        /// A content check found it bad, and the settings had it taken in and held.
+        has_bad_content: bool,
     },
     /// A domain that is not verified was tried as sender.
     UnverifiedDomain,
@@ -206,7 +208,7 @@ pub enum Signal {
     ReturnedRecipient,
     /// A recipient complained. Whoever got a message can do that.
     Complaint,
-    /// A content check found a message bad.
+    /// A message was refused because a content check found it bad.
     BadContent,
 }
 
@@ -462,22 +464,24 @@ fn next_step(mode: TriggerMode, standing: Option<Effect>) -> Option<Effect> {
 
 /// What an event counts for.
 fn counts_of(heard: &Heard) -> impl Iterator<Item = (TriggerKind, u32)> {
-    let (one, other) = match heard.signal {
-        Signal::Message {
-            recipients,
-            from_differs,
-        } => (
-            (TriggerKind::Volume, recipients),
-            from_differs.then_some((TriggerKind::FromMismatch, 1)),
-        ),
-        Signal::UnverifiedDomain => ((TriggerKind::UnverifiedDomain, 1), None),
-        Signal::UnknownRecipient | Signal::ReturnedRecipient => {
-            ((TriggerKind::UnknownRecipients, 1), None)
-        }
-        Signal::Complaint => ((TriggerKind::Complaints, 1), None),
-        Signal::BadContent => ((TriggerKind::Content, 1), None),
+    let one = match heard.signal {
+        Signal::Message { recipients, .. } => (TriggerKind::Volume, recipients),
+        Signal::UnverifiedDomain => (TriggerKind::UnverifiedDomain, 1),
+        Signal::UnknownRecipient | Signal::ReturnedRecipient => (TriggerKind::UnknownRecipients, 1),
+        Signal::Complaint => (TriggerKind::Complaints, 1),
+        Signal::BadContent => (TriggerKind::Content, 1),
     };
-    std::iter::once(one).chain(other)
+    let (differs, bad) = match heard.signal {
+        Signal::Message {
+            from_differs,
+            has_bad_content,
+            ..
+        } => (from_differs, has_bad_content),
+        _ => (false, false),
+    };
+    let differs = differs.then_some((TriggerKind::FromMismatch, 1));
+    let bad = bad.then_some((TriggerKind::Content, 1));
+    [Some(one), differs, bad].into_iter().flatten()
 }
 
 fn new_network(heard: &Heard, entity: Entity, effect: Effect) -> Found {

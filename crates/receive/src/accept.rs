@@ -36,7 +36,7 @@ use relais_store::queue::{
     CommitError, Committed, Content, MessageFacts, NewMessage, NewRecipient,
 };
 use relais_store::store::{ContentWriter, why_held};
-use relais_store::trace::{Event, EventKind};
+use relais_store::trace::{BAD_CONTENT, Event, EventKind};
 
 use crate::arrival::{Arrival, Transaction};
 use crate::checked::{Checked, Refused, check};
@@ -463,6 +463,7 @@ async fn commit(
     let mut accepted = Event::new(accepted_at, EventKind::MessageAccepted);
     accepted.duration_ms = u64::try_from(duration.as_millis()).ok();
     accepted.detail = complete.detail(admitted);
+    accepted.token = complete.checked.is_bad.then(|| BAD_CONTENT.into());
     accepted.repairs = arrival.repairs(&complete.repairs, summary);
     let held = complete.checked.held.as_deref();
     let mut events = arrival.events(&facts, accepted, held);

@@ -35,6 +35,8 @@ pub(crate) struct Checked {
     pub(crate) fields: String,
     /// It waits for a person; why.
     pub(crate) held: Option<String>,
+    /// A checker found it bad.
+    pub(crate) is_bad: bool,
 }
 
 /// It is not taken.
@@ -58,6 +60,7 @@ pub(crate) async fn check(
         fate,
         words,
         fields,
+        is_bad,
     } = Box::pin(ask(arrival, policy, queue_id, content)).await;
     let held = match fate {
         Fate::Take => None,
@@ -71,6 +74,7 @@ pub(crate) async fn check(
         words,
         fields,
         held,
+        is_bad,
     })
 }
 

@@ -23,6 +23,7 @@ use relais_policy::restriction::Entity;
 use relais_smtp::identifier::{QueueId, Reference};
 use relais_smtp::time::Timestamp;
 
+pub use self::heard::BAD_CONTENT;
 pub use self::json::EventReadError;
 pub use self::query::{
     QUERY_OCTETS_MAX, QUERY_TERMS_MAX, TRACE_LIMIT_DEFAULT, TRACE_LIMIT_MAX, TraceQuery,

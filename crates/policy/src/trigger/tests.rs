@@ -23,6 +23,7 @@ fn message(time: Timestamp, host: u8) -> Heard {
         signal: Signal::Message {
             recipients: 1,
             from_differs: false,
+            has_bad_content: false,
         },
         recipient: None,
         sample: "00000000000G1".to_owned(),
@@ -293,6 +294,15 @@ fn every_kind_of_misdeed_is_counted_by_its_own_trigger_from_the_first_day() {
         ),
         (TriggerKind::Complaints, Signal::Complaint, None),
         (TriggerKind::Content, Signal::BadContent, Some("scan-1")),
+        (
+            TriggerKind::Content,
+            Signal::Message {
+                recipients: 1,
+                from_differs: false,
+                has_bad_content: true,
+            },
+            None,
+        ),
     ] {
         let mut guard = Guard::default();
         let minimum = kind.terms(&Triggers::default()).minimum;
@@ -358,6 +368,7 @@ fn foreign_names_are_found_with_a_known_device_and_usual_with_one_that_always_wr
         signal: Signal::Message {
             recipients: 1,
             from_differs: true,
+            has_bad_content: false,
         },
         ..message(time, 9)
     };

@@ -333,6 +333,21 @@ fn a_milter_refuses_holds_adds_fields_and_what_it_may_not_do_is_named() {
     server.await_event("recipient.held", &held);
     let why = server.relais(&["why", &held]).expect(0).out;
     assert!(why.contains("quarantined: looks odd"), "{why}");
+    // Three that were found bad within an hour: the device itself is held.
+    for _ in 0..2 {
+        let held = queue_id(&send("odd"));
+        server.await_event("recipient.held", &held);
+    }
+    let restricted = server
+        .relais(&["--json", "restricted", "list"])
+        .expect(0)
+        .out;
+    assert!(
+        restricted.contains("trigger content: 3 messages"),
+        "{restricted}"
+    );
+    let release = ["restricted", "release", "device", "Checked/10.1.2.1"];
+    server.relais(&release).expect(0);
     let reply = send("replace");
     assert!(
         reply.starts_with("451 4.7.1 Content cannot be checked now: filter"),

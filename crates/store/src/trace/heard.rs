@@ -11,8 +11,9 @@ use super::{ClientSummary, Event, EventKind, To};
 const DOMAIN_TOKENS: &[&str] = &["FROM-DOMAIN", "HDR-DOMAIN"];
 /// Tokens of refusals of recipients that do not exist. Whom we suppress is our own list: no guess.
 const RECIPIENT_TOKENS: &[&str] = &["RCPT-UNKNOWN", "RCPT-DNS"];
-/// How the tokens of content checks begin.
-const CONTENT_TOKENS: &[&str] = &["CONTENT", "VIRUS", "MALWARE", "SPAM"];
+/// Token of what a content check found bad: of a refusal, and of a message that was taken in, and
+/// held, all the same.
+pub const BAD_CONTENT: &str = "CONTENT";
 /// What a notice of a complaint begins with.
 const COMPLAINT: &str = "complaint";
 /// What a notice of a failure begins with.
@@ -23,10 +24,10 @@ impl Event {
     /// `is_own`: whether this organisation has verified this domain.
     pub fn heard(&self, is_own: impl Fn(&str, &str) -> bool) -> Option<Heard> {
         let signal = match self.kind {
-            EventKind::MessageAccepted if self.has_bad_content() => Signal::BadContent,
             EventKind::MessageAccepted => Signal::Message {
                 recipients: self.recipients(),
                 from_differs: self.is_in_anothers_name(is_own),
+                has_bad_content: self.token.as_deref().is_some_and(is_of_content),
             },
             EventKind::AttemptRefused => self.signal_of_refusal()?,
             EventKind::RecipientFailed if self.is_of_the_address() => Signal::UnknownRecipient,
@@ -101,11 +102,6 @@ impl Event {
         }
     }
 
-    /// A content check let it in and found it bad all the same.
-    fn has_bad_content(&self) -> bool {
-        self.token.as_deref().is_some_and(is_of_content)
-    }
-
     fn signal_of_refusal(&self) -> Option<Signal> {
         let token = self.token.as_deref()?;
         if DOMAIN_TOKENS.contains(&token) {
@@ -133,7 +129,7 @@ impl Event {
 }
 
 fn is_of_content(token: &str) -> bool {
-    CONTENT_TOKENS.iter().any(|word| token.starts_with(word))
+    token == BAD_CONTENT
 }
 
 /// Bad mailbox, bad system, mailbox moved, disabled. RFC 3463 §3.2, §3.3.
@@ -181,6 +177,7 @@ mod tests {
         let expected = |from_differs| Signal::Message {
             recipients: 2,
             from_differs,
+            has_bad_content: false,
         };
         assert_eq!(signal(&accepted), Some(expected(false)));
         accepted.header_from = Some("ceo@fabrikam.test".into());
@@ -192,6 +189,13 @@ mod tests {
         accepted.header_from = Some("ceo@fabrikam.test".into());
         accepted.from = Some("".into());
         assert_eq!(signal(&accepted), Some(expected(false)));
+        accepted.token = Some(BAD_CONTENT.into());
+        let bad = Signal::Message {
+            recipients: 2,
+            from_differs: false,
+            has_bad_content: true,
+        };
+        assert_eq!(signal(&accepted), Some(bad), "held, and found bad");
         accepted.inbound_connector = None;
         assert_eq!(signal(&accepted), None, "strangers have no device");
     }
@@ -210,12 +214,6 @@ mod tests {
                 "RCPT-UNKNOWN",
                 "",
                 Some(Signal::UnknownRecipient),
-            ),
-            (
-                EventKind::AttemptRefused,
-                "CONTENT-VIRUS",
-                "",
-                Some(Signal::BadContent),
             ),
             (EventKind::AttemptRefused, "RATE", "", None),
             (EventKind::AttemptRefused, "RCPT-SUPPRESSED", "", None),
