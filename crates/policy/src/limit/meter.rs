@@ -158,8 +158,21 @@ impl Meter {
         }
     }
 
-    /// Forgets what lies before the window; `true`: nothing is left.
+    /// Forgets what lies before the window; `true`: nothing is left. What lies further ahead than a
+    /// backlog can reach was counted by a clock that has gone back since, and counts as of now.
     pub fn tidy(&mut self, now: Timestamp) -> bool {
+        let latest = self.latest(now);
+        let mut wrong = 0_u64;
+        while let Some((bucket, count)) = self.buckets.back().copied() {
+            if bucket <= latest {
+                break;
+            }
+            wrong = wrong.saturating_add(count);
+            self.buckets.pop_back();
+        }
+        if wrong > 0 {
+            self.count(now, wrong);
+        }
         let oldest = self.bucket(now) - self.key.grain().1;
         while self
             .buckets
@@ -177,28 +190,26 @@ impl Meter {
         self.buckets.iter().map(text).collect()
     }
 
-    /// Reads it back. What lies further ahead than a backlog can reach was written by a clock that
-    /// has gone back since, and counts as of now.
+    /// Reads it back, tidied.
     pub fn from_text(key: LimitKey, text: &str, now: Timestamp) -> Self {
         let mut meter = Self::new(key);
-        let (millis, length) = key.grain();
-        let latest = meter.bucket(now.after(BACKLOG_MAX)) + length;
+        let (millis, _) = key.grain();
         for line in text.lines() {
             let read = |line: &str| -> Option<(i64, u64)> {
                 let (bucket, count) = line.split_once(' ')?;
                 Some((bucket.parse().ok()?, count.parse().ok()?))
             };
             if let Some((bucket, count)) = read(line) {
-                let bucket = if bucket > latest {
-                    meter.bucket(now)
-                } else {
-                    bucket
-                };
                 meter.count(Timestamp::from_millis(bucket.saturating_mul(millis)), count);
             }
         }
         meter.tidy(now);
         meter
+    }
+
+    /// The last bucket in which something may leave that came in until now.
+    fn latest(&self, now: Timestamp) -> i64 {
+        self.bucket(now.after(BACKLOG_MAX)) + self.key.grain().1
     }
 
     fn bucket(&self, time: Timestamp) -> i64 {

@@ -159,6 +159,24 @@ fn a_count_from_a_clock_that_went_back_does_not_block_for_days() {
 }
 
 #[test]
+fn a_clock_that_was_ahead_for_a_moment_keeps_nobody_waiting_now_nor_when_its_time_comes() {
+    let day = 86_400_000;
+    for key in LimitKey::ALL {
+        let mut meter = Meter::new(key);
+        meter.count(at(10 * day), 10);
+        assert_eq!(meter.earliest(10, NOW, 10), NOW, "{key:?}");
+        meter.count(NOW, 1);
+        assert!(!meter.tidy(NOW), "{key:?}");
+        assert_eq!((meter.used(NOW), meter.waiting(NOW)), (11, 0), "{key:?}");
+        assert_eq!(
+            meter.earliest(10, at(10 * day), 10),
+            at(10 * day),
+            "{key:?}"
+        );
+    }
+}
+
+#[test]
 fn what_waits_elsewhere_keeps_nobody_from_a_window_that_has_room() {
     let mut meter = Meter::new(LimitKey::RecipientsPerHour);
     meter.count(at(2 * 3_600_000), 10);

@@ -247,6 +247,33 @@ fn a_hard_limit_is_not_used_up_by_what_a_soft_one_holds_back() {
 }
 
 #[test]
+fn a_hard_limit_by_the_minute_is_not_reached_by_a_backlog_of_hours() {
+    let of = |whose, key, value, hard| (name(whose, key), Limit { value, hard });
+    let soft = of(
+        Whose::Organisation,
+        LimitKey::RecipientsPerHour,
+        1_000,
+        false,
+    );
+    let connector = Whose::Connector("ERP".into());
+    let hard = of(connector, LimitKey::MessagesPerMinute, 30, true);
+    let applying = Applying(vec![soft, hard]);
+    let (organisation, recipient) = ("contoso".into(), to(0..1));
+    let mut book = Book::default();
+    // Twenty a minute for two hours: four hundred of them wait for their hour in the end.
+    for minute in 0..120 {
+        for second in 0..20 {
+            let now = at(minute * 60_000 + second * 3_000);
+            let admitted = book.admit(&applying, coming(&organisation, &recipient), now);
+            assert!(admitted.is_ok(), "{minute}:{second}: {admitted:?}");
+        }
+    }
+    let (name, limit) = &applying.0[0];
+    let waiting = book.stands(name, *limit, at(120 * 60_000)).waiting;
+    assert!(waiting >= 300, "{waiting}");
+}
+
+#[test]
 fn a_limit_says_what_how_much_and_until_when() {
     let organisation: Arc<str> = "contoso".into();
     let mut book = Book::default();
