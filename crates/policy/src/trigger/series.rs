@@ -73,7 +73,7 @@ pub(super) struct Series {
 pub(super) struct Once {
     address: Option<u64>,
     message: Option<u64>,
-    /// Who may have made it up: anybody in this domain.
+    /// Who may have made it up: the owner of this domain.
     claimed_in: Option<u64>,
 }
 
@@ -82,7 +82,7 @@ impl Once {
     pub(super) fn of(heard: &Heard) -> Option<Self> {
         let recipient = heard.recipient.as_deref().map(str::to_lowercase);
         let domain = recipient.as_deref().and_then(|to| to.rsplit_once('@'));
-        let claimed_in = Some(digest(domain.map_or("", |(_, domain)| domain)));
+        let claimed_in = Some(digest(domain.map_or("", |(_, domain)| owned(domain))));
         let address = recipient.as_deref().map(digest);
         let message = Some(digest(&heard.sample));
         match heard.signal {
@@ -109,6 +109,14 @@ impl Once {
         let same = |one: Option<u64>, other| one.is_some() && one == other;
         same(self.address, other.address) || same(self.message, other.message)
     }
+}
+
+/// Whoever has a domain has all below it. Two labels: where that is more than one owner's, as
+/// `co.uk`, these have one share together, and nobody is held for it.
+fn owned(domain: &str) -> &str {
+    let second = domain.rmatch_indices('.').nth(1);
+    let below = second.and_then(|(dot, _)| domain.get(dot + 1..));
+    below.unwrap_or(domain)
 }
 
 fn digest(text: &str) -> u64 {
@@ -216,6 +224,10 @@ impl Series {
         for (today, heard) in self.today.iter_mut().zip(heard.today) {
             *today = today.saturating_add(heard);
         }
+        if heard.spoilt && !self.is_doubted() {
+            self.bound = heard.bound;
+        }
+        self.spoilt |= heard.spoilt;
         self.samples.extend(heard.samples);
         let excess = self.samples.len().saturating_sub(SAMPLES_MAX);
         self.samples.drain(..excess);
@@ -246,9 +258,8 @@ impl Series {
         self.turn_to(day);
         if self.is_doubted() {
             self.put_aside();
-            let most = self.bound.saturating_mul(GROWTH_MAX);
             for (today, doubted) in self.today.iter_mut().zip(self.doubted.drain(..)) {
-                *today = doubted.min(most);
+                *today = doubted;
             }
             self.spoilt = false;
             self.excused = Some(day);
@@ -345,7 +356,11 @@ impl Series {
         if std::mem::take(&mut self.spoilt) {
             self.put_aside();
         }
-        let (ended, today) = (self.day, std::mem::take(&mut self.today));
+        let (ended, mut today) = (self.day, std::mem::take(&mut self.today));
+        if self.excused == Some(ended) {
+            let most = self.bound.saturating_mul(GROWTH_MAX);
+            today = today.map(|one| one.min(most));
+        }
         if today.iter().any(|most| *most > 0) {
             self.learn(ended, today);
         }

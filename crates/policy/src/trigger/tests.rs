@@ -152,7 +152,12 @@ fn a_release_after_a_hijack_makes_no_hijack_usual() {
     let night = at(10, 3, 0);
     assert!(burst(&mut guard, night, 5_000, &message(night, 9)).is_some());
     guard.release(&message(night, 9).entity(), true, at(10, 9, 0));
-    assert_eq!(hear(&mut guard, &message(at(10, 9, 1), 9)), None);
+    // Released too early: the intruder is there still.
+    let morning = at(10, 9, 1);
+    assert_eq!(
+        burst(&mut guard, morning, 2_000, &message(morning, 9)),
+        None
+    );
     let again = at(11, 3, 0);
     let found = burst(&mut guard, again, 5_000, &message(again, 9));
     assert!(found.is_some_and(|number| number < 500), "{found:?}");
@@ -338,6 +343,7 @@ fn a_recipient_who_complains_again_and_again_has_nobody_held() {
                 of(0, format!("someone@d{number}.example")),
                 of(number, "mallory@evil.example".to_owned()),
                 of(number, format!("m{number}@Evil.example")),
+                of(number, format!("m{number}@s{number}.evil.example")),
             ] {
                 assert_eq!(hear(&mut guard, &heard), None, "{signal:?} {number}");
             }
