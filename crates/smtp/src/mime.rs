@@ -20,6 +20,13 @@ use self::parameters::Parameters;
 
 /// Parts within each other. People forward a forwarded mail a few times; attacks nest by hundreds.
 const DEPTH_MAX: usize = 32;
+/// Boundaries that a line is compared with: one for each depth, and as many again for fields that
+/// can be read in two ways. One header section has room for thousands, and a message for millions
+/// of lines.
+const BOUNDARIES_MAX: usize = 2 * DEPTH_MAX;
+/// Octets of a boundary. RFC 2046 §5.1.1 gives it 70; a longer one than this would not be seen in a
+/// line of which we look at the beginning.
+const BOUNDARY_OCTETS_MAX: usize = 200;
 /// Parts of one message.
 const PARTS_MAX: usize = 1_000;
 /// Octets of the header section of one part. Programs write less than one thousand.
@@ -42,8 +49,9 @@ pub struct Part {
 pub enum Structure {
     /// All of it was seen.
     Seen,
-    /// It is nested deeper, or has more parts or larger header sections, than anybody writes: some
-    /// of its parts were not seen.
+    /// Some of its parts were not seen: it is nested deeper, or has more parts, boundaries,
+    /// parameters or larger header sections than anybody writes; or it has parts behind an encoding
+    /// or a boundary that we do not read, and others might.
     Unseen,
 }
 
@@ -85,16 +93,26 @@ impl Default for Parts {
 }
 
 impl Parts {
-    /// Takes a piece of the message, from its header section on.
+    /// Takes a piece of the message, from its header section on. What follows something that we do
+    /// not see is passed over: it changes nothing any more.
     pub fn take(&mut self, piece: &[u8]) {
         let mut rest = piece;
-        while let Some(end) = memchr::memchr(b'\n', rest) {
+        while self.structure == Structure::Seen
+            && let Some(end) = memchr::memchr(b'\n', rest)
+        {
             let (line, behind) = rest.split_at(end + 1);
             self.add(line);
             self.end_of_line();
             rest = behind;
         }
-        self.add(rest);
+        if self.structure == Structure::Seen {
+            self.add(rest);
+        }
+    }
+
+    /// Whether all was seen so far.
+    pub fn structure(&self) -> Structure {
+        self.structure
     }
 
     /// The parts found since the last call.
@@ -154,6 +172,10 @@ impl Parts {
             let Some(is_last) = delimiter(line, &self.boundaries[at]) else {
                 continue;
             };
+            if line.len() >= LINE_OCTETS_LOOKED_AT {
+                // What stands behind decides whether it is one, and was not looked at.
+                self.structure = Structure::Unseen;
+            }
             if self.place == Place::Header {
                 self.end_of_section();
             }
@@ -173,14 +195,21 @@ impl Parts {
             self.structure = Structure::Unseen;
             return;
         }
-        let (part, boundaries) = read(&section);
-        let is_message = matches!(&*part.content_type, "message/rfc822" | "message/global");
+        let Read {
+            part,
+            boundaries,
+            is_message,
+            structure,
+        } = read(&section);
         self.found.push(part);
+        if structure == Structure::Unseen {
+            self.structure = structure;
+        }
         if !is_message && boundaries.is_empty() {
             return;
         }
         self.depth += 1;
-        if self.depth > DEPTH_MAX {
+        if self.depth > DEPTH_MAX || self.boundaries.len() + boundaries.len() > BOUNDARIES_MAX {
             self.structure = Structure::Unseen;
             return;
         }
@@ -201,35 +230,121 @@ fn delimiter(line: &[u8], boundary: &[u8]) -> Option<bool> {
     rest.trim_ascii().is_empty().then_some(is_last)
 }
 
-/// A part from its header section, and the boundaries by which it may be parted.
-fn read(section: &[u8]) -> (Part, Vec<Box<[u8]>>) {
-    let mut part = Part::default();
-    let mut boundaries: Vec<Box<[u8]>> = Vec::new();
+/// What a header section says.
+struct Read {
+    part: Part,
+    /// By which the part may be parted.
+    boundaries: Vec<Box<[u8]>>,
+    /// A message is within.
+    is_message: bool,
+    /// Whether all that is said about parts can be read.
+    structure: Structure,
+}
+
+fn read(section: &[u8]) -> Read {
+    let mut seen = Read {
+        part: Part::default(),
+        boundaries: Vec::new(),
+        is_message: false,
+        structure: Structure::Seen,
+    };
+    let (mut is_multipart, mut is_encoded) = (false, false);
     for (name, value) in header::names_and_values(section) {
+        if name.eq_ignore_ascii_case(b"Content-Transfer-Encoding") {
+            is_encoded |= !is_identity(value);
+        }
         let is_type = name.eq_ignore_ascii_case(b"Content-Type");
         if !is_type && !name.eq_ignore_ascii_case(b"Content-Disposition") {
             continue;
         }
-        let value: Vec<u8> = unfolded(value);
-        let parameters = Parameters::read(&value);
-        part.names.extend(parameters.names());
-        if !is_type {
-            continue;
-        }
-        let main = value.split(|octet| *octet == b';').next();
-        let kind = String::from_utf8_lossy(main.unwrap_or_default());
-        let kind = kind.trim().to_ascii_lowercase();
-        let is_multipart = kind.starts_with("multipart/");
-        // A second Content-Type is for those who read the last one.
-        if part.content_type.is_empty() || is_multipart {
-            part.content_type = kind;
-        }
-        let boundary = parameters.value("boundary").filter(|one| !one.is_empty());
-        if is_multipart && let Some(boundary) = boundary {
-            boundaries.push(boundary.into_boxed_slice());
+        for value in readings(value) {
+            let parameters = Parameters::read(&value);
+            if !parameters.is_whole() {
+                seen.structure = Structure::Unseen;
+            }
+            seen.part.names.extend(parameters.names());
+            if is_type {
+                is_multipart |= seen.content_type(&value, &parameters);
+            }
         }
     }
-    (part, boundaries)
+    // Both are never encoded by whom the standard binds, and decoded by some programs all the same.
+    // RFC 2045 §6.4.
+    let is_hidden = (is_multipart || seen.is_message) && is_encoded;
+    if is_hidden || (is_multipart && seen.boundaries.is_empty()) {
+        seen.structure = Structure::Unseen;
+    }
+    seen
+}
+
+impl Read {
+    /// Takes in one reading of a Content-Type field; whether it is a multipart.
+    fn content_type(&mut self, value: &[u8], parameters: &Parameters) -> bool {
+        let main = value.split(|octet| *octet == b';').next();
+        let kind = String::from_utf8_lossy(main.unwrap_or_default());
+        let kind: String = kind.split_whitespace().collect();
+        let kind = kind.to_ascii_lowercase();
+        let is_multipart = kind.starts_with("multipart/");
+        self.is_message |= matches!(&*kind, "message/rfc822" | "message/global");
+        // A second Content-Type is for those who read the last one.
+        if self.part.content_type.is_empty() || is_multipart {
+            self.part.content_type = kind;
+        }
+        if !is_multipart {
+            return false;
+        }
+        for boundary in parameters.values("boundary") {
+            let boundary = boundary.into_boxed_slice();
+            if boundary.len() > BOUNDARY_OCTETS_MAX || self.boundaries.len() > BOUNDARIES_MAX {
+                self.structure = Structure::Unseen;
+            } else if !boundary.is_empty() && !self.boundaries.contains(&boundary) {
+                self.boundaries.push(boundary);
+            }
+        }
+        true
+    }
+}
+
+/// Whether a Content-Transfer-Encoding leaves the octets as they are. RFC 2045 §6.2.
+fn is_identity(value: &[u8]) -> bool {
+    let value = without_comments(&unfolded(value));
+    let value = value.trim_ascii();
+    ["", "7bit", "8bit", "binary"]
+        .iter()
+        .any(|one| value.eq_ignore_ascii_case(one.as_bytes()))
+}
+
+/// A field's value as it stands there, and as those read it who know comments.
+fn readings(value: &[u8]) -> Vec<Vec<u8>> {
+    let value = unfolded(value);
+    if !value.contains(&b'(') {
+        return alloc::vec![value];
+    }
+    let other = without_comments(&value);
+    alloc::vec![value, other]
+}
+
+/// RFC 5322 §3.2.2: comments within each other, none within quotes.
+fn without_comments(value: &[u8]) -> Vec<u8> {
+    let mut left = Vec::with_capacity(value.len());
+    let (mut depth, mut is_quoted, mut is_escaped) = (0_usize, false, false);
+    for octet in value {
+        match octet {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' if depth == 0 => is_quoted = !is_quoted,
+            b'(' if !is_quoted => depth += 1,
+            b')' if depth > 0 => {
+                depth -= 1;
+                continue;
+            }
+            _ => {}
+        }
+        if depth == 0 {
+            left.push(*octet);
+        }
+    }
+    left
 }
 
 fn unfolded(value: &[u8]) -> Vec<u8> {

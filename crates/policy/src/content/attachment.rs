@@ -8,7 +8,7 @@ use relais_smtp::mime::{Part, Structure};
 use crate::document::ContentPolicy;
 
 /// Of a message whose parts could not all be seen.
-pub const UNSEEN: &str = "nested too deeply";
+pub const UNSEEN: &str = "parts that cannot be read";
 
 /// The first thing about a part that is forbidden: `exe`, `video/mp4`.
 pub fn forbidden_in(policy: &ContentPolicy, part: &Part) -> Option<String> {

@@ -64,6 +64,10 @@ fn is_blank(octet: u8) -> bool {
     matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
 }
 
+/// Of one word's text, in octets. RFC 2047 §2 gives a word 75, devices put a whole subject into one.
+/// Where words begin again and again without an end, each is looked for so far and no farther.
+const TEXT_OCTETS_MAX: usize = 4_096;
+
 struct Word<'a> {
     charset: Charset,
     octets: Vec<u8>,
@@ -77,7 +81,8 @@ impl<'a> Word<'a> {
         let inner = text.strip_prefix(b"=?")?;
         let (charset, inner) = split_at_mark(inner)?;
         let (encoding, inner) = split_at_mark(inner)?;
-        let end = memchr::memmem::find(inner, b"?=")?;
+        let near = &inner[..inner.len().min(TEXT_OCTETS_MAX)];
+        let end = memchr::memmem::find(near, b"?=")?;
         let (encoded, rest) = (&inner[..end], &inner[end + 2..]);
         let charset = Charset::read(charset)?;
         let octets = match encoding {

@@ -7,21 +7,25 @@ use alloc::vec::Vec;
 
 use crate::header;
 
-/// Parameters of one field that are read.
+/// Parameters of one field that are read. Programs write three or four.
 const PARAMETERS_MAX: usize = 256;
+/// Octets of one value that are read. File systems give a name 255, which encoded are a few times as
+/// many.
+const VALUE_OCTETS_MAX: usize = 4_096;
 
 /// The parameters of one field, as they stand there.
 pub(super) struct Parameters {
     /// Key in lower case, value without quotes.
     all: Vec<(String, Vec<u8>)>,
+    is_whole: bool,
 }
 
 impl Parameters {
     /// Of an unfolded value.
     pub(super) fn read(value: &[u8]) -> Self {
-        let mut all = Vec::new();
+        let (mut all, mut is_whole) = (Vec::new(), true);
         let mut rest = after(value, b';');
-        while !rest.is_empty() && all.len() < PARAMETERS_MAX {
+        while !rest.is_empty() {
             let stop = rest.iter().position(|octet| matches!(octet, b'=' | b';'));
             let Some(stop) = stop else {
                 break;
@@ -30,46 +34,61 @@ impl Parameters {
                 rest = &rest[stop + 1..];
                 continue;
             }
+            if all.len() >= PARAMETERS_MAX {
+                is_whole = false;
+                break;
+            }
             let key = String::from_utf8_lossy(&rest[..stop])
                 .trim()
                 .to_ascii_lowercase();
-            let (found, behind) = read_value(rest[stop + 1..].trim_ascii_start());
+            let (mut found, behind) = read_value(rest[stop + 1..].trim_ascii_start());
+            if found.len() > VALUE_OCTETS_MAX {
+                is_whole = false;
+                found.truncate(VALUE_OCTETS_MAX);
+            }
             all.push((key, found));
             rest = after(behind, b';');
         }
-        Self { all }
+        Self { all, is_whole }
     }
 
-    /// The first of that name.
-    pub(super) fn value(&self, name: &str) -> Option<Vec<u8>> {
-        let found = self.all.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.clone())
+    /// Whether there are no more, and none longer, than are read.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// Every value of that name that somebody could read here.
+    pub(super) fn values(&self, wanted: &str) -> Vec<Vec<u8>> {
+        let mut values = Vec::new();
+        for (key, value) in &self.all {
+            match key.strip_prefix(wanted) {
+                Some("") => values.push(value.clone()),
+                Some("*") => values.push(percent_decoded(without_charset(value))),
+                Some(_) | None => {}
+            }
+        }
+        values.extend(self.in_pieces(wanted));
+        values
     }
 
     /// Every name of a file that somebody could read here, in lower case.
     pub(super) fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
         for wanted in ["filename", "name"] {
-            for (key, value) in &self.all {
-                match key.strip_prefix(wanted) {
-                    Some("") => {
-                        names.push(String::from_utf8_lossy(value).to_lowercase());
-                        names.push(header::decoded(value).to_lowercase());
-                    }
-                    Some("*") => names.push(extended(value)),
-                    Some(_) | None => {}
-                }
-            }
-            names.extend(self.in_pieces(wanted));
+            let plain = self.all.iter().filter(|(key, _)| key == wanted);
+            names.extend(plain.map(|(_, value)| header::decoded(value).to_lowercase()));
+            let values = self.values(wanted).into_iter();
+            names.extend(values.map(|value| String::from_utf8_lossy(&value).to_lowercase()));
         }
         names.sort_unstable();
         names.dedup();
         names
     }
 
-    /// `filename*0*=utf-8''a%20; filename*1=b`. RFC 2231 §3, §4.1.
-    fn in_pieces(&self, wanted: &str) -> Option<String> {
-        let mut pieces: BTreeMap<u16, Vec<u8>> = BTreeMap::new();
+    /// `filename*0*=utf-8''a%20; filename*1=b`. RFC 2231 §3, §4.1. A piece that is there twice is
+    /// for those who read the first, and for those who read the last.
+    fn in_pieces(&self, wanted: &str) -> Vec<Vec<u8>> {
+        let (mut first, mut last) = (BTreeMap::<u16, Vec<u8>>::new(), BTreeMap::new());
         for (key, value) in &self.all {
             let Some(number) = key
                 .strip_prefix(wanted)
@@ -89,19 +108,18 @@ impl Parameters {
                 true => percent_decoded(value),
                 false => value.clone(),
             };
-            pieces.insert(number, octets);
+            first.entry(number).or_insert_with(|| octets.clone());
+            last.insert(number, octets);
         }
-        let whole: Vec<u8> = pieces.into_values().flatten().collect();
-        (!whole.is_empty()).then(|| String::from_utf8_lossy(&whole).to_lowercase())
+        let whole = |pieces: BTreeMap<u16, Vec<u8>>| pieces.into_values().flatten().collect();
+        let mut values: Vec<Vec<u8>> = alloc::vec![whole(first), whole(last)];
+        values.retain(|value| !value.is_empty());
+        values.dedup();
+        values
     }
 }
 
 /// `utf-8'en'a%20b`.
-fn extended(value: &[u8]) -> String {
-    let octets = percent_decoded(without_charset(value));
-    String::from_utf8_lossy(&octets).to_lowercase()
-}
-
 fn without_charset(value: &[u8]) -> &[u8] {
     let mut parts = value.splitn(3, |octet| *octet == b'\'');
     match (parts.next(), parts.next(), parts.next()) {

@@ -65,6 +65,7 @@ fn every_way_to_write_a_name_is_read() {
         "Content-Disposition: attachment; filename*=UTF-8''evil%2Eexe",
         "Content-Disposition: attachment; filename*0=ev; filename*1=\"il.exe\"",
         "Content-Disposition: attachment; filename*1*=il%2eexe; filename*0*=utf-8'en'ev",
+        "Content-Disposition: attachment; filename*0=evil.exe; filename*0=ok.txt",
         "Content-Disposition: attachment; filename=\"=?utf-8?B?ZXZpbC5leGU=?=\"",
         "Content-Disposition: attachment; x=\"a;b\"; filename = evil.exe ",
         "Content-Disposition: attachment; filename=ok.txt; filename=evil.exe",
@@ -108,6 +109,102 @@ fn what_is_nested_or_parted_beyond_measure_is_said_to_be_unseen() {
         "y".repeat(SECTION_OCTETS_MAX)
     );
     assert_eq!(parts_in(&long, 4_096).1, Structure::Unseen);
+}
+
+#[test]
+fn boundaries_and_names_beyond_measure_are_said_to_be_unseen_and_cost_no_more_time() {
+    let fields: String = (0..BOUNDARIES_MAX + 1)
+        .map(|n| alloc::format!("Content-Type: multipart/a; boundary=b{n}\n"))
+        .collect();
+    let many = alloc::format!("{fields}\n--b1\nContent-Type: a/b; name=late.txt\n\n");
+    let (found, structure) = parts_in(&many, 4_096);
+    assert_eq!(structure, Structure::Unseen);
+    // What comes behind is passed over: no line is compared with thousands of boundaries.
+    assert_eq!(found.len(), 1);
+    for field in [
+        alloc::format!("Content-Type: multipart/a; boundary={}", "x".repeat(300)),
+        alloc::format!("Content-Type: a/b; name={}.exe", "x".repeat(5_000)),
+        alloc::format!("Content-Type: a/b; name={}", "=?a?Q? ".repeat(10_000)),
+    ] {
+        let content = alloc::format!("{field}\n\n");
+        assert_eq!(
+            parts_in(&content, 4_096).1,
+            Structure::Unseen,
+            "{field:.60}"
+        );
+    }
+}
+
+/// Whether an attachment with this name is found, or the message said to be unseen.
+fn does_not_hide(content: &str) -> bool {
+    let (found, structure) = parts_in(content, 4_096);
+    let mut names = found.iter().flat_map(|part| &part.names);
+    structure == Structure::Unseen || names.any(|name| name == "evil.exe")
+}
+
+const EVIL: &str = "Content-Disposition: attachment; filename=evil.exe\n\nMZ\n";
+
+#[test]
+fn a_boundary_in_any_form_parts_a_message() {
+    for kind in [
+        "multipart/mixed; boundary=abcd",
+        "multipart/mixed; boundary*0=ab; boundary*1=cd",
+        "multipart/mixed; boundary*0*=utf-8''ab; boundary*1*=%63d",
+        "multipart/mixed; boundary*=utf-8''ab%63d",
+        "multipart/mixed; boundary=other; boundary=abcd",
+        "multipart/mixed; boundary=abcd; boundary=other",
+        "multipart/mixed; boundary*0=ab; boundary*1=xx; boundary*1=cd",
+        "multipart/mixed; boundary*0=ab; boundary*1=cd; boundary*1=xx",
+        "(x) multipart/mixed; boundary=abcd",
+        "(x (y\\)) \"z\") multipart/mixed; boundary=(a)abcd",
+        "multipart / mixed; boundary=abcd",
+        "multipart/mixed; boundary=abcd (x)",
+    ] {
+        let content = alloc::format!("Content-Type: {kind}\n\n--abcd\n{EVIL}--abcd--\n");
+        let (found, structure) = parts_in(&content, 4_096);
+        assert_eq!(structure, Structure::Seen, "{kind}");
+        assert_eq!(found[1].names, ["evil.exe"], "{kind}");
+    }
+}
+
+#[test]
+fn what_others_may_read_and_we_do_not_is_said_to_be_unseen() {
+    let dummies: String = (0..300).map(|n| alloc::format!(" x{n}=y;")).collect();
+    for content in [
+        alloc::format!("Content-Disposition: attachment;{dummies} filename=evil.exe\n\n"),
+        alloc::format!("Content-Type: multipart/mixed;{dummies} boundary=ab\n\n--ab\n{EVIL}"),
+        alloc::format!("Content-Type: multipart/mixed\n\n--ab\n{EVIL}"),
+        alloc::format!("Content-Type: multipart/mixed; boundary=\"\"\n\n--\n{EVIL}"),
+        "Content-Type: message/rfc822\nContent-Transfer-Encoding: BASE64\n\nQ29u\n".into(),
+        "Content-Transfer-Encoding: (x) quoted-printable\n\
+         Content-Type: multipart/mixed; boundary=ab\n\n=2D-ab\n"
+            .into(),
+        "Content-Type: text/plain\nContent-Type: message/rfc822\n\
+         Content-Transfer-Encoding: base64\n\nQ29u\n"
+            .into(),
+        alloc::format!(
+            "Content-Type: multipart/mixed; boundary=ab\n\n--ab--{}x\n--ab\n{EVIL}",
+            " ".repeat(400)
+        ),
+    ] {
+        let structure = parts_in(&content, 4_096).1;
+        assert_eq!(structure, Structure::Unseen, "{content:.80}");
+        assert!(does_not_hide(&content));
+    }
+    for content in [
+        alloc::format!("Content-Type: a/b\nContent-Type: message/rfc822\n\n{EVIL}"),
+        "Content-Disposition: attachment; filename=evil.exe (a name)\n\n".into(),
+        "Content-Disposition: (a) attachment; filename=(b)\"evil.exe\"\n\n".into(),
+    ] {
+        assert!(does_not_hide(&content), "{content}");
+    }
+    for encoding in ["7bit", "8BIT", "binary", " 7bit (plain) "] {
+        let content = alloc::format!(
+            "Content-Transfer-Encoding: {encoding}\n\
+             Content-Type: multipart/mixed; boundary=ab\n\n--ab\n\nx\n"
+        );
+        assert_eq!(parts_in(&content, 4_096).1, Structure::Seen, "{encoding}");
+    }
 }
 
 proptest! {
