@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::Semaphore;
 
 use relais_policy::content::milter::{Milter, Step};
 use relais_policy::content::{Answer, CheckFacts, CheckFault, CheckerKind, Opinion};
@@ -26,11 +25,15 @@ use relais_smtp::header::{HEADER_SECTION_OCTETS_MAX, header_section_end};
 
 use crate::clock::Clock;
 use crate::network::Network;
+use crate::places::Places;
 use crate::stream::Stream;
 
 /// Messages that one checker looks at at the same time; the others wait within their time. clamd
 /// takes 10 threads by default, Rspamd as many as it has workers: more would only wait there.
 const AT_ONCE_MAX: usize = 32;
+/// Of these, as many as one organisation can have: the rest is for others, however slow its own
+/// messages are.
+const AT_ONCE_OF_ONE_MAX: usize = 24;
 /// Addresses of a checker's name that are tried.
 const ADDRESSES_MAX: usize = 4;
 /// Of a header section, with what we put on top of it.
@@ -76,7 +79,7 @@ struct Inner {
 
 struct Known {
     options: CheckerOptions,
-    places: Semaphore,
+    places: Arc<Places>,
 }
 
 impl Checkers {
@@ -84,7 +87,7 @@ impl Checkers {
     pub fn new(options: Vec<CheckerOptions>, network: Network, clock: Clock) -> Self {
         let known = options.into_iter().map(|options| Known {
             options,
-            places: Semaphore::new(AT_ONCE_MAX),
+            places: Places::new(AT_ONCE_MAX, AT_ONCE_OF_ONE_MAX),
         });
         Self(Arc::new(Inner {
             known: known.collect(),
@@ -93,10 +96,11 @@ impl Checkers {
         }))
     }
 
-    /// Asks those of these names, all at once; each has an answer after `time` at the latest.
+    /// Asks those of these names about a message of an organisation, all at once; each has an
+    /// answer after `time` at the latest.
     pub async fn ask<C: Content>(
         &self,
-        names: &[String],
+        (organisation, names): (&Arc<str>, &[String]),
         facts: &CheckFacts,
         time: Duration,
         content: impl Fn() -> C,
@@ -108,7 +112,7 @@ impl Checkers {
                 let within = self
                     .0
                     .clock
-                    .within(until, self.ask_one(name, facts, content));
+                    .within(until, self.ask_one((organisation, name), facts, content));
                 let said = within.await.unwrap_or(Err(CheckFault::TimedOut));
                 if let Err(fault) = &said {
                     tracing::warn!(checker = %name, %fault, "a content checker gave no opinion");
@@ -124,14 +128,13 @@ impl Checkers {
 
     async fn ask_one(
         &self,
-        name: &str,
+        (organisation, name): (&Arc<str>, &str),
         facts: &CheckFacts,
         content: impl Content,
     ) -> Result<Opinion, CheckFault> {
         let known = self.0.known.iter().find(|one| one.options.name == name);
         let known = known.ok_or(CheckFault::Unknown)?;
-        // Closed never; the permit is given back at the end.
-        let _place = known.places.acquire().await.ok();
+        let _place = known.places.wait(organisation).await;
         let stream = self.dial(&known.options.place).await;
         let stream = stream.map_err(|error| CheckFault::Unreachable(error.to_string()))?;
         match known.options.kind {

@@ -34,6 +34,7 @@ pub mod own_zone;
 pub mod zone;
 pub mod tls;
 pub mod stream;
+mod places;
 #[cfg(any(test, feature = "simulation"))]
 mod pipe;
 pub mod clock;

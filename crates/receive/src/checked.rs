@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use relais_net::clock::{Clock, Moment};
 use relais_net::content_check::Content as Pieces;
 use relais_policy::content::attachment::{forbidden_by_structure, forbidden_in};
 use relais_policy::content::{
@@ -19,7 +20,7 @@ use relais_policy::content::{
 };
 use relais_policy::document::ContentPolicy;
 use relais_smtp::identifier::QueueId;
-use relais_smtp::mime::{Part, Parts};
+use relais_smtp::mime::{Part, Parts, Structure};
 use relais_smtp::refusal::Refusal;
 use relais_store::queue::Content;
 use relais_store::store::{ContentReader, Store};
@@ -94,40 +95,51 @@ fn policy_of<'a>(arrival: &Arrival<'a>) -> Option<&'a ContentPolicy> {
     (!policy.is_empty()).then_some(policy)
 }
 
-/// Attachments first: they cost nobody else anything.
+/// Attachments first: they cost nobody else anything. All of it within the policy's time.
 async fn ask(
     arrival: &Arrival<'_>,
     policy: &ContentPolicy,
     queue_id: QueueId,
     content: &Content,
 ) -> Conclusion {
-    let store = &arrival.context.store;
-    let judged = judge_attachments(policy, StoredPieces::new(store, content)).await;
+    let (store, clock) = (&arrival.context.store, &arrival.context.clock);
+    let until = clock.moment() + Duration::from_secs(policy.timeout.0);
+    let judged = attachments_within(policy, StoredPieces::new(store, content), clock, until).await;
     if matches!(judged.fate, Fate::Refuse(_)) || policy.checks.is_empty() {
         return judged;
     }
     let facts = facts_of(arrival, queue_id, content);
-    let time = Duration::from_secs(policy.timeout.0);
+    let time = until.saturating_duration_since(clock.moment());
     let read = || StoredPieces::new(store, content);
     let checkers = &arrival.context.checkers;
-    let answers = checkers.ask(&policy.checks, &facts, time, read).await;
+    let whose = (&arrival.organisation(), policy.checks.as_slice());
+    let answers = checkers.ask(whose, &facts, time, read).await;
     judged.and(conclude(policy, &answers))
 }
 
+/// What the attachments say, as long as they can be seen in time.
+async fn attachments_within(
+    policy: &ContentPolicy,
+    content: impl Pieces,
+    clock: &Clock,
+    until: Moment,
+) -> Conclusion {
+    let judged = judge_attachments(policy, content);
+    let judged = clock.within(until, judged).await;
+    judged.unwrap_or_else(|_| unjudged(policy, CheckFault::TimedOut))
+}
+
 /// The first attachment that the policy forbids, if there is one.
-async fn judge_attachments(policy: &ContentPolicy, mut content: StoredPieces) -> Conclusion {
+async fn judge_attachments(policy: &ContentPolicy, mut content: impl Pieces) -> Conclusion {
     if !policy.judges_attachments() {
         return conclude(policy, &[]);
     }
     let mut parts = Parts::default();
     let first = |found: Vec<Part>| found.iter().find_map(|part| forbidden_in(policy, part));
-    loop {
+    while parts.structure() == Structure::Seen {
         let piece = match content.next().await {
             Ok(piece) => piece,
-            Err(fault) => {
-                let (checker, said) = ("attachments".to_owned(), Err(fault));
-                return conclude(policy, &[Answer { checker, said }]);
-            }
+            Err(fault) => return unjudged(policy, fault),
         };
         if piece.is_empty() {
             break;
@@ -136,6 +148,8 @@ async fn judge_attachments(policy: &ContentPolicy, mut content: StoredPieces) ->
         if let Some(kind) = first(parts.found()) {
             return forbidden(policy, &kind);
         }
+        // Content in memory is there at once: others have their turn all the same.
+        tokio::task::yield_now().await;
     }
     let (found, structure) = parts.finish();
     let kind = first(found).or(forbidden_by_structure(structure).map(str::to_owned));
@@ -143,6 +157,12 @@ async fn judge_attachments(policy: &ContentPolicy, mut content: StoredPieces) ->
         Some(kind) => forbidden(policy, &kind),
         None => conclude(policy, &[]),
     }
+}
+
+/// What follows where attachments could not be looked at.
+fn unjudged(policy: &ContentPolicy, fault: CheckFault) -> Conclusion {
+    let (checker, said) = ("attachments".to_owned(), Err(fault));
+    conclude(policy, &[Answer { checker, said }])
 }
 
 fn facts_of(arrival: &Arrival<'_>, queue_id: QueueId, content: &Content) -> CheckFacts {
@@ -188,5 +208,71 @@ impl Pieces for StoredPieces {
             }
         };
         reader.next().await.map_err(unreadable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use relais_policy::document::OnFault;
+    use relais_smtp::time::Timestamp;
+
+    use super::*;
+
+    /// So many pieces that are there at once, and then an end, or nothing any more.
+    struct Few {
+        left: usize,
+        ends: bool,
+    }
+
+    impl Pieces for Few {
+        async fn next(&mut self) -> Result<Arc<[u8]>, CheckFault> {
+            if self.left == 0 && !self.ends {
+                pending::<()>().await;
+            }
+            let piece: &[u8] = if self.left > 0 {
+                b"Subject: x\r\n"
+            } else {
+                b""
+            };
+            self.left = self.left.saturating_sub(1);
+            Ok(piece.into())
+        }
+    }
+
+    fn policy() -> ContentPolicy {
+        ContentPolicy {
+            forbidden_extensions: vec!["exe".to_owned()],
+            on_fault: OnFault::Hold,
+            ..ContentPolicy::default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attachments_that_are_not_seen_in_time_are_a_check_without_an_answer() {
+        let (policy, clock) = (policy(), Clock::simulated(Timestamp::from_millis(0)));
+        let slow = Few {
+            left: 3,
+            ends: false,
+        };
+        let conclusion = attachments_within(&policy, slow, &clock, clock.moment()).await;
+        let because = "attachments: no answer in time".to_owned();
+        assert_eq!(conclusion.fate, Fate::Hold(because));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn others_have_their_turn_while_attachments_are_judged() {
+        let turn = Arc::new(AtomicBool::new(false));
+        let other = Arc::clone(&turn);
+        tokio::spawn(async move { other.store(true, Ordering::Relaxed) });
+        let content = Few {
+            left: 3,
+            ends: true,
+        };
+        let conclusion = judge_attachments(&policy(), content).await;
+        assert_eq!(conclusion.fate, Fate::Take);
+        assert!(turn.load(Ordering::Relaxed));
     }
 }

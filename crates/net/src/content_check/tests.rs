@@ -86,7 +86,12 @@ async fn asked(kind: CheckerKind, habit: Habit) -> (Result<Opinion, CheckFault>,
     };
     let checkers = Checkers::new(vec![options], near, clock);
     let mut answers = checkers
-        .ask(&["it".to_owned()], &facts(), TIME, content)
+        .ask(
+            (&"contoso".into(), &["it".to_owned()]),
+            &facts(),
+            TIME,
+            content,
+        )
         .await;
     let said = answers.remove(0).said;
     let read = match habit {
@@ -163,7 +168,9 @@ async fn one_that_nobody_configured_or_that_is_not_there_is_a_fault() {
     };
     let checkers = Checkers::new(vec![options], near, clock);
     let names = ["gone".to_owned(), "unknown".to_owned()];
-    let answers = checkers.ask(&names, &facts(), TIME, content).await;
+    let answers = checkers
+        .ask((&"contoso".into(), &names), &facts(), TIME, content)
+        .await;
     assert!(
         matches!(answers[0].said, Err(CheckFault::Unreachable(_))),
         "{answers:?}"
