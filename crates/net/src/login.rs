@@ -514,28 +514,48 @@ impl Logins {
         if let Some(fresh) = tokens.access_at(now).filter(|one| one.renew_at > now) {
             return Ok(fresh.access.clone());
         }
-        let secret = self.client_secret(organisation, connector).await?;
-        let failed = match &tokens.failed {
-            Some(failed) if failed.until > now && failed.secret == secret => failed.because.clone(),
-            _ => {
+        let failed = match self.client_secret(organisation, connector).await {
+            Ok(secret) => {
                 let whose = (organisation, connector);
-                match self.ask(whose, &at, secret.as_ref(), &mut tokens).await {
+                match self.ask_anew(whose, &at, secret, &mut tokens).await {
                     Ok(access) => return Ok(access),
-                    Err((pause, because)) => {
-                        tracing::warn!(connector = connector.name, "no new token: {because}");
-                        tokens.failed = Some(Failed {
-                            until: self.0.clock.moment() + pause,
-                            because: because.clone(),
-                            secret,
-                        });
-                        because
-                    }
+                    Err(because) => because,
                 }
             }
+            // As good as a question that failed: for a vault that cannot be read for a moment, no
+            // mail waits for which there is a token.
+            Err(because) => because,
         };
         // The old one is good to its end.
         let old = tokens.access_at(self.0.clock.moment());
         old.map(|old| old.access.clone()).ok_or(failed)
+    }
+
+    /// A new one; or why not, without a question where the last one failed a moment ago.
+    async fn ask_anew(
+        &self,
+        whose: (&Arc<str>, &OutboundConnector),
+        at: &Registration,
+        secret: Option<Secret>,
+        tokens: &mut Tokens,
+    ) -> Result<Secret, String> {
+        let now = self.0.clock.moment();
+        if let Some(failed) = &tokens.failed
+            && failed.until > now
+            && failed.secret == secret
+        {
+            return Err(failed.because.clone());
+        }
+        let asked = self.ask(whose, at, secret.as_ref(), tokens).await;
+        asked.map_err(|(pause, because)| {
+            tracing::warn!(connector = whose.1.name, "no new token: {because}");
+            tokens.failed = Some(Failed {
+                until: self.0.clock.moment() + pause,
+                because: because.clone(),
+                secret,
+            });
+            because
+        })
     }
 
     async fn ask(
@@ -877,6 +897,54 @@ mod tests {
         tokio::time::pause();
         logins.noticed().await;
         assert_eq!(vault.holds(), "a person's");
+    }
+
+    /// Cannot be read.
+    struct Shut;
+
+    impl Vault for Shut {
+        fn file<'a>(&'a self, path: &'a str, _octets_max: usize) -> Coming<'a, Secret> {
+            Box::pin(async move { Err(format!("{path}: it is locked")) })
+        }
+
+        fn kept<'a>(&'a self, _name: &'a KeptName) -> Coming<'a, Option<Secret>> {
+            Box::pin(async { Err("the vault is locked".to_owned()) })
+        }
+
+        fn keep<'a>(&'a self, _name: &'a KeptName, _secret: Secret) -> Coming<'a, ()> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_is_good_is_used_though_the_vault_cannot_be_read() {
+        let logins = Logins::new(Shut, Clock::simulated(Timestamp::default()));
+        let organisation: Arc<str> = "contoso".into();
+        let mut connector = OutboundConnector::new("Out");
+        let parameters = [
+            ("token_url", "https://login.test/token"),
+            ("client_id", "relais"),
+        ];
+        for (key, value) in parameters {
+            let parameters = &mut connector.auth.parameters;
+            parameters.insert(key.to_owned(), value.to_owned());
+        }
+        let now = logins.0.clock.moment();
+        let key = (Arc::clone(&organisation), Arc::from("Out"));
+        let tokens = Arc::clone(logins.0.all_tokens().entry(key).or_default());
+        *tokens.lock().await = Tokens {
+            at: Some(Registration::of(&connector).unwrap()),
+            access: Some(Access {
+                access: Secret::from("good".to_owned()),
+                renew_at: now,
+                until: now + Duration::from_secs(60),
+            }),
+            ..Tokens::default()
+        };
+        let token = || logins.token(&organisation, &connector);
+        assert_eq!(token().await, Ok(Secret::from("good".to_owned())));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(token().await, Err("the vault is locked".to_owned()));
     }
 
     #[tokio::test(start_paused = true)]
