@@ -1,22 +1,14 @@
-//! A wall clock that does not believe every jump: lifetimes end by it, so that a clock that runs
-//! ahead for a while expires nothing.
-//!
-//! A jump forward counts only after it has lasted an hour, and a further one has an hour of its
-//! own: a small error that is old must not let a great one in. A jump back counts at once, and is
-//! told, because due times then lie too far ahead. At the start the clock is believed, as after a
-//! long rest it must be; but mail whose time ran out meanwhile gets its attempt first: nothing
-//! expires in the first minute.
+//! The time by which lifetimes end: without jumps of the wall clock ahead
+//! (`relais_net::clock::steady`). At the start the clock is believed, as after a long rest it must
+//! be; but mail whose time ran out meanwhile gets its attempt first: nothing expires in the first
+//! minute.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use relais_net::clock::steady::{DRIFT_MAX, SteadyTime};
 use relais_net::clock::{Clock, Moment};
 use relais_smtp::time::Timestamp;
-
-/// Differences up to this are ordinary corrections of a clock.
-const DRIFT_MAX: Duration = Duration::from_secs(60);
-/// A clock that has run ahead for this long is believed: it was wrong before, or the machine slept.
-const JUMP_BELIEVED_AFTER: Duration = Duration::from_secs(3_600);
 
 /// After the start nothing expires for so long: one attempt for mail that waited through a rest.
 const FIRST_ATTEMPT_TIME: Duration = Duration::from_secs(60);
@@ -26,17 +18,7 @@ pub(crate) struct Steady {
     clock: Clock,
     /// Nothing expires before this.
     expiry_from: Moment,
-    state: Mutex<State>,
-}
-
-struct State {
-    /// At `moment` the wall clock showed `wall`, and it was believed.
-    wall: Timestamp,
-    moment: Moment,
-    ahead_since: Option<Moment>,
-    /// The latest reading: a jump back shows against it, even while a jump ahead is in doubt.
-    last: (Timestamp, Moment),
-    went_back: bool,
+    state: Mutex<SteadyTime>,
 }
 
 impl Steady {
@@ -44,8 +26,11 @@ impl Steady {
     /// that one that lies ahead tells of a clock that was set back before we started.
     pub(crate) fn new(clock: Clock, newest: Timestamp) -> Self {
         let moment = clock.moment();
-        let mut state = State::new(clock.now(), moment);
-        state.went_back = newest.since(clock.now()) > DRIFT_MAX;
+        let wall = clock.now();
+        let is_ahead = newest.since(wall) > DRIFT_MAX;
+        // As if it had been read before it was set back.
+        let mut state = SteadyTime::new(if is_ahead { newest } else { wall }, moment);
+        state.read(wall, moment);
         Self {
             expiry_from: moment + FIRST_ATTEMPT_TIME,
             clock,
@@ -72,47 +57,7 @@ impl Steady {
     pub(crate) fn take_went_back(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.read(self.clock.now(), self.clock.moment());
-        std::mem::take(&mut state.went_back)
-    }
-}
-
-impl State {
-    fn new(wall: Timestamp, moment: Moment) -> Self {
-        Self {
-            wall,
-            moment,
-            ahead_since: None,
-            last: (wall, moment),
-            went_back: false,
-        }
-    }
-
-    fn read(&mut self, wall: Timestamp, moment: Moment) -> Timestamp {
-        let (last_wall, last_moment) = std::mem::replace(&mut self.last, (wall, moment));
-        let expected = last_wall.after(moment.saturating_duration_since(last_moment));
-        self.went_back |= expected.since(wall) > DRIFT_MAX;
-        let steady = self
-            .wall
-            .after(moment.saturating_duration_since(self.moment));
-        if wall.since(steady) <= DRIFT_MAX {
-            self.believe(wall, moment);
-            return wall;
-        }
-        if wall.since(expected) > DRIFT_MAX {
-            self.ahead_since = None;
-        }
-        let since = *self.ahead_since.get_or_insert(moment);
-        if moment.saturating_duration_since(since) >= JUMP_BELIEVED_AFTER {
-            self.believe(wall, moment);
-            return wall;
-        }
-        steady
-    }
-
-    fn believe(&mut self, wall: Timestamp, moment: Moment) {
-        self.wall = wall;
-        self.moment = moment;
-        self.ahead_since = None;
+        state.take_went_back()
     }
 }
 
@@ -128,25 +73,6 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_jump_ahead_that_is_taken_back_never_shows_and_is_told_once() {
-        let zero = Moment::now();
-        let mut state = State::new(START, zero);
-        let jumped = START.after(DAY * 10);
-        assert_eq!(
-            state.read(jumped, zero + seconds(5)),
-            START.after(seconds(5))
-        );
-        assert_eq!(
-            state.read(jumped.after(seconds(600)), zero + seconds(605)),
-            START.after(seconds(605))
-        );
-        assert!(!state.went_back);
-        let back = START.after(seconds(700));
-        assert_eq!(state.read(back, zero + seconds(700)), back);
-        assert!(state.went_back);
-    }
-
-    #[tokio::test(start_paused = true)]
     async fn a_queue_id_from_the_future_tells_that_the_clock_went_back_before_we_started() {
         let begun = |newest| Steady::new(Clock::simulated(START), newest);
         assert!(!begun(START).take_went_back());
@@ -154,64 +80,5 @@ mod tests {
         let steady = begun(START.after(DAY));
         assert!(steady.take_went_back());
         assert!(!steady.take_went_back(), "told once");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_jump_ahead_that_lasts_an_hour_is_believed() {
-        let zero = Moment::now();
-        let mut state = State::new(START, zero);
-        let jumped = START.after(DAY);
-        state.read(jumped, zero);
-        let later = jumped.after(seconds(3_600));
-        assert_eq!(state.read(later, zero + seconds(3_600)), later);
-        assert!(!state.went_back);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_second_jump_that_is_taken_back_is_told_while_the_first_is_in_doubt() {
-        let zero = Moment::now();
-        let mut state = State::new(START, zero);
-        state.read(START.after(DAY), zero);
-        state.read(START.after(DAY * 5), zero + seconds(60));
-        assert!(!state.went_back);
-        state.read(START.after(DAY + seconds(120)), zero + seconds(120));
-        assert!(state.went_back);
-        assert_eq!(
-            state.read(START.after(DAY + seconds(180)), zero + seconds(180)),
-            START.after(seconds(180)),
-            "the first is still in doubt"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_second_jump_is_not_believed_because_the_first_has_lasted() {
-        let zero = Moment::now();
-        let mut state = State::new(START, zero);
-        let hour_ahead = START.after(seconds(3_600));
-        state.read(hour_ahead, zero);
-        let days_ahead = |second: u64| hour_ahead.after(DAY * 8 + seconds(second));
-        state.read(days_ahead(1_800), zero + seconds(1_800));
-        assert_eq!(
-            state.read(days_ahead(3_700), zero + seconds(3_700)),
-            START.after(seconds(3_700)),
-            "half an hour after the second"
-        );
-        let believed = days_ahead(5_400);
-        assert_eq!(state.read(believed, zero + seconds(5_400)), believed);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_jump_back_is_believed_at_once_and_told() {
-        let zero = Moment::now();
-        let mut state = State::new(START, zero);
-        let back = START.before(seconds(3_600));
-        assert_eq!(state.read(back, zero + seconds(1)), back);
-        assert!(state.went_back);
-        state.went_back = false;
-        assert_eq!(
-            state.read(back.after(seconds(1)), zero + seconds(2)),
-            back.after(seconds(1))
-        );
-        assert!(!state.went_back, "small corrections are not told");
     }
 }

@@ -18,13 +18,21 @@ use rand::{Rng, RngExt, SeedableRng};
 use relais_smtp::identifier::Reference;
 use relais_smtp::time::Timestamp;
 
+use self::steady::SteadyTime;
+
+pub mod steady;
+
 /// Longest single sleep while waiting for a wall-clock time: a clock that was set is noticed after
 /// this.
 const WALL_CLOCK_CHECK: Duration = Duration::from_secs(3_600);
 
 /// The clock. Real, or tied to tokio's paused time. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Clock(Source);
+pub struct Clock {
+    source: Source,
+    /// Clones share it.
+    steady: Arc<Mutex<SteadyTime>>,
+}
 
 #[derive(Clone, Debug)]
 enum Source {
@@ -58,17 +66,35 @@ pub type Moment = tokio::time::Instant;
 #[error("the time limit passed")]
 pub struct Elapsed;
 
+impl Source {
+    fn now(&self) -> Timestamp {
+        match self {
+            Self::System => system_time(),
+            #[cfg(any(test, feature = "simulation"))]
+            Self::Simulated {
+                start,
+                origin,
+                jumped,
+            } => {
+                let jumped = jumped.load(Ordering::Relaxed);
+                let now = start.after(origin.elapsed());
+                Timestamp::from_millis(now.as_millis().saturating_add(jumped))
+            }
+        }
+    }
+}
+
 impl Clock {
     /// The system's clock.
     pub fn system() -> Self {
-        Self(Source::System)
+        Self::of(Source::System)
     }
 
     /// Starts at `start` and runs with tokio's time, which tests pause. To be made inside the
     /// runtime whose time it follows.
     #[cfg(any(test, feature = "simulation"))]
     pub fn simulated(start: Timestamp) -> Self {
-        Self(Source::Simulated {
+        Self::of(Source::Simulated {
             start,
             origin: Moment::now(),
             jumped: Arc::default(),
@@ -80,26 +106,30 @@ impl Clock {
     /// happens to the system's.
     #[cfg(any(test, feature = "simulation"))]
     pub fn jump(&self, millis: i64) {
-        if let Source::Simulated { jumped, .. } = &self.0 {
+        if let Source::Simulated { jumped, .. } = &self.source {
             jumped.fetch_add(millis, Ordering::Relaxed);
+        }
+    }
+
+    fn of(source: Source) -> Self {
+        let wall = source.now();
+        // Tokio's clock runs outside of a runtime too.
+        let steady = SteadyTime::new(wall, Moment::now());
+        Self {
+            source,
+            steady: Arc::new(Mutex::new(steady)),
         }
     }
 
     /// The wall-clock time.
     pub fn now(&self) -> Timestamp {
-        match &self.0 {
-            Source::System => system_time(),
-            #[cfg(any(test, feature = "simulation"))]
-            Source::Simulated {
-                start,
-                origin,
-                jumped,
-            } => {
-                let jumped = jumped.load(Ordering::Relaxed);
-                let now = start.after(origin.elapsed());
-                Timestamp::from_millis(now.as_millis().saturating_add(jumped))
-            }
-        }
+        self.source.now()
+    }
+
+    /// The wall-clock time without jumps ahead, by which what ends by itself ends: see [`steady`].
+    pub fn steady_now(&self) -> Timestamp {
+        let mut steady = self.steady.lock().unwrap_or_else(PoisonError::into_inner);
+        steady.read(self.now(), self.moment())
     }
 
     /// The monotonic time.

@@ -108,7 +108,7 @@ impl Entrance {
         let may = may_log_in(&settings, facts, &handed.user, now).and_then(|_| {
             let restrictions = context.store.restrictions();
             let blocked = restrictions
-                .in_force(now)
+                .in_force(context.clock.steady_now())
                 .of_credential(&handed.user)
                 .is_some();
             let refusal = Refusal::CredentialDisabled;

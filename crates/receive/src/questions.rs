@@ -65,7 +65,7 @@ impl Asked<'_> {
         let client = self.client;
         let facts = self.identity.facts();
         let restrictions = context.store.restrictions();
-        let restricted = restrictions.in_force(context.clock.now());
+        let restricted = restrictions.in_force(context.clock.steady_now());
         let attribution = client.attribution(self.identity);
         restriction::may_use(&restricted, &attribution, facts)?;
         let permit = may_send(&client.settings, &attribution, facts, reverse_path)?;
@@ -128,7 +128,7 @@ impl Asked<'_> {
         )?;
         let context = &self.shared.context;
         let restrictions = context.store.restrictions();
-        let restricted = restrictions.in_force(context.clock.now());
+        let restricted = restrictions.in_force(context.clock.steady_now());
         restriction::may_deliver_to(&restricted, &permit.organisation, &permit.mailbox)?;
         self.is_kept(&restrictions, &permit, transaction)?;
         let one_more = self.within_limits(transaction, &permit.mailbox)?;

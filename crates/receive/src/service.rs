@@ -302,7 +302,7 @@ impl Entry {
         let bounds = client.connection_bounds(&identity);
         let context = &self.shared.context;
         let restrictions = context.store.restrictions();
-        let restricted = restrictions.in_force(context.clock.now());
+        let restricted = restrictions.in_force(context.clock.steady_now());
         let now = context.clock.moment();
         let bounded = match &self.options.bounds {
             Some(bounds) => bounds.admit(identity.address(), context.clock.now()),

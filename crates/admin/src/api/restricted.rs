@@ -31,7 +31,7 @@ pub(super) fn routes() -> Router<AdminContext> {
 }
 
 async fn list(State(context): State<AdminContext>) -> Json<Value> {
-    let (restrictions, now) = (context.store.restrictions(), context.clock.now());
+    let (restrictions, now) = (context.store.restrictions(), context.clock.steady_now());
     let settings = context.store.settings();
     let mut listed: Vec<_> = restrictions
         .iter()

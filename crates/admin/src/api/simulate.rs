@@ -133,7 +133,7 @@ fn decide_by(context: &AdminContext, settings: &Settings, question: &Question) -
     let restrictions = context.store.restrictions();
     simulate(
         settings,
-        &restrictions.in_force(context.clock.now()),
+        &restrictions.in_force(context.clock.steady_now()),
         question,
         context.chance.reference(),
     )

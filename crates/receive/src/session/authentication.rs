@@ -60,7 +60,7 @@ impl Session<'_> {
     fn not_blocked(&self, user: String) -> Result<String, NotLoggedIn> {
         let context = &self.shared.context;
         let restrictions = context.store.restrictions();
-        let in_force = restrictions.in_force(context.clock.now());
+        let in_force = restrictions.in_force(context.clock.steady_now());
         match in_force.of_credential(&user) {
             Some(_) => Err(Refusal::CredentialDisabled.into()),
             None => Ok(user),
