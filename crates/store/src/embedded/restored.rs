@@ -6,7 +6,12 @@ use rusqlite::{Transaction, params};
 
 use super::{group, schema};
 use crate::error::StoreError;
-use crate::index::{GIVE_UP, HELD, SlotState};
+use crate::index::{GIVE_UP, HELD, PASSED, RESTRICTED, SlotState};
+
+/// What is undone where all is held: what a person gave up before the backup was given up then,
+/// too, which needs no second notice; and what a restriction held or a person let pass may have
+/// left since then, so that it waits for a person like everything else.
+const UNDONE: u8 = GIVE_UP | RESTRICTED | PASSED;
 
 /// Rows changed at once: bounds memory, whatever the size of the queue.
 const ROWS_MAX: usize = 10_000;
@@ -80,8 +85,7 @@ fn change(
     let mut state = row.state.recovered();
     state.expires = state.expires.max(expires_min.as_millis());
     if held_because.is_some() {
-        // What a person gave up before the backup was given up then, too: not a second notice.
-        state.flags = (state.flags & !GIVE_UP) | HELD;
+        state.flags = (state.flags & !UNDONE) | HELD;
     }
     let sum = group::row_checksum(row.message, row.number, row.queue, state);
     let sql = "UPDATE recipient SET expires = ?3, flags = ?4, checksum = ?5,
@@ -144,6 +148,18 @@ mod tests {
                 attempts: 0,
                 flags: 0,
             },
+            SlotState {
+                due: 1,
+                expires: 2,
+                attempts: 0,
+                flags: HELD | RESTRICTED,
+            },
+            SlotState {
+                due: 1,
+                expires: 2,
+                attempts: 0,
+                flags: PASSED,
+            },
         ];
         for (number, state) in (0_u32..).zip(states) {
             let damage = i64::from(number == 4);
@@ -187,15 +203,17 @@ mod tests {
     fn a_restored_queue_is_held_and_does_not_expire_and_damage_is_left_to_the_start() {
         let (held, found) = after(Some("restored"));
         let because = Some("restored".to_owned());
-        assert_eq!(held, 4);
+        assert_eq!(held, 6);
         assert_eq!(
             found,
             [
                 (5_000, HELD, because.clone(), true),
                 (9_000, HELD | DELAY_TOLD, because.clone(), true),
                 (5_000, HELD, because.clone(), true),
-                (5_000, HELD, because, true),
+                (5_000, HELD, because.clone(), true),
                 (2, 0, None, false),
+                (5_000, HELD, because.clone(), true),
+                (5_000, HELD, because, true),
             ]
         );
     }
@@ -215,7 +233,9 @@ mod tests {
                 (9_000, DELAY_TOLD),
                 (5_000, GIVE_UP),
                 (5_000, HELD),
-                (2, 0)
+                (2, 0),
+                (5_000, HELD | RESTRICTED),
+                (5_000, PASSED)
             ]
         );
     }
