@@ -19,6 +19,8 @@ use super::cookies::Cookie;
 use super::form::Form;
 use super::lang::Lang;
 use super::page;
+use super::view::chosen_by;
+use super::zone::Zone;
 use crate::context::{Caller, Peer};
 use crate::people::Session;
 use crate::permission::Action;
@@ -76,6 +78,10 @@ impl Visit {
             }
             None => None,
         };
+        let zone = match &session {
+            Some(session) => chosen_by(&context.store, &session.name).await,
+            None => Zone::default(),
+        };
         let chosen = session.as_ref().and_then(|one| one.language.clone());
         let chosen = chosen.or_else(|| of(Cookie::Language));
         let lacks = session
@@ -94,7 +100,7 @@ impl Visit {
         let browser = browser.and_then(|name| name.to_str().ok());
         let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
         Self {
-            lang: Lang::of(chosen.as_deref(), accepted),
+            lang: Lang::of(chosen.as_deref(), accepted).within(zone),
             caller: session.as_ref().map_or_else(Caller::listener, |session| {
                 Caller::web(&session.name, session.rights.clone())
             }),

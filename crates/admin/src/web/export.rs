@@ -17,9 +17,9 @@ use relais_store::trace::{TraceQuery, TraceRow};
 
 use super::ask::{Centre, text};
 use super::door::{Reader, Visit};
+use super::files::csv_line;
 use super::page::failed;
 use super::trace::SINCE_DEFAULT;
-use super::view;
 use crate::api::trace::{Page, query};
 
 /// Events read at once.
@@ -76,10 +76,7 @@ enum Part {
 }
 
 async fn file(centre: &Centre, visit: &Visit, form: Form) -> Response {
-    let (zone, now) = (
-        view::load(centre, visit.name()).await.zone,
-        centre.context.clock.now(),
-    );
+    let (zone, now) = (visit.lang.1, centre.context.clock.now());
     let asked = |name| {
         let text = zone.time(visit.query.get(name), now);
         Some(text).filter(|text| !text.is_empty())
@@ -195,46 +192,9 @@ fn line(row: &TraceRow) -> String {
     csv_line(&cells)
 }
 
-/// Cells as a line of CSV. Strangers wrote some of them: what a spreadsheet would take for a
-/// formula begins with an apostrophe.
-pub(super) fn csv_line<T: AsRef<str>>(cells: &[T]) -> String {
-    let cell = |cell: &T| {
-        let cell = cell.as_ref();
-        let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-        let cell = if is_formula && cell.parse::<f64>().is_err() {
-            format!("'{cell}")
-        } else {
-            cell.to_owned()
-        };
-        if cell.contains(['"', ',', '\r', '\n']) {
-            format!("\"{}\"", cell.replace('"', "\"\""))
-        } else {
-            cell
-        }
-    };
-    let cells: Vec<_> = cells.iter().map(cell).collect();
-    cells.join(",") + "\r\n"
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_of_a_table_keeps_what_strangers_wrote_as_text() {
-        let cells = [
-            "a,b",
-            "say \"no\"",
-            "=HYPERLINK(\"x\")",
-            "-5",
-            "@x",
-            "two\nlines",
-        ];
-        assert_eq!(
-            csv_line(&cells),
-            "\"a,b\",\"say \"\"no\"\"\",\"'=HYPERLINK(\"\"x\"\")\",-5,'@x,\"two\nlines\"\r\n"
-        );
-    }
 
     #[test]
     fn an_event_has_one_cell_for_each_column() {

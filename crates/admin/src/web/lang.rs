@@ -8,6 +8,7 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use fluent_langneg::{NegotiationStrategy, negotiate_languages, parse_accepted_languages};
 use unic_langid::LanguageIdentifier;
 
+use super::zone::Zone;
 use crate::words::Language;
 
 /// Languages of one request that are looked at: browsers send fewer than ten.
@@ -47,16 +48,16 @@ pub(super) const CATALOGUES: &[Catalogue] = &[
     catalogue!("people"),
 ];
 
-/// The language of one page.
+/// The language of one page, and the zone of its times.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Lang(pub(super) Language);
+pub(super) struct Lang(pub(super) Language, pub(super) Zone);
 
 impl Lang {
     /// By the person's choice, else by `Accept-Language`.
     pub(super) fn of(chosen: Option<&str>, accepted: Option<&str>) -> Self {
         match chosen {
-            Some("en") => return Self(Language::English),
-            Some("fr") => return Self(Language::French),
+            Some("en") => return Self(Language::English, Zone::default()),
+            Some("fr") => return Self(Language::French, Zone::default()),
             Some(_) | None => {}
         }
         let accepted = accepted.filter(|text| text.len() <= ACCEPTED_OCTETS_MAX);
@@ -66,11 +67,16 @@ impl Lang {
         let strategy = NegotiationStrategy::Filtering;
         let found = negotiate_languages(&requested, &available, Some(default), strategy);
         let is_french = found.first().is_some_and(|first| **first == available[1]);
-        Self(if is_french {
-            Language::French
-        } else {
-            Language::English
-        })
+        let language = match is_french {
+            true => Language::French,
+            false => Language::English,
+        };
+        Self(language, Zone::default())
+    }
+
+    /// With the times of this zone.
+    pub(super) const fn within(self, zone: Zone) -> Self {
+        Self(self.0, zone)
     }
 
     /// `en`, `fr`: of the page, and of the choice.

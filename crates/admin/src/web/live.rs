@@ -18,7 +18,7 @@ use super::door::Reader;
 use super::lang::Lang;
 use super::news;
 use super::trace::Row;
-use super::view::{self, Column, Zone};
+use super::view::{self, Column};
 use crate::api::trace::{Heard, Page, Watching, query};
 
 /// Rows sent at once; the page counts the others.
@@ -38,7 +38,7 @@ async fn live(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
         Err(problem) => return problem.into_response(),
     };
     let view = view::load(&centre, visit.name()).await;
-    let (columns, zone) = (view.columns(), view.zone);
+    let columns = view.columns();
     let watching = Watching::new(&centre.context, query);
     let readiness = centre.context.readiness.clone();
     let people = centre.context.people.clone();
@@ -61,10 +61,7 @@ async fn live(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
             };
             // Who signed out meanwhile hears no more.
             people.look(&store, &token, clock.now()).await?;
-            Some((
-                sent(told(lang, zone, &columns, heard)),
-                Some((watching, false)),
-            ))
+            Some((sent(told(lang, &columns, heard)), Some((watching, false))))
         }
     });
     let headers = [(header::CONTENT_TYPE, "text/event-stream")];
@@ -75,7 +72,7 @@ fn sent(text: String) -> Result<Bytes, Infallible> {
     Ok(Bytes::from(text))
 }
 
-fn told(lang: Lang, zone: Zone, columns: &[Column], heard: Heard) -> String {
+fn told(lang: Lang, columns: &[Column], heard: Heard) -> String {
     let events = match heard {
         Heard::Events(events) => events,
         Heard::Missed(missed) => return format!("event: missed\ndata: {missed}\n\n"),
@@ -87,7 +84,7 @@ fn told(lang: Lang, zone: Zone, columns: &[Column], heard: Heard) -> String {
     }
     for event in events.iter().skip(skipped) {
         let value: Value = serde_json::from_str(&event.to_json()).unwrap_or_default();
-        match Row::of(lang, zone, &value, columns).render() {
+        match Row::of(lang, &value, columns).render() {
             Ok(row) => {
                 text.push_str("event: row\n");
                 for line in row.lines() {
@@ -109,6 +106,7 @@ mod tests {
     use relais_store::trace::{Event, EventKind};
 
     use super::*;
+    use crate::web::zone::Zone;
     use crate::words::Language;
 
     #[test]
@@ -119,8 +117,7 @@ mod tests {
         };
         let heard = Heard::Events(vec![event]);
         let text = told(
-            Lang(Language::English),
-            Zone::default(),
+            Lang(Language::English, Zone::default()),
             &[Column::Subject],
             heard,
         );
@@ -131,8 +128,7 @@ mod tests {
             .map(|_| Event::new(Timestamp::from_millis(0), EventKind::MessageAccepted));
         let heard = Heard::Events(many.collect());
         let text = told(
-            Lang(Language::French),
-            Zone::default(),
+            Lang(Language::French, Zone::default()),
             &[Column::Status],
             heard,
         );

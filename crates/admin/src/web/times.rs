@@ -1,4 +1,4 @@
-//! Times for people: `24 Nov 2026 14:05`, `24 nov. 2026 14:05`, in UTC.
+//! Times for people: `24 Nov 2026 14:05`, `24 nov. 2026 14:05`, by the clock of their zone.
 
 use relais_smtp::time::Timestamp;
 
@@ -20,7 +20,7 @@ pub(super) fn shown(lang: Lang, rfc3339: Option<&str>) -> String {
 
 /// With seconds left out; the page's `title` has them.
 pub(super) fn of(lang: Lang, time: Timestamp) -> String {
-    let text = time.to_rfc3339();
+    let text = lang.1.shift(time).to_rfc3339();
     let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
     let month: usize = part(5..7).parse().unwrap_or(1);
     let names = lang.0.pick(&ENGLISH, &FRENCH);
@@ -34,12 +34,32 @@ pub(super) fn of(lang: Lang, time: Timestamp) -> String {
     )
 }
 
+/// The same, and the zone.
+pub(super) fn zoned(lang: Lang, time: Timestamp) -> String {
+    format!("{} {}", of(lang, time), lang.1.name())
+}
+
+/// The time of the day.
+pub(super) fn clock(lang: Lang, rfc3339: &str) -> String {
+    let shown = shown(lang, Some(rfc3339));
+    let clock = shown.rsplit_once(' ').map(|(_, clock)| clock.to_owned());
+    clock.unwrap_or(shown)
+}
+
 /// The day only.
 pub(super) fn date(lang: Lang, time: Timestamp) -> String {
     let whole = of(lang, time);
     let day = whole.rsplit_once(' ').map(|(day, _)| day.to_owned());
     day.unwrap_or(whole)
 }
+
+/// The ranges that are one press away, with the key of their words.
+pub(super) const RANGES: [(&str, &str); 4] = [
+    ("1h", "since-hour"),
+    ("24h", "since-day"),
+    ("7d", "since-week"),
+    ("30d", "since-month"),
+];
 
 /// A span of seconds, in the largest unit that fits.
 pub(super) fn span(lang: Lang, seconds: u64) -> String {

@@ -1,12 +1,13 @@
-//! What a person keeps of the trace page: searches under a name, and which columns are shown. On
-//! the person's shelf, so that it is there at another desk too.
+//! What a person keeps: searches of the trace under a name, which columns are shown, and the time
+//! zone of all pages. On the person's shelf, so that it is there at another desk too.
 
 use serde::{Deserialize, Serialize};
 
-use relais_smtp::time::Timestamp;
 use relais_store::shelf::{Shelf, ShelfChange};
+use relais_store::store::Store;
 
 use super::ask::{Centre, Refused};
+use super::zone::Zone;
 
 /// Searches of one person.
 const SEARCHES_MAX: usize = 30;
@@ -111,68 +112,6 @@ impl Column {
     }
 }
 
-/// How far the clock on the wall is ahead of UTC.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct Zone {
-    minutes: i16,
-}
-
-impl Zone {
-    /// Every half hour that is in use somewhere.
-    pub(super) fn all() -> impl Iterator<Item = Self> {
-        (-24..=28).map(|halves| Self {
-            minutes: halves * 30,
-        })
-    }
-
-    /// `60`, `-210`: of a form.
-    pub(super) fn parse(text: &str) -> Self {
-        let minutes: i16 = text.parse().unwrap_or(0);
-        Self::all()
-            .find(|zone| zone.minutes == minutes)
-            .unwrap_or_default()
-    }
-
-    /// For a form.
-    pub(super) fn value(self) -> String {
-        self.minutes.to_string()
-    }
-
-    /// `+01:00`. RFC 3339 §5.6.
-    fn offset(self) -> String {
-        let sign = if self.minutes < 0 { '-' } else { '+' };
-        let minutes = self.minutes.unsigned_abs();
-        format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
-    }
-
-    /// `UTC`, `UTC+01:00`.
-    pub(super) fn name(self) -> String {
-        match self.minutes {
-            0 => "UTC".to_owned(),
-            _ => format!("UTC{}", self.offset()),
-        }
-    }
-
-    /// The same moment, as a clock of this zone shows it, written as if it were UTC.
-    pub(super) fn shift(self, time: Timestamp) -> Timestamp {
-        Timestamp::from_millis(time.as_millis() + i64::from(self.minutes) * 60_000)
-    }
-
-    /// A day begins at midnight of the zone; everything else is passed on as it is.
-    pub(super) fn time(self, text: &str, now: Timestamp) -> String {
-        let day = if text.eq_ignore_ascii_case("today") {
-            self.shift(now).day()
-        } else {
-            text.to_owned()
-        };
-        let begin = format!("{day}T00:00:00{}", self.offset());
-        if self.minutes == 0 || Timestamp::parse_rfc3339(&begin).is_none() {
-            return text.to_owned();
-        }
-        begin
-    }
-}
-
 /// A search under a name.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Search {
@@ -235,12 +174,16 @@ impl View {
 
 /// What this person keeps; what cannot be read is as nothing.
 pub(super) async fn load(centre: &Centre, person: &str) -> View {
-    let kept = centre
-        .context
-        .store
-        .shelf_value(Shelf::TraceView, person)
-        .await;
-    match kept {
+    read(&centre.context.store, person).await
+}
+
+/// The zone that this person chose.
+pub(super) async fn chosen_by(store: &Store, person: &str) -> Zone {
+    read(store, person).await.zone
+}
+
+async fn read(store: &Store, person: &str) -> View {
+    match store.shelf_value(Shelf::TraceView, person).await {
         Ok(value) => value
             .and_then(|value| serde_json::from_str(&value).ok())
             .unwrap_or_default(),
@@ -249,6 +192,13 @@ pub(super) async fn load(centre: &Centre, person: &str) -> View {
             View::default()
         }
     }
+}
+
+/// Keeps which zone this person wants.
+pub(super) async fn keep_zone(centre: &Centre, person: &str, name: &str) -> Result<(), Refused> {
+    let mut view = load(centre, person).await;
+    view.zone = Zone::parse(name);
+    save(centre, person, &view).await
 }
 
 /// Keeps it.
@@ -274,22 +224,6 @@ mod tests {
         assert_eq!(view.columns(), SHOWN);
         view.columns = vec!["subject".to_owned(), "nothing".to_owned()];
         assert_eq!(view.columns(), [Column::Time, Column::Subject]);
-    }
-
-    #[test]
-    fn a_day_begins_at_midnight_of_the_zone_and_times_are_shown_by_its_clock() {
-        let now = Timestamp::parse_rfc3339("2026-11-24T23:30:00Z").expect("a time");
-        let zone = Zone::parse("60");
-        assert_eq!(zone.name(), "UTC+01:00");
-        assert_eq!(zone.time("2026-11-24", now), "2026-11-24T00:00:00+01:00");
-        assert_eq!(zone.time("today", now), "2026-11-25T00:00:00+01:00");
-        assert_eq!(zone.shift(now).to_rfc3339(), "2026-11-25T00:30:00.000Z");
-        for same in ["24h", "2026-11-24T10:00:00Z", "", "nonsense"] {
-            assert_eq!(zone.time(same, now), same);
-        }
-        assert_eq!(Zone::parse("-210").name(), "UTC-03:30");
-        assert_eq!(Zone::parse("61"), Zone::default());
-        assert_eq!(Zone::default().time("today", now), "today");
     }
 
     #[test]
