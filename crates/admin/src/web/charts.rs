@@ -12,6 +12,14 @@ const HEIGHT: u64 = 200;
 /// What the names below and beside it take.
 const MARGIN: u64 = 20;
 const LEFT: u64 = 48;
+/// What moves the part of a chart that is looked at: name, mark and key of the words.
+pub(super) const ZOOMS: [(&str, &str, &str); 5] = [
+    ("in", "+", "chart-closer"),
+    ("out", "−", "chart-farther"),
+    ("left", "←", "chart-earlier"),
+    ("right", "→", "chart-later"),
+    ("whole", "↔", "chart-whole"),
+];
 /// Bars of one chart.
 const BARS_MAX: usize = 10;
 /// Height of one bar with its name.
@@ -36,6 +44,13 @@ pub(super) struct Chart {
     pub(super) rows: Vec<Vec<String>>,
     /// Its file, with the same range.
     pub(super) csv: String,
+}
+
+impl Chart {
+    /// Over time, so that a part of it can be looked at closer.
+    pub(super) fn is_over_time(&self) -> bool {
+        matches!(self.id, "mail" | "queue" | "delay")
+    }
 }
 
 /// A column of a chart over time.
@@ -127,6 +142,10 @@ fn scale(top: u64, label: &dyn Fn(u64) -> String) -> String {
     let bottom = HEIGHT - MARGIN;
     let mut svg = String::new();
     for (value, y) in [(top, 10), (top / 2, (10 + bottom) / 2), (0, bottom)] {
+        // Half of one is no whole number: a second nought would stand in the middle.
+        if value == 0 && y != bottom {
+            continue;
+        }
         let _ = write!(
             svg,
             "<path class=\"grid\" d=\"M{LEFT} {y}H{WIDTH}\"/>\

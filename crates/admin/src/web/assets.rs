@@ -1,0 +1,61 @@
+//! What pages load: style, scripts and the mark, all part of the program. One thing is foreign,
+//! uPlot (MIT), which draws charts that can be looked at closer; its licence goes with it.
+
+use axum::Router;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use super::ask::Centre;
+
+const STYLE: &str = include_str!("../../assets/style.css");
+/// The mark in the browser's tab.
+const ICON: &str = include_str!("../../assets/icon.svg");
+/// What makes the trace page live.
+const TRACE: &str = include_str!("../../assets/trace.js");
+/// What keeps pages up to date.
+const LIVE: &str = include_str!("../../assets/live.js");
+/// Charts that can be looked at closer.
+const ZOOM: &str = include_str!("../../assets/zoom.js");
+/// uPlot 1.6.32 as its author publishes it, behind its licence.
+const UPLOT: &str = concat!(
+    "/*!\n",
+    include_str!("../../assets/uplot/LICENSE"),
+    "*/\n",
+    include_str!("../../assets/uplot/uPlot.iife.min.js")
+);
+const UPLOT_STYLE: &str = concat!(
+    "/*!\n",
+    include_str!("../../assets/uplot/LICENSE"),
+    "*/\n",
+    include_str!("../../assets/uplot/uPlot.min.css")
+);
+
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+pub(super) fn routes() -> Router<Centre> {
+    let all = [
+        ("style.css", CSS, STYLE),
+        ("icon.svg", "image/svg+xml", ICON),
+        ("trace.js", SCRIPT, TRACE),
+        ("live.js", SCRIPT, LIVE),
+        ("zoom.js", SCRIPT, ZOOM),
+        ("uplot.js", SCRIPT, UPLOT),
+        ("uplot.css", CSS, UPLOT_STYLE),
+    ];
+    all.into_iter()
+        .fold(Router::new(), |routes, (name, form, text)| {
+            let answer = move || std::future::ready(asset(form, text));
+            routes.route(&format!("/assets/{name}"), get(answer))
+        })
+}
+
+/// Asked for anew after an update: no page has an old style.
+fn asset(form: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, form),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, text).into_response()
+}
