@@ -7,10 +7,12 @@
 mod pdf;
 mod data;
 
+use std::net::IpAddr;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
@@ -71,11 +73,12 @@ struct CardPage {
     advice: Vec<String>,
     source: String,
     pdf: String,
-    has_code: bool,
+    /// What the code shows; empty: there is none.
+    code_words: String,
 }
 
 /// The fields that shape a card, all in its address.
-const FIELDS: [(&str, &str); 7] = [
+const FIELDS: [(&str, &str); 8] = [
     ("server", "card-ask-server"),
     ("ip", "card-ask-ip"),
     ("port", "card-ask-port"),
@@ -83,11 +86,12 @@ const FIELDS: [(&str, &str); 7] = [
     ("sender", "card-ask-sender"),
     ("site", "card-ask-site"),
     ("contact", "card-ask-contact"),
+    ("device", "card-ask-device"),
 ];
 
 /// What a person gave, or what is likely.
 struct Wish {
-    values: [String; 7],
+    values: [String; 8],
     maker: Option<Maker>,
     lang: Lang,
 }
@@ -117,6 +121,7 @@ fn wish(centre: &Centre, visit: &Visit, settings: &Settings, owned: &OwnedConnec
         "user" => user.clone(),
         "sender" => sender.clone().unwrap_or_default(),
         "contact" => owner.postmaster.clone(),
+        "device" => only_address(owned),
         _ => String::new(),
     };
     let values = FIELDS.map(|(name, _)| match query.get(name) {
@@ -132,6 +137,14 @@ fn wish(centre: &Centre, visit: &Visit, settings: &Settings, owned: &OwnedConnec
         values,
         maker: data::makers().into_iter().find(|one| one.name == maker),
         lang: language,
+    }
+}
+
+/// The device's address, where a connector is one device's.
+fn only_address(owned: &OwnedConnector<'_>) -> String {
+    match owned.connector.sender_ip_addresses.as_slice() {
+        [one] if one.prefix_len() == one.max_prefix_len() => one.addr().to_string(),
+        _ => String::new(),
     }
 }
 
@@ -251,14 +264,19 @@ fn base(organisation: &str, name: &str) -> String {
     Side::Inbound.base(organisation, name)
 }
 
-/// The address of a link of this connector that still leads somewhere; empty where there is none.
-async fn live_link(centre: &Centre, visit: &Visit, named: (&str, &str)) -> String {
+/// The address of a link of this connector that still leads somewhere, empty where there is none,
+/// and the device that it is about.
+async fn live_link(
+    centre: &Centre,
+    visit: &Visit,
+    named: (&str, &str),
+) -> (String, Option<IpAddr>) {
     let token = visit.query.get("link");
     match waiting::leads_to(centre, token).await {
         Some(link) if (&*link.organisation, &*link.connector) == named => {
-            format!("{}/wait/{token}", link.origin)
+            (format!("{}/wait/{token}", link.origin), link.device)
         }
-        Some(_) | None => String::new(),
+        Some(_) | None => (String::new(), None),
     }
 }
 
@@ -272,7 +290,7 @@ async fn show(
         return page::refused(&visit, &gone(&visit));
     };
     let wish = wish(&centre, &visit, &settings, &owned);
-    let link = live_link(&centre, &visit, (&organisation, &name)).await;
+    let (link, device) = live_link(&centre, &visit, (&organisation, &name)).await;
     let card = card(&centre, &owned, &wish, &link);
     let base = base(&organisation, &name);
     let chosen = wish.maker.as_ref();
@@ -285,7 +303,11 @@ async fn show(
     let title = visit.lang.with("card-of", &name);
     page::send(&CardPage {
         pdf: address(&format!("{base}/card.pdf"), &query),
-        has_code: card.code.is_some(),
+        code_words: match (&card.code, device) {
+            (None, _) => String::new(),
+            (Some(_), None) => visit.lang.t("card-code-words"),
+            (Some(_), Some(device)) => visit.lang.with("card-code-of", &device.to_string()),
+        },
         chosen: again
             .map(|(name, value)| (*name, (*value).to_owned()))
             .collect(),
@@ -323,7 +345,7 @@ async fn print(
         return page::refused(&visit, &gone(&visit));
     };
     let wish = wish(&centre, &visit, &settings, &owned);
-    let link = live_link(&centre, &visit, (&organisation, &name)).await;
+    let (link, _) = live_link(&centre, &visit, (&organisation, &name)).await;
     let octets = pdf::write(&card(&centre, &owned, &wish, &link));
     ([(header::CONTENT_TYPE, "application/pdf")], octets).into_response()
 }
@@ -345,7 +367,17 @@ async fn link(
         (Some(origin), _) => origin.to_owned(),
         (None, host) => format!("http://{}", host.unwrap_or_default()),
     };
-    let made = waiting::make(&centre, visit.caller(), (&organisation, &name), &origin).await;
+    let device = form.get("device");
+    let device = match (device, device.parse()) {
+        ("", _) => None,
+        (_, Ok(device)) => Some(device),
+        (_, Err(_)) => {
+            let words = visit.lang.with("form-network-wrong", device);
+            return page::failed(&visit, StatusCode::UNPROCESSABLE_ENTITY, &words);
+        }
+    };
+    let named = (organisation.as_str(), name.as_str());
+    let made = waiting::make(&centre, visit.caller(), named, device, &origin).await;
     let token = match made {
         Ok(token) => token,
         Err(refused) => return page::refused(&visit, &refused),

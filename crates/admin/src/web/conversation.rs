@@ -59,8 +59,9 @@ pub(super) struct Offer {
 pub(super) enum Reader {
     /// Of the admin centre: sees strangers, who may be the device, and may change things.
     Person,
-    /// Whoever has the card: of this connector's devices only.
-    Anybody,
+    /// Whoever has the card: of this connector's devices only, and of this one of them where the
+    /// card is one device's.
+    Anybody(Option<IpAddr>),
 }
 
 /// What is known of one session.
@@ -84,7 +85,7 @@ pub(super) fn compose(
     let mut last = None;
     for line in lines {
         let said = text(line, "said");
-        if said == "stranger" && reader == Reader::Anybody {
+        if !may_see(reader, line) {
             continue;
         }
         let told = sessions
@@ -113,6 +114,15 @@ pub(super) fn compose(
         lines: shown,
         outcome,
     }
+}
+
+/// Whether this reader is shown this line.
+fn may_see(reader: Reader, line: &Value) -> bool {
+    let Reader::Anybody(only) = reader else {
+        return true;
+    };
+    let client = text(line, "client").parse().ok();
+    text(line, "said") != "stranger" && (only.is_none() || only == client)
 }
 
 impl Told {
@@ -274,7 +284,23 @@ mod tests {
         let person = seen(Reader::Person).outcome.expect("told");
         assert_eq!(person.offers[0].fields[0].1, "address");
         assert_eq!(person.offers[0].fields[1].1, "10.1.3.7");
-        let anybody = seen(Reader::Anybody);
+        let anybody = seen(Reader::Anybody(None));
         assert!(anybody.outcome.is_none() && anybody.lines.is_empty());
+    }
+
+    #[test]
+    fn the_card_of_one_device_shows_nothing_of_the_others() {
+        let line = |client: &str| {
+            let helo = format!("EHLO of-{client}");
+            json!({ "session": 1, "client": client, "said": "client", "line": helo })
+        };
+        let own = "10.1.2.9".parse().ok();
+        for (client, of_all, of_one) in [("10.1.2.9", true, true), ("10.1.2.10", true, false)] {
+            assert_eq!(may_see(Reader::Anybody(None), &line(client)), of_all);
+            assert_eq!(may_see(Reader::Anybody(own), &line(client)), of_one);
+            assert!(may_see(Reader::Person, &line(client)));
+        }
+        let missed = json!({ "said": "missed", "count": 3 });
+        assert!(!may_see(Reader::Anybody(own), &missed));
     }
 }

@@ -1,8 +1,9 @@
 //! The page behind the code of a device card: it waits for the device, without a login, to be read
-//! only, for one connector, for some days. Whoever has the card sees the conversations of all
-//! devices of that connector, senders and recipients included, without secrets and content; those
-//! of no other.
+//! only, for one connector, for some days. Whoever has the card sees what one device says where its
+//! address was given, else what all devices of that connector say, senders and recipients included,
+//! without secrets and content; nothing of other connectors.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use askama::Template;
@@ -45,6 +46,9 @@ pub(super) struct Link {
     pub(super) connector: String,
     /// `https://relay.example.com:8443`, as the person who made it reached us.
     pub(super) origin: String,
+    /// The one device that it is about; none: all of the connector.
+    #[serde(default)]
+    pub(super) device: Option<IpAddr>,
     /// In milliseconds since 1970.
     until: i64,
 }
@@ -61,6 +65,7 @@ pub(super) async fn make(
     centre: &Centre,
     caller: &Caller,
     (organisation, connector): (&str, &str),
+    device: Option<IpAddr>,
     origin: &str,
 ) -> Result<String, Refused> {
     let (store, now) = (&centre.context.store, centre.context.clock.now());
@@ -82,6 +87,7 @@ pub(super) async fn make(
         organisation: organisation.to_owned(),
         connector: connector.to_owned(),
         origin: origin.to_owned(),
+        device,
         until: now.after(LINK_LIFETIME).as_millis(),
     };
     let value = serde_json::to_string(&link).unwrap_or_default();
@@ -153,7 +159,12 @@ async fn show(State(centre): State<Centre>, visit: Visit, Path(token): Path<Stri
         return over(&visit);
     };
     let with = (&*settings, &owned);
-    let heard = conversation::compose(visit.lang, with, &room.so_far(), Reader::Anybody);
+    let heard = conversation::compose(
+        visit.lang,
+        with,
+        &room.so_far(),
+        Reader::Anybody(link.device),
+    );
     let title = visit.lang.with("listen-title", &link.connector);
     page::send(&Waiting {
         frame: Frame::new(&visit, "", &title),

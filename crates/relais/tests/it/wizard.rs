@@ -465,6 +465,19 @@ fn a_card_has_the_makers_words_where_they_are_verified_and_a_code_that_needs_no_
     page.shows("EHLO scan2");
     assert!(!page.body.contains("somebody-else"), "{}", page.body);
     assert!(!page.body.contains("/remedy"), "{}", page.body);
+    let of_one = [("device", "10.1.2.77"), ("lang", "en")];
+    let made = post(&mut browser, card, &of_one).expect(303);
+    let page = browser.get(&location(&made)).expect(200);
+    page.shows("what 10.1.2.77 says");
+    let (_, path) = page.body.split_once("/wait/").expect("a link");
+    let token: String = path.chars().take_while(char::is_ascii_hexdigit).collect();
+    let page = stranger.get(&format!("/wait/{token}")).expect(200);
+    assert!(
+        !page.body.contains("10.1.2.9"),
+        "another device: {}",
+        page.body
+    );
+    post(&mut browser, card, &[("device", "somewhere")]).expect(422);
     stranger.get("/wait/0123456789abcdef").expect(410);
     stranger.get(card).expect(303);
     let all = audit(&server);
