@@ -5,7 +5,7 @@ const { chromium } = require('playwright-core');
 
 async function run(link, folder) {
   const base = new URL(link).origin;
-  const figures = { wrong: [], clicks: 0, fields: 0, seconds: 0 };
+  const figures = { wrong: [], clicks: 0, fields: 0, characters: 0, seconds: 0 };
   const browser = await chromium.launch({
     executablePath: '/usr/bin/chromium', args: ['--no-sandbox'],
   });
@@ -14,7 +14,11 @@ async function run(link, folder) {
   page.on('console', (message) => figures.wrong.push(`${page.url()}: ${message.text()}`));
   page.on('pageerror', (error) => figures.wrong.push(`${page.url()}: ${error}`));
   const shoot = (name) => page.screenshot({ path: `${folder}/first-run-${name}.png`, fullPage: true });
-  const type = async (field, text) => { await page.fill(field, text); figures.fields += 1; };
+  const type = async (field, text) => {
+    await page.fill(field, text);
+    figures.fields += 1;
+    figures.characters += text.length;
+  };
   const click = async (what, path) => {
     await page.click(what);
     figures.clicks += 1;
