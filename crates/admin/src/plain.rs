@@ -26,6 +26,10 @@ pub fn is_harmful(character: char) -> bool {
 /// Octets for people.
 pub fn size(octets: u64) -> String {
     for (unit, factor) in [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        // What is set by people is whole.
+        if octets >= factor && octets.is_multiple_of(factor) {
+            return format!("{} {unit}", octets / factor);
+        }
         if octets >= factor {
             let tenths = octets.saturating_mul(10) / factor;
             return format!("{}.{} {unit}", tenths / 10, tenths % 10);

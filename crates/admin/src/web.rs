@@ -19,16 +19,15 @@ mod reports;
 mod limits;
 mod devices;
 mod live;
-mod files;
 mod export;
 mod story;
 mod trace;
 mod charts;
-mod view;
 mod queue;
 mod attempts;
 mod alerts;
 mod domains;
+mod connector_lists;
 mod connectors;
 mod outbound_wizard;
 mod outbound_login;
@@ -43,6 +42,7 @@ mod inbound_wizard;
 mod inbound_form;
 mod switching;
 mod records;
+mod files;
 mod fields;
 mod conversation;
 mod sso;
@@ -58,21 +58,22 @@ mod door;
 mod form;
 mod headers;
 mod cookies;
+mod assets;
+mod view;
 mod ask;
 mod rooms;
 mod times;
 mod qr;
 mod lang;
+mod zone;
 #[cfg(test)]
 mod tests;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::http::header;
 use axum::middleware;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::response::Response;
 
 use self::ask::Centre;
 use self::door::Visit;
@@ -81,18 +82,6 @@ use crate::context::AdminContext;
 
 /// Largest form in octets: a page of the queue with every box ticked has about 5 KB.
 const FORM_OCTETS_MAX: usize = 64 << 10;
-/// The style, part of the program.
-const STYLE: &str = include_str!("../assets/style.css");
-
-/// What makes the trace page live.
-const TRACE_SCRIPT: &str = include_str!("../assets/trace.js");
-
-/// What keeps pages up to date.
-const SCRIPT: &str = include_str!("../assets/live.js");
-
-/// The mark in the browser's tab.
-const ICON: &str = include_str!("../assets/icon.svg");
-
 /// Everything that the admin listener serves: pages, probes and metrics.
 pub fn router(context: AdminContext) -> Router {
     let centre = Centre::new(context.clone());
@@ -128,15 +117,13 @@ pub fn router(context: AdminContext) -> Router {
         .merge(inbound_edit::routes())
         .merge(listening::routes())
         .merge(inbound_wizard::routes())
+        .merge(connector_lists::routes())
         .merge(connectors::routes())
         .merge(sso::routes())
         .merge(people::routes())
         .merge(account::routes())
         .merge(find::routes())
-        .route("/assets/style.css", get(style))
-        .route("/assets/icon.svg", get(icon))
-        .route("/assets/trace.js", get(trace_script))
-        .route("/assets/live.js", get(script))
+        .merge(assets::routes())
         .fallback(nothing)
         .layer(DefaultBodyLimit::max(FORM_OCTETS_MAX))
         .with_state(centre);
@@ -145,31 +132,6 @@ pub fn router(context: AdminContext) -> Router {
         .merge(gate::routes(context))
         .merge(pages)
         .layer(middleware::from_fn_with_state(is_encrypted, headers::dress))
-}
-
-async fn style() -> Response {
-    asset("text/css; charset=utf-8", STYLE)
-}
-
-async fn trace_script() -> Response {
-    asset("text/javascript; charset=utf-8", TRACE_SCRIPT)
-}
-
-async fn script() -> Response {
-    asset("text/javascript; charset=utf-8", SCRIPT)
-}
-
-async fn icon() -> Response {
-    asset("image/svg+xml", ICON)
-}
-
-/// Asked for anew after an update: no page has an old style.
-fn asset(form: &'static str, text: &'static str) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, form),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
-    (headers, text).into_response()
 }
 
 /// No such page, said in the reader's language.

@@ -210,15 +210,15 @@ mod tests {
             (0, "0 B"),
             (1_023, "1023 B"),
             (1_536, "1.5 KiB"),
-            (1 << 30, "1.0 GiB"),
+            (1 << 30, "1 GiB"),
         ] {
             assert_eq!(size(octets), text);
         }
         for (octets, text) in [
             (0, "0\u{202f}octets"),
             (1_536, "1,5\u{202f}Kio"),
-            (1_048_576, "1,0\u{202f}Mio"),
-            (1 << 30, "1,0\u{202f}Gio"),
+            (1_048_576, "1\u{202f}Mio"),
+            (1 << 30, "1\u{202f}Gio"),
         ] {
             assert_eq!(taille(octets), text);
         }

@@ -16,6 +16,7 @@ alerts-address = Web address, or the mail server (mail.example.org:25)
 alerts-to = Recipients of mail, separated by commas
 alerts-private = It may lead to private addresses, and speak HTTP in clear
 alerts-rules = Rules
+alerts-filled = Filled in from this message: { $value }. The rule counts for all mail, and is in force once it is saved.
 alerts-threshold = Threshold
 alerts-lasting = Lasting so many seconds
 alerts-enabled = On

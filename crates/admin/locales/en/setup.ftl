@@ -26,7 +26,8 @@ setup-postmaster-hint = An address of a person: gets alerts, and notices of devi
 setup-language = Language of these messages
 setup-hostname = This server calls itself
 setup-hostname-hint = Other servers expect the name that DNS gives its address. It stands in relais.toml:
-setup-times = Times on these pages are in UTC.
+setup-times = Time zone of these pages
+account-zone = Time zone
 setup-checks-running = Looking at everything; this takes up to 15 seconds.
 setup-checks-so-far =
     { $count ->

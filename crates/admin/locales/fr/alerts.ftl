@@ -16,6 +16,7 @@ alerts-address = Adresse web, ou serveur de messagerie (mail.example.org:25)
 alerts-to = Destinataires de l’e-mail, séparés par des virgules
 alerts-private = Peut mener à des adresses privées et parler HTTP en clair
 alerts-rules = Règles
+alerts-filled = Remplie d’après ce message : { $value }. La règle vaut pour tout le courrier, et agit une fois enregistrée.
 alerts-threshold = Seuil
 alerts-lasting = Durée en secondes
 alerts-enabled = Active

@@ -70,7 +70,17 @@ pub(crate) fn value(kind: RuleKind, value: u64, language: Language) -> String {
         "s" if value >= 120 => format!("{} min", value / 60),
         "d" => format!("{value} {}", language.pick("days", "jours")),
         "" => value.to_string(),
-        unit => format!("{value} {unit}"),
+        _ => format!("{value} {}", unit(kind, language)),
+    }
+}
+
+/// The unit of a rule's numbers; empty: they are counted.
+pub(crate) const fn unit(kind: RuleKind, language: Language) -> &'static str {
+    match (kind.unit().as_bytes(), language) {
+        (b"d", Language::English) => "days",
+        (b"d", Language::French) => "jours",
+        (b"MiB", Language::French) => "Mio",
+        _ => kind.unit(),
     }
 }
 

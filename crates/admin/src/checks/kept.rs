@@ -91,7 +91,7 @@ impl KeptCheck {
             .map(|both| both.get(language).map(String::as_str).unwrap_or_default())
     }
 
-    fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         json!({
             "check": self.name,
             "subject": self.subject,

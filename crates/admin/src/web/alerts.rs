@@ -11,15 +11,30 @@ use relais_policy::alert::RuleKind;
 
 use super::ask::{Centre, Refused, address, list, segment, text};
 use super::door::{Change, Reader, Visit};
+use super::files;
 use super::form::Form;
 use super::page::{self, Frame};
+use super::records;
 use super::times;
 use crate::alerts::words;
 use crate::plain::clean;
 
+/// Columns of the file.
+const HEAD: [&str; 7] = [
+    "rule",
+    "enabled",
+    "threshold",
+    "unit",
+    "for_seconds",
+    "urgent",
+    "raised",
+];
+
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/alerts", get(show))
+        .route("/alerts.csv", get(file))
+        .route("/alerts.json", get(file))
         .route("/alerts/rules/{rule}", post(set_rule))
         .route("/alerts/quiet", post(set_quiet))
         .route("/alerts/channels", post(add_channel))
@@ -35,6 +50,7 @@ struct Alerts {
     channels: Vec<Channel>,
     from: String,
     until: String,
+    files: Vec<(&'static str, String)>,
 }
 
 struct Raised {
@@ -50,9 +66,14 @@ struct Rule {
     title: String,
     threshold: u64,
     unit: String,
+    /// In a larger unit; empty: it is said already.
+    threshold_words: String,
     lasting: u64,
+    lasting_words: String,
     is_urgent: bool,
     is_enabled: bool,
+    /// What it was filled in from; empty: it is as it is in force.
+    filled: String,
 }
 
 struct Channel {
@@ -88,9 +109,11 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Alerts, Refused> {
         _ => String::new(),
     };
     let raised = list(&answer, "raised").iter().map(|one| raised(visit, one));
-    let rules = list(&answer, "rules")
-        .iter()
-        .filter_map(|one| rule(visit, one));
+    let rules = list(&answer, "rules").iter().filter_map(|one| {
+        let mut shown = rule(visit, one)?;
+        fill_in(visit, &mut shown);
+        Some(shown)
+    });
     let channels = list(&answer, "channels").iter().map(|one| Channel {
         id: plain(one, "id"),
         name: plain(one, "name"),
@@ -103,9 +126,11 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Alerts, Refused> {
         raised: raised.collect(),
         rules: rules.collect(),
         channels: channels.collect(),
+        files: records::files("/alerts", &[]),
         from: plain(&answer["quiet"], "from"),
         until: plain(&answer["quiet"], "until"),
         frame: Frame::new(visit, "alerts", &lang.t("nav-alerts"))
+            .api("GET /api/v1/alerts")
             .command("relais alert list")
             .done(done),
     })
@@ -130,11 +155,70 @@ fn rule(visit: &Visit, one: &Value) -> Option<Rule> {
         name: kind.name().to_owned(),
         title: words::rule(kind, visit.lang.0).to_owned(),
         threshold: one["threshold"].as_u64().unwrap_or_default(),
-        unit: kind.unit().to_owned(),
+        unit: words::unit(kind, visit.lang.0).to_owned(),
+        threshold_words: words_of(visit, kind.unit(), one["threshold"].as_u64()),
         lasting: one["for_seconds"].as_u64().unwrap_or_default(),
+        lasting_words: words_of(visit, "s", one["for_seconds"].as_u64()),
         is_urgent: one["urgent"] == true,
         is_enabled: one["enabled"] == true,
+        filled: String::new(),
     })
+}
+
+/// Fills a rule in from a message that somebody wants to hear of such as; nothing is saved by it.
+fn fill_in(visit: &Visit, rule: &mut Rule) {
+    let Ok(threshold) = visit.query.get("threshold").parse::<u64>() else {
+        return;
+    };
+    if visit.query.get("rule") != rule.name {
+        return;
+    }
+    rule.threshold = threshold;
+    rule.lasting = 0;
+    rule.is_enabled = true;
+    (rule.threshold_words, rule.lasting_words) = (String::new(), String::new());
+    let told = [
+        ("column-from", "sender"),
+        ("column-to", "to"),
+        ("column-connector", "connector"),
+    ];
+    let given = told.map(|(key, name)| (visit.lang.t(key), clean(visit.query.get(name))));
+    let given = given.iter().filter(|(_, value)| !value.is_empty());
+    let colon = visit.lang.t("colon");
+    let words = given.map(|(word, value)| format!("{word}{colon} {value}"));
+    rule.filled = visit
+        .lang
+        .with("alerts-filled", &words.collect::<Vec<_>>().join(", "));
+}
+
+/// What a number of seconds is in a larger unit; empty where it says no more.
+fn words_of(visit: &Visit, unit: &str, value: Option<u64>) -> String {
+    match (unit, value) {
+        ("s", Some(seconds)) if seconds >= 120 => times::span(visit.lang, seconds),
+        _ => String::new(),
+    }
+}
+
+/// The rules with what they raised, as a file.
+async fn file(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    let answer = match centre.get(visit.caller(), "/alerts", &[]).await {
+        Ok(answer) => answer,
+        Err(refused) => return page::refused(&visit, &refused),
+    };
+    let is_json = visit.path.starts_with("/alerts.json");
+    if is_json {
+        return files::whole("alerts", &answer);
+    }
+    let raised = list(&answer, "raised");
+    let rules = list(&answer, "rules").iter().map(|rule| {
+        let mut line = rule.clone();
+        let own = raised.iter().filter(|one| one["rule"] == rule["rule"]);
+        let subjects = own.filter_map(|one| one["subject"].as_str());
+        line["raised"] = json!(subjects.collect::<Vec<_>>());
+        line
+    });
+    let rules: Vec<_> = rules.collect();
+    files::of(&visit, "alerts", &HEAD, &rules)
 }
 
 /// Changes, and comes back with a sentence.

@@ -14,8 +14,10 @@ use relais_policy::adopt::no_client;
 
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
 use super::door::{Change, Reader, Visit};
+use super::files;
 use super::news;
 use super::page::{self, Frame};
+use super::records;
 use super::times;
 use crate::permission::Action;
 use crate::plain::clean;
@@ -25,10 +27,27 @@ use crate::words::advice;
 const SINCE_DEFAULT: &str = "7d";
 /// Groups of a page.
 const ROWS: &str = "100";
+/// Columns of the file.
+const HEAD: [&str; 12] = [
+    "address",
+    "count",
+    "time",
+    "reference",
+    "token",
+    "reply",
+    "helo",
+    "from",
+    "to",
+    "tls",
+    "organisation",
+    "inbound_connector",
+];
 
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/attempts", get(show))
+        .route("/attempts.csv", get(file))
+        .route("/attempts.json", get(file))
         .route("/attempts/events", get(events))
         .route("/attempts/{reference}/{act}", post(act))
 }
@@ -39,6 +58,7 @@ struct Attempts {
     frame: Frame,
     spans: Vec<(&'static str, String, bool)>,
     organisations: Vec<String>,
+    files: Vec<(&'static str, String)>,
     groups: Vec<Group>,
 }
 
@@ -63,21 +83,29 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     }
 }
 
-async fn compose(centre: &Centre, visit: &Visit) -> Result<Attempts, Refused> {
-    let lang = visit.lang;
-    let since = match visit.query.get("since") {
+fn since_of(visit: &Visit) -> &str {
+    match visit.query.get("since") {
         "" => SINCE_DEFAULT,
         since => since,
-    };
+    }
+}
+
+/// The same as a file.
+async fn file(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    let asked = [("since", since_of(&visit))];
+    match centre.get(visit.caller(), "/attempts", &asked).await {
+        Ok(answer) => files::of(&visit, "attempts", &HEAD, list(&answer, "attempts")),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+async fn compose(centre: &Centre, visit: &Visit) -> Result<Attempts, Refused> {
+    let lang = visit.lang;
+    let since = since_of(visit);
     let asked = [("since", since), ("limit", ROWS)];
     let answer = centre.get(visit.caller(), "/attempts", &asked).await?;
     let settings = centre.settings(visit.caller());
     let organisations = settings.document.organisation.iter();
-    let spans = [
-        ("1h", "since-hour"),
-        ("24h", "since-day"),
-        ("7d", "since-week"),
-    ];
     let made = visit.query.get("made");
     let done = match visit.query.get("done") {
         "adopt" => lang.with("done-adopt", made),
@@ -88,9 +116,10 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Attempts, Refused> {
     };
     let command = format!("relais attempts list --since {}", quoted(since));
     Ok(Attempts {
-        spans: spans
+        spans: times::RANGES
             .map(|(span, key)| (span, lang.t(key), span == since))
             .into(),
+        files: records::files("/attempts", &[("since", since)]),
         organisations: organisations
             .filter(|one| visit.caller().rights.sees(&one.name))
             .map(|one| one.name.clone())
@@ -100,6 +129,7 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Attempts, Refused> {
             .map(|one| group(visit, one))
             .collect(),
         frame: Frame::new(visit, "attempts", &lang.t("nav-attempts"))
+            .api(address("GET /api/v1/attempts", &[("since", since)]))
             .command(command)
             .done(done),
     })

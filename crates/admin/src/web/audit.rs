@@ -110,7 +110,7 @@ fn headings(visit: &Visit) -> Vec<String> {
     let lang = visit.lang;
     vec![
         "#".to_owned(),
-        format!("{} (UTC)", lang.t("audit-time")),
+        format!("{} ({})", lang.t("audit-time"), lang.1.name()),
         lang.t("audit-actor"),
         format!("{}, {}", lang.t("audit-act"), lang.t("audit-hash")),
         lang.t("audit-detail"),

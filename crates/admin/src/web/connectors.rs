@@ -1,4 +1,6 @@
-//! Connectors: who may send through us, and how mail leaves; to read, with the ways to change them.
+//! One connector: who may send through us, or how mail leaves; to read, with the ways to change it.
+//!
+//! Not here: the lists of them (`connector_lists`).
 
 use askama::Template;
 use axum::Router;
@@ -9,6 +11,7 @@ use axum::routing::get;
 use serde_json::Value;
 
 use relais_policy::document::{AuthMethod, ConnectorState};
+use relais_smtp::time::Timestamp;
 
 use super::ask::{Centre, Refused, list, quoted, segment, text};
 use super::door::{Reader, Visit};
@@ -21,17 +24,12 @@ use super::trace::Status;
 use super::{outbound_form, switching};
 use crate::api::connector_changes::revision;
 
-/// Connectors of a page.
-const ROWS_MAX: usize = 1_000;
-
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
-        .route("/connectors/inbound", get(inbound))
         .route(
             "/connectors/inbound/{organisation}/{name}",
             get(inbound_detail),
         )
-        .route("/connectors/outbound", get(outbound))
         .route(
             "/connectors/outbound/{organisation}/{name}",
             get(outbound_detail),
@@ -40,20 +38,20 @@ pub(super) fn routes() -> Router<Centre> {
 
 /// Which of the two.
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Side {
+pub(super) enum Side {
     Inbound,
     Outbound,
 }
 
 impl Side {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Inbound => "inbound",
             Self::Outbound => "outbound",
         }
     }
 
-    fn title(self, lang: Lang) -> String {
+    pub(super) fn title(self, lang: Lang) -> String {
         match self {
             Self::Inbound => lang.t("nav-inbound"),
             Self::Outbound => lang.t("nav-outbound"),
@@ -61,23 +59,16 @@ impl Side {
     }
 }
 
-#[derive(Template)]
-#[template(path = "connectors.html")]
-struct Connectors {
-    frame: Frame,
-    is_inbound: bool,
-    rows: Vec<Row>,
-}
-
-struct Row {
-    name: String,
-    address: String,
-    organisation: String,
-    state: Option<Status>,
+/// A connector in a line.
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) address: String,
+    pub(super) organisation: String,
+    pub(super) state: Option<Status>,
     /// Addresses, names; or smart hosts.
-    marks: Vec<String>,
-    domains: String,
-    tls: String,
+    pub(super) marks: Vec<String>,
+    pub(super) domains: String,
+    pub(super) tls: String,
 }
 
 fn state(lang: Lang, name: &str) -> Status {
@@ -92,7 +83,7 @@ fn state(lang: Lang, name: &str) -> Status {
 }
 
 /// A value of the settings in a line.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -106,7 +97,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn row(lang: Lang, side: Side, value: &Value) -> Row {
+pub(super) fn row(lang: Lang, side: Side, value: &Value) -> Row {
     let (name, organisation) = (text(value, "name"), text(value, "organisation"));
     let marks = match side {
         Side::Inbound => [
@@ -123,6 +114,12 @@ fn row(lang: Lang, side: Side, value: &Value) -> Row {
         Side::Inbound => shown(&value["sender_domains"]),
         Side::Outbound => shown(&value["recipient_domains"]),
     };
+    let domains = match (side, domains.as_str()) {
+        (Side::Inbound, "*") => lang.t("form-senders-any"),
+        (Side::Outbound, "*") => lang.t("route-scope-any"),
+        (_, "own") => lang.t("route-scope-own"),
+        _ => domains,
+    };
     Row {
         name: name.to_owned(),
         address: format!(
@@ -135,40 +132,27 @@ fn row(lang: Lang, side: Side, value: &Value) -> Row {
         state: Some(state(lang, text(value, "state"))),
         marks: all.collect(),
         domains,
-        tls: shown(&value["tls"]),
+        tls: lang.t(tls_words(side, text(value, "tls"))),
     }
 }
 
-async fn all(centre: &Centre, visit: &Visit, side: Side) -> Result<Value, Refused> {
+/// The key of what a level of TLS is called.
+fn tls_words(side: Side, level: &str) -> &'static str {
+    match (side, level) {
+        (Side::Inbound, "required") => "form-tls-required",
+        (Side::Inbound, "offered") => "form-tls-offered",
+        (Side::Inbound, _) => "form-tls-off",
+        (Side::Outbound, "opportunistic") => "route-tls-opportunistic",
+        (Side::Outbound, "encryption-only") => "route-tls-encryption",
+        (Side::Outbound, "certificate-validation") => "route-tls-certificate",
+        (Side::Outbound, "domain-validation") => "route-tls-domain",
+        (Side::Outbound, _) => "route-tls-none",
+    }
+}
+
+pub(super) async fn all(centre: &Centre, visit: &Visit, side: Side) -> Result<Value, Refused> {
     let path = format!("/connectors/{}", side.name());
     centre.get(visit.caller(), &path, &[]).await
-}
-
-async fn inbound(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
-    show(&centre, &visit, Side::Inbound).await
-}
-
-async fn outbound(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
-    show(&centre, &visit, Side::Outbound).await
-}
-
-async fn show(centre: &Centre, visit: &Visit, side: Side) -> Response {
-    let lang = visit.lang;
-    let answer = match all(centre, visit, side).await {
-        Ok(answer) => answer,
-        Err(refused) => return page::refused(visit, &refused),
-    };
-    let rows = list(&answer, "connectors").iter().take(ROWS_MAX);
-    page::send(&Connectors {
-        is_inbound: side == Side::Inbound,
-        rows: rows.map(|one| row(lang, side, one)).collect(),
-        frame: Frame::new(visit, side.name(), &side.title(lang))
-            .command(format!("relais connector {} list", side.name()))
-            .done(match visit.query.get("done") {
-                "removed" => lang.t("edit-removed"),
-                _ => String::new(),
-            }),
-    })
 }
 
 type Named = Path<(String, String)>;
@@ -321,7 +305,8 @@ async fn inbound_part(
     let last = centre.get(visit.caller(), "/trace", &query).await;
     let last = last.ok().and_then(|found| {
         let first = list(&found, "events").first()?;
-        Some(times::shown(lang, first["time"].as_str()))
+        let time = Timestamp::parse_rfc3339(text(first, "time"))?;
+        Some(times::zoned(lang, time))
     });
     let object = format!("organisation {organisation}, inbound connector {name}");
     let versions = centre.context.store.settings_versions(VERSIONS_MAX).await;

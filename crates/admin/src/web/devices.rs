@@ -13,9 +13,10 @@ use relais_smtp::time::Timestamp;
 
 use super::ask::{Centre, address, list, segment, text};
 use super::door::Reader;
-use super::export::csv_line;
+use super::files;
 use super::lang::Lang;
 use super::page::{self, Frame};
+use super::records;
 use super::times;
 use super::trace::octets;
 use crate::plain::clean;
@@ -47,6 +48,7 @@ pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/devices", get(show))
         .route("/devices.csv", get(file))
+        .route("/devices.json", get(file))
 }
 
 #[derive(Template)]
@@ -56,8 +58,7 @@ struct Devices {
     filters: Vec<(String, String, bool)>,
     is_filtered: bool,
     rows: Vec<Row>,
-    csv: String,
-    api: &'static str,
+    files: Vec<(&'static str, String)>,
 }
 
 struct Row {
@@ -123,10 +124,8 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
         ],
         is_filtered: !filter.is_empty(),
         rows: rows.collect(),
-        csv: address("/devices.csv", &[("filter", filter)]),
-        api: "GET /api/v1/devices",
-        frame: Frame::new(&visit, "devices", &lang.t("nav-devices"))
-            .command("relais trace 'client:*' --since 30d"),
+        files: records::files("/devices", &[("filter", filter)]),
+        frame: Frame::new(&visit, "devices", &lang.t("nav-devices")).api("GET /api/v1/devices"),
     })
 }
 
@@ -170,33 +169,14 @@ fn row(lang: Lang, device: &Value, now: Timestamp) -> Row {
 }
 
 async fn file(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
-    use axum::http::header;
-    use axum::response::IntoResponse;
-
     let answer = match centre.get(visit.caller(), "/devices", &[]).await {
         Ok(answer) => answer,
         Err(refused) => return page::refused(&visit, &refused),
     };
     let (filter, now) = (visit.query.get("filter"), centre.context.clock.now());
-    let mut csv = csv_line(&HEAD);
-    for device in list(&answer, "devices") {
-        if !fits(filter, device, now) {
-            continue;
-        }
-        let cells = HEAD.map(|name| match &device[name] {
-            Value::Number(number) => number.to_string(),
-            other => other.as_str().unwrap_or_default().to_owned(),
-        });
-        csv.push_str(&csv_line(&cells));
-    }
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-        (
-            header::CONTENT_DISPOSITION,
-            "attachment; filename=\"devices.csv\"",
-        ),
-    ];
-    (headers, csv).into_response()
+    let devices = list(&answer, "devices").iter();
+    let devices = devices.filter(|device| fits(filter, device, now));
+    files::of(&visit, "devices", &HEAD, devices)
 }
 
 #[cfg(test)]

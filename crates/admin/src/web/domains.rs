@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
 use super::door::{Change, Reader, Visit};
+use super::files;
 use super::lang::Lang;
 use super::page::{self, Frame};
+use super::records::{self, Cell, Input, Pick, Records, Sheet, Table};
 use super::times;
 use super::trace::Status;
 
@@ -20,15 +22,10 @@ const ROWS_MAX: usize = 1_000;
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/domains", get(show))
+        .route("/domains.csv", get(file))
+        .route("/domains.json", get(file))
         .route("/domains/{name}", get(detail))
         .route("/domains/{name}/check", post(check))
-}
-
-#[derive(Template)]
-#[template(path = "domains.html")]
-struct Domains {
-    frame: Frame,
-    rows: Vec<Row>,
 }
 
 struct Row {
@@ -77,19 +74,116 @@ fn row(lang: Lang, domain: &Value) -> Row {
     }
 }
 
+/// States of a domain, as they stand in the address, with the key of their words.
+const STATES: [(&str, &str); 5] = [
+    ("", "filter-any"),
+    ("verified", "domain-verified"),
+    ("pending", "domain-pending"),
+    ("lapsing", "domain-lapsing"),
+    ("suspended", "domain-suspended"),
+];
+/// Columns of the file.
+const HEAD: [&str; 6] = [
+    "organisation",
+    "name",
+    "kind",
+    "state",
+    "verification",
+    "checked_at",
+];
+
+fn filters(visit: &Visit) -> [(&'static str, &str); 2] {
+    ["q", "state"].map(|name| (name, visit.query.get(name)))
+}
+
+/// Whether a filter leaves it.
+fn fits(visit: &Visit, domain: &Value) -> bool {
+    let [(_, sought), (_, chosen)] = filters(visit);
+    let is_state = chosen.is_empty() || chosen == text(domain, "state");
+    is_state
+        && records::is_among(
+            sought,
+            ["name", "organisation"].map(|key| text(domain, key)),
+        )
+}
+
 async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     let lang = visit.lang;
+    let answer = match centre.get(visit.caller(), "/domains", &[]).await {
+        Ok(answer) => answer,
+        Err(refused) => return page::refused(&visit, &refused),
+    };
+    let found = list(&answer, "domains").iter();
+    let found = found.filter(|one| fits(&visit, one)).take(ROWS_MAX);
+    let asked = filters(&visit);
+    let is_filtered = asked.iter().any(|(_, value)| !value.is_empty());
+    let headings = [
+        "column-domain",
+        "filter-organisation",
+        "column-state",
+        "column-kind",
+        "column-checked",
+        "column-wrong",
+    ];
+    let table = Table {
+        headings: headings.map(|key| lang.t(key)).into(),
+        rows: found.map(|one| line(row(lang, one))).collect(),
+        empty: match is_filtered {
+            true => lang.t("records-none"),
+            false => lang.with("domains-empty", "relais domain add contoso.com"),
+        },
+    };
+    let [(_, sought), (_, chosen)] = asked;
+    let picks = STATES.map(|(name, key)| Pick::new(name, lang.t(key), name == chosen));
+    let filter = Sheet::new("filter", "/domains", lang.t("filter-button"))
+        .input(Input::text("q", lang.t("records-sought"), sought))
+        .input(Input::choice("state", lang.t("column-state"), picks.into()));
+    let frame = Frame::new(&visit, "domains", &lang.t("nav-domains")).command("relais domain list");
+    page::send(&Records {
+        filter: Some(filter),
+        files: records::files("/domains", &asked),
+        ..Records::new(frame, table, "GET /api/v1/domains")
+    })
+}
+
+/// One domain in the list.
+fn line(row: Row) -> records::Row {
+    records::Row {
+        cells: vec![
+            Cell::new(&row.name).leads_to(row.address),
+            Cell::new(&row.organisation),
+            Cell::status(row.state.tone, &row.state.word),
+            Cell::new(&row.kind),
+            Cell::whole(&row.checked),
+            Cell::new(&row.wrong),
+        ],
+        acts: Vec::new(),
+    }
+}
+
+/// The list as a file.
+async fn file(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     match centre.get(visit.caller(), "/domains", &[]).await {
-        Ok(answer) => page::send(&Domains {
-            rows: list(&answer, "domains")
-                .iter()
-                .take(ROWS_MAX)
-                .map(|one| row(lang, one))
-                .collect(),
-            frame: Frame::new(&visit, "domains", &lang.t("nav-domains"))
-                .command("relais domain list"),
-        }),
+        Ok(answer) => {
+            let found = list(&answer, "domains").iter();
+            let found = found.filter(|one| fits(&visit, one));
+            files::of(&visit, "domains", &HEAD, found)
+        }
         Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+/// What a record is for, as people call it.
+pub(super) fn purpose(lang: Lang, name: &str) -> String {
+    match name {
+        "verification" => lang.t("record-verification"),
+        "spf" | "dkim" | "dmarc" | "mx" => name.to_uppercase(),
+        "mta-sts" | "mta-sts-host" => "MTA-STS".to_owned(),
+        "tls-rpt" => "TLS-RPT".to_owned(),
+        other => match other.strip_prefix("bounce-") {
+            Some(kind) => lang.with("record-bounce", &kind.to_uppercase()),
+            None => other.to_owned(),
+        },
     }
 }
 
@@ -199,7 +293,7 @@ fn words(lang: Lang, value: &Value, key: &str, french: &str) -> String {
 
 fn record(lang: Lang, value: &Value) -> Record {
     Record {
-        purpose: text(value, "purpose").to_owned(),
+        purpose: purpose(lang, text(value, "purpose")),
         name: text(value, "name").to_owned(),
         kind: text(value, "type").to_owned(),
         value: text(value, "value").to_owned(),
@@ -215,7 +309,7 @@ fn finding(lang: Lang, value: &Value) -> Check {
         (false, _) => ("bad", "✕", "check-wrong"),
     };
     Check {
-        name: text(value, "check").to_owned(),
+        name: purpose(lang, text(value, "check")),
         status: Status {
             tone,
             icon,

@@ -8,10 +8,12 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use super::ask::{Centre, Refused, list, text};
+use super::ask::{Centre, Refused, address, list, text};
 use super::door::{Change, Reader, Visit};
+use super::files;
 use super::lang::Lang;
 use super::page::{self, Frame};
+use super::records;
 use super::times;
 use super::trace::Status;
 use crate::checks::{self, Kept, KeptCheck, kept};
@@ -27,6 +29,8 @@ const CHANGES_SINCE: &str = "90d";
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/health", get(show))
+        .route("/health.csv", get(file))
+        .route("/health.json", get(file))
         .route("/health/check", post(look))
         .route("/health/evidence.json", get(evidence))
 }
@@ -35,6 +39,8 @@ pub(super) fn routes() -> Router<Centre> {
 #[template(path = "health.html")]
 struct Health {
     frame: Frame,
+    filters: Vec<(String, String, bool)>,
+    files: Vec<(&'static str, String)>,
     overall: Status,
     checked: String,
     groups: Vec<Section>,
@@ -157,13 +163,22 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Health, Refused> {
         _ => String::new(),
     };
     let reply = |one: &Option<String>| clean(one.as_deref().unwrap_or_default()).into_owned();
+    let chosen = visit.query.get("verdict");
+    let worst = kept.worst();
+    let checked_at = kept.checked_at();
+    let shown: Vec<_> = kept
+        .checks
+        .into_iter()
+        .filter(|one| fits(chosen, one))
+        .collect();
     Ok(Health {
-        overall: status(lang, kept.worst()),
-        checked: kept
-            .checked_at()
+        filters: filters(lang, chosen),
+        files: records::files("/health", &[("verdict", chosen)]),
+        overall: status(lang, worst),
+        checked: checked_at
             .map(|time| times::of(lang, time))
             .unwrap_or_default(),
-        groups: sections(lang, &kept.checks),
+        groups: sections(lang, &shown),
         changes: list(&changes, "events").iter().map(change).collect(),
         tested: match evidence.time.as_str() {
             "" => String::new(),
@@ -187,9 +202,56 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Health, Refused> {
             .map(|one| (one.listener.to_string(), clean(&one.reply).into_owned()))
             .collect(),
         frame: Frame::new(visit, "health", &lang.t("nav-health"))
+            .api("GET /api/v1/checks")
             .command("relais doctor")
             .done(done),
     })
+}
+
+/// Verdicts that can be looked for, with the key of their words.
+const VERDICTS: [(&str, &str); 4] = [
+    ("", "devices-all"),
+    ("broken", "verdict-broken"),
+    ("attention", "verdict-attention"),
+    ("advice", "verdict-advice"),
+];
+/// Columns of the file.
+const HEAD: [&str; 7] = [
+    "group",
+    "check",
+    "subject",
+    "verdict",
+    "since",
+    "checked_at",
+    "detail",
+];
+
+fn fits(chosen: &str, check: &KeptCheck) -> bool {
+    chosen.is_empty() || check.verdict().name() == chosen
+}
+
+fn filters(lang: Lang, chosen: &str) -> Vec<(String, String, bool)> {
+    let choice = |(name, key): (&str, &str)| {
+        let address = address("/health", &[("verdict", name)]);
+        (lang.t(key), address, name == chosen)
+    };
+    VERDICTS.map(choice).into()
+}
+
+/// The checks as a file.
+async fn file(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    if let Err(refused) = visit.must_see_installation(Action::SeeState) {
+        return page::refused(&visit, &refused);
+    }
+    match kept(&centre.context.store).await {
+        Ok(kept) => {
+            let chosen = visit.query.get("verdict");
+            let shown = kept.checks.iter().filter(|one| fits(chosen, one));
+            let rows: Vec<_> = shown.map(KeptCheck::to_json).collect();
+            files::of(&visit, "checks", &HEAD, &rows)
+        }
+        Err(error) => page::refused(&visit, &Refused::from(error)),
+    }
 }
 
 /// For an auditor: the self-test as it was kept, with its date and every line that was said.

@@ -7,22 +7,32 @@ use axum::response::Response;
 use axum::routing::get;
 use serde_json::Value;
 
+use relais_policy::alert::RuleKind;
+
 use super::ask::{Centre, Refused, list, text};
 use super::charts::Chart;
 use super::door::{Reader, Visit};
+use super::files;
 use super::lang::Lang;
 use super::page::{self, Frame};
 use super::setup::{self, Step};
-use super::{reports, times};
+use super::{records, reports, times};
+use crate::alerts::words;
 use crate::permission::Action;
+use crate::plain::clean;
 
 /// A certificate that ends within so many days needs attention; the same as the warnings.
 const CERTIFICATE_DAYS: u64 = 30;
+/// Columns of the file.
+const HEAD: [&str; 5] = ["ready", "queued", "deferred", "held", "oldest_age_s"];
 /// Matters of attention that are shown.
 const MATTERS_MAX: usize = 20;
 
 pub(super) fn routes() -> Router<Centre> {
-    Router::new().route("/", get(show))
+    Router::new()
+        .route("/", get(show))
+        .route("/home.csv", get(file))
+        .route("/home.json", get(file))
 }
 
 #[derive(Template)]
@@ -35,6 +45,7 @@ struct Home {
     matters: Vec<Matter>,
     steps: Vec<Step>,
     charts: Vec<Chart>,
+    files: Vec<(&'static str, String)>,
 }
 
 /// Something to look at.
@@ -53,11 +64,24 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     }
 }
 
+/// The counts of the page as a file.
+async fn file(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    match centre.get(visit.caller(), "/status", &[]).await {
+        Ok(status) if visit.path.starts_with("/home.json") => files::whole("status", &status),
+        Ok(status) => files::of(&visit, "status", &HEAD, [&status]),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
 async fn compose(centre: &Centre, visit: &Visit) -> Result<Home, Refused> {
     let (lang, caller) = (visit.lang, visit.caller());
     let status = centre.get(caller, "/status", &[]).await?;
     let domains = match visit.may(Action::ReadSettings) {
         true => centre.get(caller, "/domains", &[]).await?,
+        false => Value::Null,
+    };
+    let alerts = match visit.sees_installation() {
+        true => centre.get(caller, "/alerts", &[]).await?,
         false => Value::Null,
     };
     let suspended = centre.get(caller, "/queue/suspended", &[]).await?;
@@ -103,10 +127,13 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Home, Refused> {
             tile("home-oldest", age, "/queue"),
             tile("home-refused", lang.number(groups), "/attempts?since=24h"),
         ],
-        matters: matters(lang, &status, &domains, &suspended),
+        matters: matters(lang, &status, &domains, (&suspended, &alerts)),
         steps: left,
         charts: shown_charts(centre, visit, &status).await?,
-        frame: Frame::new(visit, "home", &lang.t("nav-home")).command("relais status"),
+        files: records::files("/home", &[]),
+        frame: Frame::new(visit, "home", &lang.t("nav-home"))
+            .api("GET /api/v1/status")
+            .command("relais status"),
     })
 }
 
@@ -122,8 +149,28 @@ async fn shown_charts(
     reports::of_home(centre, visit).await
 }
 
-fn matters(lang: Lang, status: &Value, domains: &Value, suspended: &Value) -> Vec<Matter> {
-    let mut matters = Vec::new();
+/// An alert that stands.
+fn raised_alert(lang: Lang, alert: &Value) -> Matter {
+    let kind = RuleKind::parse(text(alert, "rule"));
+    let title = kind.map_or("", |kind| words::rule(kind, lang.0));
+    let words = match text(alert, "subject") {
+        "" => title.to_owned(),
+        subject => format!("{title} – {}", clean(subject)),
+    };
+    Matter {
+        words,
+        address: "/alerts",
+    }
+}
+
+fn matters(
+    lang: Lang,
+    status: &Value,
+    domains: &Value,
+    (suspended, alerts): (&Value, &Value),
+) -> Vec<Matter> {
+    let raised = list(alerts, "raised").iter();
+    let mut matters: Vec<_> = raised.map(|one| raised_alert(lang, one)).collect();
     for certificate in list(status, "certificates") {
         let listener = text(certificate, "listener");
         let words = match certificate["days_left"].as_u64() {
@@ -145,7 +192,7 @@ fn matters(lang: Lang, status: &Value, domains: &Value, suspended: &Value) -> Ve
         let words = match state {
             "verified" if wrong.is_empty() => continue,
             "verified" => lang.with("home-domain-dns", &format!("{name} ({})", wrong.join(", "))),
-            _ => lang.with("home-domain-state", &format!("{name} ({state})")),
+            _ => lang.with("home-domain-state", name),
         };
         matters.push(Matter {
             words,

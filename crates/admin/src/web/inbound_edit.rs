@@ -62,7 +62,8 @@ fn compose(visit: &Visit, sheet: &Sheet<'_>, form: Form, mistakes: Vec<Mistake>)
     let name = &sheet.connector.name;
     let base = base(sheet.organisation, name);
     Page {
-        frame: Frame::new(visit, "inbound", name).command(command(sheet.connector)),
+        frame: Frame::new(visit, "inbound", name).command(command("set", sheet.connector)),
+        back: base.clone(),
         action: format!("{base}/edit/{}", sheet.section.name()),
         step: sheet.section.name(),
         title: sheet.section.title(visit.lang),

@@ -105,6 +105,8 @@ pub(super) struct Page {
     pub(super) step: &'static str,
     pub(super) title: String,
     pub(super) is_wizard: bool,
+    /// Where one comes from who changes a connector.
+    pub(super) back: String,
     pub(super) revision: String,
     pub(super) marks: Vec<Mark>,
     pub(super) mistakes: Vec<Mistake>,
@@ -195,11 +197,12 @@ async fn compose(centre: &Centre, visit: &Visit, at: &At, shown: Shown) -> Resul
     };
     let frame = Frame::new(visit, "inbound", &lang.t("wizard-title"));
     Ok(Page {
-        frame: frame.command(command(&at.draft.connector)),
+        frame: frame.command(command("add", &at.draft.connector)),
         action: path(&at.id, at.step),
         step: at.step.name(),
         title: at.step.title(lang),
         is_wizard: true,
+        back: String::new(),
         revision: String::new(),
         marks: marks.collect(),
         mistakes,

@@ -13,6 +13,7 @@ use super::door::{Reader, SessionForm, Visit};
 use super::files;
 use super::page::{self, Frame};
 use super::records::{self, Cell, Input, Note, Pick, Records, Row, Sheet, Table};
+use super::times;
 use crate::permission::Action;
 
 /// Columns of the file.
@@ -156,7 +157,7 @@ fn row(visit: &Visit, one: &Value) -> Row {
         cells: vec![
             Cell::new(text(one, "address")).leads_to(trace),
             kind,
-            Cell::whole(text(one, "last_sent")),
+            Cell::whole(&times::shown(lang, one["last_sent"].as_str())),
             Cell::new(text(one, "organisation")),
         ],
         acts: Vec::new(),

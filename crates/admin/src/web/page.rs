@@ -7,6 +7,7 @@ use axum::response::{Html, IntoResponse, Response};
 use super::ask::Refused;
 use super::door::Visit;
 use super::lang::Lang;
+use super::zone::Zone;
 use crate::permission::{Action, Rights};
 
 /// Section, address, key of its name, and what one must be allowed to do to see it.
@@ -135,6 +136,8 @@ pub(super) struct Frame {
     section: &'static str,
     /// "Show as command".
     pub(super) command: String,
+    /// "Show as API call".
+    pub(super) api: String,
     /// What was just done.
     pub(super) done: String,
 }
@@ -169,6 +172,7 @@ impl Frame {
             title: title.to_owned(),
             section,
             command: String::new(),
+            api: String::new(),
             done: String::new(),
         }
     }
@@ -179,10 +183,27 @@ impl Frame {
         self
     }
 
+    /// With the call of the API that answers the same.
+    pub(super) fn api(mut self, api: impl Into<String>) -> Self {
+        self.api = api.into();
+        self
+    }
+
     /// With a sentence of what was done.
     pub(super) fn done(mut self, words: String) -> Self {
         self.done = words;
         self
+    }
+
+    /// The zone of the times on the page, for templates.
+    pub(super) const fn zone(&self) -> &'static str {
+        self.lang.1.name()
+    }
+
+    /// All zones, and which one it is.
+    pub(super) fn zones(&self) -> Vec<(&'static str, bool)> {
+        let one = |zone: Zone| (zone.name(), zone == self.lang.1);
+        Zone::all().map(one).collect()
     }
 
     /// The text of a key, for templates.

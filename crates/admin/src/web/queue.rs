@@ -9,8 +9,10 @@ use serde_json::{Map, Value, json};
 
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
 use super::door::{Change, Reader, SessionForm, Visit};
+use super::files;
 use super::form::Form;
 use super::page::{self, Frame};
+use super::records;
 use super::story::{Waiting, done, waiting};
 use super::times;
 use super::trace::octets;
@@ -29,12 +31,31 @@ const FILTERS: [&str; 6] = [
     "older",
     "reason",
 ];
+/// Messages of a file: as many as the API gives at once.
+const FILE_ROWS: &str = "10000";
+/// Columns of the file: one line for each recipient.
+const HEAD: [&str; 12] = [
+    "queue_id",
+    "organisation",
+    "accepted_at",
+    "from",
+    "to",
+    "state",
+    "attempts",
+    "next_attempt",
+    "expires_at",
+    "last_reply",
+    "size",
+    "subject",
+];
 /// What can be done.
 const ACTS: [&str; 5] = ["retry", "hold", "release", "bounce", "delete"];
 
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/queue", get(show))
+        .route("/queue.csv", get(file))
+        .route("/queue.json", get(file))
         .route("/queue/act", post(act))
         .route("/queue/{id}/resend", post(resend))
 }
@@ -46,6 +67,7 @@ struct Queue {
     filters: Vec<Filter>,
     states: Vec<(&'static str, String, bool)>,
     is_filtered: bool,
+    files: Vec<(&'static str, String)>,
     rows: Vec<Row>,
     next: String,
     acts: Vec<(&'static str, String)>,
@@ -99,6 +121,10 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Queue, Refused> {
         .chain(command)
         .collect();
     let (limit, filters) = (ROWS.to_string(), asked.clone());
+    let (files, api) = (
+        records::files("/queue", &filters),
+        address("GET /api/v1/queue", &filters),
+    );
     asked.push(("limit", &limit));
     asked.push(("cursor", visit.query.get("cursor")));
     let answer = centre.get(visit.caller(), "/queue", &asked).await?;
@@ -122,10 +148,12 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Queue, Refused> {
         ],
         states: states(visit),
         is_filtered,
+        files,
         rows: rows.map(|message| row(visit, message)).collect(),
         next: next.unwrap_or_default(),
         acts: acts(visit),
         frame: Frame::new(visit, "queue", &lang.t("nav-queue"))
+            .api(api)
             .command(command)
             .done(done(visit)),
     })
@@ -170,6 +198,34 @@ fn row(visit: &Visit, message: &Value) -> Row {
             .collect(),
         more: recipients.len().saturating_sub(RECIPIENTS_SHOWN),
     }
+}
+
+/// What the filter leaves, as a file: one line for each recipient.
+async fn file(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    let mut asked = filled(&visit.query);
+    asked.push(("limit", FILE_ROWS));
+    match centre.get(visit.caller(), "/queue", &asked).await {
+        Ok(answer) => {
+            let messages = list(&answer, "messages").iter();
+            let rows: Vec<_> = messages.flat_map(lines).collect();
+            files::of(&visit, "queue", &HEAD, &rows)
+        }
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+/// A message as often as it has recipients, each time with one of them.
+fn lines(message: &Value) -> Vec<Value> {
+    let own = message.as_object().cloned().unwrap_or_default();
+    let recipients = list(message, "recipients").iter();
+    let one = |recipient: &Value| {
+        let mut line = own.clone();
+        line.remove("recipients");
+        let more = recipient.as_object().into_iter().flatten();
+        line.extend(more.map(|(key, value)| (key.clone(), value.clone())));
+        Value::Object(line)
+    };
+    recipients.map(one).collect()
 }
 
 #[derive(Template)]

@@ -21,6 +21,8 @@ const FIELD_CHARACTERS_MAX: u16 = 512;
 pub(super) struct Records {
     pub(super) frame: Frame,
     pub(super) notes: Vec<Note>,
+    /// Where something new begins: words and address.
+    pub(super) begin: Option<(String, &'static str)>,
     pub(super) filter: Option<Sheet>,
     pub(super) table: Table,
     /// Named with their addresses.
@@ -28,22 +30,20 @@ pub(super) struct Records {
     /// Where the next page is; empty: there is none.
     pub(super) older: String,
     pub(super) sheets: Vec<Sheet>,
-    /// "Show as API call".
-    pub(super) api: String,
 }
 
 impl Records {
     /// With nothing but a table.
     pub(super) fn new(frame: Frame, table: Table, api: impl Into<String>) -> Self {
         Self {
-            frame,
+            frame: frame.api(api),
             notes: Vec::new(),
+            begin: None,
             filter: None,
             table,
             files: Vec::new(),
             older: String::new(),
             sheets: Vec::new(),
-            api: api.into(),
         }
     }
 }
@@ -77,6 +77,13 @@ pub(super) struct Table {
     pub(super) rows: Vec<Row>,
     /// What is said where there are no rows.
     pub(super) empty: String,
+}
+
+/// What a filter asks for is in one of the texts of a row, whatever its case.
+pub(super) fn is_among<'a>(sought: &str, texts: impl IntoIterator<Item = &'a str>) -> bool {
+    let sought = sought.to_lowercase();
+    let mut texts = texts.into_iter();
+    sought.is_empty() || texts.any(|text| text.to_lowercase().contains(&sought))
 }
 
 impl Table {

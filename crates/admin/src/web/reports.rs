@@ -11,17 +11,15 @@ use serde_json::Value;
 
 use relais_smtp::time::Timestamp;
 
-use super::ask::{Centre, Refused, address, list, quoted, text};
+use super::ask::{Centre, Refused, address, list, text};
 use super::charts::{self, Bar, Chart, Column};
 use super::door::{Reader, Visit};
-use super::export::csv_line;
+use super::files::{self, csv_line};
 use super::lang::Lang;
 use super::page::{self, Frame};
 use super::times;
 use crate::plain::clean;
 
-/// The ranges.
-const RANGES: [&str; 4] = ["1h", "24h", "7d", "30d"];
 /// The range where nothing is asked for.
 const SINCE_DEFAULT: &str = "24h";
 /// A client that sent so many before and nothing now has gone quiet.
@@ -32,6 +30,7 @@ const TOO_OLD: [&str; 2] = ["1.0", "1.1"];
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/reports", get(show))
+        .route("/reports.json", get(whole))
         .route("/reports/{file}", get(file))
 }
 
@@ -39,9 +38,9 @@ pub(super) fn routes() -> Router<Centre> {
 #[template(path = "reports.html")]
 struct Reports {
     frame: Frame,
-    ranges: Vec<(&'static str, String, bool)>,
+    ranges: Vec<(String, String, bool)>,
     charts: Vec<Chart>,
-    api: String,
+    files: Vec<(&'static str, String)>,
 }
 
 /// What a chart is made of.
@@ -66,18 +65,27 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
         Ok(charts) => charts,
         Err(refused) => return page::refused(&visit, &refused),
     };
-    let range = |name: &'static str| {
+    let range = |(name, key): (&'static str, &str)| {
         let address = address("/reports", &[("since", name)]);
-        (name, address, name == since)
+        (visit.lang.t(key), address, name == since)
     };
     let asked = [("since", since)];
-    let command = format!("relais trace --since {}", quoted(since));
     page::send(&Reports {
-        ranges: RANGES.map(range).to_vec(),
+        ranges: times::RANGES.map(range).to_vec(),
         charts,
-        api: address("GET /api/v1/reports", &asked),
-        frame: Frame::new(&visit, "reports", &visit.lang.t("nav-reports")).command(command),
+        files: vec![("JSON", address("/reports.json", &asked))],
+        frame: Frame::new(&visit, "reports", &visit.lang.t("nav-reports"))
+            .api(address("GET /api/v1/reports", &asked)),
     })
+}
+
+/// All numbers of the page as a file.
+async fn whole(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    let asked = [("since", since_of(&visit))];
+    match centre.get(visit.caller(), "/reports", &asked).await {
+        Ok(report) => files::whole("reports", &report),
+        Err(refused) => page::refused(&visit, &refused),
+    }
 }
 
 /// One chart's table as a file.
@@ -169,7 +177,7 @@ impl Ground<'_> {
     fn tick(&self, time: &str) -> String {
         let step = self.report["step_s"].as_u64().unwrap_or(0);
         if step < 86_400 && matches!(self.since, "1h" | "24h") {
-            return time.get(11..16).unwrap_or_default().to_owned();
+            return times::clock(self.lang, time);
         }
         times::day(self.lang, time)
     }
@@ -209,11 +217,16 @@ const OUTCOMES: [(&str, &str); 4] = [
 fn mail(ground: &Ground<'_>) -> Chart {
     let (lang, rows) = (ground.lang, ground.rows("outcomes"));
     let sum = |key: &str| rows.iter().map(|row| number(row, key)).sum::<u64>();
+    let mut head = ground.head(&["column-time", "status-accepted"]);
+    head.extend(OUTCOMES.map(|(_, name)| lang.t(name)));
     if ["accepted", "refused", "delivered", "deferred", "failed"]
         .iter()
         .all(|key| sum(key) == 0)
     {
-        return ground.empty("mail", "chart-mail");
+        return Chart {
+            head,
+            ..ground.empty("mail", "chart-mail")
+        };
     }
     let told = ["accepted", "failed", "refused"].map(|key| lang.number(sum(key)));
     let values = [
@@ -249,8 +262,6 @@ fn mail(ground: &Ground<'_>) -> Chart {
         cells.extend(OUTCOMES.map(|(key, _)| number(row, key).to_string()));
         cells
     });
-    let mut head = ground.head(&["column-time", "status-accepted"]);
-    head.extend(OUTCOMES.map(|(_, name)| lang.t(name)));
     let classes = [
         "url(#mail-1)",
         "url(#mail-2)",
@@ -276,7 +287,13 @@ fn queue(ground: &Ground<'_>) -> Chart {
     }
     let oldest = rows.iter().map(|row| number(row, "oldest_s")).max();
     let finding = match oldest {
-        Some(0) | None => lang.t("chart-queue-nothing"),
+        // A line along the ground says no more than the sentence.
+        Some(0) | None => {
+            return Chart {
+                is_empty: true,
+                ..ground.chart("queue", "chart-queue", lang.t("chart-queue-nothing"))
+            };
+        }
         Some(oldest) => lang.with("chart-queue-finding", &times::span(lang, oldest)),
     };
     let ticks: Vec<_> = rows
@@ -356,7 +373,10 @@ fn delay(ground: &Ground<'_>) -> Chart {
 
 fn clients(ground: &Ground<'_>) -> Chart {
     let (lang, rows) = (ground.lang, ground.rows("clients"));
-    let Some(first) = rows.iter().max_by_key(|row| number(row, "accepted")) else {
+    // Who was only refused sent nothing.
+    let senders = rows.iter();
+    let senders = senders.filter(|row| number(row, "accepted") + number(row, "before") > 0);
+    let Some(first) = senders.max_by_key(|row| number(row, "accepted")) else {
         return ground.empty("clients", "chart-clients");
     };
     let is_quiet =

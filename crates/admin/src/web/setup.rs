@@ -15,11 +15,13 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::ask::{Centre, Refused, list, segment, text};
+use super::domains::purpose;
 use super::door::{Change, Reader, Visit};
 use super::health::{self, Section};
 use super::lang::Lang;
 use super::page::{self, Frame};
 use super::trace::Status;
+use super::view::keep_zone;
 use crate::checks::{self, kept};
 use crate::permission::Action;
 use crate::plain::clean;
@@ -171,6 +173,9 @@ async fn save_you(State(centre): State<Centre>, Change { visit, form }: Change) 
     match centre.post(visit.caller(), "/first-steps/you", &body).await {
         Ok(_) => {
             checks::begin(&centre.context);
+            if let Err(refused) = keep_zone(&centre, visit.name(), form.get("zone")).await {
+                return page::refused(&visit, &refused);
+            }
             page::go("/setup/checks")
         }
         Err(refused) => {
@@ -292,7 +297,7 @@ fn record(lang: Lang, value: &Value) -> Record {
     };
     let words = lang.0.pick("words", "words_fr");
     Record {
-        purpose: text(value, "purpose").to_owned(),
+        purpose: purpose(lang, text(value, "purpose")),
         is_needed: value["required"] == true,
         name: text(value, "name").to_owned(),
         kind: text(value, "type").to_owned(),

@@ -47,8 +47,8 @@ struct Story {
     recipients: Vec<Recipient>,
     related: Vec<(String, String)>,
     queue_id: String,
-    /// The rule of alerts that watches for such; empty: there is none.
-    alert: &'static str,
+    /// The rule of alerts that watches for such, filled in from this one; empty: there is none.
+    alert: String,
     waits: bool,
     /// The reference of a refusal, to adopt it.
     reference: String,
@@ -151,7 +151,12 @@ async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refu
             .iter()
             .map(|one| words(lang, one))
             .collect(),
-        alert: alert(visit, is_refusal, tone),
+        alert: alert(
+            visit,
+            centre.context.clock.now(),
+            &events,
+            (is_refusal, tone),
+        ),
         waits: !in_queue.is_empty(),
         queue_id,
         reference: if is_refusal {
@@ -167,15 +172,37 @@ async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refu
 }
 
 /// The rule that watches for messages of this kind.
-fn alert(visit: &Visit, is_refusal: bool, tone: &str) -> &'static str {
-    let kind = match (is_refusal, tone) {
-        _ if !visit.sees_installation() => return "",
-        (true, _) => RuleKind::RefusedAttempts,
-        (false, "bad") => RuleKind::FailureShare,
-        (false, "waiting") => RuleKind::QueueAge,
-        (false, _) => return "",
+fn alert(
+    visit: &Visit,
+    now: Timestamp,
+    events: &[Event],
+    (is_refusal, tone): (bool, &str),
+) -> String {
+    let Some(first) = events.first().filter(|_| visit.sees_installation()) else {
+        return String::new();
     };
-    kind.name()
+    // With this threshold somebody would have been told of this one.
+    let waited = now.since(first.time).as_secs().max(1);
+    let (kind, threshold) = match (is_refusal, tone) {
+        (true, _) => (RuleKind::RefusedAttempts, 1),
+        (false, "bad") => (RuleKind::FailureShare, 1),
+        (false, "waiting") => (RuleKind::QueueAge, waited),
+        (false, _) => return String::new(),
+    };
+    let to = match &first.to {
+        Some(To::One(to)) => to.to_string(),
+        Some(To::Many(all)) => all.first().map(ToString::to_string).unwrap_or_default(),
+        None => String::new(),
+    };
+    let connector = first.inbound_connector.as_deref().unwrap_or_default();
+    let query = [
+        ("rule", kind.name()),
+        ("threshold", &threshold.to_string()),
+        ("sender", first.from.as_deref().unwrap_or_default()),
+        ("to", &to),
+        ("connector", connector),
+    ];
+    format!("{}#rule-{}", address("/alerts", &query), kind.name())
 }
 
 /// One sentence on how it stands: of all recipients, the worst one in its own words.

@@ -14,19 +14,18 @@ use relais_smtp::time::Timestamp;
 use relais_store::trace::TraceQuery;
 
 use super::ask::{Centre, address, list, quoted, segment, text};
-use super::door::{Reader, SessionForm, Visit};
+use super::door::{Reader, SessionForm, Visit, local_path};
 use super::lang::Lang;
 use super::page::{self, Frame};
 use super::times;
-use super::view::{self, COLUMNS, Column, View, Zone};
+use super::view::{self, COLUMNS, Column, View};
+use super::zone::Zone;
 use crate::plain::{clean, size, taille};
 
 /// Rows of a page.
 const ROWS: &str = "50";
 /// How far back where nothing is asked for.
 pub(super) const SINCE_DEFAULT: &str = "24h";
-/// The ranges that are one press away.
-const RANGES: [&str; 4] = ["1h", "24h", "7d", "30d"];
 /// The tokens that the field beside the search box writes.
 const TOKENS: [&str; 13] = [
     "to",
@@ -49,6 +48,7 @@ pub(super) fn routes() -> Router<Centre> {
         .route("/trace", get(show))
         .route("/trace/view", post(keep_view))
         .route("/trace/searches", post(keep_search))
+        .route("/zone", post(keep_zone))
 }
 
 #[derive(Template)]
@@ -65,8 +65,6 @@ struct Trace {
     terms: Vec<Term>,
     tokens: [&'static str; 13],
     head: Vec<String>,
-    zone: String,
-    zones: Vec<(String, String, bool)>,
     columns: Vec<ColumnChoice>,
     rows: Vec<Row>,
     older: String,
@@ -78,7 +76,6 @@ struct Trace {
     toggle: String,
     csv: String,
     json: String,
-    api: String,
 }
 
 /// A link that may be the one in force.
@@ -190,17 +187,15 @@ pub(super) struct Cell {
 
 impl Row {
     /// With these columns.
-    pub(super) fn of(lang: Lang, zone: Zone, event: &Value, columns: &[Column]) -> Self {
-        let cells = columns
-            .iter()
-            .map(|column| cell(lang, zone, event, *column));
+    pub(super) fn of(lang: Lang, event: &Value, columns: &[Column]) -> Self {
+        let cells = columns.iter().map(|column| cell(lang, event, *column));
         Self {
             cells: cells.collect(),
         }
     }
 }
 
-fn cell(lang: Lang, zone: Zone, event: &Value, column: Column) -> Cell {
+fn cell(lang: Lang, event: &Value, column: Column) -> Cell {
     let plain = |class, words: &str| Cell {
         class,
         words: clean(words).into_owned(),
@@ -211,7 +206,7 @@ fn cell(lang: Lang, zone: Zone, event: &Value, column: Column) -> Cell {
     match column {
         Column::Time => Cell {
             exact: text(event, "time").to_owned(),
-            ..plain("time", &times::of(lang, zone.shift(time_of(event))))
+            ..plain("time", &times::of(lang, time_of(event)))
         },
         Column::Status => {
             let mut shown = status(lang, text(event, "status"));
@@ -342,10 +337,7 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     let (lang, asked) = (visit.lang, Asked::of(&visit));
     let view = view::load(&centre, visit.name()).await;
     let now = centre.context.clock.now();
-    let (since, until) = (
-        view.zone.time(asked.since, now),
-        view.zone.time(asked.until, now),
-    );
+    let (since, until) = (lang.1.time(asked.since, now), lang.1.time(asked.until, now));
     let query = [
         ("q", asked.q),
         ("since", &since),
@@ -366,19 +358,15 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     page::send(&Trace {
         mistake,
         built_in: built_in(lang, &asked),
-        ranges: ranges(&asked),
+        ranges: ranges(lang, &asked),
         saved: saved(&view),
         terms: terms(&asked),
         tokens: TOKENS,
         head: heads.collect(),
-        zone: view.zone.name(),
-        zones: Zone::all()
-            .map(|zone| (zone.value(), zone.name(), zone == view.zone))
-            .collect(),
         columns: choices(lang, &columns),
         rows: events
             .iter()
-            .map(|event| Row::of(lang, view.zone, event, &columns))
+            .map(|event| Row::of(lang, event, &columns))
             .collect(),
         is_cut: next.is_some() && !is_full,
         older: next
@@ -393,11 +381,12 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
         toggle: asked.address("/trace", &[("live", live)]),
         csv: asked.address("/trace/export.csv", &[]),
         json: asked.address("/trace/export.json", &[]),
-        api: asked.address("GET /api/v1/trace", &[]),
         q: asked.q.to_owned(),
         since: asked.since.to_owned(),
         until: asked.until.to_owned(),
-        frame: Frame::new(&visit, "trace", &lang.t("nav-trace")).command(asked.command()),
+        frame: Frame::new(&visit, "trace", &lang.t("nav-trace"))
+            .api(asked.address("GET /api/v1/trace", &[]))
+            .command(asked.command()),
     })
 }
 
@@ -418,13 +407,13 @@ fn built_in(lang: Lang, asked: &Asked<'_>) -> Vec<Choice> {
     choices
 }
 
-fn ranges(asked: &Asked<'_>) -> Vec<Choice> {
-    let choice = |since: &&'static str| Choice {
-        name: (*since).to_owned(),
+fn ranges(lang: Lang, asked: &Asked<'_>) -> Vec<Choice> {
+    let choice = |(since, key): &(&str, &str)| Choice {
+        name: lang.t(key),
         address: address("/trace", &[("q", asked.q), ("since", since)]),
         is_here: asked.since == *since,
     };
-    RANGES.iter().map(choice).collect()
+    times::RANGES.iter().map(choice).collect()
 }
 
 fn saved(view: &View) -> Vec<Saved> {
@@ -481,6 +470,17 @@ async fn keep_view(
     view.zone = Zone::parse(form.get("zone"));
     match view::save(&centre, visit.name(), &view).await {
         Ok(()) => page::go(back(form.get("back"))),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+/// Keeps which zone this person's pages are in.
+async fn keep_zone(
+    State(centre): State<Centre>,
+    SessionForm { visit, form }: SessionForm,
+) -> Response {
+    match view::keep_zone(&centre, visit.name(), form.get("zone")).await {
+        Ok(()) => page::go(local_path(form.get("back"))),
         Err(refused) => page::refused(&visit, &refused),
     }
 }

@@ -1,7 +1,8 @@
 // Goes from the home page through every link of the admin centre, in both languages and both colour
 // schemes, and holds axe-core's rules (WCAG 2.2 A and AA), texts a third longer, and 320 pixels of
-// width against each page. Then adds a device with the keyboard alone. Prints what was wrong as
-// JSON. Arguments: link, folder for pictures.
+// width against each page; keeps a picture of each, wide and narrow, in both languages. Then adds a
+// device with the keyboard alone. Prints what was wrong as JSON. Arguments: link, folder for
+// pictures.
 const { chromium } = require('playwright-core');
 const axe = require('axe-core').source;
 
@@ -148,8 +149,17 @@ async function walk(link, folder) {
       await fits(page, `${name}, longer`, WIDE.width, wrong);
       await page.setViewportSize(NARROW);
       await fits(page, `${name}, longer and narrow`, NARROW.width, wrong);
+      await page.screenshot({ path: `${folder}/narrow_${file}.png`, fullPage: true });
     }
   }
+  await page.setViewportSize(WIDE);
+  await page.goto(`${base}/reports`);
+  for (const button of await page.locator('[data-zoom]:not([hidden]) button[aria-expanded]').all()) await button.click();
+  await page.locator('[data-zoom] canvas').first().waitFor();
+  await judge(page, 'reports, looked at closer', wrong);
+  await page.screenshot({ path: `${folder}/reports_closer.png`, fullPage: true });
+  await page.setViewportSize(NARROW);
+  await fits(page, 'reports, looked at closer and narrow', NARROW.width, wrong);
   await page.setViewportSize(WIDE);
   await byKeyboard(page, base, wrong);
   await browser.close();

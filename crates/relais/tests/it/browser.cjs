@@ -31,6 +31,37 @@ function play(port, address, lines) {
   });
 }
 
+// A chart is looked at closer: by a button, by a drag, and whole again.
+async function zoom(page, base, wrong) {
+  await page.goto(`${base}/reports?since=24h`);
+  const place = page.locator('.chart:has(#mail) [data-zoom]');
+  const span = async () => {
+    const [from, until] = (await place.getAttribute('data-shown')).split(' ').map(Number);
+    return until - from;
+  };
+  const press = (act) => place.locator(`[data-act=${act}]`).click();
+  if (await place.locator('canvas').count() !== 0) wrong.push('reports: drawn before it was asked for');
+  await place.locator('button').first().click();
+  await place.locator('canvas').waitFor();
+  if (await page.locator('.chart:has(#mail) > svg').isVisible()) wrong.push('reports: the picture stays');
+  const whole = await span();
+  await press('in');
+  if (await span() !== whole / 2) wrong.push(`reports: ${await span()} of ${whole} after "closer"`);
+  await press('whole');
+  const box = await place.locator('.u-over').boundingBox();
+  const [x, y] = [box.x + box.width / 4, box.y + box.height / 2];
+  await page.mouse.move(x, y);
+  await page.mouse.down();
+  await page.mouse.move(x + box.width / 4, y, { steps: 4 });
+  await page.mouse.up();
+  if (Math.abs(await span() - whole / 4) > whole / 50) wrong.push(`reports: ${await span()} of ${whole} after a drag`);
+  await press('whole');
+  if (await span() !== whole) wrong.push('reports: not whole again');
+  await place.locator('button').first().click();
+  if (await place.locator('canvas').count() !== 0) wrong.push('reports: not closed');
+  if (!await page.locator('.chart:has(#mail) > svg').isVisible()) wrong.push('reports: the picture is gone');
+}
+
 async function walk(link, folder, port) {
   const base = new URL(link).origin;
   const wrong = [];
@@ -68,6 +99,7 @@ async function walk(link, folder, port) {
     await page.click('tbody a >> nth=0');
     await shoot(`${language}_story`);
   }
+  await zoom(page, base, wrong);
   const device = '10.1.9.9';
   await page.goto(`${base}/add-device`);
   await page.click('main form button.main');

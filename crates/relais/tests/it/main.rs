@@ -23,6 +23,7 @@ mod delegated;
 mod demo;
 mod domains;
 mod drain;
+mod every_page;
 mod first_run;
 mod foreign;
 mod golden;

@@ -340,7 +340,7 @@ fn seats_and_what_is_done_without_one_are_changed_in_the_page_of_licences() {
         ("policy", "report"),
     ];
     let page = done(&mut browser, "/licences", &set);
-    page.shows("0 of 25 seats in use");
+    page.shows("seats in use: 0 of 25");
     page.shows("seats are counted and reported");
     let wrong = [
         ("organisation", "contoso"),
@@ -390,7 +390,21 @@ fn a_message_that_waits_is_sent_to_another_address_too_and_leads_to_its_alert() 
     let id = server.send("scan@contoso.test", "old@example.invalid");
     let mut browser = first(&server, "en");
     let page = browser.get(&format!("/trace/{id}")).expect(200);
-    page.shows("href=\"/alerts#rule-");
+    page.shows("href=\"/alerts?rule=");
+    let (_, link) = page
+        .body
+        .split_once("href=\"/alerts?rule=")
+        .expect("a link");
+    let link = link
+        .split('"')
+        .next()
+        .expect("an address")
+        .replace("&#38;", "&");
+    let link = link.split('#').next().expect("a path");
+    let link = format!("/alerts?rule={link}");
+    let filled = browser.get(&link).expect(200);
+    filled.shows("Filled in from this message");
+    filled.shows("scan@contoso.test");
     let path = format!("/queue/{id}/resend");
     send(&mut browser, &path, &[("to", "nobody")]).expect(400);
     let copy = done(&mut browser, &path, &[("to", "new@example.invalid")]);

@@ -221,7 +221,7 @@ fn french(preset: &OutboundPreset) -> String {
         "microsoft-365-address" => "Microsoft 365, connecteur par adresse",
         "microsoft-365-oauth" => "Microsoft 365, envoi par OAuth",
         "google-relay" => "Relais SMTP de Google Workspace",
-        PLAIN => "N'importe quel hôte relais, chiffré s'il le peut",
+        PLAIN => "N’importe quel hôte relais, chiffré s’il le peut",
         _ => &preset.title,
     };
     french.to_owned()

@@ -272,12 +272,15 @@ const CONTENT_FLAGS: [(&str, &str); 6] = [
 ];
 
 /// The same connector by the command line.
-pub(in crate::web) fn command(connector: &InboundConnector) -> String {
+pub(in crate::web) fn command(verb: &str, connector: &InboundConnector) -> String {
     let (plain, value) = (
         json!(InboundConnector::new(&connector.name)),
         json!(connector),
     );
-    let mut line = format!("relais connector inbound add {}", quoted(&connector.name));
+    let mut line = format!(
+        "relais connector inbound {verb} {}",
+        quoted(&connector.name)
+    );
     let mut flag = |flag: &str, value: &Value| {
         let text = match value {
             Value::String(text) => text.clone(),

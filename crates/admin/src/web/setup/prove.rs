@@ -28,7 +28,7 @@ struct Prove {
     /// The test message, empty before there is one.
     queue_id: String,
     address: String,
-    story: Vec<(String, String, String)>,
+    story: Vec<(String, String)>,
     /// What was said to the next server, line by line.
     transcript: Vec<String>,
     advice: Option<(&'static str, &'static str)>,
@@ -73,11 +73,9 @@ async fn compose(centre: &Centre, visit: &Visit, mistake: &str) -> Result<Prove,
     let read = |value: &Value| Event::from_json(&value.to_string()).ok();
     let events = list(&told, "events").iter().filter_map(read);
     let events: Vec<Event> = events.take(EVENTS_MAX).collect();
-    let reply = |event: &Event| event.reply.as_deref().map(|it| clean(it).into_owned());
-    let story = events.iter().map(|event| {
-        let said = reply(event).unwrap_or_default();
-        (times::of(lang, event.time), sentence(event, lang.0), said)
-    });
+    let story = events
+        .iter()
+        .map(|event| (times::of(lang, event.time), sentence(event, lang.0)));
     let known = events
         .iter()
         .rev()

@@ -1,0 +1,311 @@
+//! The lists of connectors: who may send through us, and how mail leaves; with what was seen of
+//! each, and which of two takes an address that both name.
+//!
+//! Not here: one connector (`connectors`).
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+use serde_json::Value;
+
+use relais_policy::coverage::{self, Wanted};
+use relais_smtp::time::Timestamp;
+
+use super::ask::{Centre, list, text};
+use super::connectors::{Side, all, row, shown};
+use super::door::{Reader, Visit};
+use super::files;
+use super::page::{self, Frame};
+use super::records::{self, Cell, Input, Pick, Records, Sheet, Table};
+use super::times;
+use crate::permission::Action;
+
+/// Connectors of a page.
+const ROWS_MAX: usize = 1_000;
+
+pub(super) fn routes() -> Router<Centre> {
+    Router::new()
+        .route("/connectors/inbound", get(inbound))
+        .route("/connectors/inbound.csv", get(inbound_file))
+        .route("/connectors/inbound.json", get(inbound_file))
+        .route("/connectors/outbound", get(outbound))
+        .route("/connectors/outbound.csv", get(outbound_file))
+        .route("/connectors/outbound.json", get(outbound_file))
+}
+
+async fn inbound(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    show(&centre, &visit, Side::Inbound).await
+}
+
+async fn outbound(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    show(&centre, &visit, Side::Outbound).await
+}
+
+/// States of a connector, as they stand in the address, with the key of their words.
+const STATES: [(&str, &str); 5] = [
+    ("", "filter-any"),
+    ("enabled", "connector-enabled"),
+    ("observing", "connector-observing"),
+    ("draft", "connector-draft"),
+    ("disabled", "connector-disabled"),
+];
+
+fn filters(visit: &Visit) -> [(&'static str, &str); 2] {
+    ["q", "state"].map(|name| (name, visit.query.get(name)))
+}
+
+/// Whether a filter leaves it.
+fn fits(visit: &Visit, connector: &Value) -> bool {
+    let [(_, sought), (_, chosen)] = filters(visit);
+    let keys = [
+        "name",
+        "organisation",
+        "owner",
+        "sender_ip_addresses",
+        "tls_sender_certificate_name",
+        "sender_dns_names",
+        "sender_domains",
+        "smart_hosts",
+        "recipient_domains",
+    ];
+    let texts = keys.map(|key| shown(&connector[key]));
+    let is_state = chosen.is_empty() || chosen == text(connector, "state");
+    is_state && records::is_among(sought, texts.iter().map(String::as_str))
+}
+
+async fn show(centre: &Centre, visit: &Visit, side: Side) -> Response {
+    let lang = visit.lang;
+    let answer = match all(centre, visit, side).await {
+        Ok(answer) => answer,
+        Err(refused) => return page::refused(visit, &refused),
+    };
+    let seen = match side {
+        Side::Inbound => Seen::of(centre, visit).await,
+        Side::Outbound => Seen::default(),
+    };
+    let found = list(&answer, "connectors").iter();
+    let found = found.filter(|one| fits(visit, one)).take(ROWS_MAX);
+    let rows = found.map(|one| line(centre, visit, (side, &seen), one));
+    let path = format!("/connectors/{}", side.name());
+    let asked = filters(visit);
+    let is_filtered = asked.iter().any(|(_, value)| !value.is_empty());
+    let (headings, empty, begin) = match side {
+        Side::Inbound => (
+            INBOUND.as_slice(),
+            lang.with(
+                "inbound-empty",
+                "relais connector inbound add Printers --ip 10.1.2.0/24",
+            ),
+            (lang.t("edit-add"), "/add-device"),
+        ),
+        Side::Outbound => (
+            OUTBOUND.as_slice(),
+            lang.t("outbound-empty"),
+            (lang.t("route-add"), "/add-route"),
+        ),
+    };
+    let table = Table {
+        headings: headings.iter().map(|key| lang.t(key)).collect(),
+        rows: rows.collect(),
+        empty: if is_filtered {
+            lang.t("records-none")
+        } else {
+            empty
+        },
+    };
+    let frame = Frame::new(visit, side.name(), &side.title(lang))
+        .command(format!("relais connector {} list", side.name()))
+        .done(match visit.query.get("done") {
+            "removed" => lang.t("edit-removed"),
+            _ => String::new(),
+        });
+    page::send(&Records {
+        begin: visit.may_change().then_some(begin),
+        filter: Some(filter(visit, &path)),
+        files: records::files(&path, &asked),
+        ..Records::new(frame, table, format!("GET /api/v1{path}"))
+    })
+}
+
+fn filter(visit: &Visit, path: &str) -> Sheet {
+    let [(_, sought), (_, chosen)] = filters(visit);
+    let picks = STATES.map(|(name, key)| Pick::new(name, visit.lang.t(key), name == chosen));
+    Sheet::new("filter", path, visit.lang.t("filter-button"))
+        .input(Input::text("q", visit.lang.t("records-sought"), sought))
+        .input(Input::choice(
+            "state",
+            visit.lang.t("column-state"),
+            picks.into(),
+        ))
+}
+
+const INBOUND: [&str; 8] = [
+    "field-name",
+    "filter-organisation",
+    "column-state",
+    "column-identified",
+    "column-senders",
+    "fact-tls",
+    "inbound-last",
+    "inbound-clients",
+];
+const OUTBOUND: [&str; 6] = [
+    "field-name",
+    "filter-organisation",
+    "column-state",
+    "column-hosts",
+    "column-for",
+    "fact-tls",
+];
+
+/// One connector in the list.
+fn line(
+    centre: &Centre,
+    visit: &Visit,
+    (side, seen): (Side, &Seen),
+    value: &Value,
+) -> records::Row {
+    let lang = visit.lang;
+    let row = row(lang, side, value);
+    let state = row.state.as_ref();
+    let mut marks = match (row.marks.as_slice(), side) {
+        ([], Side::Inbound) => Cell::new(&lang.t("by-credential")),
+        ([], Side::Outbound) => Cell::new("MX"),
+        ([first, ..], _) => Cell::new(first),
+    };
+    for more in row.marks.iter().skip(1) {
+        marks = marks.line(more);
+    }
+    if side == Side::Inbound {
+        for words in overlaps(centre, visit, value) {
+            marks = marks.line(&words);
+        }
+    }
+    let tone = state.map_or("", |state| state.tone);
+    let word = state.map_or("", |state| state.word.as_str());
+    let mut cells = vec![
+        Cell::new(&row.name).leads_to(row.address.clone()),
+        Cell::new(&row.organisation),
+        Cell::status(tone, word),
+        marks,
+        Cell::new(&row.domains),
+        Cell::new(&row.tls),
+    ];
+    if side == Side::Inbound {
+        let (last, count) = seen.by(&row.organisation, &row.name);
+        cells.push(Cell::whole(&times::shown(lang, last)));
+        cells.push(Cell::number(&lang.number(count)));
+    }
+    records::Row {
+        cells,
+        acts: Vec::new(),
+    }
+}
+
+/// Which of two connectors takes an address that both name, in sentences.
+fn overlaps(centre: &Centre, visit: &Visit, value: &Value) -> Vec<String> {
+    let settings = centre.settings(visit.caller());
+    let (organisation, name) = (text(value, "organisation"), text(value, "name"));
+    let Some(owned) = settings.inbound_connector(organisation, name) else {
+        return Vec::new();
+    };
+    let wanted = Wanted {
+        organisation,
+        name,
+        networks: &owned.connector.sender_ip_addresses,
+    };
+    let found = coverage::look(&settings, &wanted).into_iter();
+    let found = found.filter(|one| matches!(one.check, "wins" | "loses" | "taken"));
+    let words = found.map(|one| visit.lang.0.pick(one.words.english, one.words.french));
+    words.collect()
+}
+
+/// A device seen so lately is counted.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What was seen of the clients of inbound connectors.
+#[derive(Default)]
+struct Seen {
+    devices: Vec<Value>,
+    now: Timestamp,
+}
+
+impl Seen {
+    /// Who may not read mail sees connectors only.
+    async fn of(centre: &Centre, visit: &Visit) -> Self {
+        let devices = match visit.may(Action::ReadMail) {
+            true => centre.get(visit.caller(), "/devices", &[]).await.ok(),
+            false => None,
+        };
+        Self {
+            devices: devices.map_or_else(Vec::new, |all| list(&all, "devices").to_vec()),
+            now: centre.context.clock.now(),
+        }
+    }
+
+    /// Its last message, and how many clients it had in the last day.
+    fn by(&self, organisation: &str, name: &str) -> (Option<&str>, u64) {
+        let own = self.devices.iter().filter(|one| {
+            text(one, "organisation") == organisation && text(one, "inbound_connector") == name
+        });
+        let times = own.filter_map(|one| one["last_seen"].as_str());
+        let is_new = |time: &&str| {
+            let time = Timestamp::parse_rfc3339(time);
+            time.is_some_and(|time| self.now.since(time) <= DAY)
+        };
+        let count = times.clone().filter(is_new).count();
+        (times.max(), u64::try_from(count).unwrap_or(u64::MAX))
+    }
+}
+
+/// The list as a file.
+async fn file(centre: &Centre, visit: &Visit, side: Side) -> Response {
+    let answer = match all(centre, visit, side).await {
+        Ok(answer) => answer,
+        Err(refused) => return page::refused(visit, &refused),
+    };
+    let found = list(&answer, "connectors").iter();
+    let found = found.filter(|one| fits(visit, one));
+    let columns = match side {
+        Side::Inbound => INBOUND_HEAD.as_slice(),
+        Side::Outbound => OUTBOUND_HEAD.as_slice(),
+    };
+    files::of(
+        visit,
+        &format!("{}-connectors", side.name()),
+        columns,
+        found,
+    )
+}
+
+async fn inbound_file(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    file(&centre, &visit, Side::Inbound).await
+}
+
+async fn outbound_file(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    file(&centre, &visit, Side::Outbound).await
+}
+
+/// Columns of the files.
+const INBOUND_HEAD: [&str; 9] = [
+    "organisation",
+    "name",
+    "state",
+    "sender_ip_addresses",
+    "tls_sender_certificate_name",
+    "sender_dns_names",
+    "sender_domains",
+    "recipient_domains",
+    "tls",
+];
+const OUTBOUND_HEAD: [&str; 6] = [
+    "organisation",
+    "name",
+    "state",
+    "smart_hosts",
+    "recipient_domains",
+    "tls",
+];
