@@ -259,6 +259,15 @@ impl Attempt {
         }
     }
 
+    /// These open recipients are settled otherwise, with what was tried so far.
+    pub(crate) fn set_aside(&mut self, places: &[usize]) -> Part {
+        self.open.retain(|open| !places.contains(open));
+        for place in places {
+            self.settled[*place] = true;
+        }
+        self.part(Vec::new())
+    }
+
     /// A host could not be reached, or refused the session: provisional for all that are open.
     pub(crate) fn host_failed(&mut self, finding: Finding, rules: &ReplyRules) {
         let (finding, rule) = finding.ruled(rules, &self.leased.key.destination);
@@ -607,6 +616,7 @@ mod tests {
             last_reply: None,
             give_up: false,
             passed: false,
+            held: false,
         };
         Attempt::new(Leased {
             lease: Lease {

@@ -204,6 +204,14 @@ async fn deliver(
         }
         place.set_connected(true);
         reached = true;
+        attempt.leased.lease = lease.clone();
+        let by_site = by(&site);
+        let settler = &shared.settler;
+        settler.hold_restricted_open(&mut attempt, &by_site).await;
+        if attempt.open().is_empty() {
+            held = Some(connection);
+            break;
+        }
         let asked = connection.recipients(&attempt, &site);
         let begun = context.clock.moment();
         let Some(result) = connection

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::connection::Shared;
 use crate::context::LEASE_TIME;
+use crate::held::Ending;
 use crate::settle::By;
 use crate::steady::Steady;
 
@@ -55,6 +56,7 @@ async fn sweep(shared: &Shared, steady: &Steady) {
         retry: Retry::default(),
         protocol: Protocol::Smtp,
     };
+    let mut ending = Ending::default();
     while !shared.stop.is_cancelled() {
         // A clock that has jumped ahead ends nothing until it is believed. What a person gave up
         // comes whatever the time.
@@ -68,19 +70,25 @@ async fn sweep(shared: &Shared, steady: &Steady) {
             Ok(expired) => expired,
             Err(error) => {
                 tracing::warn!(%error, "the store does not say whose time is up");
-                return;
+                break;
             }
         };
-        for leased in &expired {
-            match more_time(shared, leased, now) {
-                Some(expires_at) => shared.settler.prolong(leased, expires_at).await,
-                None => shared.settler.end(leased, &by).await,
+        let (count, settings) = (expired.len(), context.store.settings());
+        for leased in expired {
+            if let Some(expires_at) = more_time(shared, &leased, now) {
+                shared.settler.prolong(&leased, expires_at).await;
+            } else if let Some(leased) = ending.take(&settings, leased) {
+                shared.settler.end(&leased, &by).await;
             }
         }
-        if expired.len() < EXPIRED_AT_ONCE {
-            return;
+        if ending.is_full() {
+            ending.end(shared, &by).await;
+        }
+        if count < EXPIRED_AT_ONCE {
+            break;
         }
     }
+    ending.end(shared, &by).await;
 }
 
 /// Mail that was never tried, because the pace of its connector holds it, waits on: the pace is

@@ -13,6 +13,7 @@ mod watch;
 mod grants;
 mod way;
 mod expiry;
+mod held;
 mod report;
 mod returned;
 mod connection;

@@ -13,9 +13,10 @@ use futures_util::stream::FuturesUnordered;
 use relais_net::clock::{Chance, Clock};
 use relais_policy::document::Retry;
 use relais_policy::outcome::Outcome;
-use relais_policy::schedule::{DELAY_NOTICE_AFTER, Jitter, NextAttempt, next_attempt};
+use relais_policy::schedule::{DELAY_NOTICE_AFTER, Jitter, NextAttempt, held_until, next_attempt};
 use relais_smtp::client::Protocol;
 use relais_smtp::dsn::{Action, Cause, status_of};
+use relais_smtp::identifier::QueueId;
 use relais_smtp::reply::EnhancedStatus;
 use relais_smtp::time::Timestamp;
 use relais_store::queue::{
@@ -48,6 +49,14 @@ pub(crate) struct By {
     pub(crate) connector: Option<Arc<str>>,
     pub(crate) retry: Retry,
     pub(crate) protocol: Protocol,
+}
+
+/// A recipient who is not to get it for now.
+struct Held {
+    /// In the lease.
+    place: usize,
+    change: (u32, RecipientChange),
+    event: Event,
 }
 
 /// Makes settlements and hands them to the writer. Shared.
@@ -102,7 +111,10 @@ impl Settler {
     /// Applies the result of an attempt.
     pub(crate) async fn settle(&self, mut attempt: Attempt, by: &By) {
         let part = attempt.last_part();
-        self.settle_part(&attempt.leased, &part, by).await;
+        // Nothing is left where all of it is held meanwhile.
+        if !part.findings.is_empty() || !part.tries.is_empty() {
+            self.settle_part(&attempt.leased, &part, by).await;
+        }
     }
 
     /// Applies what is certain while an attempt goes on.
@@ -173,27 +185,40 @@ impl Settler {
         self.finish(draft).await;
     }
 
+    /// Ends recipients whose time is up, of whom another notice tells: to whom, and its queue id.
+    pub(crate) async fn end_told(
+        &self,
+        leased: &Leased,
+        by: &By,
+        (to, notice): (&Arc<str>, QueueId),
+    ) {
+        let mut draft = self.draft(leased, by);
+        for recipient in &leased.recipients {
+            draft.expired(recipient, &last_finding(recipient), recipient.attempts);
+        }
+        draft.failed.clear();
+        let mut event = draft.event(EventKind::NoticeSent);
+        event.to = Some(To::Many(vec![Arc::clone(to)]));
+        event.detail = Some(format!("one notice for several messages, queued as {notice}").into());
+        draft.events.push(event);
+        self.finish(draft).await;
+    }
+
     /// Holds the recipients that are not to get it because something about it is restricted, and
     /// takes them out of the lease. Asked last, so that what is leased already does not leave.
     pub(crate) async fn hold_restricted(&self, leased: &mut Leased) {
-        let (now, facts) = (self.clock.now(), Arc::clone(&leased.facts));
-        if self.store.restrictions().is_empty() {
+        let places: Vec<usize> = (0..leased.recipients.len()).collect();
+        let held = self.restricted_among(leased, &places);
+        if held.is_empty() {
             return;
         }
         let (mut changes, mut events) = (Vec::new(), Vec::new());
-        leased.recipients.retain(|one| {
-            let to = &one.recipient;
-            let found = self.store.restriction_of(&facts, &to.forward_path, now);
-            let Some(found) = found.filter(|_| !one.passed) else {
-                return true;
-            };
-            changes.push((one.number, RecipientChange::Restricted));
-            events.push(facts.held_event(to, why_held(&found), now));
-            false
-        });
-        if changes.is_empty() {
-            return;
+        for Held { change, event, .. } in held {
+            changes.push(change);
+            events.push(event);
         }
+        let is_held = |one: &LeasedRecipient| changes.iter().any(|(held, _)| *held == one.number);
+        leased.recipients.retain(|one| !is_held(one));
         self.hand_over(Settlement {
             lease: leased.lease.clone(),
             changes,
@@ -201,6 +226,45 @@ impl Settler {
             notices: Vec::new(),
         })
         .await;
+    }
+
+    /// The same for the open recipients of an attempt under way: the search for a host and
+    /// transactions with others take minutes.
+    pub(crate) async fn hold_restricted_open(&self, attempt: &mut Attempt, by: &By) {
+        let held = self.restricted_among(&attempt.leased, attempt.open());
+        if held.is_empty() {
+            return;
+        }
+        let places: Vec<usize> = held.iter().map(|one| one.place).collect();
+        let part = attempt.set_aside(&places);
+        let mut draft = self.drafted(&attempt.leased, &part, by);
+        for Held { change, event, .. } in held {
+            draft.changes.push(change);
+            draft.events.push(event);
+        }
+        self.finish(draft).await;
+    }
+
+    /// Those at these places that are not to get it at this time.
+    fn restricted_among(&self, leased: &Leased, places: &[usize]) -> Vec<Held> {
+        if self.store.restrictions().is_empty() {
+            return Vec::new();
+        }
+        let (now, steady) = (self.clock.now(), self.clock.steady_now());
+        let expires_at = held_until(now);
+        let held = |place: &usize| {
+            let one = leased.recipients.get(*place).filter(|one| !one.passed)?;
+            let to = &one.recipient;
+            let found = self
+                .store
+                .restriction_of(&leased.facts, &to.forward_path, steady)?;
+            Some(Held {
+                place: *place,
+                change: (one.number, RecipientChange::Restricted { expires_at }),
+                event: leased.facts.held_event(to, why_held(&found), now),
+            })
+        };
+        places.iter().filter_map(held).collect()
     }
 
     /// Gives more time to what only our own pace holds back.
@@ -608,8 +672,9 @@ fn move_back(settlement: &mut Settlement, by: Duration) {
             RecipientChange::Deferred { until, .. } | RecipientChange::Returned { until } => {
                 *until = until.before(by);
             }
-            RecipientChange::Prolonged { expires_at } => *expires_at = expires_at.before(by),
-            RecipientChange::Done | RecipientChange::Restricted => {}
+            RecipientChange::Prolonged { expires_at }
+            | RecipientChange::Restricted { expires_at } => *expires_at = expires_at.before(by),
+            RecipientChange::Done => {}
         }
     }
 }

@@ -12,6 +12,7 @@ mod liars;
 mod notices;
 mod paced;
 mod retried;
+mod restricted;
 mod ruled;
 mod sealed;
 mod signed;

@@ -129,7 +129,11 @@ pub(crate) async fn judge_some(shared: &Shared, key: &QueueKey, finding: &Findin
             }
         };
         let count = leased.len();
-        for one in leased {
+        for mut one in leased {
+            shared.settler.hold_restricted(&mut one).await;
+            if one.recipients.is_empty() {
+                continue;
+            }
             let mut attempt = Attempt::new(one);
             attempt.judge_all(finding);
             shared.settler.settle(attempt, by).await;

@@ -59,6 +59,30 @@ pub fn next_attempt(
     NextAttempt::At(now.after(delay.saturating_add(stretch)))
 }
 
+/// What is held has at least this long, whatever its connector's lifetime: it waits for a person,
+/// over a long weekend too. As long as the longest lifetime that settings allow.
+pub const HELD_LIFETIME: Duration = Duration::from_secs(5 * 86_400);
+/// What was held has at least this long from its release: the default lifetime.
+pub const RELEASED_LIFETIME: Duration = Duration::from_secs(86_400);
+const DAY_MILLIS: i64 = 86_400_000;
+
+/// When the time is up of what is held from now on: at the end of a day (UTC), so that what was
+/// held together ends together, and is told in one notice.
+pub fn held_until(now: Timestamp) -> Timestamp {
+    let last = now.after(HELD_LIFETIME).as_millis();
+    let rest = last.rem_euclid(DAY_MILLIS);
+    Timestamp::from_millis(if rest == 0 {
+        last
+    } else {
+        last - rest + DAY_MILLIS
+    })
+}
+
+/// When the time is up, at the earliest, of what is released now.
+pub fn released_until(now: Timestamp) -> Timestamp {
+    now.after(RELEASED_LIFETIME)
+}
+
 /// When a message's time is up.
 pub fn expires_at(retry: &Retry, accepted_at: Timestamp) -> Timestamp {
     accepted_at.after(Duration::from_secs(retry.lifetime.0))

@@ -494,11 +494,11 @@ fn hold_restricted(
     facts: &MessageFacts,
     recipients: &mut [NewRecipient],
 ) -> Vec<Event> {
-    let store = &arrival.context.store;
-    let mut held = Vec::new();
+    let (store, mut held) = (&arrival.context.store, Vec::new());
+    let now = arrival.context.clock.steady_now();
     for one in recipients {
         let to = &one.recipient;
-        if let Some(found) = store.restriction_of(facts, &to.forward_path, facts.accepted_at) {
+        if let Some(found) = store.restriction_of(facts, &to.forward_path, now) {
             one.is_restricted = true;
             let octets = if held.is_empty() { facts.size } else { 0 };
             arrival.guarding.took(&found, octets);

@@ -45,6 +45,7 @@ use relais_smtp::time::Timestamp;
 use relais_store::queue::StoreError;
 use relais_store::store::{OpenOptions, Store};
 use relais_store::trace::Event;
+use tokio::task::JoinSet;
 
 use crate::certificates::{self, Certificates, Keeper, OldClientsReport};
 use crate::config::{AuthoritativeDnsConfig, Config, ListenerConfig, TlsMode};
@@ -154,6 +155,7 @@ pub(crate) struct Server {
 struct Held {
     _keeper: Option<Keeper>,
     _policies: Option<PolicyService>,
+    _following: JoinSet<()>,
 }
 
 /// Where the control socket stands.
@@ -380,9 +382,21 @@ fn hold(
     store: &Store,
     (folder, clock, chance): (&Path, &Clock, &Chance),
 ) -> Held {
+    let mut following = JoinSet::new();
+    following.spawn(follow_restrictions(store.clone(), clock.clone()));
     Held {
+        _following: following,
         _keeper: keeper(config, beside.challenge, folder, (clock, chance)),
         _policies: policies(config, beside.policies, certificates, store),
+    }
+}
+
+/// The queue follows what is restricted: in a task of its own, as a look through a long queue takes
+/// minutes, and housekeeping has other things to do each second. Never ends.
+async fn follow_restrictions(store: Store, clock: Clock) {
+    loop {
+        store.follow_restrictions(clock.steady_now()).await;
+        clock.sleep(MAINTENANCE_INTERVAL).await;
     }
 }
 
@@ -437,7 +451,8 @@ impl Server {
             .unwrap_or_else(PoisonError::into_inner)
             .keep(self.clock.now());
         rules.into_iter().for_each(|event| self.store.record(event));
-        self.store.maintain(self.clock.now()).await;
+        // A clock that is ahead for a moment ends no restriction and drops no day of trace.
+        self.store.maintain(self.clock.steady_now()).await;
         self.metrics.set_connections(self.receive.connections());
         self.clock.sleep(MAINTENANCE_INTERVAL).await;
     }

@@ -10,6 +10,7 @@
 //!
 //! Not here: who gets it, and when (`relais-policy`, `notice`).
 
+mod summary;
 mod forwarded;
 mod human;
 mod advice;
@@ -32,6 +33,8 @@ use self::writing::{encoded_field, field};
 
 pub use self::cause::{Cause, status_of};
 pub use self::forwarded::{Forwarded, ForwardedRecipient, Last, forward};
+pub use self::summary::{SUMMARY_MESSAGES_MAX, Summarised, Summary, summarise};
+pub use self::writing::encoded_words;
 
 /// Longest subject repeated in a notice, in characters.
 pub const SUBJECT_CHARACTERS_MAX: usize = 200;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use relais_policy::schedule::held_until;
 use relais_smtp::address::ReversePath;
 use relais_smtp::envelope::EnvelopeRecipient;
 use relais_smtp::time::Timestamp;
@@ -49,6 +50,7 @@ pub(crate) fn leased(
             last_reply,
             give_up: state.has(GIVE_UP),
             passed: state.has(PASSED),
+            held: state.has(HELD),
         })
     };
     Leased {
@@ -120,9 +122,13 @@ pub(crate) fn fresh_state(recipient: &NewRecipient) -> SlotState {
         (false, true) => HELD | RESTRICTED,
         (false, false) => 0,
     };
+    let expires_at = match flags {
+        0 => recipient.expires_at,
+        _ => recipient.expires_at.max(held_until(recipient.due)),
+    };
     SlotState {
         flags,
-        ..SlotState::fresh(recipient.due, recipient.expires_at)
+        ..SlotState::fresh(recipient.due, expires_at)
     }
 }
 
@@ -196,6 +202,7 @@ pub(crate) fn criteria_lines(criteria: &Criteria) -> Vec<String> {
         reason,
         up_to,
         // Found by the others.
+        is_restricted: _,
         only: _,
     } = criteria;
     let lines = [

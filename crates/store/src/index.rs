@@ -500,6 +500,9 @@ impl Index {
                 return false;
             }
         }
+        if criteria.is_restricted && !slot.state().has(RESTRICTED) {
+            return false;
+        }
         let key = &self.queues[slot.queue as usize].key;
         criteria
             .destination

@@ -186,6 +186,7 @@ impl Memory {
         let tables = durable.tables.take().unwrap_or_else(new_tables);
         let (version, document) = settings_tables::load_latest(&tables).unwrap_or_default();
         let restrictions = restriction_tables::load(&tables).unwrap_or_default();
+        let restrictions = Arc::new(restrictions);
         let proofs = proof_table::load(&tables).unwrap_or_default();
         let keys = shelf_table::all(&tables, Shelf::DkimKey).unwrap_or_default();
         let shown = shelf_table::all(&tables, Shelf::BounceDomain).unwrap_or_default();
@@ -215,8 +216,8 @@ impl Memory {
             bell: Bell::default(),
             live: broadcast::Sender::new(LIVE_EVENTS_MAX),
             settings: ArcSwap::new(settings),
-            restrictions: ArcSwap::from_pointee(restrictions),
-            looked_through: LookedThrough::default(),
+            looked_through: LookedThrough::since(Arc::clone(&restrictions)),
+            restrictions: ArcSwap::new(restrictions),
             vault: Vault::for_tests(),
             bounces: Bounces::default(),
             ids,

@@ -207,6 +207,8 @@ pub struct LeasedRecipient {
     pub give_up: bool,
     /// A person let it pass: restrictions do not hold it back.
     pub passed: bool,
+    /// It was held, and is leased because its time is up.
+    pub held: bool,
 }
 
 /// What becomes of a recipient at the end of a lease.
@@ -229,7 +231,10 @@ pub enum RecipientChange {
         until: Timestamp,
     },
     /// Not tried: something about it is restricted. It waits until that is released.
-    Restricted,
+    Restricted {
+        /// Its time is not up before this: it waits for a person.
+        expires_at: Timestamp,
+    },
     /// Not tried, and it is not to expire yet: what holds it back is our own pace.
     Prolonged {
         /// The new end of its time.
@@ -293,6 +298,8 @@ pub struct Criteria {
     pub reason: Option<String>,
     /// Not newer than this message: what a person was shown, and not what came since.
     pub up_to: Option<QueueId>,
+    /// Held because something about it is restricted.
+    pub is_restricted: bool,
     /// These recipients, by number, and no others: how what must be read is narrowed for an act.
     pub only: Option<Arc<BTreeMap<QueueId, Vec<u32>>>>,
 }

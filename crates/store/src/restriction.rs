@@ -3,6 +3,7 @@
 //! `relais_policy::restriction`.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use relais_policy::restriction::{Entity, Restriction, Restrictions};
@@ -52,19 +53,40 @@ impl IgnoredAttempts {
 }
 
 /// What was restricted when the queue was last looked through for it.
-#[derive(Debug, Default)]
-pub(crate) struct LookedThrough(Mutex<Option<Arc<Restrictions>>>);
+#[derive(Debug)]
+pub(crate) struct LookedThrough {
+    last: Mutex<Arc<Restrictions>>,
+    /// Something may be held for what is restricted no more.
+    again: AtomicBool,
+}
 
 impl LookedThrough {
-    /// Whether the queue was looked through for these.
-    pub(crate) fn is_for(&self, restrictions: &Arc<Restrictions>) -> bool {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref()
-            .is_some_and(|last| Arc::ptr_eq(last, restrictions))
+    /// At the start: whoever attempts a message looks whether it is restricted, so that the queue
+    /// is as good as looked through for what is; what is held may wait for nothing any more.
+    pub(crate) fn since(restrictions: Arc<Restrictions>) -> Self {
+        Self {
+            last: Mutex::new(restrictions),
+            again: AtomicBool::new(true),
+        }
     }
 
-    /// It was.
+    /// For what the queue was looked through.
+    pub(crate) fn last(&self) -> Arc<Restrictions> {
+        Arc::clone(&self.last.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// It was looked through for these.
     pub(crate) fn note(&self, restrictions: Arc<Restrictions>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(restrictions);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = restrictions;
+    }
+
+    /// What is held must be looked at once more.
+    pub(crate) fn ask_again(&self) {
+        self.again.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody asked for that since this was asked last.
+    pub(crate) fn take_again(&self) -> bool {
+        self.again.swap(false, Ordering::AcqRel)
     }
 }

@@ -46,6 +46,7 @@ pub use crate::options::BrokenTwin;
 pub use crate::options::{Observer, OpenOptions};
 pub use crate::trace::RefusedGroup;
 pub use heard::{known_text, read_known};
+use restrictions::Judged;
 pub use restrictions::why_held;
 
 /// Messages read at once where the index alone cannot say what fits.
@@ -124,11 +125,16 @@ impl Store {
     /// Makes a message durable, and only then returns the proof. Shares its sync with everything
     /// else that waits (group commit). Rings [`Store::bell`].
     pub async fn commit(&self, message: NewMessage) -> Result<Committed, CommitError> {
-        match self {
+        let restricted = Judged::of(&message);
+        let committed = match self {
             Self::Embedded(store) => store.commit(message).await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.commit(message).await,
+        };
+        if let (Ok(_), Some(restricted)) = (&committed, restricted) {
+            self.note_restricted(&restricted);
         }
+        committed
     }
 
     /// Stores an event that belongs to no message. Rides with the next group; dropped (and
@@ -230,11 +236,16 @@ impl Store {
 
     /// Stores the result of a lease with its events and notices, in one transaction.
     pub async fn settle(&self, settlement: Settlement) -> Result<(), SettleError> {
-        match self {
+        let is_restricted = restrictions::holds(&settlement);
+        let settled = match self {
             Self::Embedded(store) => store.settle(settlement).await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.settle(settlement).await,
+        };
+        if is_restricted && settled.is_ok() {
+            self.note_settled_as_restricted();
         }
+        settled
     }
 
     /// Facts and content of a message in the queue, for a copy; none: there is no such message, or
@@ -665,16 +676,15 @@ impl Store {
 
     // ---- keeping house ---------------------------------------------------------------------
 
-    /// To be called about once a second: measures free space, tries to recover a sealed store,
-    /// drops trace of days past, sweeps orphans now and then; holds mail of what is restricted
-    /// since, and lets go what is restricted no more.
+    /// To be called about once a second, with a time that a clock ahead for a moment does not move:
+    /// measures free space, tries to recover a sealed store, drops trace of days past, ends what
+    /// is restricted or suspended up to a time, sweeps orphans now and then.
     pub async fn maintain(&self, now: Timestamp) {
         match self {
             Self::Embedded(store) => store.maintain(now).await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.maintain(now).await,
         }
-        self.follow_restrictions(now).await;
     }
 
     /// Why the store does not take messages now, in a bland sentence; cheap.

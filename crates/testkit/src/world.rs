@@ -443,7 +443,9 @@ impl World {
             relay.memory.set_faults(FaultPlan::default());
             relay.memory.disk().fail_syncs(false);
             relay.memory.disk().set_capacity(None);
-            relay.store.maintain(self.surroundings.clock.now()).await;
+            let now = self.surroundings.clock.steady_now();
+            relay.store.maintain(now).await;
+            relay.store.follow_restrictions(now).await;
         }
         for destination in 0..self.plan.destinations.len() {
             self.suspend(destination, false).await;

@@ -88,6 +88,7 @@ impl Selection {
             sender: self.sender.clone(),
             reason: self.reason.clone(),
             up_to: self.up_to.as_deref().map(read_queue_id).transpose()?,
+            is_restricted: false,
             only: None,
         })
     }

@@ -53,7 +53,7 @@ pub(super) fn encoded_field(name: &str, value: &str, out: &mut String) {
 
 /// `text` in encoded words, UTF-8 and "Q". RFC 2047 §4.2, §5 (3): only letters, digits and a few
 /// marks stand for themselves, so that they may stand in a phrase too.
-pub(super) fn encoded_words(text: &str) -> Vec<String> {
+pub fn encoded_words(text: &str) -> Vec<String> {
     let mut encoded = Vec::new();
     let mut current = String::new();
     for character in text.chars() {

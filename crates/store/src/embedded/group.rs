@@ -231,7 +231,7 @@ pub(super) fn change(
             RecipientChange::Deferred { .. }
             | RecipientChange::Done
             | RecipientChange::Returned { .. }
-            | RecipientChange::Restricted
+            | RecipientChange::Restricted { .. }
             | RecipientChange::Prolonged { .. } => None,
         });
         let SlotState {

@@ -61,7 +61,7 @@ struct Start {
     suspended: Vec<Suspension>,
     outbox: Vec<(u64, String)>,
     settings: Settings,
-    restrictions: Restrictions,
+    restrictions: Arc<Restrictions>,
     recipients: u64,
 }
 
@@ -157,8 +157,8 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
         dialogues,
         live,
         settings: Arc::new(ArcSwap::from_pointee(settings)),
-        restrictions: Arc::new(ArcSwap::from_pointee(restrictions)),
-        looked_through: LookedThrough::default(),
+        looked_through: LookedThrough::since(Arc::clone(&restrictions)),
+        restrictions: Arc::new(ArcSwap::new(restrictions)),
         vault: Vault::default(),
         bounces: Bounces::default(),
         questions: Semaphore::new(QUESTIONS_MAX),
@@ -197,8 +197,8 @@ fn open_for_reading(folder: &Path, mode: Mode) -> Result<Embedded, StoreError> {
         dialogues: DialogueDatabases::new(folder.join(DIALOGUE_FOLDER)),
         live: broadcast::Sender::new(1),
         settings: Arc::new(ArcSwap::from_pointee(start.settings)),
-        restrictions: Arc::new(ArcSwap::from_pointee(start.restrictions)),
-        looked_through: LookedThrough::default(),
+        looked_through: LookedThrough::since(Arc::clone(&start.restrictions)),
+        restrictions: Arc::new(ArcSwap::new(start.restrictions)),
         vault: Vault::default(),
         bounces: Bounces::default(),
         questions: Semaphore::new(QUESTIONS_MAX),
@@ -292,7 +292,7 @@ fn read_start(connection: &Connection, mode: Mode) -> Result<Start, StoreError> 
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         StoreError::Fault(format!("settings version {version}: {}", errors.join("; ")))
     })?;
-    let restrictions = restriction_tables::load(connection)?;
+    let restrictions = Arc::new(restriction_tables::load(connection)?);
     let settings = settings.with_proofs(proof_table::load(connection)?);
     let settings = settings.with_dkim(dkim::table(&shelf_table::all(connection, Shelf::DkimKey)?));
     let shown = shelf_table::all(connection, Shelf::BounceDomain)?;

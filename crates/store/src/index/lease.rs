@@ -3,6 +3,8 @@
 
 use std::ops::Bound;
 
+use relais_policy::limit::BACKLOG_MAX;
+use relais_policy::schedule::{held_until, released_until};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 
@@ -455,33 +457,47 @@ fn acted(
     active: bool,
     now: Timestamp,
 ) -> Option<Option<SlotState>> {
-    let due = now.as_millis();
     let with = |set: u8, clear: u8| SlotState {
         flags: (state.flags & !clear) | set,
         ..state
     };
+    let until = |at: Timestamp, after: SlotState| SlotState {
+        expires: after.expires.max(at.as_millis()),
+        ..after
+    };
+    let held = |set: u8, clear: u8| Some(Some(until(held_until(now), with(set, clear))));
+    let released = |set: u8, clear: u8, due: i64| {
+        let after = until(released_until(now), with(set, clear));
+        Some(Some(SlotState { due, ..after }))
+    };
+    // The pace of a connector gives mail a time, never farther ahead than its backlog: what lies
+    // beyond comes from a clock that was wrong. That goes on. What was tried is tried again at
+    // once, where a person says so.
+    let due = state.due.min(now.after(BACKLOG_MAX).as_millis());
+    let asked_for = match state.attempts {
+        0 => due,
+        _ => now.as_millis(),
+    };
     match (act, active) {
-        (QueueAct::Retry, false) if state.waits() => Some(Some(SlotState { due, ..state })),
+        (QueueAct::Retry, false) if state.waits() => {
+            let due = now.as_millis();
+            Some(Some(SlotState { due, ..state }))
+        }
         // What a person holds stays held when the entity is released.
         (QueueAct::Hold, false) if !state.has(HELD) || state.has(RESTRICTED) => {
-            Some(Some(with(HELD, RESTRICTED)))
+            held(HELD, RESTRICTED)
         }
         (QueueAct::Restrict { .. }, false) if state.waits() && !state.has(PASSED) => {
-            Some(Some(with(HELD | RESTRICTED, 0)))
+            held(HELD | RESTRICTED, 0)
         }
-        (QueueAct::Unrestrict, false) if state.has(RESTRICTED) => Some(Some(SlotState {
-            due,
-            ..with(0, HELD | RESTRICTED)
-        })),
-        (QueueAct::Release, false) if state.has(RESTRICTED) => Some(Some(SlotState {
-            due,
-            ..with(PASSED, HELD | RESTRICTED)
-        })),
-        (QueueAct::Hold, true) if !state.has(HOLD_AFTER) => Some(Some(with(HOLD_AFTER, 0))),
-        (QueueAct::Release, false) if state.has(HELD) => Some(Some(SlotState {
-            due,
-            ..with(0, HELD)
-        })),
+        (QueueAct::Unrestrict, false) if state.has(RESTRICTED) => {
+            released(0, HELD | RESTRICTED, due)
+        }
+        (QueueAct::Release, false) if state.has(RESTRICTED) => {
+            released(PASSED, HELD | RESTRICTED, asked_for)
+        }
+        (QueueAct::Hold, true) if !state.has(HOLD_AFTER) => held(HOLD_AFTER, 0),
+        (QueueAct::Release, false) if state.has(HELD) => released(0, HELD, asked_for),
         (QueueAct::Release, true) if state.has(HOLD_AFTER) => Some(Some(with(0, HOLD_AFTER))),
         (QueueAct::Bounce, false) if !state.has(GIVE_UP) => Some(Some(with(GIVE_UP, 0))),
         (QueueAct::Delete, false) => Some(None),

@@ -101,8 +101,13 @@ impl SlotState {
                 flags,
                 ..self
             }),
-            RecipientChange::Restricted => Some(Self {
-                flags: flags | HELD | RESTRICTED,
+            RecipientChange::Restricted { expires_at } => Some(Self {
+                expires: self.expires.max(expires_at.as_millis()),
+                // What a person holds stays held when the entity is released.
+                flags: match self.has(HOLD_AFTER) {
+                    true => flags | HELD,
+                    false => flags | HELD | RESTRICTED,
+                },
                 ..self
             }),
             RecipientChange::Prolonged { expires_at } => Some(Self {

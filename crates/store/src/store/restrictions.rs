@@ -1,10 +1,11 @@
 //! The queue follows what is restricted: mail of a restricted entity is held, mail of one that was
-//! released goes on. Done once after each change and after each start, in the store's upkeep; until
-//! then, and for what is under way, whoever attempts a message looks itself.
+//! released goes on. Done once after each change, and for what is held after each start and where a
+//! message was stored as restricted that is so no more; until then, and for what is under way,
+//! whoever attempts a message looks itself.
 //!
 //! Not here: what a restriction means (`relais_policy::restriction`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use relais_policy::restriction::{InForce, Queued, Restriction, Restrictions};
@@ -17,10 +18,34 @@ use super::{READ_AT_ONCE, Store};
 use crate::describe;
 use crate::error::StoreError;
 use crate::queue::{
-    Criteria, ListedMessage, ListedRecipient, MessageFacts, QueueAct, RecipientStateName,
+    Criteria, ListedMessage, ListedRecipient, MessageFacts, NewMessage, QueueAct, RecipientChange,
+    RecipientStateName, Settlement,
 };
 use crate::restriction::LookedThrough;
 use crate::trace::{Event, EventKind};
+
+/// A message about to be stored, as far as something about it is restricted.
+pub(super) struct Judged {
+    facts: MessageFacts,
+    to: Vec<Mailbox>,
+}
+
+impl Judged {
+    /// `None`: nothing is.
+    pub(super) fn of(message: &NewMessage) -> Option<Self> {
+        let restricted = message.recipients.iter().filter(|one| one.is_restricted);
+        let to = restricted.map(|one| one.recipient.forward_path.clone());
+        let to: Vec<_> = to.collect();
+        let facts = || message.facts.clone();
+        (!to.is_empty()).then(|| Self { facts: facts(), to })
+    }
+}
+
+/// Whether a settlement holds somebody because something is restricted.
+pub(super) fn holds(settlement: &Settlement) -> bool {
+    let mut changes = settlement.changes.iter();
+    changes.any(|(_, change)| matches!(change, RecipientChange::Restricted { .. }))
+}
 
 /// Who holds and releases in the name of a restriction.
 const RELAIS: &str = "relais";
@@ -96,16 +121,23 @@ impl Store {
         found.or_else(|| holding.of_mailbox(to)).cloned()
     }
 
-    /// See the head of this file.
-    pub(super) async fn follow_restrictions(&self, now: Timestamp) {
-        let restrictions = self.restrictions();
-        if self.looked_through().is_for(&restrictions) {
+    /// See the head of this file. To be called about once a second, beside [`Store::maintain`]:
+    /// where the queue is long, a look through it takes minutes.
+    pub async fn follow_restrictions(&self, now: Timestamp) {
+        let looked = self.looked_through();
+        // Before the look: what is asked for meanwhile is another one.
+        let again = looked.take_again();
+        let (before, restrictions) = (looked.last(), self.restrictions());
+        if !again && Arc::ptr_eq(&before, &restrictions) {
             return;
         }
-        match self.look_through(&restrictions, now).await {
-            Ok(()) => self.looked_through().note(restrictions),
-            // The next upkeep tries again.
-            Err(error) => tracing::warn!(%error, "the queue does not follow restrictions yet"),
+        match self.look_through(&before, &restrictions, now).await {
+            Ok(()) => looked.note(restrictions),
+            Err(error) => {
+                // The next call tries again.
+                looked.ask_again();
+                tracing::warn!(%error, "the queue does not follow restrictions yet");
+            }
         }
     }
 
@@ -117,22 +149,56 @@ impl Store {
         }
     }
 
+    /// A message was stored as restricted by what was restricted when it was judged: if that was
+    /// released since, the queue was perhaps looked through before the message was in it.
+    pub(super) fn note_restricted(&self, judged: &Judged) {
+        let Judged { facts, to } = judged;
+        let still = |to: &Mailbox| self.restriction_of(facts, to, facts.accepted_at);
+        if !to.iter().all(|to| still(to).is_some()) {
+            self.looked_through().ask_again();
+        }
+    }
+
+    /// The same of what was settled as restricted: rare, so that nothing more is asked.
+    pub(super) fn note_settled_as_restricted(&self) {
+        self.looked_through().ask_again();
+    }
+
+    /// First what may go on: of all that is held for a restriction. Then what is to be held, in the
+    /// organisations that the new restrictions mean.
     async fn look_through(
         &self,
-        restrictions: &Arc<Restrictions>,
+        before: &Restrictions,
+        restrictions: &Restrictions,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let holding = restrictions.holding(now);
-        let criteria = Criteria {
-            // Nothing to hold: only what is held can be let go.
-            state: restrictions.is_empty().then_some(RecipientStateName::Held),
+        let held = Criteria {
+            is_restricted: true,
             ..Criteria::default()
         };
+        self.look_at(&held, &holding, now).await?;
+        for organisation in meant_anew(before, restrictions) {
+            let criteria = Criteria {
+                organisation,
+                ..Criteria::default()
+            };
+            self.look_at(&criteria, &holding, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_at(
+        &self,
+        criteria: &Criteria,
+        holding: &InForce<'_>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut after = None;
         loop {
-            let page = self.list_page(&criteria, after, READ_AT_ONCE).await?;
+            let page = self.list_page(criteria, after, READ_AT_ONCE).await?;
             after = page.next;
-            let (held, released) = judged(&page.messages, &holding);
+            let (held, released) = judged(&page.messages, holding);
             for (because, chosen) in held {
                 self.act_on(QueueAct::Restrict { because }, chosen, now)
                     .await?;
@@ -159,6 +225,20 @@ impl Store {
         };
         self.act(act, &criteria, RELAIS, now).await.map(|_| ())
     }
+}
+
+/// The organisations whose mail what is restricted since can mean; `None`: anybody's.
+fn meant_anew(before: &Restrictions, now: &Restrictions) -> BTreeSet<Option<String>> {
+    let anew = now
+        .iter()
+        .filter(|one| before.get(&one.entity) != Some(*one));
+    let meant: BTreeSet<_> = anew
+        .map(|one| one.entity.organisation().map(str::to_owned))
+        .collect();
+    if meant.contains(&None) {
+        return BTreeSet::from([None]);
+    }
+    meant
 }
 
 /// What is to be held, by its reason, and what is to be let go.

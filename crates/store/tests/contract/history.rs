@@ -117,7 +117,7 @@ fn note(ledger: &mut Ledger, leased: &Leased, change: &RecipientChange) {
             RecipientChange::Deferred { .. } => entry.attempts += 1,
             RecipientChange::Returned { .. }
             | RecipientChange::Prolonged { .. }
-            | RecipientChange::Restricted => {}
+            | RecipientChange::Restricted { .. } => {}
         }
     }
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use relais_policy::restriction::{Effect, Entity, EntityKind, Restriction};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
-use relais_store::queue::{Criteria, ListedMessage, QueueAct, RecipientChange, RecipientStateName};
+use relais_store::queue::{
+    Criteria, ListedMessage, NewMessage, QueueAct, RecipientChange, RecipientStateName,
+};
 use relais_store::restriction::{EntityChange, IgnoredAttempts};
 use relais_store::store::Store;
 use relais_store::trace::{ClientSummary, Event, Released, TraceQuery};
 
-use crate::world::{World, at, key, lease_one, message, settlement};
+use crate::world::{NOW, World, at, key, lease_one, message, settlement};
 
 fn ip(value: &str) -> Entity {
     Entity::parse(EntityKind::Ip, value).unwrap()
@@ -40,6 +42,14 @@ async fn release(store: &Store, entity: Entity) -> usize {
         time: at(2),
     };
     store.change_entities(change).await.unwrap()
+}
+
+const RESTRICTED: RecipientChange = RecipientChange::Restricted { expires_at: NOW };
+
+/// What the server does each second.
+async fn upkeep(store: &Store, now: Timestamp) {
+    store.maintain(now).await;
+    store.follow_restrictions(now).await;
 }
 
 /// Details of the events of this name, oldest first.
@@ -147,9 +157,9 @@ async fn what_is_over_is_forgotten_by_the_upkeep_and_told(world: World) {
     )
     .await;
     restrict(store, restriction(ip("203.0.113.8"), "for good", None)).await;
-    store.maintain(at(9)).await;
+    upkeep(store, at(9)).await;
     assert_eq!(store.restrictions().len(), 2);
-    store.maintain(at(10)).await;
+    upkeep(store, at(10)).await;
     let all = store.restrictions();
     let left: Vec<_> = all.iter().map(|one| one.entity.value()).collect();
     assert_eq!(left, ["203.0.113.8"]);
@@ -193,7 +203,7 @@ async fn ignored_attempts_are_remembered(mut world: World) {
 }
 
 /// A message of this device, to one recipient.
-async fn sent_by(store: &Store, address: [u8; 4], to: &str, is_held: bool) -> QueueId {
+fn from_device(store: &Store, address: [u8; 4], to: &str, is_held: bool) -> NewMessage {
     let mut message = message(store, &[to], at(0));
     message.facts.client = Some(Arc::new(ClientSummary {
         address: address.into(),
@@ -202,6 +212,11 @@ async fn sent_by(store: &Store, address: [u8; 4], to: &str, is_held: bool) -> Qu
         certificate: None,
     }));
     message.recipients[0].is_restricted = is_held;
+    message
+}
+
+async fn sent_by(store: &Store, address: [u8; 4], to: &str, is_held: bool) -> QueueId {
+    let message = from_device(store, address, to, is_held);
     store.commit(message).await.unwrap().queue_id()
 }
 
@@ -237,7 +252,7 @@ async fn mail_in_the_queue_follows_what_is_restricted_over_a_restart(mut world: 
     let of_other = sent_by(&store, [10, 1, 2, 8], "a@b.example", false).await;
     let device = Entity::device("contoso", "Printers", [10, 1, 2, 9].into());
     restrict(&store, hold(device.clone())).await;
-    store.maintain(at(1)).await;
+    upkeep(&store, at(1)).await;
     let expected = [(of_printer, Held, true), (of_other, Queued, false)];
     assert_eq!(states(&store).await, expected);
     let told = details(&store, "recipient.held").await;
@@ -252,10 +267,10 @@ async fn mail_in_the_queue_follows_what_is_restricted_over_a_restart(mut world: 
         store.restrictions().get(&device),
         Some(&hold(device.clone()))
     );
-    store.maintain(at(3)).await;
+    upkeep(store, at(3)).await;
     assert_eq!(states(store).await, expected);
     assert_eq!(release(store, device).await, 1);
-    store.maintain(at(4)).await;
+    upkeep(store, at(4)).await;
     let expected = [(of_printer, Queued, false), (of_other, Queued, false)];
     assert_eq!(states(store).await, expected);
 }
@@ -270,7 +285,7 @@ async fn what_a_person_holds_stays_and_what_a_person_releases_passes(world: Worl
     let neither = sent_by(store, [10, 1, 2, 9], "a@b.example", true).await;
     act(store, QueueAct::Hold, by_person).await;
     act(store, QueueAct::Release, passed).await;
-    store.maintain(at(3)).await;
+    upkeep(store, at(3)).await;
     assert_eq!(
         states(store).await,
         [
@@ -287,7 +302,7 @@ async fn what_a_person_holds_stays_and_what_a_person_releases_passes(world: Worl
     let passes = leased.iter().map(|one| one.recipients[0].passed);
     assert_eq!(passes.collect::<Vec<_>>(), [true]);
     assert_eq!(release(store, device).await, 1);
-    store.maintain(at(4)).await;
+    upkeep(store, at(4)).await;
     let left = states(store).await;
     assert_eq!((left[0].1, left[2].1), (Held, Queued));
 }
@@ -298,14 +313,166 @@ async fn a_recipient_settled_as_restricted_waits_until_its_entity_is_released(wo
     let domain = Entity::parse(EntityKind::Domain, "b.example").unwrap();
     restrict(store, hold(domain.clone())).await;
     let leased = lease_one(store, "b.example", at(1)).await.unwrap();
-    let held = settlement(&leased, &RecipientChange::Restricted, at(1));
+    let held = settlement(&leased, &RESTRICTED, at(1));
     store.settle(held).await.unwrap();
     let expected = (queue_id, RecipientStateName::Held, true);
     assert_eq!(states(store).await, [expected]);
     assert_eq!(lease_one(store, "b.example", at(9)).await.map(|_| ()), None);
     release(store, domain).await;
-    store.maintain(at(10)).await;
+    upkeep(store, at(10)).await;
     assert!(lease_one(store, "b.example", at(10)).await.is_some());
+}
+
+async fn what_a_person_holds_during_an_attempt_stays_though_it_turns_out_restricted(world: World) {
+    let store = world.store();
+    let queue_id = sent_by(store, [10, 1, 2, 9], "a@b.example", false).await;
+    let leased = lease_one(store, "b.example", at(1)).await.unwrap();
+    act(store, QueueAct::Hold, queue_id).await;
+    let domain = Entity::parse(EntityKind::Domain, "b.example").unwrap();
+    restrict(store, hold(domain.clone())).await;
+    let held = settlement(&leased, &RESTRICTED, at(2));
+    store.settle(held).await.unwrap();
+    release(store, domain).await;
+    upkeep(store, at(3)).await;
+    let expected = (queue_id, RecipientStateName::Held, false);
+    assert_eq!(states(store).await, [expected]);
+}
+
+async fn what_a_restriction_lets_go_waits_for_its_turn_all_the_same(world: World) {
+    let store = world.store();
+    let device = Entity::device("contoso", "Printers", [10, 1, 2, 9].into());
+    restrict(store, hold(device.clone())).await;
+    // Its connector's pace gives it a time ten minutes ahead.
+    let mut ids = Vec::new();
+    for is_held in [false, true] {
+        let mut message = from_device(store, [10, 1, 2, 9], "a@b.example", is_held);
+        message.recipients[0].due = at(600);
+        ids.push(store.commit(message).await.unwrap().queue_id());
+    }
+    let past = sent_by(store, [10, 1, 2, 9], "a@b.example", true).await;
+    upkeep(store, at(1)).await;
+    release(store, device).await;
+    upkeep(store, at(2)).await;
+    let leased = lease_one(store, "b.example", at(3)).await.unwrap();
+    assert_eq!(leased.lease.queue_id, past);
+    store
+        .settle(settlement(&leased, &RecipientChange::Done, at(3)))
+        .await
+        .unwrap();
+    assert!(lease_one(store, "b.example", at(599)).await.is_none());
+    for _ in ids {
+        assert!(lease_one(store, "b.example", at(600)).await.is_some());
+    }
+}
+
+async fn what_a_person_lets_go_before_it_was_tried_waits_for_its_turn_all_the_same(world: World) {
+    let store = world.store();
+    let mut message = from_device(store, [10, 1, 2, 9], "a@b.example", true);
+    message.recipients[0].due = at(600);
+    let queue_id = store.commit(message).await.unwrap().queue_id();
+    act(store, QueueAct::Release, queue_id).await;
+    assert!(lease_one(store, "b.example", at(599)).await.is_none());
+    assert!(lease_one(store, "b.example", at(600)).await.is_some());
+}
+
+async fn what_is_held_for_what_was_released_meanwhile_goes_on(world: World) {
+    use RecipientStateName::Queued;
+    let store = world.store();
+    let device = Entity::device("contoso", "Printers", [10, 1, 2, 9].into());
+    let tried = sent_by(store, [10, 1, 2, 9], "a@b.example", false).await;
+    let leased = lease_one(store, "b.example", at(1)).await.unwrap();
+    restrict(store, hold(device.clone())).await;
+    upkeep(store, at(2)).await;
+    release(store, device).await;
+    upkeep(store, at(3)).await;
+    // Both were judged before the release, and are stored after the queue was looked through.
+    let held = settlement(&leased, &RESTRICTED, at(4));
+    store.settle(held).await.unwrap();
+    let taken = sent_by(store, [10, 1, 2, 9], "a@b.example", true).await;
+    upkeep(store, at(5)).await;
+    let expected = [(tried, Queued, false), (taken, Queued, false)];
+    assert_eq!(states(store).await, expected);
+}
+
+async fn what_is_held_has_days_and_fresh_time_when_it_is_released(mut world: World) {
+    const DAY: u64 = 86_400;
+    let store = world.store();
+    let ours = |is_restricted, held| {
+        let mut message = from_device(store, [10, 1, 2, 9], "a@b.example", is_restricted);
+        message.recipients[0].held = held;
+        message
+    };
+    let mut ids = Vec::new();
+    for message in [
+        ours(false, false),
+        ours(true, false),
+        ours(false, true),
+        ours(false, false),
+    ] {
+        ids.push(store.commit(message).await.unwrap().queue_id());
+    }
+    let leased = lease_one(store, "b.example", at(1)).await.unwrap();
+    let expires_at = at(6 * DAY);
+    let held = RecipientChange::Restricted { expires_at };
+    store
+        .settle(settlement(&leased, &held, at(1)))
+        .await
+        .unwrap();
+    act(store, QueueAct::Hold, ids[3]).await;
+    world.restart(at(2)).await;
+    let store = world.store();
+    // Ten o'clock in the morning: to the end of the day.
+    let end = at(5 * DAY + 14 * 3_600);
+    assert_eq!(expiries(store).await, [at(6 * DAY), end, end, end]);
+    let until = at(10 * DAY);
+    let expired = store.lease_expired(9, at(5 * DAY), until).await.unwrap();
+    assert!(expired.is_empty());
+    let criteria = Criteria::default();
+    let late = end.before(std::time::Duration::from_secs(60));
+    store
+        .act(QueueAct::Release, &criteria, "anna", late)
+        .await
+        .unwrap();
+    let fresh = late.after(std::time::Duration::from_secs(DAY));
+    assert_eq!(
+        expiries(store).await,
+        [fresh.max(at(6 * DAY)), fresh, fresh, fresh]
+    );
+}
+
+async fn expiries(store: &Store) -> Vec<Timestamp> {
+    let all = store.list(&Criteria::default(), None, 100).await.unwrap();
+    let expiry = |message: &ListedMessage| message.recipients[0].expires_at;
+    all.iter().map(expiry).collect()
+}
+
+async fn what_ends_while_it_is_held_says_so(world: World) {
+    let store = world.store();
+    sent_by(store, [10, 1, 2, 9], "a@b.example", true).await;
+    sent_by(store, [10, 1, 2, 9], "a@b.example", false).await;
+    let late = at(6 * 86_400);
+    let expired = store.lease_expired(9, late, late).await.unwrap();
+    let held = expired.iter().map(|one| one.recipients[0].held);
+    assert_eq!(held.collect::<Vec<_>>(), [false, true]);
+}
+
+/// Of the embedded store alone: the one in memory has no backup.
+#[tokio::test]
+async fn what_was_restricted_at_the_backup_waits_for_a_person_in_a_restored_queue() {
+    let world = World::embedded().await;
+    let device = Entity::device("contoso", "Printers", [10, 1, 2, 9].into());
+    restrict(world.store(), hold(device.clone())).await;
+    let held = sent_by(world.store(), [10, 1, 2, 9], "a@b.example", true).await;
+    let passed = sent_by(world.store(), [10, 1, 2, 9], "a@b.example", true).await;
+    act(world.store(), QueueAct::Release, passed).await;
+    let restored = world.restored(at(3)).await;
+    let store = restored.store();
+    assert_eq!(release(store, device).await, 1);
+    upkeep(store, at(4)).await;
+    let expected = [held, passed].map(|queue_id| (queue_id, RecipientStateName::Held, false));
+    assert_eq!(states(store).await, expected);
+    act(store, QueueAct::Release, held).await;
+    assert!(lease_one(store, "b.example", at(5)).await.is_some());
 }
 
 rules! {
@@ -313,6 +480,12 @@ rules! {
     mail_in_the_queue_follows_what_is_restricted_over_a_restart,
     what_a_person_holds_stays_and_what_a_person_releases_passes,
     a_recipient_settled_as_restricted_waits_until_its_entity_is_released,
+    what_a_person_holds_during_an_attempt_stays_though_it_turns_out_restricted,
+    what_a_restriction_lets_go_waits_for_its_turn_all_the_same,
+    what_a_person_lets_go_before_it_was_tried_waits_for_its_turn_all_the_same,
+    what_is_held_for_what_was_released_meanwhile_goes_on,
+    what_is_held_has_days_and_fresh_time_when_it_is_released,
+    what_ends_while_it_is_held_says_so,
     a_restriction_is_in_force_at_once_and_after_a_restart_until_it_is_released,
     each_change_is_in_the_trace_and_in_the_audit,
     a_second_restriction_of_the_same_thing_replaces_the_first,

@@ -10,6 +10,7 @@ use relais_smtp::address::{Mailbox, ReversePath};
 use relais_smtp::envelope::{EnvelopeRecipient, SenderParameters};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
+use relais_store::backup::{RestoredQueue, restore};
 use relais_store::disk::Disk;
 use relais_store::memory::{Durable, Fault, FaultPlan, Memory, MemoryOptions};
 use relais_store::queue::{
@@ -90,6 +91,20 @@ impl World {
                 Store::open(options).await.unwrap()
             }
         }
+    }
+
+    /// A backup of this moment, restored on hold and opened at `now`. Of a store with a folder.
+    pub(crate) async fn restored(&self, now: Timestamp) -> Self {
+        let (kept, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let backup = kept.path().join("backup");
+        self.store
+            .backup(backup.clone(), "anna", NOW)
+            .await
+            .unwrap();
+        restore(&backup, folder.path(), RestoredQueue::Held, "root", now).unwrap();
+        let mut world = Self::new(Beneath::Folder(folder)).await;
+        world.restart(now).await;
+        world
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -293,7 +308,7 @@ pub(crate) fn settlement(leased: &Leased, change: &RecipientChange, now: Timesta
         RecipientChange::Deferred { .. }
         | RecipientChange::Returned { .. }
         | RecipientChange::Prolonged { .. } => EventKind::RecipientDeferred,
-        RecipientChange::Restricted => EventKind::RecipientHeld,
+        RecipientChange::Restricted { .. } => EventKind::RecipientHeld,
     };
     let event = |to: Arc<str>| Event {
         queue_id: Some(leased.lease.queue_id),

@@ -222,7 +222,8 @@ async fn keep_house(store: Store, clock: Clock, ledger: Ledger) {
     let mut since = None;
     loop {
         clock.sleep(UPKEEP_GAP).await;
-        store.maintain(clock.now()).await;
+        store.maintain(clock.steady_now()).await;
+        store.follow_restrictions(clock.steady_now()).await;
         match (store.unhealthy(), since) {
             (Some(because), None) => {
                 ledger.note(0, format!("relay: takes nothing: {because}"));
