@@ -15,6 +15,7 @@ pub mod rspamd;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use relais_smtp::dsn::encoded_words;
 use relais_smtp::refusal::Refusal;
 
 use crate::document::{ContentPolicy, OnFault, OnFinding};
@@ -25,6 +26,8 @@ const WORDS_CHARACTERS_MAX: usize = 200;
 const FIELDS_MAX: usize = 32;
 /// Octets of the value of an added field: two lines of RFC 5322 §2.1.1, where most have one.
 const FIELD_OCTETS_MAX: usize = 1_996;
+/// Of a line of one, in octets: RFC 5322 §2.1.1 allows 998, of which a name has 64 at most.
+const LINE_OCTETS_MAX: usize = 900;
 
 /// Which protocol a checker speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -287,7 +290,9 @@ fn plain(words: &str) -> String {
 }
 
 /// A field whose name and value cannot end it early: what is no name is left out, lines are folded
-/// anew, and what no field may hold is dropped. RFC 5322 §2.2.
+/// anew, and what no field may hold is dropped. RFC 5322 §2.2. It makes no message that others
+/// refuse: lines are bounded, and what is not ASCII is in encoded words (RFC 2047), as nobody asked
+/// for SMTPUTF8.
 fn push_field(out: &mut String, name: &str, value: &str) {
     let is_name = |byte: u8| byte.is_ascii_graphic() && byte != b':';
     if !(1..=64).contains(&name.len()) || !name.bytes().all(is_name) {
@@ -298,8 +303,27 @@ fn push_field(out: &mut String, name: &str, value: &str) {
         let shown = line.chars().filter(|c| *c == '\t' || !c.is_control());
         shown.collect::<String>().trim().to_owned()
     });
-    let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+    let lines = lines.filter(|line| !line.is_empty());
+    let lines: Vec<_> = lines.flat_map(|line| short_lines(&line)).collect();
     let _ = write!(out, "{name}: {}\r\n", lines.join("\r\n\t"));
+}
+
+/// In lines that may stand in a header section: folded at white space, in ASCII.
+fn short_lines(line: &str) -> Vec<String> {
+    if !line.is_ascii() {
+        return encoded_words(line);
+    }
+    let (mut lines, mut rest) = (Vec::new(), line);
+    while rest.len() > LINE_OCTETS_MAX {
+        let near = &rest[..LINE_OCTETS_MAX];
+        // Without white space there is no better place than the bound.
+        let end = near.rfind([' ', '\t']).unwrap_or(LINE_OCTETS_MAX);
+        let (first, behind) = rest.split_at(end);
+        lines.push(first.trim_end().to_owned());
+        rest = behind.trim_start();
+    }
+    lines.push(rest.to_owned());
+    lines
 }
 
 #[cfg(test)]
@@ -392,6 +416,29 @@ mod tests {
         opinion.fields = vec![field; 1_000];
         let fields = conclude(&ContentPolicy::default(), &[answer("a", Ok(opinion))]).fields;
         assert_eq!(fields.matches("X-Long: ").count(), FIELDS_MAX);
-        assert!(fields.len() <= FIELDS_MAX * (FIELD_OCTETS_MAX + 16));
+        // In encoded words, six octets for each that is not ASCII's, and what is around them.
+        assert!(fields.len() <= FIELDS_MAX * 4 * FIELD_OCTETS_MAX);
+    }
+
+    #[test]
+    fn added_fields_fit_into_lines_and_are_ascii() {
+        let mut opinion = Opinion::pass("ok");
+        opinion.fields = [
+            ("X-Words", format!("{} ", "a".repeat(300)).repeat(6)),
+            ("X-One", "b".repeat(1_900)),
+            ("X-French", "élevé ".repeat(200)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec();
+        let fields = conclude(&ContentPolicy::default(), &[answer("a", Ok(opinion))]).fields;
+        assert!(fields.is_ascii(), "{fields}");
+        for line in fields.split("\r\n") {
+            assert!(line.len() <= 998, "{}", line.len());
+        }
+        assert_eq!(fields.matches(&"a".repeat(300)).count(), 6);
+        assert!(
+            fields.contains("X-French: =?UTF-8?Q?=C3=A9lev=C3=A9_"),
+            "{fields}"
+        );
     }
 }
