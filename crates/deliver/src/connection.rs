@@ -204,10 +204,7 @@ async fn deliver(
         }
         place.set_connected(true);
         reached = true;
-        attempt.leased.lease = lease.clone();
-        let by_site = by(&site);
-        let settler = &shared.settler;
-        settler.hold_restricted_open(&mut attempt, &by_site).await;
+        hold_restricted(shared, &site, &mut attempt, &lease).await;
         if attempt.open().is_empty() {
             held = Some(connection);
             break;
@@ -230,9 +227,7 @@ async fn deliver(
         let next = connection.fold(&mut attempt, &asked, result, (duration, &rules));
         shared.obey(&site, &mut attempt, &connection.target).await;
         if next != Next::Done {
-            attempt.leased.lease = lease.clone();
-            let by = by(&site);
-            shared.settler.settle_delivered(&mut attempt, &by).await;
+            settle_certain(shared, &site, &mut attempt, &lease).await;
         }
         if next == Next::Elsewhere {
             site.session_failed();
@@ -249,6 +244,19 @@ async fn deliver(
     };
     close_attempt(shared, &site, ended, work.ticket, work.put_back).await;
     held
+}
+
+/// Asked last before a transaction: the search for a host, and transactions before, take minutes.
+async fn hold_restricted(shared: &Shared, site: &Site, attempt: &mut Attempt, lease: &Lease) {
+    attempt.leased.lease = lease.clone();
+    let settler = &shared.settler;
+    settler.hold_restricted_open(attempt, &by(site)).await;
+}
+
+/// What is certain is stored while the attempt goes on.
+async fn settle_certain(shared: &Shared, site: &Site, attempt: &mut Attempt, lease: &Lease) {
+    attempt.leased.lease = lease.clone();
+    shared.settler.settle_delivered(attempt, &by(site)).await;
 }
 
 /// What goes before the content, and what the message wishes of TLS.

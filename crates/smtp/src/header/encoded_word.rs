@@ -64,8 +64,8 @@ fn is_blank(octet: u8) -> bool {
     matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// Of one word's text, in octets. RFC 2047 §2 gives a word 75, devices put a whole subject into one.
-/// Where words begin again and again without an end, each is looked for so far and no farther.
+/// Of one word's text, in octets. RFC 2047 §2 gives a word 75, devices put a whole subject into
+/// one. Where words begin again and again without an end, each is looked for no farther than this.
 const TEXT_OCTETS_MAX: usize = 4_096;
 
 struct Word<'a> {

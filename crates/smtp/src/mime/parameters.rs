@@ -9,8 +9,8 @@ use crate::header;
 
 /// Parameters of one field that are read. Programs write three or four.
 const PARAMETERS_MAX: usize = 256;
-/// Octets of one value that are read. File systems give a name 255, which encoded are a few times as
-/// many.
+/// Octets of one value that are read. File systems give a name 255, which encoded are a few times
+/// as many.
 const VALUE_OCTETS_MAX: usize = 4_096;
 
 /// The parameters of one field, as they stand there.
