@@ -15,8 +15,11 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use relais_policy::settings::Settings;
+use relais_store::trace::Event;
+
 use crate::context::{AdminContext, Caller};
-use crate::permission::Action;
+use crate::permission::{Action, Rights};
 use crate::problem::Problem;
 
 use self::rules::{RULES, Rule};
@@ -33,6 +36,13 @@ pub async fn gate(State(context): State<AdminContext>, request: Request, next: N
         }
         Err(problem) => problem.into_response(),
     }
+}
+
+/// Whether a refused attempt is one that somebody with these rights is told of.
+pub(crate) fn is_attempt_seen(settings: &Settings, rights: &Rights, event: &Event) -> bool {
+    let from = event.from.as_deref().unwrap_or_default();
+    let is_own = |own| told::is_own_attempt(settings, own, event.organisation.as_deref(), from);
+    rights.organisation().is_none_or(is_own)
 }
 
 async fn admit(

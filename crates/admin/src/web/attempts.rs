@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
 use relais_policy::adopt::no_client;
+use relais_store::trace::Event;
 
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
 use super::door::{Change, Reader, Visit};
@@ -19,6 +20,7 @@ use super::news;
 use super::page::{self, Frame};
 use super::records;
 use super::times;
+use crate::access::is_attempt_seen;
 use crate::permission::Action;
 use crate::plain::clean;
 use crate::words::advice;
@@ -166,22 +168,28 @@ fn group(visit: &Visit, value: &Value) -> Group {
     }
 }
 
-/// Says that somebody was refused, as it happens.
+/// Says that somebody was refused, as it happens: to whoever sees that attempt.
 async fn events(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     if !visit.may(Action::ReadMail) {
         let words = visit.lang.t("error-read-only");
         return page::failed(&visit, StatusCode::FORBIDDEN, &words);
     }
-    let receiver = centre.context.store.live();
-    let refusals = stream::unfold(receiver, |mut receiver| async move {
-        loop {
-            match receiver.recv().await {
-                Ok(events) if events.iter().any(|one| one.status() == Some("refused")) => {
-                    return Some(((), receiver));
+    let (store, rights) = (centre.context.store.clone(), visit.caller.rights.clone());
+    let is_told = move |event: &Event| {
+        event.status() == Some("refused") && is_attempt_seen(&store.settings(), &rights, event)
+    };
+    let refusals = stream::unfold(centre.context.store.live(), move |mut receiver| {
+        let is_told = is_told.clone();
+        async move {
+            loop {
+                match receiver.recv().await {
+                    Ok(events) if events.iter().any(&is_told) => {
+                        return Some(((), receiver));
+                    }
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => return Some(((), receiver)),
+                    Err(RecvError::Closed) => return None,
                 }
-                Ok(_) => {}
-                Err(RecvError::Lagged(_)) => return Some(((), receiver)),
-                Err(RecvError::Closed) => return None,
             }
         }
     });

@@ -29,9 +29,10 @@ use relais_store::store::Store;
 use relais_store::trace::{ClientSummary, Event, EventKind, To};
 
 use crate::context_over;
+use crate::hosted::MORE_OF_OTHERS;
 
 /// What is only in what the other organisation has: none of it may be told.
-const OTHERS: [&str; 6] = [
+pub(crate) const OTHERS: [&str; 6] = [
     "Secret-Scanner",
     "chief@fabrikam.test",
     "11.9.9.",
@@ -41,11 +42,11 @@ const OTHERS: [&str; 6] = [
 ];
 
 /// Two organisations, each with a queued message and a refused attempt.
-struct Hosted {
-    context: AdminContext,
+pub(crate) struct Hosted {
+    pub(crate) context: AdminContext,
     router: Router,
-    queue_id: String,
-    reference: String,
+    pub(crate) queue_id: String,
+    pub(crate) reference: String,
     before: Value,
 }
 
@@ -61,7 +62,7 @@ fn organisation(name: &str, network: &str, connector: &str, user: &str) -> Value
 }
 
 impl Hosted {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let clock = Clock::system();
         let options = MemoryOptions {
             mode: Mode::Hosted,
@@ -102,13 +103,13 @@ impl Hosted {
         let (store, now) = (&self.context.store, self.context.clock.now());
         let queue_id = store.next_queue_id(now);
         let from = format!("chief@{organisation}.test");
-        let to = Mailbox::parse("b@example.org").expect("an address");
+        let to = format!("b@{organisation}-partner.example");
         let content = Content::Inline(b"Subject: x\r\n\r\nHello.\r\n".to_vec().into());
         let accepted = Event {
             queue_id: Some(queue_id),
             organisation: Some(organisation.into()),
             from: Some(from.as_str().into()),
-            to: Some(To::Many(vec!["b@example.org".into()])),
+            to: Some(To::Many(vec![to.as_str().into()])),
             subject: Some(subject.into()),
             ..Event::new(now, EventKind::MessageAccepted)
         };
@@ -126,13 +127,13 @@ impl Hosted {
                 utf8_header: false,
                 header_from: Some(from.as_str().into()),
                 subject: Some(subject.into()),
-                message_id: None,
+                message_id: Some(format!("acquisition@{organisation}.test").into()),
                 body_hash: None,
                 is_notice: false,
             },
             recipients: vec![NewRecipient {
-                key: QueueKey::new(organisation, "example.org"),
-                recipient: EnvelopeRecipient::new(to),
+                key: QueueKey::new(organisation, format!("{organisation}-partner.example")),
+                recipient: EnvelopeRecipient::new(Mailbox::parse(&to).expect("an address")),
                 due: now,
                 expires_at: now.after(Duration::from_secs(86_400)),
                 is_restricted: false,
@@ -145,11 +146,11 @@ impl Hosted {
         committed.queue_id().to_string()
     }
 
-    fn refusal(&self, organisation: &str) -> String {
+    pub(crate) fn refusal(&self, organisation: &str) -> String {
         let reference: Reference = self.context.chance.reference();
         let client = ClientSummary {
             address: "11.9.9.7".parse().expect("an address"),
-            helo: None,
+            helo: Some("hush-hush".into()),
             credential: None,
             certificate: None,
         };
@@ -165,18 +166,19 @@ impl Hosted {
     }
 
     /// The answer as text; of one without an end, nothing.
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         caller: &Caller,
         method: Method,
         path: &str,
         body: &Value,
     ) -> (StatusCode, String) {
+        let version = self.context.store.settings().version;
         let request = Request::builder()
             .method(method)
             .uri(format!("/api/v1{path}"))
             .extension(caller.clone())
-            .header("if-match", "\"1\"")
+            .header("if-match", format!("\"{version}\""))
             .body(Body::from(body.to_string()))
             .expect("a request");
         let answer = self.router.clone().oneshot(request).await;
@@ -247,7 +249,7 @@ impl Hosted {
             "/organisations" => json!({ "name": "third" }),
             "/organisations/{name}/set" => json!({ "keys": { "language": "fr" } }),
             "/queue/{id}/resend" => json!({ "to": "mallory@example.org" }),
-            "/settings/revert" => json!({ "version": 1 }),
+            "/settings/revert" => json!({ "version": self.context.store.settings().version }),
             "/directory/import" => named(json!({ "csv": "x@fabrikam.test\n" })),
             "/secrets/rotate-bounce-key" => named(json!({ "revoke": true })),
             "/secrets/forget" => named(json!({ "kind": "dkim-key", "name": "x" })),
@@ -310,6 +312,10 @@ async fn each_route_is_closed_to_each_role_that_lacks_its_action() {
 #[tokio::test]
 async fn nothing_of_another_organisation_is_told_or_changed_whatever_the_route() {
     let hosted = Hosted::new().await;
+    let numbers = hosted.furnish().await;
+    let words: Vec<_> = numbers.iter().map(|(_, number)| number.as_str()).collect();
+    let words = [&OTHERS[..], &MORE_OF_OTHERS, &words].concat();
+    let before = hosted.state().await;
     for (method, path, action) in access::routes() {
         for role in ROLES.into_iter().filter(|role| role.may(action)) {
             let (asked, body) = (hosted.foreign(path), hosted.body(path));
@@ -318,7 +324,7 @@ async fn nothing_of_another_organisation_is_told_or_changed_whatever_the_route()
                 .await;
             let told = format!("{role:?} {method} {asked}: {status} {said}");
             assert!(!status.is_server_error() || status == 503, "{told}");
-            for word in OTHERS.iter().filter(|word| !asked.contains(**word)) {
+            for word in words.iter().filter(|word| !asked.contains(**word)) {
                 let is_echo = body.to_string().contains(word);
                 assert!(is_echo || !said.contains(word), "{word}: {told}");
             }
@@ -329,15 +335,14 @@ async fn nothing_of_another_organisation_is_told_or_changed_whatever_the_route()
             if names_another && !is_list && !is_for_the_machine {
                 // Of an address only what is public may be told.
                 let is_public = path == "/connectors/inbound/check/{address}";
-                assert!(is_public || status == StatusCode::NOT_FOUND, "{told}");
+                // A version has no owner: of what it changed, the other's part stays.
+                let is_nothing = said.contains("\"changes\":[]");
+                let is_fine = is_public || (path == "/settings/revert" && is_nothing);
+                assert!(is_fine || status == StatusCode::NOT_FOUND, "{told}");
             }
         }
     }
-    assert_eq!(hosted.fabrikam(), hosted.before);
-    let left = hosted
-        .ask(&unbound(Role::Owner), Method::GET, "/queue", &Value::Null)
-        .await;
-    assert!(left.1.contains(&hosted.queue_id), "{}", left.1);
+    assert_eq!(hosted.state().await, before);
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! The API as programs meet it: statuses, problems, versions, doors. What the command line shows of
 //! it is tested there.
 
+mod pages;
+mod hosted;
 mod access;
 mod bound;
 mod steps;

@@ -1,0 +1,440 @@
+//! Every page, file, stream and form of the admin centre, as people of one organisation ask for
+//! them with the names and numbers of another: nothing of it is told, and nothing of it changes.
+//! The same forms, sent by who may see everything, do change it: the walk can fail.
+
+mod walked;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode, header};
+use axum::response::Response;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use relais_admin::api::connector_revision;
+use relais_admin::permission::Role;
+use relais_admin::web;
+
+use self::walked::{ASKED, FOR_EVERYBODY, IN, OUT, SENT, TYPED, Twin};
+use crate::access::{Hosted, OTHERS};
+use crate::hosted::{MORE_OF_OTHERS, texts};
+
+/// For a stream to say what is expected of it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Somebody who is signed in.
+struct Person {
+    cookie: String,
+    form_token: String,
+}
+
+/// What came back.
+struct Told {
+    status: StatusCode,
+    text: String,
+    location: String,
+}
+
+/// Two organisations as they meet in the admin centre, and the numbers of what the other one has.
+struct Centre {
+    hosted: Hosted,
+    pages: Router,
+    numbers: Vec<(&'static str, String)>,
+}
+
+impl Centre {
+    async fn new() -> Self {
+        let hosted = Hosted::new().await;
+        let pages = web::router(hosted.context.clone());
+        let mut centre = Self {
+            hosted,
+            pages,
+            numbers: Vec::new(),
+        };
+        centre.furnish().await;
+        centre
+    }
+
+    /// Adds what only pages make, a draft of a person of the other organisation.
+    async fn furnish(&mut self) {
+        self.numbers = self.hosted.furnish().await;
+        let frida = self.person("frida", Role::Owner, Some("fabrikam")).await;
+        let fields = [("organisation", "fabrikam"), ("kind", "printer")];
+        let draft = self.send(&frida, "/add-device", &fields).await;
+        let draft = draft
+            .location
+            .split('/')
+            .nth(2)
+            .expect("a draft")
+            .to_owned();
+        let sessions = self
+            .hosted
+            .root(Method::GET, "/sessions", &Value::Null)
+            .await;
+        let session = texts(&sessions["sessions"][0]["session"]);
+        self.numbers
+            .extend([("{draft}", draft), ("{session}", session)]);
+    }
+
+    /// Makes a person, and signs them in.
+    async fn person(&self, name: &str, role: Role, organisation: Option<&str>) -> Person {
+        let connector = organisation.filter(|_| role == Role::Installer);
+        let wanted = json!({
+            "name": name, "role": role.name(), "organisation": organisation,
+            "connector": connector.map(|_| "Printers"),
+        });
+        let made = self.hosted.root(Method::POST, "/admins", &wanted).await;
+        let password = texts(&made["password"]);
+        let mut person = Person {
+            cookie: String::new(),
+            form_token: String::new(),
+        };
+        let fields = [("name", name), ("password", &password)];
+        let response = self.knock(&person, Method::POST, "/sign-in", &fields).await;
+        let cookie = response
+            .headers()
+            .get(header::SET_COOKIE)
+            .expect("a session");
+        let cookie = cookie.to_str().expect("text").split(';').next();
+        cookie.expect("a pair").clone_into(&mut person.cookie);
+        let account = self.get(&person, "/account").await.text;
+        let (_, rest) = account
+            .split_once("name=\"form_token\" value=\"")
+            .expect("a form");
+        let token = rest.split('"').next();
+        token.expect("a token").clone_into(&mut person.form_token);
+        person
+    }
+
+    async fn knock(
+        &self,
+        person: &Person,
+        method: Method,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> Response {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("form_token", &person.form_token);
+        form.extend_pairs(fields);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::COOKIE, &person.cookie)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header("sec-fetch-site", "same-origin")
+            .body(Body::from(form.finish()))
+            .expect("a request");
+        self.pages
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("infallible")
+    }
+
+    /// The answer; of a stream, that it is one.
+    async fn told(response: Response) -> Told {
+        let head = |name| {
+            let value = response.headers().get(name);
+            value
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let (status, location) = (response.status(), head(header::LOCATION));
+        let is_stream = head(header::CONTENT_TYPE) == "text/event-stream";
+        let text = match is_stream {
+            true => String::new(),
+            false => {
+                let body = response.into_body().collect().await.expect("a body");
+                String::from_utf8_lossy(&body.to_bytes()).into_owned()
+            }
+        };
+        Told {
+            status,
+            text,
+            location,
+        }
+    }
+
+    async fn get(&self, person: &Person, path: &str) -> Told {
+        Self::told(self.knock(person, Method::GET, path, &[]).await).await
+    }
+
+    async fn send(&self, person: &Person, path: &str, fields: &[(&str, &str)]) -> Told {
+        Self::told(self.knock(person, Method::POST, path, fields).await).await
+    }
+
+    /// With the other organisation's numbers, and the revisions of its connectors.
+    fn filled(&self, text: &str) -> String {
+        let settings = self.hosted.context.store.settings();
+        let inbound = settings.inbound_connector("fabrikam", "Secret-Scanner");
+        let outbound = settings.outbound_connector("fabrikam", "Secret-Host");
+        let inbound = inbound.map(|one| connector_revision(one.connector));
+        let outbound = outbound.map(connector_revision);
+        let mut text = text
+            .replace("{in}", IN)
+            .replace("{out}", OUT)
+            .replace("{version}", &settings.version.to_string())
+            .replace("{in-revision}", &inbound.unwrap_or_default())
+            .replace("{out-revision}", &outbound.unwrap_or_default());
+        for (name, number) in &self.numbers {
+            text = text.replace(name, number);
+        }
+        text
+    }
+
+    /// What is asked for, what is typed into the search box among it, and the same in words.
+    fn asked(&self) -> Vec<(String, String)> {
+        let typed = TYPED.iter().map(|typed| {
+            let (path, typed) = ("/search?", self.filled(typed));
+            let mut query = form_urlencoded::Serializer::for_suffix(path.to_owned(), path.len());
+            query.append_pair("q", &typed);
+            (query.finish(), typed)
+        });
+        let pages = ASKED.iter().map(|path| self.filled(path));
+        pages
+            .map(|path| (path.clone(), path))
+            .chain(typed)
+            .collect()
+    }
+
+    /// All words that only the other organisation has.
+    fn words(&self) -> Vec<String> {
+        let words = OTHERS.iter().chain(&MORE_OF_OTHERS).chain(&["frida"]);
+        let numbers = self.numbers.iter().map(|(_, number)| number.clone());
+        words
+            .map(|word| (*word).to_owned())
+            .chain(numbers)
+            .collect()
+    }
+}
+
+/// Nothing but what was asked with.
+#[track_caller]
+fn nothing_is_told(words: &[String], asked: &str, told: &Told) {
+    assert!(
+        !told.status.is_server_error(),
+        "{asked}: {} {}",
+        told.status,
+        told.text
+    );
+    for word in words.iter().filter(|word| !asked.contains(word.as_str())) {
+        let is_told = told.text.contains(word) || told.location.contains(word);
+        assert!(!is_told, "{word} by {asked}: {} {}", told.status, told.text);
+    }
+}
+
+#[tokio::test]
+async fn no_page_tells_people_of_one_organisation_anything_of_another() {
+    let centre = Centre::new().await;
+    let words = centre.words();
+    for (name, role) in [
+        ("carl", Role::Owner),
+        ("olga", Role::Operator),
+        ("henry", Role::Helpdesk),
+        ("adam", Role::Auditor),
+        ("ina", Role::Installer),
+    ] {
+        let person = centre.person(name, role, Some("contoso")).await;
+        for (asked, said) in centre.asked() {
+            let told = centre.get(&person, &asked).await;
+            nothing_is_told(&words, &format!("{name} {asked} {said}"), &told);
+            let path = asked.split('?').next().unwrap_or_default();
+            let names_another =
+                words.iter().any(|word| path.contains(word.as_str())) || path.contains("fabrikam");
+            let is_there = told.status.is_success() || told.status.is_redirection();
+            assert!(
+                !(names_another && is_there),
+                "{name} {asked}: {}",
+                told.status
+            );
+            if told.location.starts_with('/') {
+                let followed = centre.get(&person, &told.location).await;
+                nothing_is_told(&words, &format!("{name} {asked} {said}"), &followed);
+            }
+        }
+    }
+}
+
+/// The broken twin: whoever sees both organisations is told each of these words by these pages.
+#[tokio::test]
+async fn who_sees_everything_is_told_each_of_the_words_that_others_are_not() {
+    let centre = Centre::new().await;
+    let person = centre.person("ruth", Role::Owner, None).await;
+    let mut left = centre.words();
+    for (asked, said) in centre.asked() {
+        let told = centre.get(&person, &asked).await;
+        // What was asked with proves nothing.
+        left.retain(|word| said.contains(word.as_str()) || !told.text.contains(word.as_str()));
+    }
+    // Drafts are shown to whoever began them only.
+    left.retain(|word| centre.filled("{draft}") != *word);
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn no_form_changes_anything_of_another_organisation() {
+    let centre = Centre::new().await;
+    let (words, carl) = (
+        centre.words(),
+        centre.person("carl", Role::Owner, Some("contoso")).await,
+    );
+    let before = centre.hosted.state().await;
+    for (path, form, _) in SENT {
+        let (path, fields) = (centre.filled(path), read(&centre.filled(form)));
+        let told = centre.send(&carl, &path, &borrowed(&fields)).await;
+        let asked = format!("{path} {fields:?}");
+        nothing_is_told(&words, &asked, &told);
+        let after = centre.hosted.state().await;
+        assert_eq!(before, after, "{asked}: {} {}", told.status, told.text);
+    }
+}
+
+/// The broken twin: the same forms are sent by who may change everything.
+#[tokio::test]
+async fn who_may_change_everything_does_by_the_same_forms() {
+    let centre = Centre::new().await;
+    let ruth = centre.person("ruth", Role::Owner, None).await;
+    let (mut changed, mut refused) = (0, Vec::new());
+    let mut before = centre.hosted.state().await;
+    for (path, form, twin) in SENT {
+        let (path, fields) = (centre.filled(path), read(&centre.filled(form)));
+        let told = centre.send(&ruth, &path, &borrowed(&fields)).await;
+        let is_done = told.status.is_success() || told.status.is_redirection();
+        if *twin == Twin::Does && !is_done {
+            refused.push(format!("{path} {fields:?}: {}", told.status));
+        }
+        let after = centre.hosted.state().await;
+        changed += usize::from(before != after);
+        before = after;
+    }
+    assert!(refused.is_empty(), "{refused:#?}");
+    assert!(changed > 35, "{changed}");
+}
+
+/// Names and values of a form, as it is written in the table.
+fn read(form: &str) -> Vec<(String, String)> {
+    form_urlencoded::parse(form.as_bytes())
+        .into_owned()
+        .collect()
+}
+
+fn borrowed(fields: &[(String, String)]) -> Vec<(&str, &str)> {
+    let pairs = fields.iter();
+    pairs
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
+}
+
+/// The next piece of a stream.
+async fn piece(body: &mut Body) -> String {
+    let piece = tokio::time::timeout(PATIENCE, body.frame()).await;
+    let piece = piece.expect("in time").expect("no end").expect("no fault");
+    let octets = piece.into_data().expect("data");
+    String::from_utf8_lossy(&octets).into_owned()
+}
+
+/// Time is simulated, so that "nothing came" is exact.
+#[tokio::test(start_paused = true)]
+async fn streams_tell_people_of_one_organisation_of_their_own_only() {
+    let centre = Centre::new().await;
+    let carl = centre.person("carl", Role::Owner, Some("contoso")).await;
+    let mut live = centre
+        .knock(&carl, Method::GET, "/trace/live", &[])
+        .await
+        .into_body();
+    let mut news = centre
+        .knock(&carl, Method::GET, "/attempts/events", &[])
+        .await
+        .into_body();
+    assert_eq!(piece(&mut live).await, ": listening\n\n");
+    assert!(piece(&mut news).await.ends_with("data: new\n\n"));
+    centre.hosted.refusal("fabrikam");
+    // A line that keeps the connection alive, and no news.
+    assert_eq!(piece(&mut news).await, ":\n\n");
+    let own = centre.hosted.refusal("contoso");
+    assert_eq!(piece(&mut news).await, "data: new\n\n");
+    let told = piece(&mut live).await;
+    assert!(told.contains(&own), "{told}");
+}
+
+/// Method and path of each `.route(…)` of the pages' sources.
+fn routed(folder: &Path, found: &mut BTreeSet<(Method, String)>) {
+    for entry in std::fs::read_dir(folder).expect("the sources are here") {
+        let path = entry.expect("a name").path();
+        if path.is_dir() {
+            routed(&path, found);
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("text");
+        let prefix = text.split("|rest: &str| format!(\"").nth(1);
+        let prefix = prefix.and_then(|rest| rest.split("{rest}").next());
+        let prefix = prefix
+            .unwrap_or_default()
+            .replace("{{", "{")
+            .replace("}}", "}");
+        for call in text.split(".route(").skip(1) {
+            let call = call.trim_start();
+            let named = call.split('"').nth(1).unwrap_or_default();
+            let (named, handlers) = if let Some(handlers) = call.strip_prefix("HERE") {
+                ("/add-device".to_owned(), handlers)
+            } else if let Some(handlers) = call.strip_prefix("BACK") {
+                ("/sign-in/back".to_owned(), handlers)
+            } else {
+                let handlers = call.splitn(3, '"').nth(2).unwrap_or_default();
+                match call {
+                    call if call.starts_with('"') => (named.to_owned(), handlers),
+                    call if call.starts_with("&address(") => (format!("{prefix}{named}"), handlers),
+                    _ => panic!("{}: a path of another kind: {call:.40}", path.display()),
+                }
+            };
+            let line = handlers.trim_start_matches([',', ')', ' ', '\n']);
+            let line = line.lines().next().unwrap_or_default();
+            for (method, word) in [
+                (Method::GET, "get("),
+                (Method::POST, "post("),
+                (Method::GET, "any("),
+            ] {
+                let is_first = line.starts_with(word);
+                if is_first || line.contains(&format!(").{word}")) {
+                    found.insert((method, named.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// Whether a path with names in it is one of this route.
+fn is_of(route: &str, path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or_default();
+    let (route, path): (Vec<_>, Vec<_>) = (route.split('/').collect(), path.split('/').collect());
+    let fits = |(one, other): (&&str, &&str)| one.starts_with('{') || one == other;
+    route.len() == path.len() && route.iter().zip(&path).all(fits)
+}
+
+#[test]
+fn each_route_of_the_pages_is_walked() {
+    let mut routes = BTreeSet::new();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    routed(&source.join("web"), &mut routes);
+    assert!(routes.len() > 110, "{}: {routes:?}", routes.len());
+    let streams = ["/trace/live", "/attempts/events"];
+    routes.retain(|(_, route)| {
+        !FOR_EVERYBODY.contains(&route.as_str()) && !streams.contains(&route.as_str())
+    });
+    let sent: Vec<_> = SENT
+        .iter()
+        .map(|(path, ..)| path.replace("{in}", IN).replace("{out}", OUT))
+        .collect();
+    let missing = routes.iter().filter(|(method, route)| match *method {
+        Method::POST => !sent.iter().any(|path| is_of(route, path)),
+        _ => !ASKED.iter().any(|path| is_of(route, path)),
+    });
+    let missing: Vec<_> = missing.collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
