@@ -13,7 +13,7 @@ use crate::support::{BEHIND_PROXY, CONTOSO, PATIENCE, Place, Server, repository,
 use crate::web_receiver::WebReceiver;
 
 /// A file of an unpacked package; says what is missing.
-fn tool(path: &str) -> Option<PathBuf> {
+pub(crate) fn tool(path: &str) -> Option<PathBuf> {
     let tools = PathBuf::from(std::env::var_os("RELAIS_TOOLS").unwrap_or_default());
     let found = Some(tools.join(path)).filter(|path| path.exists());
     if found.is_none() {
@@ -166,7 +166,7 @@ impl Drop for Rsyslog {
 
 /// Looks again and again, as there is no bell.
 #[track_caller]
-fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
