@@ -14,6 +14,11 @@ use relais_smtp::domain::Domain;
 use crate::document::{ConnectorState, Document, InboundConnector, Organisation, PresetName};
 use crate::settings::Settings;
 
+/// The token of a request to the API without a good key.
+pub const API_KEY: &str = "API-KEY";
+/// The token of a sign-in at the admin centre that failed.
+pub const SIGN_IN: &str = "SIGN-IN";
+
 /// What is known of the attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
@@ -113,8 +118,8 @@ pub fn no_client(token: &str) -> Option<&'static str> {
         "IP-BLOCKED" => {
             Some("This address is blocked: release it first with `relais restricted release ip`.")
         }
-        "API-KEY" => Some("This was a program without a good key of the API: it sent no mail."),
-        "SIGN-IN" => Some("Somebody tried to sign in at the admin centre: it sent no mail."),
+        API_KEY => Some("This was a program without a good key of the API: it sent no mail."),
+        SIGN_IN => Some("Somebody tried to sign in at the admin centre: it sent no mail."),
         _ => None,
     }
 }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use relais_net::clock::{Chance, Moment};
+use relais_policy::adopt::SIGN_IN;
 use relais_smtp::time::Timestamp;
 use relais_store::store::Store;
 use relais_store::trace::{ClientSummary, Event, EventKind};
@@ -14,8 +15,6 @@ use relais_store::trace::{ClientSummary, Event, EventKind};
 use super::{NAME_OCTETS_MAX, People, PeopleError, read_name};
 use crate::rates::network;
 
-/// The token of an event: no refusal of the catalogue, since no device hears it.
-pub(crate) const TOKEN: &str = "SIGN-IN";
 /// Wrong sign-ins that are told of one network in a minute.
 const OF_NETWORK_PER_MINUTE_MAX: u32 = 30;
 /// Of all together.
@@ -118,7 +117,7 @@ impl People {
             credential: name.as_deref().map(Into::into),
             certificate: None,
         }));
-        event.token = Some(TOKEN.into());
+        event.token = Some(SIGN_IN.into());
         event.reply = Some(reply.into());
         let who = name.map_or_else(String::new, |name| format!("{name} "));
         event.detail = Some(format!("{who}at the admin centre, {}", tried.how.told()).into());

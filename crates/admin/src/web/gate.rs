@@ -24,6 +24,7 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
+use relais_policy::adopt::API_KEY;
 use relais_smtp::identifier::Reference;
 use relais_smtp::time::Timestamp;
 use relais_store::trace::{ClientSummary, Event, EventKind};
@@ -348,7 +349,7 @@ impl Gate {
             credential: None,
             certificate: None,
         }));
-        event.token = Some("API-KEY".into());
+        event.token = Some(API_KEY.into());
         event.reply = Some("401 No such key".into());
         event.detail = Some(format!("{} {}", parts.method, parts.uri.path()).into());
         self.context.store.record(event);

@@ -4,6 +4,7 @@
 //! look for them. The names of clients are `unknown`, as Postfix writes for addresses without a
 //! verified name: nothing here waits for reverse DNS.
 
+use relais_policy::adopt::{API_KEY, SIGN_IN};
 use relais_smtp::reply::EnhancedStatus;
 use relais_smtp::time::Timestamp;
 use relais_store::trace::{Event, EventKind, To};
@@ -16,6 +17,12 @@ pub(super) fn lines(event: &Event, program: Program<'_>) -> Vec<String> {
     match event.kind {
         EventKind::ConnectionRefused => vec![line("/smtpd", refused("CONNECT", event))],
         EventKind::AttemptRefused => vec![line("/smtpd", refused(stage(event), event))],
+        // Whoever bans addresses for wrong passwords of mail must not ban the printers that share
+        // one with a person who mistypes: no words of Postfix.
+        EventKind::AuthFailed if is_of_admin_centre(event) => {
+            let text = format!("warning: {}: sign-in failed: {}", peer(event), reply(event));
+            vec![line("/admin", text)]
+        }
         EventKind::AuthFailed => {
             let text = format!(
                 "warning: {}: SASL LOGIN authentication failed: {}",
@@ -86,6 +93,11 @@ fn id(event: &Event) -> String {
     event
         .queue_id
         .map_or_else(|| "NOQUEUE".to_owned(), |id| id.to_string())
+}
+
+/// A person or a program at the admin listener, not a device that sends mail.
+fn is_of_admin_centre(event: &Event) -> bool {
+    matches!(event.token.as_deref(), Some(API_KEY | SIGN_IN))
 }
 
 fn peer(event: &Event) -> String {
@@ -252,6 +264,29 @@ mod tests {
               (SRC-UNKNOWN 7F3K2); \
               from=<scan@contoso.test> to=<b@example.org> proto=ESMTP helo=<scan2>"
             ]
+        );
+    }
+
+    #[test]
+    fn a_person_who_mistypes_is_no_device_that_fail2ban_bans() {
+        let failed = |token: &str| Event {
+            token: Some(token.into()),
+            reply: Some("403 Name, password or code is wrong".into()),
+            ..event(EventKind::AuthFailed)
+        };
+        for token in [SIGN_IN, API_KEY] {
+            assert_eq!(
+                lines(&failed(token), ("relay.contoso.test", "relais", 77)),
+                [
+                    "Nov 24 10:00:00 relay relais/admin[77]: warning: unknown[10.1.2.9]: sign-in failed: \
+                  403 Name, password or code is wrong"
+                ]
+            );
+        }
+        let mail = lines(&failed("AUTH-FAILED"), ("relay.contoso.test", "relais", 77));
+        assert!(
+            mail[0].contains("SASL LOGIN authentication failed"),
+            "{mail:?}"
         );
     }
 
