@@ -317,12 +317,13 @@ async fn nothing_of_another_organisation_is_told_or_changed_whatever_the_route()
     let words = [&OTHERS[..], &MORE_OF_OTHERS, &words].concat();
     let before = hosted.state().await;
     for (method, path, action) in access::routes() {
-        for role in ROLES.into_iter().filter(|role| role.may(action)) {
+        // People of the organisation, and a program with a key of it.
+        let people = ROLES.into_iter().filter(|role| role.may(action));
+        let key = Caller::key("program", "0123456789", Some("contoso"));
+        for caller in people.map(bound).chain([key]) {
             let (asked, body) = (hosted.foreign(path), hosted.body(path));
-            let (status, said) = hosted
-                .ask(&bound(role), method.clone(), &asked, &body)
-                .await;
-            let told = format!("{role:?} {method} {asked}: {status} {said}");
+            let (status, said) = hosted.ask(&caller, method.clone(), &asked, &body).await;
+            let told = format!("{caller:?} {method} {asked}: {status} {said}");
             assert!(!status.is_server_error() || status == 503, "{told}");
             for word in words.iter().filter(|word| !asked.contains(**word)) {
                 let is_echo = body.to_string().contains(word);

@@ -389,6 +389,36 @@ fn a_key_of_an_organisation_sees_and_changes_nothing_of_another() {
         walked += 1;
     }
     assert!(walked > 15, "{walked}");
+    // What changes something, of a key that may change all, tells and does as little.
+    let before = operator.get("/settings").expect(200).body;
+    let mut changes = 0;
+    for (path, methods) in paths["paths"].as_object().expect("paths") {
+        if !methods
+            .as_object()
+            .is_some_and(|it| it.contains_key("post"))
+        {
+            continue;
+        }
+        let filled = path.trim_start_matches("/api/v1");
+        let filled = filled
+            .replace("{name}", "fabrikam.test")
+            .replace("{domain}", "fabrikam.test")
+            .replace("{user}", "fabrikam-erp")
+            .replace("{id}", "1");
+        for body in [
+            json!({ "organisation": "fabrikam" }),
+            json!({ "organisation": "fabrikam", "name": "Cameras", "address": "b@example.org" }),
+            json!({ "selection": { "organisation": "fabrikam" }, "act": "delete" }),
+        ] {
+            let told = own.post(&filled, &body);
+            assert!(told.status >= 400, "{filled}: {}", told.body);
+            assert!(!told.body.contains("192.175.48"), "{filled}: {}", told.body);
+        }
+        changes += 1;
+    }
+    assert!(changes > 30, "{changes}");
+    let after = operator.get("/settings").expect(200).body;
+    assert_eq!(before, after);
     let listed = own.get("/domains").expect(200).json();
     assert_eq!(listed["domains"][0]["name"], "contoso.test");
     let rotated = own.post(
