@@ -47,9 +47,10 @@ impl Senders {
         if licences_of(settings, organisation).is_none() {
             return Ok(());
         }
-        let nobody = Observed::default();
-        let state = self.lock();
-        let observed = state.by_organisation.get(organisation).unwrap_or(&nobody);
+        let mut state = self.lock();
+        let observed = state.by_organisation.entry(Arc::clone(organisation));
+        let observed = observed.or_default();
+        observed.keep_count(settings, organisation, now);
         observed.may_send(settings, organisation, sender, now)
     }
 
@@ -74,14 +75,17 @@ impl Senders {
         let mut state = self.lock();
         let observed = state.by_organisation.entry(Arc::clone(organisation));
         let observed = observed.or_default();
+        observed.keep_count(settings, organisation, now);
         observed.may_send(settings, organisation, sender, now)?;
         let before = observed.seats(settings, organisation, licences, now);
-        if !observed.note(mailbox, now) {
+        let anew = observed.note(settings, organisation, mailbox, now);
+        if anew.is_empty() {
             return Ok(None);
         }
         let after = observed.seats(settings, organisation, licences, now);
-        let address = relais_policy::licence::key(mailbox);
-        state.news.insert((Arc::clone(organisation), address));
+        let anew = anew.into_iter();
+        let news = anew.map(|address| (Arc::clone(organisation), address));
+        state.news.extend(news);
         let is_beyond = after.used > before.used && after.used > after.seats as usize;
         Ok(is_beyond.then(|| {
             let mut event = Event::new(now, EventKind::AlertRaised);
