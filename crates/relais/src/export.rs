@@ -1,6 +1,7 @@
 //! Events on their way to other programs: syslog over TLS, OpenTelemetry. Each follows what the
 //! store tells live, and never makes mail wait: what it cannot keep up with is left out and
-//! counted. The trace has everything.
+//! counted. The trace has everything. At a graceful end what was told goes out first, within
+//! [`END_TIME_MAX`].
 //!
 //! Not here: standard output (`log`), webhooks (`relais-admin`).
 
@@ -9,10 +10,12 @@ mod syslog;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use relais_admin::metrics::Metrics;
 use relais_net::clock::Clock;
@@ -24,9 +27,30 @@ use relais_store::trace::Event;
 
 use crate::config::Config;
 
+/// Collectors get this long to take what they did not take yet; a part of the 30 seconds that an end
+/// takes at most.
+const END_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Between two of the last tries.
+const LAST_PAUSE: Duration = Duration::from_millis(500);
+
 /// What runs as long as it is kept.
 pub(crate) struct Exports {
+    ending: CancellationToken,
+    tasks: TaskTracker,
     _running: DropGuard,
+}
+
+impl Exports {
+    /// Nothing more will be told: what was told goes out, as far as collectors take it in time.
+    pub(crate) async fn end(&self) {
+        self.ending.cancel();
+        self.tasks.close();
+        let ended = tokio::time::timeout(END_TIME_MAX, self.tasks.wait()).await;
+        if ended.is_err() {
+            tracing::warn!("a collector did not take the last events: the trace has them");
+        }
+    }
 }
 
 /// What all of them need.
@@ -41,7 +65,8 @@ pub(crate) struct Surroundings {
 
 /// Starts those that the bootstrap file names.
 pub(crate) fn start(config: &Config, around: &Surroundings) -> Exports {
-    let closing = CancellationToken::new();
+    let (closing, ending) = (CancellationToken::new(), CancellationToken::new());
+    let tasks = TaskTracker::new();
     if let Some(syslog) = &config.syslog {
         let collector = syslog::Collector {
             config: syslog.clone(),
@@ -50,7 +75,8 @@ pub(crate) fn start(config: &Config, around: &Surroundings) -> Exports {
             tls: around.tls.clone(),
             clock: around.clock.clone(),
         };
-        spawn(&closing, collector.run(Live::of(around)));
+        let export = collector.run(Live::of(around, &ending));
+        tasks.spawn(until(closing.clone(), export));
     }
     if let Some(endpoint) = &config.otlp {
         let collector = otlp::Collector {
@@ -59,42 +85,60 @@ pub(crate) fn start(config: &Config, around: &Surroundings) -> Exports {
             hooks: around.hooks.clone(),
             clock: around.clock.clone(),
         };
-        spawn(&closing, collector.run(Live::of(around)));
+        let export = collector.run(Live::of(around, &ending));
+        tasks.spawn(until(closing.clone(), export));
     }
     Exports {
+        ending,
+        tasks,
         _running: closing.drop_guard(),
     }
 }
 
-/// Until the server ends.
-fn spawn(closing: &CancellationToken, export: impl Future<Output = ()> + Send + 'static) {
-    let closing = closing.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            () = closing.cancelled() => {}
-            () = export => {}
-        }
-    });
+/// It ends with the server, done or not.
+async fn until(closing: CancellationToken, export: impl Future<Output = ()>) {
+    tokio::select! {
+        () = closing.cancelled() => {}
+        () = export => {}
+    }
 }
 
 /// Events as they happen.
 struct Live {
     events: Receiver<Arc<[Event]>>,
+    ending: CancellationToken,
     metrics: Metrics,
 }
 
 impl Live {
-    fn of(around: &Surroundings) -> Self {
+    fn of(around: &Surroundings, ending: &CancellationToken) -> Self {
         Self {
             events: around.store.live(),
+            ending: ending.clone(),
             metrics: around.metrics.clone(),
         }
     }
 
-    /// The next ones; `None`: the server ends.
+    /// Waits so long, or until the end: then the last tries follow each other quickly.
+    async fn pause(&self, clock: &Clock, time: Duration) {
+        if self.ending.is_cancelled() {
+            return clock.sleep(time.min(LAST_PAUSE)).await;
+        }
+        tokio::select! {
+            () = self.ending.cancelled() => {}
+            () = clock.sleep(time) => {}
+        }
+    }
+
+    /// The next ones; `None`: the server ends, and nothing is left of what was told.
     async fn next(&mut self) -> Option<Arc<[Event]>> {
         loop {
-            match self.events.recv().await {
+            let heard = tokio::select! {
+                biased;
+                heard = self.events.recv() => heard,
+                () = self.ending.cancelled() => return None,
+            };
+            match heard {
                 Ok(events) => return Some(events),
                 Err(RecvError::Lagged(missed)) => {
                     tracing::warn!(missed, "a collector is too slow: events are left out");

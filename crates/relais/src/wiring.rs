@@ -64,7 +64,7 @@ const SOCKET_PATH_OCTETS_MAX: usize = 107;
 /// How often the store keeps house.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
 /// Sessions and attempts under way get this long to end; with the rest below, 30 seconds in all.
-const MAIL_DRAIN_TIME: Duration = Duration::from_secs(22);
+const MAIL_DRAIN_TIME: Duration = Duration::from_secs(20);
 /// Requests of the API get this long.
 const ADMIN_DRAIN_TIME: Duration = Duration::from_secs(2);
 /// The store gets this long to write what waits.
@@ -146,7 +146,7 @@ pub(crate) struct Server {
     admin_service: AdminService,
     certificates: Mutex<Certificates>,
     _held: Held,
-    _exports: Exports,
+    exports: Exports,
     old_clients: Mutex<OldClientsReport>,
     reply_rules: Mutex<ReplyRuleFile>,
 }
@@ -238,7 +238,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
         admin_service,
         certificates: Mutex::new(certificates),
         _held: held,
-        _exports: exports,
+        exports,
         old_clients: Mutex::new(old_clients),
         reply_rules: Mutex::new(reply_rules),
     })
@@ -480,6 +480,7 @@ impl Server {
         );
         self.admin_service.drain(ADMIN_DRAIN_TIME).await;
         self.store.close(STORE_CLOSE_TIME).await;
+        self.exports.end().await;
     }
 }
 

@@ -48,7 +48,7 @@ impl Collector {
                         let excess = waiting.len().saturating_sub(WAITING_MAX);
                         waiting.drain(..excess);
                     }
-                    None => return,
+                    None => return self.post(&mut waiting).await,
                 },
                 () = self.clock.sleep_until(next) => {
                     self.post(&mut waiting).await;

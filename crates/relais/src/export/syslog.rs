@@ -55,12 +55,18 @@ impl Collector {
             for event in events.iter() {
                 push_frame(&mut octets, &self.message(event));
             }
-            self.send(&mut connection, &octets).await;
+            self.send(&mut connection, &octets, &live).await;
+        }
+        // RFC 5425 §4.4: the server hears that this is the end, and no break.
+        if let Some(mut stream) = connection
+            && let Err(error) = stream.shutdown().await
+        {
+            tracing::debug!(%error, "the syslog server was gone at the end");
         }
     }
 
     /// Over the connection that stands, or a new one; tries until it is written.
-    async fn send(&self, connection: &mut Option<Stream>, octets: &[u8]) {
+    async fn send(&self, connection: &mut Option<Stream>, octets: &[u8], live: &Live) {
         let mut tries = 0;
         loop {
             if connection.as_mut().is_none_or(is_closed) {
@@ -80,7 +86,7 @@ impl Collector {
                 *connection = None;
             }
             let last = PAUSES.len() - 1;
-            self.clock.sleep(PAUSES[tries.min(last)]).await;
+            live.pause(&self.clock, PAUSES[tries.min(last)]).await;
             tries += 1;
         }
     }

@@ -262,3 +262,41 @@ fn a_collector_is_told_of_each_stage_of_a_message_and_of_nobody_by_name() {
         accepted["spanId"]
     );
 }
+
+#[test]
+fn what_was_told_last_reaches_collectors_before_the_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let authority = Authority::new(folder.path(), "authority");
+    let rsyslog = Rsyslog::start(folder.path(), &authority);
+    let syslog = rsyslog.as_ref().map(|rsyslog| {
+        format!(
+            "[deliver]\nextra_ca = [\"{}\"]\n[syslog]\naddress = \"127.0.0.1:{}\"\n",
+            authority.file().display(),
+            rsyslog.port
+        )
+    });
+    let collector = WebReceiver::start();
+    let endpoint = collector.url("/v1/traces");
+    let more = syslog.unwrap_or_default() + &format!("[otlp]\nendpoint = \"{endpoint}\"\n");
+    let (server, _receiver) = busy(&more);
+    let last = server.send("scan@contoso.test", "last@example.org");
+    let (status, _) = server.stop();
+    assert!(status.success(), "{status}");
+    let posts = collector.wait_for_count(1);
+    let is_told = posts.iter().any(|post| post.body.contains(&last));
+    assert!(is_told, "{last}: {posts:#?}");
+    if let Some(rsyslog) = rsyslog {
+        rsyslog.wait_for(|line| line.contains(" message.accepted ") && line.contains(&last));
+    }
+}
+
+#[test]
+fn a_collector_that_is_not_there_delays_the_end_by_seconds_and_no_more() {
+    let more = "[otlp]\nendpoint = \"http://127.0.0.1:9/v1/traces\"\n\
+                [syslog]\naddress = \"127.0.0.1:9\"\n";
+    let (server, _receiver) = busy(more);
+    let begun = Instant::now();
+    let (status, _) = server.stop();
+    assert!(status.success(), "{status}");
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+}
