@@ -5,10 +5,10 @@
 
 pub(crate) mod words;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use relais_policy::alert::{Judged, Measure, QuietHours, Rule, RuleKind, State};
+use relais_policy::alert::{Judged, Measure, Owed, QuietHours, Rule, RuleKind, State, Told};
 use relais_smtp::time::Timestamp;
 use relais_store::queue::StoreError;
 use relais_store::secret::{SecretKind, SecretName};
@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) const CHANNELS_MAX: usize = 50;
 const PLAN: &str = "plan";
 pub(crate) const STATE: &str = "state";
+/// Of what a channel owes; its id follows.
+const OWED: &str = "owed ";
 
 /// How people hear of alerts.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -130,6 +132,8 @@ pub struct Alerts(Arc<Inner>);
 struct Inner {
     state: Mutex<State>,
     said: Mutex<HashMap<String, Said>>,
+    /// By channel.
+    owed: Mutex<BTreeMap<String, Owed>>,
     /// A plan is changed by one at a time.
     changing: tokio::sync::Mutex<()>,
 }
@@ -165,18 +169,113 @@ impl Alerts {
         }
     }
 
-    /// What was raised when the server stopped: none of it is told anew.
-    pub(crate) async fn load(&self, store: &Store) {
-        let text = match store.shelf_value(Shelf::Alert, STATE).await {
-            Ok(text) => text,
-            Err(error) => {
-                tracing::warn!(%error, "what was raised cannot be read");
-                None
-            }
+    /// What was raised when the server stopped, none of which is told anew; and what people were
+    /// not told yet.
+    pub(crate) async fn load(&self, store: &Store, now: Timestamp) {
+        let entries = match store.shelf(Shelf::Alert).await {
+            Ok(entries) => entries,
+            Err(error) => return tracing::warn!(%error, "what was raised cannot be read"),
         };
-        if let Some(state) = text.and_then(|text| serde_json::from_str(&text).ok()) {
-            *self.0.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        for entry in entries {
+            if entry.key == STATE
+                && let Ok(state) = serde_json::from_str(&entry.value)
+            {
+                *self.0.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+            }
+            if let Some(channel) = entry.key.strip_prefix(OWED)
+                && let Ok(mut owed) = serde_json::from_str::<Owed>(&entry.value)
+            {
+                owed.begin_again(now);
+                self.lock_owed().insert(channel.to_owned(), owed);
+            }
         }
+    }
+
+    fn lock_owed(&self) -> MutexGuard<'_, BTreeMap<String, Owed>> {
+        self.0.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lines that this channel owes people.
+    pub(crate) fn owed(&self, channel: &str) -> usize {
+        let owed = self.lock_owed();
+        owed.get(channel).map_or(0, |owed| owed.lines.len())
+    }
+
+    /// Each channel owes this note; what is to be kept of it.
+    pub(crate) fn owe(
+        &self,
+        plan: &Plan,
+        lines: &[Told],
+        now: Timestamp,
+        mut change: ShelfChange,
+    ) -> ShelfChange {
+        if lines.is_empty() {
+            return change;
+        }
+        let urgent = |told: &Told| {
+            let mut rules = plan.rules.iter();
+            rules.any(|rule| rule.kind == told.kind && rule.urgent)
+        };
+        let is_urgent = lines.iter().any(urgent);
+        let mut all = self.lock_owed();
+        for channel in plan.channels.iter().filter(|channel| channel.enabled) {
+            let owed = all.entry(channel.id.clone());
+            let owed = owed.or_insert_with(|| Owed::new(now));
+            owed.add(lines, is_urgent);
+            change = kept(change, &channel.id, owed);
+        }
+        change
+    }
+
+    /// What is to be told now, by which channels.
+    pub(crate) fn due(&self, plan: &Plan, now: Timestamp) -> Vec<(Channel, Owed)> {
+        let all = self.lock_owed();
+        let due = all.iter().filter(|(_, owed)| owed.is_due(plan.quiet, now));
+        let due = due.filter_map(|(id, owed)| {
+            let mut channels = plan.channels.iter();
+            let channel = channels.find(|it| it.id == *id && it.enabled)?;
+            Some((channel.clone(), owed.clone()))
+        });
+        due.collect()
+    }
+
+    /// A channel told what it owed, or not.
+    pub(crate) fn tried(
+        &self,
+        channel: &Channel,
+        is_told: bool,
+        change: ShelfChange,
+    ) -> ShelfChange {
+        let mut all = self.lock_owed();
+        let Some(owed) = all.get_mut(&channel.id) else {
+            return change;
+        };
+        if !is_told {
+            if owed.failed(change.time) {
+                return kept(change, &channel.id, owed);
+            }
+            let (channel, lines) = (&channel.name, owed.lines.len());
+            tracing::warn!(
+                channel,
+                lines,
+                "alerts were never told: the channel failed for a week"
+            );
+        }
+        all.remove(&channel.id);
+        change.take(format!("{OWED}{}", channel.id))
+    }
+
+    /// Channels that are gone owe nothing.
+    pub(crate) fn forgive(&self, plan: &Plan, mut change: ShelfChange) -> ShelfChange {
+        let mut all = self.lock_owed();
+        all.retain(|id, _| {
+            let is_there = plan.channels.iter().any(|it| it.id == *id && it.enabled);
+            if !is_there {
+                change.taken.push(format!("{OWED}{id}"));
+            }
+            is_there
+        });
+        change
     }
 
     /// What follows from measures; with the new state if it is another one.
@@ -192,4 +291,9 @@ impl Alerts {
         let changed = (*state != before).then(|| state.clone());
         (judged, changed)
     }
+}
+
+fn kept(change: ShelfChange, channel: &str, owed: &Owed) -> ShelfChange {
+    let text = serde_json::to_string(owed).expect("texts and numbers can be written");
+    change.put(format!("{OWED}{channel}"), text)
 }

@@ -3,7 +3,7 @@
 //!
 //! Asked for by `relais doctor`, the page *Health* and the first steps; once a day by themselves.
 
-mod kept;
+pub(crate) mod kept;
 mod safety;
 mod world;
 mod way_out;

@@ -10,14 +10,16 @@ use tokio::sync::{Notify, watch};
 use relais_net::authority::AuthorityOptions;
 use relais_net::clock::{Chance, Clock};
 use relais_net::conversation::Conversations;
-use relais_net::login::Logins;
+use relais_net::login::{LoginStanding, Logins};
 use relais_net::names::NameTable;
 use relais_net::network::Network;
 use relais_net::resolver::Resolver;
 use relais_net::tls::{CertificateStore, ClientTls, SeenCertificates};
 use relais_net::web::hooks::Hooks;
 use relais_policy::desk::Site;
+use relais_policy::document::ConnectorState;
 use relais_policy::limit::Counts;
+use relais_policy::settings::Settings;
 use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
 use relais_store::queue::Actor;
@@ -143,6 +145,16 @@ pub struct Outbound {
     pub smtp_port: u16,
     /// Private addresses found by MX are reached too.
     pub allow_private: bool,
+}
+
+impl Outbound {
+    /// Logins of connectors in use that can end, as they were looked at last.
+    pub(crate) fn logins_in_use(&self, settings: &Settings) -> Vec<LoginStanding> {
+        self.logins.standings(|one| {
+            let found = settings.outbound_connector(&one.organisation, &one.connector);
+            found.is_some_and(|found| found.state == ConnectorState::Enabled)
+        })
+    }
 }
 
 /// Whom looks ask.

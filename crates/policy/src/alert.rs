@@ -9,12 +9,17 @@
 //! cleared meanwhile is told as both. A rule is judged per subject: one queue, one device, one
 //! certificate.
 //!
-//! Not here: measuring, and the way of a note (`relais-admin`).
+//! What a channel owes because it failed is in `alert/owed.rs`. Not here: measuring, and the way of a
+//! note (`relais-admin`).
+
+mod owed;
 
 use std::collections::BTreeMap;
 
 use relais_smtp::time::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use self::owed::{OWED_FOR, OWED_LINES_MAX, Owed, PAUSES};
 
 /// What is watched.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]

@@ -701,7 +701,7 @@ impl Store {
         match self {
             Self::Embedded(store) => store.free_octets(),
             #[cfg(feature = "simulation")]
-            Self::Memory(_) => None,
+            Self::Memory(store) => store.free_octets(),
         }
     }
 

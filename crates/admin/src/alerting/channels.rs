@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use relais_net::hop::{HopSession, Opening};
 use relais_net::web::hooks::{HookRequest, Hooks};
-use relais_policy::alert::{Told, Turn};
+use relais_policy::alert::{Owed, Told, Turn};
 use relais_policy::document::OutboundConnector;
 use relais_policy::encryption::Demand;
 use relais_policy::settings::HostPort;
@@ -16,6 +16,7 @@ use relais_smtp::address::{Host, Mailbox, ReversePath};
 use relais_smtp::client::{ClientConfig, ClientStep, Protocol, RecipientResult, Transaction};
 use relais_smtp::domain::Domain;
 use relais_smtp::envelope::{Envelope, EnvelopeRecipient, SenderParameters};
+use relais_smtp::time::Timestamp;
 
 use crate::alerts::{Channel, ChannelKind, Said, words};
 use crate::compose::{Named, Parts, compose};
@@ -27,23 +28,35 @@ use crate::words::Language;
 const MAIL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Until a connection stands.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// A line that is told so much later says when it was.
+const LATE: Duration = Duration::from_secs(10 * 60);
 /// Octets of a channel's own words that are kept.
 const SAID_OCTETS_MAX: usize = 300;
 
 /// What is told: all that turned at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Note {
-    pub(crate) lines: Vec<Told>,
-    pub(crate) is_urgent: bool,
+    lines: Vec<Told>,
+    /// Older ones that gave way.
+    left_out: u64,
+    is_urgent: bool,
+    now: Timestamp,
 }
 
 impl Note {
-    /// A note that says that it is a test.
-    pub(crate) fn test() -> Self {
+    /// What is owed.
+    pub(crate) fn of(owed: Owed, now: Timestamp) -> Self {
         Self {
-            lines: Vec::new(),
-            is_urgent: false,
+            lines: owed.lines,
+            left_out: owed.left_out,
+            is_urgent: owed.is_urgent,
+            now,
         }
+    }
+
+    /// A note that says that it is a test.
+    pub(crate) fn test(now: Timestamp) -> Self {
+        Self::of(Owed::new(now), now)
     }
 
     fn title(&self, hostname: &str, language: Language) -> String {
@@ -68,8 +81,23 @@ impl Note {
             );
             return words.to_owned();
         }
-        let lines = self.lines.iter().map(|told| words::line(told, language));
-        lines.collect::<Vec<_>>().join("\n")
+        let lines = self.lines.iter().map(|told| {
+            let line = words::line(told, language);
+            let at = Timestamp::from_millis(told.at);
+            match self.now.since(at) >= LATE {
+                true => format!("{} {line}", at.to_rfc3339()),
+                false => line,
+            }
+        });
+        let mut lines: Vec<_> = lines.collect();
+        if self.left_out > 0 {
+            let older = language.pick(
+                "older ones are left out",
+                "plus anciennes ne sont pas répétées",
+            );
+            lines.push(format!("+ {} {older}", self.left_out));
+        }
+        lines.join("\n")
     }
 }
 
@@ -174,6 +202,7 @@ impl Post<'_> {
                 "text": text,
                 "urgent": note.is_urgent,
                 "alerts": note.lines,
+                "left_out": note.left_out,
             })),
         }
     }

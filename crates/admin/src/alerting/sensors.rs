@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
+use relais_net::login::{Ends, LoginStanding};
+use relais_net::tls::CertificateStore;
 use relais_policy::alert::{Measure, RuleKind};
 use relais_policy::check::Verdict;
 use relais_policy::document::ConnectorState;
@@ -171,6 +173,7 @@ impl Sensors {
         of_queues(context, now, &mut measures).await;
         of_certificates(context, now, &mut measures);
         of_credentials(context, now, &mut measures).await;
+        of_logins(context, now, &mut measures);
         of_domains(context, &mut measures).await;
         of_limits(context, now, &mut measures).await;
         of_restrictions(context, now, &mut measures);
@@ -294,6 +297,12 @@ fn of_certificates(context: &AdminContext, now: Timestamp, into: &mut Vec<Measur
             ));
         }
     }
+    let of_centre = context.certificates.of_centre.as_ref();
+    if let Some(shown) = of_centre.and_then(CertificateStore::current) {
+        let (days, end) = (days_until(now, shown.not_after()), shown.not_after());
+        let (kind, detail) = (RuleKind::CertificateExpiry, end.to_rfc3339());
+        into.push(measure(kind, "admin centre", days, detail));
+    }
     for seen in context.certificates.of_clients.list() {
         let subject = format!("client {}", seen.name);
         let days = days_until(now, seen.not_after);
@@ -334,6 +343,36 @@ async fn of_credentials(context: &AdminContext, now: Timestamp, into: &mut Vec<M
             ));
         }
     }
+}
+
+/// What we log in with at next hops: as the watch over logins saw it last.
+fn of_logins(context: &AdminContext, now: Timestamp, into: &mut Vec<Measure>) {
+    let Some(outbound) = &context.outbound else {
+        return;
+    };
+    let logins = outbound.logins_in_use(&context.store.settings());
+    into.extend(logins.iter().flat_map(|one| of_login(one, now)));
+}
+
+/// What ends, and what is over: there is nothing to log in with.
+fn of_login(login: &LoginStanding, now: Timestamp) -> Vec<Measure> {
+    let whose = format!("connector {}/{}", login.organisation, login.connector);
+    let mut measures = Vec::new();
+    if let Some((what, end)) = login.ends {
+        let kind = match what {
+            Ends::Certificate => RuleKind::CertificateExpiry,
+            Ends::ClientSecret | Ends::SignIn => RuleKind::CredentialExpiry,
+        };
+        let subject = format!("{} of {whose}", what.words());
+        let detail = format!("{}: {}", end.to_rfc3339(), what.fix());
+        measures.push(measure(kind, subject, days_until(now, end), detail));
+    }
+    if let Some(fault) = &login.fault {
+        let subject = format!("the login of {whose}");
+        let kind = RuleKind::CredentialExpiry;
+        measures.push(measure(kind, subject, 0, fault.clone()));
+    }
+    measures
 }
 
 async fn of_domains(context: &AdminContext, into: &mut Vec<Measure>) {
@@ -436,3 +475,6 @@ fn of_disk(context: &AdminContext, into: &mut Vec<Measure>) {
         ));
     }
 }
+
+#[cfg(test)]
+mod tests;

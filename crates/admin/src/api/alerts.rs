@@ -98,6 +98,7 @@ fn channel_json(context: &AdminContext, channel: &Channel) -> Value {
         "language": channel.language,
         "told_at": said.as_ref().map(|said| said.at.to_rfc3339()),
         "fault": said.and_then(|said| said.fault),
+        "owed": context.duties.alerts.owed(&channel.id),
     })
 }
 
@@ -333,6 +334,6 @@ async fn test(
         channel,
     };
     // Boxed: large, and rare.
-    let sent = Box::pin(post.send(&Note::test())).await;
+    let sent = Box::pin(post.send(&Note::test(context.clock.now()))).await;
     Ok(Json(json!({ "ok": sent.is_ok(), "fault": sent.err() })))
 }

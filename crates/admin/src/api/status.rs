@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 
 use relais_net::login::LoginStanding;
 use relais_net::tls::{CertificateStore, SeenCertificate};
-use relais_policy::document::ConnectorState;
 
 use crate::context::{AdminContext, unready};
 use crate::problem::Problem;
@@ -101,10 +100,6 @@ fn logins(context: &AdminContext) -> Vec<Value> {
         return Vec::new();
     };
     let (now, settings) = (context.clock.now(), context.store.settings());
-    let is_there = |one: &LoginStanding| {
-        let found = settings.outbound_connector(&one.organisation, &one.connector);
-        found.is_some_and(|found| found.state == ConnectorState::Enabled)
-    };
     let row = |one: &LoginStanding| {
         json!({
             "organisation": &*one.organisation,
@@ -115,12 +110,8 @@ fn logins(context: &AdminContext) -> Vec<Value> {
             "because": one.fault.as_ref().or(one.warning.as_ref()),
         })
     };
-    outbound
-        .logins
-        .standings(is_there)
-        .iter()
-        .map(row)
-        .collect()
+    let logins = outbound.logins_in_use(&settings);
+    logins.iter().map(row).collect()
 }
 
 fn days(left: Duration) -> u64 {

@@ -158,7 +158,7 @@ fn key(name: &str, subject: &str) -> String {
 
 /// Keeps what a run over these groups found; what changed becomes an event each. Of a run that did
 /// not end (`is_whole`) the rest stays as it was. Without a server nothing is kept.
-pub(super) async fn keep(
+pub(crate) async fn keep(
     context: &AdminContext,
     groups: &[Group],
     found: Vec<Check>,

@@ -127,7 +127,7 @@ impl World {
     }
 
     /// The zone has the records of these organisations, and of nobody else.
-    fn publish(&self, organisations: &[&str]) {
+    pub(crate) fn publish(&self, organisations: &[&str]) {
         let record = |name: &&str| ZoneRecord::Text(self.proof(name).token.record());
         let mut records = organisations.iter().map(record).collect::<Vec<_>>();
         records.push(ZoneRecord::Text("v=spf1 -all".to_owned()));

@@ -1,6 +1,9 @@
-//! Each rule of alerts raised and cleared, in simulated time; durations, quiet hours, grouping.
+//! Each rule of alerts raised and cleared, in simulated time; durations, quiet hours, grouping; what
+//! a channel owes that failed.
 
-use relais_policy::alert::{Measure, QuietHours, Rule, RuleKind, State, Told, Turn};
+use relais_policy::alert::{
+    Measure, OWED_FOR, OWED_LINES_MAX, Owed, QuietHours, Rule, RuleKind, State, Told, Turn,
+};
 use relais_smtp::time::Timestamp;
 
 /// A Monday at 10:00.
@@ -189,4 +192,86 @@ fn quiet_hours_may_pass_midnight() {
         until: 13 * 60,
     };
     assert!(lunch.has(at(2 * 3_600)) && !lunch.has(at(3 * 3_600)));
+}
+
+fn line(subject: &str) -> Told {
+    Told {
+        turn: Turn::Raised,
+        kind: RuleKind::Limit,
+        subject: subject.to_owned(),
+        value: 90,
+        detail: "why".to_owned(),
+        at: BEGIN,
+    }
+}
+
+/// The seconds, from one to the next, at which a channel that always fails is tried.
+fn tries(owed: &mut Owed, quiet: Option<QuietHours>, seconds: std::ops::Range<i64>) -> Vec<i64> {
+    let mut tried = Vec::new();
+    for second in seconds {
+        if owed.is_due(quiet, at(second)) {
+            tried.push(second);
+            if !owed.failed(at(second)) {
+                break;
+            }
+        }
+    }
+    tried
+}
+
+#[test]
+fn a_channel_that_fails_is_tried_again_for_a_week_with_longer_and_longer_pauses() {
+    let mut owed = Owed::new(at(0));
+    owed.add(&[line("a")], false);
+    let tried = tries(&mut owed, None, 0..4_000);
+    assert_eq!(tried, [0, 10, 70, 370, 1_270, 2_170, 3_070, 3_970]);
+    let kept = serde_json::to_string(&owed).expect("JSON");
+    let mut owed: Owed = serde_json::from_str(&kept).expect("the same after a restart");
+    assert!(tries(&mut owed.clone(), None, 4_000..4_870).is_empty());
+    let mut fresh = owed.clone();
+    fresh.begin_again(at(4_000));
+    assert_eq!(tries(&mut fresh, None, 4_000..4_020), [4_000, 4_010]);
+    let week = i64::try_from(OWED_FOR.as_secs()).expect("small");
+    let tried = tries(&mut owed, None, 4_870..2 * week);
+    assert_eq!(tried.first(), Some(&4_870));
+    let given_up = tried.last().copied().expect("a try");
+    assert!((week..week + 900).contains(&given_up), "{given_up}");
+}
+
+#[test]
+fn what_comes_while_a_channel_fails_goes_with_the_rest_and_too_much_is_counted() {
+    let mut owed = Owed::new(at(0));
+    for number in 0..OWED_LINES_MAX + 3 {
+        owed.add(&[line(&number.to_string())], number == 50);
+    }
+    assert_eq!(owed.lines.len(), OWED_LINES_MAX);
+    assert_eq!(owed.left_out, 3, "no note looks whole that is not");
+    assert_eq!(owed.lines[0].subject, "3", "the oldest gave way");
+    assert!(owed.is_urgent);
+    let mut long = line("x");
+    long.detail = "é".repeat(1_000);
+    owed.add(&[long], false);
+    assert_eq!(owed.lines[OWED_LINES_MAX - 1].detail, "é".repeat(150));
+}
+
+#[test]
+fn what_is_owed_waits_through_quiet_hours_unless_it_is_urgent() {
+    let quiet = Some(QuietHours {
+        from: 10 * 60,
+        until: 11 * 60,
+    });
+    for (is_urgent, first) in [(false, 3_600), (true, 0)] {
+        let mut owed = Owed::new(at(0));
+        owed.add(&[line("a")], is_urgent);
+        assert_eq!(tries(&mut owed, quiet, 0..3_605).first(), Some(&first));
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_delays_nothing() {
+    let mut owed = Owed::new(at(0));
+    owed.add(&[line("a")], false);
+    assert!(owed.failed(at(86_400)));
+    assert!(owed.is_due(None, at(0)));
+    assert!(!owed.is_due(None, at(86_401)));
 }

@@ -259,6 +259,7 @@ async fn channels(session: &Session) -> Result<(), Failure> {
         ("KIND", "kind"),
         ("HOST", "host"),
         ("TOLD", "told_at"),
+        ("OWED", "owed"),
         ("FAULT", "fault"),
     ];
     show(session, "channels", &columns, "There is no channel.").await

@@ -406,7 +406,7 @@ impl Memory {
             let _ = self.resume(&scope, suspension::THE_CLOCK.into(), now).await;
         }
         let mut state = self.state();
-        let free = self.disk.free_octets(std::path::Path::new("")).unwrap_or(0);
+        let free = self.free_octets().unwrap_or(0);
         self.health.set_no_room(free < self.disk_reserve);
         if self.disk.syncs_work() {
             state.doubtful.clear();
@@ -414,6 +414,10 @@ impl Memory {
         }
         state.index.sweep_queues();
         state.index.due(now, 0);
+    }
+
+    pub(crate) fn free_octets(&self) -> Option<u64> {
+        self.disk.free_octets(std::path::Path::new("")).ok()
     }
 
     pub(crate) fn unhealthy(&self) -> Option<String> {
