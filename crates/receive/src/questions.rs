@@ -175,7 +175,7 @@ impl Asked<'_> {
             credential: self.identity.facts().credential.as_deref(),
             reverse_path: &sender.map_or(ReversePath::Null, ReversePath::Mailbox),
         };
-        let holding = restrictions.holding(self.shared.context.clock.now());
+        let holding = restrictions.holding(self.shared.context.clock.steady_now());
         let found = holding.of_message(&message);
         let found = found.or_else(|| holding.of_mailbox(&permit.mailbox));
         match found {
