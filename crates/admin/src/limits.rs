@@ -3,7 +3,9 @@
 //!
 //! Not here: counting (`relais_policy::limit`).
 
-use relais_policy::limit::{Counts, LimitName, Use, overview as of_book};
+use relais_policy::limit::{
+    Counts, LimitName, OpenConnections, Use, open_connections, overview as of_book,
+};
 use relais_smtp::time::Timestamp;
 use relais_store::counts;
 use relais_store::queue::StoreError;
@@ -23,4 +25,12 @@ pub(crate) async fn overview(
     counts::load(&context.store, &counts, now).await?;
     let book = counts.book();
     Ok(of_book(&settings, &book, now))
+}
+
+/// Every limit of connections, with how many are open; without a server there are none.
+pub(crate) fn connections(context: &AdminContext) -> Vec<OpenConnections> {
+    let settings = context.store.settings();
+    let counts = context.counts.clone().unwrap_or_default();
+    let book = counts.book();
+    open_connections(&settings, &book)
 }

@@ -42,8 +42,8 @@ pub use self::known::{
     FORGOTTEN_DAYS, Known, RECIPIENTS_MAX, RECIPIENTS_PER_ORGANISATION_MAX, RecipientKey,
 };
 pub use self::meter::{Forecast, Meter};
-pub use self::overview::overview;
-pub use self::propose::{Observation, Proposal};
+pub use self::overview::{OpenConnections, open_connections, overview};
+pub use self::propose::{Observation, Proposal, place};
 pub use self::whose::{LimitName, Whose};
 
 /// Above this much waiting a soft limit answers 450 (RATE): four hours, when the sender would be

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use relais_net::clock::Moment;
-use relais_policy::limit::Whose;
+use relais_policy::limit::{Counts, Whose};
 
 use crate::shared::ReceiveOptions;
 
@@ -30,6 +30,8 @@ pub(crate) struct Connections {
     per_stranger_max: usize,
     per_client_max: usize,
     state: Mutex<State>,
+    /// Where people see how many there are.
+    counts: Counts,
 }
 
 #[derive(Default)]
@@ -95,8 +97,9 @@ pub(crate) struct Full {
 }
 
 impl Connections {
-    pub(crate) fn new(options: &ReceiveOptions) -> Arc<Self> {
+    pub(crate) fn new(options: &ReceiveOptions, counts: &Counts) -> Arc<Self> {
         Arc::new(Self {
+            counts: counts.clone(),
             max: options.connections_max,
             per_stranger_max: options.connections_per_stranger_max,
             per_client_max: options.connections_per_client_max,
@@ -128,9 +131,7 @@ impl Connections {
         state.total += 1;
         *state.by_source.entry(source).or_insert(0) += 1;
         let groups: Box<[Group]> = bounds.iter().map(|bound| bound.group.clone()).collect();
-        for group in &groups {
-            *state.by_group.entry(group.clone()).or_insert(0) += 1;
-        }
+        state.open(&groups, &self.counts);
         Ok(Place {
             connections: Arc::clone(self),
             source,
@@ -164,6 +165,22 @@ impl Connections {
 }
 
 impl State {
+    fn open(&mut self, groups: &[Group], counts: &Counts) {
+        let mut book = counts.book();
+        for group in groups {
+            *self.by_group.entry(group.clone()).or_insert(0) += 1;
+            book.opened(&group.organisation, &group.whose);
+        }
+    }
+
+    fn close(&mut self, groups: Box<[Group]>, counts: &Counts) {
+        let mut book = counts.book();
+        for group in groups {
+            book.closed(&group.organisation, &group.whose);
+            one_less(&mut self.by_group, group);
+        }
+    }
+
     fn is_full(&self, bound: &GroupBound) -> bool {
         let open = self.by_group.get(&bound.group).copied().unwrap_or(0);
         bound.max.is_some_and(|max| open as u64 >= max)
@@ -201,12 +218,9 @@ impl Place {
             });
         }
         let groups: Box<[Group]> = bounds.iter().map(|bound| bound.group.clone()).collect();
-        for group in &groups {
-            *state.by_group.entry(group.clone()).or_insert(0) += 1;
-        }
-        for group in std::mem::replace(&mut self.groups, groups) {
-            one_less(&mut state.by_group, group);
-        }
+        let counts = &self.connections.counts;
+        state.open(&groups, counts);
+        state.close(std::mem::replace(&mut self.groups, groups), counts);
         Ok(())
     }
 }
@@ -222,9 +236,7 @@ impl Drop for Place {
         let mut state = self.connections.lock();
         state.total -= 1;
         one_less(&mut state.by_source, self.source);
-        for group in std::mem::take(&mut self.groups) {
-            one_less(&mut state.by_group, group);
-        }
+        state.close(std::mem::take(&mut self.groups), &self.connections.counts);
     }
 }
 
@@ -250,13 +262,24 @@ mod tests {
     use super::*;
 
     fn connections() -> Arc<Connections> {
-        Connections::new(&ReceiveOptions {
+        let options = ReceiveOptions {
             hostname: "relay.test".to_owned(),
             message_size_max: 1,
             connections_max: 5,
             connections_per_stranger_max: 2,
             connections_per_client_max: 3,
-        })
+        };
+        Connections::new(&options, &Counts::default())
+    }
+
+    fn shown(connections: &Connections) -> Vec<(String, u64)> {
+        let book = connections.counts.book();
+        let open = book.open();
+        let mut shown: Vec<_> = open
+            .map(|(_, whose, count)| (format!("{} {}", whose.kind(), whose.value()), count))
+            .collect();
+        shown.sort_unstable();
+        shown
     }
 
     fn address(text: &str) -> IpAddr {
@@ -374,9 +397,12 @@ mod tests {
         };
         let mut first = admit(1).unwrap_or_else(|_| panic!("there is room"));
         assert!(admit(1).is_err());
+        assert_eq!(shown(&connections), [("device 192.0.2.1".to_owned(), 1)]);
         let now = Moment::now();
         let bounds = [of(credential.clone(), Some(1))];
         assert_eq!(first.regroup(&bounds, now), Ok(()));
+        let expected = [("credential scan-1".to_owned(), 1)];
+        assert_eq!(shown(&connections), expected, "people see the same");
         // Its address is free again, its credential is not; it may stay what it is.
         let mut second = admit(1).unwrap_or_else(|_| panic!("there is room"));
         assert!(second.regroup(&bounds, now).is_err());
@@ -384,6 +410,7 @@ mod tests {
         drop(first);
         assert_eq!(second.regroup(&bounds, now), Ok(()));
         drop(second);
+        assert_eq!(shown(&connections), []);
         assert!(connections.lock().by_group.is_empty());
     }
 }

@@ -107,7 +107,7 @@ impl ReceiveService {
     /// Serves these listeners until drained.
     pub fn start(context: ReceiveContext, listeners: Vec<(Listener, ListenerOptions)>) -> Self {
         let draining = CancellationToken::new();
-        let connections = Connections::new(&context.options);
+        let connections = Connections::new(&context.options, &context.counts);
         let ourselves = Domain::parse(&context.options.hostname)
             .into_iter()
             .collect();

@@ -630,7 +630,7 @@ mod tests {
             connections_per_stranger_max: 1,
             connections_per_client_max: 1,
         };
-        let connections = Connections::new(&options);
+        let connections = Connections::new(&options, &Default::default());
         let network = Network::simulated(&wire, Vec::new(), resolver);
         let context = ReceiveContext {
             store: Store::in_memory(MemoryOptions::new(clock.now())),

@@ -152,6 +152,7 @@ pub(super) const RULES: &[Rule] = &[
         ReadSettings,
         Whose::Lines("proposals", "organisation"),
     ),
+    rule(POST, "/limits/set", ChangeSettings, Whose::Body),
     rule(
         GET,
         "/organisations",

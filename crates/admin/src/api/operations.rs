@@ -448,7 +448,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             wanted(object(
                 "keys",
                 "Of its keys without lists below: `display_name`, `postmaster`, `language`, \
-                 `limits`, `licences`.",
+                 `limits`, `licences`, `inbound_content`.",
             )),
             DRY_RUN,
         ])
@@ -463,6 +463,30 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .query(&[SINCE])
         .list("proposals")
         .says("Limits as they could be, learnt from what was sent: twice the peak"),
+    act("/limits/set", "limits")
+        .reaches(Reach::Body)
+        .body(&[
+            ORGANISATION,
+            wanted(text(
+                "kind",
+                "Whose: `organisation`, `connector`, `device`, `credential`, `domain`, `sender`.",
+            )),
+            text(
+                "whose",
+                "Its name; for `device` that of the inbound connector: each of its devices; none for \
+                 `organisation`, and for `sender`: each sender.",
+            ),
+            wanted(text(
+                "limit",
+                "`messages_per_minute`, `recipients_per_hour`, `external_recipients_per_hour`, \
+                 `recipients_per_day`, `new_recipients_per_day`, `connections`, \
+                 `message_size_max`.",
+            )),
+            number("value", "How much; absent: no limit."),
+            flag("hard", "Refuse instead of delaying."),
+            DRY_RUN,
+        ])
+        .says("Set one limit, or take it away"),
     read("/licences", "licences")
         .for_organisations()
         .query(&[ORGANISATION])

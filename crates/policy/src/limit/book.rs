@@ -19,7 +19,8 @@ use relais_smtp::time::Timestamp;
 
 use super::share::Bounds;
 use super::{
-    Applying, BACKLOG_MAX, Forecast, Known, LimitName, Meter, RecipientKey, WARNING_PERCENT, Weight,
+    Applying, BACKLOG_MAX, Forecast, Known, LimitName, Meter, RecipientKey, WARNING_PERCENT,
+    Weight, Whose,
 };
 use crate::document::Limit;
 
@@ -50,6 +51,8 @@ pub struct Book {
     many: HashMap<Arc<str>, usize>,
     many_total: usize,
     known: Known,
+    /// Open connections of those that have one.
+    open: HashMap<(Arc<str>, Whose), u64>,
     /// Names of which nothing is left, to be taken off the shelf.
     emptied: Vec<LimitName>,
     /// Messages were counted since it was kept.
@@ -210,6 +213,29 @@ impl Book {
     /// Whether the organisation wrote to this recipient before.
     pub fn is_known(&self, organisation: &str, key: RecipientKey, now: Timestamp) -> bool {
         self.known.is_known(organisation, key, now)
+    }
+
+    /// A connection is this one's from now on.
+    pub fn opened(&mut self, organisation: &Arc<str>, whose: &Whose) {
+        let owner = (Arc::clone(organisation), whose.clone());
+        *self.open.entry(owner).or_insert(0) += 1;
+    }
+
+    /// It is no longer. Nothing is kept of who has none.
+    pub fn closed(&mut self, organisation: &Arc<str>, whose: &Whose) {
+        let owner = (Arc::clone(organisation), whose.clone());
+        if let Entry::Occupied(mut open) = self.open.entry(owner) {
+            *open.get_mut() -= 1;
+            if *open.get() == 0 {
+                open.remove();
+            }
+        }
+    }
+
+    /// Whose connections are open, and how many.
+    pub fn open(&self) -> impl Iterator<Item = (&Arc<str>, &Whose, u64)> {
+        let open = self.open.iter();
+        open.map(|((organisation, whose), count)| (organisation, whose, *count))
     }
 
     /// How a limit stands.

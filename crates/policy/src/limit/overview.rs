@@ -1,11 +1,12 @@
 //! All limits and how they stand: those that settings name, and of devices and senders those that
-//! have a count.
+//! have a count; and those of connections, of which there are so many now.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use relais_smtp::time::Timestamp;
 
-use super::{Book, LimitKey, LimitName, Use, Whose};
+use super::{Book, LimitKey, LimitName, Use, WARNING_PERCENT, Whose};
 use crate::document::{Limit, Limits, Organisation};
 use crate::settings::Settings;
 
@@ -45,6 +46,71 @@ pub fn overview(settings: &Settings, book: &Book, now: Timestamp) -> Vec<(LimitN
         by_use.then_with(|| one.cmp(other))
     });
     all.extend(many);
+    all
+}
+
+/// A limit of connections at the same time, and how many there are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OpenConnections {
+    /// Of which organisation.
+    pub organisation: Arc<str>,
+    /// Whose in it.
+    pub whose: Whose,
+    /// How many there may be.
+    pub limit: Limit,
+    /// How many there are.
+    pub open: u64,
+}
+
+impl OpenConnections {
+    /// Hundredths of the limit.
+    pub fn percent(&self) -> u64 {
+        self.open.saturating_mul(100) / self.limit.value.max(1)
+    }
+
+    /// Whether a person should hear of it.
+    pub fn is_warning(&self) -> bool {
+        self.percent() >= WARNING_PERCENT
+    }
+}
+
+/// Every limit of connections: in the order of the settings, devices with open ones last.
+pub fn open_connections(settings: &Settings, book: &Book) -> Vec<OpenConnections> {
+    let mut open: BTreeMap<(&str, &Whose), u64> = BTreeMap::new();
+    for (organisation, whose, count) in book.open() {
+        open.insert((organisation, whose), count);
+    }
+    let mut all = Vec::new();
+    for organisation in &settings.document.organisation {
+        let name: Arc<str> = organisation.name.as_str().into();
+        for (whose, limits, common) in owners(organisation) {
+            let limit = limits.connections;
+            let limit = limit.or_else(|| common.and_then(|common| common.connections));
+            // Nobody connects as a domain.
+            let Some(limit) = limit.filter(|_| !matches!(whose, Whose::Domain(_))) else {
+                continue;
+            };
+            all.push(OpenConnections {
+                open: open.get(&(&*name, &whose)).copied().unwrap_or(0),
+                organisation: Arc::clone(&name),
+                whose,
+                limit,
+            });
+        }
+    }
+    for ((organisation, whose), count) in open {
+        let Whose::Device { connector, .. } = whose else {
+            continue;
+        };
+        let found = settings.inbound_connector(organisation, connector);
+        let limit = found.and_then(|found| found.connector.limits_per_device.connections);
+        all.extend(limit.map(|limit| OpenConnections {
+            organisation: organisation.into(),
+            whose: whose.clone(),
+            limit,
+            open: count,
+        }));
+    }
     all
 }
 

@@ -10,7 +10,7 @@ use relais_smtp::time::Timestamp;
 
 use super::apply::owners_of;
 use super::{Coming, Known, LimitKey, Meter, Sending, Weight, Whose};
-use crate::document::Limits;
+use crate::document::{Limits, Organisation};
 use crate::settings::Settings;
 
 /// A proposal is so many times the peak.
@@ -166,6 +166,34 @@ fn limits_of<'a>(settings: &'a Settings, organisation: &str, whose: &Whose) -> O
         Whose::Domain(name) => {
             let domain = found.domain.iter().find(|one| one.name == **name);
             domain.map(|domain| &domain.limits)
+        }
+    }
+}
+
+/// Where a limit of this one is written; `None`: there is no such object.
+pub fn place<'a>(organisation: &'a mut Organisation, whose: &Whose) -> Option<&'a mut Limits> {
+    match whose {
+        Whose::Organisation => Some(&mut organisation.limits),
+        Whose::Sender(_) => Some(&mut organisation.limits_per_sender),
+        Whose::Connector(name) => {
+            let mut all = organisation.inbound_connector.iter_mut();
+            let found = all.find(|one| one.name == **name)?;
+            Some(&mut found.limits)
+        }
+        Whose::Device { connector, .. } => {
+            let mut all = organisation.inbound_connector.iter_mut();
+            let found = all.find(|one| one.name == **connector)?;
+            Some(&mut found.limits_per_device)
+        }
+        Whose::Credential(user) => {
+            let mut all = organisation.credential.iter_mut();
+            let found = all.find(|one| one.user == **user)?;
+            Some(&mut found.limits)
+        }
+        Whose::Domain(name) => {
+            let mut all = organisation.domain.iter_mut();
+            let found = all.find(|one| one.name == **name)?;
+            Some(&mut found.limits)
         }
     }
 }

@@ -2,7 +2,7 @@
 //! how they stand.
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::session::Session;
 use crate::failure::Failure;
@@ -24,12 +24,74 @@ enum Verb {
         #[arg(long, value_name = "TIME", default_value = "30d")]
         since: String,
     },
+    /// Set one limit, or take it away
+    Set(SetArguments),
+}
+
+#[derive(Args, Debug)]
+struct SetArguments {
+    /// messages_per_minute, recipients_per_hour, external_recipients_per_hour, recipients_per_day,
+    /// new_recipients_per_day, connections, or message_size_max (in octets)
+    limit: String,
+    /// How much; none: no limit
+    value: String,
+    #[command(flatten)]
+    of: Of,
+    /// Refuse instead of delaying
+    #[arg(long)]
+    hard: bool,
+    /// Whose; may be left out where there is only one
+    #[arg(long, value_name = "NAME")]
+    organisation: Option<String>,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Without any it is the limit of the organisation.
+#[derive(Args, Debug)]
+#[group(multiple = false)]
+struct Of {
+    /// Of this inbound connector
+    #[arg(long, value_name = "NAME")]
+    connector: Option<String>,
+    /// Of each device of this inbound connector
+    #[arg(long, value_name = "CONNECTOR")]
+    each_device_of: Option<String>,
+    /// Of this credential
+    #[arg(long, value_name = "USER")]
+    credential: Option<String>,
+    /// Of all senders of this accepted domain
+    #[arg(long, value_name = "DOMAIN")]
+    domain: Option<String>,
+    /// Of each sender
+    #[arg(long)]
+    each_sender: bool,
+}
+
+impl Of {
+    /// As the API names them.
+    fn named(&self) -> (&'static str, Option<&str>) {
+        let named = [
+            ("connector", &self.connector),
+            ("device", &self.each_device_of),
+            ("credential", &self.credential),
+            ("domain", &self.domain),
+        ];
+        let mut named = named.into_iter();
+        match named.find_map(|(kind, name)| Some((kind, name.as_deref()?))) {
+            Some((kind, name)) => (kind, Some(name)),
+            None if self.each_sender => ("sender", None),
+            None => ("organisation", None),
+        }
+    }
 }
 
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     match arguments.verb {
         None | Some(Verb::List) => list(session).await,
         Some(Verb::Propose { since }) => propose(session, since).await,
+        Some(Verb::Set(wanted)) => set(session, &wanted).await,
     }
 }
 
@@ -123,6 +185,29 @@ async fn propose(session: &Session, since: String) -> Result<(), Failure> {
     output.table(&head, &rows)?;
     let since = clean(answer["since"].as_str().unwrap_or_default());
     output.line(&format!("Learnt from what was sent since {since}."))
+}
+
+async fn set(session: &Session, wanted: &SetArguments) -> Result<(), Failure> {
+    let value =
+        match wanted.value.as_str() {
+            "none" => None,
+            number => Some(number.parse::<u64>().map_err(|_| {
+                Failure::Usage(format!("{number:?} is no number: say one, or none"))
+            })?),
+        };
+    let (kind, whose) = wanted.of.named();
+    let body = json!({
+        "organisation": wanted.organisation,
+        "kind": kind,
+        "whose": whose,
+        "limit": wanted.limit,
+        "value": value,
+        "hard": wanted.hard,
+        "dry_run": wanted.dry_run,
+    });
+    let api = session.api().await?;
+    let changed = api.post("/limits/set", &body).await?.value;
+    super::edit::show_changes(session.output, &changed)
 }
 
 /// Whose limit it is, as in the settings.

@@ -5,6 +5,7 @@ use relais_smtp::time::Timestamp;
 
 use crate::receiver::Receiver;
 use crate::support::{Server, told_at_once};
+use crate::web::{Browser, first};
 
 fn settings(receiver: &Receiver, limits: &str) -> String {
     format!(
@@ -247,4 +248,144 @@ fn every_owner_of_limits_has_its_own_count() {
         reply.starts_with("552 5.3.4 Message too big, limit 64 KiB (SIZE "),
         "{reply}"
     );
+}
+
+#[test]
+fn a_notice_uses_up_no_limit() {
+    let receiver = Receiver::start();
+    let hard = "{ recipients_per_day = { value = 2, hard = true }, recipients_per_hour = 9 }";
+    let server = Server::with_settings(&settings(&receiver, hard));
+    receiver.go_away(true);
+    let id = server.send("erp@contoso.test", "gone@example.org");
+    server.relais(&["queue", "bounce", &id, "--yes"]).expect(0);
+    server.await_event("notice.sent", &id);
+    let limits = server.relais(&["--json", "limits"]).expect(0).json_lines();
+    let used: Vec<_> = limits.iter().map(|one| one["used"].as_u64()).collect();
+    assert_eq!(
+        used,
+        [Some(1), Some(1)],
+        "one message, and a notice about it"
+    );
+}
+
+#[test]
+fn open_connections_are_shown_and_told_at_four_fifths() {
+    let receiver = Receiver::start();
+    let limits = "{ connections = { value = 5, hard = true } }";
+    let server = Server::with_settings(&settings(&receiver, limits));
+    let shown = || {
+        let limits = server.relais(&["--json", "limits"]).expect(0).json_lines();
+        let [limit] = &*limits else {
+            panic!("{limits:?}")
+        };
+        assert_eq!(limit["limit"], "connections");
+        (limit["used"].as_u64(), limit["warning"].as_bool())
+    };
+    assert_eq!(shown(), (Some(0), Some(false)));
+    let _open: Vec<_> = (0..4)
+        .map(|_| {
+            let mut session = server.session();
+            session.say("EHLO client.contoso.test");
+            session
+        })
+        .collect();
+    assert_eq!(shown(), (Some(4), Some(true)));
+    server.log.wait_for("the alert", |line| {
+        line.contains("alert.raised") && line.contains("connector Loopback connections")
+    });
+}
+
+#[test]
+fn a_limit_is_set_and_taken_away_by_a_command() {
+    let receiver = Receiver::start();
+    let server = Server::with_settings(&settings(&receiver, "{}"));
+    let set = |arguments: &[&str]| {
+        let set = ["limits", "set"];
+        server.relais(&[&set[..], arguments].concat())
+    };
+    let device = [
+        "recipients_per_day",
+        "1",
+        "--each-device-of",
+        "Loopback",
+        "--hard",
+    ];
+    set(&device).expect(0);
+    set(&["new_recipients_per_day", "40", "--each-sender"]).expect(0);
+    set(&["messages_per_minute", "60", "--domain", "contoso.test"]).expect(0);
+    set(&["external_recipients_per_hour", "70"]).expect(0);
+    set(&["message_size_max", "70000", "--connector", "Loopback"]).expect(0);
+    server.send("scan@contoso.test", "one@example.org");
+    let limits = server.relais(&["--json", "limits"]).expect(0).json_lines();
+    let rows: Vec<_> = limits
+        .iter()
+        .map(|one| {
+            let texts = ["kind", "limit"].map(|key| one[key].as_str().unwrap_or_default());
+            (texts, one["value"].as_u64(), one["hard"].as_bool())
+        })
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            (
+                ["organisation", "external_recipients_per_hour"],
+                Some(70),
+                Some(false)
+            ),
+            (["domain", "messages_per_minute"], Some(60), Some(false)),
+            (["device", "recipients_per_day"], Some(1), Some(true)),
+            (["sender", "new_recipients_per_day"], Some(40), Some(false)),
+        ]
+    );
+    let reply = one_more(&server, "scan@contoso.test", "two@example.org");
+    assert!(reply.contains(", device 127.0.0.1 (QUOTA-D "), "{reply}");
+    set(&["recipients_per_day", "none", "--each-device-of", "Loopback"]).expect(0);
+    let reply = one_more(&server, "scan@contoso.test", "two@example.org");
+    assert!(reply.starts_with("250 "), "{reply}");
+    set(&["recipients_per_day", "9", "--connector", "Nobody"]).expect(3);
+    set(&["recipients_per_day", "many"]).expect(2);
+    set(&["recipients_per_year", "9"]).expect(1);
+    set(&["connections", "9", "--each-sender"]).expect(1);
+}
+
+#[test]
+fn a_limit_is_set_on_its_page_and_adopted_from_what_is_proposed() {
+    let receiver = Receiver::start();
+    let server = Server::with_settings(&settings(&receiver, "{}"));
+    let mut browser = first(&server, "en");
+    let token = browser.get("/limits").expect(200).field("form_token");
+    let post = |browser: &mut Browser<'_>, fields: [(&str, &str); 4]| {
+        let mut form = vec![("form_token", token.as_str())];
+        form.extend(fields);
+        browser.post("/limits", &form)
+    };
+    let of = ("of", "contoso device Loopback");
+    let day = ("limit", "recipients_per_day");
+    let hard = ("hard", "1");
+    post(&mut browser, [of, day, ("value", "many"), hard])
+        .expect(400)
+        .shows("“many” is no number.");
+    post(&mut browser, [of, day, ("value", "2"), hard]).expect(303);
+    for number in 0..2 {
+        let id = server.send("scan@contoso.test", &format!("r{number}@example.org"));
+        server.await_event("message.accepted", &id);
+    }
+    let page = browser.get("/limits?done=1").expect(200);
+    page.shows("The limit is set.");
+    page.shows("device 127.0.0.1");
+    page.shows("2 / 2");
+    page.shows("100 %");
+    page.shows("reached");
+    let reply = one_more(&server, "scan@contoso.test", "r3@example.org");
+    assert!(reply.contains(", device 127.0.0.1 (QUOTA-D "), "{reply}");
+    browser
+        .get("/limits/proposals")
+        .expect(200)
+        .shows("Set as proposed");
+    post(&mut browser, [of, day, ("value", "200"), ("hard", "")]).expect(303);
+    let reply = one_more(&server, "scan@contoso.test", "r3@example.org");
+    assert!(reply.starts_with("250 "), "{reply}");
+    post(&mut browser, [of, day, ("value", ""), ("hard", "")]).expect(303);
+    let limits = server.relais(&["--json", "limits"]).expect(0).out;
+    assert_eq!(limits, "");
 }
