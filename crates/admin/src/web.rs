@@ -41,6 +41,7 @@ mod listening;
 mod inbound_wizard;
 mod inbound_form;
 mod switching;
+mod content_form;
 mod records;
 mod files;
 mod fields;

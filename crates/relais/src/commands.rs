@@ -36,6 +36,7 @@ pub(crate) mod backup;
 pub(crate) mod schema;
 pub(crate) mod completion;
 pub(crate) mod reference_command;
+mod content_keys;
 mod edit;
 pub(crate) mod session;
 mod signals;

@@ -12,3 +12,5 @@ form-content-extensions = Attachments that do not pass, by ending
 form-content-types = Attachments that do not pass, by declared type
 form-content-types-hint = As “exe js” and “application/x-msdownload video/*”; empty: all pass.
 form-word-wrong = “{ $value }” must be one word
+settings-content = What strangers send to { $value }
+settings-content-words = Content checks of mail that comes in for your domains. What your devices and applications send is checked by their inbound connectors.

@@ -12,3 +12,5 @@ form-content-extensions = Pièces jointes refusées, par terminaison
 form-content-types = Pièces jointes refusées, par type déclaré
 form-content-types-hint = Comme « exe js » et « application/x-msdownload video/* » ; vide : tout passe.
 form-word-wrong = « { $value } » doit être un seul mot
+settings-content = Ce que des inconnus envoient à { $value }
+settings-content-words = Contrôles de contenu du courrier qui arrive pour vos domaines. Ce que vos appareils et applications envoient est contrôlé par leurs connecteurs entrants.

@@ -14,12 +14,13 @@ use crate::context::{AdminContext, Caller};
 use crate::problem::{Input, Problem};
 
 /// Keys that can be changed here; what is below an organisation has its own nouns.
-const KEYS: [&str; 5] = [
+const KEYS: [&str; 6] = [
     "display_name",
     "postmaster",
     "language",
     "limits",
     "licences",
+    "inbound_content",
 ];
 
 pub(super) fn routes() -> Router<AdminContext> {

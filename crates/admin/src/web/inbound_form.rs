@@ -11,6 +11,7 @@ use relais_policy::document::{ByteCount, InboundConnector, parse_network};
 use relais_smtp::address::Mailbox;
 use relais_smtp::domain::Domain;
 
+use super::content_form;
 use super::fields::{Mistake, Reading, ScopeField, lines, put_scope};
 use super::form::Form;
 use super::lang::Lang;
@@ -86,18 +87,6 @@ const LIMITS: [&str; 4] = [
     "connections",
 ];
 
-/// Lists of `content`: the key, and its field.
-const CONTENT_LISTS: [(&str, &str); 3] = [
-    ("checks", "content_checks"),
-    ("forbidden_extensions", "content_extensions"),
-    ("forbidden_types", "content_types"),
-];
-/// Choices of `content`: the key, and its field.
-const CONTENT_CHOICES: [(&str, &str); 2] = [
-    ("on_fault", "content_on_fault"),
-    ("on_finding", "content_on_finding"),
-];
-
 /// All fields as they stand in the connector.
 pub(super) fn fill(connector: &InboundConnector) -> Vec<(String, String)> {
     let value = json!(connector);
@@ -118,12 +107,8 @@ pub(super) fn fill(connector: &InboundConnector) -> Vec<(String, String)> {
         let number = limit.as_u64().or(limit["value"].as_u64());
         put(key, number.map(|it| it.to_string()).unwrap_or_default());
     }
-    for (key, field) in CONTENT_LISTS {
-        put(field, lines(&value["content"][key]).replace('\n', " "));
-    }
-    for (key, field) in CONTENT_CHOICES {
-        let choice = value["content"][key].as_str();
-        put(field, choice.unwrap_or_default().to_owned());
+    for (field, text) in content_form::fill(&value["content"]) {
+        put(field, text);
     }
     let size = connector.limits.message_size_max;
     let size = size.map(|it| it.to_string()).unwrap_or_default();
@@ -150,7 +135,7 @@ pub(super) fn read(
             reading.text("tls");
             let is_on = form.get("cleartext_auth") == "1";
             reading.value["cleartext_auth"] = json!(is_on);
-            content(&mut reading);
+            content_form::read(&mut reading, "content");
         }
         Section::State => {
             reading.text("state");
@@ -188,23 +173,6 @@ fn senders(reading: &mut Reading<'_>) {
     let owner = reading.form.get("owner");
     if !owner.is_empty() && !is_address(owner) {
         reading.wrong("owner", "form-address-wrong", owner);
-    }
-}
-
-/// What may stand there the check of the settings says; here only that it is one word.
-fn is_word(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-fn content(reading: &mut Reading<'_>) {
-    for (key, field) in CONTENT_LISTS {
-        reading.list_within(("content", key), field, "form-word-wrong", is_word);
-    }
-    for (key, field) in CONTENT_CHOICES {
-        let chosen = reading.form.get(field).to_owned();
-        if !chosen.is_empty() {
-            reading.within(&["content"], key, &chosen);
-        }
     }
 }
 

@@ -6,11 +6,13 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::ask::{Centre, Refused, address, list, segment, text};
+use super::content_form;
 use super::door::{Reader, SessionForm, Visit};
+use super::fields::Reading;
 use super::files;
 use super::form::Form;
 use super::page::{self, Frame};
@@ -45,6 +47,7 @@ const ELSEWHERE: [&str; 1] = ["recipient"];
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/settings", get(show).post(set))
+        .route("/settings/content", post(set_content))
         .route("/settings.csv", get(file))
         .route("/settings.json", get(file))
         .route("/organisations", get(show_organisations).post(add))
@@ -152,7 +155,10 @@ async fn compose(centre: &Centre, visit: &Visit, mistake: String) -> Result<Reco
     let chosen = owners.iter().find(|one| one.name == filters[1].1);
     let chosen = chosen.or_else(|| (owners.len() == 1).then(|| &owners[0]));
     let sheets = match chosen.filter(|_| visit.may(Action::ChangeSettings)) {
-        Some(one) => vec![about(visit, &json!(one))],
+        Some(one) => vec![
+            about(visit, &json!(one)),
+            content_form::of_strangers(lang, &one.name, &one.inbound_content),
+        ],
         None => Vec::new(),
     };
     let mut notes: Vec<_> = Note::mistake(mistake).into_iter().collect();
@@ -207,16 +213,41 @@ fn about(visit: &Visit, one: &Value) -> Sheet {
 }
 
 async fn set(State(centre): State<Centre>, SessionForm { visit, form }: SessionForm) -> Response {
-    let organisation = form.get("organisation");
     let keys = keys_of(&form);
+    save(&centre, &visit, &form, keys).await
+}
+
+/// Who looks at what strangers send.
+async fn set_content(
+    State(centre): State<Centre>,
+    SessionForm { visit, form }: SessionForm,
+) -> Response {
+    let settings = centre.settings(visit.caller());
+    let known = settings.organisation(form.get("organisation"));
+    let policy = known.map(|it| &it.inbound_content);
+    let whole = json!({ "inbound_content": policy.cloned().unwrap_or_default() });
+    let mut reading = Reading::new(visit.lang, &form, whole);
+    content_form::read(&mut reading, "inbound_content");
+    match reading.done::<Value>() {
+        Ok(keys) => save(&centre, &visit, &form, keys).await,
+        Err(mistakes) => {
+            let words = mistakes.into_iter().map(|one| one.words);
+            let words = words.collect::<Vec<_>>().join(" ");
+            answer(&centre, &visit, (StatusCode::BAD_REQUEST, words)).await
+        }
+    }
+}
+
+async fn save(centre: &Centre, visit: &Visit, form: &Form, keys: Value) -> Response {
+    let organisation = form.get("organisation");
     let path = format!("/organisations/{}/set", segment(organisation));
     match centre
         .post(visit.caller(), &path, &json!({ "keys": keys }))
         .await
     {
         Ok(_) => page::go(&address("/settings", &[("done", organisation)])),
-        Err(refused) if refused.status == StatusCode::FORBIDDEN => page::refused(&visit, &refused),
-        Err(refused) => answer(&centre, &visit, (refused.status, refused.detail)).await,
+        Err(refused) if refused.status == StatusCode::FORBIDDEN => page::refused(visit, &refused),
+        Err(refused) => answer(centre, visit, (refused.status, refused.detail)).await,
     }
 }
 

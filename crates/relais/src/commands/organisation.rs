@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use relais_policy::document::Organisation;
 
+use super::content_keys::ContentKeys;
 use super::edit::{Patch, edit, organisation};
 use super::session::Session;
 use crate::failure::Failure;
@@ -38,6 +39,8 @@ struct Keys {
     /// Gets alerts, and notices that have no mailbox
     #[arg(long, value_name = "ADDRESS")]
     postmaster: Option<String>,
+    #[command(flatten, next_help_heading = "Mail that strangers send to its domains")]
+    content: ContentKeys,
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -49,6 +52,7 @@ impl Keys {
         patch.set("display_name", self.display_name.as_ref());
         patch.set("language", self.language.as_ref());
         patch.set("postmaster", self.postmaster.as_ref());
+        self.content.put("inbound_content", &mut patch);
         patch
     }
 }

@@ -5,6 +5,7 @@ use crate::bounces::Outside;
 use crate::checkers::{GTUBE, INFECTED, SlowClamd, clamd, milter, rspamd};
 use crate::receiver::Receiver;
 use crate::support::{BEHIND_PROXY, Place, Server, Session};
+use crate::web::{Browser, first};
 
 /// Connectors by address: what they check, and what follows.
 fn settings(connectors: &[(&str, &str, &str)], more: &str, hop: &str) -> String {
@@ -289,6 +290,57 @@ fn attachments_are_judged_by_name_and_by_declared_type_however_deep_they_are() {
     server.await_event("recipient.delivered", &passed);
     let held = queue_id(&send("10.1.2.2", "application/pdf", "a.exe"));
     server.await_event("recipient.held", &held);
+}
+
+#[test]
+fn what_strangers_send_is_checked_as_the_command_line_and_the_page_say() {
+    let (outside, receiver) = (Outside::new(), Receiver::start());
+    let bootstrap = format!(
+        "[dns]\nnameservers = [\"{}\"]\n{BEHIND_PROXY}",
+        outside.address()
+    );
+    let server = Place::new(&bootstrap).serve();
+    let hop = receiver.address().to_string();
+    server.apply(&settings(&[], "", &hop)).expect(0);
+    let send = || {
+        let mut stranger = server.session_from("198.51.100.7");
+        begin(&mut stranger, "bob@example.org", "anna@contoso.test");
+        let content = NESTED.replace("TYPE", "application/pdf");
+        stranger.say(&content.replace("FILE", "a.exe"))
+    };
+    queue_id(&send());
+    let set = ["organisation", "set", "contoso"];
+    let forbid = ["--forbidden-extension", "exe", "--content-timeout", "9s"];
+    server.relais(&[&set[..], &forbid].concat()).expect(0);
+    let reply = send();
+    let refused = "554 5.7.1 Attachment type not allowed: exe (CONTENT ";
+    assert!(reply.starts_with(refused), "{reply}");
+    let mut browser = first(&server, "en");
+    let page = browser.get("/settings").expect(200);
+    page.shows("What strangers send to contoso");
+    let form = |extensions| {
+        [
+            ("form_token", page.field("form_token")),
+            ("organisation", "contoso".to_owned()),
+            ("content_on_finding", "hold".to_owned()),
+            ("content_extensions", extensions),
+        ]
+    };
+    let post = |browser: &mut Browser<'_>, extensions: &str| {
+        let form = form(extensions.to_owned());
+        let form: Vec<_> = form
+            .iter()
+            .map(|(key, text)| (*key, text.as_str()))
+            .collect();
+        browser.post("/settings/content", &form)
+    };
+    post(&mut browser, "exe js").expect(303);
+    server.await_event("recipient.held", &queue_id(&send()));
+    let kept = server.relais(&["export"]).expect(0).out;
+    assert!(kept.contains("timeout = \"9s\""), "{kept}");
+    post(&mut browser, "js").expect(303);
+    server.await_event("recipient.delivered", &queue_id(&send()));
+    post(&mut browser, "e\u{301}\u{7f}").expect(400);
 }
 
 #[test]

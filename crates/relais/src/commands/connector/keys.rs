@@ -4,6 +4,7 @@ use clap::Args;
 
 use relais_policy::preset::{OutboundPreset, outbound_presets};
 
+use super::super::content_keys::ContentKeys;
 use super::super::edit::Patch;
 use super::ConnectorKeys;
 use crate::failure::Failure;
@@ -50,25 +51,8 @@ pub(super) struct InboundKeys {
     /// Reverse-path of its mail: signed at the bounce domain, or as it came
     #[arg(long, value_parser = ["signed", "kept"])]
     envelope_sender: Option<String>,
-    /// Who looks at the content: names of content checkers; replaces the list; an empty value:
-    /// nobody
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    content_check: Vec<String>,
-    /// How long all content checks together get, as "20s"
-    #[arg(long, value_name = "TIME")]
-    content_timeout: Option<String>,
-    /// What happens when a content check does not answer
-    #[arg(long, value_parser = ["refuse", "pass", "hold"])]
-    content_on_fault: Option<String>,
-    /// What happens when a content check says no
-    #[arg(long, value_parser = ["refuse", "hold"])]
-    content_on_finding: Option<String>,
-    /// Endings of names of attachments that do not pass, as exe; replaces the list
-    #[arg(long, value_name = "ENDING", value_delimiter = ',')]
-    forbidden_extension: Vec<String>,
-    /// Declared types of parts that do not pass, as video/*; replaces the list
-    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
-    forbidden_type: Vec<String>,
+    #[command(flatten)]
+    content: ContentKeys,
     /// Gets notices for senders without a mailbox
     #[arg(long, value_name = "ADDRESS")]
     owner: Option<String>,
@@ -108,12 +92,7 @@ impl ConnectorKeys for InboundKeys {
         patch.set("preset", self.preset.as_ref());
         patch.set("header_from", self.header_from.as_ref());
         patch.set("envelope_sender", self.envelope_sender.as_ref());
-        patch.list_within("content", "checks", &self.content_check);
-        patch.list_within("content", "forbidden_extensions", &self.forbidden_extension);
-        patch.list_within("content", "forbidden_types", &self.forbidden_type);
-        patch.within("content", "timeout", self.content_timeout.as_ref());
-        patch.within("content", "on_fault", self.content_on_fault.as_ref());
-        patch.within("content", "on_finding", self.content_on_finding.as_ref());
+        self.content.put("content", &mut patch);
         patch.set("owner", self.owner.as_ref());
         patch.limit("message_size_max", self.message_size_max.as_ref());
         patch.limit("messages_per_minute", self.messages_per_minute);
