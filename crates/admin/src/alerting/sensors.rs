@@ -419,6 +419,15 @@ async fn of_limits(context: &AdminContext, now: Timestamp, into: &mut Vec<Measur
         }
         into.push(measure(RuleKind::Limit, subject, used.percent(), detail));
     }
+    for one in limits::connections(context) {
+        let whose = match &one.whose {
+            Whose::Organisation => String::new(),
+            whose => format!("/{} {}", whose.kind(), whose.value()),
+        };
+        let subject = format!("{}{whose} connections", one.organisation);
+        let detail = format!("{} of {}", one.open, one.limit.value);
+        into.push(measure(RuleKind::Limit, subject, one.percent(), detail));
+    }
 }
 
 fn of_restrictions(context: &AdminContext, now: Timestamp, into: &mut Vec<Measure>) {

@@ -464,7 +464,6 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .list("proposals")
         .says("Limits as they could be, learnt from what was sent: twice the peak"),
     act("/limits/set", "limits")
-        .reaches(Reach::Body)
         .body(&[
             ORGANISATION,
             wanted(text(

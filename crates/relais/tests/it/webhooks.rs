@@ -234,6 +234,52 @@ fn an_alert_is_raised_told_and_cleared_by_each_kind_of_channel() {
 }
 
 #[test]
+fn what_a_channel_could_not_tell_is_told_after_a_restart() {
+    let (server, web) = (Server::with_settings(CONTOSO), WebReceiver::start());
+    web.answer(503);
+    let address = web.url("/down");
+    let add = ["alert", "channel", "add", "x", "slack", &address];
+    server
+        .relais(&[&add[..], &["--allow-private"]].concat())
+        .expect(0);
+    let set = ["alert", "set", "queue-age", "--threshold", "0"];
+    server
+        .relais(&[&set[..], &["--lasting", "0"]].concat())
+        .expect(0);
+    server.send("scan@contoso.test", "b@example.org");
+    web.wait_for("a try", |post| post.body.contains("RAISED: Mail waits"));
+    server
+        .log
+        .wait_for("the failure", |line| line.contains("an alert was not told"));
+    let channel = |server: &Server| {
+        let listed = server.relais(&["--json", "alert", "channel", "list"]);
+        listed.expect(0).json()
+    };
+    assert_eq!(channel(&server)["owed"], 1);
+    server.signal("KILL");
+    let (_, place) = server.ended();
+    web.answer(200);
+    let tried = web.wait_for_count(1).len();
+    let server = place.serve();
+    let posts = web.wait_for_count(tried + 1);
+    let again = posts[tried]
+        .body
+        .contains("RAISED: Mail waits – example.org");
+    assert!(again, "{posts:#?}");
+    let mut told = channel(&server);
+    for _ in 0..300 {
+        if told["owed"] == 0 {
+            break;
+        }
+        told = channel(&server);
+    }
+    assert_eq!(
+        (&told["owed"], &told["fault"]),
+        (&0.into(), &serde_json::Value::Null)
+    );
+}
+
+#[test]
 fn a_channel_that_fails_says_so_and_a_rule_that_is_none_is_refused() {
     let (server, web) = (Server::with_settings(CONTOSO), WebReceiver::start());
     web.answer(500);

@@ -8,6 +8,8 @@ use relais_net::tls::{CertificateStore, KeyKind, SeenCertificate, ServerCertific
 use relais_policy::alert::{RuleKind, State, Turn};
 use relais_policy::check::{Check, Group, Verdict};
 use relais_policy::desk::{self, Outcome, Words};
+use relais_policy::document::Document;
+use relais_policy::limit::{Applying, Coming, Counts, RecipientKey, Sending};
 use relais_policy::proof::ProofKey;
 use relais_policy::restriction::{Effect, Entity, EntityKind, Restriction};
 use relais_smtp::address::{Mailbox, ReversePath};
@@ -17,8 +19,9 @@ use relais_store::queue::{
     Actor, Content, Criteria, MessageFacts, NewMessage, NewRecipient, QueueAct, QueueKey,
 };
 use relais_store::restriction::EntityChange;
+use relais_store::settings::SettingsChange;
 use relais_store::store::Store;
-use relais_store::trace::To;
+use relais_store::trace::{ClientSummary, To};
 
 use super::*;
 use crate::alerts::Plan;
@@ -82,6 +85,19 @@ impl Watched {
             .map(|(turn, _, subject)| (turn, subject))
             .collect()
     }
+
+    async fn change(&self, text: &str) {
+        let store = &self.world.context.store;
+        let change = SettingsChange {
+            expected_version: store.settings().version,
+            document: Document::from_toml(text).expect("a document"),
+            actor: "anna".to_owned(),
+            via: "socket",
+            summary: Vec::new(),
+            time: self.now(),
+        };
+        store.change_settings(change).await.expect("valid settings");
+    }
 }
 
 fn raised(subject: &str) -> [(Turn, String); 1] {
@@ -91,6 +107,12 @@ fn raised(subject: &str) -> [(Turn, String); 1] {
 fn cleared(subject: &str) -> [(Turn, String); 1] {
     [(Turn::Cleared, subject.to_owned())]
 }
+
+const DOMAIN: &str = "[[organisation]]\nname = \"contoso\"\n\
+                      [[organisation.domain]]\nname = \"contoso.test\"\n";
+
+const CONNECTOR: &str = "[[organisation.inbound_connector]]\nname = \"Printers\"\n\
+                         sender_ip_addresses = [\"203.0.113.0/24\"]\n";
 
 fn message(store: &Store, now: Timestamp) -> NewMessage {
     let mailbox = Mailbox::parse("bob@example.org").expect("an address");
@@ -214,6 +236,34 @@ async fn many_refused_attempts_are_told_until_ten_minutes_are_quiet() {
     assert_eq!(turned, cleared(""));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_device_that_used_to_send_and_is_silent_is_told_and_a_new_one_is_not() {
+    let mut watched = Watched::new().await;
+    watched.change(&format!("{DOMAIN}{CONNECTOR}")).await;
+    let sends = |event: &mut Event, address: &str| {
+        event.organisation = Some("contoso".into());
+        event.inbound_connector = Some("Printers".into());
+        event.client = Some(Arc::new(ClientSummary {
+            address: address.parse().expect("an address"),
+            helo: None,
+            credential: None,
+            certificate: None,
+        }));
+    };
+    let once = |event: &mut Event| sends(event, "203.0.113.8");
+    watched.hear(EventKind::MessageAccepted, once);
+    let old = |event: &mut Event| sends(event, "203.0.113.9");
+    for _ in 0..3 {
+        watched.hear(EventKind::MessageAccepted, old);
+        assert_eq!(watched.watch(DAY, RuleKind::Silence).await, []);
+    }
+    let turned = watched.watch(DAY * 3, RuleKind::Silence).await;
+    assert_eq!(turned, raised("contoso/Printers/203.0.113.9"));
+    watched.hear(EventKind::MessageAccepted, old);
+    let turned = watched.watch(HOUR, RuleKind::Silence).await;
+    assert_eq!(turned, cleared("contoso/Printers/203.0.113.9"));
+}
+
 fn certificate(now: Timestamp) -> ServerCertificate {
     let (chain, key) = self_signed("relay.contoso.test", KeyKind::EcdsaP256, now).expect("a key");
     ServerCertificate::from_pem(chain.as_bytes(), key.as_bytes()).expect("our own")
@@ -252,6 +302,49 @@ async fn certificates_that_end_are_told_whoever_shows_them_until_there_is_anothe
     let renewed = of_client(365, watched.now());
     watched.world.context.certificates.of_clients.saw(renewed);
     let turned = watched.watch(MINUTE, RuleKind::CertificateExpiry).await;
+    assert_eq!(turned, of(Turn::Cleared));
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_and_keys_that_end_are_told_until_they_are_good_for_longer() {
+    let mut watched = Watched::new().await;
+    let credential = |days: u32, now: Timestamp| {
+        let end = now.after(DAY * days).to_rfc3339();
+        format!(
+            "{DOMAIN}{CONNECTOR}[[organisation.credential]]\nuser = \"erp\"\n\
+             inbound_connector = \"Printers\"\nexpires = \"{end}\"\n"
+        )
+    };
+    watched.change(&credential(20, watched.now())).await;
+    let context = &watched.world.context;
+    let wish = keys::Wish {
+        name: "ci".to_owned(),
+        scopes: vec!["alerts:read".to_owned()],
+        organisation: None,
+        credential: None,
+        expires: Some(watched.now().after(DAY * 20)),
+    };
+    let by = |now: Timestamp| keys::By {
+        actor: "anna",
+        via: "socket",
+        now,
+    };
+    let anna = by(watched.now());
+    let added = keys::add(&context.store, &context.chance, wish, &anna).await;
+    let (_, key) = added.expect("a key");
+    let subjects = [
+        format!("API key ci ({})", key.id),
+        "credential erp".to_owned(),
+    ];
+    let of = |turn: Turn| subjects.clone().map(|subject| (turn, subject));
+    assert_eq!(watched.watch(DAY * 5, RuleKind::CredentialExpiry).await, []);
+    let turned = watched.watch(DAY, RuleKind::CredentialExpiry).await;
+    assert_eq!(turned, of(Turn::Raised));
+    watched.change(&credential(90, watched.now())).await;
+    let store = &watched.world.context.store;
+    let revoked = keys::revoke(store, &key.id, &by(watched.now())).await;
+    revoked.expect("it is there");
+    let turned = watched.watch(MINUTE, RuleKind::CredentialExpiry).await;
     assert_eq!(turned, of(Turn::Cleared));
 }
 
@@ -401,6 +494,45 @@ async fn a_disk_with_little_room_is_told() {
     memory.disk().set_capacity(Some(4 * gibibyte));
     let turned = watched.watch(MINUTE * 5, RuleKind::Disk).await;
     assert_eq!(turned, cleared(""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_is_told_at_four_fifths_until_its_window_has_slid_on() {
+    let mut watched = Watched::new().await;
+    let limits = "limits = { recipients_per_hour = 10 }";
+    let text = format!(
+        "[[organisation]]\nname = \"contoso\"\n{limits}\n[[organisation.domain]]\n\
+         name = \"contoso.test\"\n{CONNECTOR}"
+    );
+    watched.change(&text).await;
+    let counts = Counts::default();
+    watched.world.context.counts = Some(counts.clone());
+    let settings = watched.world.context.store.settings();
+    let sending = Sending {
+        organisation: "contoso",
+        connector: "Printers",
+        address: "203.0.113.9".parse().expect("an address"),
+        credential: None,
+        sender: None,
+    };
+    let applying = Applying::of(&settings, &sending);
+    let bob = Mailbox::parse("bob@example.org").expect("an address");
+    let organisation = Arc::from("contoso");
+    let send = |now: Timestamp| {
+        let coming = Coming {
+            organisation: &organisation,
+            recipients: &[(RecipientKey::of(&bob), true)],
+        };
+        counts.book().admit(&applying, coming, now).expect("room");
+    };
+    (0..7).for_each(|_| send(watched.now()));
+    assert_eq!(watched.watch(MINUTE, RuleKind::Limit).await, []);
+    send(watched.now());
+    let turned = watched.watch(MINUTE, RuleKind::Limit).await;
+    let subject = "contoso recipients_per_hour";
+    assert_eq!(turned, raised(subject));
+    let turned = watched.watch(HOUR * 2, RuleKind::Limit).await;
+    assert_eq!(turned, cleared(subject));
 }
 
 #[tokio::test(start_paused = true)]
