@@ -9,8 +9,8 @@
 //! cleared meanwhile is told as both. A rule is judged per subject: one queue, one device, one
 //! certificate.
 //!
-//! What a channel owes because it failed is in `alert/owed.rs`. Not here: measuring, and the way of a
-//! note (`relais-admin`).
+//! What a channel owes because it failed is in `alert/owed.rs`. Not here: measuring, and the way of
+//! a note (`relais-admin`).
 
 mod owed;
 

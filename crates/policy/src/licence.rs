@@ -53,9 +53,9 @@ impl SenderKind {
     }
 }
 
-/// Senders of one organisation, and the day of each one's last message. How many of them hold a seat
-/// is counted once for a directory and a day, and kept in step from then on: a message costs the
-/// same however many senders there are.
+/// Senders of one organisation, and the day of each one's last message. How many of them hold a
+/// seat is counted once for a directory and a day, and kept in step from then on: a message costs
+/// the same however many senders there are.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Observed {
     last: BTreeMap<String, i64>,

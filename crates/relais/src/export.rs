@@ -27,8 +27,8 @@ use relais_store::trace::Event;
 
 use crate::config::Config;
 
-/// Collectors get this long to take what they did not take yet; a part of the 30 seconds that an end
-/// takes at most.
+/// Collectors get this long to take what they did not take yet; a part of the 30 seconds that an
+/// end takes at most.
 const END_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Between two of the last tries.

@@ -631,7 +631,7 @@ impl Refusal {
                 "RCPT-SUPPRESSED 550 5.1.1 Recipient suppressed after <cause>"
             }
             Self::RecipientBlocked => "RCPT-BLOCKED 550 5.7.1 Recipient blocked by policy",
-            Self::HeldFull => "HELD-FULL 450 4.7.1 Mail is held, too much of it waits, retry later",
+            Self::HeldFull => "HELD-FULL 450 4.7.1 Too much held mail waits, retry later",
             Self::TooManyRecipients => "RCPT-MANY 452 4.5.3 Too many recipients",
             Self::Sandbox => "SANDBOX 550 5.7.1 Test mode: only test recipients",
             Self::HeaderFrom => "HDR-FROM 550 5.6.0 Header From missing or invalid",

@@ -380,6 +380,10 @@ fn routed(folder: &Path, found: &mut BTreeSet<(Method, String)>) {
             .replace("}}", "}");
         for call in text.split(".route(").skip(1) {
             let call = call.trim_start();
+            // The program's own style and scripts, the same for everybody.
+            if call.starts_with("&format!(\"/assets/") {
+                continue;
+            }
             let named = call.split('"').nth(1).unwrap_or_default();
             let (named, handlers) = if let Some(handlers) = call.strip_prefix("HERE") {
                 ("/add-device".to_owned(), handlers)

@@ -1,5 +1,5 @@
-//! Each rule of alerts raised and cleared, in simulated time; durations, quiet hours, grouping; what
-//! a channel owes that failed.
+//! Each rule of alerts raised and cleared, in simulated time; durations, quiet hours, grouping;
+//! what a channel owes that failed.
 
 use relais_policy::alert::{
     Measure, OWED_FOR, OWED_LINES_MAX, Owed, QuietHours, Rule, RuleKind, State, Told, Turn,

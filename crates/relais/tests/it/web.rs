@@ -211,7 +211,9 @@ fn from_the_setup_link_to_each_page_in_both_languages() {
         let page = browser.get(path).expect(200);
         page.shows(&format!("<h1>{french}</h1>"));
         page.shows("<html lang=\"fr\">");
-        page.shows("<code>relais ");
+        // The same as a command, or where there is none as a call of the API.
+        let is_told = ["<code>relais ", "<code>GET /api/v1/"].map(|one| page.body.contains(one));
+        assert!(is_told.contains(&true), "{path}: {}", page.body);
     }
     let token = browser.token();
     let choice = [
