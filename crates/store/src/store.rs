@@ -676,14 +676,20 @@ impl Store {
 
     // ---- keeping house ---------------------------------------------------------------------
 
-    /// To be called about once a second, with a time that a clock ahead for a moment does not move:
-    /// measures free space, tries to recover a sealed store, drops trace of days past, ends what
-    /// is restricted or suspended up to a time, sweeps orphans now and then.
+    /// To be called about once a second: measures free space, tries to recover a sealed store, drops
+    /// trace of days past, ends what is restricted or suspended up to a time, sweeps orphans now and
+    /// then.
     pub async fn maintain(&self, now: Timestamp) {
+        self.maintain_by(now, now).await;
+    }
+
+    /// The same; what is restricted ends by `steady`, a time that a clock ahead for a moment does
+    /// not move. Everything else goes by the clock that leases and due times go by.
+    pub async fn maintain_by(&self, now: Timestamp, steady: Timestamp) {
         match self {
-            Self::Embedded(store) => store.maintain(now).await,
+            Self::Embedded(store) => store.maintain(now, steady).await,
             #[cfg(feature = "simulation")]
-            Self::Memory(store) => store.maintain(now).await,
+            Self::Memory(store) => store.maintain(now, steady).await,
         }
     }
 

@@ -443,9 +443,10 @@ impl World {
             relay.memory.set_faults(FaultPlan::default());
             relay.memory.disk().fail_syncs(false);
             relay.memory.disk().set_capacity(None);
-            let now = self.surroundings.clock.steady_now();
-            relay.store.maintain(now).await;
-            relay.store.follow_restrictions(now).await;
+            let clock = &self.surroundings.clock;
+            let (now, steady) = (clock.now(), clock.steady_now());
+            relay.store.maintain_by(now, steady).await;
+            relay.store.follow_restrictions(steady).await;
         }
         for destination in 0..self.plan.destinations.len() {
             self.suspend(destination, false).await;

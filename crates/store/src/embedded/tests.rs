@@ -226,7 +226,7 @@ async fn on_a_full_disk_messages_are_refused_and_settlements_pass() {
         .exclusively(|writer| writer.limit_pages(1_000_000))
         .await
         .unwrap();
-    store.maintain(at(1)).await;
+    store.maintain(at(1), at(1)).await;
     assert_eq!(store.may_commit(), Ok(()));
     commit(&store, "c@example.org", b"small").await.unwrap();
     close(store).await;
@@ -271,7 +271,7 @@ async fn what_failed_and_was_written_all_the_same_is_made_to_agree_with_what_was
         matches!(settled, Err(SettleError::Store(StoreError::Sealed { .. }))),
         "{settled:?}"
     );
-    store.maintain(at(1)).await;
+    store.maintain(at(1), at(1)).await;
     assert_eq!(store.may_commit(), Ok(()));
     let again = store.settle(delivered()).await;
     assert!(
@@ -616,7 +616,7 @@ async fn a_queue_that_nobody_needs_any_more_is_forgotten() {
     commit(&store, "a@stays.example", b"x").await.unwrap();
     let leased = lease(&store, "gone.example", NOW).await.remove(0);
     store.settle(done(&leased)).await.unwrap();
-    store.maintain(at(3_601)).await;
+    store.maintain(at(3_601), at(3_601)).await;
     commit(&store, "b@gone.example", b"x").await.unwrap();
     close(store).await;
     let store = open(folder.path()).await;

@@ -17,7 +17,7 @@ use crate::restriction::EntityChange;
 /// Between two rounds of what is done now and then: sweeps, retention. Milliseconds.
 const HOURLY_MILLIS: i64 = 3_600_000;
 impl Embedded {
-    pub(crate) async fn maintain(&self, now: Timestamp) {
+    pub(crate) async fn maintain(&self, now: Timestamp, steady: Timestamp) {
         if self.ops.is_none() || self.shared.health.is_closed() {
             return;
         }
@@ -29,7 +29,7 @@ impl Embedded {
         self.note_queue(now);
         self.shared.cache.age(now);
         self.remember_ids().await;
-        self.release_ended(now).await;
+        self.release_ended(steady).await;
         self.end_suspensions(now).await;
         let last = self.hourly.load(Ordering::Relaxed);
         // A clock that went back starts a new hour.

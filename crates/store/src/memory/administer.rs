@@ -394,11 +394,12 @@ impl Memory {
         settings_tables::verify_audit(tables(&mut self.state())?)
     }
 
-    pub(crate) async fn maintain(&self, now: Timestamp) {
-        if self.restrictions.load().iter().any(|one| one.is_over(now)) {
+    pub(crate) async fn maintain(&self, now: Timestamp, steady: Timestamp) {
+        let restrictions = self.restrictions.load_full();
+        if restrictions.iter().any(|one| one.is_over(steady)) {
             // A store that is sealed forgets them later.
             let _ = self
-                .change_entities(EntityChange::Expire { time: now })
+                .change_entities(EntityChange::Expire { time: steady })
                 .await;
         }
         let over = self.state().index.suspensions_over(now);

@@ -222,7 +222,7 @@ async fn keep_house(store: Store, clock: Clock, ledger: Ledger) {
     let mut since = None;
     loop {
         clock.sleep(UPKEEP_GAP).await;
-        store.maintain(clock.steady_now()).await;
+        store.maintain_by(clock.now(), clock.steady_now()).await;
         store.follow_restrictions(clock.steady_now()).await;
         match (store.unhealthy(), since) {
             (Some(because), None) => {
