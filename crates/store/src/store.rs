@@ -676,9 +676,9 @@ impl Store {
 
     // ---- keeping house ---------------------------------------------------------------------
 
-    /// To be called about once a second: measures free space, tries to recover a sealed store, drops
-    /// trace of days past, ends what is restricted or suspended up to a time, sweeps orphans now and
-    /// then.
+    /// To be called about once a second: measures free space, tries to recover a sealed store,
+    /// drops trace of days past, ends what is restricted or suspended up to a time, sweeps orphans
+    /// now and then.
     pub async fn maintain(&self, now: Timestamp) {
         self.maintain_by(now, now).await;
     }
