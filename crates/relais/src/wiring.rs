@@ -451,7 +451,7 @@ impl Server {
             .unwrap_or_else(PoisonError::into_inner)
             .keep(self.clock.now());
         rules.into_iter().for_each(|event| self.store.record(event));
-        // A clock that is ahead for a moment ends no restriction.
+        // A clock that is ahead for a moment ends no restriction and no suspension.
         let (now, steady) = (self.clock.now(), self.clock.steady_now());
         self.store.maintain_by(now, steady).await;
         self.metrics.set_connections(self.receive.connections());

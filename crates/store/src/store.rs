@@ -683,8 +683,8 @@ impl Store {
         self.maintain_by(now, now).await;
     }
 
-    /// The same; what is restricted ends by `steady`, a time that a clock ahead for a moment does
-    /// not move. Everything else goes by the clock that leases and due times go by.
+    /// The same; what is restricted or suspended ends by `steady`, a time that a clock ahead for a
+    /// moment does not move. Everything else goes by the clock that leases and due times go by.
     pub async fn maintain_by(&self, now: Timestamp, steady: Timestamp) {
         match self {
             Self::Embedded(store) => store.maintain(now, steady).await,

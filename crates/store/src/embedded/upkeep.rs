@@ -30,7 +30,7 @@ impl Embedded {
         self.shared.cache.age(now);
         self.remember_ids().await;
         self.release_ended(steady).await;
-        self.end_suspensions(now).await;
+        self.end_suspensions(steady).await;
         let last = self.hourly.load(Ordering::Relaxed);
         // A clock that went back starts a new hour.
         if now.as_millis() < last || now.as_millis() - last >= HOURLY_MILLIS {

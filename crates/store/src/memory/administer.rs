@@ -402,9 +402,10 @@ impl Memory {
                 .change_entities(EntityChange::Expire { time: steady })
                 .await;
         }
-        let over = self.state().index.suspensions_over(now);
+        let over = self.state().index.suspensions_over(steady);
         for scope in over {
-            let _ = self.resume(&scope, suspension::THE_CLOCK.into(), now).await;
+            let clock = suspension::THE_CLOCK.into();
+            let _ = self.resume(&scope, clock, steady).await;
         }
         let mut state = self.state();
         let free = self.free_octets().unwrap_or(0);

@@ -20,7 +20,7 @@ fn to(destination: &str) -> Criteria {
     }
 }
 
-fn suspension(destination: &str, until: Option<Timestamp>) -> Suspension {
+pub(crate) fn suspension(destination: &str, until: Option<Timestamp>) -> Suspension {
     let scope = SuspensionScope::destination(destination);
     Suspension {
         until,

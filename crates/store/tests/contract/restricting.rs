@@ -12,6 +12,7 @@ use relais_store::restriction::{EntityChange, IgnoredAttempts};
 use relais_store::store::Store;
 use relais_store::trace::{ClientSummary, Event, Released, TraceQuery};
 
+use crate::administering::suspension;
 use crate::world::{NOW, World, at, commit, key, lease_one, message, settlement};
 
 fn ip(value: &str) -> Entity {
@@ -167,15 +168,18 @@ async fn what_is_over_is_forgotten_by_the_upkeep_and_told(world: World) {
     assert_eq!(told, ["ip 203.0.113.7: was a while; by the clock"]);
 }
 
-/// Leases and due times go by the wall clock, restrictions by the steady one: looking at the queue by
-/// both in turns would be a clock that jumps each second, and leases would lapse under who works.
-async fn the_upkeep_takes_no_lease_and_ends_no_restriction_while_the_clock_is_ahead(world: World) {
+/// Leases and due times go by the wall clock, what ends by itself by the steady one: looking at the
+/// queue by both in turns would be a clock that jumps each second, and leases would lapse under who
+/// works.
+async fn the_upkeep_takes_no_lease_and_ends_nothing_early_while_the_clock_is_ahead(world: World) {
     let store = world.store();
     restrict(
         store,
         restriction(ip("203.0.113.7"), "an hour", Some(at(3_600))),
     )
     .await;
+    let waits = suspension("example.net", Some(at(3_600)));
+    store.suspend(waits).await.unwrap();
     commit(store, &["a@example.org"], NOW).await;
     let ahead = |second: u64| at(86_400 + second);
     let leased = lease_one(store, "example.org", ahead(0)).await.unwrap();
@@ -187,6 +191,7 @@ async fn the_upkeep_takes_no_lease_and_ends_no_restriction_while_the_clock_is_ah
     let done = settlement(&leased, &RecipientChange::Done, ahead(10));
     store.settle(done).await.unwrap();
     assert_eq!(store.restrictions().len(), 1);
+    assert_eq!(store.suspended().await.unwrap().len(), 1);
 }
 
 async fn a_connectors_events_belong_to_its_organisation(world: World) {
@@ -512,7 +517,7 @@ rules! {
     each_change_is_in_the_trace_and_in_the_audit,
     a_second_restriction_of_the_same_thing_replaces_the_first,
     what_is_over_is_forgotten_by_the_upkeep_and_told,
-    the_upkeep_takes_no_lease_and_ends_no_restriction_while_the_clock_is_ahead,
+    the_upkeep_takes_no_lease_and_ends_nothing_early_while_the_clock_is_ahead,
     a_connectors_events_belong_to_its_organisation,
     ignored_attempts_are_remembered,
 }
