@@ -233,8 +233,11 @@ async fn list(session: &Session, criteria: &Criteria) -> Result<(), Failure> {
             for message in &messages {
                 output.value(message)?;
             }
-        } else if messages.is_empty() && first {
-            output.line("The queue is empty.")?;
+        } else if messages.is_empty() {
+            // A page may be empty with more behind it: what stood on it left meanwhile.
+            if first && next.is_none() {
+                output.line("The queue is empty.")?;
+            }
         } else {
             let rows: Vec<_> = messages.iter().flat_map(rows).collect();
             output.table(
@@ -251,7 +254,7 @@ async fn list(session: &Session, criteria: &Criteria) -> Result<(), Failure> {
                 &rows,
             )?;
         }
-        (cursor, first) = (next, false);
+        (cursor, first) = (next, first && messages.is_empty());
         if cursor.is_none() {
             return Ok(());
         }
