@@ -92,7 +92,9 @@ fn range(mode: Mode, network: &IpNet) -> Finding {
             "range",
             weight,
             format!("{network} is public: make sure that it is yours, and stays yours."),
-            format!("{network} est public : assurez-vous qu’il est à vous, et le reste."),
+            format!(
+                "{network} est public\u{202f}: assurez-vous qu’il est à vous, et qu’il le restera."
+            ),
         );
     };
     let french = in_french(word);
@@ -105,7 +107,7 @@ fn range(mode: Mode, network: &IpNet) -> Finding {
                  use a certificate or a credential."
             ),
             format!(
-                "{network} est {french} : il ne dit rien de l’expéditeur. Donnez l’adresse \
+                "{network} est {french}\u{202f}: il ne dit rien de l’expéditeur. Donnez l’adresse \
                  publique, ou utilisez un certificat ou des identifiants."
             ),
         ),
@@ -113,13 +115,13 @@ fn range(mode: Mode, network: &IpNet) -> Finding {
             "range",
             Weight::Good,
             format!("{network} is {word}: good inside your own network."),
-            format!("{network} est {french} : bien dans votre propre réseau."),
+            format!("{network} est {french}\u{202f}: bien dans votre propre réseau."),
         ),
         (Mode::Lan, _) => Finding::new(
             "range",
             Weight::Note,
             format!("{network} is {word}: no device has such an address for long."),
-            format!("{network} est {french} : aucun appareil ne garde une telle adresse."),
+            format!("{network} est {french}\u{202f}: aucun appareil ne garde une telle adresse."),
         ),
     }
 }
@@ -195,7 +197,7 @@ fn foreign(network: &IpNet, theirs: &IpNet) -> Option<Finding> {
                  where both demand a certificate or a credential besides."
             ),
             format!(
-                "{network} appartient à une autre organisation de ce serveur ; il ne se partage \
+                "{network} appartient à une autre organisation de ce serveur\u{202f}; il ne se partage \
                  que si les deux exigent en plus un certificat ou des identifiants."
             ),
         )
@@ -216,7 +218,7 @@ fn overlap(
                  {name} instead."
             ),
             format!(
-                "{name} a déjà {network} : ses appareils n’ont besoin d’aucun autre connecteur. \
+                "{name} a déjà {network}\u{202f}: ses appareils n’ont besoin d’aucun autre connecteur. \
                  Modifiez plutôt {name}."
             ),
         ));
@@ -240,7 +242,7 @@ fn overlap(
             ),
             format!(
                 "{name} couvre {network} par {theirs}. Celui-ci l’emportera, car il est plus \
-                 étroit.{aussi}"
+                 précis.{aussi}"
             ),
         ));
     }
@@ -249,7 +251,7 @@ fn overlap(
             "loses",
             Weight::Note,
             format!("{theirs} stays with {name}, which is narrower than {network}."),
-            format!("{theirs} reste à {name}, plus étroit que {network}."),
+            format!("{theirs} reste à {name}, plus précis que {network}."),
         )
     })
 }

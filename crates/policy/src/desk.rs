@@ -314,7 +314,7 @@ fn look(subject: &Subject<'_>, known: &mut Known<'_>) -> Assessment {
             kind: RecordKind::Text(text),
             words: Words::new(
                 "Proves that the domain is yours; must stay, as it is looked at every day.",
-                "Prouve que le domaine est à vous ; doit rester, car il est regardé chaque jour.",
+                "Prouve que le domaine est à vous\u{202f}; à laisser en place, car il est vérifié chaque jour.",
             ),
             state,
         }

@@ -89,7 +89,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         ),
         both(
             "Give the account the Send As right for the sender, or use a connector by certificate.",
-            "Donnez au compte le droit « Envoyer en tant que », ou utilisez un connecteur par certificat.",
+            "Donnez au compte le droit «\u{202f}Envoyer en tant que\u{202f}», ou utilisez un connecteur par certificat.",
         ),
     ),
     // An Exchange server of one's own: "550 5.7.1 Client does not have permissions to send as this
@@ -103,7 +103,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         ),
         both(
             "Give the account the Send As right for the sender, or let us relay by our address.",
-            "Donnez au compte le droit « Envoyer en tant que », ou autorisez notre adresse à relayer.",
+            "Donnez au compte le droit «\u{202f}Envoyer en tant que\u{202f}», ou autorisez notre adresse à relayer.",
         ),
     ),
     // "554 5.2.252 SendAsDenied; a@contoso.test not allowed to send as b@contoso.test".
@@ -116,7 +116,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         ),
         both(
             "Give the account the Send As right for the sender.",
-            "Donnez au compte le droit « Envoyer en tant que » pour cet expéditeur.",
+            "Donnez au compte le droit «\u{202f}Envoyer en tant que\u{202f}» pour cet expéditeur.",
         ),
     ),
     // "550 5.7.64 TenantAttribution; Relay Access Denied", at RCPT.
@@ -162,7 +162,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         both(
             "Correct user or password, or sign in with OAuth; where sign-in takes a second step, a \
              password alone never works.",
-            "Corrigez utilisateur ou mot de passe, ou identifiez-vous par OAuth ; avec une seconde \
+            "Corrigez utilisateur ou mot de passe, ou identifiez-vous par OAuth\u{202f}; avec une seconde \
              étape de connexion, un mot de passe seul ne suffit jamais.",
         ),
     ),
@@ -174,7 +174,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         both(
             "Microsoft 365 refuses the login by policy: SMTP AUTH is off, security defaults, or \
              conditional access.",
-            "Microsoft 365 refuse l’identification par règle : SMTP AUTH désactivé, paramètres de \
+            "Microsoft 365 refuse l’identification par une règle\u{202f}: SMTP AUTH désactivé, paramètres de \
              sécurité par défaut ou accès conditionnel.",
         ),
         both(
@@ -188,11 +188,11 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         ("5.7.3", "", None),
         both(
             "Wrong user, password or token; or the account is barred from SMTP AUTH.",
-            "Utilisateur, mot de passe ou jeton erroné ; ou SMTP AUTH interdit au compte.",
+            "Utilisateur, mot de passe ou jeton erroné\u{202f}; ou SMTP AUTH interdit au compte.",
         ),
         both(
             "Check user and password; with OAuth the scope must be SMTP.Send or SMTP.SendAsApp.",
-            "Vérifiez utilisateur et mot de passe ; avec OAuth, la portée doit être SMTP.Send ou \
+            "Vérifiez utilisateur et mot de passe\u{202f}; avec OAuth, la portée doit être SMTP.Send ou \
              SMTP.SendAsApp.",
         ),
     ),
@@ -208,7 +208,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         both(
             "Take the smart host from the MX record of your own domain; the inbound connector there \
              must name our egress address or certificate of today.",
-            "Reprenez comme hôte relais l’enregistrement MX de votre propre domaine ; le connecteur \
+            "Reprenez comme hôte intelligent l’enregistrement MX de votre propre domaine\u{202f}; le connecteur \
              entrant doit y nommer notre adresse de sortie ou notre certificat actuels.",
         ),
     ),
@@ -222,7 +222,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         ),
         both(
             "Check the address; a recipient kept elsewhere needs the domain as internal relay there.",
-            "Vérifiez l’adresse ; un destinataire hébergé ailleurs demande le domaine en relais \
+            "Vérifiez l’adresse\u{202f}; un destinataire hébergé ailleurs demande le domaine en relais \
              interne là-bas.",
         ),
     ),
@@ -250,7 +250,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         ),
         both(
             "Something between us ends TLS: let our connection pass unchanged.",
-            "Un équipement intermédiaire termine TLS : laissez passer la connexion telle quelle.",
+            "Un équipement intermédiaire termine TLS\u{202f}: laissez passer la connexion telle quelle.",
         ),
     ),
     // "550 5.7.0 Mail relay denied". This and the next six:
@@ -264,7 +264,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         both(
             "In the Google Admin console, SMTP relay service: add our egress address, or require \
              SMTP authentication and log in.",
-            "Console d’administration Google, service de relais SMTP : ajoutez notre adresse de \
+            "Console d’administration Google, service de relais SMTP\u{202f}: ajoutez notre adresse de \
              sortie, ou exigez l’authentification et identifiez-vous.",
         ),
     ),
@@ -289,7 +289,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         ),
         both(
             "Set pace.messages_per_minute; the mail waits meanwhile.",
-            "Fixez pace.messages_per_minute ; le courrier attend.",
+            "Fixez pace.messages_per_minute\u{202f}; le courrier attend.",
         ),
     ),
     // "550 5.4.5 Daily SMTP relay limit exceeded for user.", "550 5.7.1 ... for customer."
@@ -301,7 +301,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         ),
         both(
             "Set pace.recipients_per_day below the quota, so that mail waits instead of failing.",
-            "Fixez pace.recipients_per_day sous le quota : le courrier attendra au lieu d’échouer.",
+            "Fixez pace.recipients_per_day sous le quota\u{202f}: le courrier attendra au lieu d’échouer.",
         ),
     ),
     // "421 4.7.0 Try again later, closing connection. (EHLO)".
@@ -313,7 +313,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         ),
         both(
             "Google closes at EHLO: our name there or our address does not say who we are.",
-            "Google ferme dès EHLO : notre nom ou notre adresse ne dit pas qui nous sommes.",
+            "Google ferme dès EHLO\u{202f}: notre nom ou notre adresse ne dit pas qui nous sommes.",
         ),
         both(
             "Set hostname in relais.toml to the public name of this machine, and register the egress \
@@ -369,7 +369,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         ),
         both(
             "Use the SMTP credentials of SES in this region; access keys of AWS do not serve.",
-            "Utilisez les identifiants SMTP de SES dans cette région ; les clés d’accès AWS ne \
+            "Utilisez les identifiants SMTP de SES dans cette région\u{202f}; les clés d’accès AWS ne \
              servent pas.",
         ),
     ),
@@ -445,7 +445,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         ),
         both(
             "Correct user or password; at SMTP2GO take an SMTP user, not the account's own login.",
-            "Corrigez utilisateur ou mot de passe ; chez SMTP2GO, prenez un utilisateur SMTP, pas \
+            "Corrigez utilisateur ou mot de passe\u{202f}; chez SMTP2GO, prenez un utilisateur SMTP, pas \
              l’identifiant du compte.",
         ),
     ),
@@ -470,7 +470,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         ),
         both(
             "Correct user or password: relais connector outbound set NAME --user … --password-stdin.",
-            "Corrigez utilisateur ou mot de passe : relais connector outbound set NOM --user … \
+            "Corrigez utilisateur ou mot de passe\u{202f}: relais connector outbound set NOM --user … \
              --password-stdin.",
         ),
     ),
@@ -489,7 +489,7 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         ("", "relay", Some(Stage::Recipient)),
         both(
             "The server does not relay for us: it knows neither our address nor a login.",
-            "Le serveur ne relaie pas pour nous : ni notre adresse ni une identification ne lui \
+            "Le serveur ne relaie pas pour nous\u{202f}: ni notre adresse ni une identification ne lui \
              sont connues.",
         ),
         both(

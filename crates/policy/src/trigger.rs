@@ -12,6 +12,7 @@
 //! Not here: making events heard, keeping this over restarts, restricting (`relais-receive`,
 //! `relais-store`).
 
+mod french;
 pub mod rehearsal;
 mod series;
 
@@ -482,6 +483,11 @@ fn counts_of(heard: &Heard) -> impl Iterator<Item = (TriggerKind, u32)> {
     let differs = differs.then_some((TriggerKind::FromMismatch, 1));
     let bad = bad.then_some((TriggerKind::Content, 1));
     [Some(one), differs, bad].into_iter().flatten()
+}
+
+/// The French of a reason or of a line of evidence; none for what no trigger wrote.
+pub fn in_french(line: &str) -> Option<String> {
+    french::of(line)
 }
 
 fn new_network(heard: &Heard, entity: Entity, effect: Effect) -> Found {

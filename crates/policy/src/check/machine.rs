@@ -38,7 +38,7 @@ const CLOCK: Kind = Kind {
     group: Group::Machine,
     why: (
         "Signatures, tokens and the dates of messages need the right time.",
-        "Les signatures, les jetons et les dates des messages demandent l'heure juste.",
+        "Les signatures, les jetons et les dates des messages exigent l’heure juste.",
     ),
 };
 const DISK: Kind = Kind {
@@ -54,7 +54,7 @@ const INODES: Kind = Kind {
     group: Group::Machine,
     why: (
         "Each large message is a file; without inodes none can be made.",
-        "Chaque gros message est un fichier ; sans inodes, aucun ne peut être créé.",
+        "Chaque gros message est un fichier\u{202f}; sans inodes, aucun ne peut être créé.",
     ),
 };
 const SYNC: Kind = Kind {
@@ -62,7 +62,7 @@ const SYNC: Kind = Kind {
     group: Group::Machine,
     why: (
         "250 is said only once the message is on stable storage.",
-        "Le 250 n'est dit qu'une fois le message sur un stockage stable.",
+        "Le code 250 n’est donné qu’une fois le message sur un stockage stable.",
     ),
 };
 const FILES: Kind = Kind {
@@ -78,7 +78,7 @@ const CLIENTS: Kind = Kind {
     group: Group::Machine,
     why: (
         "Devices are known by their IP address: behind NAT or a bridge all of them look the same.",
-        "Les appareils sont reconnus à leur adresse IP : derrière un NAT ou un pont, tous se \
+        "Les appareils sont reconnus à leur adresse IP\u{202f}: derrière un NAT ou un pont, tous se \
          ressemblent.",
     ),
 };
@@ -87,7 +87,7 @@ const CERTIFICATE: Kind = Kind {
     group: Group::Machine,
     why: (
         "Clients that check certificates refuse to send to one that is wrong or over.",
-        "Les clients qui vérifient les certificats refusent d'envoyer si celui-ci est faux ou échu.",
+        "Les clients qui vérifient les certificats refusent d’envoyer si celui-ci est incorrect ou expiré.",
     ),
 };
 
@@ -158,11 +158,11 @@ pub fn port(fact: &PortFact) -> Check {
         (Some(_), None) => {
             let words = Words::new(
                 format!("Nothing listens on port {number}: Relais is not running."),
-                format!("Rien n'écoute sur le port {number} : Relais ne tourne pas."),
+                format!("Rien n’écoute sur le port {number}\u{202f}: Relais ne tourne pas."),
             );
             let fix = Words::new(
                 "Start it: systemctl start relais.",
-                "Démarrez-le : systemctl start relais.",
+                "Démarrez-le\u{202f}: systemctl start relais.",
             );
             PORT.found(subject, Verdict::Broken, words, fix)
         }
@@ -176,8 +176,8 @@ pub fn port(fact: &PortFact) -> Check {
         (None, None) if number == SMTP_PORT => {
             let words = Words::new(
                 "Relais does not listen on port 25, and many devices know no other.",
-                "Relais n'écoute pas sur le port 25, et beaucoup d'appareils n'en connaissent pas \
-                 d'autre.",
+                "Relais n’écoute pas sur le port 25, et beaucoup d’appareils n’en connaissent pas \
+                 d’autre.",
             );
             let fix = Words::new(
                 "Add [[listener]] address = \"0.0.0.0:25\" to relais.toml and restart.",
@@ -189,7 +189,7 @@ pub fn port(fact: &PortFact) -> Check {
             subject,
             Words::new(
                 format!("No listener is wanted on port {number}."),
-                format!("Aucun port d'écoute n'est voulu sur {number}."),
+                format!("Aucun port d’écoute n’est configuré sur {number}."),
             ),
         ),
     }
@@ -214,7 +214,7 @@ pub fn clock(fact: &ClockFact) -> Check {
                 "",
                 Words::new(
                     format!("{program} keeps the clock, and says that it is right."),
-                    format!("{program} tient l'horloge, et dit qu'elle est juste."),
+                    format!("{program} règle l’horloge, et la dit à l’heure."),
                 ),
             );
         }
@@ -223,8 +223,8 @@ pub fn clock(fact: &ClockFact) -> Check {
                 "",
                 Words::new(
                     "No time server is named (dns.time_servers), and no mail server told the time.",
-                    "Aucun serveur de temps n'est nommé (dns.time_servers), et aucun serveur de \
-                     messagerie n'a donné l'heure.",
+                    "Aucun serveur de temps n’est nommé (dns.time_servers), et aucun serveur de \
+                     messagerie n’a donné l’heure.",
                 ),
             );
         }
@@ -237,7 +237,7 @@ pub fn clock(fact: &ClockFact) -> Check {
             if ahead < 0 { "behind" } else { "ahead of" }
         ),
         format!(
-            "L'horloge {} de {seconds} s sur {source}.",
+            "L’horloge {} de {seconds} s sur {source}.",
             if ahead < 0 { "retarde" } else { "avance" }
         ),
     );
@@ -252,7 +252,7 @@ pub fn clock(fact: &ClockFact) -> Check {
     };
     let fix = Words::new(
         "Let the system keep it: timedatectl set-ntp true.",
-        "Laissez le système la tenir : timedatectl set-ntp true.",
+        "Laissez le système la régler\u{202f}: timedatectl set-ntp true.",
     );
     CLOCK.found("", verdict, words, fix)
 }
@@ -296,8 +296,8 @@ pub fn disk(fact: &DiskFact) -> Check {
     let fix = Words::new(
         format!("Make room on the disk of the data folder; below {reserve} MiB no mail is taken."),
         format!(
-            "Libérez de la place sur le disque du dossier de données ; sous {reserve} Mio, aucun \
-             message n'est pris."
+            "Libérez de la place sur le disque du dossier de données\u{202f}; sous {reserve} Mio, aucun \
+             message n’est accepté."
         ),
     );
     DISK.found("", verdict, words, fix)
@@ -332,7 +332,7 @@ pub fn inodes(fact: &DiskFact) -> Check {
     };
     let fix = Words::new(
         "Delete small files there, or use a file system with more inodes.",
-        "Supprimez-y de petits fichiers, ou prenez un système de fichiers avec plus d'inodes.",
+        "Supprimez-y de petits fichiers, ou prenez un système de fichiers avec plus d’inodes.",
     );
     INODES.found("", verdict, words, fix)
 }
@@ -344,7 +344,7 @@ pub fn sync(took: &Result<Duration, String>) -> Check {
             let words = Words::new(
                 format!("A file in the data folder cannot be written and synced: {because}."),
                 format!(
-                    "Un fichier du dossier de données ne peut être écrit et synchronisé : {because}."
+                    "Un fichier du dossier de données ne peut être écrit et synchronisé\u{202f}: {because}."
                 ),
             );
             let fix = Words::new(
@@ -364,7 +364,7 @@ pub fn sync(took: &Result<Duration, String>) -> Check {
             }
             let fix = Words::new(
                 "Use a faster disk, or one that others write to less.",
-                "Prenez un disque plus rapide, ou moins sollicité par d'autres.",
+                "Prenez un disque plus rapide, ou moins sollicité par d’autres.",
             );
             SYNC.found("", Verdict::Advice, words, fix)
         }
@@ -379,14 +379,14 @@ pub fn file_limit(limit: Option<u64>, connections_max: u64) -> Check {
             "",
             Words::new(
                 "Open files have no limit.",
-                "Les fichiers ouverts n'ont pas de limite.",
+                "Les fichiers ouverts n’ont pas de limite.",
             ),
         );
     };
     let words = Words::new(
         format!("{limit} files may be open; {connections_max} connections need {needed}."),
         format!(
-            "{limit} fichiers peuvent être ouverts ; {connections_max} connexions en demandent {needed}."
+            "{limit} fichiers peuvent être ouverts\u{202f}; {connections_max} connexions en demandent {needed}."
         ),
     );
     if limit >= needed {
@@ -397,7 +397,7 @@ pub fn file_limit(limit: Option<u64>, connections_max: u64) -> Check {
             "Set LimitNOFILE={needed} in the unit, or ulimit -n, or lower limits.connections_max."
         ),
         format!(
-            "Mettez LimitNOFILE={needed} dans l'unité, ou ulimit -n, ou baissez limits.connections_max."
+            "Mettez LimitNOFILE={needed} dans l’unité, ou ulimit -n, ou baissez limits.connections_max."
         ),
     );
     FILES.found("", Verdict::Attention, words, fix)
@@ -423,14 +423,14 @@ pub fn clients(fact: &ClientsFact) -> Check {
     let fix = Words::new(
         "Run the container with --network host; or put a proxy that sends PROXY headers in front \
          (proxy_protocol_from); or let devices log in (SMTP AUTH).",
-        "Lancez le conteneur avec --network host ; ou placez devant un mandataire qui envoie des \
-         en-têtes PROXY (proxy_protocol_from) ; ou faites s'authentifier les appareils (SMTP AUTH).",
+        "Lancez le conteneur avec --network host\u{202f}; ou placez devant un mandataire qui envoie des \
+         en-têtes PROXY (proxy_protocol_from)\u{202f}; ou faites s’authentifier les appareils (SMTP AUTH).",
     );
     if let Some(gateway) = hidden {
         let words = Words::new(
             format!("Mail comes from {gateway}, which is our router: it hides the real clients."),
             format!(
-                "Des messages viennent de {gateway}, notre routeur : il cache les vrais clients."
+                "Des messages viennent de {gateway}, notre routeur\u{202f}: il cache les vrais clients."
             ),
         );
         let verdict = if fact.is_container || fact.seen.len() == 1 {
@@ -444,14 +444,14 @@ pub fn clients(fact: &ClientsFact) -> Check {
         let count = fact.seen.len();
         let words = Words::new(
             format!("The addresses of clients are visible; {count} were seen."),
-            format!("Les adresses des clients sont visibles ; {count} ont été vues."),
+            format!("Les adresses des clients sont visibles\u{202f}; {count} ont été vues."),
         );
         return CLIENTS.ok("", words);
     }
     if fact.is_container {
         let words = Words::new(
             "No client was seen yet, and we run in a container, where a bridge may hide them.",
-            "Aucun client n'a encore été vu, et nous tournons dans un conteneur, où un pont peut \
+            "Aucun client n’a encore été vu, et nous tournons dans un conteneur, où un pont peut \
              les cacher.",
         );
         return CLIENTS.found("", Verdict::Advice, words, fix);
@@ -460,7 +460,7 @@ pub fn clients(fact: &ClientsFact) -> Check {
         "",
         Words::new(
             "No client was seen yet; nothing on this machine hides their addresses.",
-            "Aucun client n'a encore été vu ; rien sur cette machine ne cache leurs adresses.",
+            "Aucun client n’a encore été vu\u{202f}; rien sur cette machine ne cache leurs adresses.",
         ),
     )
 }
@@ -497,7 +497,7 @@ pub fn certificate(fact: &CertificateFact) -> Check {
     let Some(shown) = &fact.shown else {
         let words = Words::new(
             "No certificate can be loaded: TLS is not available there.",
-            "Aucun certificat ne peut être chargé : TLS n'y est pas disponible.",
+            "Aucun certificat ne peut être chargé\u{202f}: TLS n’y est pas disponible.",
         );
         let fix = Words::new(
             "The log names the file and what is wrong with it.",
@@ -518,28 +518,28 @@ fn judged(fact: &CertificateFact, shown: &ShownCertificate) -> (Verdict, Words, 
     let renew = || {
         Words::new(
             "Renew the certificate; Relais takes the new file by itself.",
-            "Renouvelez le certificat ; Relais prend le nouveau fichier de lui-même.",
+            "Renouvelez le certificat\u{202f}; Relais prend le nouveau fichier de lui-même.",
         )
     };
     let Some(days) = shown.days_left else {
-        let words = Words::new("The certificate is over.", "Le certificat est échu.");
+        let words = Words::new("The certificate is over.", "Le certificat a expiré.");
         return (Verdict::Broken, words, renew());
     };
     if fact.key_mode.is_some_and(|mode| mode & MODE_OTHERS != 0) {
         let words = Words::new(
             "Others on this machine can read the private key.",
-            "D'autres sur cette machine peuvent lire la clé privée.",
+            "D’autres sur cette machine peuvent lire la clé privée.",
         );
         let fix = Words::new(
             "chmod 600 on the key's file, with Relais' user as its owner.",
-            "chmod 600 sur le fichier de la clé, avec l'utilisateur de Relais comme propriétaire.",
+            "chmod 600 sur le fichier de la clé, avec l’utilisateur de Relais comme propriétaire.",
         );
         return (Verdict::Attention, words, fix);
     }
     if days <= CERTIFICATE_DAYS {
         let words = Words::new(
             format!("The certificate ends in {days} days."),
-            format!("Le certificat s'achève dans {days} jours."),
+            format!("Le certificat expire dans {days} jours."),
         );
         return (Verdict::Attention, words, renew());
     }
@@ -550,7 +550,7 @@ fn judged(fact: &CertificateFact, shown: &ShownCertificate) -> (Verdict, Words, 
         );
         let fix = Words::new(
             format!("Use a certificate for {name}, or set hostname to a name that it has."),
-            format!("Prenez un certificat pour {name}, ou donnez à hostname un nom qu'il porte."),
+            format!("Prenez un certificat pour {name}, ou donnez à hostname un nom qu’il porte."),
         );
         return (Verdict::Attention, words, fix);
     }
@@ -558,19 +558,19 @@ fn judged(fact: &CertificateFact, shown: &ShownCertificate) -> (Verdict, Words, 
         let words = Words::new(
             format!("The certificate for {names} is self-signed: devices that check refuse it."),
             format!(
-                "Le certificat pour {names} est auto-signé : les appareils qui vérifient le refusent."
+                "Le certificat pour {names} est auto-signé\u{202f}: les appareils qui vérifient le refusent."
             ),
         );
         let fix = Words::new(
             "Set [acme], or certificate of the listener (guides/certificates.md).",
-            "Réglez [acme], ou certificate du port d'écoute (guides/certificates.md).",
+            "Réglez [acme], ou certificate du port d’écoute (guides/certificates.md).",
         );
         return (Verdict::Advice, words, fix);
     }
     if shown.chain_length < 2 {
         let words = Words::new(
             "Only the certificate itself is shown, without that of its authority.",
-            "Seul le certificat lui-même est montré, sans celui de son autorité.",
+            "Seul le certificat lui-même est présenté, sans celui de son autorité.",
         );
         let fix = Words::new(
             "Put the intermediate certificate behind it in the same file.",

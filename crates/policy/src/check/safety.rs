@@ -50,7 +50,7 @@ const RANGES: Kind = Kind {
     group: Group::Safety,
     why: (
         "Every machine of a range may send as your domains.",
-        "Chaque machine d'une plage peut envoyer au nom de vos domaines.",
+        "Chaque machine d’une plage peut envoyer au nom de vos domaines.",
     ),
 };
 const LIMITS: Kind = Kind {
@@ -58,7 +58,7 @@ const LIMITS: Kind = Kind {
     group: Group::Safety,
     why: (
         "A device that was broken into sends as fast as it is let.",
-        "Un appareil piraté envoie aussi vite qu'on le laisse faire.",
+        "Un appareil piraté envoie aussi vite qu’on le laisse faire.",
     ),
 };
 const CLEAR_LOGINS: Kind = Kind {
@@ -74,7 +74,7 @@ const SECOND: Kind = Kind {
     group: Group::Safety,
     why: (
         "With one administrator, a lost password means the shell of the server.",
-        "Avec un seul administrateur, un mot de passe perdu veut dire la console du serveur.",
+        "Avec un seul administrateur, un mot de passe perdu oblige à passer par la console du serveur.",
     ),
 };
 const BACKUP: Kind = Kind {
@@ -121,7 +121,7 @@ const NAMES: [Name; 12] = [
     ),
     (
         "exclamation mark in the local part",
-        "point d'exclamation dans la partie locale",
+        "point d’exclamation dans la partie locale",
     ),
     (
         "quoted address in the local part",
@@ -131,7 +131,7 @@ const NAMES: [Name; 12] = [
         "address literal as recipient",
         "adresse IP comme destinataire",
     ),
-    ("a stranger's certificate", "certificat d'un inconnu"),
+    ("a stranger's certificate", "certificat d’un inconnu"),
     (
         "loopback, foreign sender",
         "boucle locale, expéditeur étranger",
@@ -229,11 +229,14 @@ pub fn open_relay(settings: &Settings, answers: &[(Stranger, Answer)]) -> Check 
     let (english, french) = let_out.into_iter().unzip();
     let words = Words::new(
         format!("Strangers get mail out: {}.", joined(english)),
-        format!("Des inconnus font sortir du courrier : {}.", joined(french)),
+        format!(
+            "Des inconnus font sortir du courrier\u{202f}: {}.",
+            joined(french)
+        ),
     );
     let fix = Words::new(
         "Narrow the addresses of the connector that covers them: relais simulate shows which.",
-        "Resserrez les adresses du connecteur qui les couvre : relais simulate montre lequel.",
+        "Resserrez les adresses du connecteur qui les couvre\u{202f}: relais simulate montre lequel.",
     );
     OPEN_RELAY.found("decisions", Verdict::Broken, words, fix)
 }
@@ -250,19 +253,19 @@ pub fn open_relay_session(
             subject,
             Words::new(
                 format!("A session through {listener} was refused: {reply}."),
-                format!("Une session par {listener} a été refusée : {reply}."),
+                format!("Une session par {listener} a été refusée\u{202f}: {reply}."),
             ),
         ),
         Ok((true, reply)) => {
             let words = Words::new(
                 format!("A session through {listener} got a foreign recipient accepted: {reply}."),
                 format!(
-                    "Une session par {listener} a fait accepter un destinataire étranger : {reply}."
+                    "Une session par {listener} a fait accepter un destinataire étranger\u{202f}: {reply}."
                 ),
             );
             let fix = Words::new(
                 "Narrow the connector that covers loopback, and what may be sent by it.",
-                "Resserrez le connecteur qui couvre la boucle locale, et ce qu'il peut envoyer.",
+                "Resserrez le connecteur qui couvre la boucle locale, et ce qu’il peut envoyer.",
             );
             OPEN_RELAY.found(subject, Verdict::Broken, words, fix)
         }
@@ -270,7 +273,7 @@ pub fn open_relay_session(
             subject,
             Words::new(
                 format!("No session through {listener}: {because}."),
-                format!("Pas de session par {listener} : {because}."),
+                format!("Pas de session par {listener}\u{202f}: {because}."),
             ),
         ),
     }
@@ -291,7 +294,7 @@ fn in_use(settings: &Settings) -> impl Iterator<Item = &InboundConnector> {
 fn none_yet(kind: Kind) -> Check {
     let words = Words::new(
         "There is no inbound connector yet.",
-        "Il n'y a pas encore de connecteur entrant.",
+        "Il n’y a pas encore de connecteur entrant.",
     );
     kind.not_applicable("", words)
 }
@@ -326,7 +329,7 @@ pub fn ranges(settings: &Settings) -> Check {
         verdict => {
             let fix = Words::new(
                 "Give the connector the addresses of the devices alone; Devices & apps lists them.",
-                "Donnez au connecteur les seules adresses des appareils ; l'inventaire les énumère.",
+                "Donnez au connecteur les seules adresses des appareils\u{202f}; l’inventaire les énumère.",
             );
             RANGES.found("", verdict, words, fix)
         }
@@ -373,11 +376,11 @@ pub fn limits(settings: &Settings) -> Check {
     let names = named(&without);
     let words = Words::new(
         format!("Without any limit: {names}."),
-        format!("Sans aucune limite : {names}."),
+        format!("Sans aucune limite\u{202f}: {names}."),
     );
     let fix = Words::new(
         "Set limits of the connector, as messages_per_minute = 60 and recipients_per_day = 2000.",
-        "Réglez limits du connecteur, comme messages_per_minute = 60 et recipients_per_day = 2000.",
+        "Réglez limits du connecteur, par exemple messages_per_minute = 60 et recipients_per_day = 2000.",
     );
     LIMITS.found("", Verdict::Advice, words, fix)
 }
@@ -388,7 +391,7 @@ pub fn clear_logins(settings: &Settings) -> Check {
     if clear.is_empty() {
         let words = Words::new(
             "No connector takes a password in clear.",
-            "Aucun connecteur ne prend de mot de passe en clair.",
+            "Aucun connecteur n’accepte de mot de passe en clair.",
         );
         return CLEAR_LOGINS.ok("", words);
     }
@@ -403,7 +406,7 @@ pub fn clear_logins(settings: &Settings) -> Check {
     let words = Words::new(
         format!("Passwords in clear are taken by {names}, from private addresses only."),
         format!(
-            "Des mots de passe en clair sont pris par {names}, depuis des adresses privées seulement."
+            "Des mots de passe en clair sont acceptés par {names}, depuis des adresses privées seulement."
         ),
     );
     let fix = Words::new(
@@ -415,7 +418,7 @@ pub fn clear_logins(settings: &Settings) -> Check {
     }
     let words = Words::new(
         format!("{names} names public addresses and takes passwords in clear."),
-        format!("{names} nomme des adresses publiques et prend des mots de passe en clair."),
+        format!("{names} comprend des adresses publiques et accepte des mots de passe en clair."),
     );
     CLEAR_LOGINS.found("", Verdict::Attention, words, fix)
 }
@@ -427,7 +430,7 @@ pub fn second_administrator(owners: usize) -> Check {
             Verdict::Attention,
             Words::new(
                 "There is no administrator yet.",
-                "Il n'y a pas encore d'administrateur.",
+                "Il n’y a pas encore d’administrateur.",
             ),
         ),
         1 => (
@@ -465,7 +468,7 @@ pub fn last_backup(age: Option<Duration>) -> Check {
     let Some(age) = age else {
         let words = Words::new(
             "No backup was made with relais backup yet.",
-            "Aucune sauvegarde n'a encore été faite avec relais backup.",
+            "Aucune sauvegarde n’a encore été faite avec relais backup.",
         );
         return BACKUP.found("", Verdict::Advice, words, fix);
     };

@@ -18,7 +18,7 @@ const RESOLVER: Kind = Kind {
     group: Group::WayOut,
     why: (
         "Without DNS no recipient's server can be found.",
-        "Sans DNS, le serveur d'aucun destinataire ne peut être trouvé.",
+        "Sans DNS, aucun serveur de destinataire ne peut être trouvé.",
     ),
 };
 const DNSSEC: Kind = Kind {
@@ -51,7 +51,7 @@ const SMART_HOST: Kind = Kind {
     group: Group::WayOut,
     why: (
         "All mail of this connector waits while its smart host refuses it.",
-        "Tout le courrier de ce connecteur attend tant que son hôte relais le refuse.",
+        "Tout le courrier de ce connecteur attend tant que son hôte intelligent le refuse.",
     ),
 };
 
@@ -87,11 +87,11 @@ pub fn resolver(answered: &Result<Duration, String>) -> Check {
         Err(because) => {
             let words = Words::new(
                 format!("No name server answers: {because}."),
-                format!("Aucun serveur de noms ne répond : {because}."),
+                format!("Aucun serveur de noms ne répond\u{202f}: {because}."),
             );
             let fix = Words::new(
                 "Name servers that answer in dns.nameservers or /etc/resolv.conf.",
-                "Nommez des serveurs qui répondent dans dns.nameservers ou /etc/resolv.conf.",
+                "Indiquez des serveurs qui répondent, dans dns.nameservers ou /etc/resolv.conf.",
             );
             RESOLVER.found("", Verdict::Broken, words, fix)
         }
@@ -105,18 +105,18 @@ pub fn dnssec(validated: Option<bool>) -> Check {
             "",
             Words::new(
                 "The name servers validate DNSSEC: DANE applies.",
-                "Les serveurs de noms valident DNSSEC : DANE s'applique.",
+                "Les serveurs de noms valident DNSSEC\u{202f}: DANE s’applique.",
             ),
         ),
         Some(false) => {
             let words = Words::new(
                 "DNSSEC is not validated here: DANE does not apply.",
-                "DNSSEC n'est pas validé ici : DANE ne s'applique pas.",
+                "DNSSEC n’est pas validé ici\u{202f}: DANE ne s’applique pas.",
             );
             let fix = Words::new(
                 "Run a validating resolver on this machine, as Unbound, and name it in \
                  dns.nameservers.",
-                "Faites tourner un résolveur validant sur cette machine, comme Unbound, et \
+                "Installez un résolveur validant sur cette machine, par exemple Unbound, et \
                  nommez-le dans dns.nameservers.",
             );
             DNSSEC.found("", Verdict::Advice, words, fix)
@@ -152,7 +152,7 @@ pub fn port_25(is_ipv4: bool, probes: &[Probe], needs: Needs) -> Check {
             subject,
             Words::new(
                 "The check is off: dns.port25_probes is empty.",
-                "La vérification est désactivée : dns.port25_probes est vide.",
+                "La vérification est désactivée\u{202f}: dns.port25_probes est vide.",
             ),
         );
     }
@@ -167,7 +167,7 @@ pub fn port_25(is_ipv4: bool, probes: &[Probe], needs: Needs) -> Check {
                 probes.len()
             ),
             format!(
-                "Aucune des {} cibles n'a d'adresse {subject} qui ait pu être trouvée.",
+                "Aucune des {} cibles n’a d’adresse {subject} qui ait pu être trouvée.",
                 probes.len()
             ),
         );
@@ -196,14 +196,14 @@ pub fn port_25(is_ipv4: bool, probes: &[Probe], needs: Needs) -> Check {
             "Port 25 is closed on the way out over {subject}: no server of {count} answered ({because})."
         ),
         format!(
-            "Le port 25 est fermé en sortie en {subject} : aucun serveur sur {count} n'a répondu ({because})."
+            "Le port 25 est fermé en sortie en {subject}\u{202f}: aucun serveur sur {count} n’a répondu ({because})."
         ),
     );
     if !needs.port_25() {
         let more = Words::new(
             format!("{} The chosen way out does not use it.", words.english),
             format!(
-                "{} La voie de sortie choisie ne l'utilise pas.",
+                "{} La voie de sortie choisie ne l’utilise pas.",
                 words.french
             ),
         );
@@ -212,7 +212,7 @@ pub fn port_25(is_ipv4: bool, probes: &[Probe], needs: Needs) -> Check {
     if !is_ipv4 {
         let fix = Words::new(
             "Nothing to do where IPv4 works; deliver.ip_version = \"4\" saves the attempts.",
-            "Rien à faire si IPv4 marche ; deliver.ip_version = \"4\" évite les essais.",
+            "Rien à faire si IPv4 marche\u{202f}; deliver.ip_version = \"4\" évite ces tentatives.",
         );
         return PORT_25.found(subject, Verdict::Advice, words, fix);
     }
@@ -220,7 +220,7 @@ pub fn port_25(is_ipv4: bool, probes: &[Probe], needs: Needs) -> Check {
         "Have the provider or the firewall open port 25 on the way out, or let mail leave by a \
          smart host on port 587 or 465.",
         "Faites ouvrir le port 25 en sortie par le fournisseur ou le pare-feu, ou faites sortir le \
-         courrier par un hôte relais sur le port 587 ou 465.",
+         courrier par un hôte intelligent sur le port 587 ou 465.",
     );
     PORT_25.found(subject, Verdict::Broken, words, fix)
 }
@@ -261,14 +261,14 @@ pub fn public_address(told: &[IpAddr], configured: &[IpAddr], needs: Needs) -> C
             "",
             Words::new(
                 "Mail leaves by a smart host: its address counts, not ours.",
-                "Le courrier sort par un hôte relais : son adresse compte, pas la nôtre.",
+                "Le courrier sort par un hôte intelligent\u{202f}: son adresse compte, pas la nôtre.",
             ),
         ),
         ([], []) => PUBLIC_ADDRESS.unknown(
             "",
             Words::new(
                 "No server told which address we come from, and deliver.source_addresses is empty.",
-                "Aucun serveur n'a dit de quelle adresse nous venons, et deliver.source_addresses \
+                "Aucun serveur n’a dit de quelle adresse nous venons, et deliver.source_addresses \
                  est vide.",
             ),
         ),
@@ -296,7 +296,7 @@ pub fn public_address(told: &[IpAddr], configured: &[IpAddr], needs: Needs) -> C
             );
             let fix = Words::new(
                 "Correct deliver.source_addresses, or the translation of addresses (NAT).",
-                "Corrigez deliver.source_addresses, ou la traduction d'adresses (NAT).",
+                "Corrigez deliver.source_addresses, ou la traduction d’adresses (NAT).",
             );
             PUBLIC_ADDRESS.found("", Verdict::Attention, words, fix)
         }
@@ -332,13 +332,13 @@ pub fn smart_host(fact: &WalkFact) -> Check {
             subject,
             Words::new(
                 format!("{host} takes mail of {connector}: connection, TLS, login, sender, recipient."),
-                format!("{host} prend le courrier de {connector} : connexion, TLS, authentification, expéditeur, destinataire."),
+                format!("{host} accepte le courrier de {connector}\u{202f}: connexion, TLS, authentification, expéditeur, destinataire."),
             ),
         );
     };
     let mut words = Words::new(
         format!("{host} fails at {step}: {heard}."),
-        format!("{host} échoue à {step} : {heard}."),
+        format!("{host} échoue à {step}\u{202f}: {heard}."),
     );
     let mut fix = Words::new(
         format!(

@@ -11,7 +11,7 @@ const REVERSE: Kind = Kind {
     group: Group::World,
     why: (
         "Large receivers refuse mail from addresses without a name that leads back to them.",
-        "Les grands destinataires refusent le courrier d'adresses sans nom qui ramène à elles.",
+        "Les grands fournisseurs refusent le courrier d’une adresse dont le nom inverse ne ramène pas à elle.",
     ),
 };
 const SPF: Kind = Kind {
@@ -43,7 +43,7 @@ const EXCHANGER: Kind = Kind {
     group: Group::World,
     why: (
         "Bounces and replies go to the MX of the sender's domain.",
-        "Les retours et les réponses vont au MX du domaine de l'expéditeur.",
+        "Les retours et les réponses vont au MX du domaine de l’expéditeur.",
     ),
 };
 const BLOCKLIST: Kind = Kind {
@@ -77,7 +77,7 @@ pub fn reverse_name(fact: &ReverseFact, by_mx: bool) -> Check {
             subject,
             Words::new(
                 "Mail leaves by a smart host: the name of its address counts, not ours.",
-                "Le courrier sort par un hôte relais : le nom de son adresse compte, pas le nôtre.",
+                "Le courrier sort par un hôte intelligent\u{202f}: le nom de son adresse compte, pas le nôtre.",
             ),
         );
     }
@@ -86,7 +86,7 @@ pub fn reverse_name(fact: &ReverseFact, by_mx: bool) -> Check {
         Err(because) => {
             let words = Words::new(
                 format!("The name of {address} could not be asked: {because}."),
-                format!("Le nom de {address} n'a pas pu être demandé : {because}."),
+                format!("Le nom de {address} n’a pas pu être obtenu\u{202f}: {because}."),
             );
             return REVERSE.unknown(subject, words);
         }
@@ -100,7 +100,7 @@ fn judged(fact: &ReverseFact, names: &[String]) -> Check {
     let fix = Words::new(
         format!("Have the owner of the address (your provider) set its PTR record to {hostname}."),
         format!(
-            "Faites régler par le détenteur de l'adresse (votre fournisseur) son enregistrement PTR sur {hostname}."
+            "Faites régler par le détenteur de l’adresse (votre fournisseur) son enregistrement PTR sur {hostname}."
         ),
     );
     let all = names.join(", ");
@@ -109,7 +109,7 @@ fn judged(fact: &ReverseFact, names: &[String]) -> Check {
             let words = Words::new(
                 format!("{address} has no name: receivers refuse mail over IPv6 from it."),
                 format!(
-                    "{address} n'a pas de nom : les destinataires refusent son courrier en IPv6."
+                    "{address} n’a pas de nom\u{202f}: les destinataires refusent son courrier en IPv6."
                 ),
             );
             let fix = Words::new(
@@ -118,7 +118,7 @@ fn judged(fact: &ReverseFact, names: &[String]) -> Check {
                     fix.english
                 ),
                 format!(
-                    "{} Ou ne livrez qu'en IPv4 : deliver.ip_version = \"4\".",
+                    "{} Ou ne livrez qu’en IPv4\u{202f}: deliver.ip_version = \"4\".",
                     fix.french
                 ),
             );
@@ -128,20 +128,20 @@ fn judged(fact: &ReverseFact, names: &[String]) -> Check {
             Verdict::Broken,
             Words::new(
                 format!("{address} has no name in DNS."),
-                format!("{address} n'a pas de nom dans le DNS."),
+                format!("{address} n’a pas de nom dans le DNS."),
             ),
         ),
         _ if !fact.is_confirmed => (
             Verdict::Attention,
             Words::new(
                 format!("{address} is called {all}, which does not lead back to it."),
-                format!("{address} se nomme {all}, qui n'y ramène pas."),
+                format!("{address} se nomme {all}, qui n’y ramène pas."),
             ),
         ),
         [one] if one.eq_ignore_ascii_case(hostname) => {
             let words = Words::new(
                 format!("{address} is called {one}, leads back, and is what we say."),
-                format!("{address} se nomme {one}, qui y ramène, et c'est ce que nous disons."),
+                format!("{address} se nomme {one}, qui y ramène, et c’est ce que nous disons."),
             );
             return REVERSE.ok(subject, words);
         }
@@ -159,7 +159,7 @@ fn judged(fact: &ReverseFact, names: &[String]) -> Check {
                     "{address} has several names ({all}); one is enough, and some count more as a fault."
                 ),
                 format!(
-                    "{address} a plusieurs noms ({all}) ; un suffit, et d'aucuns en comptent plus comme un défaut."
+                    "{address} a plusieurs noms ({all})\u{202f}; un seul suffit, et certains serveurs en reprochent plusieurs."
                 ),
             ),
         ),
@@ -181,14 +181,14 @@ pub fn record(record: &str, domain: &str, found: Option<&Result<Words, Words>>) 
             domain,
             Words::new(
                 "Nobody has looked at its DNS yet.",
-                "Personne n'a encore regardé son DNS.",
+                "Son DNS n’a pas encore été vérifié.",
             ),
         ),
         Some(Ok(words)) => kind.ok(domain, words.clone()),
         Some(Err(words)) => {
             let fix = Words::new(
                 format!("relais domain records {domain} shows what to publish."),
-                format!("relais domain records {domain} montre ce qu'il faut publier."),
+                format!("relais domain records {domain} montre ce qu’il faut publier."),
             );
             kind.found(domain, Verdict::Attention, words.clone(), fix)
         }
@@ -203,13 +203,15 @@ pub fn mail_exchanger(domain: &str, found: &Result<usize, String>) -> Check {
             domain,
             Words::new(
                 format!("The MX records could not be asked: {because}."),
-                format!("Les enregistrements MX n'ont pas pu être demandés : {because}."),
+                format!("Les enregistrements MX n’ont pas pu être obtenus\u{202f}: {because}."),
             ),
         ),
         Ok(0) => {
             let words = Words::new(
                 format!("{domain} has no MX record: bounces and replies go astray."),
-                format!("{domain} n'a pas d'enregistrement MX : retours et réponses se perdent."),
+                format!(
+                    "{domain} n’a pas d’enregistrement MX\u{202f}: retours et réponses se perdent."
+                ),
             );
             let fix = Words::new(
                 "Publish an MX record for the server of the mailboxes, or for Relais.",
@@ -235,7 +237,7 @@ pub fn blocklist(address: IpAddr, list: &str, listed: &Listed, by_mx: bool) -> C
             subject,
             Words::new(
                 "Mail leaves by a smart host: its address counts, not ours.",
-                "Le courrier sort par un hôte relais : son adresse compte, pas la nôtre.",
+                "Le courrier sort par un hôte intelligent\u{202f}: son adresse compte, pas la nôtre.",
             ),
         );
     }
@@ -244,14 +246,14 @@ pub fn blocklist(address: IpAddr, list: &str, listed: &Listed, by_mx: bool) -> C
             subject,
             Words::new(
                 format!("{address} is not on {list}."),
-                format!("{address} n'est pas sur {list}."),
+                format!("{address} n’est pas sur {list}."),
             ),
         ),
         Listed::Unknown(because) => BLOCKLIST.unknown(
             subject,
             Words::new(
                 format!("{list} did not say: {because}."),
-                format!("{list} n'a rien dit : {because}."),
+                format!("{list} n’a pas répondu\u{202f}: {because}."),
             ),
         ),
         Listed::Yes(_) => {

@@ -23,7 +23,7 @@ pub(super) fn look(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Ass
                      or publish addresses of {host}."
                 ),
                 format!(
-                    "On ne sait pas de quelle adresse part le courrier : donnez [deliver] \
+                    "On ne sait pas de quelle adresse part le courrier\u{202f}: réglez [deliver] \
                      source_addresses, ou publiez les adresses de {host}."
                 ),
             ),
@@ -47,11 +47,13 @@ fn zone(subject: &Subject<'_>, known: &mut Known<'_>) -> Option<Check> {
         ),
         RecordState::Unknown(because) => Words::new(
             format!("Whether DNS finds our zone {zone} is not known: {because}."),
-            format!("On ne sait pas si le DNS trouve notre zone {zone} : {because}."),
+            format!("On ne sait pas si le DNS trouve notre zone {zone}\u{202f}: {because}."),
         ),
         RecordState::Absent | RecordState::Differs(_) => Words::new(
             format!("DNS does not find our zone {zone}: have it delegated to us (NS)."),
-            format!("Le DNS ne trouve pas notre zone {zone} : faites-la nous déléguer (NS)."),
+            format!(
+                "Le DNS ne trouve pas notre zone {zone}\u{202f}: faites-la nous déléguer (NS)."
+            ),
         ),
     };
     Some(Check {
@@ -72,7 +74,7 @@ fn reverse(subject: &Subject<'_>, known: &mut Known<'_>, address: IpAddr) -> Che
     let unknown = |because: &str| {
         let words = Words::new(
             format!("The reverse name of {address} is not known: {because}."),
-            format!("Le nom inverse de {address} n'est pas connu : {because}."),
+            format!("Le nom inverse de {address} n’est pas connu\u{202f}: {because}."),
         );
         made(Outcome::Unknown, words)
     };
@@ -104,7 +106,7 @@ fn reverse(subject: &Subject<'_>, known: &mut Known<'_>, address: IpAddr) -> Che
             Outcome::Good,
             Words::new(
                 format!("{address} leads back to {name}, which leads to it; our name is {host}."),
-                format!("{address} mène à {name}, qui y mène ; notre nom est {host}."),
+                format!("{address} mène à {name}, qui y mène\u{202f}; notre nom est {host}."),
             ),
         ),
         None if names.is_empty() => made(
@@ -114,7 +116,7 @@ fn reverse(subject: &Subject<'_>, known: &mut Known<'_>, address: IpAddr) -> Che
                     "{address} has no reverse name: large receivers refuse it. Ask its owner for PTR {host}."
                 ),
                 format!(
-                    "{address} n'a pas de nom inverse : les grands serveurs le refusent. Demandez à son propriétaire PTR {host}."
+                    "{address} n’a pas de nom inverse\u{202f}: les grands serveurs le refusent. Demandez à son propriétaire PTR {host}."
                 ),
             ),
         ),
@@ -124,7 +126,7 @@ fn reverse(subject: &Subject<'_>, known: &mut Known<'_>, address: IpAddr) -> Che
                 Outcome::Wrong,
                 Words::new(
                     format!("{address} leads back to {names}, which does not lead to it."),
-                    format!("{address} mène à {names}, qui n'y mène pas."),
+                    format!("{address} mène à {names}, qui n’y mène pas."),
                 ),
             )
         }

@@ -162,7 +162,7 @@ fn predict(
                  {dkim}{dkim_en}, DMARC {verdict}{suffix}."
             ),
             format!(
-                "{connector} par {name} : Gmail verra SPF {spf}{aligned_fr}, DKIM {dkim}{dkim_fr}, \
+                "{connector} par {name}\u{202f}: Gmail verra SPF {spf}{aligned_fr}, DKIM {dkim}{dkim_fr}, \
                  DMARC {verdict}{suffix}."
             ),
         ),

@@ -28,7 +28,7 @@ pub(super) fn look(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Ass
             words: Words::new(
                 "Leads mail from outside to us, who pass it on to the mailbox host; in place of \
                  others, else some mail goes past us.",
-                "Mène à nous le courrier de l'extérieur, que nous passons au serveur de boîtes ; à \
+                "Fait arriver ici le courrier de l’extérieur, que nous transmettons au serveur de boîtes aux lettres\u{202f}; à \
                  la place des autres, sinon une partie passe à côté.",
             ),
             state,
@@ -68,7 +68,7 @@ fn mx_check(subject: &Subject<'_>, state: &RecordState, is_mx: bool) -> Check {
             Words::new(
                 format!("{name} has no MX: nobody can reply, and some receivers mind."),
                 format!(
-                    "{name} n'a pas de MX : personne ne peut répondre, et certains y tiennent."
+                    "{name} n’a pas de MX\u{202f}: personne ne peut répondre, et certains serveurs l’exigent."
                 ),
             ),
         ),
@@ -76,7 +76,7 @@ fn mx_check(subject: &Subject<'_>, state: &RecordState, is_mx: bool) -> Check {
             Outcome::Unknown,
             Words::new(
                 format!("MX of {name} is not known: {because}."),
-                format!("Le MX de {name} n'est pas connu : {because}."),
+                format!("Le MX de {name} n’est pas connu\u{202f}: {because}."),
             ),
         ),
     };
@@ -95,12 +95,12 @@ fn bounces(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Assessment,
     let is_aligned = belong_together(bounce, subject.name);
     let mut words = Words::new(
         "Bounces come back to us here, and its SPF record is what receivers ask.",
-        "Les retours nous reviennent ici, et c'est son SPF que les serveurs demandent.",
+        "Les retours nous reviennent ici, et c’est son SPF que les serveurs demandent.",
     );
     if !is_aligned {
         words.push(&Words::new(
             "It belongs to another domain: SPF is not aligned, only DKIM counts for DMARC.",
-            "Il appartient à un autre domaine : SPF n'est pas aligné, seul DKIM compte pour DMARC.",
+            "Il appartient à un autre domaine\u{202f}: SPF n’est pas aligné, seul DKIM compte pour DMARC.",
         ));
     }
     let made = |purpose, kind, state| ProposedRecord {
@@ -146,7 +146,7 @@ fn bounce_check(name: &str, host: &str, state: &RecordState) -> Check {
                  {MX_PREFERENCE} {host}."
             ),
             format!(
-                "{name} n'a pas de MX : d'ici là, les expéditeurs d'enveloppe restent tels quels. \
+                "{name} n’a pas de MX\u{202f}: d’ici là, les expéditeurs d’enveloppe restent tels quels. \
                  Publiez MX {MX_PREFERENCE} {host}."
             ),
         ),
@@ -158,14 +158,14 @@ fn bounce_check(name: &str, host: &str, state: &RecordState) -> Check {
                      senders stay as they are."
                 ),
                 format!(
-                    "Le MX de {name} mène à {found} : les retours ne nous parviendraient pas ; \
-                     les expéditeurs d'enveloppe restent tels quels."
+                    "Le MX de {name} mène à {found}\u{202f}: les retours ne nous parviendraient pas\u{202f}; \
+                     les expéditeurs d’enveloppe restent tels quels."
                 ),
             )
         }
         RecordState::Unknown(because) => Words::new(
             format!("MX of {name} is not known: {because}."),
-            format!("Le MX de {name} n'est pas connu : {because}."),
+            format!("Le MX de {name} n’est pas connu\u{202f}: {because}."),
         ),
     };
     Check {
@@ -207,13 +207,13 @@ fn strict_transport(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut As
         words: if is_shown {
             Words::new(
                 "Tells senders to fetch the policy, which this relay shows; changes with it.",
-                "Fait chercher la politique, que ce relais montre ; change avec elle.",
+                "Fait chercher la politique, que ce relais montre\u{202f}; change avec elle.",
             )
         } else {
             Words::new(
                 "Tells senders to fetch the policy beside it, which a web server must show over \
                  HTTPS.",
-                "Fait chercher la politique jointe, qu'un serveur web doit montrer par HTTPS.",
+                "Fait chercher la politique jointe, qu’un serveur web doit montrer par HTTPS.",
             )
         },
         state,
@@ -281,15 +281,15 @@ fn advice(name: &'static str, state: &RecordState, (english, french): (&str, &st
     let words = match state {
         RecordState::Right => Words::new(
             format!("DNS shows {english}."),
-            format!("{french} : visible dans le DNS."),
+            format!("{french}\u{202f}: visible dans le DNS."),
         ),
         RecordState::Absent | RecordState::Differs(_) => Words::new(
             format!("DNS does not show {english}; advised."),
-            format!("{french} : absente du DNS ; conseillée."),
+            format!("{french}\u{202f}: absente du DNS\u{202f}; conseillée."),
         ),
         RecordState::Unknown(because) => Words::new(
             format!("Whether DNS shows {english} is not known: {because}."),
-            format!("{french} : le DNS n'a rien dit ({because})."),
+            format!("{french}\u{202f}: le DNS n’a pas répondu ({because})."),
         ),
     };
     Check {

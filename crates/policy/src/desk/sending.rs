@@ -195,31 +195,33 @@ fn words(merged: &Merged, state: &RecordState) -> Words {
         RecordState::Unknown(_) => Words::new(
             "Lets our addresses send. DNS did not say what is there now: if there is a record, add \
              to it what is new here instead of publishing a second one.",
-            "Autorise nos adresses à envoyer. Le DNS n'a pas dit ce qui s'y trouve : s'il y a déjà \
-             un enregistrement, complétez-le au lieu d'en publier un second.",
+            "Autorise nos adresses à envoyer. Le DNS n’a pas dit ce qui s’y trouve\u{202f}: s’il y a déjà \
+             un enregistrement, complétez-le au lieu d’en publier un second.",
         ),
         RecordState::Absent => Words::new(
             "Lets our addresses send; mail from elsewhere is suspect. Add your other servers \
              before ~all.",
-            "Autorise nos adresses à envoyer ; le reste est suspect. Ajoutez vos autres serveurs \
+            "Autorise nos adresses à envoyer\u{202f}; le reste est suspect. Ajoutez vos autres serveurs \
              avant ~all.",
         ),
         RecordState::Differs(_) => Words::new(
             "Replaces the record that is there: the same, with ours.",
-            "Remplace l'enregistrement existant : le même, avec les nôtres.",
+            "Remplace l’enregistrement existant\u{202f}: le même, avec les nôtres.",
         ),
     };
     if !merged.dropped.is_empty() {
         let dropped = merged.dropped.join(" ");
         words.push(&Words::new(
             format!("Left out, as it is wrong or allows everybody: {dropped}."),
-            format!("Retiré, car faux ou ouvert à tous : {dropped}."),
+            format!("Retiré, car incorrect ou ouvert à tous\u{202f}: {dropped}."),
         ));
     }
     if merged.value.len() > TEXT_OCTETS_ADVISED {
         words.push(&Words::new(
             format!("Longer than {TEXT_OCTETS_ADVISED} octets: some receivers may not get it."),
-            format!("Plus de {TEXT_OCTETS_ADVISED} octets : certains serveurs ne le liront pas."),
+            format!(
+                "Plus de {TEXT_OCTETS_ADVISED} octets\u{202f}: certains serveurs ne le liront pas."
+            ),
         ));
     }
     words
@@ -247,7 +249,7 @@ fn check(seen: Seen<'_>, needed: bool, refused: Vec<(IpAddr, spf::Evaluation)>) 
                 Outcome::Unknown,
                 Words::new(
                     format!("SPF of {name} is not known: {because}."),
-                    format!("Le SPF de {name} n'est pas connu : {because}."),
+                    format!("Le SPF de {name} n’est pas connu\u{202f}: {because}."),
                 ),
             );
         }
@@ -257,7 +259,7 @@ fn check(seen: Seen<'_>, needed: bool, refused: Vec<(IpAddr, spf::Evaluation)>) 
                 Outcome::Absent,
                 Words::new(
                     format!("{name} has no SPF record: publish TXT {value}"),
-                    format!("{name} n'a pas d'enregistrement SPF : publiez TXT {value}"),
+                    format!("{name} n’a pas d’enregistrement SPF\u{202f}: publiez TXT {value}"),
                 ),
             );
         }
@@ -269,7 +271,7 @@ fn check(seen: Seen<'_>, needed: bool, refused: Vec<(IpAddr, spf::Evaluation)>) 
         let (result, because) = (verdict.result.name(), &verdict.because);
         faults.push(&Words::new(
             format!("{address}, from which we send, gets {result} ({because})."),
-            format!("{address}, d'où nous envoyons, obtient {result} ({because})."),
+            format!("{address}, d’où nous envoyons, obtient {result} ({because})."),
         ));
     }
     if !seen.merged.added.is_empty() {
@@ -307,8 +309,8 @@ fn over(seen: &Seen<'_>, words: &mut Words) {
                  set a bounce_domain, whose record costs yours nothing."
             ),
             format!(
-                "Avec les nôtres il faudrait {after} recherches sur {LOOKUPS_MAX} : retirez un \
-                 include, ou donnez un bounce_domain, dont l'enregistrement ne coûte rien au vôtre."
+                "Avec les nôtres il faudrait {after} recherches sur {LOOKUPS_MAX}\u{202f}: retirez un \
+                 include, ou donnez un bounce_domain, dont l’enregistrement ne coûte rien au vôtre."
             ),
         ));
     }
@@ -320,7 +322,9 @@ fn wrongs(seen: &Seen<'_>, faults: &mut Words) {
     if found > 1 {
         faults.push(&Words::new(
             format!("there are {found} records, which count as none: publish one."),
-            format!("il y a {found} enregistrements, ce qui vaut aucun : publiez-en un seul."),
+            format!(
+                "il y a {found} enregistrements, ce qui vaut aucun\u{202f}: publiez-en un seul."
+            ),
         ));
     }
     if found == 1 {
@@ -343,7 +347,7 @@ fn wrongs(seen: &Seen<'_>, faults: &mut Words) {
                  {term} of {domain}."
             ),
             format!(
-                "il demande {lookups} recherches, {LOOKUPS_MAX} au plus ({costs}) ; il casse à \
+                "il demande {lookups} recherches, {LOOKUPS_MAX} au plus ({costs})\u{202f}; il échoue à \
                  {term} de {domain}."
             ),
         ));
@@ -387,7 +391,7 @@ fn cost(budget: &Budget) -> Words {
             .push_str(&format!("; DNS did not answer all ({named})"));
         words
             .french
-            .push_str(&format!(" ; le DNS n'a pas tout dit ({named})"));
+            .push_str(&format!("\u{202f}; le DNS n’a pas tout dit ({named})"));
     }
     words
 }

@@ -36,7 +36,7 @@ fn dkim(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Assessment) {
             words: match kind {
                 RecordKind::Alias(_) => Words::new(
                     "Leads to the key in our zone: it changes there by itself.",
-                    "Mène à la clé dans notre zone : elle y change d'elle-même.",
+                    "Mène à la clé dans notre zone\u{202f}: elle y change d’elle-même.",
                 ),
                 RecordKind::Text(_) | RecordKind::Mx(..) => Words::new(
                     "The key with which we sign; mail is signed once DNS shows it.",
@@ -62,7 +62,7 @@ fn dkim_check(subject: &Subject<'_>, missing: &[String], states: &[Outcome]) -> 
     if states.is_empty() {
         let words = Words::new(
             "The keys are not made yet: mail leaves unsigned.",
-            "Les clés ne sont pas encore faites : le courrier part sans signature.",
+            "Les clés ne sont pas encore créées\u{202f}: le courrier part sans signature.",
         );
         return made(Outcome::Absent, words);
     }
@@ -73,11 +73,11 @@ fn dkim_check(subject: &Subject<'_>, missing: &[String], states: &[Outcome]) -> 
     let then = match signs {
         true => Words::new(
             "Other keys sign meanwhile.",
-            "D'autres clés signent en attendant.",
+            "D’autres clés signent en attendant.",
         ),
         false => Words::new(
             "Until then mail leaves unsigned.",
-            "D'ici là, le courrier part sans signature.",
+            "D’ici là, le courrier part sans signature.",
         ),
     };
     let mut words = match worst {
@@ -89,15 +89,15 @@ fn dkim_check(subject: &Subject<'_>, missing: &[String], states: &[Outcome]) -> 
         }
         Some(Outcome::Wrong) => Words::new(
             format!("DNS shows another key than ours: {names}."),
-            format!("Le DNS montre une autre clé que la nôtre : {names}."),
+            format!("Le DNS montre une autre clé que la nôtre\u{202f}: {names}."),
         ),
         Some(Outcome::Unknown) => Words::new(
             format!("DNS did not say whether it shows our keys: {names}."),
-            format!("Le DNS n'a pas dit s'il montre nos clés : {names}."),
+            format!("Le DNS n’a pas dit s’il montre nos clés\u{202f}: {names}."),
         ),
         Some(_) => Words::new(
             format!("DKIM keys are not in DNS: publish {names}."),
-            format!("Des clés DKIM ne sont pas dans le DNS : publiez {names}."),
+            format!("Des clés DKIM ne sont pas dans le DNS\u{202f}: publiez {names}."),
         ),
     };
     words.push(&then);
@@ -212,11 +212,11 @@ fn dmarc(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Assessment) {
         words: match state {
             RecordState::Right => Words::new(
                 "Says what receivers do with mail that is not yours; as you have it.",
-                "Dit quoi faire du courrier qui n'est pas le vôtre ; tel que vous l'avez.",
+                "Dit quoi faire du courrier qui n’est pas le vôtre\u{202f}; tel qu’il est publié.",
             ),
             _ => Words::new(
                 "Asks receivers to report, and changes nothing yet; large ones want a policy.",
-                "Demande des rapports sans rien changer encore ; les grands veulent une politique.",
+                "Demande des rapports sans rien changer encore\u{202f}; les grands fournisseurs veulent une politique.",
             ),
         },
         state,
@@ -237,7 +237,7 @@ fn dmarc_check(subject: &Subject<'_>, state: &RecordState, inherited: &Dmarc) ->
         (RecordState::Unknown(because), _) | (_, Dmarc::Unknown(because)) => {
             let words = Words::new(
                 format!("DMARC of {name} is not known: {because}."),
-                format!("Le DMARC de {name} n'est pas connu : {because}."),
+                format!("Le DMARC de {name} n’est pas connu\u{202f}: {because}."),
             );
             (Outcome::Unknown, words)
         }
@@ -245,14 +245,18 @@ fn dmarc_check(subject: &Subject<'_>, state: &RecordState, inherited: &Dmarc) ->
             let count = found.len();
             let words = Words::new(
                 format!("DMARC of {name} counts for nothing: {count} records, or no valid p=."),
-                format!("Le DMARC de {name} ne vaut rien : {count} enregistrements, ou p= faux."),
+                format!(
+                    "Le DMARC de {name} ne vaut rien\u{202f}: {count} enregistrements, ou p= faux."
+                ),
             );
             (Outcome::Wrong, words)
         }
         (RecordState::Right | RecordState::Absent, Dmarc::None) => {
             let words = Words::new(
                 format!("{name} has no DMARC policy; large receivers want one."),
-                format!("{name} n'a pas de politique DMARC ; les grands serveurs en veulent une."),
+                format!(
+                    "{name} n’a pas de politique DMARC\u{202f}; les grands serveurs en veulent une."
+                ),
             );
             (Outcome::Absent, words)
         }

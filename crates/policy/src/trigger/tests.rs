@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::rehearsal::Rehearsal;
 use super::*;
+use crate::restriction::EntityKind;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 3_600_000;
@@ -70,6 +71,41 @@ fn a_hijacked_printer_is_found_within_fifty_messages_and_its_neighbour_is_not() 
     let found = burst(&mut guard, night, 5_000, &message(night, 9));
     assert!(found.is_some_and(|number| number < 50), "{found:?}");
     assert_eq!(hear(&mut guard, &message(at(20, 3, 30), 8)), None);
+}
+
+#[test]
+fn each_line_that_a_finding_has_is_there_in_french_too() {
+    let mut guard = with_history(5, 3);
+    let night = at(5, 3, 0);
+    let found = (0..60).find_map(|_| hear(&mut guard, &message(night, 9)));
+    let found = found.expect("too much");
+    let french = |line: &str| in_french(line).expect("a trigger wrote it");
+    assert_eq!(french(&found.reason), "31 destinataires en une heure");
+    assert_eq!(
+        french(&found.evidence[0]),
+        "habitude à cette heure\u{202f}: 0, maximum\u{202f}: 3"
+    );
+    assert_eq!(
+        french(&found.evidence[1]),
+        found.evidence[1].replace("last:", "derniers\u{202f}:")
+    );
+    for kind in TriggerKind::ALL {
+        let hours = format!(
+            "trigger {}: 3 {} within 24 hours",
+            kind.name(),
+            kind.counted()
+        );
+        if kind != TriggerKind::NewNetwork {
+            assert!(french(&hours).starts_with("3 "), "{hours}");
+        }
+    }
+    let heard = message(night, 9);
+    let entity = Entity::parse(EntityKind::Credential, "scan").expect("a name");
+    let found = new_network(&heard, entity, Effect::Hold);
+    assert!(french(&found.reason).contains("l’identifiant scan n’avait jamais été"));
+    assert!(found.evidence.iter().all(|line| in_french(line).is_some()));
+    assert_eq!(french("panic switch"), "arrêt d’urgence");
+    assert_eq!(in_french("by hand"), None);
 }
 
 #[test]

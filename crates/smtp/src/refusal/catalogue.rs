@@ -645,9 +645,9 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
             whose limit it is.",
         fix_en: "Wait until the time that the reply names, or raise the limit; a soft one takes \
             everything in and sends it at its pace.",
-        cause_fr: "Une limite stricte de destinataires par heure est atteinte : la réponse dit \
+        cause_fr: "Une limite stricte de destinataires par heure est atteinte\u{202f}: la réponse dit \
             combien, et à qui est la limite.",
-        fix_fr: "Attendez l’heure que la réponse indique, ou relevez la limite ; une limite souple \
+        fix_fr: "Attendez l’heure que la réponse indique, ou relevez la limite\u{202f}; une limite souple \
             accepte tout et envoie à son rythme.",
         sample: || Refusal::QuotaHour {
             value: "100 external".into(),
@@ -661,7 +661,7 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
             up: the reply names how many, and whose limit it is.",
         fix_en: "Wait until the time that the reply names, or raise the limit.",
         cause_fr: "Une limite stricte de destinataires, ou de nouveaux destinataires, en 24 heures \
-            est atteinte : la réponse dit combien, et à qui est la limite.",
+            est atteinte\u{202f}: la réponse dit combien, et à qui est la limite.",
         fix_fr: "Attendez l’heure que la réponse indique, ou relevez la limite.",
         sample: || Refusal::QuotaDay {
             value: 2_000,
@@ -768,8 +768,8 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_en: "The inbound connector is observing: it delivers to its test recipients only.",
         fix_en: "Enable the connector, or add the address to its test recipients.",
         cause_fr: "Le connecteur entrant est en observation\u{202f}: il ne remet qu’à ses \
-            destinataires d’essai.",
-        fix_fr: "Activez le connecteur, ou ajoutez l’adresse à ses destinataires d’essai.",
+            destinataires de test.",
+        fix_fr: "Activez le connecteur, ou ajoutez l’adresse à ses destinataires de test.",
         sample: || Refusal::Sandbox,
     },
     CatalogueEntry {
