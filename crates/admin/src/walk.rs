@@ -89,11 +89,11 @@ fn port_25_is_blocked() -> Advice {
     Advice {
         cause: json!({
             "en": "No answer on port 25: most providers block it on the way out.",
-            "fr": "Pas de réponse sur le port 25 : la plupart des fournisseurs le bloquent en sortie.",
+            "fr": "Pas de réponse sur le port 25\u{202f}: la plupart des fournisseurs le bloquent en sortie.",
         }),
         fix: json!({
             "en": "Have port 25 opened, or use a smart host on port 587 or 465.",
-            "fr": "Faites ouvrir le port 25, ou utilisez un hôte relais sur le port 587 ou 465.",
+            "fr": "Faites ouvrir le port 25, ou utilisez un hôte intelligent sur le port 587 ou 465.",
         }),
     }
 }

@@ -12,7 +12,7 @@ use relais_store::trace::{ClientSummary, Event, EventKind, To};
 
 use crate::plain::{clean, size, taille};
 
-pub use advice::{advice, reference, token};
+pub use advice::{advice, meaning, reference, token};
 
 /// Recipients that a line names; the rest is counted.
 const RECIPIENTS_SHOWN: usize = 3;
@@ -169,6 +169,7 @@ fn english(event: &Event) -> String {
 
 fn french(event: &Event) -> String {
     let (to, hop, reply) = (recipients(event), hop(event), reply(event));
+    let told = |words: &str| format!("{words}{}.", detail(event, "\u{202f}: "));
     match event.kind {
         EventKind::ConnectionRefused => {
             format!(
@@ -216,7 +217,7 @@ fn french(event: &Event) -> String {
             format!("Réparé à l’entrée\u{202f}: {}.", event.repairs.join(", "))
         }
         EventKind::DeliveryAttempted => format!(
-            "Essai auprès de {hop}{}{}",
+            "Tentative auprès de {hop}{}{}",
             took(event, "durée"),
             colon("\u{202f}: ", &reply)
         ),
@@ -224,7 +225,7 @@ fn french(event: &Event) -> String {
             format!("Remis à {to}\u{202f}: {hop} a répondu «\u{202f}{reply}\u{202f}».")
         }
         EventKind::RecipientDeferred => format!(
-            "Pas encore remis à {to}, nouvel essai{}\u{202f}: {reply}",
+            "Pas encore remis à {to}, nouvelle tentative{}\u{202f}: {reply}",
             next(event, "à")
         ),
         EventKind::RecipientFailed => format!("Échec pour {to}\u{202f}: {reply}"),
@@ -235,16 +236,14 @@ fn french(event: &Event) -> String {
             "Retenu pour {to}\u{202f}: une personne doit le libérer{}.",
             detail(event, "\u{202f}: ")
         ),
-        EventKind::RecipientDiscarded => {
-            format!("Écarté pour {to}{}.", detail(event, "\u{202f}: "))
-        }
-        EventKind::NoticeSent => format!("Avis envoyé à {to}{}.", detail(event, "\u{202f}: ")),
+        EventKind::RecipientDiscarded => told(&format!("Écarté pour {to}")),
+        EventKind::NoticeSent => told(&format!("Avis envoyé à {to}")),
         EventKind::NoticeReceived => came_back(event, Language::French),
-        EventKind::EntityRestricted => format!("Bloqué{}.", detail(event, "\u{202f}: ")),
-        EventKind::EntityReleased => format!("Débloqué{}.", detail(event, "\u{202f}: ")),
-        EventKind::CheckChanged => format!("Un contrôle a changé{}.", detail(event, "\u{202f}: ")),
-        EventKind::AlertRaised => format!("Alerte{}.", detail(event, "\u{202f}: ")),
-        EventKind::SettingsChanged => format!("Réglages modifiés{}.", detail(event, "\u{202f}: ")),
+        EventKind::EntityRestricted => told("Restreint"),
+        EventKind::EntityReleased => told("Restriction levée"),
+        EventKind::CheckChanged => told("Une vérification a changé"),
+        EventKind::AlertRaised => told("Alerte"),
+        EventKind::SettingsChanged => told("Paramètres modifiés"),
     }
 }
 

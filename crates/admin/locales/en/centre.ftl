@@ -1,13 +1,15 @@
 # What the pages say, in English. Each key stands in ../fr too, at the same place.
 
 skip = Skip to the content
-navigation = Pages
+navigation = Menu
 search-label = Search everything
 search-hint = Address, reference, queue id, name, SMTP code
 search-button = Search
 sign-out = Sign out
 as-command = As a command:
 back-home = Back to Home
+files-label = Export
+column-whole = Show
 colon = :
 older = Older
 more = More
@@ -34,8 +36,8 @@ setup-button = Create and sign in
 field-name = Name
 field-password = Password
 field-new-password = New password
-field-old-password = Password until now
-field-again = The new password again
+field-old-password = Current password
+field-again = Repeat the new password
 account-title = Your account
 account-password = Change the password
 account-button = Change and sign out everywhere
@@ -44,7 +46,7 @@ people-taken = There is an administrator of that name already.
 people-password = At least { $count } characters; a sentence is good.
 people-guessable = This password would be guessed: it is one of those that leaks are full of, or made of names of this place. Take a sentence of your own.
 people-wrong = Name or password is wrong.
-people-old-wrong = The password until now is wrong.
+people-old-wrong = The current password is wrong.
 people-slowed = Too many wrong passwords. Try again later.
 people-link = This link was used, is older than 60 minutes, or was replaced by a newer one. Make a new one on the server: relais setup-link
 people-differ = The two new passwords differ.
@@ -147,16 +149,16 @@ today-permit = Would be accepted.
 queue-empty = Nothing is waiting.
 queue-nothing-fits = Nothing fits this filter.
 queue-next = next attempt
-queue-act = What is to happen
-queue-chosen = to the chosen ones
-queue-all = to all that fit the filter
+queue-act = Action
+queue-chosen = on the chosen messages
+queue-all = on all that fit the filter
 act-retry = Try now
 act-hold = Hold
 act-release = Release
 act-bounce = Return to sender
 act-delete = Delete
-confirm-title = Is that right?
-confirm-cancel = No, back
+confirm-title = Please confirm
+confirm-cancel = Cancel
 confirm-retry =
     { $count ->
         [one] Try one message now?
@@ -224,7 +226,7 @@ since-week = 7 days
 since-month = 30 days
 done-adopt = { $value } was made, observing: it explains, and delivers to test recipients only. Enable it with relais connector inbound enable.
 done-adopt-user = The user { $value } may sign in from that address too, from now on.
-done-ignore = Such attempts of this address are not shown any more.
+done-ignore = Such attempts from this address are not shown any more.
 done-block = { $value } is blocked.
 
 domains-empty = Add the domain your mail comes from, on the server: { $value }

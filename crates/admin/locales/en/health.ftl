@@ -1,11 +1,12 @@
 # Health: the self-checks, in English. Each key stands in ../fr too, at the same place.
 
 nav-health = Health
-health-none = Nobody has looked yet. The checks run by themselves once a day.
+health-none = No check has run yet. They run by themselves once a day.
+health-none-fits = No check has this verdict.
 health-checked = Checked
 health-look = Check now
 health-look-hint = Takes up to 15 seconds.
-health-looked = Everything was looked at.
+health-looked = All checks are done.
 health-machine = This machine
 health-way-out = The way out
 health-world = How the world sees you
@@ -25,7 +26,7 @@ health-session = a session through the listener
 health-outside = From another network, where nobody knows you:
 health-your-address = YOUR-ADDRESS
 health-changes = What changed
-health-no-changes = Nothing has changed since the first look.
+health-no-changes = Nothing has changed since the first check.
 verdict-ok = OK
 verdict-advice = Advice
 verdict-attention = Attention

@@ -1,13 +1,15 @@
 # Ce que disent les pages, en français. Chaque clé est aussi dans ../en, à la même place.
 
 skip = Aller au contenu
-navigation = Pages
+navigation = Menu
 search-label = Rechercher partout
 search-hint = Adresse, référence, identifiant, nom, code SMTP
 search-button = Rechercher
 sign-out = Se déconnecter
 as-command = En ligne de commande :
 back-home = Retour à l’accueil
+files-label = Exporter
+column-whole = Afficher
 colon = { " " }:
 older = Plus anciens
 more = Suite
@@ -35,17 +37,17 @@ field-name = Nom
 field-password = Mot de passe
 field-new-password = Nouveau mot de passe
 field-old-password = Mot de passe actuel
-field-again = Le nouveau mot de passe, encore une fois
+field-again = Confirmez le nouveau mot de passe
 account-title = Votre compte
 account-password = Changer le mot de passe
 account-button = Changer et déconnecter partout
 people-name = { $count } caractères au plus parmi a-z, 0-9, point, tiret, tiret bas et @.
 people-taken = Un administrateur porte déjà ce nom.
 people-password = Au moins { $count } caractères ; une phrase convient bien.
-people-guessable = Ce mot de passe serait deviné : il figure parmi ceux des fuites connues, ou se compose de noms d’ici. Prenez une phrase à vous.
-people-wrong = Le nom ou le mot de passe est faux.
-people-old-wrong = Le mot de passe actuel est faux.
-people-slowed = Trop de mots de passe faux. Réessayez plus tard.
+people-guessable = Ce mot de passe serait vite deviné : il figure parmi ceux des fuites connues, ou se compose de noms de cette installation. Choisissez une phrase à vous.
+people-wrong = Le nom ou le mot de passe est incorrect.
+people-old-wrong = Le mot de passe actuel est incorrect.
+people-slowed = Trop de mots de passe incorrects. Réessayez plus tard.
 people-link = Ce lien a déjà servi, a plus de 60 minutes, ou a été remplacé. Faites-en un autre sur le serveur : relais setup-link
 people-differ = Les deux nouveaux mots de passe diffèrent.
 
@@ -57,11 +59,11 @@ home-in-queue =
        *[other] { $shown } destinataires attendent.
     }
 home-unwell = Aucun message n’est accepté pour l’instant. { $value }
-home-queued = nouveaux dans la file
+home-queued = nouveaux en file d’attente
 home-deferred = à réessayer
 home-held = retenus
 home-oldest = âge du plus ancien
-home-refused = refus en 24 heures
+home-refused = refusés en 24 heures
 home-steps = Reste à configurer
 home-matters = À surveiller
 home-no-matters = Rien à surveiller.
@@ -72,7 +74,7 @@ home-domain-dns = Le DNS de { $value } diffère de la proposition.
 home-suspended = La remise est suspendue : { $value }.
 
 trace-search = Recherche
-trace-empty = Rien ici. Envoyez un essai, ou appuyez sur Numériser : les tentatives apparaissent en une seconde.
+trace-empty = Rien à afficher. Envoyez un test, ou lancez une numérisation sur un appareil : les tentatives apparaissent en moins d’une seconde.
 chip-all = Tout
 chip-held = Retenus
 chip-delivered = Remis
@@ -95,21 +97,21 @@ column-to = À
 column-subject = Objet
 column-size = Taille
 column-name = Référence
-column-attempts = Essais
-column-next = Prochain essai
+column-attempts = Tentatives
+column-next = Prochaine tentative
 column-reply = Dernière réponse
 column-choose = Choisir
 column-accepted = Accepté
 column-recipients = Destinataires
 column-domain = Domaine
 column-state = État
-column-kind = Genre
-column-checked = Dernier contrôle
-column-wrong = Diffère dans le DNS
+column-kind = Type
+column-checked = Dernière vérification
+column-wrong = Différences dans le DNS
 column-identified = Reconnu par
-column-senders = Domaines d’expéditeur
+column-senders = Domaines d’expédition
 column-hosts = Sort par
-column-for = Domaines de destinataire
+column-for = Domaines destinataires
 
 status-delivered = Remis
 status-accepted = Accepté
@@ -122,15 +124,15 @@ status-refused = Refusé par nous
 status-expired = Expiré
 status-discarded = Écarté
 status-other = Autre
-step-attempted = Essai
+step-attempted = Tentative
 step-repaired = Réparé
 step-notice-sent = Avis envoyé
 step-notice-received = Avis reçu
-step-restricted = Bloqué
-step-released = Débloqué
-step-check = Contrôle changé
+step-restricted = Restreint
+step-released = Restriction levée
+step-check = Vérification changée
 step-alert = Alerte
-step-settings = Réglages modifiés
+step-settings = Paramètres modifiés
 
 fact-helo = Se présente comme
 fact-credential = Identifiant
@@ -141,22 +143,22 @@ story-refusal = Refus { $value }
 story-attempts = Vers les tentatives refusées
 story-facts = Ce que l’on sait
 story-steps = Ce qui s’est passé
-story-today = Avec les réglages d’aujourd’hui
+story-today = Avec les paramètres actuels
 today-permit = Serait accepté.
 
 queue-empty = Rien n’attend.
 queue-nothing-fits = Rien ne correspond à ce filtre.
-queue-next = prochain essai
-queue-act = Que faire
-queue-chosen = des messages choisis
-queue-all = de tous ceux du filtre
+queue-next = prochaine tentative
+queue-act = Action
+queue-chosen = sur les messages choisis
+queue-all = sur tous ceux du filtre
 act-retry = Essayer maintenant
 act-hold = Retenir
 act-release = Libérer
 act-bounce = Retourner à l’expéditeur
 act-delete = Supprimer
-confirm-title = Est-ce bien cela ?
-confirm-cancel = Non, retour
+confirm-title = Confirmer
+confirm-cancel = Annuler
 confirm-retry =
     { $count ->
         [one] Essayer un message maintenant ?
@@ -208,13 +210,13 @@ done-delete =
        *[other] Supprimé pour { $shown } destinataires.
     }
 
-attempts-empty = Aucun refus dans ce temps. Un appareil refusé apparaît ici en une seconde.
+attempts-empty = Aucun refus sur cette période. Un appareil refusé apparaît ici en moins d’une seconde.
 attempts-count =
     { $count ->
         [one] une fois
        *[other] { $shown } fois
     }
-attempts-last = la dernière le
+attempts-last = dernière fois le
 attempts-adopt = Adopter
 attempts-ignore = Ignorer
 attempts-block = Bloquer l’adresse
@@ -222,32 +224,32 @@ since-hour = Dernière heure
 since-day = 24 heures
 since-week = 7 jours
 since-month = 30 jours
-done-adopt = { $value } est créé, en observation : il explique, et ne remet qu’aux destinataires d’essai. Activez-le avec relais connector inbound enable.
+done-adopt = { $value } est créé, en observation : il explique tout, et ne remet qu’aux destinataires de test. Activez-le avec relais connector inbound enable.
 done-adopt-user = L’utilisateur { $value } peut désormais se connecter aussi depuis cette adresse.
-done-ignore = Ces tentatives de cette adresse ne sont plus montrées.
-done-block = { $value } est bloquée.
+done-ignore = Ces tentatives de cette adresse ne sont plus affichées.
+done-block = Adresse bloquée : { $value }.
 
 domains-empty = Ajoutez le domaine d’où vient votre courrier, sur le serveur : { $value }
 domain-verified = Vérifié
 domain-pending = Pas encore vérifié
-domain-lapsing = La preuve a disparu, délai en cours
+domain-lapsing = La preuve a disparu, délai de grâce en cours
 domain-suspended = Suspendu
 kind-authoritative = faisant autorité : les destinataires inconnus sont refusés
 kind-internal-relay = relais interne : les destinataires inconnus sont transmis
-domain-check = Contrôler le DNS maintenant
+domain-check = Vérifier le DNS maintenant
 domain-looked = Le DNS vient d’être interrogé.
 domain-checks = Ce que montre le DNS
 domain-records = À publier dans le DNS
 domain-no-records = Rien à publier.
-check-ok = Juste
+check-ok = Correct
 check-unknown = Inconnu
-check-wrong = Diffère
+check-wrong = Différent
 record-name = Nom
 record-verification = Preuve de propriété
 record-bounce = { $value } du domaine de retour
 record-type = Type
 record-value = Valeur
-record-copy = Un clic sur une valeur la choisit en entier, pour la copier.
+record-copy = Un clic sur une valeur la sélectionne en entier, pour la copier.
 
 inbound-empty = Personne ne peut encore envoyer. Ajoutez le premier appareil ici, ou sur le serveur : { $value }
 outbound-empty = Le courrier va directement aux serveurs des destinataires (MX). Ajoutez une voie de sortie si un fournisseur doit le prendre.
@@ -259,7 +261,7 @@ connector-observing = En observation
 connector-draft = Brouillon
 connector-disabled = Désactivé
 connector-activity = Ce qu’il a envoyé
-connector-settings = Réglages
+connector-settings = Paramètres
 
 span-seconds = { $count } s
 span-minutes = { $count } min

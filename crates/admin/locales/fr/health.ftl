@@ -1,11 +1,12 @@
-# L'état de santé : les autovérifications, en français. Chaque clé figure aussi dans ../en, au même endroit.
+# L’état de santé : les autovérifications, en français. Chaque clé figure aussi dans ../en, au même endroit.
 
 nav-health = État de santé
-health-none = Personne n’a encore regardé. Les vérifications se font d’elles-mêmes une fois par jour.
+health-none = Aucune vérification n’a encore eu lieu. Elles se font d’elles-mêmes une fois par jour.
+health-none-fits = Aucune vérification n’a ce résultat.
 health-checked = Vérifié
 health-look = Vérifier maintenant
 health-look-hint = Cela prend jusqu’à 15 secondes.
-health-looked = Tout a été regardé.
+health-looked = Tout a été vérifié.
 health-machine = Cette machine
 health-way-out = La voie de sortie
 health-world = Comment le monde vous voit
@@ -19,13 +20,13 @@ health-tested = Testé le
 health-evidence-words = Douze inconnus ont interrogé les décisions en vigueur, et une session est passée par chaque port d’écoute.
 health-export = Exporter pour un auditeur (JSON)
 health-stranger = Inconnu
-health-tried = Essai
+health-tried = Tentative
 health-reply = Réponse
 health-session = une session par le port d’écoute
 health-outside = Depuis un autre réseau, où personne ne vous connaît :
 health-your-address = VOTRE-ADRESSE
 health-changes = Ce qui a changé
-health-no-changes = Rien n’a changé depuis le premier regard.
+health-no-changes = Rien n’a changé depuis la première vérification.
 verdict-ok = OK
 verdict-advice = Conseil
 verdict-attention = Attention
@@ -44,13 +45,13 @@ check-name-resolver = Serveurs de noms
 check-name-dnssec = DNSSEC
 check-name-port-25 = Port 25 en sortie
 check-name-public-address = Adresse publique
-check-name-smart-host = Hôte relais
+check-name-smart-host = Hôte intelligent
 check-name-reverse-name = Nom inverse
 check-name-spf = SPF
 check-name-dkim = DKIM
 check-name-dmarc = DMARC
 check-name-mx = MX pour les retours
-check-name-blocklist = Liste noire
+check-name-blocklist = Liste de blocage
 check-name-open-relay = Relais ouvert
 check-name-ranges = Plage la plus large
 check-name-limits = Limites

@@ -77,7 +77,7 @@ impl Note {
         if self.lines.is_empty() {
             let words = language.pick(
                 "This is a test: alerts will come this way.",
-                "Ceci est un essai\u{a0}: les alertes arriveront par ce canal.",
+                "Ceci est un test\u{202f}: les alertes arriveront par ce canal.",
             );
             return words.to_owned();
         }

@@ -24,14 +24,14 @@ pub(crate) const fn rule(kind: RuleKind, language: Language) -> &'static str {
         ),
         RuleKind::Blocklist => (
             "An address of ours is on a blocklist",
-            "Une de nos adresses est sur une liste noire",
+            "Une de nos adresses est sur une liste de blocage",
         ),
         RuleKind::Disk => ("The disk is nearly full", "Le disque est presque plein"),
         RuleKind::Limit => (
             "A limit is nearly used up",
             "Une limite est presque atteinte",
         ),
-        RuleKind::RestrictedEntity => ("Something is blocked", "Quelque chose est bloqué"),
+        RuleKind::RestrictedEntity => ("Something is blocked", "Une restriction est en vigueur"),
         RuleKind::Unaccounted => ("Mail is unaccounted for", "Du courrier est introuvable"),
     };
     match language {
@@ -40,16 +40,37 @@ pub(crate) const fn rule(kind: RuleKind, language: Language) -> &'static str {
     }
 }
 
+/// What a rule was raised for: where a restriction is, its kind in words.
+pub(crate) fn subject(kind: RuleKind, subject: &str, language: Language) -> String {
+    let Some((entity, value)) = subject.split_once(' ') else {
+        return subject.to_owned();
+    };
+    let (english, french) = match (kind, entity) {
+        (RuleKind::RestrictedEntity, "ip") => ("address", "adresse IP"),
+        (RuleKind::RestrictedEntity, "address") => ("sender", "expéditeur"),
+        (RuleKind::RestrictedEntity, "domain") => ("domain", "domaine"),
+        (RuleKind::RestrictedEntity, "connector") => ("connector", "connecteur"),
+        (RuleKind::RestrictedEntity, "credential") => ("credential", "identifiant"),
+        (RuleKind::RestrictedEntity, "organisation") => ("organisation", "organisation"),
+        (RuleKind::RestrictedEntity, "device") => ("device", "appareil"),
+        _ => return subject.to_owned(),
+    };
+    format!("{} {value}", language.pick(english, french))
+}
+
 /// One line of a note.
 pub(crate) fn line(told: &Told, language: Language) -> String {
     let turn = match told.turn {
         Turn::Raised => language.pick("RAISED", "ALERTE"),
         Turn::Cleared => language.pick("CLEARED", "TERMINÉE"),
     };
-    let colon = language.pick(":", "\u{a0}:");
+    let colon = language.pick(":", "\u{202f}:");
     let mut line = format!("{turn}{colon} {}", rule(told.kind, language));
     if !told.subject.is_empty() {
-        line.push_str(&format!(" – {}", told.subject));
+        line.push_str(&format!(
+            " – {}",
+            subject(told.kind, &told.subject, language)
+        ));
     }
     if told.turn == Turn::Raised {
         line.push_str(&format!(" ({})", value(told.kind, told.value, language)));
@@ -100,6 +121,15 @@ mod tests {
     }
 
     #[test]
+    fn a_restriction_is_told_by_the_words_of_its_kind() {
+        let told = |kind, language| subject(kind, "ip 192.0.2.77", language);
+        let kind = RuleKind::RestrictedEntity;
+        assert_eq!(told(kind, Language::English), "address 192.0.2.77");
+        assert_eq!(told(kind, Language::French), "adresse IP 192.0.2.77");
+        assert_eq!(told(RuleKind::Disk, Language::French), "ip 192.0.2.77");
+    }
+
+    #[test]
     fn a_line_says_what_where_how_much_and_why() {
         assert_eq!(
             line(&told(Turn::Raised), Language::English),
@@ -107,7 +137,7 @@ mod tests {
         );
         assert_eq!(
             line(&told(Turn::Raised), Language::French),
-            "ALERTE\u{a0}: Du courrier attend – example.org (2 h)\u{a0}: 451 4.3.0 later"
+            "ALERTE\u{202f}: Du courrier attend – example.org (2 h)\u{202f}: 451 4.3.0 later"
         );
         assert_eq!(
             line(&told(Turn::Cleared), Language::English),

@@ -321,22 +321,22 @@ fn verification_check(key: &ProofKey, looked: &Looked, owned: &OwnedDomain<'_>) 
 fn verification_words(key: &ProofKey, looked: &Looked, by_hand: bool) -> Words {
     let (record, domain) = (looked.proof.token.record(), &key.domain);
     match (looked.finding, looked.taken) {
-        (Finding::Present, false) => Words::new("The record is there.", "L'enregistrement est là."),
+        (Finding::Present, false) => Words::new("The record is there.", "L’enregistrement est là."),
         (Finding::Present, true) => Words::new(
             "The record is there; the domain is another organisation's as long as its proof holds.",
-            "L'enregistrement est là ; le domaine est à une autre organisation tant que sa preuve              tient.",
+            "L’enregistrement est là\u{202f}; le domaine est à une autre organisation tant que sa preuve              tient.",
         ),
         (Finding::Absent | Finding::Unknown, _) if by_hand => Words::new(
             "Verified by hand: its record need not be published.",
-            "Vérifié à la main : son enregistrement n'a pas à être publié.",
+            "Vérifié à la main\u{202f}: son enregistrement n’a pas à être publié.",
         ),
         (Finding::Absent, _) => Words::new(
             format!("The record is not there: publish TXT {record} at {domain}."),
-            format!("L'enregistrement n'y est pas : publiez TXT {record} sur {domain}."),
+            format!("L’enregistrement n’y est pas\u{202f}: publiez TXT {record} sur {domain}."),
         ),
         (Finding::Unknown, _) => Words::new(
             "DNS gave no answer to rely on; nothing changes until it does.",
-            "Le DNS n'a pas donné de réponse fiable ; rien ne change d'ici là.",
+            "Le DNS n’a pas donné de réponse fiable\u{202f}; rien ne change d’ici là.",
         ),
     }
 }

@@ -142,7 +142,9 @@ fn raised(visit: &Visit, one: &Value) -> Raised {
     let value = one["value"].as_u64().unwrap_or_default();
     Raised {
         title: kind.map_or("", |kind| words::rule(kind, lang.0)).to_owned(),
-        subject: plain(one, "subject"),
+        subject: kind.map_or(String::new(), |kind| {
+            words::subject(kind, &plain(one, "subject"), lang.0)
+        }),
         value: kind.map_or(String::new(), |kind| words::value(kind, value, lang.0)),
         detail: plain(one, "detail"),
         since: times::shown(lang, one["since"].as_str()),

@@ -21,7 +21,7 @@ pub(super) const ZOOMS: [(&str, &str, &str); 5] = [
     ("whole", "↔", "chart-whole"),
 ];
 /// Bars of one chart.
-const BARS_MAX: usize = 10;
+pub(super) const BARS_MAX: usize = 10;
 /// Height of one bar with its name.
 const BAR: u64 = 26;
 /// Names of bars, in characters.
@@ -40,6 +40,8 @@ pub(super) struct Chart {
     pub(super) svg: String,
     /// The parts, told apart: pattern of a surface or class of a line, and word.
     pub(super) legend: Vec<(&'static str, String)>,
+    /// What the names of its bars mean, where they are tokens.
+    pub(super) meanings: Vec<(String, &'static str)>,
     pub(super) head: Vec<String>,
     pub(super) rows: Vec<Vec<String>>,
     /// Its file, with the same range.
@@ -112,11 +114,11 @@ fn patterns(id: &str) -> String {
     )
 }
 
-/// A round number at or above the highest, for the scale.
+/// A round number at or above the highest, for the scale, whose half is a whole number.
 fn top_of(highest: u64) -> u64 {
     let mut step = 1_u64;
     loop {
-        for factor in [1, 2, 5] {
+        for factor in [2, 4, 10] {
             let top = step.saturating_mul(factor);
             if top >= highest.max(1) || top == u64::MAX {
                 return top;
@@ -142,10 +144,6 @@ fn scale(top: u64, label: &dyn Fn(u64) -> String) -> String {
     let bottom = HEIGHT - MARGIN;
     let mut svg = String::new();
     for (value, y) in [(top, 10), (top / 2, (10 + bottom) / 2), (0, bottom)] {
-        // Half of one is no whole number: a second nought would stand in the middle.
-        if value == 0 && y != bottom {
-            continue;
-        }
         let _ = write!(
             svg,
             "<path class=\"grid\" d=\"M{LEFT} {y}H{WIDTH}\"/>\
@@ -317,8 +315,8 @@ mod tests {
     }
 
     #[test]
-    fn the_scale_ends_at_a_round_number_above() {
-        for (highest, top) in [(0, 1), (1, 1), (3, 5), (7, 10), (11, 20), (501, 1_000)] {
+    fn the_scale_ends_at_a_round_number_above_whose_half_is_whole() {
+        for (highest, top) in [(0, 2), (1, 2), (3, 4), (5, 10), (11, 20), (401, 1_000)] {
             assert_eq!(top_of(highest), top);
         }
         assert_eq!(top_of(u64::MAX), u64::MAX);

@@ -196,7 +196,7 @@ fn line(
     ];
     if side == Side::Inbound {
         let (last, count) = seen.by(&row.organisation, &row.name);
-        cells.push(Cell::whole(&times::shown(lang, last)));
+        cells.push(Cell::whole(&times::full(lang, last)));
         cells.push(Cell::number(&lang.number(count)));
     }
     records::Row {

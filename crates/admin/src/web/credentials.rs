@@ -162,7 +162,7 @@ fn row(visit: &Visit, one: &Value, may_change: bool) -> Row {
     let owner = text(one, "organisation");
     let is_on = one["enabled"] != false;
     let until = |key: &str, words: &str| match one[key].as_str() {
-        Some(time) => lang.with(words, &times::shown(lang, Some(time))),
+        Some(time) => lang.with(words, &times::full(lang, Some(time))),
         None => String::new(),
     };
     let state = match is_on {
@@ -174,7 +174,7 @@ fn row(visit: &Visit, one: &Value, may_change: bool) -> Row {
         .line(&until("previous_until", "credentials-previous"));
     let last = match one["last_used"].as_str() {
         None => Cell::new(&lang.t("credentials-never")),
-        time => Cell::whole(&times::shown(lang, time)).line(text(one, "last_address")),
+        time => Cell::whole(&times::full(lang, time)).line(text(one, "last_address")),
     };
     let path = format!("/credentials/{}", segment(user));
     let act = |name: &str, key: &str| Act::new(format!("{path}/{name}"), lang.t(key), user);

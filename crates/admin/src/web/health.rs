@@ -111,12 +111,20 @@ fn row(lang: Lang, check: &KeptCheck) -> Row {
         .map(|text| clean(text).into_owned());
     Row {
         name: lang.t(&format!("check-name-{}", check.name)),
-        subject: clean(&check.subject).into_owned(),
+        subject: subject(check),
         status: status(lang, check.verdict()),
         words,
         why,
         fix,
         since: times::of(lang, check.since()),
+    }
+}
+
+/// What was looked at; the decisions as a whole need no name beside the words about them.
+fn subject(check: &KeptCheck) -> String {
+    match &*check.subject {
+        "decisions" => String::new(),
+        subject => clean(subject).into_owned(),
     }
 }
 

@@ -155,7 +155,11 @@ fn raised_alert(lang: Lang, alert: &Value) -> Matter {
     let title = kind.map_or("", |kind| words::rule(kind, lang.0));
     let words = match text(alert, "subject") {
         "" => title.to_owned(),
-        subject => format!("{title} – {}", clean(subject)),
+        subject => {
+            let told = kind.map(|kind| words::subject(kind, subject, lang.0));
+            let told = told.unwrap_or_default();
+            format!("{title} – {}", clean(&told))
+        }
     };
     Matter {
         words,
@@ -176,7 +180,7 @@ fn matters(
         let words = match certificate["days_left"].as_u64() {
             None => lang.with("home-certificate-none", listener),
             Some(days) if days < CERTIFICATE_DAYS => {
-                let ends = times::shown(lang, certificate["not_after"].as_str());
+                let ends = times::full(lang, certificate["not_after"].as_str());
                 lang.with("home-certificate-ends", &format!("{listener} ({ends})"))
             }
             Some(_) => continue,

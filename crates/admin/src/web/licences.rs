@@ -157,7 +157,7 @@ fn row(visit: &Visit, one: &Value) -> Row {
         cells: vec![
             Cell::new(text(one, "address")).leads_to(trace),
             kind,
-            Cell::whole(&times::shown(lang, one["last_sent"].as_str())),
+            Cell::whole(&times::full(lang, one["last_sent"].as_str())),
             Cell::new(text(one, "organisation")),
         ],
         acts: Vec::new(),

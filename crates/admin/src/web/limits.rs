@@ -211,7 +211,7 @@ async fn proposals(State(centre): State<Centre>, Reader(visit): Reader) -> Respo
         None => lang.t("limits-none"),
     };
     let may_set = visit.may(Action::ChangeSettings);
-    let since = times::shown(lang, answer["since"].as_str());
+    let since = times::full(lang, answer["since"].as_str());
     let rows = list(&answer, "proposals").iter().map(|one| Proposed {
         organisation: clean(text(one, "organisation")).into_owned(),
         owner: owner(lang, one),
@@ -256,7 +256,7 @@ fn row(lang: Lang, limit: &Value) -> Row {
         "limits-soft"
     };
     let forecast = match limit["reached_at"].as_str() {
-        Some(reached) => lang.with("limits-reached", &times::shown(lang, Some(reached))),
+        Some(reached) => lang.with("limits-reached", &times::full(lang, Some(reached))),
         None => lang.with("limits-at-this-pace", &number("at_this_pace")),
     };
     Row {

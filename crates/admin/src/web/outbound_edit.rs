@@ -20,7 +20,7 @@ use super::fields::Mistake;
 use super::form::Form;
 use super::outbound_form::{self, CAME_BY, Section};
 use super::page::{self, Frame};
-use super::route_words::{Tasks, tasks};
+use super::route_words::{self, Tasks, tasks};
 use super::switching::{self, Side, Subject, gone, refusal};
 use crate::api::connector_changes::revision;
 
@@ -330,7 +330,7 @@ fn host(visit: &Visit, value: &Value) -> Host {
     let steps = list(value, "steps").iter().map(|step| {
         let (cause, fix) = (text(&step["cause"], code), text(&step["fix"], code));
         WalkStep {
-            name: text(step, "step").to_owned(),
+            name: route_words::step(visit.lang, text(step, "step")),
             is_ok: step["ok"] == true,
             detail: text(step, "detail").to_owned(),
             advice: format!("{cause} {fix}").trim().to_owned(),

@@ -163,7 +163,7 @@ async fn keys(
 fn key_row(visit: &Visit, one: &Value, may_act: bool) -> Row {
     let lang = visit.lang;
     let (id, name) = (text(one, "id"), text(one, "name"));
-    let time = |key: &str| times::shown(lang, one[key].as_str());
+    let time = |key: &str| times::full(lang, one[key].as_str());
     let state = match (one["is_over"] == true, one["expires"].is_null()) {
         (true, _) => Cell::status("bad", &lang.t("keys-over")),
         (false, true) => Cell::status("good", &lang.t("keys-on")),
@@ -515,10 +515,10 @@ fn delivery_row(visit: &Visit, (id, name): (&str, &str), one: &Value, may_act: b
     let act = act.hide("delivery", delivery).hide("name", name);
     Row {
         cells: vec![
-            Cell::whole(&times::shown(lang, one["time"].as_str())),
+            Cell::whole(&times::full(lang, one["time"].as_str())),
             Cell::word(text(one, "event")).line(delivery),
             state,
-            Cell::code(text(one, "body")),
+            Cell::folded(text(one, "body")),
         ],
         acts: may_act.then_some(act).into_iter().collect(),
     }
@@ -526,7 +526,7 @@ fn delivery_row(visit: &Visit, (id, name): (&str, &str), one: &Value, may_act: b
 
 /// One try in a line: when, and what came back.
 fn tried(visit: &Visit, one: &Value) -> String {
-    let time = times::shown(visit.lang, one["at"].as_str());
+    let time = times::full(visit.lang, one["at"].as_str());
     let status = one["status"].as_u64().map(|code| code.to_string());
     let said = status.unwrap_or_else(|| text(one, "said").to_owned());
     format!("{time} · {said}")

@@ -106,6 +106,8 @@ pub(super) struct Cell {
     text: String,
     address: String,
     is_code: bool,
+    /// Shown on a press.
+    is_folded: bool,
     /// Further lines, quieter.
     lines: Vec<String>,
     /// Class, mark and word of a status.
@@ -142,6 +144,14 @@ impl Cell {
     pub(super) fn code(text: &str) -> Self {
         Self {
             is_code: true,
+            ..Self::new(text)
+        }
+    }
+
+    /// The same, long: it opens on a press.
+    pub(super) fn folded(text: &str) -> Self {
+        Self {
+            is_folded: true,
             ..Self::new(text)
         }
     }

@@ -19,6 +19,7 @@ use super::lang::Lang;
 use super::page::{self, Frame};
 use super::times;
 use crate::plain::clean;
+use crate::words::meaning;
 
 /// The range where nothing is asked for.
 const SINCE_DEFAULT: &str = "24h";
@@ -152,6 +153,7 @@ impl Ground<'_> {
             is_empty: false,
             svg: String::new(),
             legend: Vec::new(),
+            meanings: Vec::new(),
             head: Vec::new(),
             rows: Vec::new(),
             csv: address(&path, &[("since", self.since)]),
@@ -486,8 +488,13 @@ fn refusals(ground: &Ground<'_>) -> Chart {
     let finding = lang.fill("chart-refusals-finding", &values);
     let q = |token: &str| format!("token:{token}");
     let bars = counted(ground, rows, "token", ToOwned::to_owned, q);
+    let meant = rows.iter().take(charts::BARS_MAX).filter_map(|row| {
+        let token = text(row, "token");
+        Some((token.to_owned(), meaning(token, lang.0)?))
+    });
     Chart {
         svg: charts::bars("refusals", &finding, &bars),
+        meanings: meant.collect(),
         head: ground.head(&["column-token", "column-count"]),
         rows: table_of(rows, "token", &["count"]),
         ..ground.chart("refusals", "chart-refusals", finding)

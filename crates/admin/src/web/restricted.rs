@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use relais_policy::trigger;
 use serde_json::{Value, json};
 
 use super::ask::{Centre, Refused, address, list, text};
@@ -16,6 +17,7 @@ use super::page::{self, Frame};
 use super::records::{self, Act, Cell, Input, Note, Pick, Records, Row, Sheet, Table};
 use super::times;
 use crate::permission::Action;
+use crate::plain::clean;
 
 /// What can be restricted, with the key of its name.
 pub(super) const KINDS: [(&str, &str); 7] = [
@@ -273,7 +275,7 @@ fn sheet(visit: &Visit, which: Which, names: &[String], typed: &Form) -> Sheet {
 }
 
 fn since(visit: &Visit, one: &Value) -> String {
-    times::shown(visit.lang, one["since"].as_str())
+    times::full(visit.lang, one["since"].as_str())
 }
 
 fn restricted_row(visit: &Visit, one: &Value, may_act: bool) -> Row {
@@ -281,7 +283,7 @@ fn restricted_row(visit: &Visit, one: &Value, may_act: bool) -> Row {
     let name = KINDS.iter().find(|(name, _)| *name == kind);
     let name = name.map_or_else(String::new, |(_, key)| lang.t(key));
     let until = match one["until"].as_str() {
-        Some(time) => times::shown(lang, Some(time)),
+        Some(time) => times::full(lang, Some(time)),
         None => lang.t("restricted-for-good"),
     };
     let act = Act::new("/restricted/release", lang.t("restricted-release"), value);
@@ -289,12 +291,18 @@ fn restricted_row(visit: &Visit, one: &Value, may_act: bool) -> Row {
     Row {
         cells: vec![
             Cell::new(value).line(&name),
-            evidence(Cell::new(text(one, "reason")), visit, one),
+            evidence(Cell::new(&written(visit, text(one, "reason"))), visit, one),
             Cell::new(text(one, "by")).line(&since(visit, one)),
             Cell::whole(&until),
         ],
         acts: may_act.then_some(act).into_iter().collect(),
     }
+}
+
+/// A reason or a line of evidence: what a trigger wrote is in the language of the page.
+pub(super) fn written(visit: &Visit, line: &str) -> String {
+    let french = visit.lang.0.pick(None, trigger::in_french(line));
+    clean(&french.unwrap_or_else(|| line.to_owned())).into_owned()
 }
 
 /// What becomes of mail, and what was seen that led to it.
@@ -304,7 +312,7 @@ fn evidence(cell: Cell, visit: &Visit, one: &Value) -> Cell {
         _ => cell,
     };
     let seen = list(one, "evidence").iter().filter_map(Value::as_str);
-    seen.fold(cell, Cell::line)
+    seen.fold(cell, |cell, line| cell.line(&written(visit, line)))
 }
 
 fn suppressed_row(visit: &Visit, one: &Value, may_act: bool) -> Row {

@@ -65,3 +65,17 @@ pub(super) fn tasks(centre: &Centre, lang: Lang, way: &str) -> Tasks {
         powershell,
     }
 }
+/// A step of a walk to a smart host, in words with the protocol's own beside them.
+pub(super) fn step(lang: Lang, step: &str) -> String {
+    let key = match step {
+        "tcp" => "walk-tcp",
+        "tls" => "walk-tls",
+        "ehlo" => "walk-ehlo",
+        "auth" => "walk-auth",
+        "mail" => "walk-mail",
+        "rcpt" => "walk-rcpt",
+        "rset" => "walk-rset",
+        _ => return step.to_owned(),
+    };
+    lang.t(key)
+}

@@ -426,7 +426,7 @@ fn facts(lang: Lang, centre: &Centre, events: &[Event], json: &[Value]) -> Vec<(
     let expires = events.last().map(|event| {
         let days = centre.context.store.trace_days();
         let kept = Duration::from_secs(u64::from(days) * 86_400);
-        times::of(lang, event.time.after(kept))
+        times::zoned(lang, event.time.after(kept))
     });
     let all = [
         ("column-from", first(|event| text(event, "from").to_owned())),

@@ -18,6 +18,12 @@ pub(super) fn shown(lang: Lang, rfc3339: Option<&str>) -> String {
     found.map_or_else(|| "–".to_owned(), |time| of(lang, time))
 }
 
+/// The same, and the zone, where no heading names it.
+pub(super) fn full(lang: Lang, rfc3339: Option<&str>) -> String {
+    let found = rfc3339.and_then(Timestamp::parse_rfc3339);
+    found.map_or_else(|| "–".to_owned(), |time| zoned(lang, time))
+}
+
 /// With seconds left out; the page's `title` has them.
 pub(super) fn of(lang: Lang, time: Timestamp) -> String {
     let text = lang.1.shift(time).to_rfc3339();

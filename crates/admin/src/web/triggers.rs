@@ -12,7 +12,7 @@ use super::ask::{Centre, Refused, address, list, text};
 use super::door::{Change, Reader, Visit};
 use super::form::Form;
 use super::page::{self, Frame};
-use super::restricted::KINDS;
+use super::restricted::{KINDS, written};
 use super::times;
 use crate::plain::clean;
 
@@ -166,8 +166,8 @@ fn held_one(visit: &Visit, one: &Value) -> Held {
         kind,
         value: plain(one, "value"),
         effect: effect_words(visit, one),
-        reason: plain(one, "reason"),
-        evidence: evidence.map(|line| clean(line).into_owned()).collect(),
+        reason: written(visit, text(one, "reason")),
+        evidence: evidence.map(|line| written(visit, line)).collect(),
         since: times::shown(visit.lang, one["since"].as_str()),
     }
 }
@@ -249,7 +249,7 @@ async fn rehearsal(centre: &Centre, visit: &Visit) -> Result<Option<Rehearsal>, 
         .map(|one| Finding {
             time: times::shown(lang, one["time"].as_str()),
             what: plain(one, "value"),
-            reason: plain(one, "reason"),
+            reason: written(visit, text(one, "reason")),
             would_wait: lang.number(one["would_wait"].as_u64().unwrap_or_default()),
         })
         .collect();

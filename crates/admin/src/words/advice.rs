@@ -19,6 +19,12 @@ fn ending(reply: &str) -> Option<(&str, &str)> {
     ending.split_once(' ')
 }
 
+/// What a token means: the first cause of the catalogue that has it.
+pub fn meaning(token: &str, language: Language) -> Option<&'static str> {
+    let entry = CATALOGUE.iter().find(|entry| entry.token() == token)?;
+    Some(language.pick(entry.cause_en, entry.cause_fr))
+}
+
 /// Cause and fix of the catalogue, for a reply that ends with token and reference.
 pub fn advice(reply: &str, language: Language) -> Option<(&'static str, &'static str)> {
     let token = token(reply)?;

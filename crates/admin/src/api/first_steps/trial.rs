@@ -27,12 +27,13 @@ use crate::problem::{Input, Problem};
 
 /// Who it comes from where nobody says it, beside the domain.
 const LOCAL_PART: &str = "relais-test";
-const SUBJECT: &str = "Relais test";
-/// ASCII only: it must pass every server.
+const SUBJECT: (&str, &str) = ("Relais test", "Test de Relais");
+/// Quoted-printable (RFC 2045 §6.7), ASCII only: it must pass every server.
 const ENGLISH: &str = "This is a test message of Relais. If you can read it, mail leaves.\r\n\
                        Look whether it lies in the inbox or among junk.\r\n";
 const FRENCH: &str = "Ceci est un message de test de Relais. Si vous le lisez, le courrier part.\r\n\
-                      Regardez s'il est dans la boite de reception ou dans les indesirables.\r\n";
+                      Regardez s=E2=80=99il est dans la bo=C3=AEte de r=C3=A9ception ou parmi =\r\n\
+                      les courriers ind=C3=A9sirables.\r\n";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -125,10 +126,11 @@ struct Written<'a> {
 }
 
 impl Written<'_> {
-    fn header(&self, message_id: &str) -> String {
+    fn header(&self, message_id: &str, subject: &str) -> String {
         format!(
-            "Date: {}\r\nFrom: Relais <{}>\r\nTo: <{}>\r\nSubject: {SUBJECT}\r\nMessage-ID: \
-             <{message_id}>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n",
+            "Date: {}\r\nFrom: Relais <{}>\r\nTo: <{}>\r\nSubject: {subject}\r\nMessage-ID: \
+             <{message_id}>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
+             Content-Transfer-Encoding: quoted-printable\r\n\r\n",
             self.now.to_rfc5322(),
             self.from,
             self.to,
@@ -137,11 +139,11 @@ impl Written<'_> {
 
     fn message(&self, settings: &Settings) -> NewMessage {
         let message_id = format!("{}@{}", self.queue_id, self.context.hostname);
-        let body = match self.organisation.language {
-            Language::English => ENGLISH,
-            Language::French => FRENCH,
+        let (subject, body) = match self.organisation.language {
+            Language::English => (SUBJECT.0, ENGLISH),
+            Language::French => (SUBJECT.1, FRENCH),
         };
-        let octets = format!("{}{body}", self.header(&message_id)).into_bytes();
+        let octets = format!("{}{body}", self.header(&message_id, subject)).into_bytes();
         let utf8_header = !self.from.is_ascii() || !self.to.is_ascii();
         let mut hasher = BodyHasher::new();
         hasher.update(body.as_bytes());
@@ -162,7 +164,7 @@ impl Written<'_> {
             eight_bit: utf8_header,
             utf8_header,
             header_from: Some(self.from.to_string().into()),
-            subject: Some(SUBJECT.into()),
+            subject: Some(subject.into()),
             message_id: Some(message_id.into()),
             body_hash: Some(hasher.finish()),
             is_notice: false,

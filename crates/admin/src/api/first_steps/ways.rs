@@ -219,9 +219,9 @@ fn french(preset: &OutboundPreset) -> String {
     let french = match preset.name.as_str() {
         "microsoft-365-certificate" => "Microsoft 365, connecteur par certificat",
         "microsoft-365-address" => "Microsoft 365, connecteur par adresse",
-        "microsoft-365-oauth" => "Microsoft 365, envoi par OAuth",
+        "microsoft-365-oauth" => "Microsoft 365, envoi SMTP client par OAuth",
         "google-relay" => "Relais SMTP de Google Workspace",
-        PLAIN => "N’importe quel hôte relais, chiffré s’il le peut",
+        PLAIN => "Tout autre hôte intelligent, chiffré s’il le peut",
         _ => &preset.title,
     };
     french.to_owned()

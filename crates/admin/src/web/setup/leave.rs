@@ -11,6 +11,7 @@ use crate::web::ask::{Centre, Refused, list, text};
 use crate::web::door::{Change, Reader, Visit};
 use crate::web::lang::Lang;
 use crate::web::page::{self, Frame};
+use crate::web::route_words;
 use crate::web::trace::Status;
 
 #[derive(Template)]
@@ -105,7 +106,7 @@ fn line(lang: Lang, host: &str, step: &Value) -> Line {
     let words = [text(step, "detail"), more[0], more[1]].join(" ");
     Line {
         host: host.to_owned(),
-        step: text(step, "step").to_uppercase(),
+        step: route_words::step(lang, text(step, "step")),
         status: Status {
             tone,
             icon,

@@ -75,7 +75,7 @@ async fn compose(centre: &Centre, visit: &Visit, mistake: &str) -> Result<Prove,
     let events: Vec<Event> = events.take(EVENTS_MAX).collect();
     let story = events
         .iter()
-        .map(|event| (times::of(lang, event.time), sentence(event, lang.0)));
+        .map(|event| (times::zoned(lang, event.time), sentence(event, lang.0)));
     let known = events
         .iter()
         .rev()
