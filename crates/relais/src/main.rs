@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod french;
 mod reference;
 mod wiring;
 mod export;
@@ -21,10 +22,11 @@ mod config;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use cli::Cli;
 use failure::Failure;
+use words::Language;
 
 /// Less memory kept after bursts than with the system's allocator.
 #[global_allocator]
@@ -35,7 +37,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const BLOCKING_THREADS_MAX: usize = 8;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let program = match Language::of_environment() {
+        Language::English => Cli::command(),
+        Language::French => french::explained(Cli::command()),
+    };
+    let read = Cli::from_arg_matches(&program.get_matches());
+    let cli = read.unwrap_or_else(|error| error.exit());
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .enable_all()

@@ -14,6 +14,11 @@ use crate::failure::Failure;
 /// Widest cell of a table, in characters; longer ones are cut with `…`.
 const CELL_CHARACTERS_MAX: usize = 60;
 
+/// Width of a terminal that does not say it.
+const TERMINAL_CHARACTERS: usize = 80;
+/// Narrower than this, wrapping helps nobody.
+const TERMINAL_CHARACTERS_MIN: usize = 40;
+
 /// Where a command's answer goes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
@@ -53,6 +58,18 @@ impl Output {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::ReaderGone),
             Err(error) => Err(Failure::Failed(format!("standard output: {error}"))),
         }
+    }
+
+    /// A sentence behind a mark; on a terminal its further lines are indented. For scripts it stays
+    /// one line.
+    pub(crate) fn paragraph(self, mark: &str, indent: usize, text: &str) -> Result<(), Failure> {
+        if !self.is_terminal() {
+            return self.line(&format!("{mark}{text}"));
+        }
+        let told = std::env::var("COLUMNS").ok();
+        let width = told.and_then(|width| width.parse().ok());
+        let width = width.unwrap_or(TERMINAL_CHARACTERS);
+        self.line(&wrapped(mark, indent, text, width))
     }
 
     /// One JSON value on one line.
@@ -106,6 +123,39 @@ impl Output {
         }
         Ok(())
     }
+}
+
+/// Broken at spaces; a word that is too long has a line for itself.
+fn wrapped(mark: &str, indent: usize, text: &str, width: usize) -> String {
+    let width = width.max(TERMINAL_CHARACTERS_MIN);
+    let mut lines = mark.to_owned();
+    let (mut used, mut is_first) = (visible(mark), true);
+    for word in text.split(' ') {
+        let long = word.chars().count();
+        if !is_first && used + 1 + long > width {
+            lines.push('\n');
+            lines.extend(std::iter::repeat_n(' ', indent));
+            used = indent;
+        } else if !is_first {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += long;
+        is_first = false;
+    }
+    lines
+}
+
+/// Characters that take room: not those that set a colour.
+fn visible(text: &str) -> usize {
+    let mut parts = text.split('\u{1b}');
+    let first = parts.next().map_or(0, |part| part.chars().count());
+    let after = |part: &str| {
+        part.split_once('m')
+            .map_or(0, |(_, shown)| shown.chars().count())
+    };
+    parts.fold(first, |sum, part| sum + after(part))
 }
 
 fn columns(cells: &[String], widths: &[usize]) -> String {
@@ -179,6 +229,25 @@ mod tests {
     use relais_admin::plain::taille;
 
     use super::*;
+
+    #[test]
+    fn a_sentence_is_broken_at_spaces_and_its_further_lines_are_indented() {
+        let text = "Devices reach Relais by this port or not at all.";
+        let mark = "  \u{1b}[32m✓ OK\u{1b}[0m  ";
+        assert_eq!(
+            wrapped(mark, 6, text, 40),
+            format!("{mark}Devices reach Relais by this\n      port or not at all.")
+        );
+        // What a narrow no-break space holds together stays together.
+        let french = "Sans DNS, aucun serveur ne peut être\u{202f}: trouvé";
+        assert_eq!(
+            wrapped("", 2, french, 40),
+            "Sans DNS, aucun serveur ne peut être\u{202f}:\n  trouvé"
+        );
+        let long = "a".repeat(60);
+        let alone = format!("→ x\n  {long}");
+        assert_eq!(wrapped("→ ", 2, &format!("x {long}"), 40), alone);
+    }
 
     #[test]
     fn text_from_strangers_cannot_move_the_cursor() {

@@ -139,7 +139,7 @@ async fn list(session: &Session, since: &str, all: bool) -> Result<(), Failure> 
         return attempts.iter().try_for_each(|one| output.value(one));
     }
     if attempts.is_empty() {
-        return output.line(&format!("Nothing was refused since {since}."));
+        return output.line(&format!("Nothing was refused (--since {since})."));
     }
     let row = |one: &Value| {
         let cell = |key: &str| one[key].as_str().unwrap_or("-").to_owned();

@@ -102,15 +102,14 @@ fn line(output: Output, check: &Value, language: Language) -> Result<(), Failure
     let (mark, word, tone) = mark(&verdict, language);
     let name = format!("{} {}", plain("check"), plain("subject"));
     let head = output.paint(tone, &format!("{mark} {word}"));
-    output.line(&format!(
-        "  {head}  {}: {}",
-        name.trim_end(),
-        text("detail", "detail_fr")
-    ))?;
+    let colon = language.pick(":", "\u{202f}:");
+    let detail = text("detail", "detail_fr");
+    let detail = format!("{}{colon} {detail}", name.trim_end());
+    output.paragraph(&format!("  {head}  "), 6, &detail)?;
     let fix = text("fix", "fix_fr");
     if !fix.is_empty() {
-        output.line(&format!("      {}", text("why", "why_fr")))?;
-        output.line(&format!("      → {fix}"))?;
+        output.paragraph("      ", 6, &text("why", "why_fr"))?;
+        output.paragraph("      → ", 8, &fix)?;
     }
     Ok(())
 }

@@ -79,7 +79,7 @@ async fn keep_house(server: &Server) -> Result<(), Failure> {
 async fn serve(steps: &Steps, server: Server) -> Result<(), Failure> {
     let (english, french) = (
         "Relais runs on in this terminal until Ctrl-C; `relais serve` is the same for a service.",
-        "Relais continue dans ce terminal jusqu'à Ctrl-C ; `relais serve` fait de même en service.",
+        "Relais continue dans ce terminal jusqu’à Ctrl-C\u{202f}; `relais serve` fait de même en service.",
     );
     steps.say(english, french)?;
     let mut signals = Signals::listen()
@@ -93,6 +93,14 @@ async fn serve(steps: &Steps, server: Server) -> Result<(), Failure> {
     server.drain().await;
     Ok(())
 }
+
+/// What the six steps are called.
+const YOU: (&str, &str) = ("You", "Vous");
+const CHECKS: (&str, &str) = ("Checks", "Vérifications");
+const DOMAIN: (&str, &str) = ("Your domain", "Votre domaine");
+const LEAVE: (&str, &str) = ("How mail leaves", "Comment le courrier sort");
+const SENDERS: (&str, &str) = ("Who may send", "Qui peut envoyer");
+const PROVE: (&str, &str) = ("Prove it", "Faire la preuve");
 
 struct Steps {
     output: Output,
@@ -117,7 +125,8 @@ impl Steps {
         self.output.line(self.language.pick(english, french))
     }
 
-    fn heading(&self, number: usize, english: &str, french: &str) -> Result<(), Failure> {
+    fn heading(&self, number: usize, (english, french): (&str, &str)) -> Result<(), Failure> {
+        self.output.line("")?;
         let title = format!("{number}/6 {}", self.language.pick(english, french));
         self.output.line(&self.output.paint(Tone::Heading, &title))
     }
@@ -128,9 +137,10 @@ impl Steps {
             return Ok(proposed.to_owned());
         }
         let words = self.language.pick(english, french);
+        let colon = self.language.pick(":", "\u{202f}:");
         let shown = match proposed {
-            "" => format!("{words}: "),
-            proposed => format!("{words} [{proposed}]: "),
+            "" => format!("{words}{colon} "),
+            proposed => format!("{words} [{proposed}]{colon} "),
         };
         let broken = |error: io::Error| Failure::Failed(format!("the terminal: {error}"));
         let mut stdout = io::stdout().lock();
@@ -157,7 +167,7 @@ impl Steps {
     }
 
     async fn you(&self) -> Result<(), Failure> {
-        self.heading(1, "You", "Vous")?;
+        self.heading(1, YOU)?;
         let state = self.state().await?;
         let (known, hostname) = (&state["organisation"], text(&state["hostname"]));
         let parent = parent(&hostname);
@@ -195,13 +205,13 @@ impl Steps {
     }
 
     async fn checks(&self) -> Result<(), Failure> {
-        self.heading(2, "Checks", "Vérifications")?;
+        self.heading(2, CHECKS)?;
         let report = self.api.post("/checks", &json!({})).await?.value;
         doctor::show(self.output, &report, self.language)
     }
 
     async fn domain(&self) -> Result<(), Failure> {
-        self.heading(3, "Your domain", "Votre domaine")?;
+        self.heading(3, DOMAIN)?;
         let state = self.state().await?;
         let proposed = match text(&state["domain"]["name"]) {
             known if known.is_empty() => parent(&text(&state["hostname"])),
@@ -210,7 +220,7 @@ impl Steps {
         let name = self.question(
             (
                 "The domain that your mail comes from",
-                "Le domaine d'où vient votre courrier",
+                "Le domaine d’où vient votre courrier",
             ),
             &proposed,
         )?;
@@ -245,8 +255,8 @@ impl Steps {
         let path = format!("/domains/{}/verify", encode(name));
         for _ in 0..LOOKS_MAX {
             let wanted = (
-                "Look at DNS now? n: later",
-                "Regarder le DNS maintenant ? n : plus tard",
+                "Look at DNS now, not later (y or n)",
+                "Vérifier le DNS maintenant, et non plus tard (o ou n)",
             );
             if !self.is_yes(wanted, !self.ask)? {
                 break;
@@ -257,15 +267,15 @@ impl Steps {
             }
             self.say(
                 "The record is not there yet.",
-                "L'enregistrement n'y est pas encore.",
+                "L’enregistrement n’y est pas encore.",
             )?;
             if !self.ask {
                 break;
             }
         }
         let by_hand = (
-            "Is it a private name that nobody else has? Verified by hand then",
-            "Est-ce un nom privé que personne d'autre n'a ? Vérifié à la main alors",
+            "Is it a private name that nobody else has, to be taken without a record (y or n)",
+            "Est-ce un nom privé, à vous seul, à accepter sans enregistrement (o ou n)",
         );
         if self.is_yes(by_hand, false)? {
             self.api.post(&path, &json!({ "assume": true })).await?;
@@ -273,12 +283,12 @@ impl Steps {
         }
         self.say(
             "Until it is verified, mail from it is refused.",
-            "Tant qu'il n'est pas vérifié, son courrier est refusé.",
+            "Tant qu’il n’est pas vérifié, son courrier est refusé.",
         )
     }
 
     async fn leave(&self) -> Result<(), Failure> {
-        self.heading(4, "How mail leaves", "Comment le courrier sort")?;
+        self.heading(4, LEAVE)?;
         let answer = self.api.get("/first-steps/ways", &[]).await?.value;
         let ways = answer["ways"].as_array().into_iter().flatten();
         let usable = |one: &&Value| one["fits"] == true && one["elsewhere"] == false;
@@ -315,7 +325,7 @@ impl Steps {
             (
                 "smart_host",
                 "Smart host, host:port",
-                "Hôte relais, hôte:port",
+                "Hôte intelligent, hôte:port",
                 text(&way["smart_host"]),
             ),
             (
@@ -338,7 +348,7 @@ impl Steps {
     }
 
     async fn senders(&self) -> Result<(), Failure> {
-        self.heading(5, "Who may send", "Qui peut envoyer")?;
+        self.heading(5, SENDERS)?;
         let state = self.state().await?;
         let list = |key: &str| {
             let all = state[key].as_array().into_iter().flatten();
@@ -349,14 +359,14 @@ impl Steps {
         }
         let words = (
             "Addresses or networks that may send, apart by spaces; nothing: later",
-            "Adresses ou réseaux qui peuvent envoyer, séparés par des espaces ; rien : plus tard",
+            "Adresses ou réseaux qui peuvent envoyer, séparés par des espaces\u{202f}; rien\u{202f}: plus tard",
         );
         let chosen = self.question(words, &list("senders").join(" "))?;
         let networks: Vec<_> = chosen.split_ascii_whitespace().collect();
         if networks.is_empty() {
             return self.say(
                 "Later: whoever knocks is refused, and shown by `relais attempts list`.",
-                "Plus tard : qui frappe est refusé, et montré par `relais attempts list`.",
+                "Plus tard\u{202f}: qui frappe est refusé, et montré par `relais attempts list`.",
             );
         }
         let body = json!({ "networks": networks });
@@ -365,11 +375,11 @@ impl Steps {
     }
 
     async fn prove(&self) -> Result<(), Failure> {
-        self.heading(6, "Prove it", "La preuve")?;
+        self.heading(6, PROVE)?;
         if !is_verified(&self.state().await?) {
             return self.say(
                 "Nothing can be sent before the domain is verified; then: relais test --to ADDRESS.",
-                "Rien ne peut partir avant que le domaine soit vérifié ; ensuite : relais test --to \
+                "Rien ne peut partir avant que le domaine soit vérifié\u{202f}; ensuite\u{202f}: relais test --to \
                  ADRESSE.",
             );
         }
@@ -399,14 +409,28 @@ impl Steps {
         let steps = state["steps"].as_array().into_iter().flatten();
         let left = steps
             .filter(|step| step["done"] == false)
-            .map(|step| text(&step["step"]));
+            .map(|step| self.title(&text(&step["step"])));
         let left: Vec<_> = left.collect();
         if left.is_empty() {
             return self.say("All six steps are done.", "Les six étapes sont faites.");
         }
         let left = left.join(", ");
-        let words = self.language.pick("Still to do", "Reste à faire");
-        self.output.line(&format!("{words}: {left}"))
+        let words = self.language.pick("Still to do:", "Reste à faire\u{202f}:");
+        self.output.line(&format!("{words} {left}"))
+    }
+
+    /// What a step is called in its heading.
+    fn title(&self, step: &str) -> String {
+        let (english, french) = match step {
+            "you" => YOU,
+            "checks" => CHECKS,
+            "domain" => DOMAIN,
+            "leave" => LEAVE,
+            "senders" => SENDERS,
+            "prove" => PROVE,
+            other => (other, other),
+        };
+        self.language.pick(english, french).to_owned()
     }
 }
 

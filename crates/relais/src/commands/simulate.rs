@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::session::Session;
 use crate::failure::Failure;
 use crate::output::{Output, Tone, clean};
+use crate::words::Language;
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -71,11 +72,16 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
 /// The decision, step by step.
 pub(super) fn show(output: Output, answer: &Value) -> Result<(), Failure> {
     let text = |value: &Value| clean(value.as_str().unwrap_or_default()).into_owned();
+    let language = Language::of_environment();
     match answer["verdict"].as_str() {
-        Some("permit") => output.line(&output.paint(Tone::Good, "Permitted"))?,
+        Some("permit") => {
+            let word = language.pick("Permitted", "Autorisé");
+            output.line(&output.paint(Tone::Good, word))?;
+        }
         _ => output.line(&format!(
-            "{}: {}",
-            output.paint(Tone::Bad, "Refused"),
+            "{}{} {}",
+            output.paint(Tone::Bad, language.pick("Refused", "Refusé")),
+            language.pick(":", "\u{202f}:"),
             text(&answer["reply"])
         ))?,
     }

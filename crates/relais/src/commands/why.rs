@@ -53,8 +53,8 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
             output.line(&format!("  {}", clean(detail)))?;
         }
         if let Some((cause, fix)) = event.reply.as_deref().and_then(|it| advice(it, language)) {
-            output.line(&format!("  {cause}"))?;
-            output.line(&format!("  {fix}"))?;
+            output.paragraph("  ", 2, cause)?;
+            output.paragraph("  → ", 4, fix)?;
         }
     }
     let queued = answer["in_queue"]["recipients"]
@@ -63,12 +63,13 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
         .unwrap_or_default();
     for recipient in queued {
         let text = |key: &str| clean(recipient[key].as_str().unwrap_or("-")).into_owned();
-        let line = format!(
-            "In the queue: <{}> {}, next attempt {}",
-            text("to"),
-            text("state"),
-            text("next_attempt")
-        );
+        let (to, state, next) = (text("to"), text("state"), text("next_attempt"));
+        let line = match language {
+            Language::English => format!("In the queue: <{to}> {state}, next attempt {next}"),
+            Language::French => format!(
+                "Dans la file d’attente\u{202f}: <{to}> {state}, prochaine tentative {next}"
+            ),
+        };
         output.line(&output.paint(Tone::Waiting, &line))?;
     }
     let decisions = answer["now"]
@@ -78,7 +79,11 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
     for decision in decisions {
         let to = clean(decision["to"].as_str().unwrap_or_default()).into_owned();
         output.line("")?;
-        output.line(&output.paint(Tone::Heading, &format!("With today's settings, to <{to}>:")))?;
+        let heading = match language {
+            Language::English => format!("With today’s settings, to <{to}>:"),
+            Language::French => format!("Avec les paramètres actuels, vers <{to}>\u{202f}:"),
+        };
+        output.line(&output.paint(Tone::Heading, &heading))?;
         simulate::show(output, &decision["decision"])?;
     }
     show_dialogues(output, &answer["dialogues"])

@@ -117,7 +117,7 @@ pub(super) async fn login(session: &Session, named: &Named) -> Result<(), Failur
             Some("signed-in") => {
                 return output.line(language.pick(
                     "Signed in; the token is kept, encrypted.",
-                    "Connecté\u{a0}; le jeton est gardé, chiffré.",
+                    "Connecté\u{202f}; le jeton est gardé, chiffré.",
                 ));
             }
             Some("slow-down") => wait = (wait + 5).min(*POLL_SECONDS.end()),
@@ -182,7 +182,7 @@ fn show_host(session: &Session, host: &Value, transcript: bool) -> Result<(), Fa
         let key = language.pick("en", "fr");
         for (heading, part) in [
             (language.pick("Cause:", "Cause :"), &step["cause"][key]),
-            (language.pick("Fix:", "Remède :"), &step["fix"][key]),
+            (language.pick("Fix:", "Remède\u{202f}:"), &step["fix"][key]),
         ] {
             if part.is_string() {
                 output.line(&format!("         {heading} {}", word(part)))?;
