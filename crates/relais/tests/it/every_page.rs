@@ -100,7 +100,7 @@ const PAGES: [Kept; 20] = [
     kept(
         "/devices",
         ("Devices &#38; apps", "Appareils et applis"),
-        "No device has spoken yet.",
+        "No device has shown up yet.",
         (
             "filter=silent",
             "href=\"/devices?filter=silent\" aria-current",

@@ -56,7 +56,7 @@ async function run(link, folder) {
   await click('main button.main', '/setup/prove');
   await type('#to', 'bert@example.org');
   await click('main button.main', '/setup/prove');
-  await page.waitForSelector('text=The other server took it.');
+  await page.waitForSelector('text=The other server accepted it.');
   await shoot('prove');
   await click('main a.main', '/setup/done');
   await shoot('done');

@@ -356,7 +356,7 @@ fn from_the_link_to_the_first_delivered_scan_in_six_steps_of_the_browser() {
     browser
         .post("/setup/prove", &form(&[("to", "anna@example.org")]))
         .expect(303);
-    await_page(&browser, "/setup/prove", "L’autre serveur l’a pris.");
+    await_page(&browser, "/setup/prove", "L’autre serveur l’a accepté.");
     browser
         .get("/setup/done")
         .expect(200)
@@ -414,7 +414,7 @@ fn steps_are_left_and_come_back_to_and_home_shows_what_is_left() {
     let tested = browser
         .post("/setup/leave/test", &[("form_token", &*token)])
         .expect(200);
-    tested.shows("<strong>TCP</strong>");
+    tested.shows("<strong>Connection</strong>");
     let direct = [("form_token", &*token), ("way", "direct")];
     browser.post("/setup/leave", &direct).expect(303);
     let connectors = server
@@ -483,7 +483,7 @@ fn quickstart_asks_nothing_when_told_so_lets_nobody_send_and_runs_on() {
     let left = told.so_far();
     assert!(
         left.iter()
-            .any(|line| line == "Still to do: senders, prove"),
+            .any(|line| line == "Still to do: Who may send, Prove it"),
         "{left:#?}"
     );
     let list = place

@@ -381,7 +381,7 @@ fn a_limit_is_set_on_its_page_and_adopted_from_what_is_proposed() {
     browser
         .get("/limits/proposals")
         .expect(200)
-        .shows("Set as proposed");
+        .shows("Set the proposed limit");
     post(&mut browser, [of, day, ("value", "200"), ("hard", "")]).expect(303);
     let reply = one_more(&server, "scan@contoso.test", "r3@example.org");
     assert!(reply.starts_with("250 "), "{reply}");

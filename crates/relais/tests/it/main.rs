@@ -64,6 +64,7 @@ mod tls_reports;
 mod tokens;
 mod triggers;
 mod trace_pages;
+mod typography;
 mod web;
 mod wizard;
 mod webhooks;

@@ -120,7 +120,7 @@ fn a_credential_is_made_shown_once_rotated_switched_off_and_revoked() {
     assert_ne!(secret(&rotated), password);
     browser
         .get("/credentials")
-        .shows("the old password counts until");
+        .shows("the old password stays valid until");
     done(&mut browser, "/credentials/scan-2/disable", &[]).shows("scan-2 is off");
     assert_eq!(
         entries(&server, &["credential", "list"])[0]["enabled"],

@@ -372,7 +372,7 @@ fn foreign_pages_missing_tokens_and_ended_sessions_change_nothing() {
     other
         .post("/account", &form)
         .expect(422)
-        .shows("The password until now is wrong.");
+        .shows("The current password is wrong.");
     let form = change(PASSWORD);
     let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
     other.post("/account", &form).expect(303);
