@@ -26,6 +26,7 @@ mod audit;
 mod organisations;
 mod limits;
 mod dkim;
+mod domain_changes;
 mod domains;
 mod connectors;
 pub(crate) mod connector_changes;
@@ -107,6 +108,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(limits::routes())
         .merge(licences::routes())
         .merge(domains::routes())
+        .merge(domain_changes::routes())
         .merge(dkim::routes())
         .merge(connectors::routes())
         .merge(connector_changes::routes())

@@ -4,6 +4,7 @@
 mod restrictions;
 mod heard;
 mod reports;
+mod grouped;
 mod bounces;
 mod contents;
 mod secrets;

@@ -229,7 +229,7 @@ done-adopt-user = The user { $value } may sign in from that address too, from no
 done-ignore = Such attempts from this address are not shown any more.
 done-block = { $value } is blocked.
 
-domains-empty = Add the domain your mail comes from, on the server: { $value }
+domains-empty = Add the domain your mail comes from.
 domain-verified = Verified
 domain-pending = Not verified yet
 domain-lapsing = Proof is gone, grace is running

@@ -229,7 +229,7 @@ done-adopt-user = L’utilisateur { $value } peut désormais se connecter aussi 
 done-ignore = Ces tentatives de cette adresse ne sont plus affichées.
 done-block = Adresse bloquée : { $value }.
 
-domains-empty = Ajoutez le domaine d’où vient votre courrier, sur le serveur : { $value }
+domains-empty = Ajoutez le domaine d’où vient votre courrier.
 domain-verified = Vérifié
 domain-pending = Pas encore vérifié
 domain-lapsing = La preuve a disparu, délai de grâce en cours

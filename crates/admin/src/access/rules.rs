@@ -95,6 +95,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(GET, "/devices", ReadMail, Whose::Selected("devices")),
     rule(GET, "/queue", ReadMail, Whose::Selected("messages")),
     rule(GET, "/queue/count", ReadMail, Whose::Query),
+    rule(GET, "/queue/groups", ReadMail, Whose::Query),
     rule(GET, "/queue/{id}", ReadMail, Whose::Message),
     rule(POST, "/queue/act", ActOnMail, Whose::QueueAct),
     rule(POST, "/queue/{id}/resend", ActOnMail, Whose::Message),
@@ -177,6 +178,14 @@ pub(super) const RULES: &[Rule] = &[
         "/domains",
         ReadSettings,
         Whose::Lines("domains", "organisation"),
+    ),
+    rule(POST, "/domains", ChangeSettings, Whose::Body),
+    rule(POST, "/domains/{name}/set", ChangeSettings, Whose::Domain),
+    rule(
+        POST,
+        "/domains/{name}/remove",
+        ChangeSettings,
+        Whose::Domain,
     ),
     rule(GET, "/domains/{name}/records", ReadSettings, Whose::Domain),
     rule(

@@ -192,6 +192,19 @@ const SELECTION: &[Field] = &[
     text("cursor", "`next_cursor` of the page before."),
     LIMIT,
 ];
+const KEYS: Field = object(
+    "keys",
+    "`kind`, `subdomains`, `mailbox_host`, `bounce_domain`, as in a settings file.",
+);
+const GROUPING: &[Field] = &[
+    wanted(text("by", "`destination` or `reason`.")),
+    SELECTION[1],
+    SELECTION[2],
+    SELECTION[3],
+    SELECTION[4],
+    SELECTION[5],
+    SELECTION[6],
+];
 const BLOCK: [Field; 2] = [
     wanted(text(
         "kind",
@@ -298,6 +311,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .for_organisations()
         .query(SELECTION.split_at(SELECTION.len() - 2).0)
         .says("How many they are, and which is the newest"),
+    read("/queue/groups", "queue")
+        .for_organisations()
+        .query(GROUPING)
+        .says("The same in groups: how many, how old, when next, until when"),
     read("/queue/{id}", "queue")
         .for_organisations()
         .says("One of them"),
@@ -502,6 +519,18 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .for_organisations()
         .list("domains")
         .says("Accepted domains"),
+    act("/domains", "domains")
+        .for_organisations()
+        .body(&[wanted(text("name", "The domain.")), ORGANISATION, KEYS, DRY_RUN])
+        .says("Add a domain; it counts once it is proved"),
+    act("/domains/{name}/set", "domains")
+        .for_organisations()
+        .body(&[ORGANISATION, KEYS, DRY_RUN])
+        .says("Change a domain"),
+    act("/domains/{name}/remove", "domains")
+        .for_organisations()
+        .body(&[ORGANISATION, DRY_RUN])
+        .says("Remove a domain: mail from it is refused from then on"),
     read("/domains/{name}/records", "domains")
         .for_organisations()
         .query(&[ORGANISATION])

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use relais_smtp::identifier::QueueId;
+use relais_store::grouping::{By, Common, Group};
 use relais_store::queue::{Criteria, ListedMessage, QueueAct, RecipientStateName};
 use relais_store::suspension::{Suspension, SuspensionScope};
 use relais_store::trace::{parse_since, parse_until};
@@ -25,6 +26,7 @@ pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
         .route("/queue", get(list))
         .route("/queue/count", get(count))
+        .route("/queue/groups", get(groups))
         .route("/queue/{id}", get(show))
         .route("/queue/act", post(act))
         .route("/queue/suspended", get(suspended).post(suspend))
@@ -119,6 +121,65 @@ async fn count(
         "recipients": count.recipients,
         "newest": count.newest.map(|queue_id| queue_id.to_string()),
     })))
+}
+
+/// By what the queue is grouped, and which of it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Grouping {
+    by: String,
+    destination: Option<String>,
+    organisation: Option<String>,
+    older: Option<String>,
+    state: Option<String>,
+    sender: Option<String>,
+    reason: Option<String>,
+}
+
+/// What waits, in groups, the largest first. `selection`: the parameters that mean the group.
+async fn groups(
+    State(context): State<AdminContext>,
+    Parameters(asked): Parameters<Grouping>,
+) -> Result<Json<Value>, Problem> {
+    let by = By::parse(&asked.by).ok_or_else(|| {
+        let detail = format!("\"{}\" is no grouping: destination or reason.", asked.by);
+        Problem::bad_request(detail)
+    })?;
+    let selection = Selection {
+        destination: asked.destination,
+        organisation: asked.organisation,
+        older: asked.older,
+        state: asked.state,
+        sender: asked.sender,
+        reason: asked.reason,
+        ..Selection::default()
+    };
+    let criteria = selection.criteria(&context)?;
+    let found = context.store.groups(by, &criteria).await?;
+    let groups: Vec<_> = found.groups.iter().map(group_json).collect();
+    Ok(Json(json!({
+        "groups": groups,
+        "messages_read": found.read,
+        "is_whole": found.is_whole,
+    })))
+}
+
+fn group_json(group: &Group) -> Value {
+    let selection = match &group.common {
+        Common::Destination(name) => json!({ "destination": name }),
+        Common::State(name) => json!({ "state": name }),
+        Common::Reply(part) => json!({ "state": "deferred", "reason": part }),
+    };
+    json!({
+        "selection": selection,
+        "messages": group.messages,
+        "recipients": group.recipients,
+        "held": group.held,
+        "oldest": group.oldest.to_rfc3339(),
+        "next_attempt": group.next_attempt.map(|time| time.to_rfc3339()),
+        "expires_at": group.expires_at.to_rfc3339(),
+        "last_reply": group.last_reply,
+    })
 }
 
 async fn show(

@@ -185,8 +185,13 @@ async fn revert(
         Ok(answer) => answer,
         Err(refused) => return page::refused(&visit, &refused),
     };
+    let back = form.get("back");
+    let is_connector = back.starts_with("/connectors/");
     if is_confirmed {
-        return page::go(&address("/audit", &[("done", version)]));
+        return page::go(&match is_connector {
+            true => address(back, &[("done", "reverted")]),
+            false => address("/audit", &[("done", version)]),
+        });
     }
     let lines = changes(&answer);
     let question = match lines.is_empty() {
@@ -205,8 +210,9 @@ async fn revert(
         lines,
         sheet: Sheet::new("revert", "/audit/revert", button)
             .hide("version", version)
-            .hide("confirmed", "1"),
-        back: "/audit".to_owned(),
+            .hide("confirmed", "1")
+            .hide("back", if is_connector { back } else { "" }),
+        back: if is_connector { back } else { "/audit" }.to_owned(),
     })
 }
 

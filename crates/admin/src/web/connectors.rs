@@ -2,6 +2,8 @@
 //!
 //! Not here: the lists of them (`connector_lists`).
 
+use std::collections::HashSet;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
@@ -23,6 +25,7 @@ use super::times;
 use super::trace::Status;
 use super::{outbound_form, switching};
 use crate::api::connector_changes::revision;
+use crate::permission::Action;
 
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
@@ -184,6 +187,9 @@ struct Detail {
     settings: Vec<(String, String)>,
     inbound: Option<Inbound>,
     outbound: Option<Outbound>,
+    /// Its own page.
+    address: String,
+    history: Vec<Past>,
 }
 
 /// What an inbound connector has beside its settings.
@@ -195,7 +201,6 @@ struct Inbound {
     is_enabled: bool,
     /// When it brought its last message.
     last: String,
-    history: Vec<Past>,
 }
 
 /// What an outbound connector has beside its settings.
@@ -210,9 +215,13 @@ struct Outbound {
 
 /// A change of it.
 struct Past {
+    version: u64,
     time: String,
     actor: String,
+    /// Before and after.
     lines: Vec<String>,
+    /// Both states are still known, and it was there before.
+    can_revert: bool,
 }
 
 async fn detail(
@@ -244,15 +253,19 @@ async fn detail(
     };
     let done = match visit.query.get("done") {
         "" => String::new(),
+        "reverted" => lang.t("connector-reverted"),
         _ => lang.t("edit-done"),
     };
+    let connector = row(lang, side, found);
     page::send(&Detail {
         inbound,
+        history: history(centre, visit, side, (organisation, name)).await,
+        address: connector.address.clone(),
         outbound: match side {
             Side::Outbound => outbound_part(centre, visit, (organisation, name)),
             Side::Inbound => None,
         },
-        connector: row(lang, side, found),
+        connector,
         back: side.title(lang),
         back_address: format!("/connectors/{}", side.name()),
         activity,
@@ -308,21 +321,6 @@ async fn inbound_part(
         let time = Timestamp::parse_rfc3339(text(first, "time"))?;
         Some(times::zoned(lang, time))
     });
-    let object = format!("organisation {organisation}, inbound connector {name}");
-    let versions = centre.context.store.settings_versions(VERSIONS_MAX).await;
-    let history = versions.unwrap_or_default().into_iter().filter_map(|one| {
-        let about = |line: &String| {
-            let words = line.split_once(' ').map_or("", |(_, rest)| rest);
-            let rest = words.strip_prefix(object.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-        };
-        let lines: Vec<_> = one.summary.into_iter().filter(about).collect();
-        (!lines.is_empty()).then(|| Past {
-            time: times::of(lang, one.time),
-            actor: one.actor,
-            lines,
-        })
-    });
     Some(Inbound {
         base: format!(
             "/connectors/inbound/{}/{}",
@@ -337,6 +335,44 @@ async fn inbound_part(
             Some(time) => lang.with("edit-last", &time),
             None => lang.t("edit-untested"),
         },
-        history: history.take(CHANGES_MAX).collect(),
     })
+}
+
+/// What was changed of it, the last change first.
+async fn history(
+    centre: &Centre,
+    visit: &Visit,
+    side: Side,
+    (organisation, name): (&str, &str),
+) -> Vec<Past> {
+    if !visit.may(Action::ReadSettings) {
+        return Vec::new();
+    }
+    let object = format!(
+        "organisation {organisation}, {} connector {name}",
+        side.name()
+    );
+    let versions = centre.context.store.settings_versions(VERSIONS_MAX).await;
+    let versions = versions.unwrap_or_default();
+    let kept = versions.iter().filter(|one| one.document_kept);
+    let kept: HashSet<_> = kept.map(|one| one.version).collect();
+    let history = versions.into_iter().filter_map(|one| {
+        let about = |line: &String| {
+            let words = line.split_once(' ').map_or("", |(_, rest)| rest);
+            let rest = words.strip_prefix(object.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        };
+        let lines = one.summary.into_iter().filter(about);
+        let lines: Vec<_> = lines.map(|line| line.replace(" -> ", " → ")).collect();
+        let before = one.version.saturating_sub(1);
+        let is_creation = lines.iter().any(|line| line.starts_with("created "));
+        (!lines.is_empty()).then(|| Past {
+            can_revert: !is_creation && kept.contains(&one.version) && kept.contains(&before),
+            version: one.version,
+            time: times::of(visit.lang, one.time),
+            actor: one.actor,
+            lines,
+        })
+    });
+    history.take(CHANGES_MAX).collect()
 }

@@ -1,18 +1,22 @@
 //! Domains: where they stand, what to publish, what DNS shows now.
 
+mod change;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
 use super::door::{Change, Reader, Visit};
 use super::files;
+use super::form::Form;
 use super::lang::Lang;
 use super::page::{self, Frame};
-use super::records::{self, Cell, Input, Pick, Records, Sheet, Table};
+use super::records::{self, Cell, Input, Note, Pick, Records, Sheet, Table};
 use super::times;
 use super::trace::Status;
 
@@ -21,11 +25,16 @@ const ROWS_MAX: usize = 1_000;
 
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
-        .route("/domains", get(show))
+        .route("/domains", get(show).post(change::add))
         .route("/domains.csv", get(file))
         .route("/domains.json", get(file))
         .route("/domains/{name}", get(detail))
         .route("/domains/{name}/check", post(check))
+        .route("/domains/{name}/edit", get(change::edit).post(change::set))
+        .route(
+            "/domains/{name}/remove",
+            get(change::ask).post(change::remove),
+        )
 }
 
 struct Row {
@@ -108,29 +117,43 @@ fn fits(visit: &Visit, domain: &Value) -> bool {
 }
 
 async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    let none = (StatusCode::OK, String::new());
+    listed(&centre, &visit, none, &Form::default()).await
+}
+
+/// The list; with a mistake of the form below it, what was typed stays.
+async fn listed(
+    centre: &Centre,
+    visit: &Visit,
+    (status, mistake): (StatusCode, String),
+    typed: &Form,
+) -> Response {
     let lang = visit.lang;
     let answer = match centre.get(visit.caller(), "/domains", &[]).await {
         Ok(answer) => answer,
-        Err(refused) => return page::refused(&visit, &refused),
+        Err(refused) => return page::refused(visit, &refused),
     };
     let found = list(&answer, "domains").iter();
-    let found = found.filter(|one| fits(&visit, one)).take(ROWS_MAX);
-    let asked = filters(&visit);
+    let found = found.filter(|one| fits(visit, one)).take(ROWS_MAX);
+    let asked = filters(visit);
     let is_filtered = asked.iter().any(|(_, value)| !value.is_empty());
     let headings = [
         "column-domain",
         "filter-organisation",
         "column-state",
         "column-kind",
+        "domains-used",
         "column-checked",
         "column-wrong",
     ];
     let table = Table {
         headings: headings.map(|key| lang.t(key)).into(),
-        rows: found.map(|one| line(row(lang, one))).collect(),
+        rows: found
+            .map(|one| line(row(lang, one), used_by(centre, visit, one)))
+            .collect(),
         empty: match is_filtered {
             true => lang.t("records-none"),
-            false => lang.with("domains-empty", "relais domain add contoso.com"),
+            false => lang.t("domains-empty"),
         },
     };
     let [(_, sought), (_, chosen)] = asked;
@@ -138,22 +161,42 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     let filter = Sheet::new("filter", "/domains", lang.t("filter-button"))
         .input(Input::text("q", lang.t("records-sought"), sought))
         .input(Input::choice("state", lang.t("column-state"), picks.into()));
-    let frame = Frame::new(&visit, "domains", &lang.t("nav-domains")).command("relais domain list");
-    page::send(&Records {
+    let frame = Frame::new(visit, "domains", &lang.t("nav-domains")).command("relais domain list");
+    let removed = match visit.query.get("done") {
+        "" => String::new(),
+        name => lang.with("domains-removed", name),
+    };
+    let form = change::form(centre, visit, typed);
+    let records = Records {
+        notes: Note::mistake(mistake).into_iter().collect(),
+        sheets: visit.may_change().then_some(form).into_iter().collect(),
         filter: Some(filter),
         files: records::files("/domains", &asked),
-        ..Records::new(frame, table, "GET /api/v1/domains")
-    })
+        ..Records::new(frame.done(removed), table, "GET /api/v1/domains")
+    };
+    (status, page::send(&records)).into_response()
+}
+
+/// Inbound connectors whose devices may send from it.
+fn used_by(centre: &Centre, visit: &Visit, domain: &Value) -> usize {
+    let settings = centre.settings(visit.caller());
+    let owner = settings.organisation(text(domain, "organisation"));
+    let connectors = owner.into_iter().flat_map(|one| &one.inbound_connector);
+    let name = text(domain, "name");
+    let is_of = |scope: &String| scope == "*" || scope.eq_ignore_ascii_case(name);
+    let users = connectors.filter(|one| one.sender_domains.iter().any(is_of));
+    users.count()
 }
 
 /// One domain in the list.
-fn line(row: Row) -> records::Row {
+fn line(row: Row, used: usize) -> records::Row {
     records::Row {
         cells: vec![
             Cell::new(&row.name).leads_to(row.address),
             Cell::new(&row.organisation),
             Cell::status(row.state.tone, &row.state.word),
             Cell::new(&row.kind),
+            Cell::number(&used.to_string()),
             Cell::whole(&row.checked),
             Cell::new(&row.wrong),
         ],
@@ -196,6 +239,12 @@ struct Detail {
     records: Vec<Record>,
     checks: Vec<Check>,
     action: String,
+    /// Its own page.
+    base: String,
+    /// Where mail for it goes; empty: by the outbound connectors.
+    mailbox_host: String,
+    /// The state of signing.
+    signing: String,
 }
 
 struct Record {
@@ -204,6 +253,8 @@ struct Record {
     kind: String,
     value: String,
     words: String,
+    is_needed: bool,
+    status: Status,
 }
 
 struct Check {
@@ -265,10 +316,15 @@ async fn compose(
     });
     let found = found.cloned().unwrap_or_default();
     let command = format!("relais domain check {}", quoted(name));
-    let mut frame = Frame::new(visit, "domains", name).command(command);
-    if !looked.is_null() {
-        frame = frame.done(lang.t("domain-looked"));
-    }
+    let done = match (looked.is_null(), visit.query.get("done")) {
+        (false, _) => lang.t("domain-looked"),
+        (true, "added") => lang.t("domains-added"),
+        (true, "") => String::new(),
+        (true, _) => lang.t("domains-changed"),
+    };
+    let frame = Frame::new(visit, "domains", name)
+        .command(command)
+        .done(done);
     Ok(Detail {
         domain: row(lang, &found),
         seen: text(&found, "seen").to_owned(),
@@ -281,7 +337,20 @@ async fn compose(
             .map(|one| finding(lang, one))
             .collect(),
         action: format!("/domains/{}/check", segment(name)),
+        base: format!("/domains/{}", segment(name)),
+        mailbox_host: text(&found, "mailbox_host").to_owned(),
+        signing: signing(lang, text(&found, "dkim")),
         frame,
+    })
+}
+
+/// Whether mail of it is signed, in words.
+fn signing(lang: Lang, standing: &str) -> String {
+    lang.t(match standing {
+        "active" => "domains-signed",
+        "off" => "domains-unsigned",
+        "missing" => "domains-signing-missing",
+        _ => "domains-signing-waits",
     })
 }
 
@@ -291,8 +360,22 @@ fn words(lang: Lang, value: &Value, key: &str, french: &str) -> String {
     own.unwrap_or_else(|| text(value, key)).to_owned()
 }
 
+/// Whether DNS shows a record that is proposed.
+pub(super) fn standing(lang: Lang, record: &Value) -> Status {
+    let (tone, icon, key) = match text(record, "state") {
+        "right" => ("good", "✓", "record-right"),
+        "absent" => ("waiting", "…", "record-absent"),
+        "differs" => ("bad", "✕", "record-differs"),
+        _ => ("waiting", "?", "record-unknown"),
+    };
+    let word = lang.t(key);
+    Status { tone, icon, word }
+}
+
 fn record(lang: Lang, value: &Value) -> Record {
     Record {
+        is_needed: value["required"] == true,
+        status: standing(lang, value),
         purpose: purpose(lang, text(value, "purpose")),
         name: text(value, "name").to_owned(),
         kind: text(value, "type").to_owned(),

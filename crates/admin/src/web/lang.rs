@@ -46,6 +46,7 @@ pub(super) const CATALOGUES: &[Catalogue] = &[
     catalogue!("health"),
     catalogue!("setup"),
     catalogue!("people"),
+    catalogue!("pages"),
 ];
 
 /// The language of one page, and the zone of its times.

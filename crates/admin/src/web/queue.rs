@@ -1,5 +1,7 @@
 //! The queue: what waits, and what a person does about it, always with count and confirmation.
 
+mod groups;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
@@ -12,7 +14,7 @@ use super::door::{Change, Reader, SessionForm, Visit};
 use super::files;
 use super::form::Form;
 use super::page::{self, Frame};
-use super::records;
+use super::records::{self, View};
 use super::story::{Waiting, done, waiting};
 use super::times;
 use super::trace::octets;
@@ -64,6 +66,7 @@ pub(super) fn routes() -> Router<Centre> {
 #[template(path = "queue.html")]
 struct Queue {
     frame: Frame,
+    views: Vec<View>,
     filters: Vec<Filter>,
     states: Vec<(&'static str, String, bool)>,
     is_filtered: bool,
@@ -104,6 +107,9 @@ fn acts(visit: &Visit) -> Vec<(&'static str, String)> {
 }
 
 async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    if let Some(by) = groups::By::asked(&visit) {
+        return groups::show(&centre, &visit, by).await;
+    }
     match compose(&centre, &visit).await {
         Ok(queue) => page::send(&queue),
         Err(refused) => page::refused(&visit, &refused),
@@ -139,6 +145,7 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Queue, Refused> {
     };
     let rows = list(&answer, "messages").iter();
     Ok(Queue {
+        views: groups::views(visit, &filters),
         filters: vec![
             label("destination", "filter-destination"),
             label("sender", "filter-sender"),
@@ -202,6 +209,9 @@ fn row(visit: &Visit, message: &Value) -> Row {
 
 /// What the filter leaves, as a file: one line for each recipient.
 async fn file(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    if let Some(by) = groups::By::asked(&visit) {
+        return groups::file(&centre, &visit, by).await;
+    }
     let mut asked = filled(&visit.query);
     asked.push(("limit", FILE_ROWS));
     match centre.get(visit.caller(), "/queue", &asked).await {
@@ -237,7 +247,7 @@ struct Confirm {
     word: String,
     fields: Vec<(String, String)>,
     shown: Vec<String>,
-    back: &'static str,
+    back: String,
 }
 
 async fn act(State(centre): State<Centre>, Change { visit, form }: Change) -> Response {
@@ -292,7 +302,9 @@ async fn confirm(
         "bounce" => lang.n("confirm-bounce", count),
         _ => lang.n("confirm-delete", count),
     };
-    fields.push(("back".to_owned(), form.get("back").to_owned()));
+    let (back, by) = (form.get("back"), form.get("by"));
+    fields.push(("back".to_owned(), back.to_owned()));
+    fields.push(("by".to_owned(), by.to_owned()));
     let word = acts(visit).into_iter().find(|(one, _)| *one == act);
     let title = lang.t("confirm-title");
     Ok(page::send(&Confirm {
@@ -301,7 +313,7 @@ async fn confirm(
         word: word.map(|(_, word)| word).unwrap_or_default(),
         fields,
         shown,
-        back: "/queue",
+        back: address("/queue", &[("by", by)]),
         frame: Frame::new(visit, "queue", &title),
     }))
 }
@@ -338,9 +350,10 @@ async fn perform(
         "" => "/queue".to_owned(),
         id => format!("/trace/{}", segment(id)),
     };
+    let by = ("by", form.get("by"));
     Ok(page::go(&address(
         &back,
-        &[("done", act), ("count", &count)],
+        &[by, ("done", act), ("count", &count)],
     )))
 }
 

@@ -21,6 +21,8 @@ const FIELD_CHARACTERS_MAX: u16 = 512;
 pub(super) struct Records {
     pub(super) frame: Frame,
     pub(super) notes: Vec<Note>,
+    /// Other ways to look at the same.
+    pub(super) views: Vec<View>,
     /// Where something new begins: words and address.
     pub(super) begin: Option<(String, &'static str)>,
     pub(super) filter: Option<Sheet>,
@@ -38,6 +40,7 @@ impl Records {
         Self {
             frame: frame.api(api),
             notes: Vec::new(),
+            views: Vec::new(),
             begin: None,
             filter: None,
             table,
@@ -46,6 +49,13 @@ impl Records {
             sheets: Vec::new(),
         }
     }
+}
+
+/// A way to look at what a page shows.
+pub(super) struct View {
+    pub(super) name: String,
+    pub(super) address: String,
+    pub(super) is_here: bool,
 }
 
 /// A sentence above the table.

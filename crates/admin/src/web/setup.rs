@@ -15,7 +15,7 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::ask::{Centre, Refused, list, segment, text};
-use super::domains::purpose;
+use super::domains::{purpose, standing};
 use super::door::{Change, Reader, Visit};
 use super::health::{self, Section};
 use super::lang::Lang;
@@ -289,12 +289,6 @@ async fn domain(centre: &Centre, visit: &Visit, mistake: &str) -> Result<DomainS
 }
 
 fn record(lang: Lang, value: &Value) -> Record {
-    let (tone, icon, key) = match text(value, "state") {
-        "right" => ("good", "✓", "record-right"),
-        "absent" => ("waiting", "…", "record-absent"),
-        "differs" => ("bad", "✕", "record-differs"),
-        _ => ("waiting", "?", "record-unknown"),
-    };
     let words = lang.0.pick("words", "words_fr");
     Record {
         purpose: purpose(lang, text(value, "purpose")),
@@ -303,11 +297,7 @@ fn record(lang: Lang, value: &Value) -> Record {
         kind: text(value, "type").to_owned(),
         value: text(value, "value").to_owned(),
         words: text(value, words).to_owned(),
-        status: Status {
-            tone,
-            icon,
-            word: lang.t(key),
-        },
+        status: standing(lang, value),
     }
 }
 

@@ -77,6 +77,18 @@ pub(super) fn span(lang: Lang, seconds: u64) -> String {
     }
 }
 
+/// How far away a time is: `3 h ago`, `in 5 min`; a dash where there is none.
+pub(super) fn relative(lang: Lang, now: Timestamp, rfc3339: Option<&str>) -> String {
+    let Some(time) = rfc3339.and_then(Timestamp::parse_rfc3339) else {
+        return "–".to_owned();
+    };
+    let (key, distance) = match time > now {
+        true => ("time-ahead", time.since(now)),
+        false => ("time-ago", now.since(time)),
+    };
+    lang.with(key, &span(lang, distance.as_secs()))
+}
+
 /// Day and month of a time: below a chart.
 pub(super) fn day(lang: Lang, rfc3339: &str) -> String {
     let shown = shown(lang, Some(rfc3339));

@@ -245,6 +245,9 @@ impl Hosted {
             "/credentials" => named(json!({
                 "user": "new-login", "inbound_connector": "Secret-Scanner",
             })),
+            "/domains" => named(json!({ "name": "new.fabrikam.test" })),
+            "/domains/{name}/set" => named(json!({ "keys": { "subdomains": true } })),
+            "/domains/{name}/remove" => named(json!({})),
             "/directory/remove" => named(json!({ "address": "paula@fabrikam.test" })),
             "/organisations" => json!({ "name": "third" }),
             "/organisations/{name}/set" => json!({ "keys": { "language": "fr" } }),

@@ -47,6 +47,17 @@ enum Verb {
         #[arg(long, value_parser = ["table", "zone", "json"], default_value = "table")]
         format: String,
     },
+    /// Remove one: mail from it is refused from then on
+    Delete {
+        /// Which
+        name: String,
+        /// Whose; may be left out unless several organisations claim it
+        #[arg(long, value_name = "NAME")]
+        organisation: Option<String>,
+        /// Show what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Ask DNS now whether all is well with one; exit 4 if not
     Check {
         /// Which
@@ -93,6 +104,16 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
         Verb::Check { name, organisation } => {
             let body = json!({ "organisation": organisation });
             look(session, &format!("/domains/{}/check", encode(&name)), &body).await
+        }
+        Verb::Delete {
+            name,
+            organisation,
+            dry_run,
+        } => {
+            let path = format!("/domains/{}/remove", encode(&name));
+            let body = json!({ "organisation": organisation, "dry_run": dry_run });
+            let answer = session.api().await?.post(&path, &body).await?;
+            show_changes(session.output, &answer.value)
         }
         Verb::Verify {
             name,

@@ -23,6 +23,14 @@ pub(crate) struct Arguments {
 enum Verb {
     /// Messages in the queue, oldest first
     List(Criteria),
+    /// What waits, summed by destination or by reason
+    Groups {
+        /// By what
+        #[arg(long, value_parser = ["destination", "reason"], default_value = "destination")]
+        by: String,
+        #[command(flatten)]
+        criteria: Criteria,
+    },
     /// One message
     Show {
         /// Which
@@ -153,6 +161,7 @@ impl Criteria {
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     match arguments.verb {
         Verb::List(criteria) => list(session, &criteria).await,
+        Verb::Groups { by, criteria } => groups(session, &by, &criteria).await,
         Verb::Show { id } => show(session, &id).await,
         Verb::Retry(act) => change(session, "retry", &act).await,
         Verb::Hold(act) => change(session, "hold", &act).await,
@@ -259,6 +268,51 @@ async fn list(session: &Session, criteria: &Criteria) -> Result<(), Failure> {
             return Ok(());
         }
     }
+}
+
+async fn groups(session: &Session, by: &str, criteria: &Criteria) -> Result<(), Failure> {
+    let api = session.api_for_reading().await?;
+    let mut query = criteria.query();
+    query.push(("by", by.to_owned()));
+    let answer = api.get("/queue/groups", &query).await?.value;
+    let groups = answer["groups"].as_array().map(Vec::as_slice);
+    let (groups, output) = (groups.unwrap_or_default(), session.output);
+    if output.json {
+        return groups.iter().try_for_each(|group| output.value(group));
+    }
+    if groups.is_empty() {
+        return output.line("The queue is empty.");
+    }
+    let row = |group: &Value| {
+        let text = |value: &Value| clean(value.as_str().unwrap_or("-")).into_owned();
+        let selection = &group["selection"];
+        let names = ["destination", "reason", "state"].map(|key| &selection[key]);
+        let name = names.into_iter().find(|name| !name.is_null());
+        vec![
+            name.map_or_else(String::new, text),
+            group["messages"].to_string(),
+            text(&group["oldest"]),
+            text(&group["next_attempt"]),
+            text(&group["expires_at"]),
+            text(&group["last_reply"]),
+        ]
+    };
+    let rows: Vec<_> = groups.iter().map(row).collect();
+    let head = [
+        "GROUP",
+        "MESSAGES",
+        "OLDEST",
+        "NEXT",
+        "EXPIRES",
+        "LAST REPLY",
+    ];
+    output.table(&head, &rows)?;
+    if answer["is_whole"] == false {
+        let read = &answer["messages_read"];
+        let words = format!("There is more: only the {read} oldest messages were read.");
+        return output.line(&words);
+    }
+    Ok(())
 }
 
 fn rows(message: &Value) -> Vec<Vec<String>> {

@@ -27,6 +27,7 @@ mod every_page;
 mod first_run;
 mod foreign;
 mod golden;
+mod grouped_pages;
 mod issuers;
 mod licences;
 mod liars;

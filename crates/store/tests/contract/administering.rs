@@ -1,6 +1,7 @@
 //! What a person sees and does: list, retry, hold, release, bounce, delete, suspend.
 
 use relais_smtp::time::Timestamp;
+use relais_store::grouping::{By, Common};
 use relais_store::queue::{
     ActResult, Criteria, QueueAct, QueueCount, RecipientChange, RecipientStateName as State,
 };
@@ -668,7 +669,61 @@ async fn counts_follow_what_happens(mut world: World) {
     }
 }
 
+async fn what_waits_is_summed_by_destination_and_by_reason(world: World) {
+    let store = world.store();
+    let destination = |name: &str| Common::Destination(name.to_owned());
+    commit(store, &["a@example.org", "b@example.org"], at(1)).await;
+    commit(store, &["c@example.org", "d@example.net"], at(2)).await;
+    commit(store, &["e@example.com"], at(3)).await;
+    let leased = lease_one(store, "example.com", at(4)).await.unwrap();
+    store
+        .settle(settlement(&leased, &deferred(at(60)), at(5)))
+        .await
+        .unwrap();
+    act(store, QueueAct::Hold, &to("example.net")).await;
+
+    let found = store.groups(By::Destination, &all()).await.unwrap();
+    assert!(found.is_whole);
+    assert_eq!(found.read, 3);
+    let told: Vec<_> = found
+        .groups
+        .iter()
+        .map(|one| (one.common.clone(), one.messages, one.recipients, one.held))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (destination("example.org"), 2, 3, 0),
+            (destination("example.com"), 1, 1, 0),
+            (destination("example.net"), 1, 1, 1),
+        ]
+    );
+    let tried = &found.groups[1];
+    assert_eq!((tried.oldest, tried.next_attempt), (at(3), Some(at(60))));
+    assert_eq!(tried.last_reply.as_deref(), Some("451 4.3.0 later"));
+    // What is held is tried by nobody until a person lets it go.
+    assert_eq!(found.groups[2].next_attempt, None);
+
+    let found = store.groups(By::Reason, &all()).await.unwrap();
+    let told: Vec<_> = found
+        .groups
+        .iter()
+        .map(|one| (one.common.clone(), one.messages))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Common::State("queued"), 2),
+            (Common::State("held"), 1),
+            (Common::Reply("451 4.3.0".to_owned()), 1),
+        ]
+    );
+    let one = store.groups(By::Reason, &to("example.com")).await.unwrap();
+    assert_eq!((one.groups.len(), one.read), (1, 1));
+}
+
 rules! {
+    what_waits_is_summed_by_destination_and_by_reason,
     the_list_shows_what_is_queued_in_order_and_in_pages,
     what_is_counted_is_what_an_act_up_to_its_newest_changes,
     criteria_must_all_hold,

@@ -1,0 +1,177 @@
+//! Lists that a person changes where they read them: the queue in groups, domains, and the changes
+//! of a connector. Without script, by the real binary.
+
+use serde_json::{Value, json};
+
+use crate::support::{CONTOSO, Server};
+use crate::web::{Browser, Page, first};
+
+/// Sends a form of this session.
+#[track_caller]
+fn send(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Page {
+    let token = browser.token();
+    let mut all = vec![("form_token", &*token)];
+    all.extend(fields);
+    browser.post(path, &all)
+}
+
+/// The same, and where it leads.
+#[track_caller]
+fn done(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Page {
+    let sent = send(browser, path, fields).expect(303);
+    let next = sent.header("location").expect("a place").to_owned();
+    browser.get(&next).expect(200)
+}
+
+fn lines(server: &Server, noun: &[&str]) -> Vec<Value> {
+    let mut arguments = vec!["--json"];
+    arguments.extend(noun);
+    server.relais(&arguments).expect(0).json_lines()
+}
+
+#[test]
+fn what_waits_for_one_destination_is_one_line_and_one_act_after_a_question_that_counts() {
+    let server = Server::with_settings(CONTOSO);
+    let mut browser = first(&server, "en");
+    browser
+        .get("/queue?by=destination")
+        .expect(200)
+        .shows("Nothing is waiting.");
+    for to in ["a@example.invalid", "b@example.invalid", "c@other.invalid"] {
+        server.send("scan@contoso.test", to);
+    }
+    // Held, so that no attempt comes between.
+    server
+        .relais(&["queue", "hold", "--all", "--yes"])
+        .expect(0);
+    let page = browser.get("/queue?by=destination").expect(200);
+    page.shows("href=\"/queue?by=destination\" aria-current=\"true\"");
+    page.shows("<a href=\"/queue?destination=example.invalid\">example.invalid</a>");
+    page.shows("relais queue groups --by destination");
+    page.shows("GET /api/v1/queue/groups?by=destination");
+    page.shows(" ago</bdi>");
+    browser
+        .get("/queue?by=reason")
+        .expect(200)
+        .shows("<a href=\"/queue?state=held\">Held</a>");
+    let file = browser.get("/queue.csv?by=destination").expect(200);
+    assert!(
+        file.body.contains("\r\nexample.invalid,2,2,2,"),
+        "{}",
+        file.body
+    );
+
+    let group = [
+        ("act", "delete"),
+        ("scope", "all"),
+        ("by", "destination"),
+        ("destination", "example.invalid"),
+    ];
+    let asked = send(&mut browser, "/queue/act", &group).expect(200);
+    asked.shows("Delete 2 messages");
+    let up_to = asked.field("up_to");
+    let sure = [("up_to", &*up_to), ("confirmed", "1")];
+    let left = done(&mut browser, "/queue/act", &[&group[..], &sure].concat());
+    left.shows("Deleted for 2 recipients.");
+    left.shows("aria-current=\"true\">By destination");
+    assert!(!left.body.contains("example.invalid"), "{}", left.body);
+    let groups = lines(&server, &["queue", "groups"]);
+    assert_eq!(groups.len(), 1);
+    assert_eq!(
+        groups[0]["selection"],
+        json!({ "destination": "other.invalid" })
+    );
+    let audit = lines(&server, &["audit", "list", "--act", "queue.deleted"]);
+    assert_eq!(
+        (&audit[0]["via"], &audit[0]["actor"]),
+        (&"web".into(), &"anna (web)".into())
+    );
+}
+
+#[test]
+fn a_domain_is_added_changed_and_removed_by_its_typed_name_on_its_page() {
+    let server = Server::with_settings(CONTOSO);
+    let mut browser = first(&server, "en");
+    let wrong = [("name", "no domain"), ("kind", "internal-relay")];
+    let page = send(&mut browser, "/domains", &wrong).expect(400);
+    page.shows("role=\"alert\"");
+    page.shows("value=\"no domain\"");
+    page.shows("<option value=\"internal-relay\" selected>");
+    let form = [
+        ("name", "Fabrikam.test"),
+        ("kind", "authoritative"),
+        ("subdomains", "1"),
+    ];
+    let made = done(&mut browser, "/domains", &form);
+    made.shows("It is added. Publish the first record below");
+    made.shows("relais-verification=");
+    let known = |name: &str| {
+        let all = lines(&server, &["domain", "list"]);
+        all.into_iter().find(|one| one["name"] == name)
+    };
+    let added = known("fabrikam.test").expect("the domain");
+    assert_eq!(
+        (&added["state"], &added["subdomains"]),
+        (&"pending".into(), &true.into())
+    );
+    send(&mut browser, "/domains", &form)
+        .expect(409)
+        .shows("already");
+
+    let edit = [
+        ("organisation", "contoso"),
+        ("kind", "internal-relay"),
+        ("mailbox_host", "mail.fabrikam.test:25"),
+    ];
+    done(&mut browser, "/domains/fabrikam.test/edit", &edit).shows("It is changed.");
+    browser
+        .get("/domains/fabrikam.test/edit?organisation=contoso")
+        .expect(200)
+        .shows("value=\"mail.fabrikam.test:25\"");
+    let changed = known("fabrikam.test").expect("the domain");
+    assert_eq!(
+        (&changed["kind"], &changed["subdomains"]),
+        (&"internal-relay".into(), &false.into())
+    );
+
+    let remove = "/domains/fabrikam.test/remove";
+    let other = [("organisation", "contoso"), ("typed", "contoso.test")];
+    send(&mut browser, remove, &other)
+        .expect(422)
+        .shows("Nothing was removed");
+    assert!(known("fabrikam.test").is_some());
+    let typed = [("organisation", "contoso"), ("typed", "fabrikam.test")];
+    done(&mut browser, remove, &typed).shows("fabrikam.test is removed.");
+    assert!(known("fabrikam.test").is_none());
+    // Where something needs it, it stays, and that is said.
+    let needed = server.relais(&["domain", "delete", "contoso.test"]);
+    assert_eq!(needed.code, 1, "{needed:?}");
+    assert!(needed.err.contains("anna@contoso.test"), "{needed:?}");
+    server
+        .relais(&["domain", "delete", "fabrikam.test"])
+        .expect(3);
+}
+
+#[test]
+fn a_change_of_a_connector_is_taken_back_on_its_page() {
+    let server = Server::with_settings(CONTOSO);
+    let mut browser = first(&server, "en");
+    let address = "/connectors/inbound/contoso/Printers";
+    let revision = browser.get(address).expect(200).field("revision");
+    let off = [("revision", &*revision), ("state", "disabled")];
+    done(&mut browser, &format!("{address}/state"), &off).shows("Disabled");
+    let page = browser.get(address).expect(200);
+    page.shows("state (default) → &#34;disabled&#34;");
+    let version = page.field("version");
+    let back = [("version", &*version), ("back", address)];
+    let asked = send(&mut browser, "/audit/revert", &back).expect(200);
+    asked.shows("disabled");
+    asked.shows(&format!("href=\"{address}\""));
+    let sure = [&back[..], &[("confirmed", "1")]].concat();
+    let again = done(&mut browser, "/audit/revert", &sure);
+    again.shows("The change is taken back.");
+    again.shows("Enabled");
+    again.shows("state &#34;disabled&#34; → (default)");
+    // Its creation is not taken back: it is removed by its typed name.
+    assert_eq!(again.body.matches("/audit/revert").count(), 2);
+}
