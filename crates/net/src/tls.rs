@@ -17,9 +17,10 @@ mod accept;
 #[cfg(feature = "legacy-tls")]
 mod legacy;
 mod client_hello;
+mod expiry;
+mod presented;
 mod client_certificate;
 mod server_certificate;
-mod expiry;
 mod old_clients;
 mod x509;
 
@@ -37,6 +38,7 @@ pub use self::client_certificate::{ClientAuthorities, JudgedCertificate, system_
 pub use self::expiry::{SeenCertificate, SeenCertificates, WARNING_DAYS, expires_within_days};
 pub use self::next_hop::{ClientIdentity, ClientTls, HopTls};
 pub use self::old_clients::{OldClient, OldClients};
+pub use self::presented::{PresentedCertificate, PresentedCertificates, ReadCertificate};
 pub use self::server_certificate::{
     CertificateError, CertificateStore, KeyKind, ServerCertificate, self_signed,
 };

@@ -3,9 +3,9 @@
 //!
 //! Credential before certificate before address; of addresses, the longest prefix, where a
 //! DNS name of `sender_dns_names` counts as the addresses that it leads to, behind networks of one
-//! address and before wider ones; of the names of
-//! a certificate, those that a connector bears as they are before those that a wildcard covers. A
-//! certificate that proves nothing is no certificate. A connector
+//! address and before wider ones; of a certificate, its SHA-256 before its names, and of the names
+//! those that a connector bears as they are before those that a wildcard covers. A certificate that
+//! proves nothing is no certificate, but where a connector names it by its SHA-256. A connector
 //! with `identified_by = "all"` wants every factor that it gives, and where one is missing no
 //! wider connector is tried. A draft never takes a client away from a connector in use: it is
 //! found only where nothing else is, so that a person sees why.
@@ -14,10 +14,10 @@ use std::net::IpAddr;
 
 use relais_smtp::domain::Domain;
 
-use crate::document::{ConnectorState, IdentifiedBy};
+use crate::document::{ConnectorState, IdentifiedBy, InboundConnector};
 use crate::range::special_address;
 use crate::settings::{Mode, OwnedConnector, Settings};
-use crate::tls::{Certificate, TlsVersion};
+use crate::tls::{Certificate, Fingerprint, TlsVersion};
 
 /// What is known of the client, all proved but the greeting name.
 #[derive(Clone, Debug)]
@@ -172,15 +172,21 @@ fn by_credential<'a>(settings: &'a Settings, facts: &Facts) -> Option<Attributio
     Some(choose(settings, facts, &[found], &Because::Credential)?.0)
 }
 
-/// The names themselves before wildcards; a wildcard stands for one label (RFC 9525 §6.3).
+/// The certificate itself before its names, the names before wildcards; a wildcard stands for one
+/// label (RFC 9525 §6.3).
 fn by_certificate<'a>(settings: &'a Settings, facts: &Facts) -> Option<Attribution<'a>> {
+    let mut draft = None;
+    match by_fingerprint(settings, facts) {
+        Some((found, Standing::Real)) => return Some(found),
+        Some((found, Standing::Draft)) => draft = Some(found),
+        None => {}
+    }
     let names = facts.certificate_names();
     let exact = names.iter().map(|name| (name, name.clone()));
     let wildcards = names.iter().filter_map(|name| {
         let (first, parent) = name.split_once('.')?;
         (!first.is_empty()).then(|| (name, format!("*.{parent}").into()))
     });
-    let mut draft = None;
     for (name, pattern) in exact.chain(wildcards) {
         let mut candidates = settings.connectors_by_certificate(&pattern);
         // Nobody may claim the names of hosts in a domain that another organisation has proved.
@@ -195,6 +201,24 @@ fn by_certificate<'a>(settings: &'a Settings, facts: &Facts) -> Option<Attributi
         }
     }
     draft
+}
+
+/// This very certificate. Where others share the server, whoever has seen a certificate can name
+/// it: so not one that bears the name of a host in a domain that another organisation has proved,
+/// nor one that comes from another organisation's network.
+fn by_fingerprint<'a>(
+    settings: &'a Settings,
+    facts: &Facts,
+) -> Option<(Attribution<'a>, Standing)> {
+    let fingerprint = facts.certificate.as_ref()?.known_by()?;
+    let mut candidates = settings.connectors_by_fingerprint(&fingerprint);
+    let names = facts.certificate_names().iter();
+    for owner in names.filter_map(|name| owner_of_host(settings, name)) {
+        candidates.retain(|found| found.organisation.name == owner);
+    }
+    candidates.retain(|found| !is_in_others_network(settings, found, facts.address));
+    let name = fingerprint.to_string().into();
+    choose(settings, facts, &candidates, &Because::Certificate { name })
 }
 
 fn by_address<'a>(settings: &'a Settings, facts: &Facts) -> Option<Attribution<'a>> {
@@ -354,13 +378,7 @@ fn missing_factor_of(
     {
         return Some("address");
     }
-    let pattern = connector.tls_sender_certificate_name.trim();
-    if !pattern.is_empty()
-        && !facts
-            .certificate_names()
-            .iter()
-            .any(|name| certificate_matches(pattern, name))
-    {
+    if connector.names_certificate() && !bears_certificate(connector, facts) {
         return Some("certificate");
     }
     let user = facts
@@ -377,6 +395,17 @@ fn missing_factor_of(
         named.any(|(_, named)| named.is_same(found))
     };
     (!connector.sender_dns_names.is_empty() && !is_named()).then_some("DNS name")
+}
+
+/// Whether the client's certificate is one that the connector names, by itself or by its name.
+fn bears_certificate(connector: &InboundConnector, facts: &Facts) -> bool {
+    let known = facts.certificate.as_ref().and_then(Certificate::known_by);
+    let fingerprints = connector.tls_sender_certificate_fingerprints.iter();
+    let mut named = fingerprints.filter_map(|text| Fingerprint::parse(text));
+    let pattern = connector.tls_sender_certificate_name.trim();
+    let mut names = facts.certificate_names().iter();
+    known.is_some_and(|known| named.any(|one| one == known))
+        || (!pattern.is_empty() && names.any(|name| certificate_matches(pattern, name)))
 }
 
 /// `*.contoso.test` matches one label more, `relay.contoso.test` itself only.

@@ -34,7 +34,7 @@ pub enum Weight {
 /// One thing to know about the networks.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Finding {
-    /// `range`, `size`, `covered`, `wins`, `loses`, `taken`.
+    /// `range`, `size`, `reserve`, `covered`, `wins`, `loses`, `taken`.
     pub check: &'static str,
     /// How much it weighs.
     pub weight: Weight,
@@ -70,6 +70,7 @@ pub fn look(settings: &Settings, wanted: &Wanted<'_>) -> Vec<Finding> {
     for network in wanted.networks {
         found.push(range(settings.mode, network));
         found.extend(size(network));
+        found.extend(reserved(settings.mode, network));
         found.extend(overlaps(settings, wanted, network));
     }
     found.truncate(FINDINGS_MAX);
@@ -161,6 +162,27 @@ fn size(network: &IpNet) -> Option<Finding> {
         format!("{network} has {count} addresses: each of them may send."),
         format!("{network} a {count} adresses : chacune pourra envoyer."),
     ))
+}
+
+/// One device's address: most offices give them out by DHCP.
+fn reserved(mode: Mode, network: &IpNet) -> Option<Finding> {
+    let is_single = network.prefix_len() == network.max_prefix_len();
+    let is_private = special_network(network) == Some("private");
+    (mode == Mode::Lan && is_single && is_private).then(|| {
+        let address = network.addr();
+        Finding::new(
+            "reserve",
+            Weight::Note,
+            format!(
+                "If {address} comes from DHCP, reserve it for this device, or use a credential: \
+                 tomorrow it may be another device's."
+            ),
+            format!(
+                "Si {address} vient du DHCP, réservez-la pour cet appareil, ou utilisez des \
+                 identifiants\u{202f}: demain, elle peut être à un autre."
+            ),
+        )
+    })
 }
 
 fn overlaps(settings: &Settings, wanted: &Wanted<'_>, network: &IpNet) -> Vec<Finding> {
@@ -309,7 +331,11 @@ sender_ip_addresses = ["9.8.7.6"]
         let lan = |networks: &[&str]| found(Mode::Lan, "New", networks);
         assert_eq!(
             lan(&["10.1.9.9/32"]),
-            [("range", Weight::Good), ("wins", Weight::Note)]
+            [
+                ("range", Weight::Good),
+                ("reserve", Weight::Note),
+                ("wins", Weight::Note)
+            ]
         );
         assert_eq!(
             lan(&["10.1.2.0/24"]),

@@ -23,6 +23,7 @@ use crate::document::{
     OutboundConnector, Verification,
 };
 use crate::proof::{Proof, ProofKey, Proofs, Standing};
+use crate::tls::Fingerprint;
 
 pub use check::{
     BOUNCE_DOMAIN_OCTETS_MAX, CREDENTIALS_MAX, DIRECTORY_ENTRIES_MAX, DOMAINS_MAX, ERRORS_MAX,
@@ -178,7 +179,7 @@ impl OwnedConnector<'_> {
 
     /// Whether the address alone is not enough.
     pub fn demands_second_factor(&self) -> bool {
-        let by_certificate = !self.connector.tls_sender_certificate_name.trim().is_empty();
+        let by_certificate = self.connector.names_certificate();
         self.connector.identified_by == IdentifiedBy::All
             && (self.takes_credential || by_certificate)
     }
@@ -483,16 +484,17 @@ impl Settings {
     /// The inbound connectors that name this certificate name, to the letter; case does not
     /// count.
     pub(crate) fn connectors_by_certificate(&self, name: &str) -> Vec<OwnedConnector<'_>> {
-        let places = self
-            .indexes
-            .certificates
-            .get(name)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        places
-            .iter()
-            .map(|place| self.connector_at(*place))
-            .collect()
+        self.connectors_at(self.indexes.certificates.get(name))
+    }
+
+    /// The inbound connectors that name this very certificate.
+    pub(crate) fn connectors_by_fingerprint(&self, one: &Fingerprint) -> Vec<OwnedConnector<'_>> {
+        self.connectors_at(self.indexes.fingerprints.get(one))
+    }
+
+    fn connectors_at(&self, places: Option<&Vec<Place>>) -> Vec<OwnedConnector<'_>> {
+        let places = places.into_iter().flatten();
+        places.map(|place| self.connector_at(*place)).collect()
     }
 
     /// The inbound connectors whose networks hold this address, longest prefix first.

@@ -55,6 +55,30 @@ pub struct Certificate {
     fingerprint: Option<Box<str>>,
 }
 
+/// SHA-256 of a whole certificate.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Of 64 hexadecimal digits in either case; colons and spaces between them do not matter, as
+    /// programs and panels show them in many ways.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut digits = text.chars().filter(|one| !matches!(one, ':' | ' '));
+        let mut octets = [0; 32];
+        for octet in &mut octets {
+            let (high, low) = (digits.next()?.to_digit(16)?, digits.next()?.to_digit(16)?);
+            *octet = u8::try_from(high << 4 | low).ok()?;
+        }
+        digits.next().is_none().then_some(Self(octets))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
 /// Why a certificate is no proof.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CertificateFault {
@@ -127,6 +151,20 @@ impl Certificate {
         self.verdict.as_ref().err().copied()
     }
 
+    /// SHA-256, where the certificate counts for whoever knows it by that: within its time, whoever
+    /// issued it.
+    pub fn known_by(&self) -> Option<Fingerprint> {
+        match self.fault() {
+            Some(CertificateFault::Expired | CertificateFault::NotYetValid) => None,
+            Some(
+                CertificateFault::Untrusted
+                | CertificateFault::WrongUsage
+                | CertificateFault::NoName,
+            )
+            | None => Fingerprint::parse(self.fingerprint()?),
+        }
+    }
+
     /// SHA-256 in lower-case hexadecimal digits.
     pub fn fingerprint(&self) -> Option<&str> {
         self.fingerprint.as_deref()
@@ -148,6 +186,46 @@ mod tests {
         assert!(TlsVersion::ALL.is_sorted());
         assert_eq!(TlsVersion::parse("1.2"), Some(TlsVersion::V1_2));
         assert_eq!(TlsVersion::parse("none"), None);
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_as_programs_and_panels_show_it() {
+        let digits = "00ab1f".to_owned() + &"7c".repeat(29);
+        let shown = Fingerprint::parse(&digits).expect("64 digits").to_string();
+        assert_eq!(shown, digits);
+        let pairs = digits.as_bytes().chunks(2);
+        let pairs = pairs.map(|pair| String::from_utf8_lossy(pair).to_uppercase());
+        let panel = pairs.collect::<Vec<_>>().join(":");
+        assert_eq!(Fingerprint::parse(&panel), Fingerprint::parse(&digits));
+        for wrong in [
+            "",
+            "00",
+            &digits[1..],
+            &format!("{digits}0"),
+            &digits.replace('a', "g"),
+        ] {
+            assert_eq!(Fingerprint::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_known_by_its_fingerprint_within_its_time_only() {
+        let digits = "7c".repeat(32);
+        let known = |fault| {
+            Certificate::faulty(fault)
+                .with_fingerprint(&digits)
+                .known_by()
+        };
+        assert!(known(CertificateFault::Untrusted).is_some());
+        assert!(known(CertificateFault::WrongUsage).is_some());
+        assert!(known(CertificateFault::NoName).is_some());
+        assert_eq!(known(CertificateFault::Expired), None);
+        assert_eq!(known(CertificateFault::NotYetValid), None);
+        assert_eq!(
+            Certificate::verified(["a.test"]).known_by(),
+            None,
+            "imagined"
+        );
     }
 
     #[test]

@@ -138,7 +138,8 @@ impl Identity {
         self.facts.helo = name.map(cut);
         let certificate = self.client.certificate.clone();
         let mut summary = summary(&self.facts);
-        if summary.certificate.is_some() && certificate.is_some() {
+        // It may be known by its SHA-256, though its names prove nothing.
+        if self.facts.certificate.is_some() && certificate.is_some() {
             summary.certificate = certificate;
         }
         self.client = Arc::new(summary);

@@ -28,7 +28,7 @@ use relais_policy::tls::{Certificate, CertificateFault};
 use relais_smtp::time::Timestamp;
 
 use super::server_certificate::CertificateError;
-use super::x509::{dns_names, fingerprint, is_host, not_after};
+use super::x509::{dns_names, fingerprint, is_host, not_after, not_before};
 use super::{ClientChain, provider};
 
 /// Lets every client through that holds the key of its certificate, or has none.
@@ -194,6 +194,13 @@ impl Known {
         intermediates: &[CertificateDer<'_>],
         now: Timestamp,
     ) -> Option<CertificateFault> {
+        // Time first: whoever names this very certificate asks for nothing else.
+        if now > not_after(parsed) {
+            return Some(CertificateFault::Expired);
+        }
+        if now < not_before(parsed) {
+            return Some(CertificateFault::NotYetValid);
+        }
         // An authority that names itself as a client would be whoever it likes.
         if parsed.is_ca() {
             return Some(CertificateFault::WrongUsage);

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use relais_smtp::time::Timestamp;
 
+use super::presented::PresentedCertificates;
+
 /// Days before its end at which somebody is told of a certificate.
 pub const WARNING_DAYS: [u64; 3] = [30, 7, 1];
 /// Client certificates that are remembered. An organisation has some dozens of devices with one;
@@ -22,9 +24,10 @@ pub fn expires_within_days(not_after: Timestamp, now: Timestamp) -> Option<u64> 
     WARNING_DAYS.iter().rev().find(reached).copied()
 }
 
-/// Client certificates that led to a connector, since the start. Cheap to clone; clones share it.
+/// Client certificates that led to a connector, since the start, and all that were shown lately.
+/// Cheap to clone; clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct SeenCertificates(Arc<Mutex<HashMap<Box<str>, Seen>>>);
+pub struct SeenCertificates(Arc<Mutex<HashMap<Box<str>, Seen>>>, PresentedCertificates);
 
 /// One of them.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -73,6 +76,11 @@ impl SeenCertificates {
         entry.certificate = certificate;
         let told = std::mem::replace(&mut entry.told, within);
         within.filter(|_| told != within)
+    }
+
+    /// All that were shown lately, whether they led anywhere or not.
+    pub fn presented(&self) -> &PresentedCertificates {
+        &self.1
     }
 
     /// All, the one that ends first in front.

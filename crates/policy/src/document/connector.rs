@@ -28,6 +28,10 @@ pub struct InboundConnector {
     /// `relay.contoso.test` or `*.contoso.test`; empty: no certificate.
     #[serde(default)]
     pub tls_sender_certificate_name: String,
+    /// SHA-256 of certificates that count whoever issued them: 64 hexadecimal digits, colons
+    /// allowed.
+    #[serde(default)]
+    pub tls_sender_certificate_fingerprints: Vec<String>,
     /// Names re-resolved at TTL.
     #[serde(default)]
     pub sender_dns_names: Vec<String>,
@@ -81,6 +85,7 @@ impl InboundConnector {
             state: ConnectorState::default(),
             sender_ip_addresses: Vec::new(),
             tls_sender_certificate_name: String::new(),
+            tls_sender_certificate_fingerprints: Vec::new(),
             sender_dns_names: Vec::new(),
             identified_by: IdentifiedBy::default(),
             test_recipients: Vec::new(),
@@ -96,6 +101,12 @@ impl InboundConnector {
             limits_per_device: Limits::default(),
             owner: String::new(),
         }
+    }
+
+    /// Whether a client certificate is one of its factors.
+    pub fn names_certificate(&self) -> bool {
+        !self.tls_sender_certificate_name.trim().is_empty()
+            || !self.tls_sender_certificate_fingerprints.is_empty()
     }
 }
 

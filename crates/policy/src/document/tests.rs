@@ -346,6 +346,7 @@ fn any_inbound() -> impl Strategy<Value = InboundConnector> {
             ][two.0],
             sender_ip_addresses: one.1,
             tls_sender_certificate_name: one.2,
+            tls_sender_certificate_fingerprints: Vec::new(),
             sender_dns_names: one.3,
             identified_by: if two.1 {
                 IdentifiedBy::All

@@ -10,6 +10,7 @@ use relais_smtp::address::{Host, Mailbox};
 use relais_smtp::domain::Domain;
 
 use crate::document::{ConnectorState, Document, InboundConnector};
+use crate::tls::Fingerprint;
 
 use super::scope::{ConnectorScopes, Scope, parse_all};
 
@@ -37,6 +38,8 @@ pub(super) struct Indexes {
     pub(super) outbound_scopes: Vec<Vec<Vec<Scope>>>,
     /// Inbound connectors by certificate name; `*.example` for wildcards.
     pub(super) certificates: HashMap<Box<str>, Vec<Place>>,
+    /// Inbound connectors by SHA-256 of a certificate.
+    pub(super) fingerprints: HashMap<Fingerprint, Vec<Place>>,
     /// Inbound connectors, drafts left out, by the names in `sender_dns_names`.
     pub(super) client_names: BTreeMap<Domain, Vec<Place>>,
     pub(super) credentials: HashMap<Box<str>, Place>,
@@ -141,6 +144,13 @@ impl Indexes {
                 .entry(name.into())
                 .or_default()
                 .push(place);
+        }
+        let fingerprints = connector.tls_sender_certificate_fingerprints.iter();
+        for one in fingerprints.filter_map(|text| Fingerprint::parse(text)) {
+            let places = self.fingerprints.entry(one).or_default();
+            if !places.contains(&place) {
+                places.push(place);
+            }
         }
     }
 

@@ -165,7 +165,7 @@ impl Observer<'_> {
         let has_factor = by_credential
             || !connector.sender_ip_addresses.is_empty()
             || !connector.sender_dns_names.is_empty()
-            || !connector.tls_sender_certificate_name.is_empty();
+            || connector.names_certificate();
         if !has_factor {
             let message = "no factor, so no client can be recognised as its own; give \
                            sender_ip_addresses, or make a credential for it";

@@ -1,6 +1,7 @@
 //! Decisions as tables that a postmaster can read (`tests/tables/*.md`), and properties of the
 //! schedule. Each row is one question to the real functions.
 
+mod fingerprints;
 mod tables;
 mod dane;
 mod sts;

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use relais_net::tls::{HandshakeFault, SeenCertificate, ServerTls};
+use relais_net::tls::{
+    ClientChain, HandshakeFault, PresentedCertificate, ReadCertificate, SeenCertificate, ServerTls,
+};
 use relais_smtp::refusal::Refusal;
 use relais_store::trace::{Event, EventKind};
 
@@ -61,8 +63,28 @@ impl Session<'_> {
         if let Err(full) = self.know(Client::find(settings, &self.identity)) {
             self.turn_away(full);
         }
+        if let Some(chain) = &session.certificates {
+            self.show_certificate(chain);
+        }
         self.watch_certificate();
         Ok(())
+    }
+
+    /// Somebody may wait for a device to show its certificate.
+    fn show_certificate(&self, chain: &ClientChain) {
+        let Some(certificate) = ReadCertificate::of_client(chain) else {
+            return;
+        };
+        let context = &self.shared.context;
+        let facts = self.identity.facts();
+        context.certificates.presented().saw(PresentedCertificate {
+            certificate,
+            fault: facts.certificate.as_ref().and_then(|one| one.fault()),
+            client: self.identity.address(),
+            organisation: self.client.organisation.clone(),
+            connector: self.client.connector.clone(),
+            time: context.clock.now(),
+        });
     }
 
     /// Nobody reads a reply now, but a person can find out why: of each address once a minute, as

@@ -429,6 +429,12 @@ const INBOUND: &[Setting] = &[
     key("tls_sender_certificate_name", Kind::Text, EMPTY)
         .bound("a host name, *. may lead")
         .doc("Factor: the name in the client's certificate."),
+    key("tls_sender_certificate_fingerprints", Kind::TextList, NONE)
+        .bound("64 hexadecimal digits, colons allowed")
+        .doc(
+            "Factor: SHA-256 of the client's certificate, whoever issued it; within its time \
+         only.",
+        ),
     key("sender_dns_names", Kind::TextList, NONE)
         .bound("host names")
         .doc(

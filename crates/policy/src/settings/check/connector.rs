@@ -10,6 +10,7 @@ use crate::document::{
 };
 
 use crate::encryption::CertificateName;
+use crate::tls::Fingerprint;
 
 use super::super::host::{HostPort, SMTP_PORT};
 use super::{
@@ -83,6 +84,21 @@ impl Checker {
             );
             self.error(object, message);
         }
+        for fingerprint in &connector.tls_sender_certificate_fingerprints {
+            if Fingerprint::parse(fingerprint).is_none() {
+                let message = format!(
+                    "tls_sender_certificate_fingerprints {fingerprint:?} is no SHA-256; write 64 \
+                     hexadecimal digits"
+                );
+                self.error(object, message);
+            }
+        }
+        self.count(
+            object,
+            "tls_sender_certificate_fingerprints",
+            connector.tls_sender_certificate_fingerprints.len(),
+            LIST_MAX,
+        );
         for name in &connector.sender_dns_names {
             self.domain_name(object, "sender_dns_names", name);
         }

@@ -9,6 +9,7 @@ use relais_smtp::domain::Domain;
 
 use crate::document::{ConnectorState, Document, IdentifiedBy, InboundConnector, Organisation};
 use crate::range::special_network;
+use crate::tls::Fingerprint;
 
 use super::super::Mode;
 use super::super::index::{NetworkIndex, Place, is_in_use};
@@ -127,11 +128,11 @@ fn demands_second_factor(organisation: &Organisation, connector: &InboundConnect
         .credential
         .iter()
         .any(|c| c.inbound_connector == connector.name);
-    let by_certificate = !connector.tls_sender_certificate_name.trim().is_empty();
+    let by_certificate = connector.names_certificate();
     connector.identified_by == IdentifiedBy::All && (by_credential || by_certificate)
 }
 
-/// A certificate's name leads to one connector in use, unless each demands more.
+/// A certificate and its name lead to one connector in use, unless each demands more.
 fn certificates(document: &Document, checker: &mut Checker) {
     let mut seen = HashMap::<String, Place>::new();
     each_in_use(document, |place, organisation, connector| {
@@ -139,28 +140,53 @@ fn certificates(document: &Document, checker: &mut Checker) {
             .tls_sender_certificate_name
             .trim()
             .to_ascii_lowercase();
-        if name.is_empty() {
-            return;
+        if !name.is_empty() {
+            let value = ("tls_sender_certificate_name", name);
+            certificate(
+                document,
+                checker,
+                &mut seen,
+                (place, organisation, connector),
+                value,
+            );
         }
-        let Some(other) = seen.insert(name.clone(), place) else {
-            return;
-        };
-        let rival = &document.organisation[other.organisation].inbound_connector[other.object];
-        let is_all = |c: &InboundConnector| c.identified_by == IdentifiedBy::All;
-        if is_all(connector) && is_all(rival) {
-            return;
+        let fingerprints = connector.tls_sender_certificate_fingerprints.iter();
+        for one in fingerprints.filter_map(|text| Fingerprint::parse(text)) {
+            let value = ("tls_sender_certificate_fingerprints", one.to_string());
+            certificate(
+                document,
+                checker,
+                &mut seen,
+                (place, organisation, connector),
+                value,
+            );
         }
-        let owner = if other.organisation == place.organisation {
-            format!("inbound connector {}", rival.name)
-        } else {
-            "a connector of another organisation".to_owned()
-        };
-        let message = format!(
-            "tls_sender_certificate_name {name:?} is also that of {owner}; leave it in one, or \
-             disable one"
-        );
-        checker.error(&object(organisation, connector), message);
     });
+}
+
+fn certificate(
+    document: &Document,
+    checker: &mut Checker,
+    seen: &mut HashMap<String, Place>,
+    (place, organisation, connector): (Place, &Organisation, &InboundConnector),
+    (key, value): (&str, String),
+) {
+    let Some(other) = seen.insert(value.clone(), place) else {
+        return;
+    };
+    let rival = &document.organisation[other.organisation].inbound_connector[other.object];
+    let is_all = |c: &InboundConnector| c.identified_by == IdentifiedBy::All;
+    if other == place || (is_all(connector) && is_all(rival)) {
+        return;
+    }
+    let owner = if other.organisation == place.organisation {
+        format!("inbound connector {}", rival.name)
+    } else {
+        "a connector of another organisation".to_owned()
+    };
+    let message =
+        format!("{key} {value:?} is also that of {owner}; leave it in one, or disable one");
+    checker.error(&object(organisation, connector), message);
 }
 
 /// A DNS name leads to one connector in use, unless each demands more.

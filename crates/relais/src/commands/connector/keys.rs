@@ -21,6 +21,9 @@ pub(super) struct InboundKeys {
     /// Name that the client's certificate must bear
     #[arg(long, value_name = "NAME")]
     certificate_name: Option<String>,
+    /// SHA-256 of certificates that count whoever issued them; replaces the list
+    #[arg(long, value_name = "SHA-256", value_delimiter = ',')]
+    certificate_fingerprint: Vec<String>,
     /// Names whose addresses count, re-resolved
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     dns_name: Vec<String>,
@@ -81,6 +84,10 @@ impl ConnectorKeys for InboundKeys {
         patch.set(
             "tls_sender_certificate_name",
             self.certificate_name.as_ref(),
+        );
+        patch.list(
+            "tls_sender_certificate_fingerprints",
+            &self.certificate_fingerprint,
         );
         patch.list("sender_dns_names", &self.dns_name);
         patch.set("identified_by", self.identified_by.as_ref());
