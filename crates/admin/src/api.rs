@@ -32,6 +32,7 @@ mod connectors;
 pub(crate) mod connector_changes;
 mod outbound;
 mod listen;
+mod presented;
 mod credentials;
 mod directory;
 mod reverting;
@@ -114,6 +115,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(connector_changes::routes())
         .merge(outbound::routes())
         .merge(listen::routes())
+        .merge(presented::routes())
         .merge(credentials::routes())
         .merge(directory::routes())
         .merge(secrets::routes())

@@ -5,8 +5,8 @@ card-of = Device card of { $value }
 card-button = Device card
 card-show = Show
 card-add-code = Add a code to the test page, valid for 7 days
-card-code-words = The code leads to a page that shows, without a login, what all devices of this connector say, senders and recipients included. Whoever has the card can read it for 7 days; give the address of one device to keep the others out.
-card-code-of = The code leads to a page that shows, without signing in, what { $value } says, senders and recipients included, and nothing of other devices. Whoever has the card can read it for 7 days.
+card-code-words = The code leads to a page that shows, without a login, what all devices of this connector say, senders and recipients included. It begins with when it is opened. Whoever has the card can read it for 7 days; give the address of one device to keep the others out.
+card-code-of = The code leads to a page that shows, without signing in, what { $value } says, senders and recipients included, and nothing of other devices, from when it is opened on. Whoever has the card can read it for 7 days.
 card-any-maker = Any maker
 card-ask-maker = Maker
 card-ask-language = Language of the card
@@ -52,4 +52,5 @@ card-refused-means = The server was reached and says why.
 card-refused-do = Write down the letters and digits in parentheses: they are the reference.
 
 waiting-now = Waiting for your device. Press Scan now.
+waiting-since = Shown here: what comes since
 waiting-over = This code leads nowhere any more. Ask for a new card.

@@ -254,6 +254,7 @@ record-copy = A click on a value chooses all of it, to be copied.
 inbound-empty = Nobody may send yet. Add the first device here, or on the server: { $value }
 outbound-empty = Mail goes straight to the recipients’ servers (MX). Add a way out where a provider is to take it.
 inbound-last = Last message
+inbound-untested = untested
 inbound-clients = Clients in 24 hours
 by-credential = credential
 connector-enabled = Enabled

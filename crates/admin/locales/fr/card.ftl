@@ -5,8 +5,8 @@ card-of = Fiche de réglage de { $value }
 card-button = Fiche de réglage
 card-show = Afficher
 card-add-code = Ajouter un code QR vers la page de test, valable 7 jours
-card-code-words = Le code mène à une page qui montre, sans connexion, ce que disent tous les appareils de ce connecteur, expéditeurs et destinataires compris. Quiconque a la fiche peut la lire pendant 7 jours ; donnez l’adresse d’un appareil pour exclure les autres.
-card-code-of = Le code mène à une page qui montre, sans connexion, ce que dit { $value }, expéditeurs et destinataires compris, et rien des autres appareils. Quiconque a la fiche peut la lire pendant 7 jours.
+card-code-words = Le code mène à une page qui montre, sans connexion, ce que disent tous les appareils de ce connecteur, expéditeurs et destinataires compris. Elle commence quand on l’ouvre. Quiconque a la fiche peut la lire pendant 7 jours ; donnez l’adresse d’un appareil pour exclure les autres.
+card-code-of = Le code mène à une page qui montre, sans connexion, ce que dit { $value }, expéditeurs et destinataires compris, et rien des autres appareils, à partir de son ouverture. Quiconque a la fiche peut la lire pendant 7 jours.
 card-any-maker = Tout fabricant
 card-ask-maker = Fabricant
 card-ask-language = Langue de la fiche
@@ -52,4 +52,5 @@ card-refused-means = Le serveur a été atteint et dit pourquoi.
 card-refused-do = Notez les lettres et chiffres entre parenthèses : c’est la référence.
 
 waiting-now = En attente de votre appareil. Lancez une numérisation.
+waiting-since = Affiché ici : ce qui arrive depuis
 waiting-over = Ce code n’est plus valable. Demandez une nouvelle fiche.

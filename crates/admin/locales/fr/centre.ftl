@@ -254,6 +254,7 @@ record-copy = Un clic sur une valeur la sélectionne en entier, pour la copier.
 inbound-empty = Personne ne peut encore envoyer. Ajoutez le premier appareil ici, ou sur le serveur : { $value }
 outbound-empty = Le courrier va directement aux serveurs des destinataires (MX). Ajoutez une voie de sortie si un fournisseur doit le prendre.
 inbound-last = Dernier message
+inbound-untested = non testé
 inbound-clients = Clients en 24 heures
 by-credential = identifiant
 connector-enabled = Activé

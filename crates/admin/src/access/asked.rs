@@ -71,6 +71,7 @@ impl Asked<'_> {
             | Whose::Trace
             | Whose::Live
             | Whose::Lines(..)
+            | Whose::Certificates
             | Whose::Story
             | Whose::Attempts
             | Whose::LiveAttempts

@@ -61,6 +61,8 @@ pub(super) enum Whose {
     Simulation,
     /// A restricted entity in the body, or the list of them.
     Entities,
+    /// Certificates that clients showed; those of strangers are everybody's on a server of one.
+    Certificates,
     /// The conversation of one connector, named in the query.
     Conversation,
     /// Suspended destinations.
@@ -226,6 +228,12 @@ pub(super) const RULES: &[Rule] = &[
         "/connectors/inbound/check/{address}",
         ReadSettings,
         Whose::Query,
+    ),
+    rule(
+        GET,
+        "/connectors/inbound/certificates",
+        ReadSettings,
+        Whose::Certificates,
     ),
     rule(
         GET,

@@ -97,6 +97,13 @@ impl Told<'_> {
                     one[field] == own && is_connector
                 });
             }
+            // A stranger may be anybody's where there is more than one organisation.
+            Whose::Certificates => {
+                let is_lan = settings.mode == Mode::Lan;
+                retain(&mut value["certificates"], |one| {
+                    is_own(one) || (is_lan && one["organisation"].is_null())
+                });
+            }
             Whose::Selected(list) => retain(&mut value[list], is_own),
             Whose::Trace => retain(&mut value["events"], is_own),
             Whose::Attempts => retain(&mut value["attempts"], |one| {

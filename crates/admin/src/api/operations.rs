@@ -570,6 +570,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     read("/connectors/inbound/check/{address}", "connectors")
         .query(&[ORGANISATION])
         .says("Which connector an address has"),
+    read("/connectors/inbound/certificates", "connectors")
+        .for_organisations()
+        .query(&[ORGANISATION, SINCE])
+        .list("certificates")
+        .says("Certificates that clients showed lately"),
     read("/connectors/inbound/listen", "connectors")
         .for_organisations()
         .query(&[NAME, ORGANISATION])

@@ -14,7 +14,7 @@ use relais_policy::bounce::{BounceToken, Place, TokenFault};
 use relais_policy::document::{Credential, Document, InboundConnector};
 use relais_policy::settings::Settings;
 use relais_policy::simulate::{Answer, Question, simulate};
-use relais_policy::tls::{Certificate, TlsVersion};
+use relais_policy::tls::{Certificate, CertificateFault, Fingerprint, TlsVersion};
 use relais_smtp::address::{ForwardPath, Mailbox, ReversePath};
 
 use super::licences::senders;
@@ -160,10 +160,7 @@ pub(super) fn question(context: &AdminContext, imagined: &Imagined) -> Result<Qu
     Ok(Question {
         facts: Facts {
             address: imagined.ip.to_canonical(),
-            certificate: imagined
-                .certificate_name
-                .as_deref()
-                .map(|name| Certificate::verified([name])),
+            certificate: imagined.certificate_name.as_deref().map(certificate),
             credential: imagined.credential.clone(),
             helo: imagined.helo.clone(),
             tls: tls(imagined)?,
@@ -177,6 +174,17 @@ pub(super) fn question(context: &AdminContext, imagined: &Imagined) -> Result<Qu
         returned: None,
         senders: BTreeMap::new(),
     })
+}
+
+/// By its name, as if an authority that we know had issued it; by its SHA-256, as if nobody had.
+fn certificate(text: &str) -> Certificate {
+    match Fingerprint::parse(text) {
+        None => Certificate::verified([text]),
+        Some(own) => {
+            let nobodys = Certificate::faulty(CertificateFault::Untrusted);
+            nobodys.with_fingerprint(&own.to_string())
+        }
+    }
 }
 
 /// A certificate comes with TLS only.

@@ -14,7 +14,7 @@ use tower::ServiceExt;
 
 use relais_store::queue::StoreError;
 
-use super::rooms::{Room, Rooms};
+use super::rooms::{Door, Room, Rooms};
 use crate::api;
 use crate::context::{AdminContext, Caller};
 use crate::permission::Action;
@@ -137,13 +137,27 @@ impl Centre {
         organisation: &str,
         name: &str,
     ) -> Result<Room, Refused> {
+        self.room_of("", caller, organisation, name).await
+    }
+
+    /// The same for who comes by a code.
+    pub(super) async fn room_of(
+        &self,
+        code: &str,
+        caller: &Caller,
+        organisation: &str,
+        name: &str,
+    ) -> Result<Room, Refused> {
         let query = [("name", name), ("organisation", organisation)];
         let listen = self.follow(caller, "/connectors/inbound/listen", &query);
         let (clock, store) = (&self.context.clock, &self.context.store);
         let live = || store.live();
-        self.rooms
-            .enter(clock, (organisation, name), live, listen)
-            .await
+        let door = Door {
+            organisation: organisation.to_owned(),
+            name: name.to_owned(),
+            code: code.to_owned(),
+        };
+        self.rooms.enter(clock, door, live, listen).await
     }
 
     async fn call(

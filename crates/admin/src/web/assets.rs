@@ -13,6 +13,8 @@ const STYLE: &str = include_str!("../../assets/style.css");
 const ICON: &str = include_str!("../../assets/icon.svg");
 /// What makes the trace page live.
 const TRACE: &str = include_str!("../../assets/trace.js");
+/// What reads a chosen file into its field.
+const UPLOAD: &str = include_str!("../../assets/upload.js");
 /// What keeps pages up to date.
 const LIVE: &str = include_str!("../../assets/live.js");
 /// Charts that can be looked at closer.
@@ -40,6 +42,7 @@ pub(super) fn routes() -> Router<Centre> {
         ("icon.svg", "image/svg+xml", ICON),
         ("trace.js", SCRIPT, TRACE),
         ("live.js", SCRIPT, LIVE),
+        ("upload.js", SCRIPT, UPLOAD),
         ("zoom.js", SCRIPT, ZOOM),
         ("uplot.js", SCRIPT, UPLOT),
         ("uplot.css", CSS, UPLOT_STYLE),

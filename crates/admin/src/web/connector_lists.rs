@@ -66,6 +66,7 @@ fn fits(visit: &Visit, connector: &Value) -> bool {
         "owner",
         "sender_ip_addresses",
         "tls_sender_certificate_name",
+        "tls_sender_certificate_fingerprints",
         "sender_dns_names",
         "sender_domains",
         "smart_hosts",
@@ -196,7 +197,10 @@ fn line(
     ];
     if side == Side::Inbound {
         let (last, count) = seen.by(&row.organisation, &row.name);
-        cells.push(Cell::whole(&times::full(lang, last)));
+        cells.push(match seen.is_untested(&row.organisation, &row.name) {
+            true => Cell::status("waiting", &lang.t("inbound-untested")),
+            false => Cell::whole(&times::full(lang, last)),
+        });
         cells.push(Cell::number(&lang.number(count)));
     }
     records::Row {
@@ -229,7 +233,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// What was seen of the clients of inbound connectors.
 #[derive(Default)]
 struct Seen {
-    devices: Vec<Value>,
+    /// `None`: this person may not know.
+    devices: Option<Vec<Value>>,
     now: Timestamp,
 }
 
@@ -241,16 +246,30 @@ impl Seen {
             false => None,
         };
         Self {
-            devices: devices.map_or_else(Vec::new, |all| list(&all, "devices").to_vec()),
+            devices: devices.map(|all| list(&all, "devices").to_vec()),
             now: centre.context.clock.now(),
         }
     }
 
-    /// Its last message, and how many clients it had in the last day.
-    fn by(&self, organisation: &str, name: &str) -> (Option<&str>, u64) {
-        let own = self.devices.iter().filter(|one| {
+    fn own<'a>(
+        &'a self,
+        organisation: &'a str,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a Value> + Clone {
+        self.devices.iter().flatten().filter(move |one| {
             text(one, "organisation") == organisation && text(one, "inbound_connector") == name
-        });
+        })
+    }
+
+    /// No message of its clients was taken yet, as far back as devices are known.
+    fn is_untested(&self, organisation: &str, name: &str) -> bool {
+        let was_taken = |one: &Value| one["accepted"].as_u64().unwrap_or_default() > 0;
+        self.devices.is_some() && !self.own(organisation, name).any(was_taken)
+    }
+
+    /// Its last message, and how many clients it had in the last day.
+    fn by<'a>(&'a self, organisation: &'a str, name: &'a str) -> (Option<&'a str>, u64) {
+        let own = self.own(organisation, name);
         let times = own.filter_map(|one| one["last_seen"].as_str());
         let is_new = |time: &&str| {
             let time = Timestamp::parse_rfc3339(time);
@@ -290,12 +309,13 @@ async fn outbound_file(State(centre): State<Centre>, Reader(visit): Reader) -> R
 }
 
 /// Columns of the files.
-const INBOUND_HEAD: [&str; 9] = [
+const INBOUND_HEAD: [&str; 10] = [
     "organisation",
     "name",
     "state",
     "sender_ip_addresses",
     "tls_sender_certificate_name",
+    "tls_sender_certificate_fingerprints",
     "sender_dns_names",
     "sender_domains",
     "recipient_domains",

@@ -106,6 +106,7 @@ pub(super) fn row(lang: Lang, side: Side, value: &Value) -> Row {
         Side::Inbound => [
             "sender_ip_addresses",
             "tls_sender_certificate_name",
+            "tls_sender_certificate_fingerprints",
             "sender_dns_names",
         ]
         .as_slice(),

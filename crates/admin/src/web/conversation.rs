@@ -11,11 +11,12 @@ use serde_json::Value;
 use relais_policy::remedy::{Refused, Remedy, remedies};
 use relais_policy::settings::{OwnedConnector, Settings};
 use relais_smtp::address::Mailbox;
-use relais_store::trace::Event;
+use relais_smtp::time::Timestamp;
+use relais_store::trace::{Event, EventKind};
 
 use super::ask::{segment, text};
 use super::lang::Lang;
-use crate::plain::clean;
+use crate::plain::{clean, size, taille};
 use crate::words::{advice, sentence, token};
 
 /// How a reply to accepted content begins.
@@ -71,6 +72,8 @@ struct Told {
     to: String,
     /// The last reply that says how it went.
     result: String,
+    /// When it was said.
+    at: Option<Timestamp>,
 }
 
 /// From what a room has kept.
@@ -94,8 +97,11 @@ pub(super) fn compose(
         let words = text(line, "line");
         match said {
             "client" => told.hear(words),
-            "server" if is_result(words) => words.clone_into(&mut told.result),
-            "stranger" => words.clone_into(&mut told.result),
+            "server" if !is_result(words) => {}
+            "server" | "stranger" => {
+                words.clone_into(&mut told.result);
+                told.at = Timestamp::parse_rfc3339(text(line, "time"));
+            }
             _ => {}
         }
         shown.extend(shown_line(lang, line));
@@ -181,9 +187,12 @@ fn outcome(
         let of_it = fates
             .iter()
             .filter(|event| event.queue_id.is_some_and(|one| one.to_string() == id));
+        let delivered = of_it
+            .clone()
+            .find_map(|event| delivered(lang, &shown, told, event));
         return Outcome {
             is_good: true,
-            words: lang.with("heard-accepted", &shown),
+            words: delivered.unwrap_or_else(|| lang.with("heard-accepted", &shown)),
             reply: clean(&told.result).into_owned(),
             cause: String::new(),
             fix: String::new(),
@@ -229,6 +238,26 @@ fn outcome(
     }
 }
 
+/// `Received from 10.1.2.9, 1.4 MiB, delivered to mx.example.org in 2.1 s.`
+fn delivered(lang: Lang, client: &str, told: &Told, event: &Event) -> Option<String> {
+    if event.kind != EventKind::RecipientDelivered {
+        return None;
+    }
+    let hop = event.next_hop.as_deref()?;
+    let host = hop.split(['[', ':']).next().filter(|host| !host.is_empty());
+    let tenths = event.time.since(told.at?).as_millis() / 100;
+    let comma = lang.0.pick(".", ",");
+    let seconds = format!("{}{comma}{}", tenths / 10, tenths % 10);
+    let octets: fn(u64) -> String = lang.0.pick(size, taille);
+    let values = [
+        ("client", client),
+        ("size", &octets(event.size?)),
+        ("host", &clean(host.unwrap_or(hop))),
+        ("seconds", &seconds),
+    ];
+    Some(lang.fill("heard-delivered", &values))
+}
+
 fn offered(lang: Lang, remedy: &Remedy) -> String {
     match remedy {
         Remedy::Enable => lang.t("remedy-enable"),
@@ -262,6 +291,36 @@ mod tests {
             told.hear(line);
             assert_eq!(told.from, from, "{line}");
         }
+    }
+
+    #[test]
+    fn a_delivered_scan_is_told_with_its_size_where_it_went_and_how_long_it_took() {
+        let said = Timestamp::from_millis(1_795_514_400_000);
+        let told = Told {
+            at: Some(said),
+            ..Told::default()
+        };
+        let after = |seconds| said.after(std::time::Duration::from_millis(seconds));
+        let mut event = Event::new(after(2_140), EventKind::RecipientDelivered);
+        event.next_hop = Some("outlook.example[192.0.2.1]:25".into());
+        event.size = Some(1_500_000);
+        for (language, words) in [
+            (
+                "en",
+                "Received from 10.1.2.9, 1.4 MiB, delivered to outlook.example in 2.1 s.",
+            ),
+            (
+                "fr",
+                "Reçu de 10.1.2.9, 1,4\u{202f}Mio, remis à outlook.example en 2,1\u{202f}s.",
+            ),
+        ] {
+            let lang = Lang::of(Some(language), None);
+            let told = delivered(lang, "10.1.2.9", &told, &event);
+            assert_eq!(told.as_deref(), Some(words));
+        }
+        let deferred = Event::new(after(1), EventKind::RecipientDeferred);
+        let lang = Lang::of(Some("en"), None);
+        assert_eq!(delivered(lang, "10.1.2.9", &told, &deferred), None);
     }
 
     #[test]

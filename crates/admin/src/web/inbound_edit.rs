@@ -15,7 +15,7 @@ use super::door::{Change, Reader, Visit};
 use super::fields::Mistake;
 use super::form::Form;
 use super::inbound_form::{self, Section};
-use super::inbound_wizard::{Page, command};
+use super::inbound_wizard::{Page, command, legacy};
 use super::page::{self, Frame};
 use super::switching::{self, Side, Subject, gone, refusal};
 use crate::api::connector_changes::revision;
@@ -58,7 +58,13 @@ struct Sheet<'a> {
     revision: String,
 }
 
-fn compose(visit: &Visit, sheet: &Sheet<'_>, form: Form, mistakes: Vec<Mistake>) -> Page {
+fn compose(
+    centre: &Centre,
+    visit: &Visit,
+    sheet: &Sheet<'_>,
+    form: Form,
+    mistakes: Vec<Mistake>,
+) -> Page {
     let name = &sheet.connector.name;
     let base = base(sheet.organisation, name);
     Page {
@@ -73,6 +79,11 @@ fn compose(visit: &Visit, sheet: &Sheet<'_>, form: Form, mistakes: Vec<Mistake>)
         mistakes,
         findings: Vec::new(),
         form,
+        ways: Vec::new(),
+        legacy: match sheet.section {
+            Section::Security => legacy(centre, sheet.connector),
+            _ => String::new(),
+        },
         review: None,
     }
 }
@@ -92,7 +103,7 @@ async fn show(
                 revision: revision(&connector),
             };
             let form = Form::of(inbound_form::fill(&connector));
-            page::send(&compose(&visit, &sheet, form, Vec::new()))
+            page::send(&compose(&centre, &visit, &sheet, form, Vec::new()))
         }
         (Err(refused), _) | (_, Err(refused)) => page::refused(&visit, &refused),
     }
@@ -124,7 +135,7 @@ async fn change(
     };
     let wanted = match inbound_form::read(visit.lang, section, &form, &connector) {
         Ok(wanted) => wanted,
-        Err(mistakes) => return Ok(page::send(&compose(visit, &sheet, form, mistakes))),
+        Err(mistakes) => return Ok(page::send(&compose(centre, visit, &sheet, form, mistakes))),
     };
     let put = json!({ "organisation": organisation, "connector": wanted, "revision": seen });
     let refused = match centre
@@ -136,7 +147,7 @@ async fn change(
     };
     // What was typed stays in the page; the revision too, so that the new state is looked at first.
     let mistakes = vec![Mistake::new("revision", refusal(visit, refused))];
-    Ok(page::send(&compose(visit, &sheet, form, mistakes)))
+    Ok(page::send(&compose(centre, visit, &sheet, form, mistakes)))
 }
 
 /// The connector with the users that lead to it.

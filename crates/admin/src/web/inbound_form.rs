@@ -8,6 +8,7 @@ use std::str::FromStr;
 use serde_json::json;
 
 use relais_policy::document::{ByteCount, InboundConnector, parse_network};
+use relais_policy::tls::Fingerprint;
 use relais_smtp::address::Mailbox;
 use relais_smtp::domain::Domain;
 
@@ -73,7 +74,12 @@ const TEXTS: [&str; 8] = [
     "owner",
 ];
 /// Lists, one entry a line.
-const LISTS: [&str; 3] = ["sender_ip_addresses", "sender_dns_names", "test_recipients"];
+const LISTS: [&str; 4] = [
+    "sender_ip_addresses",
+    "tls_sender_certificate_fingerprints",
+    "sender_dns_names",
+    "test_recipients",
+];
 /// Lists that may be one word: the field of the choice beside them, and its words.
 const SCOPES: [ScopeField; 2] = [
     ("sender_domains", "senders", &["*"]),
@@ -153,6 +159,10 @@ fn is_network(text: &str) -> bool {
     parse_network(text).is_ok()
 }
 
+fn is_fingerprint(text: &str) -> bool {
+    Fingerprint::parse(text).is_some()
+}
+
 fn is_domain(text: &str) -> bool {
     Domain::parse(text).is_ok()
 }
@@ -160,6 +170,11 @@ fn is_domain(text: &str) -> bool {
 fn identify(reading: &mut Reading<'_>) {
     reading.list("sender_ip_addresses", "form-network-wrong", is_network);
     reading.text("tls_sender_certificate_name");
+    reading.list(
+        "tls_sender_certificate_fingerprints",
+        "form-fingerprint-wrong",
+        is_fingerprint,
+    );
     reading.list("sender_dns_names", "form-domain-wrong", is_domain);
     reading.text("identified_by");
 }

@@ -6,9 +6,12 @@
 
 mod finish;
 mod review;
+mod certificate;
 mod look;
 mod begin;
 mod kinds;
+
+use std::time::Duration;
 
 use askama::Template;
 use axum::Router;
@@ -28,6 +31,7 @@ use super::lang::Lang;
 use super::page::{self, Frame};
 use super::trace::Status;
 
+pub(super) use begin::{Tried, refused as refused_devices};
 pub(super) use look::Finding;
 pub(super) use review::{command, sentence};
 
@@ -37,6 +41,14 @@ pub(super) const HERE: &str = "/add-device";
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route(HERE, get(begin::show).post(begin::act))
+        .route(
+            "/add-device/{id}/certificate",
+            get(certificate::show).post(certificate::take),
+        )
+        .route(
+            "/add-device/{id}/certificate/events",
+            get(certificate::events),
+        )
         .route("/add-device/{id}/{step}", get(show).post(act))
 }
 
@@ -112,6 +124,10 @@ pub(super) struct Page {
     pub(super) mistakes: Vec<Mistake>,
     pub(super) findings: Vec<Finding>,
     pub(super) form: Form,
+    /// Outbound connectors that this one's mail can be led by.
+    pub(super) ways: Vec<String>,
+    /// The listener for old devices as it would be written; empty where it is not the matter.
+    pub(super) legacy: String,
     /// What only the last step shows.
     pub(super) review: Option<review::Review>,
 }
@@ -131,6 +147,15 @@ impl Page {
     fn bad(&self, name: &str) -> bool {
         self.mistakes.iter().any(|one| one.field == name)
     }
+}
+
+/// Where one goes who has saved.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Then {
+    /// To the page that listens to the device.
+    Listen,
+    /// To the connector, which is marked until its first message.
+    Leave,
 }
 
 /// One request's step with its draft.
@@ -155,6 +180,10 @@ async fn show(
         let at = at(&centre, &visit, id, &step).await?;
         let findings = match at.step {
             Step::Delivery => look::delivery(&centre, visit.lang, &at.draft),
+            // It asks nobody, so nobody needs to ask for it.
+            Step::Fields(Section::Recipients) => {
+                look::at(&centre, &visit, Section::Recipients, &at.draft).await
+            }
             Step::Fields(_) | Step::Review => Vec::new(),
         };
         compose(&centre, &visit, &at, Shown::Findings(findings)).await
@@ -208,8 +237,32 @@ async fn compose(centre: &Centre, visit: &Visit, at: &At, shown: Shown) -> Resul
         mistakes,
         findings,
         form,
+        ways: match at.step {
+            Step::Delivery => look::own_ways(centre, &at.draft.organisation),
+            Step::Fields(_) | Step::Review => Vec::new(),
+        },
+        legacy: match at.step {
+            Step::Fields(Section::Security) => legacy(centre, &at.draft.connector),
+            _ => String::new(),
+        },
         review,
     })
+}
+
+/// Days until somebody looks again whether old TLS is still needed.
+const LEGACY_DAYS: u64 = 365;
+
+/// `[legacy_listener]` for this connector's devices, with the day of its review.
+pub(super) fn legacy(centre: &Centre, connector: &InboundConnector) -> String {
+    let year = Duration::from_secs(LEGACY_DAYS * 86_400);
+    let review = centre.context.clock.now().after(year).day();
+    let networks = connector.sender_ip_addresses.iter();
+    let networks: Vec<_> = networks.map(|one| format!("\"{one}\"")).collect();
+    let networks = networks.join(", ");
+    format!(
+        "[legacy_listener]\naddress = \"0.0.0.0:2525\"\n\
+         source_addresses = [{networks}]\nexpires = \"{review}\""
+    )
 }
 
 async fn act(
@@ -238,10 +291,17 @@ async fn answer(
     form: Form,
 ) -> Result<Response, Refused> {
     let wish = form.get("go").to_owned();
+    if let ("certificate" | "wait", Step::Fields(Section::Identify)) = (wish.as_str(), at.step) {
+        return by_certificate(centre, visit, at, form).await;
+    }
     let read = match at.step {
         Step::Fields(section) => read(centre, visit.lang, section, &form, &mut at.draft),
         Step::Review => read(centre, visit.lang, Section::State, &form, &mut at.draft),
-        Step::Delivery => Ok(()),
+        Step::Delivery => {
+            let way = form.get("way").to_owned();
+            at.draft.more.insert("way".to_owned(), way);
+            Ok(())
+        }
     };
     match read {
         Ok(()) => drafts::keep(centre, visit, &at.id, &at.draft).await?,
@@ -263,9 +323,55 @@ async fn answer(
             let page = compose(centre, visit, &at, Shown::Simulated(form)).await?;
             Ok(page::send(&page))
         }
-        ("save", Step::Review) => finish::save(centre, visit, &at).await,
+        ("save", Step::Review) => finish::save(centre, visit, &at, Then::Listen).await,
+        ("untested", Step::Review) => finish::save(centre, visit, &at, Then::Leave).await,
         (_, step) => Ok(page::go(&path(&at.id, step.by(1)))),
     }
+}
+
+/// The certificate comes from elsewhere than a field. What was typed is kept as it is: the checks
+/// come with the way on.
+async fn by_certificate(
+    centre: &Centre,
+    visit: &Visit,
+    mut at: At,
+    form: Form,
+) -> Result<Response, Refused> {
+    let lang = visit.lang;
+    let taken = inbound_form::read(lang, Section::Identify, &form, &at.draft.connector);
+    let taken = taken.and_then(|mut connector| {
+        form.get("name").clone_into(&mut connector.name);
+        let finding = match form.get("go") {
+            "wait" => None,
+            _ => {
+                let pasted = certificate::paste(lang, form.get("certificate_pem"), &mut connector);
+                Some(pasted.map_err(|mistake| vec![mistake])?)
+            }
+        };
+        Ok((connector, finding))
+    });
+    let (connector, finding) = match taken {
+        Ok(taken) => taken,
+        Err(mistakes) => {
+            let page = compose(centre, visit, &at, Shown::Mistakes(form, mistakes)).await?;
+            return Ok(page::send(&page));
+        }
+    };
+    at.draft.connector = connector;
+    for key in ["credential", "user", "reason"] {
+        at.draft
+            .more
+            .insert(key.to_owned(), form.get(key).to_owned());
+    }
+    if finding.is_none() {
+        certificate::begin_to_wait(centre, &mut at.draft);
+    }
+    drafts::keep(centre, visit, &at.id, &at.draft).await?;
+    let Some(finding) = finding else {
+        return Ok(page::go(&certificate::waiting(&at.id)));
+    };
+    let page = compose(centre, visit, &at, Shown::Findings(vec![finding])).await?;
+    Ok(page::send(&page))
 }
 
 /// The section's fields, and those that the wizard has beside them.
@@ -301,7 +407,7 @@ fn read(
         mistakes.push(Mistake::new("user", lang.with("form-user-wrong", &user)));
     }
     let has_factor = !connector.sender_ip_addresses.is_empty()
-        || !connector.tls_sender_certificate_name.is_empty()
+        || connector.names_certificate()
         || !connector.sender_dns_names.is_empty();
     if !has_factor && !wants_user {
         mistakes.push(Mistake::new(

@@ -15,6 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
 use relais_net::clock::{Clock, Moment};
+use relais_smtp::time::Timestamp;
 use relais_store::trace::{Event, EventKind};
 
 /// Rooms at the same time: one for each person who stands beside a device.
@@ -32,7 +33,18 @@ const LINE_OCTETS_MAX: usize = 64 << 10;
 
 /// All rooms. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct Rooms(Arc<tokio::sync::Mutex<HashMap<(String, String), Room>>>);
+pub(super) struct Rooms(Arc<tokio::sync::Mutex<HashMap<Door, Room>>>);
+
+/// Which room.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Door {
+    pub(super) organisation: String,
+    /// The inbound connector.
+    pub(super) name: String,
+    /// Whose code leads there: what was said before somebody came by it is not for them. Empty:
+    /// the room of the admin centre.
+    pub(super) code: String,
+}
 
 /// One of them. Cheap to clone.
 #[derive(Clone)]
@@ -58,14 +70,13 @@ impl Rooms {
     pub(super) async fn enter<E>(
         &self,
         clock: &Clock,
-        (organisation, name): (&str, &str),
+        door: Door,
         live: impl FnOnce() -> Receiver<Arc<[Event]>>,
         listen: impl Future<Output = Result<Body, E>>,
     ) -> Result<Room, E> {
         let mut rooms = self.0.lock().await;
         rooms.retain(|_, room| !room.is_closed());
-        let key = (organisation.to_owned(), name.to_owned());
-        if let Some(room) = rooms.get(&key) {
+        if let Some(room) = rooms.get(&door) {
             room.kept().looked_at = clock.moment();
             return Ok(room.clone());
         }
@@ -78,8 +89,8 @@ impl Rooms {
         }
         let live = live();
         let body = listen.await?;
-        let room = Room::new(organisation, clock.moment());
-        rooms.insert(key, room.clone());
+        let room = Room::new(&door.organisation, clock.moment());
+        rooms.insert(door, room.clone());
         tokio::spawn(record(room.clone(), body, live, clock.clone()));
         Ok(room)
     }
@@ -110,6 +121,14 @@ impl Room {
             kept.lines.iter().cloned().collect(),
             kept.fates.iter().cloned().collect(),
         )
+    }
+
+    /// The same from a time on.
+    pub(super) fn since(&self, time: Timestamp) -> (Vec<Value>, Vec<Event>) {
+        let (mut lines, fates) = self.so_far();
+        let said = |line: &Value| Timestamp::parse_rfc3339(line["time"].as_str()?);
+        lines.retain(|line| said(line).is_some_and(|said| said >= time));
+        (lines, fates)
     }
 
     /// Hears of changes, until the room is closed.

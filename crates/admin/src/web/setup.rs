@@ -4,6 +4,7 @@
 //! Not here: the first administrator (`signing`), who comes by the link.
 
 mod prove;
+mod arrived;
 mod leave;
 
 use askama::Template;
@@ -18,6 +19,7 @@ use super::ask::{Centre, Refused, list, segment, text};
 use super::domains::{purpose, standing};
 use super::door::{Change, Reader, Visit};
 use super::health::{self, Section};
+use super::inbound_wizard::{Tried, refused_devices};
 use super::lang::Lang;
 use super::page::{self, Frame};
 use super::trace::Status;
@@ -49,6 +51,7 @@ pub(super) fn routes() -> Router<Centre> {
         .route("/setup/leave/test", post(leave::test))
         .route("/setup/senders", get(show_senders).post(save_senders))
         .route("/setup/prove", get(prove::show).post(prove::send))
+        .route("/setup/prove/headers", post(prove::headers))
         .route("/setup/done", get(done))
 }
 
@@ -338,6 +341,8 @@ struct Senders {
     /// Each with whether it may send now.
     networks: Vec<(String, bool)>,
     more: String,
+    /// Devices that knocked already.
+    knocked: Vec<Tried>,
 }
 
 async fn show_senders(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
@@ -364,6 +369,7 @@ async fn senders(centre: &Centre, visit: &Visit, mistake: &str) -> Result<Sender
     Ok(Senders {
         networks: networks.collect(),
         more: more.join(" "),
+        knocked: refused_devices(centre, visit).await?,
         frame: shell.frame,
         steps: shell.steps,
         mistake: shell.mistake,
@@ -399,6 +405,8 @@ struct Done {
     steps: Vec<Step>,
     mistake: String,
     smart_host: String,
+    /// The card of the first connector; none: a device to be added.
+    card: String,
 }
 
 async fn done(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
@@ -406,10 +414,23 @@ async fn done(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
         let shell = Shell::new(&centre, &visit, ("", "setup-done"), "").await?;
         Ok(Done {
             smart_host: clean(text(&shell.state, "hostname")).into_owned(),
+            card: first_card(&centre, &visit),
             frame: shell.frame,
             steps: shell.steps,
             mistake: shell.mistake,
         })
     };
     answer(&visit, composed.await, "")
+}
+
+/// Where the first connector's card is; where there is none, a device is to be added.
+fn first_card(centre: &Centre, visit: &Visit) -> String {
+    let settings = centre.settings(visit.caller());
+    let mut owners = settings.document.organisation.iter();
+    let first = owners.find_map(|owner| {
+        let connector = owner.inbound_connector.first()?;
+        let (owner, name) = (segment(&owner.name), segment(&connector.name));
+        Some(format!("/connectors/inbound/{owner}/{name}/card"))
+    });
+    first.unwrap_or_else(|| "/add-device".to_owned())
 }

@@ -1,7 +1,7 @@
 //! The page behind the code of a device card: it waits for the device, without a login, to be read
 //! only, for one connector, for some days. Whoever has the card sees what one device says where its
 //! address was given, else what all devices of that connector say, senders and recipients included,
-//! without secrets and content; nothing of other connectors.
+//! without secrets and content, from when they open the page on; nothing of other connectors.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -22,6 +22,8 @@ use super::conversation::{self, Conversation, Reader};
 use super::door::Visit;
 use super::listening;
 use super::page::{self, Frame};
+use super::rooms::Room;
+use super::times;
 use crate::context::Caller;
 use crate::people::{hash_of, hexadecimal};
 use crate::permission::{Reach, Rights, Role};
@@ -125,7 +127,14 @@ pub(super) async fn leads_to(centre: &Centre, token: &str) -> Option<Link> {
 struct Waiting {
     frame: Frame,
     token: String,
+    /// Since when, in words.
+    since: String,
     heard: Conversation,
+}
+
+/// Where somebody waits from this time on, in milliseconds since 1970.
+fn from(token: &str, time: Timestamp) -> String {
+    format!("/wait/{token}?from={}", time.as_millis())
 }
 
 fn over(visit: &Visit) -> Response {
@@ -141,6 +150,19 @@ fn anybody(link: &Link) -> Caller {
     Caller::web("card", Rights::of_role(Role::Installer, reach))
 }
 
+/// A room of this code's own: what was said before somebody came by it is not in there.
+async fn room(centre: &Centre, token: &str, link: &Link) -> Result<Room, Refused> {
+    let caller = anybody(link);
+    centre
+        .room_of(
+            &hash_of(token),
+            &caller,
+            &link.organisation,
+            &link.connector,
+        )
+        .await
+}
+
 async fn show(State(centre): State<Centre>, visit: Visit, Path(token): Path<String>) -> Response {
     let Some(link) = leads_to(&centre, &token).await else {
         return over(&visit);
@@ -152,22 +174,26 @@ async fn show(State(centre): State<Centre>, visit: Visit, Path(token): Path<Stri
     };
     let settings = centre.context.store.settings();
     let owned = settings.inbound_connector(&link.organisation, &link.connector);
-    let room = centre
-        .room(&anybody(&link), &link.organisation, &link.connector)
-        .await;
+    let room = room(&centre, &token, &link).await;
     let (Some(owned), Ok(room)) = (owned, room) else {
         return over(&visit);
     };
+    // From the first look on, which the address remembers: reloading loses nothing.
+    let Ok(since) = visit.query.get("from").parse() else {
+        return page::go(&from(&token, centre.context.clock.now()));
+    };
+    let since = Timestamp::from_millis(since);
     let with = (&*settings, &owned);
     let heard = conversation::compose(
         visit.lang,
         with,
-        &room.so_far(),
+        &room.since(since),
         Reader::Anybody(link.device),
     );
     let title = visit.lang.with("listen-title", &link.connector);
     page::send(&Waiting {
         frame: Frame::new(&visit, "", &title),
+        since: times::zoned(visit.lang, since),
         token,
         heard,
     })
@@ -177,10 +203,7 @@ async fn events(State(centre): State<Centre>, visit: Visit, Path(token): Path<St
     let Some(link) = leads_to(&centre, &token).await else {
         return over(&visit);
     };
-    match centre
-        .room(&anybody(&link), &link.organisation, &link.connector)
-        .await
-    {
+    match room(&centre, &token, &link).await {
         // Nobody's session ends it: who is signed in sees the same.
         Ok(room) => {
             let nobody = Visit {

@@ -15,7 +15,7 @@ const BY_NAME: &str = "[[organisation.inbound_connector]]\nname = \"Scanners\"\n
                        tls_sender_certificate_name = \"*.scan.contoso.test\"\n";
 
 /// Sends one message over STARTTLS and prints how it ended.
-const SEND: &str = r#"
+pub(crate) const SEND: &str = r#"
 def send(session, sender="scan@contoso.test", to="b@example.org"):
     try:
         session.sendmail(sender, [to], "From: scan@contoso.test\r\nSubject: page\r\n\r\npage\r\n")

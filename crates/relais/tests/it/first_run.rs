@@ -273,7 +273,7 @@ fn publish(registrar: &Registrar, texts: &[&str]) {
 
 /// Asks for the page again until it shows this.
 #[track_caller]
-fn await_page(browser: &Browser<'_>, path: &str, text: &str) -> Page {
+pub(crate) fn await_page(browser: &Browser<'_>, path: &str, text: &str) -> Page {
     let began = Instant::now();
     loop {
         let page = browser.get(path).expect(200);
@@ -357,10 +357,15 @@ fn from_the_link_to_the_first_delivered_scan_in_six_steps_of_the_browser() {
         .post("/setup/prove", &form(&[("to", "anna@example.org")]))
         .expect(303);
     await_page(&browser, "/setup/prove", "L’autre serveur l’a accepté.");
-    browser
-        .get("/setup/done")
-        .expect(200)
-        .shows("relay.contoso.test");
+    let pasted = "Authentication-Results: mx.test; spf=fail (not us); dkim=pass\r\n";
+    let junk = browser.post("/setup/prove/headers", &form(&[("headers", pasted)]));
+    let junk = junk.expect(200);
+    junk.shows("SPF fail");
+    junk.shows("ne nomme pas ce serveur");
+    junk.shows("DKIM pass");
+    let done = browser.get("/setup/done").expect(200);
+    done.shows("relay.contoso.test");
+    done.shows("/card\"><strong>Imprimer une fiche de réglage");
     let test = mail.wait_for_count(1);
     assert!(
         test[0].text().contains("Ceci est un message de test"),

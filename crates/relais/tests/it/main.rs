@@ -10,6 +10,7 @@ mod accessible;
 mod acme;
 mod add_route;
 mod api;
+mod captured;
 mod client_certificates;
 mod applications;
 mod attempts;

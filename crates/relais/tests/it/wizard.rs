@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
+use crate::first_run::await_page;
 use crate::support::{BEHIND_PROXY, CONTOSO, PATIENCE, Place, Server, Session};
 use crate::web::{Browser, PASSWORD, Page, audit, first};
 
@@ -23,22 +24,22 @@ fn greeted(server: &Server, client: &str, helo: &str) -> Session {
 }
 
 #[track_caller]
-fn location(page: &Page) -> String {
+pub(crate) fn location(page: &Page) -> String {
     page.header("location").expect("where").to_owned()
 }
 
 /// Sends a form with the session's token.
 #[track_caller]
-fn post(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Page {
+pub(crate) fn post(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Page {
     let token = browser.token();
     browser.post(path, &[&[("form_token", &*token)], fields].concat())
 }
 
 /// The page's stream of server-sent events.
-struct Events(BufReader<TcpStream>);
+pub(crate) struct Events(BufReader<TcpStream>);
 
 impl Events {
-    fn of(server: &Server, browser: &Browser<'_>, path: &str) -> Self {
+    pub(crate) fn of(server: &Server, browser: &Browser<'_>, path: &str) -> Self {
         let mut stream = TcpStream::connect(server.admin).expect("the listener answers");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         write!(
@@ -52,7 +53,7 @@ impl Events {
 
     /// Looks at the page each time that something is new, until it shows this.
     #[track_caller]
-    fn until(&mut self, browser: &Browser<'_>, path: &str, text: &str) -> Page {
+    pub(crate) fn until(&mut self, browser: &Browser<'_>, path: &str, text: &str) -> Page {
         let mut page = browser.get(path).expect(200);
         while !page.body.contains(text) {
             let mut line = String::new();
@@ -268,6 +269,10 @@ fn a_refused_printer_is_adopted_in_two_clicks() {
     assert!(refused.contains("(SRC-UNKNOWN "), "{refused}");
     let mut events = Events::of(&server, &browser, "/attempts/events");
     let page = events.until(&browser, "/attempts", "10.1.3.7");
+    // The first steps show who knocks too, where it is said who may send.
+    let knocked = browser.get("/setup/senders").expect(200);
+    knocked.shows("<bdi>10.1.3.7</bdi>");
+    assert_eq!(knocked.field("attempt"), page.field("attempt"));
     let begun = post(
         &mut browser,
         "/add-device",
@@ -375,9 +380,12 @@ fn the_password_of_an_application_is_shown_once_and_fits_on_every_panel() {
     let page = browser.get(&review).expect(200);
     page.shows("Whoever signs in as erp-b-lyon-b-ete");
     assert!(!page.body.contains("<b>Lyon"), "{}", page.body);
+    assert_eq!(page.field("simulate_user"), "erp-b-lyon-b-ete");
     let ask = [
         ("state", "enabled"),
         ("simulate_ip", "10.9.9.9"),
+        ("simulate_user", "erp-b-lyon-b-ete"),
+        ("simulate_tls", "1.3"),
         ("simulate_from", "erp@contoso.test"),
         ("simulate_to", "b@example.org"),
         ("go", "simulate"),
@@ -447,8 +455,22 @@ fn a_card_has_the_makers_words_where_they_are_verified_and_a_code_that_needs_no_
     let token: String = path.chars().take_while(char::is_ascii_hexdigit).collect();
     let stranger = Browser::new(&server, "en");
     let wait = format!("/wait/{token}");
-    let page = stranger.get(&wait).expect(200);
+    // What was said before somebody opened the page is not theirs.
+    let listened = "/connectors/inbound/contoso/Printers/listen";
+    browser.get(listened).expect(200);
+    let mut listening = Events::of(&server, &browser, &listened.replace("listen", "events"));
+    greeted(&server, "10.1.2.9", "too-early").say("QUIT");
+    listening.until(&browser, listened, "too-early");
+    let opened = location(&stranger.get(&wait).expect(303));
+    let page = stranger.get(&opened).expect(200);
     page.shows("Waiting for your device");
+    page.shows("Shown here: what comes since");
+    assert!(!page.body.contains("too-early"), "{}", page.body);
+    let whole = stranger.get(&format!("{wait}?from=0")).expect(200).body;
+    assert!(
+        !whole.contains("too-early"),
+        "whatever the address says: {whole}"
+    );
     assert!(
         !page.body.contains("<form class=\"search\""),
         "{}",
@@ -461,7 +483,7 @@ fn a_card_has_the_makers_words_where_they_are_verified_and_a_code_that_needs_no_
     other.say("QUIT");
     let mut device = greeted(&server, "10.1.2.9", "scan2");
     device.say("MAIL FROM:<scan@fabrikam.test>");
-    let page = events.until(&stranger, &wait, "Refused: 10.1.2.9.");
+    let page = events.until(&stranger, &opened, "Refused: 10.1.2.9.");
     page.shows("EHLO scan2");
     assert!(!page.body.contains("somebody-else"), "{}", page.body);
     assert!(!page.body.contains("/remedy"), "{}", page.body);
@@ -471,7 +493,11 @@ fn a_card_has_the_makers_words_where_they_are_verified_and_a_code_that_needs_no_
     page.shows("what 10.1.2.77 says");
     let (_, path) = page.body.split_once("/wait/").expect("a link");
     let token: String = path.chars().take_while(char::is_ascii_hexdigit).collect();
-    let page = stranger.get(&format!("/wait/{token}")).expect(200);
+    let opened = location(&stranger.get(&format!("/wait/{token}")).expect(303));
+    let mut events = Events::of(&server, &stranger, &format!("/wait/{token}/events"));
+    greeted(&server, "10.1.2.9", "another").say("QUIT");
+    greeted(&server, "10.1.2.77", "its-own").say("QUIT");
+    let page = events.until(&stranger, &opened, "its-own");
     assert!(
         !page.body.contains("10.1.2.9"),
         "another device: {}",
@@ -486,4 +512,71 @@ fn a_card_has_the_makers_words_where_they_are_verified_and_a_code_that_needs_no_
         .find(|one| one["act"] == "card.link-made")
         .expect("told");
     assert!(!told.to_string().contains(&token), "{told}");
+}
+
+#[test]
+fn the_busiest_hour_stands_beside_the_limits_and_mail_leaves_by_the_chosen_connector() {
+    let server = Place::new(BEHIND_PROXY).serve();
+    let devices = CONTOSO.replace("[\"127.0.0.1\"]", "[\"10.1.2.0/24\"]");
+    let own = "[[organisation.outbound_connector]]\nname = \"Own\"\n\
+               smart_hosts = [\"127.0.0.1:9\"]\ninbound_connectors = [\"Printers\"]\n";
+    server.apply(&(devices + own)).expect(0);
+    let mut device = greeted(&server, "10.1.2.9", "scan2");
+    device.say("MAIL FROM:<scan@fabrikam.test>");
+    device.say("QUIT");
+    let mut browser = first(&server, "en");
+    let begun = post(&mut browser, "/add-device", &[("kind", "printer")]).expect(303);
+    let identify = location(&begun);
+    let step = |name: &str| identify.replace("identify", name);
+    let fields = [
+        ("name", "Copier"),
+        ("sender_ip_addresses", "10.1.2.9"),
+        ("identified_by", "any"),
+        ("go", "next"),
+    ];
+    post(&mut browser, &identify, &fields).expect(303);
+    await_page(
+        &browser,
+        &step("recipients"),
+        "The busiest hour of the last 7 days had",
+    );
+    let security = browser.get(&step("security")).expect(200);
+    security.shows("source_addresses = [&#34;10.1.2.9/32&#34;]");
+    let delivery = browser.get(&step("delivery")).expect(200);
+    delivery.shows("value=\"Own\"");
+    post(
+        &mut browser,
+        &step("delivery"),
+        &[("way", "Own"), ("go", "next")],
+    )
+    .expect(303);
+    let imagined = [
+        ("state", "enabled"),
+        ("simulate_ip", "10.1.2.9"),
+        ("simulate_from", "scan@contoso.test"),
+        ("simulate_to", "b@example.org"),
+        ("simulate_size", "30 MiB"),
+        ("go", "simulate"),
+    ];
+    let page = post(&mut browser, &step("review"), &imagined).expect(200);
+    page.shows("Refused: 552 5.3.4");
+    let save = [("state", "enabled"), ("go", "untested")];
+    let saved = post(&mut browser, &step("review"), &save).expect(303);
+    assert_eq!(location(&saved), "/connectors/inbound/contoso/Copier");
+    browser
+        .get("/connectors/inbound")
+        .expect(200)
+        .shows("untested");
+    let simulate = [
+        "--ip",
+        "10.1.2.9",
+        "--from",
+        "scan@contoso.test",
+        "--to",
+        "b@example.org",
+    ];
+    let answer = server.relais(&[&["--json", "simulate"][..], &simulate].concat());
+    let answer = answer.expect(0).json();
+    assert_eq!(answer["inbound_connector"], "Copier");
+    assert_eq!(answer["outbound_connector"], "Own");
 }

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use relais_policy::adopt::no_client;
 use relais_policy::document::{ConnectorState, InboundConnector};
 use relais_smtp::domain::Domain;
 
@@ -42,11 +43,32 @@ struct Begin {
 }
 
 /// A device that was refused.
-struct Tried {
-    reference: String,
-    address: String,
-    helo: String,
-    reply: String,
+pub(in crate::web) struct Tried {
+    pub(in crate::web) reference: String,
+    pub(in crate::web) address: String,
+    pub(in crate::web) helo: String,
+    pub(in crate::web) reply: String,
+}
+
+/// Those of the last day that may be adopted.
+pub(in crate::web) async fn refused(centre: &Centre, visit: &Visit) -> Result<Vec<Tried>, Refused> {
+    let asked = [("since", REFUSED_SINCE), ("limit", REFUSED_MAX)];
+    let attempts = centre.get(visit.caller(), "/attempts", &asked).await?;
+    let all = list(&attempts, "attempts").iter();
+    let devices = all.filter(|one| {
+        let is_client = no_client(text(one, "token")).is_none();
+        is_client && !text(one, "reference").is_empty()
+    });
+    let tried = devices.map(|one| {
+        let plain = |key: &str| clean(text(one, key)).into_owned();
+        Tried {
+            reference: plain("reference"),
+            address: plain("address"),
+            helo: plain("helo"),
+            reply: plain("reply"),
+        }
+    });
+    Ok(tried.collect())
 }
 
 pub(super) async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
@@ -58,17 +80,6 @@ pub(super) async fn show(State(centre): State<Centre>, Reader(visit): Reader) ->
 
 async fn compose(centre: &Centre, visit: &Visit) -> Result<Begin, Refused> {
     let (lang, who) = (visit.lang, visit.caller());
-    let asked = [("since", REFUSED_SINCE), ("limit", REFUSED_MAX)];
-    let attempts = centre.get(who, "/attempts", &asked).await?;
-    let refused = list(&attempts, "attempts").iter().map(|one| {
-        let plain = |key: &str| clean(text(one, key)).into_owned();
-        Tried {
-            reference: plain("reference"),
-            address: plain("address"),
-            helo: plain("helo"),
-            reply: plain("reply"),
-        }
-    });
     let connectors = centre.get(who, "/connectors/inbound", &[]).await?;
     let others = list(&connectors, "connectors").iter().map(|one| {
         let (organisation, name) = (text(one, "organisation"), text(one, "name"));
@@ -96,7 +107,7 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Begin, Refused> {
     Ok(Begin {
         kinds: kinds.into(),
         organisations: organisations.map(|one| one.name.clone()).collect(),
-        refused: refused.filter(|one| !one.reference.is_empty()).collect(),
+        refused: refused(centre, visit).await?,
         others: others.collect(),
         drafts: drafts.collect(),
         frame: Frame::new(visit, "inbound", &lang.t("wizard-title"))
@@ -183,6 +194,7 @@ async fn like(centre: &Centre, visit: &Visit, copy: &str) -> Result<String, Refu
     connector.sender_ip_addresses.clear();
     connector.sender_dns_names.clear();
     connector.tls_sender_certificate_name.clear();
+    connector.tls_sender_certificate_fingerprints.clear();
     let draft = Draft {
         connector: observed(centre, &organisation, connector),
         organisation,

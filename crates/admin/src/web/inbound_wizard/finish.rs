@@ -6,10 +6,11 @@ use serde_json::json;
 
 use relais_policy::document::InboundConnector;
 
-use super::{At, Shown, compose};
+use super::{At, Shown, Then, compose};
+use crate::api::connector_changes::revision;
 use crate::web::ask::{Centre, Refused, segment, text};
 use crate::web::door::Visit;
-use crate::web::drafts;
+use crate::web::drafts::{self, Draft};
 use crate::web::fields::Mistake;
 use crate::web::form::Form;
 use crate::web::page::{self, Frame};
@@ -26,7 +27,12 @@ struct Made {
     next: String,
 }
 
-pub(super) async fn save(centre: &Centre, visit: &Visit, at: &At) -> Result<Response, Refused> {
+pub(super) async fn save(
+    centre: &Centre,
+    visit: &Visit,
+    at: &At,
+    then: Then,
+) -> Result<Response, Refused> {
     let (who, draft) = (visit.caller(), &at.draft);
     let connector = &draft.connector;
     let put = json!({ "organisation": draft.organisation, "connector": connector });
@@ -46,10 +52,19 @@ pub(super) async fn save(centre: &Centre, visit: &Visit, at: &At) -> Result<Resp
     });
     drafts::end::<InboundConnector>(centre, visit, &at.id, told).await?;
     let next = format!(
-        "/connectors/inbound/{}/{}/listen",
+        "/connectors/inbound/{}/{}{}",
         segment(&draft.organisation),
-        segment(&connector.name)
+        segment(&connector.name),
+        match then {
+            Then::Listen => "/listen",
+            Then::Leave => "",
+        }
     );
+    if let Err(refused) = lead(centre, visit, draft).await {
+        let words = visit.lang.with("delivery-not-led", draft.more("way"));
+        let detail = format!("{words} {}", refused.detail);
+        return Ok(page::failed(visit, refused.status, &detail));
+    }
     if draft.more("credential") != "1" {
         return Ok(page::go(&next));
     }
@@ -69,4 +84,30 @@ pub(super) async fn save(centre: &Centre, visit: &Visit, at: &At) -> Result<Resp
         fault,
         next,
     }))
+}
+
+/// Its mail leaves by the outbound connector that was chosen: one that is for named ones only.
+async fn lead(
+    centre: &Centre,
+    visit: &Visit,
+    draft: &Draft<InboundConnector>,
+) -> Result<(), Refused> {
+    let (organisation, way) = (draft.organisation.as_str(), draft.more("way"));
+    let settings = centre.settings(visit.caller());
+    let Some(found) = settings.outbound_connector(organisation, way) else {
+        return Ok(());
+    };
+    let name = &draft.connector.name;
+    if found.inbound_connectors.is_empty() || found.inbound_connectors.contains(name) {
+        return Ok(());
+    }
+    let mut wanted = found.clone();
+    wanted.inbound_connectors.push(name.clone());
+    let put = json!({
+        "organisation": organisation,
+        "connector": wanted,
+        "revision": revision(found),
+    });
+    let path = "/connectors/outbound/put";
+    centre.post(visit.caller(), path, &put).await.map(|_| ())
 }

@@ -1,17 +1,22 @@
 //! Live checks: what is to be known of the values of a step before it is left. Pure where the
 //! settings suffice (`relais_policy::coverage`); DNS and the trace are asked where they know more.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use serde_json::Value;
 
 use relais_net::facts::GLANCE_TIMEOUT;
 use relais_policy::coverage::{self, Wanted, Weight};
 use relais_policy::desk::{Prediction, Words, ways};
 use relais_policy::document::{AuthMethod, InboundConnector, Verification};
 use relais_policy::proof::ProofKey;
-use relais_policy::settings::Scope;
+use relais_policy::settings::{Mode, Scope};
 use relais_smtp::address::Host;
+use relais_smtp::time::Timestamp;
+use relais_store::trace::tally::{Measure, TallyQuery};
 
 use super::status;
 use crate::desk;
@@ -20,10 +25,17 @@ use crate::web::door::Visit;
 use crate::web::drafts::Draft;
 use crate::web::inbound_form::Section;
 use crate::web::lang::Lang;
+use crate::web::times;
 use crate::web::trace::Status;
 
 /// Addresses that are asked about one by one.
 const ADDRESSES_MAX: usize = 5;
+/// How far back the busiest hour is looked for: a week has every kind of day.
+const BUSIEST_SINCE: Duration = Duration::from_secs(7 * 86_400);
+/// Events of one address in which names are looked for.
+const EVENTS_ASKED: &str = "100";
+/// So many names from one address are several devices.
+const NAMES_OF_MANY: usize = 3;
 /// Domains that are looked at.
 const DOMAINS_MAX: usize = 5;
 
@@ -54,7 +66,8 @@ pub(super) async fn at(
     match section {
         Section::Identify => identify(centre, visit, draft).await,
         Section::Senders => senders(centre, visit.lang, draft).await,
-        Section::Recipients | Section::Security | Section::State => Vec::new(),
+        Section::Recipients => busiest(centre, visit.lang, draft).await,
+        Section::Security | Section::State => Vec::new(),
     }
 }
 
@@ -101,7 +114,11 @@ async fn address_of(
 ) -> Vec<Finding> {
     let (lang, who, shown) = (visit.lang, visit.caller(), address.to_string());
     let asked = format!("client:{shown}");
-    let query = [("q", asked.as_str()), ("since", "24h"), ("limit", "1")];
+    let query = [
+        ("q", asked.as_str()),
+        ("since", "24h"),
+        ("limit", EVENTS_ASKED),
+    ];
     let path = format!("/connectors/inbound/check/{shown}");
     let whose = [("organisation", draft.organisation.as_str())];
     let (seen, report) = tokio::join!(
@@ -115,6 +132,7 @@ async fn address_of(
         } else {
             found(lang, "good", lang.with("look-seen", &shown))
         });
+        all.extend(many_behind(lang, &shown, &seen));
     }
     for check in report.iter().flat_map(|report| list(report, "checks")) {
         let key = match (text(check, "check"), text(check, "verdict")) {
@@ -125,6 +143,62 @@ async fn address_of(
         all.push(found(lang, "bad", lang.with(key, &shown)));
     }
     all
+}
+
+/// A gateway or a container host shows its own address for all that is behind it.
+fn many_behind(lang: Lang, shown: &str, seen: &Value) -> Option<Finding> {
+    let events = list(seen, "events").iter();
+    let names: BTreeSet<_> = events
+        .map(|event| text(&event["client"], "helo"))
+        .filter(|name| !name.is_empty())
+        .collect();
+    (names.len() >= NAMES_OF_MANY).then(|| {
+        let count = lang.number(names.len() as u64);
+        let words = lang.fill("look-many", &[("value", shown), ("count", &count)]);
+        found(lang, "bad", words)
+    })
+}
+
+/// The hour in which most came from these addresses, taken or refused: what a limit has to let
+/// through. An hour is the finest step in which addresses are counted.
+async fn busiest(centre: &Centre, lang: Lang, draft: &Draft<InboundConnector>) -> Vec<Finding> {
+    let networks = &draft.connector.sender_ip_addresses;
+    if networks.is_empty() {
+        return Vec::new();
+    }
+    let settings = centre.context.store.settings();
+    let query = TallyQuery {
+        by_step: true,
+        // Strangers have no organisation: where there is one only, they are its own.
+        organisation: match settings.mode {
+            Mode::Lan => None,
+            Mode::Hosted => Some(draft.organisation.as_str().into()),
+        },
+        ..TallyQuery::new(
+            Measure::Client,
+            centre.context.clock.now().before(BUSIEST_SINCE),
+        )
+    };
+    let Ok(told) = centre.context.store.tallies(vec![query]).await else {
+        return Vec::new();
+    };
+    let mut hours = BTreeMap::<i64, u64>::new();
+    for tally in told.iter().flatten() {
+        let is_ours = |client: IpAddr| networks.iter().any(|one| one.contains(&client));
+        if tally.name.parse().is_ok_and(is_ours) {
+            *hours.entry(tally.time.as_millis()).or_default() += tally.count;
+        }
+    }
+    let most = hours
+        .into_iter()
+        .max_by_key(|(time, count)| (*count, *time));
+    let Some((time, count)) = most else {
+        return vec![found(lang, "waiting", lang.t("look-quiet"))];
+    };
+    let time = times::zoned(lang, Timestamp::from_millis(time));
+    let count = lang.number(count);
+    let words = lang.fill("look-busiest", &[("count", &count), ("time", &time)]);
+    vec![found(lang, "good", words)]
 }
 
 /// What receivers will make of each domain's mail.
@@ -147,7 +221,12 @@ async fn senders(centre: &Centre, lang: Lang, draft: &Draft<InboundConnector>) -
         return vec![found(lang, "bad", lang.t("look-no-domain"))];
     }
     let looks = keys.iter().map(|key| domain(centre, lang, draft, key));
-    join_all(looks).await.into_iter().flatten().collect()
+    let looks = join_all(looks).await.into_iter().flatten();
+    // Which addresses may send, and by which way it leaves, are one decision.
+    let ways = delivery(centre, lang, draft).into_iter();
+    looks
+        .chain(ways.filter(|one| one.status.tone == "bad"))
+        .collect()
 }
 
 async fn domain(
@@ -205,4 +284,14 @@ pub(super) fn delivery(
         found(lang, "good", lang.with("look-by-connector", &shown))
     });
     all.collect()
+}
+
+/// Those that take mail of named inbound connectors only: one more can be named there. What takes
+/// everybody's mail takes this one's by the recipient's domain.
+pub(super) fn own_ways(centre: &Centre, organisation: &str) -> Vec<String> {
+    let settings = centre.context.store.settings();
+    let owner = settings.organisation(organisation);
+    let all = owner.into_iter().flat_map(|one| &one.outbound_connector);
+    let named = all.filter(|one| !one.inbound_connectors.is_empty());
+    named.map(|one| one.name.clone()).collect()
 }

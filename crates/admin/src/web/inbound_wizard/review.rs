@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use relais_policy::document::InboundConnector;
+use relais_policy::document::{ByteCount, IdentifiedBy, InboundConnector, InboundTls};
 
 use super::look::{self, Finding};
 use crate::web::ask::{Centre, Refused, list, quoted, text};
@@ -11,6 +11,9 @@ use crate::web::door::Visit;
 use crate::web::drafts::Draft;
 use crate::web::form::Form;
 use crate::web::lang::Lang;
+
+/// A client of no network: who is known by a user or a certificate can be anywhere.
+const SOMEWHERE: &str = "203.0.113.1";
 
 /// All that the page shows.
 pub(in crate::web) struct Review {
@@ -62,30 +65,42 @@ pub(super) async fn of(
         Some(_) => Some(simulate(centre, visit, draft, &imagined).await),
         None => None,
     };
-    let field = |name: &'static str, key: &str, value: &str| (name, lang.t(key), value.to_owned());
+    let fields = IMAGINED.iter().zip(imagined);
     Ok(Review {
         sentence: sentence(lang, &draft.connector, draft.more("user")),
         settings: settings_of(&draft.connector),
         precedence: look::networks(centre, lang, draft),
         fault,
         warnings,
-        asked: vec![
-            field("simulate_ip", "simulate-ip", &imagined[0]),
-            field("simulate_from", "simulate-from", &imagined[1]),
-            field("simulate_to", "simulate-to", &imagined[2]),
-        ],
+        asked: fields
+            .map(|((name, key), value)| (*name, lang.t(key), value))
+            .collect(),
         answer,
     })
 }
 
-/// Address, sender, recipient: as asked for, else as the device will.
-fn imagined(centre: &Centre, draft: &Draft<InboundConnector>, asked: Option<&Form>) -> [String; 3] {
+/// What can be imagined: fields, and the keys of their words.
+const IMAGINED: [(&str, &str); 7] = [
+    ("simulate_ip", "simulate-ip"),
+    ("simulate_from", "simulate-from"),
+    ("simulate_to", "simulate-to"),
+    ("simulate_user", "simulate-user"),
+    ("simulate_tls", "simulate-tls"),
+    ("simulate_certificate", "simulate-certificate"),
+    ("simulate_size", "simulate-size"),
+];
+
+/// As asked for, else as the device will.
+fn imagined(
+    centre: &Centre,
+    draft: &Draft<InboundConnector>,
+    asked: Option<&Form>,
+) -> [String; IMAGINED.len()] {
     if let Some(form) = asked {
-        return ["simulate_ip", "simulate_from", "simulate_to"]
-            .map(|name| form.get(name).to_owned());
+        return IMAGINED.map(|(name, _)| form.get(name).to_owned());
     }
-    let settings = centre.context.store.settings();
-    let first = draft.connector.sender_ip_addresses.first();
+    let (settings, connector) = (centre.context.store.settings(), &draft.connector);
+    let first = connector.sender_ip_addresses.first();
     let address = first.map(|network| {
         let mut hosts = network.hosts();
         hosts.next().unwrap_or_else(|| network.addr()).to_string()
@@ -95,13 +110,28 @@ fn imagined(centre: &Centre, draft: &Draft<InboundConnector>, asked: Option<&For
         .filter(|(key, owned)| *key.organisation == *draft.organisation && owned.is_verified());
     let domain = own.next().map(|(key, _)| key.domain.to_string());
     let from = domain.map(|domain| format!("scan@{domain}"));
-    let test = draft.connector.test_recipients.first().cloned();
+    let test = connector.test_recipients.first().cloned();
     let owner = settings.organisation(&draft.organisation);
     let postmaster = owner.map(|one| one.postmaster.clone());
+    let needs_all = connector.identified_by == IdentifiedBy::All;
+    let user = Some(draft.more("user")).filter(|_| address.is_none() || needs_all);
+    let user = user.unwrap_or_default().to_owned();
+    let fingerprints = connector.tls_sender_certificate_fingerprints.first();
+    let name = connector.tls_sender_certificate_name.replace('*', "device");
+    let certificate = Some(name).filter(|name| !name.is_empty());
+    let certificate = certificate.or_else(|| fingerprints.cloned());
+    let certificate = certificate.filter(|_| (address.is_none() && user.is_empty()) || needs_all);
+    let is_encrypted =
+        connector.tls == InboundTls::Required || !user.is_empty() || certificate.is_some();
+    let unknown = || SOMEWHERE.to_owned();
     [
-        address.unwrap_or_default(),
+        address.unwrap_or_else(unknown),
         from.unwrap_or_default(),
         test.or(postmaster).unwrap_or_default(),
+        user,
+        if is_encrypted { "1.3" } else { "" }.to_owned(),
+        certificate.unwrap_or_default(),
+        String::new(),
     ]
 }
 
@@ -109,29 +139,36 @@ async fn simulate(
     centre: &Centre,
     visit: &Visit,
     draft: &Draft<InboundConnector>,
-    [ip, from, to]: &[String; 3],
+    [ip, from, to, user, tls, certificate, size]: &[String; IMAGINED.len()],
 ) -> Simulated {
-    let user = Some(draft.more("user")).filter(|user| !user.is_empty());
-    let has_address = !draft.connector.sender_ip_addresses.is_empty();
+    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let refused = |words: String| Simulated {
+        is_permitted: false,
+        words,
+        steps: Vec::new(),
+    };
+    let size = match (size.as_str(), size.parse::<ByteCount>()) {
+        ("", _) => None,
+        (_, Ok(size)) => Some(size.0),
+        (_, Err(_)) => return refused(visit.lang.with("form-size-wrong", size)),
+    };
     let asked = json!({
         "ip": ip,
         "from": from,
         "to": to,
-        "credential": user.filter(|_| !has_address),
-        "tls": user.filter(|_| !has_address).map(|_| "1.3"),
+        "credential": given(user),
+        "tls": given(tls),
+        "certificate_name": given(certificate),
+        "size": size,
         "with": {
             "organisation": draft.organisation,
             "inbound_connector": draft.connector,
-            "credential": user,
+            "credential": given(draft.more("user")),
         },
     });
     match centre.post(visit.caller(), "/simulate", &asked).await {
         Ok(answer) => told(visit.lang, &answer),
-        Err(refused) => Simulated {
-            is_permitted: false,
-            words: refused.detail,
-            steps: Vec::new(),
-        },
+        Err(fault) => refused(fault.detail),
     }
 }
 
@@ -139,13 +176,14 @@ fn told(lang: Lang, answer: &Value) -> Simulated {
     let is_permitted = text(answer, "verdict") == "permit";
     let words = if is_permitted {
         let way = answer["outbound_connector"].as_str().unwrap_or("MX");
-        lang.fill(
-            "simulate-permit",
-            &[
-                ("connector", text(answer, "inbound_connector")),
-                ("way", way),
-            ],
-        )
+        let signers = list(answer, "signed_by").iter().filter_map(Value::as_str);
+        let signers = signers.collect::<Vec<_>>().join(", ");
+        let connector = text(answer, "inbound_connector");
+        let taken = lang.fill("simulate-permit", &[("connector", connector), ("way", way)]);
+        match signers.as_str() {
+            "" => format!("{taken} {}", lang.t("simulate-unsigned")),
+            signers => format!("{taken} {}", lang.with("simulate-signed", signers)),
+        }
     } else {
         lang.with("simulate-refuse", text(answer, "reply"))
     };
@@ -186,6 +224,10 @@ pub(in crate::web) fn sentence(
         (
             "who-certificate",
             connector.tls_sender_certificate_name.clone(),
+        ),
+        (
+            "who-fingerprint",
+            joined("tls_sender_certificate_fingerprints"),
         ),
         ("who-user", user.to_owned()),
     ];
@@ -237,10 +279,14 @@ fn settings_of(connector: &InboundConnector) -> Vec<(String, String)> {
 }
 
 /// The flags of `relais connector inbound add`, with the keys that they set.
-const FLAGS: [(&str, &str); 13] = [
+const FLAGS: [(&str, &str); 14] = [
     ("state", "--state"),
     ("sender_ip_addresses", "--ip"),
     ("tls_sender_certificate_name", "--certificate-name"),
+    (
+        "tls_sender_certificate_fingerprints",
+        "--certificate-fingerprint",
+    ),
     ("sender_dns_names", "--dns-name"),
     ("identified_by", "--identified-by"),
     ("test_recipients", "--test-recipient"),

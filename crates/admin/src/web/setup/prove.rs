@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use relais_store::trace::Event;
 
+use super::arrived::{self, Verdict};
 use super::{Shell, Step, answer, refreshed};
 use crate::plain::clean;
 use crate::web::ask::{Centre, Refused, list, segment, text};
@@ -36,6 +37,18 @@ struct Prove {
     is_delivered: bool,
     is_verified: bool,
     domain: String,
+    /// `junk`, `nothing`: where it arrived; empty: not said yet, or well.
+    arrived: &'static str,
+    /// What the receiver wrote about it; `None`: nothing was pasted.
+    read: Option<Vec<Verdict>>,
+}
+
+impl Prove {
+    /// Whether a record is to be mended.
+    fn has_fault(&self) -> bool {
+        let mut read = self.read.iter().flatten();
+        read.any(|one| !one.is_good)
+    }
 }
 
 pub(super) async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
@@ -94,6 +107,12 @@ async fn compose(centre: &Centre, visit: &Visit, mistake: &str) -> Result<Prove,
         is_delivered: has("recipient.delivered"),
         is_verified: matches!(text(domain, "state"), "verified" | "lapsing"),
         domain: text(domain, "name").to_owned(),
+        arrived: match visit.query.get("arrived") {
+            "junk" => "junk",
+            "nothing" => "nothing",
+            _ => "",
+        },
+        read: None,
         story: story.collect(),
         transcript: lines.map(|line| clean(line).into_owned()).collect(),
         advice: known.filter(|_| !has("recipient.delivered")),
@@ -119,4 +138,17 @@ pub(super) async fn send(State(centre): State<Centre>, Change { visit, form }: C
             answer(&visit, page, &refused.detail)
         }
     }
+}
+
+/// What stands in the pasted header fields; they are read here, and not kept.
+pub(super) async fn headers(
+    State(centre): State<Centre>,
+    Change { visit, form }: Change,
+) -> Response {
+    let mut page = compose(&centre, &visit, "").await;
+    if let Ok(page) = &mut page {
+        page.arrived = "junk";
+        page.read = Some(arrived::explain(visit.lang, form.raw("headers")));
+    }
+    answer(&visit, page, "")
 }

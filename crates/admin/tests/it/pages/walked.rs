@@ -7,6 +7,8 @@ pub(super) const ASKED: &[&str] = &[
     "/add-device",
     "/add-device?organisation=fabrikam",
     "/add-device?attempt={reference}",
+    "/add-device/{draft}/certificate",
+    "/add-device/{draft}/certificate/events",
     "/add-device/{draft}/identify",
     "/add-device/{draft}/review",
     "/add-route",
@@ -207,6 +209,7 @@ pub(super) const SENT: &[(&str, &str, Twin)] = &[
         "organisation=contoso&attempt={reference}",
         Needs,
     ),
+    ("/add-device/{draft}/certificate", "fingerprint=x", Needs),
     ("/add-device/{draft}/identify", "go=next&name=Mine", Needs),
     (
         "{in}/edit/senders",
@@ -396,6 +399,7 @@ pub(super) const SENT: &[(&str, &str, Twin)] = &[
     ("/setup/leave/test", "", Needs),
     ("/setup/senders", "network=11.9.9.0/28", Needs),
     ("/setup/prove", "to=b@example.org", Needs),
+    ("/setup/prove/headers", "headers=x", Needs),
     ("/queue/{queue}/resend", "to=mallory@example.org", Does),
     (
         "/queue/act",
@@ -439,6 +443,7 @@ pub(super) const FOR_EVERYBODY: &[&str] = &[
     "/assets/live.js",
     "/assets/style.css",
     "/assets/trace.js",
+    "/assets/upload.js",
     // The API has a walk of its own.
     "/api/v1",
     "/api/v1/openapi.json",
