@@ -6,8 +6,10 @@
 
 pub(crate) mod issuer;
 mod presence;
+mod passkeys;
 mod second;
 mod factor;
+mod passkey;
 mod sessions;
 mod coming;
 mod strength;
@@ -33,6 +35,9 @@ use relais_store::store::Store;
 pub(crate) use self::coming::{How, Tried};
 pub(crate) use self::factor::{Factor, address as telephone_address, base32};
 use self::issuer::UnderWay;
+pub(crate) use self::passkey::{NoPasskeys, Passkey, RelyingParty};
+use self::passkeys::Ceremonies;
+pub(crate) use self::passkeys::{LABEL_CHARACTERS_MAX, PASSKEYS_MAX};
 use self::second::Pending;
 use self::sessions::Sessions;
 pub(crate) use self::sessions::{Browser, Session, id_of_token};
@@ -74,6 +79,12 @@ pub(crate) struct Administrator {
     /// Asked for beside the password, if there is one.
     #[serde(default)]
     pub(crate) factor: Option<Factor>,
+    /// Each of them lets the person in by itself.
+    #[serde(default)]
+    pub(crate) passkeys: Vec<Passkey>,
+    /// How devices name the person, in base64url; there from the first passkey on.
+    #[serde(default)]
+    handle: Option<String>,
     /// `en`, `fr`; none: the browser's.
     #[serde(default)]
     pub(crate) language: Option<String>,
@@ -100,6 +111,8 @@ impl Administrator {
             connector: place.connector,
             password_hash: NOBODYS_HASH.to_owned(),
             factor: None,
+            passkeys: Vec::new(),
+            handle: None,
             language,
             since: String::new(),
         }
@@ -237,6 +250,15 @@ pub enum PeopleError {
     /// Somebody must come in when the issuer does not answer.
     #[error("make a local owner of the installation first, for the day the issuer is away")]
     NoLocalOwner,
+    /// A passkey without a name, or with too long a one.
+    #[error("a passkey has a name of 1 to {LABEL_CHARACTERS_MAX} characters")]
+    PasskeyName,
+    /// As many as one person may have.
+    #[error("there are {PASSKEYS_MAX} passkeys already: remove one first")]
+    PasskeysFull,
+    /// What was shown proves nothing.
+    #[error("this passkey does not count: {0}")]
+    Passkey(String),
     /// None is set up.
     #[error("no issuer is set up")]
     NoIssuer,
@@ -312,6 +334,9 @@ struct Shared {
     /// Whether those of before the restart were read.
     loaded: OnceCell<()>,
     pending: Mutex<Pending>,
+    ceremonies: Mutex<Ceremonies>,
+    /// How often networks are asked for a passkey.
+    questions: Rates,
     /// Asks issuers; none without a server.
     client: OnceLock<SignInClient>,
     under_way: Mutex<Vec<UnderWay>>,
@@ -336,6 +361,8 @@ impl People {
             sessions: Mutex::default(),
             loaded: OnceCell::new(),
             pending: Mutex::default(),
+            ceremonies: Mutex::default(),
+            questions: Rates::default(),
             client: OnceLock::new(),
             under_way: Mutex::default(),
             beginnings: Rates::default(),
@@ -628,6 +655,8 @@ impl People {
             organisation: place.organisation,
             connector: place.connector,
             factor: None,
+            passkeys: Vec::new(),
+            handle: None,
             password_hash: self.hash(chance, password).await,
             language: None,
             since: now.to_rfc3339(),

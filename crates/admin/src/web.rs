@@ -48,6 +48,7 @@ mod fields;
 mod conversation;
 mod sso;
 mod people;
+mod passkeys;
 mod account;
 mod signing;
 mod find;
@@ -123,6 +124,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(sso::routes())
         .merge(people::routes())
         .merge(account::routes())
+        .merge(passkeys::routes())
         .merge(find::routes())
         .merge(assets::routes())
         .fallback(nothing)

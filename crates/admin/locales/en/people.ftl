@@ -75,12 +75,46 @@ factor-recovery = Six digits, or one of your recovery codes.
 factor-lost = Telephone and codes lost? On the server:
 factor-codes-title = Recovery codes
 factor-codes-words = Each of these lets you in once without the telephone. They are shown this once: print them, and keep them where nobody else looks.
+account-factor-passkey = A passkey is asked for beside the password. Codes of a telephone can stand beside it.
+account-passkeys = Passkeys
+account-passkeys-words = A passkey lets you in without a password: your telephone, your computer or a security key asks for your finger, your face or its PIN. It counts as both factors, and no false page can get hold of it.
+account-done-passkey = The passkey is added. The sign-in page offers it from now on.
+account-done-passkey-removed = The passkey is removed. Remove it from your device too.
+passkey-title = New passkey
+passkey-words = Press the button, and your browser asks which device keeps the passkey.
+passkey-name = Name:
+passkey-button = Create the passkey
+passkey-known = This device has a passkey for this account already.
+passkey-ended = The browser ended it: it was cancelled, took too long, no passkey for this name was found, or the certificate of this page is not trusted.
+passkey-without = This browser has no passkeys here. Use a code of your telephone instead.
+passkey-script = Passkeys need JavaScript, which is off in this browser. Codes of a telephone work without it.
+passkey-sign-in = Sign in with a passkey
+passkey-lost = Passkeys lost? On the server:
+passkey-column-name = Name of the passkey
+passkey-column-place = Shown at
+passkey-column-since = Added
+passkey-column-used = Used last
+passkey-which = Which one
+passkey-remove = Remove this passkey
+passkey-add = Add a passkey
+passkey-name-example = So that you know it again: “Telephone”, “Key in the safe”.
+passkey-name-hint =
+    { $count ->
+       *[other] A passkey has a name of 1 to { $shown } characters.
+    }
+passkeys-full =
+    { $count ->
+       *[other] There are { $shown } passkeys already. Remove one first.
+    }
+passkey-refused = This passkey does not count: { $value }
+passkeys-need-name = Passkeys need a name: this page was opened by an IP address, and a passkey belongs to a name such as relay.example.com.
+passkeys-need-tls = Passkeys need https: this page was opened without encryption, and browsers offer no passkeys there.
 people-sessions = Who is signed in
 people-acts = Actions
 people-done-sign-out = That session of { $value } is ended.
 people-factor = Second factor
 people-factor-on = on
-people-reset-factor = Forget the second factor too: telephone and recovery codes are lost
+people-reset-factor = Forget the second factor and the passkeys too: telephone, recovery codes or keys are lost
 
 nav-sso = Single sign-on
 sso-empty = Local sign-in only. With an issuer such as Microsoft Entra people use the account that they have, and whoever leaves the organisation loses access here too.

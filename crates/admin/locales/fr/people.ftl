@@ -75,12 +75,46 @@ factor-recovery = Six chiffres, ou l’un de vos codes de secours.
 factor-lost = Téléphone et codes perdus ? Sur le serveur :
 factor-codes-title = Codes de secours
 factor-codes-words = Chacun de ces codes vous laisse entrer une fois sans le téléphone. Ils ne sont affichés que cette fois : imprimez-les et gardez-les à l’abri des regards.
+account-factor-passkey = Une clé d’accès est demandée en plus du mot de passe. Les codes d’un téléphone peuvent s’y ajouter.
+account-passkeys = Clés d’accès
+account-passkeys-words = Une clé d’accès vous laisse entrer sans mot de passe : votre téléphone, votre ordinateur ou une clé de sécurité demande votre doigt, votre visage ou son code PIN. Elle vaut les deux facteurs, et aucune fausse page ne peut s’en emparer.
+account-done-passkey = La clé d’accès est ajoutée. La page de connexion la propose désormais.
+account-done-passkey-removed = La clé d’accès est retirée. Supprimez-la aussi de votre appareil.
+passkey-title = Nouvelle clé d’accès
+passkey-words = Appuyez sur le bouton : votre navigateur demande quel appareil garde la clé d’accès.
+passkey-name = Nom :
+passkey-button = Créer la clé d’accès
+passkey-known = Cet appareil a déjà une clé d’accès pour ce compte.
+passkey-ended = Le navigateur a mis fin à la demande : elle a été annulée, a duré trop longtemps, aucune clé d’accès n’existe pour ce nom, ou le certificat de cette page n’est pas approuvé.
+passkey-without = Ce navigateur ne propose pas de clé d’accès ici. Utilisez un code de votre téléphone.
+passkey-script = Les clés d’accès ont besoin de JavaScript, désactivé dans ce navigateur. Les codes d’un téléphone fonctionnent sans lui.
+passkey-sign-in = Se connecter avec une clé d’accès
+passkey-lost = Clés d’accès perdues ? Sur le serveur :
+passkey-column-name = Nom de la clé d’accès
+passkey-column-place = Présentée à
+passkey-column-since = Ajoutée
+passkey-column-used = Dernière utilisation
+passkey-which = Laquelle
+passkey-remove = Retirer cette clé d’accès
+passkey-add = Ajouter une clé d’accès
+passkey-name-example = Pour la reconnaître : « Téléphone », « Clé du coffre ».
+passkey-name-hint =
+    { $count ->
+       *[other] Une clé d’accès a un nom de 1 à { $shown } caractères.
+    }
+passkeys-full =
+    { $count ->
+       *[other] Il y a déjà { $shown } clés d’accès. Retirez-en une d’abord.
+    }
+passkey-refused = Cette clé d’accès ne compte pas : { $value }
+passkeys-need-name = Les clés d’accès ont besoin d’un nom : cette page a été ouverte par une adresse IP, et une clé d’accès appartient à un nom tel que relay.example.com.
+passkeys-need-tls = Les clés d’accès ont besoin de https : cette page a été ouverte sans chiffrement, et les navigateurs n’en proposent pas dans ce cas.
 people-sessions = Qui est connecté
 people-acts = Actions
 people-done-sign-out = Cette session de { $value } est terminée.
 people-factor = Second facteur
 people-factor-on = actif
-people-reset-factor = Oublier aussi le second facteur : le téléphone et les codes de secours sont perdus
+people-reset-factor = Oublier aussi le second facteur et les clés d’accès : téléphone, codes de secours ou clés sont perdus
 
 nav-sso = Authentification unique
 sso-empty = Connexion locale seulement. Avec un émetteur comme Microsoft Entra, chacun utilise le compte qu’il a déjà, et qui quitte l’organisation perd aussi son accès ici.

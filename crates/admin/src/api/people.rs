@@ -41,6 +41,9 @@ impl From<PeopleError> for Problem {
             PeopleError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             PeopleError::Issuer(_) | PeopleError::IssuerAway(_) => StatusCode::BAD_GATEWAY,
             PeopleError::Name
+            | PeopleError::PasskeyName
+            | PeopleError::PasskeysFull
+            | PeopleError::Passkey(_)
             | PeopleError::Password
             | PeopleError::Guessable
             | PeopleError::Wrong
@@ -121,13 +124,21 @@ async fn list(
                 "role": one.role.name(),
                 "organisation": one.organisation,
                 "connector": one.connector,
-                "second_factor": one.factor.as_ref().map(|factor| &factor.since),
+                "second_factor": factor_since(one),
+                "passkeys": one.passkeys.len(),
                 "language": one.language,
                 "since": one.since,
             })
         })
         .collect();
     Ok(Json(json!({ "admins": people })))
+}
+
+/// Since when more than the password is asked for; none: it is not.
+fn factor_since(person: &Administrator) -> Option<&String> {
+    let code = person.factor.iter().map(|factor| &factor.since);
+    let passkeys = person.passkeys.iter().map(|passkey| &passkey.since);
+    code.chain(passkeys).min()
 }
 
 /// People of one's own organisation; those of the installation see all.
@@ -252,7 +263,8 @@ async fn add(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Reset {
-    /// The second factor goes too: the telephone is lost, and the recovery codes are.
+    /// The second factor goes too, and so do passkeys: the telephone is lost, and the recovery
+    /// codes are.
     #[serde(default)]
     second_factor: bool,
 }
@@ -271,6 +283,8 @@ async fn reset(
         people
             .remove_factor(&context.store, &found.name, &by)
             .await?;
+        let all = (found.name.as_str(), None);
+        people.remove_passkeys(&context.store, all, &by).await?;
     }
     let who = (found.name.as_str(), None);
     let reset = context

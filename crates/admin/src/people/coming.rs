@@ -35,6 +35,10 @@ pub(crate) enum How {
     Code,
     /// And one of the codes that are kept for the day on which the telephone is lost.
     RecoveryCode,
+    /// A passkey, which is both factors.
+    Passkey,
+    /// Name and password, and a passkey.
+    PasswordAndPasskey,
     /// The link that makes the first owner.
     SetupLink,
     /// An issuer: which, and its own name for the person.
@@ -53,6 +57,8 @@ impl How {
             Self::Password => "by password".to_owned(),
             Self::Code => "by password and code".to_owned(),
             Self::RecoveryCode => "by password and recovery code".to_owned(),
+            Self::Passkey => "by passkey".to_owned(),
+            Self::PasswordAndPasskey => "by password and passkey".to_owned(),
             Self::SetupLink => "by set-up link".to_owned(),
             Self::Issuer { issuer, .. } if issuer.is_empty() => "by an issuer".to_owned(),
             Self::Issuer { issuer, subject } => format!("by {issuer} as {subject}"),
@@ -120,7 +126,11 @@ impl People {
         event.token = Some(SIGN_IN.into());
         event.reply = Some(reply.into());
         let who = name.map_or_else(String::new, |name| format!("{name} "));
-        event.detail = Some(format!("{who}at the admin centre, {}", tried.how.told()).into());
+        let mut detail = format!("{who}at the admin centre, {}", tried.how.told());
+        if let PeopleError::Passkey(why) = error {
+            detail = format!("{detail}: {why}");
+        }
+        event.detail = Some(detail.into());
         store.record(event);
     }
 }
@@ -134,7 +144,10 @@ fn reply_of(error: &PeopleError) -> Option<&'static str> {
         PeopleError::Late => Some("403 Too late, or begun in another browser"),
         PeopleError::NoRole(_) => Some("403 No role here"),
         PeopleError::Issuer(_) => Some("403 What came from the issuer proves nothing"),
-        PeopleError::Name
+        PeopleError::Passkey(_) => Some("403 The passkey proves nothing"),
+        PeopleError::PasskeyName
+        | PeopleError::PasskeysFull
+        | PeopleError::Name
         | PeopleError::Taken
         | PeopleError::Unknown
         | PeopleError::Password

@@ -55,7 +55,6 @@ impl People {
         peer: IpAddr,
         now: Timestamp,
     ) -> Result<(Administrator, How), PeopleError> {
-        let hash = hash_of(token);
         let name = self.awaited(token, now).ok_or(PeopleError::Late)?;
         // Apart from the password's: whoever knows that one is not slowed by others' guesses.
         let guessed = format!("{name} code");
@@ -90,7 +89,7 @@ impl People {
         }
         store.change_shelf(change).await?;
         self.guesses().succeeded(&guessed, peer);
-        self.pending().signing_in.retain(|(one, ..)| *one != hash);
+        self.no_longer_await(token);
         let how = match was_recovery {
             true => How::RecoveryCode,
             false => How::Code,
@@ -105,6 +104,12 @@ impl People {
         let mut live = pending.signing_in.iter().filter(|(.., until)| *until > now);
         let found = live.find(|(one, ..)| *one == hash);
         found.map(|(_, name, _)| name.clone())
+    }
+
+    /// Somebody came in with it.
+    pub(super) fn no_longer_await(&self, token: &str) {
+        let hash = hash_of(token);
+        self.pending().signing_in.retain(|(one, ..)| *one != hash);
     }
 
     /// A new secret to be shown; it counts when a code of it was typed.
@@ -153,7 +158,7 @@ impl People {
         Ok(codes)
     }
 
-    /// The password alone counts again.
+    /// No code is asked for any more.
     pub(crate) async fn remove_factor(
         &self,
         store: &Store,
@@ -167,7 +172,8 @@ impl People {
             return Ok(());
         }
         self.put(store, &found, by, "admin.factor-off").await?;
-        self.tell_sessions(store, name, false, by.now).await;
+        let has = found.has_factor();
+        self.tell_sessions(store, name, has, by.now).await;
         let forgotten = store.forget_secret(&secret_of(name), by.now, None).await;
         forgotten.map_err(|error| PeopleError::Store(error.to_string()))
     }

@@ -161,7 +161,7 @@ impl Sessions {
             address: browser.address.to_owned(),
             browser: cut(browser.name),
             sso,
-            factor: person.factor.is_some(),
+            factor: person.has_factor(),
             kept_ms: now.as_millis(),
         };
         let hash = hash_of(&token);

@@ -1,4 +1,4 @@
-//! The person's own page: password, second factor, and where they are signed in.
+//! The person's own page: password, second factor, passkeys, and where they are signed in.
 
 use askama::Template;
 use axum::Router;
@@ -11,9 +11,11 @@ use super::ask::Centre;
 use super::door::{Reader, SessionForm, Visit};
 use super::page::{self, Frame};
 use super::qr::{Code, code};
-use super::signing::{mistake, signed_out, tell_refused};
+use super::signing::{mistake, no_passkeys, signed_out, tell_refused};
 use super::times;
-use crate::people::{How, PeopleError, base32, id_of_token, telephone_address};
+use crate::people::{
+    How, LABEL_CHARACTERS_MAX, PeopleError, RelyingParty, base32, id_of_token, telephone_address,
+};
 
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
@@ -32,7 +34,20 @@ struct Account {
     /// A second factor is demanded, and not there yet.
     must_enrol: bool,
     factor: String,
+    passkeys: Vec<PasskeyRow>,
+    /// Why none is made at this address; empty: one can be.
+    no_passkeys: String,
+    label_characters_max: usize,
     sessions: Vec<Row>,
+}
+
+/// One passkey.
+struct PasskeyRow {
+    id: String,
+    name: String,
+    place: String,
+    since: String,
+    used: String,
 }
 
 /// One session.
@@ -68,9 +83,20 @@ async fn answer(centre: &Centre, visit: &Visit, mistake: String) -> Response {
         seen: times::of(lang, one.kept.seen()),
         id: one.id,
     });
+    let passkeys = person.iter().flat_map(|person| &person.passkeys);
+    let passkeys = passkeys.map(|one| PasskeyRow {
+        id: one.id.clone(),
+        name: one.name.clone(),
+        place: one.place.clone(),
+        since: times::shown(lang, Some(&one.since)),
+        used: times::shown(lang, one.used.as_deref()),
+    });
+    let why_not = RelyingParty::of(&visit.origin).err();
     let command = format!("relais admin reset {}", visit.name());
     let done = match visit.query.get("done") {
         "factor-off" => lang.t("account-done-factor-off"),
+        "passkey" => lang.t("account-done-passkey"),
+        "passkey-removed" => lang.t("account-done-passkey-removed"),
         "sessions" => lang.t("account-done-sessions"),
         _ => String::new(),
     };
@@ -82,6 +108,9 @@ async fn answer(centre: &Centre, visit: &Visit, mistake: String) -> Response {
             .as_ref()
             .is_some_and(|one| context.people.lacks_factor(one)),
         factor,
+        passkeys: passkeys.collect(),
+        no_passkeys: why_not.map_or_else(String::new, |why| no_passkeys(lang, why)),
+        label_characters_max: LABEL_CHARACTERS_MAX,
         sessions: rows.collect(),
         frame: Frame::new(visit, "", &lang.t("account-title"))
             .command(command)
@@ -89,13 +118,17 @@ async fn answer(centre: &Centre, visit: &Visit, mistake: String) -> Response {
     })
 }
 
-async fn no(centre: &Centre, visit: &Visit, error: String) -> Response {
+pub(super) async fn no(centre: &Centre, visit: &Visit, error: String) -> Response {
     let page = answer(centre, visit, error).await;
     (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
 }
 
 /// The password is asked for again: a browser that was left open is not enough.
-async fn is_the_person(centre: &Centre, visit: &Visit, password: &str) -> Result<(), String> {
+pub(super) async fn is_the_person(
+    centre: &Centre,
+    visit: &Visit,
+    password: &str,
+) -> Result<(), String> {
     let context = &centre.context;
     let who = (visit.name(), password);
     let signed = context.people.sign_in(&context.store, who, visit.peer);

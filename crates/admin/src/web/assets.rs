@@ -17,6 +17,8 @@ const TRACE: &str = include_str!("../../assets/trace.js");
 const UPLOAD: &str = include_str!("../../assets/upload.js");
 /// What keeps pages up to date.
 const LIVE: &str = include_str!("../../assets/live.js");
+/// What makes and shows passkeys.
+const PASSKEY: &str = include_str!("../../assets/passkey.js");
 /// Charts that can be looked at closer.
 const ZOOM: &str = include_str!("../../assets/zoom.js");
 /// uPlot 1.6.32 as its author publishes it, behind its licence.
@@ -43,6 +45,7 @@ pub(super) fn routes() -> Router<Centre> {
         ("trace.js", SCRIPT, TRACE),
         ("live.js", SCRIPT, LIVE),
         ("upload.js", SCRIPT, UPLOAD),
+        ("passkey.js", SCRIPT, PASSKEY),
         ("zoom.js", SCRIPT, ZOOM),
         ("uplot.js", SCRIPT, UPLOT),
         ("uplot.css", CSS, UPLOT_STYLE),

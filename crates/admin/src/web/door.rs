@@ -28,7 +28,13 @@ use crate::permission::Action;
 /// Where a person sets a second factor up.
 const ENROL: &str = "/account?must=factor";
 /// Paths that are open to whoever still lacks a second factor that is demanded.
-const WITHOUT_FACTOR: [&str; 4] = ["/account", "/account/factor", "/sign-out", "/language"];
+const WITHOUT_FACTOR: [&str; 5] = [
+    "/account",
+    "/account/factor",
+    "/account/passkeys",
+    "/sign-out",
+    "/language",
+];
 
 /// Sent by the script of a page that renews itself.
 const LISTENING: &str = "x-relais-listening";

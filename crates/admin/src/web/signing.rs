@@ -10,10 +10,12 @@ use axum::routing::{get, post};
 use super::ask::{Centre, address};
 use super::cookies::Cookie;
 use super::door::{OwnForm, SessionForm, Visit, local_path};
+use super::lang::Lang;
 use super::page::{self, Frame};
 use crate::people::issuer::Which;
 use crate::people::{
-    Administrator, Browser, By, How, NAME_OCTETS_MAX, PASSWORD_CHARACTERS_MIN, PeopleError, Tried,
+    Administrator, Browser, By, How, LABEL_CHARACTERS_MAX, NAME_OCTETS_MAX, NoPasskeys,
+    PASSKEYS_MAX, PASSWORD_CHARACTERS_MIN, PeopleError, RelyingParty, Tried,
 };
 use crate::words::Language;
 
@@ -41,6 +43,9 @@ pub(super) fn mistake(visit: &Visit, error: &PeopleError) -> String {
         PeopleError::Slowed => lang.t("people-slowed"),
         PeopleError::Link => lang.t("people-link"),
         PeopleError::Late => lang.t("factor-late"),
+        PeopleError::PasskeyName => lang.n("passkey-name-hint", LABEL_CHARACTERS_MAX as u64),
+        PeopleError::PasskeysFull => lang.n("passkeys-full", PASSKEYS_MAX as u64),
+        PeopleError::Passkey(why) => lang.with("passkey-refused", why),
         PeopleError::LastOwner => lang.t("people-last-owner"),
         PeopleError::Incomplete => lang.t("sso-incomplete"),
         PeopleError::NotHttps => lang.t("sso-not-https"),
@@ -58,12 +63,40 @@ pub(super) fn mistake(visit: &Visit, error: &PeopleError) -> String {
     }
 }
 
+/// Why there are none where the admin centre is reached so.
+pub(super) fn no_passkeys(lang: Lang, why: NoPasskeys) -> String {
+    match why {
+        NoPasskeys::Address => lang.t("passkeys-need-name"),
+        NoPasskeys::InClear => lang.t("passkeys-need-tls"),
+    }
+}
+
+/// Whether passkeys are offered to who signs in.
+enum Offer {
+    /// Nobody has one.
+    None,
+    Yes,
+    /// Somebody has one, and it cannot be shown here: why.
+    Not(String),
+}
+
+impl Offer {
+    fn of(visit: &Visit, has: bool) -> Self {
+        match (has, RelyingParty::of(&visit.origin)) {
+            (false, _) => Self::None,
+            (true, Ok(_)) => Self::Yes,
+            (true, Err(why)) => Self::Not(no_passkeys(visit.lang, why)),
+        }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "sign-in.html")]
 struct SignIn {
     frame: Frame,
     /// Where the sign-in with an issuer begins; empty: there is none.
     with: String,
+    passkeys: Offer,
     next: String,
     name: String,
     mistake: String,
@@ -77,11 +110,18 @@ async fn show(State(centre): State<Centre>, visit: Visit) -> Response {
     let next = local_path(visit.query.get("next")).to_owned();
     page::send(&SignIn {
         with: with_issuer(&centre, &next).await,
+        passkeys: offer(&centre, &visit).await,
         next,
         name: String::new(),
         mistake: String::new(),
         frame: Frame::new(&visit, "", &title),
     })
+}
+
+async fn offer(centre: &Centre, visit: &Visit) -> Offer {
+    let context = &centre.context;
+    let has = context.people.anybody_has_passkeys(&context.store).await;
+    Offer::of(visit, has)
 }
 
 async fn with_issuer(centre: &Centre, next: &str) -> String {
@@ -104,11 +144,12 @@ async fn sign_in(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm)
     );
     let signed = context.people.sign_in(&context.store, who, visit.peer);
     match signed.await {
-        Ok(person) if person.factor.is_some() => {
+        Ok(person) if person.has_factor() => {
             let pending = context
                 .people
                 .await_code(&person.name, &context.chance, now);
-            ask_code(&visit, (&pending, form.get("next")), String::new())
+            let again = (pending.as_str(), form.get("next"));
+            ask_code(&visit, &person, again, String::new())
         }
         Ok(person) => {
             let next = local_path(form.get("next"));
@@ -124,6 +165,7 @@ async fn sign_in(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm)
             let next = local_path(form.get("next")).to_owned();
             let page = SignIn {
                 with: with_issuer(&centre, &next).await,
+                passkeys: offer(&centre, &visit).await,
                 next,
                 name: form.get("name").to_owned(),
                 mistake: mistake(&visit, &error),
@@ -138,13 +180,23 @@ async fn sign_in(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm)
 #[template(path = "sign-in-code.html")]
 struct Code {
     frame: Frame,
+    /// Whether a code of a telephone would do.
+    has_code: bool,
+    passkeys: Offer,
     next: String,
     pending: String,
     mistake: String,
 }
 
-fn ask_code(visit: &Visit, (pending, next): (&str, &str), mistake: String) -> Response {
+fn ask_code(
+    visit: &Visit,
+    person: &Administrator,
+    (pending, next): (&str, &str),
+    mistake: String,
+) -> Response {
     page::send(&Code {
+        has_code: person.factor.is_some(),
+        passkeys: Offer::of(visit, !person.passkeys.is_empty()),
         next: local_path(next).to_owned(),
         pending: pending.to_owned(),
         mistake,
@@ -160,10 +212,10 @@ async fn show_code(State(centre): State<Centre>, OwnForm { visit, form }: OwnFor
         .people
         .show_code(&context.store, shown, visit.peer, now);
     let known = known.await;
+    let name = context.people.awaited(form.get("pending"), now);
+    let name = name.unwrap_or_default();
     if let Err(error) = &known {
-        let name = context.people.awaited(form.get("pending"), now);
-        let tried = (name.as_deref().unwrap_or_default(), How::Code);
-        tell_refused(&centre, &visit, tried, error);
+        tell_refused(&centre, &visit, (&name, How::Code), error);
     }
     match known {
         Ok((person, how)) => {
@@ -175,12 +227,13 @@ async fn show_code(State(centre): State<Centre>, OwnForm { visit, form }: OwnFor
             )
             .await
         }
-        Err(PeopleError::Wrong) => {
-            let again = (form.get("pending"), form.get("next"));
-            let page = ask_code(&visit, again, visit.lang.t("factor-wrong"));
-            (StatusCode::FORBIDDEN, page).into_response()
-        }
         Err(error) => {
+            let found = context.people.find(&context.store, &name).await;
+            if let (PeopleError::Wrong, Ok(Some(person))) = (&error, found) {
+                let again = (form.get("pending"), form.get("next"));
+                let page = ask_code(&visit, &person, again, visit.lang.t("factor-wrong"));
+                return (StatusCode::FORBIDDEN, page).into_response();
+            }
             let status = match error {
                 PeopleError::Slowed => StatusCode::TOO_MANY_REQUESTS,
                 _ => StatusCode::FORBIDDEN,
@@ -191,7 +244,7 @@ async fn show_code(State(centre): State<Centre>, OwnForm { visit, form }: OwnFor
 }
 
 /// A new session, never one that the browser brought.
-async fn begin(
+pub(super) async fn begin(
     centre: &Centre,
     visit: &Visit,
     (person, how): (&Administrator, How),

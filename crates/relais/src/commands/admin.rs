@@ -54,7 +54,7 @@ enum Verb {
     Reset {
         /// As `list` shows it
         name: String,
-        /// Take the second factor off too: telephone and recovery codes are lost
+        /// Take the second factor and the passkeys off too: telephone, codes or keys are lost
         #[arg(long)]
         second_factor: bool,
     },

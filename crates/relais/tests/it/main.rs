@@ -38,6 +38,7 @@ mod log_readers;
 mod login;
 mod neighbours;
 mod outbound;
+mod passkeys;
 mod people;
 mod provider;
 mod next_hops;

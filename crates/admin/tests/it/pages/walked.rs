@@ -379,6 +379,7 @@ pub(super) const SENT: &[(&str, &str, Twin)] = &[
     ("/people/frida/remove", "confirmed=1", Does),
     ("/account", "old=x&password=y&again=y&name=frida", Needs),
     ("/account/factor", "act=remove&name=frida", Needs),
+    ("/account/passkeys", "act=remove&id=x&name=frida", Needs),
     ("/account/sessions", "id={session}&name=frida", Needs),
     (
         "/sso",
@@ -434,6 +435,8 @@ pub(super) const FOR_EVERYBODY: &[&str] = &[
     "/sign-in",
     "/sign-in/back",
     "/sign-in/code",
+    "/sign-in/passkey",
+    "/sign-in/passkey/question",
     "/sign-in/with",
     "/sign-out",
     // Whoever has the link: it leads to one connector, whatever browser asks.
@@ -441,6 +444,7 @@ pub(super) const FOR_EVERYBODY: &[&str] = &[
     "/wait/{token}/events",
     "/assets/icon.svg",
     "/assets/live.js",
+    "/assets/passkey.js",
     "/assets/style.css",
     "/assets/trace.js",
     "/assets/upload.js",
