@@ -29,7 +29,7 @@ use crate::clock::{Clock, Moment};
 use crate::oauth::{DeviceSignIn, Registration, TokenClient, TokenError};
 use crate::tls::ClientIdentity;
 
-use self::keeping::Unkept;
+use self::keeping::{Owned, Unkept};
 
 pub use self::standing::{Ends, LoginStanding};
 
@@ -246,6 +246,8 @@ struct Tokens {
     access: Option<Access>,
     /// A refresh token that could not be stored.
     unkept: Option<Unkept>,
+    /// Refresh tokens that an issuer knows: they are shown to no other one.
+    owned: Option<Owned>,
     /// Until when nobody is asked, and why.
     failed: Option<Failed>,
     /// Until when new ones are had without a person, if the issuer says it.
@@ -507,6 +509,7 @@ impl Logins {
                 at: Some(at.clone()),
                 // As what is kept, it belongs to the connector.
                 unkept: tokens.unkept.take(),
+                owned: tokens.owned.take(),
                 ..Tokens::default()
             };
         }
@@ -572,7 +575,7 @@ impl Logins {
         let granted = if at.by_client {
             issuers.by_client(at, secret).await
         } else {
-            let refresh = self.refresh_token(&name, tokens).await.map_err(soon)?;
+            let refresh = self.refresh_token(&name, at, tokens).await.map_err(soon)?;
             kept = Some(refresh.clone());
             issuers.refresh(at, secret, &refresh).await
         };
@@ -594,6 +597,7 @@ impl Logins {
         let grant = granted.refresh_expires_in;
         tokens.grant_until = grant.map(|left| self.0.clock.now().after(left));
         if let Some(refresh) = granted.refresh {
+            tokens.own(at.issuer(), &refresh);
             // The old one may be good no more: the new one must not be lost.
             self.0.keep_refresh(&name, (refresh, kept), tokens).await;
         }
@@ -609,18 +613,27 @@ impl Logins {
     }
 
     /// What new tokens are had for: what is kept, or what is to be kept in its place.
-    async fn refresh_token(&self, name: &KeptName, tokens: &mut Tokens) -> Result<Secret, String> {
+    async fn refresh_token(
+        &self,
+        name: &KeptName,
+        at: &Registration,
+        tokens: &mut Tokens,
+    ) -> Result<Secret, String> {
         let kept = self.0.vault.kept(name).await;
         if let Ok(kept) = &kept {
             tokens.yield_to(kept.as_ref());
         }
-        if let Some(unkept) = &tokens.unkept {
-            return Ok(unkept.refresh.clone());
+        let login = || format!("relais connector outbound login {:?}", &*name.connector);
+        let refresh = match (&tokens.unkept, kept) {
+            (Some(unkept), _) => unkept.refresh.clone(),
+            (None, kept) => kept?.ok_or_else(|| format!("nobody has signed in: {}", login()))?,
+        };
+        if let Some(other) = tokens.owner_other_than(at.issuer(), &refresh) {
+            let why = "what is kept is for tokens of";
+            return Err(format!("{why} {other}: sign in anew with {}", login()));
         }
-        kept?.ok_or_else(|| {
-            let why = "nobody has signed in: relais connector outbound login";
-            format!("{why} {:?}", &*name.connector)
-        })
+        tokens.own(at.issuer(), &refresh);
+        Ok(refresh)
     }
 
     async fn client_secret(
@@ -735,7 +748,6 @@ mod tests {
     use relais_smtp::reply::Reply;
 
     use super::*;
-    use crate::resolver::{Resolver, ResolverOptions};
 
     /// A vault with one password.
     struct OnePassword;
@@ -752,151 +764,6 @@ mod tests {
         fn keep<'a>(&'a self, _name: &'a KeptName, _secret: Secret) -> Coming<'a, ()> {
             Box::pin(async { Ok(()) })
         }
-    }
-
-    /// A store of refresh tokens that is ill for some writes.
-    #[derive(Clone, Default)]
-    struct IllVault(Arc<Mutex<(Option<Secret>, u32)>>);
-
-    impl IllVault {
-        fn holds(&self) -> String {
-            let held = self.0.lock().unwrap().0.clone();
-            let held = held.as_ref().and_then(Secret::expose_text);
-            held.unwrap_or_default().to_owned()
-        }
-
-        fn set(&self, refresh: &str, ill_writes: u32) {
-            *self.0.lock().unwrap() = (Some(Secret::from(refresh.to_owned())), ill_writes);
-        }
-    }
-
-    impl Vault for IllVault {
-        fn file<'a>(&'a self, path: &'a str, _octets_max: usize) -> Coming<'a, Secret> {
-            Box::pin(async move { Err(format!("{path}: there are no files")) })
-        }
-
-        fn kept<'a>(&'a self, name: &'a KeptName) -> Coming<'a, Option<Secret>> {
-            let is_refresh = name.what == Kept::RefreshToken;
-            Box::pin(async move {
-                let held = self.0.lock().unwrap().0.clone();
-                Ok(held.filter(|_| is_refresh))
-            })
-        }
-
-        fn keep<'a>(&'a self, _name: &'a KeptName, secret: Secret) -> Coming<'a, ()> {
-            let mut held = self.0.lock().unwrap();
-            let is_ill = held.1 > 0;
-            held.1 = held.1.saturating_sub(1);
-            if !is_ill {
-                held.0 = Some(secret);
-            }
-            Box::pin(async move {
-                if is_ill {
-                    Err("the disk is full".to_owned())
-                } else {
-                    Ok(())
-                }
-            })
-        }
-    }
-
-    /// An issuer that gives another refresh token for each; an old one is good no more. Tells
-    /// where it is.
-    async fn rotating_issuer() -> String {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            let mut good = 1;
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let (mut asked, mut buffer) = (String::new(), [0; 4_096]);
-                while !asked.contains("refresh_token=refresh-") {
-                    let count = stream.read(&mut buffer).await.unwrap();
-                    assert!(count > 0, "{asked}");
-                    asked.push_str(&String::from_utf8_lossy(&buffer[..count]));
-                }
-                let body = if asked.contains(&format!("refresh_token=refresh-{good}&")) {
-                    good += 1;
-                    format!(
-                        "{{\"access_token\":\"access-{good}\",\"refresh_token\":\"refresh-{good}\",\
-                         \"expires_in\":0}}"
-                    )
-                } else {
-                    "{\"error\":\"invalid_grant\"}".to_owned()
-                };
-                let answer = format!(
-                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                    body.len()
-                );
-                stream.write_all(answer.as_bytes()).await.unwrap();
-            }
-        });
-        format!("http://{address}/token")
-    }
-
-    async fn by_tokens() -> (IllVault, OutboundConnector, impl Fn() -> Logins) {
-        let mut connector = OutboundConnector::new("Out");
-        connector.auth.method = AuthMethod::Xoauth2;
-        let parameters = &mut connector.auth.parameters;
-        parameters.insert("client_id".to_owned(), "relais".to_owned());
-        parameters.insert("token_url".to_owned(), rotating_issuer().await);
-        let vault = IllVault::default();
-        let of_vault = vault.clone();
-        let logins = move || {
-            let options = ResolverOptions {
-                nameservers: vec![(std::net::Ipv4Addr::LOCALHOST, 9).into()],
-                trusted: false,
-            };
-            let resolver = Resolver::new(&options).unwrap();
-            let roots = Arc::new(rustls::RootCertStore::empty());
-            let issuers = TokenClient::new(roots, &resolver, false).unwrap();
-            let clock = Clock::simulated(Timestamp::default());
-            Logins::with_issuers(of_vault.clone(), clock, Some(issuers))
-        };
-        (vault, connector, logins)
-    }
-
-    #[tokio::test]
-    async fn a_refresh_token_that_was_not_stored_works_and_is_stored_as_soon_as_that_is_possible() {
-        let (vault, connector, start) = by_tokens().await;
-        let organisation: Arc<str> = "contoso".into();
-        vault.set("refresh-1", 3);
-        let logins = start();
-        // The store is ill, and the old token is good no more: the new one works from memory.
-        for _ in 0..2 {
-            assert!(logins.of(&organisation, &connector).await.is_ok());
-        }
-        logins.noticed().await;
-        assert_eq!(vault.holds(), "refresh-1");
-        let told = logins.tokens_of(&organisation, &connector).unwrap();
-        let warning = told.lock().await.warning().unwrap();
-        assert!(
-            warning.ends_with("a restart would lose it: the disk is full"),
-            "{warning}"
-        );
-        // Without any more mail it is stored in time, though the next try fails too.
-        tokio::time::pause();
-        logins.noticed().await;
-        assert_eq!(vault.holds(), "refresh-3");
-        assert_eq!(told.lock().await.warning(), None);
-        tokio::time::resume();
-        // After a restart.
-        assert!(start().of(&organisation, &connector).await.is_ok());
-        assert_eq!(vault.holds(), "refresh-4");
-    }
-
-    #[tokio::test]
-    async fn what_a_person_keeps_meanwhile_is_not_overwritten() {
-        let (vault, connector, start) = by_tokens().await;
-        let organisation: Arc<str> = "contoso".into();
-        vault.set("refresh-1", 1);
-        let logins = start();
-        assert!(logins.of(&organisation, &connector).await.is_ok());
-        logins.noticed().await;
-        vault.set("a person's", 0);
-        tokio::time::pause();
-        logins.noticed().await;
-        assert_eq!(vault.holds(), "a person's");
     }
 
     /// Cannot be read.

@@ -48,6 +48,14 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// Who hears what is shown for tokens: scheme, host and port of where they are had.
+    pub(crate) fn issuer(&self) -> &str {
+        let url = self.token_url.as_str();
+        let host = url.find("://").map_or(0, |at| at + 3);
+        let path = url[host..].find(['/', '?', '#']);
+        path.map_or(url, |at| &url[..host + at])
+    }
+
     /// Reads `token_url`, `device_url`, `client_id`, `scope`, `grant`; with `tenant` alone the
     /// addresses and the scope are those of Microsoft 365. The error is a sentence.
     pub fn of(connector: &OutboundConnector) -> Result<Self, String> {
