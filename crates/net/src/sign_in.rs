@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Validation, decode, decode_header};
+use relais_smtp::secret::Secret;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -29,6 +30,9 @@ const LEEWAY: Duration = Duration::from_secs(60);
 const AGE_MAX: Duration = Duration::from_secs(10 * 60);
 /// Octets of an ID token: those with many groups have some 20 KiB.
 const TOKEN_OCTETS_MAX: usize = 64 * 1_024;
+
+/// Octets of an ID token that goes into an address: servers take some 8,000 there. RFC 9110 §4.1.
+const HINT_OCTETS_MAX: usize = 4 * 1_024;
 
 /// Who signs people in, and as whom we are known there.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -65,6 +69,28 @@ pub struct Begun {
     pub verifier: String,
 }
 
+/// How somebody signs out at the issuer too. OpenID Connect RP-Initiated Logout 1.0 §2.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Leave {
+    /// Where the person goes for it, and is sent back from to where sign-ins come back.
+    pub address: String,
+    /// The ID token, which names the session there; without it the issuer asks who it is. Not one
+    /// that is too long for an address.
+    pub token: Option<Secret>,
+}
+
+impl Leave {
+    /// Where the person goes, with the token if it is there.
+    pub fn whole(&self) -> String {
+        let token = self.token.as_ref().and_then(Secret::expose_text);
+        match token {
+            // Letters, digits, hyphens, underscores and dots: nothing to encode. RFC 7515 §3.1.
+            Some(token) => format!("{}&id_token_hint={token}", self.address),
+            None => self.address.clone(),
+        }
+    }
+}
+
 /// Who came back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Identity {
@@ -74,6 +100,8 @@ pub struct Identity {
     pub name: String,
     /// All that the token says.
     pub claims: Map<String, Value>,
+    /// Where they sign out, if the issuer offers it.
+    pub leave: Option<Leave>,
 }
 
 impl Identity {
@@ -105,6 +133,26 @@ struct Discovery {
     jwks_uri: String,
     #[serde(default)]
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    /// OpenID Connect RP-Initiated Logout 1.0 §2.1.
+    #[serde(default)]
+    end_session_endpoint: Option<String>,
+}
+
+impl Discovery {
+    fn leave(&self, provider: &Provider, token: String) -> Option<Leave> {
+        let endpoint = self.end_session_endpoint.as_ref();
+        let endpoint = endpoint.filter(|endpoint| is_safe(endpoint))?;
+        let parameters = [
+            ("client_id", provider.client_id.as_str()),
+            ("post_logout_redirect_uri", provider.redirect_uri.as_str()),
+        ];
+        let address = reqwest::Url::parse_with_params(endpoint, parameters).ok()?;
+        let token = Some(token).filter(|token| token.len() <= HINT_OCTETS_MAX);
+        Some(Leave {
+            address: address.into(),
+            token: token.map(Secret::from),
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -183,7 +231,9 @@ impl SignInClient {
         let keys: JwkSet = get(&self.client, &discovery.jwks_uri)
             .await
             .map_err(unavailable)?;
-        self.judge(provider, &token, &keys, nonce)
+        let mut identity = self.judge(provider, &token, &keys, nonce)?;
+        identity.leave = discovery.leave(provider, token);
+        Ok(identity)
     }
 
     async fn discover(&self, provider: &Provider) -> Result<Discovery, SignInFault> {
@@ -311,6 +361,7 @@ impl SignInClient {
             subject,
             name,
             claims,
+            leave: None,
         })
     }
 

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use relais_net::clock::{Chance, Moment};
+use relais_net::sign_in::Leave;
 use relais_policy::adopt::SIGN_IN;
 use relais_smtp::time::Timestamp;
 use relais_store::store::Store;
@@ -47,6 +48,8 @@ pub(crate) enum How {
         issuer: String,
         /// `sub`.
         subject: String,
+        /// Where they sign out there too, if they can.
+        leave: Option<Leave>,
     },
 }
 
@@ -61,7 +64,9 @@ impl How {
             Self::PasswordAndPasskey => "by password and passkey".to_owned(),
             Self::SetupLink => "by set-up link".to_owned(),
             Self::Issuer { issuer, .. } if issuer.is_empty() => "by an issuer".to_owned(),
-            Self::Issuer { issuer, subject } => format!("by {issuer} as {subject}"),
+            Self::Issuer {
+                issuer, subject, ..
+            } => format!("by {issuer} as {subject}"),
         }
     }
 
@@ -70,6 +75,7 @@ impl How {
         Self::Issuer {
             issuer: String::new(),
             subject: String::new(),
+            leave: None,
         }
     }
 }

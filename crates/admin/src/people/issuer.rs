@@ -326,6 +326,7 @@ impl People {
         let how = How::Issuer {
             issuer: one.provider.issuer,
             subject: identity.subject,
+            leave: identity.leave,
         };
         Ok(Returned::Person(Box::new(person), how, one.next))
     }
@@ -440,6 +441,7 @@ mod tests {
                 subject: "1".to_owned(),
                 name: "anna".to_owned(),
                 claims: claims.as_object().cloned().unwrap_or_default(),
+                leave: None,
             };
             found.place(&identity).map(|place| place.role)
         };

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use relais_net::clock::{Chance, Clock};
+use relais_net::sign_in::Leave;
 use relais_smtp::time::Timestamp;
 use relais_store::shelf::{Shelf, ShelfChange};
 use relais_store::store::Store;
 
 use super::coming::How;
-use super::sessions::{Browser, Listed, Session, Sessions, Writes};
+use super::sessions::{Browser, Came, Listed, Session, Sessions, Writes};
 use super::{Administrator, By, People, PeopleError};
 use crate::words::Language;
 
@@ -49,8 +50,16 @@ impl People {
         now: Timestamp,
     ) -> String {
         self.load_sessions(store).await;
-        let who = (person, matches!(how, How::Issuer { .. }));
-        let (token, writes) = self.sessions().begin(who, browser, chance, now);
+        let came = match how {
+            How::Issuer { leave, .. } => Came::ByIssuer(leave.as_ref()),
+            How::Password
+            | How::Code
+            | How::RecoveryCode
+            | How::Passkey
+            | How::PasswordAndPasskey
+            | How::SetupLink => Came::Locally,
+        };
+        let (token, writes) = self.sessions().begin((person, came), browser, chance, now);
         let actor = format!("{} (web)", person.name);
         let by = By {
             actor: &actor,
@@ -105,10 +114,16 @@ impl People {
         self.keep(store, writes, now).await;
     }
 
-    /// Signs out here.
-    pub(crate) async fn end_session(&self, store: &Store, token: &str, now: Timestamp) {
-        let writes = self.sessions().end(token);
+    /// Signs out here: where the person can sign out too.
+    pub(crate) async fn end_session(
+        &self,
+        store: &Store,
+        token: &str,
+        now: Timestamp,
+    ) -> Option<Leave> {
+        let (leave, writes) = self.sessions().end(token);
         self.keep(store, writes, now).await;
+        leave
     }
 
     /// Signs a person out everywhere, or at the one browser of this name.

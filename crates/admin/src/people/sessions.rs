@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use relais_net::clock::Chance;
+use relais_net::sign_in::Leave;
+use relais_smtp::secret::Secret;
 use relais_smtp::time::Timestamp;
 
 use super::{Administrator, Place, hash_of, hexadecimal, to_json};
@@ -57,6 +59,24 @@ pub(crate) struct Browser<'a> {
     pub(crate) name: &'a str,
 }
 
+/// With whom somebody signed in.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Came<'a> {
+    /// With a password or a passkey of ours.
+    Locally,
+    /// With an issuer, where they can perhaps sign out too.
+    ByIssuer(Option<&'a Leave>),
+}
+
+impl<'a> Came<'a> {
+    fn leave(self) -> Option<&'a Leave> {
+        match self {
+            Self::Locally => None,
+            Self::ByIssuer(leave) => leave,
+        }
+    }
+}
+
 /// As stored.
 #[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct Kept {
@@ -73,6 +93,13 @@ pub(crate) struct Kept {
     /// Whether the person has a second factor.
     #[serde(default)]
     factor: bool,
+    /// Where they sign out at the issuer too.
+    #[serde(default)]
+    leave: Option<String>,
+    /// What the issuer knows the session by there. It proves who somebody is, so it is not kept:
+    /// after a restart the issuer asks.
+    #[serde(skip)]
+    id_token: Option<Secret>,
     /// When it was written last.
     #[serde(skip)]
     kept_ms: i64,
@@ -136,7 +163,7 @@ impl Sessions {
     /// A new one; its token is told this once.
     pub(crate) fn begin(
         &mut self,
-        (person, sso): (&Administrator, bool),
+        (person, came): (&Administrator, Came<'_>),
         browser: Browser<'_>,
         chance: &Chance,
         now: Timestamp,
@@ -160,7 +187,9 @@ impl Sessions {
             seen_ms: now.as_millis(),
             address: browser.address.to_owned(),
             browser: cut(browser.name),
-            sso,
+            sso: came != Came::Locally,
+            leave: came.leave().map(|leave| leave.address.clone()),
+            id_token: came.leave().and_then(|leave| leave.token.clone()),
             factor: person.has_factor(),
             kept_ms: now.as_millis(),
         };
@@ -196,11 +225,15 @@ impl Sessions {
         (!kept.is_over(now)).then(|| kept.session(token))
     }
 
-    /// The person signs out here.
-    pub(crate) fn end(&mut self, token: &str) -> Writes {
+    /// The person signs out here: where they can sign out too.
+    pub(crate) fn end(&mut self, token: &str) -> (Option<Leave>, Writes) {
         let hash = hash_of(token);
-        let had = self.0.remove(&hash);
-        had.map(|_| (hash, None)).into_iter().collect()
+        let Some(had) = self.0.remove(&hash) else {
+            return (None, Writes::new());
+        };
+        let token = had.id_token;
+        let leave = had.leave.map(|address| Leave { address, token });
+        (leave, vec![(hash, None)])
     }
 
     /// All of a person, or the one of theirs with this name.
@@ -302,7 +335,7 @@ mod tests {
     #[test]
     fn a_session_ends_when_idle_and_when_old_and_its_token_is_kept_nowhere() {
         let (mut sessions, chance) = (Sessions::default(), Chance::seeded(1));
-        let (token, writes) = sessions.begin((&person("anna"), false), HERE, &chance, NOW);
+        let (token, writes) = sessions.begin((&person("anna"), Came::Locally), HERE, &chance, NOW);
         assert!(!format!("{writes:?}").contains(&token));
         assert!(!is_live(&mut sessions, "other", NOW));
         let mut time = NOW;
@@ -311,7 +344,7 @@ mod tests {
             assert!(is_live(&mut sessions, &token, time));
         }
         assert!(!is_live(&mut sessions, &token, NOW.after(AGE_MAX)));
-        let (token, _) = sessions.begin((&person("anna"), false), HERE, &chance, NOW);
+        let (token, _) = sessions.begin((&person("anna"), Came::Locally), HERE, &chance, NOW);
         assert!(!is_live(&mut sessions, &token, NOW.after(IDLE_MAX)));
         assert!(!is_live(&mut sessions, &token, NOW), "it stays ended");
     }
@@ -319,7 +352,7 @@ mod tests {
     #[test]
     fn who_only_listens_is_idle_all_the_same() {
         let (mut sessions, chance) = (Sessions::default(), Chance::seeded(6));
-        let (token, _) = sessions.begin((&person("anna"), false), HERE, &chance, NOW);
+        let (token, _) = sessions.begin((&person("anna"), Came::Locally), HERE, &chance, NOW);
         let late = NOW.after(IDLE_MAX / 2);
         let heard = sessions.look(&token, late).expect("live");
         assert!(heard.name == "anna" && sessions.look("other", late).is_none());
@@ -330,7 +363,7 @@ mod tests {
     #[test]
     fn what_was_written_is_the_same_session_after_a_restart_with_the_same_forms() {
         let (mut sessions, chance) = (Sessions::default(), Chance::seeded(4));
-        let (token, writes) = sessions.begin((&person("anna"), false), HERE, &chance, NOW);
+        let (token, writes) = sessions.begin((&person("anna"), Came::Locally), HERE, &chance, NOW);
         let form = sessions.touch(&token, NOW).0.expect("live").form_token;
         let kept = writes.into_iter();
         let kept = kept.filter_map(|(hash, value)| Some((hash, value?)));
@@ -343,7 +376,7 @@ mod tests {
     #[test]
     fn being_seen_is_written_once_a_minute() {
         let (mut sessions, chance) = (Sessions::default(), Chance::seeded(5));
-        let (token, _) = sessions.begin((&person("anna"), false), HERE, &chance, NOW);
+        let (token, _) = sessions.begin((&person("anna"), Came::Locally), HERE, &chance, NOW);
         let second = Duration::from_secs(1);
         assert!(sessions.touch(&token, NOW.after(second)).1.is_empty());
         assert_eq!(sessions.touch(&token, NOW.after(KEPT_EVERY)).1.len(), 1);
@@ -353,10 +386,14 @@ mod tests {
     #[test]
     fn a_person_signs_out_at_one_browser_or_at_all_and_others_stay() {
         let (mut sessions, chance) = (Sessions::default(), Chance::seeded(2));
-        let mut begin = |name: &str| sessions.begin((&person(name), false), HERE, &chance, NOW).0;
+        let mut begin = |name: &str| {
+            sessions
+                .begin((&person(name), Came::Locally), HERE, &chance, NOW)
+                .0
+        };
         let (one, two, three) = (begin("anna"), begin("anna"), begin("anna"));
         let other = begin("bert");
-        assert_eq!(sessions.end(&one).len(), 1);
+        assert_eq!(sessions.end(&one).1.len(), 1);
         assert!(!is_live(&mut sessions, &one, NOW) && is_live(&mut sessions, &two, NOW));
         assert_eq!(sessions.list("anna", NOW).len(), 2);
         sessions.end_of("anna", Some(&id_of_token(&two)));
@@ -371,10 +408,13 @@ mod tests {
     fn sessions_are_bounded_and_forms_belong_to_one() {
         let (mut sessions, chance) = (Sessions::default(), Chance::seeded(3));
         let anna = person("anna");
-        let (first, _) = sessions.begin((&anna, false), HERE, &chance, NOW);
+        let (first, _) = sessions.begin((&anna, Came::Locally), HERE, &chance, NOW);
         let later = NOW.after(Duration::from_secs(1));
-        let tokens =
-            (0..SESSIONS_MAX).map(|_| sessions.begin((&anna, false), HERE, &chance, later).0);
+        let tokens = (0..SESSIONS_MAX).map(|_| {
+            sessions
+                .begin((&anna, Came::Locally), HERE, &chance, later)
+                .0
+        });
         let tokens: Vec<_> = tokens.collect();
         assert_eq!(sessions.0.len(), SESSIONS_MAX);
         assert!(!is_live(&mut sessions, &first, later));

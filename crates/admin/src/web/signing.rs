@@ -292,22 +292,47 @@ pub(super) async fn begin_session(
 
 /// The answer to whoever signs out: neither cookie nor pages stay in the browser.
 pub(super) fn signed_out(centre: &Centre) -> Response {
-    let headers = [
+    (forgotten(centre), page::go("/sign-in")).into_response()
+}
+
+fn forgotten(centre: &Centre) -> [(HeaderName, String); 2] {
+    [
         (header::SET_COOKIE, Cookie::Session.forget(centre)),
         (CLEAR_SITE_DATA, "\"cache\", \"storage\"".to_owned()),
-    ];
-    (headers, page::go("/sign-in")).into_response()
+    ]
 }
 
 async fn sign_out(
     State(centre): State<Centre>,
     SessionForm { visit, .. }: SessionForm,
 ) -> Response {
-    if let Some(token) = &visit.token {
-        let (context, now) = (&centre.context, centre.context.clock.now());
-        context.people.end_session(&context.store, token, now).await;
-    }
-    signed_out(&centre)
+    let (context, now) = (&centre.context, centre.context.clock.now());
+    let leave = match &visit.token {
+        Some(token) => context.people.end_session(&context.store, token, now).await,
+        None => None,
+    };
+    let Some(leave) = leave else {
+        return signed_out(&centre);
+    };
+    // The person decides: at the issuer other programs end with it. And by a link, for a form leads
+    // to no foreign page here.
+    let nobody = Visit {
+        session: None,
+        ..visit
+    };
+    let page = page::send(&SignedOut {
+        leave: leave.whole(),
+        frame: Frame::new(&nobody, "", &nobody.lang.t("signed-out-title")),
+    });
+    (forgotten(&centre), page).into_response()
+}
+
+#[derive(Template)]
+#[template(path = "signed-out.html")]
+struct SignedOut {
+    frame: Frame,
+    /// Where the person signs out at the issuer too.
+    leave: String,
 }
 
 #[derive(Template)]

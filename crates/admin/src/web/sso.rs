@@ -227,6 +227,10 @@ struct Back {
 async fn back(State(centre): State<Centre>, visit: Visit) -> Response {
     let lang = visit.lang;
     let (state, code) = (visit.query.get("state"), visit.query.get("code"));
+    let is_from_sign_out = [state, code, visit.query.get("error")] == ["", "", ""];
+    if is_from_sign_out {
+        return page::go("/sign-in");
+    }
     let is_same = !state.is_empty() && visit.sso.as_deref() == Some(state);
     if !is_same {
         tell_refused(

@@ -33,7 +33,7 @@ fn signer() -> EncodingKey {
 }
 
 impl Issuer {
-    async fn start(methods: Value) -> Self {
+    async fn start(more: Value) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
         let signer = signer();
@@ -46,8 +46,8 @@ impl Issuer {
             "token_endpoint": format!("{address}/token"),
             "jwks_uri": format!("{address}/keys"),
         });
-        if !methods.is_null() {
-            about["token_endpoint_auth_methods_supported"] = methods;
+        for (name, value) in more.as_object().into_iter().flatten() {
+            about[name] = value.clone();
         }
         let issuer = Self {
             address,
@@ -195,12 +195,42 @@ async fn a_person_is_sent_with_a_challenge_and_comes_back_with_the_verifier() {
 
 #[tokio::test]
 async fn a_secret_goes_in_the_form_where_the_issuer_takes_it_there_only() {
-    let issuer = Issuer::start(json!(["client_secret_post"])).await;
+    let issuer =
+        Issuer::start(json!({ "token_endpoint_auth_methods_supported": ["client_secret_post"] }))
+            .await;
     let token = issuer.sign(&issuer.claims(), &issuer.signer);
     issuer.finish(token).await.expect("signed in");
     let asked = issuer.asked("POST /token");
     assert!(asked.contains("client_secret=p%26ss+w%C3%B6rd"), "{asked}");
     assert!(!asked.to_lowercase().contains("authorization:"), "{asked}");
+}
+
+#[tokio::test]
+async fn signing_out_there_is_offered_where_the_issuer_does_and_safely_only() {
+    for (endpoint, is_offered) in [
+        (Value::Null, false),
+        (json!("http://issuer.example/leave"), false),
+        (json!("no address"), false),
+        (json!("https://issuer.example/leave?tenant=1"), true),
+    ] {
+        let issuer = Issuer::start(json!({ "end_session_endpoint": endpoint })).await;
+        let token = issuer.sign(&issuer.claims(), &issuer.signer);
+        let identity = issuer.finish(token.clone()).await.expect("signed in");
+        let whole = identity.leave.as_ref().map(Leave::whole);
+        let wanted = format!(
+            "https://issuer.example/leave?tenant=1&client_id=relais&post_logout_redirect_uri=\
+             https%3A%2F%2Frelay.test%2Fsign-in%2Fback&id_token_hint={token}"
+        );
+        assert_eq!(whole, is_offered.then_some(wanted), "{endpoint}");
+        assert!(!format!("{:?}", identity.leave).contains(&token));
+    }
+    // One that is too long for an address stays here.
+    let issuer = Issuer::start(json!({ "end_session_endpoint": "https://issuer.example/" })).await;
+    let mut claims = issuer.claims();
+    claims["groups"] = json!("x".repeat(HINT_OCTETS_MAX));
+    let token = issuer.sign(&claims, &issuer.signer);
+    let leave = issuer.finish(token).await.expect("signed in").leave;
+    assert_eq!(leave.expect("it is offered").token, None);
 }
 
 #[tokio::test]

@@ -24,6 +24,8 @@ pub(crate) struct Provider {
     pub(crate) address: String,
     /// What the next tokens say of the person.
     pub(crate) person: Arc<Mutex<Value>>,
+    /// Sessions that were ended here: what came with each.
+    pub(crate) left: Arc<Mutex<Vec<HashMap<String, String>>>>,
 }
 
 struct Serving {
@@ -32,6 +34,7 @@ struct Serving {
     person: Arc<Mutex<Value>>,
     /// By code: what was asked for.
     asked: HashMap<String, HashMap<String, String>>,
+    left: Arc<Mutex<Vec<HashMap<String, String>>>>,
 }
 
 impl Provider {
@@ -39,7 +42,9 @@ impl Provider {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
         let person = Arc::new(Mutex::new(person));
+        let left = Arc::<Mutex<Vec<_>>>::default();
         let mut serving = Serving {
+            left: Arc::clone(&left),
             address: address.clone(),
             signer: Signer::new(place),
             person: Arc::clone(&person),
@@ -50,7 +55,11 @@ impl Provider {
                 serving.answer(&stream);
             }
         });
-        Self { address, person }
+        Self {
+            address,
+            person,
+            left,
+        }
     }
 }
 
@@ -103,6 +112,7 @@ impl Serving {
         let (path, query) = path.split_once('?').unwrap_or((&path, ""));
         let (status, form, body) = match path {
             "/authorize" => ("200 OK", "text/html", self.login_page(pairs(query))),
+            "/leave" => ("200 OK", "text/html", self.leave(pairs(query))),
             "/token" => match self.redeem(&pairs(&body), &login) {
                 Ok(token) => (
                     "200 OK",
@@ -133,6 +143,7 @@ impl Serving {
             "authorization_endpoint": format!("{address}/authorize"),
             "token_endpoint": format!("{address}/token"),
             "jwks_uri": format!("{address}/keys"),
+            "end_session_endpoint": format!("{address}/leave"),
         })
     }
 
@@ -144,6 +155,13 @@ impl Serving {
         );
         self.asked.insert(code, asked);
         format!("<!DOCTYPE html><title>Issuer</title><a id=\"allow\" href=\"{back}\">Allow</a>")
+    }
+
+    /// OpenID Connect RP-Initiated Logout 1.0 §2.
+    fn leave(&mut self, asked: HashMap<String, String>) -> String {
+        let back = asked["post_logout_redirect_uri"].clone();
+        self.left.lock().expect("no panic").push(asked);
+        format!("<!DOCTYPE html><title>Issuer</title><a id=\"back\" href=\"{back}\">Back</a>")
     }
 
     fn redeem(&mut self, form: &HashMap<String, String>, login: &str) -> Result<String, String> {

@@ -169,6 +169,65 @@ fn an_issuer_is_tried_before_it_counts_and_people_come_in_with_its_roles() {
     assert!(!all.contains(CLIENT_SECRET));
 }
 
+/// The link of a page with these words in it.
+#[track_caller]
+fn link_of(page: &Page, beginning: &str) -> String {
+    let mark = format!("href=\"{beginning}");
+    let (_, rest) = page.body.split_once(&mark).expect("a link");
+    let rest = rest.split('"').next().expect("its end");
+    format!(
+        "{beginning}{}",
+        rest.replace("&#38;", "&").replace("&amp;", "&")
+    )
+}
+
+fn sign_out(browser: &mut Browser<'_>) -> Page {
+    let token = browser.token();
+    browser.post("/sign-out", &[("form_token", &token)])
+}
+
+#[test]
+fn who_signs_out_is_out_here_at_once_and_is_led_to_the_issuer_if_they_like() {
+    let (server, provider) = serve(owner());
+    let mut anna = first(&server, "en");
+    draft(&mut anna, &server, &provider.address).expect(303);
+    there_and_back(&mut anna, &server, "/sso/try").expect(200);
+    adopt(&mut anna).expect(303);
+    // Of a local person the issuer knows nothing.
+    let local = sign_out(&mut anna).expect(303);
+    assert_eq!(local.header("location"), Some("/sign-in"));
+    let mut olga = Browser::new(&server, "en");
+    there_and_back(&mut olga, &server, "/sign-in/with").expect(200);
+    let held = olga.cookie.clone();
+    let gone = sign_out(&mut olga).expect(200);
+    let forgets = gone.header("set-cookie").expect("a cookie");
+    assert!(forgets.contains("Max-Age=0"), "{forgets}");
+    // Whether she goes there or not.
+    olga.cookie.clone_from(&held);
+    olga.get("/").expect(303);
+    assert!(provider.left.lock().expect("no panic").is_empty());
+    let leave = link_of(&gone, &provider.address);
+    let back = allowed(&leave, &server);
+    let left = provider.left.lock().expect("no panic").remove(0);
+    assert_eq!(left["client_id"], "relais");
+    let hint = left["id_token_hint"].split('.').count();
+    assert_eq!(hint, 3, "the token that names the session there: {left:?}");
+    let home = olga.get(&back).expect(303);
+    assert_eq!(home.header("location"), Some("/sign-in"));
+    // Over a restart the token is not kept: the issuer asks who it is.
+    there_and_back(&mut olga, &server, "/sign-in/with").expect(200);
+    let held = olga.cookie.clone();
+    let (_, place) = server.stop();
+    let server = place.serve();
+    let mut olga = Browser::new(&server, "en");
+    olga.cookie = held;
+    let leave = link_of(&sign_out(&mut olga).expect(200), &provider.address);
+    assert!(
+        leave.contains("client_id=relais") && !leave.contains("hint"),
+        "{leave}"
+    );
+}
+
 #[test]
 fn a_sign_in_comes_back_to_the_browser_that_began_it_and_once() {
     let (server, provider) = serve(owner());
