@@ -40,7 +40,7 @@ use self::passkeys::Ceremonies;
 pub(crate) use self::passkeys::{LABEL_CHARACTERS_MAX, PASSKEYS_MAX};
 use self::second::Pending;
 use self::sessions::Sessions;
-pub(crate) use self::sessions::{Browser, Session, id_of_token};
+pub(crate) use self::sessions::{Browser, IDLE_MAX, Session, id_of_token};
 use self::strength::{is_guessable, words_of_place};
 use crate::permission::{Reach, Rights, Role};
 use crate::rates::Rates;

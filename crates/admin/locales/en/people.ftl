@@ -156,3 +156,12 @@ signed-out-here = You are signed out here.
 signed-out-there = The issuer still knows this browser, and would let you in without asking. On a shared computer sign out there too; other programs that use that account end with it.
 signed-out-leave = Sign out at the issuer too
 signed-out-again = Sign in again
+account-region = Language and region
+account-language = Language of the pages
+account-done-region = Language and time zone are kept under your name.
+you-factor = Your own sign-in can have a second factor:
+you-factor-link = a passkey or a code of your telephone
+sign-in-ended =
+    { $count ->
+       *[other] Your session has ended: it ends after { $shown } minutes without a click, and when it is ended elsewhere. Sign in to go on.
+    }

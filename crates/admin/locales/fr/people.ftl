@@ -156,3 +156,12 @@ signed-out-here = Vous êtes déconnecté ici.
 signed-out-there = L’émetteur connaît encore ce navigateur et vous laisserait entrer sans rien demander. Sur un ordinateur partagé, déconnectez-vous aussi chez lui ; les autres programmes qui utilisent ce compte se ferment avec lui.
 signed-out-leave = Se déconnecter aussi chez l’émetteur
 signed-out-again = Se reconnecter
+account-region = Langue et région
+account-language = Langue des pages
+account-done-region = La langue et le fuseau horaire sont gardés avec votre nom.
+you-factor = Votre propre connexion peut avoir un second facteur :
+you-factor-link = une clé d’accès ou un code de votre téléphone
+sign-in-ended =
+    { $count ->
+       *[other] Votre session est terminée : elle prend fin après { $shown } minutes sans clic, ou quand on y met fin ailleurs. Connectez-vous pour continuer.
+    }

@@ -98,6 +98,7 @@ async fn answer(centre: &Centre, visit: &Visit, mistake: String) -> Response {
         "passkey" => lang.t("account-done-passkey"),
         "passkey-removed" => lang.t("account-done-passkey-removed"),
         "sessions" => lang.t("account-done-sessions"),
+        "region" => lang.t("account-done-region"),
         _ => String::new(),
     };
     page::send(&Account {

@@ -14,7 +14,7 @@ use super::lang::Lang;
 use super::page::{self, Frame};
 use crate::people::issuer::Which;
 use crate::people::{
-    Administrator, Browser, By, How, LABEL_CHARACTERS_MAX, NAME_OCTETS_MAX, NoPasskeys,
+    Administrator, Browser, By, How, IDLE_MAX, LABEL_CHARACTERS_MAX, NAME_OCTETS_MAX, NoPasskeys,
     PASSKEYS_MAX, PASSWORD_CHARACTERS_MIN, PeopleError, RelyingParty, Tried,
 };
 use crate::words::Language;
@@ -97,6 +97,8 @@ struct SignIn {
     /// Where the sign-in with an issuer begins; empty: there is none.
     with: String,
     passkeys: Offer,
+    /// Said where the browser brought a session that is over.
+    ended: String,
     next: String,
     name: String,
     mistake: String,
@@ -111,6 +113,10 @@ async fn show(State(centre): State<Centre>, visit: Visit) -> Response {
     page::send(&SignIn {
         with: with_issuer(&centre, &next).await,
         passkeys: offer(&centre, &visit).await,
+        ended: match visit.token {
+            Some(_) => visit.lang.n("sign-in-ended", IDLE_MAX.as_secs() / 60),
+            None => String::new(),
+        },
         next,
         name: String::new(),
         mistake: String::new(),
@@ -166,6 +172,7 @@ async fn sign_in(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm)
             let page = SignIn {
                 with: with_issuer(&centre, &next).await,
                 passkeys: offer(&centre, &visit).await,
+                ended: String::new(),
                 next,
                 name: form.get("name").to_owned(),
                 mistake: mistake(&visit, &error),
