@@ -24,8 +24,8 @@ pub(crate) const AGE_MAX: Duration = Duration::from_secs(12 * 3_600);
 const SESSIONS_MAX: usize = 1_000;
 /// How much of "seen last" a crash may forget: each request would be a write else.
 const KEPT_EVERY: Duration = Duration::from_secs(60);
-/// Octets of a browser's name that are kept.
-const BROWSER_OCTETS_MAX: usize = 200;
+/// Characters that are kept of the name of a browser that nobody knows.
+const BROWSER_CHARACTERS_MAX: usize = 50;
 /// Characters of the hash by which a person names one of their sessions.
 const NAME_CHARACTERS: usize = 16;
 
@@ -178,7 +178,6 @@ impl Sessions {
             }
         }
         let token = hexadecimal(&chance.octets::<32>());
-        let cut = |text: &str| text.chars().take(BROWSER_OCTETS_MAX / 4).collect();
         let session = Kept {
             name: person.name.clone(),
             place: person.place_of(),
@@ -186,7 +185,7 @@ impl Sessions {
             began_ms: now.as_millis(),
             seen_ms: now.as_millis(),
             address: browser.address.to_owned(),
-            browser: cut(browser.name),
+            browser: known_as(browser.name),
             sso: came != Came::Locally,
             leave: came.leave().map(|leave| leave.address.clone()),
             id_token: came.leave().and_then(|leave| leave.token.clone()),
@@ -300,6 +299,38 @@ impl Sessions {
             self.0.remove(hash);
         }
         over.into_iter().map(|hash| (hash, None)).collect()
+    }
+}
+
+/// What people call a browser that names itself so: `Firefox, Windows`. Newer ones also name all
+/// that they wish to be taken for, so the rarer mark counts.
+fn known_as(user_agent: &str) -> String {
+    const PROGRAMS: [(&str, &str); 7] = [
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS/", "Firefox"),
+        ("CriOS/", "Chrome"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ];
+    const SYSTEMS: [(&str, &str); 7] = [
+        ("Windows", "Windows"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("Macintosh", "macOS"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ];
+    let find = |marks: &[(&str, &'static str)]| {
+        let mut all = marks.iter().filter(|(mark, _)| user_agent.contains(mark));
+        all.next().map(|(_, name)| *name)
+    };
+    match (find(&PROGRAMS), find(&SYSTEMS)) {
+        (Some(program), Some(system)) => format!("{program}, {system}"),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
+        (None, None) => user_agent.chars().take(BROWSER_CHARACTERS_MAX).collect(),
     }
 }
 
@@ -422,5 +453,29 @@ mod tests {
         let two = sessions.touch(&tokens[1], later).0.expect("live");
         assert!(one.is_form_token(&one.form_token));
         assert!(!one.is_form_token(&two.form_token) && !one.is_form_token(""));
+    }
+
+    #[test]
+    fn a_browser_is_called_what_people_call_it() {
+        let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+                      Chrome/142.0.0.0 Safari/537.36";
+        let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 \
+                      (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1";
+        for (user_agent, name) in [
+            (chrome.to_owned(), "Chrome, Linux"),
+            (
+                format!("{chrome} Edg/142.0.0.0").replace("X11; Linux", "Windows NT"),
+                "Edge, Windows",
+            ),
+            (safari.to_owned(), "Safari, iPhone"),
+            ("curl/8.0".to_owned(), "curl/8.0"),
+            (String::new(), ""),
+        ] {
+            assert_eq!(known_as(&user_agent), name, "{user_agent}");
+        }
+        assert_eq!(
+            known_as(&"é".repeat(300)).chars().count(),
+            BROWSER_CHARACTERS_MAX
+        );
     }
 }
