@@ -108,7 +108,7 @@ passkeys-full =
     { $count ->
        *[other] There are { $shown } passkeys already. Remove one first.
     }
-passkey-refused = This passkey does not count: { $value }
+passkey-refused = This passkey does not count: it is not known here, was made for another name, or its device was copied. Sign in with your password; which of them it was stands in the message trace, as SIGN-IN.
 passkeys-need-name = Passkeys need a name: this page was opened by an IP address, and a passkey belongs to a name such as relay.example.com.
 passkeys-need-tls = Passkeys need https: this page was opened without encryption, and browsers offer no passkeys there.
 people-sessions = Who is signed in

@@ -108,7 +108,7 @@ passkeys-full =
     { $count ->
        *[other] Il y a déjà { $shown } clés d’accès. Retirez-en une d’abord.
     }
-passkey-refused = Cette clé d’accès ne compte pas : { $value }
+passkey-refused = Cette clé d’accès ne compte pas : elle n’est pas connue ici, a été créée pour un autre nom, ou son appareil a été copié. Connectez-vous avec votre mot de passe ; la raison exacte figure dans le suivi des messages, sous SIGN-IN.
 passkeys-need-name = Les clés d’accès ont besoin d’un nom : cette page a été ouverte par une adresse IP, et une clé d’accès appartient à un nom tel que relay.example.com.
 passkeys-need-tls = Les clés d’accès ont besoin de https : cette page a été ouverte sans chiffrement, et les navigateurs n’en proposent pas dans ce cas.
 people-sessions = Qui est connecté

@@ -63,7 +63,10 @@ async fn change(
         let answer = (visit.name(), form.raw("answer"));
         return match people.confirm_passkey(store, &party, answer, &by).await {
             Ok(_) => page::go("/account?done=passkey#passkeys"),
-            Err(error) => no(&centre, &visit, mistake(&visit, &error)).await,
+            Err(error) => {
+                tracing::info!(%error, name = visit.name(), "a passkey is not added");
+                no(&centre, &visit, mistake(&visit, &error)).await
+            }
         };
     }
     let with = (store, &context.chance);

@@ -45,7 +45,8 @@ pub(super) fn mistake(visit: &Visit, error: &PeopleError) -> String {
         PeopleError::Late => lang.t("factor-late"),
         PeopleError::PasskeyName => lang.n("passkey-name-hint", LABEL_CHARACTERS_MAX as u64),
         PeopleError::PasskeysFull => lang.n("passkeys-full", PASSKEYS_MAX as u64),
-        PeopleError::Passkey(why) => lang.with("passkey-refused", why),
+        // Why stands in the trace, and is nothing for a stranger.
+        PeopleError::Passkey(_) => lang.t("passkey-refused"),
         PeopleError::LastOwner => lang.t("people-last-owner"),
         PeopleError::Incomplete => lang.t("sso-incomplete"),
         PeopleError::NotHttps => lang.t("sso-not-https"),

@@ -108,6 +108,7 @@ async function walk(address, folder, password) {
   await devtools.send('WebAuthn.addCredential', { authenticatorId: copy, credential: { ...made, signCount: 0 } });
   await page.click('form[data-passkey=show] button');
   await page.waitForSelector('text=does not count');
+  expect(!(await page.innerText('#content')).includes('counter'), 'a stranger is told the reason');
   await shoot(page, 'copy');
   expect(!(await page.context().cookies()).some((one) => one.name.includes('session') && one.value), 'a copied device lets somebody in');
   await unplug(copy);
