@@ -15,6 +15,8 @@ use relais_store::queue::StoreError;
 use relais_store::settings::ChangeError;
 use relais_store::trace::TraceQueryError;
 
+use crate::people::PeopleError;
+
 /// Why a request has no answer. RFC 9457 §3.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problem {
@@ -24,6 +26,8 @@ pub struct Problem {
     errors: Vec<String>,
     /// Seconds until it may be tried again.
     retry_after: Option<u64>,
+    /// Why, where it is about people: pages of this process say it in the reader's language.
+    cause: Option<PeopleError>,
 }
 
 impl Problem {
@@ -35,7 +39,14 @@ impl Problem {
             reference: None,
             errors: Vec::new(),
             retry_after: None,
+            cause: None,
         }
+    }
+
+    /// For this reason.
+    pub fn because(mut self, cause: PeopleError) -> Self {
+        self.cause = Some(cause);
+        self
     }
 
     /// 400: the request cannot be understood.
@@ -123,6 +134,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status, Json(body)).into_response();
         let form = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, form);
+        if let Some(cause) = self.cause {
+            response.extensions_mut().insert(cause);
+        }
         if let Some(seconds) = self.retry_after {
             let headers = response.headers_mut();
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

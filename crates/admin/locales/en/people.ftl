@@ -167,3 +167,8 @@ sign-in-ended =
     { $count ->
        *[other] Your session has ended: it ends after { $shown } minutes without a click, and when it is ended elsewhere. Sign in to go on.
     }
+people-unknown = There is no administrator of that name any more.
+people-too-many =
+    { $count ->
+       *[other] There are { $shown } administrators already. Remove one first.
+    }

@@ -167,3 +167,8 @@ sign-in-ended =
     { $count ->
        *[other] Votre session est terminée : elle prend fin après { $shown } minutes sans clic, ou quand on y met fin ailleurs. Connectez-vous pour continuer.
     }
+people-unknown = Il n’y a plus d’administrateur de ce nom.
+people-too-many =
+    { $count ->
+       *[other] Il y a déjà { $shown } administrateurs. Retirez-en un d’abord.
+    }

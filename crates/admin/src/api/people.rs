@@ -56,7 +56,7 @@ impl From<PeopleError> for Problem {
             | PeopleError::NoRoleByDraft(_)
             | PeopleError::Link => StatusCode::BAD_REQUEST,
         };
-        Self::new(status, format!("{error}."))
+        Self::new(status, format!("{error}.")).because(error)
     }
 }
 

@@ -9,9 +9,10 @@ use axum::routing::{get, post};
 
 use super::ask::Centre;
 use super::door::{Reader, SessionForm, Visit};
+use super::fields::{Mistake, is_wrong};
 use super::page::{self, Frame};
 use super::qr::{Code, code};
-use super::signing::{mistake, no_passkeys, signed_out, tell_refused};
+use super::signing::{field_of, mistake, no_passkeys, signed_out, tell_refused};
 use super::times;
 use crate::people::{
     How, LABEL_CHARACTERS_MAX, PeopleError, RelyingParty, base32, id_of_token, telephone_address,
@@ -28,7 +29,7 @@ pub(super) fn routes() -> Router<Centre> {
 #[template(path = "account.html")]
 struct Account {
     frame: Frame,
-    mistake: String,
+    mistakes: Vec<Mistake>,
     /// Signed in with an issuer: there is no password of ours.
     is_local: bool,
     /// A second factor is demanded, and not there yet.
@@ -39,6 +40,12 @@ struct Account {
     no_passkeys: String,
     label_characters_max: usize,
     sessions: Vec<Row>,
+}
+
+impl Account {
+    fn bad(&self, field: &str) -> bool {
+        is_wrong(&self.mistakes, field)
+    }
 }
 
 /// One passkey.
@@ -61,10 +68,10 @@ struct Row {
 }
 
 async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
-    answer(&centre, &visit, String::new()).await
+    answer(&centre, &visit, Vec::new()).await
 }
 
-async fn answer(centre: &Centre, visit: &Visit, mistake: String) -> Response {
+async fn answer(centre: &Centre, visit: &Visit, mistakes: Vec<Mistake>) -> Response {
     let (context, lang) = (&centre.context, visit.lang);
     let person = context.people.find(&context.store, visit.name()).await;
     let person = person.ok().flatten();
@@ -102,7 +109,7 @@ async fn answer(centre: &Centre, visit: &Visit, mistake: String) -> Response {
         _ => String::new(),
     };
     page::send(&Account {
-        mistake,
+        mistakes,
         is_local: person.is_some(),
         must_enrol: visit
             .session
@@ -119,17 +126,22 @@ async fn answer(centre: &Centre, visit: &Visit, mistake: String) -> Response {
     })
 }
 
-pub(super) async fn no(centre: &Centre, visit: &Visit, error: String) -> Response {
-    let page = answer(centre, visit, error).await;
+pub(super) async fn no(centre: &Centre, visit: &Visit, mistake: Mistake) -> Response {
+    let page = answer(centre, visit, vec![mistake]).await;
     (StatusCode::UNPROCESSABLE_ENTITY, page).into_response()
+}
+
+/// As a mistake of this page.
+pub(super) fn of(visit: &Visit, error: &PeopleError) -> Mistake {
+    Mistake::new(field_of(error), mistake(visit, error))
 }
 
 /// The password is asked for again: a browser that was left open is not enough.
 pub(super) async fn is_the_person(
     centre: &Centre,
     visit: &Visit,
-    password: &str,
-) -> Result<(), String> {
+    (field, password): (&'static str, &str),
+) -> Result<(), Mistake> {
     let context = &centre.context;
     let who = (visit.name(), password);
     let signed = context.people.sign_in(&context.store, who, visit.peer);
@@ -139,8 +151,8 @@ pub(super) async fn is_the_person(
     }
     match signed {
         Ok(_) => Ok(()),
-        Err(PeopleError::Wrong) => Err(visit.lang.t("people-old-wrong")),
-        Err(error) => Err(mistake(visit, &error)),
+        Err(PeopleError::Wrong) => Err(Mistake::new(field, visit.lang.t("people-old-wrong"))),
+        Err(error) => Err(Mistake::new(field, mistake(visit, &error))),
     }
 }
 
@@ -150,10 +162,11 @@ async fn change_password(
 ) -> Response {
     let (context, caller) = (&centre.context, visit.caller());
     if form.raw("password") != form.raw("again") {
-        return no(&centre, &visit, visit.lang.t("people-differ")).await;
+        let differ = Mistake::new("again", visit.lang.t("people-differ"));
+        return no(&centre, &visit, differ).await;
     }
-    if let Err(words) = is_the_person(&centre, &visit, form.raw("old")).await {
-        return no(&centre, &visit, words).await;
+    if let Err(wrong) = is_the_person(&centre, &visit, ("old", form.raw("old"))).await {
+        return no(&centre, &visit, wrong).await;
     }
     let by = caller.by(context.clock.now());
     let new = (visit.name(), Some(form.raw("password")));
@@ -163,7 +176,7 @@ async fn change_password(
         .await
     {
         Ok(_) => signed_out(&centre),
-        Err(error) => no(&centre, &visit, mistake(&visit, &error)).await,
+        Err(error) => no(&centre, &visit, of(&visit, &error)).await,
     }
 }
 
@@ -193,8 +206,9 @@ async fn factor(
     let by = visit.caller().by(now);
     match form.get("act") {
         "begin" => {
-            if let Err(words) = is_the_person(&centre, &visit, form.raw("old")).await {
-                return no(&centre, &visit, words).await;
+            let old = ("factor-old", form.raw("old"));
+            if let Err(wrong) = is_the_person(&centre, &visit, old).await {
+                return no(&centre, &visit, wrong).await;
             }
             people.begin_factor(visit.name(), &context.chance, now);
             enrol(&centre, &visit, String::new())
@@ -208,19 +222,20 @@ async fn factor(
                     frame: Frame::new(&visit, "", &lang.t("factor-codes-title")),
                 }),
                 Err(PeopleError::Wrong) => enrol(&centre, &visit, lang.t("factor-wrong")),
-                Err(error) => no(&centre, &visit, mistake(&visit, &error)).await,
+                Err(error) => no(&centre, &visit, of(&visit, &error)).await,
             }
         }
         _ => {
-            if let Err(words) = is_the_person(&centre, &visit, form.raw("old")).await {
-                return no(&centre, &visit, words).await;
+            let old = ("factor-old", form.raw("old"));
+            if let Err(wrong) = is_the_person(&centre, &visit, old).await {
+                return no(&centre, &visit, wrong).await;
             }
             match people
                 .remove_factor(&context.store, visit.name(), &by)
                 .await
             {
                 Ok(()) => page::go("/account?done=factor-off"),
-                Err(error) => no(&centre, &visit, mistake(&visit, &error)).await,
+                Err(error) => no(&centre, &visit, of(&visit, &error)).await,
             }
         }
     }

@@ -17,6 +17,7 @@ use relais_store::queue::StoreError;
 use super::rooms::{Door, Room, Rooms};
 use crate::api;
 use crate::context::{AdminContext, Caller};
+use crate::people::PeopleError;
 use crate::permission::Action;
 
 /// Largest answer that a page is made of, in octets: fifty rows have about 50 KB.
@@ -112,6 +113,21 @@ impl Centre {
     ) -> Result<Value, Refused> {
         self.call(caller, Method::POST, path, Body::from(body.to_string()))
             .await
+    }
+
+    /// The same, of what is about people: a no comes with its reason.
+    pub(super) async fn post_of_people(
+        &self,
+        caller: &Caller,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, (Refused, Option<PeopleError>)> {
+        let body = Body::from(body.to_string());
+        let response = self.send(caller, Method::POST, path, body).await;
+        let response = response.map_err(|refused| (refused, None))?;
+        let cause = response.extensions().get::<PeopleError>().cloned();
+        let value = value_of(response).await;
+        value.map_err(|refused| (refused, cause))
     }
 
     /// An answer without an end: its body as it comes.

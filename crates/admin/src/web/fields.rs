@@ -23,6 +23,11 @@ impl Mistake {
     }
 }
 
+/// Whether one of them is about this field.
+pub(super) fn is_wrong(mistakes: &[Mistake], field: &str) -> bool {
+    mistakes.iter().any(|one| one.field == field)
+}
+
 /// A list that may be one word: its key, the field of the choice beside it, its words.
 pub(super) type ScopeField = (&'static str, &'static str, &'static [&'static str]);
 

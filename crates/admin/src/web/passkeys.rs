@@ -10,9 +10,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
-use super::account::{is_the_person, no};
+use super::account::{is_the_person, no, of};
 use super::ask::Centre;
 use super::door::{OwnForm, SessionForm, local_path};
+use super::fields::Mistake;
 use super::page::{self, Frame};
 use super::signing::{begin, mistake, no_passkeys, tell_refused};
 use crate::people::{How, PeopleError, RelyingParty};
@@ -43,21 +44,28 @@ async fn change(
     let by = visit.caller().by(now);
     let act = form.get("act");
     // Who confirms began with the password a moment ago.
+    let field = match act {
+        "remove" => "passkey-remove-old",
+        _ => "passkey-old",
+    };
     if act != "confirm"
-        && let Err(words) = is_the_person(&centre, &visit, form.raw("old")).await
+        && let Err(wrong) = is_the_person(&centre, &visit, (field, form.raw("old"))).await
     {
-        return no(&centre, &visit, words).await;
+        return no(&centre, &visit, wrong).await;
     }
     if act == "remove" {
         let which = (visit.name(), Some(form.get("id")));
         return match people.remove_passkeys(store, which, &by).await {
             Ok(()) => page::go("/account?done=passkey-removed#passkeys"),
-            Err(error) => no(&centre, &visit, mistake(&visit, &error)).await,
+            Err(error) => no(&centre, &visit, of(&visit, &error)).await,
         };
     }
     let party = match RelyingParty::of(&visit.origin) {
         Ok(party) => party,
-        Err(why) => return no(&centre, &visit, no_passkeys(visit.lang, why)).await,
+        Err(why) => {
+            let why = Mistake::new("passkeys", no_passkeys(visit.lang, why));
+            return no(&centre, &visit, why).await;
+        }
     };
     if act == "confirm" {
         let answer = (visit.name(), form.raw("answer"));
@@ -65,7 +73,7 @@ async fn change(
             Ok(_) => page::go("/account?done=passkey#passkeys"),
             Err(error) => {
                 tracing::info!(%error, name = visit.name(), "a passkey is not added");
-                no(&centre, &visit, mistake(&visit, &error)).await
+                no(&centre, &visit, of(&visit, &error)).await
             }
         };
     }
@@ -77,7 +85,7 @@ async fn change(
             options,
             frame: Frame::new(&visit, "", &visit.lang.t("passkey-title")),
         }),
-        Err(error) => no(&centre, &visit, mistake(&visit, &error)).await,
+        Err(error) => no(&centre, &visit, of(&visit, &error)).await,
     }
 }
 

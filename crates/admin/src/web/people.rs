@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 
 use super::ask::{Centre, Refused, address, list, segment, text};
 use super::door::{Reader, SessionForm, Visit};
+use super::fields::{Mistake, is_wrong};
 use super::form::Form;
 use super::page::{self, Frame};
+use super::signing::{PAGE, change_people};
 use super::times;
 use crate::permission::{Action, ROLES, Role};
 
@@ -27,7 +29,9 @@ pub(super) fn routes() -> Router<Centre> {
 struct People {
     frame: Frame,
     may_manage: bool,
-    mistake: String,
+    mistakes: Vec<Mistake>,
+    /// A name that was typed and not taken.
+    typed: String,
     rows: Vec<Row>,
     sessions: Vec<SessionRow>,
     has_one_owner: bool,
@@ -38,6 +42,12 @@ struct People {
     own: bool,
     connectors: Vec<String>,
     command: &'static str,
+}
+
+impl People {
+    fn bad(&self, field: &str) -> bool {
+        is_wrong(&self.mistakes, field)
+    }
 }
 
 struct Row {
@@ -71,7 +81,7 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
         "sign-out" => visit.lang.with("people-done-sign-out", made),
         _ => String::new(),
     };
-    match compose(&centre, &visit, String::new()).await {
+    match compose(&centre, &visit, Vec::new()).await {
         Ok(mut people) => {
             people.frame = people.frame.done(done);
             page::send(&people)
@@ -80,7 +90,11 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     }
 }
 
-async fn compose(centre: &Centre, visit: &Visit, mistake: String) -> Result<People, Refused> {
+async fn compose(
+    centre: &Centre,
+    visit: &Visit,
+    mistakes: Vec<Mistake>,
+) -> Result<People, Refused> {
     let lang = visit.lang;
     let answer = centre.get(visit.caller(), "/admins", &[]).await?;
     let rows: Vec<_> = list(&answer, "admins")
@@ -97,7 +111,10 @@ async fn compose(centre: &Centre, visit: &Visit, mistake: String) -> Result<Peop
         began: times::shown(lang, one["began"].as_str()),
         seen: times::shown(lang, one["seen"].as_str()),
     });
-    let owners = rows.iter().filter(|row| row.role_code == "owner").count();
+    // Of the installation, for whoever sees it: an owner of one organisation cannot stand in.
+    let own = visit.caller().rights.organisation().is_some();
+    let is_owner = |row: &&Row| row.role_code == "owner" && (own || row.organisation.is_empty());
+    let owners = rows.iter().filter(is_owner).count();
     let settings = centre.context.store.settings();
     let seen = settings.document.organisation.iter();
     let seen = seen.filter(|one| visit.caller().rights.sees(&one.name));
@@ -115,13 +132,14 @@ async fn compose(centre: &Centre, visit: &Visit, mistake: String) -> Result<Peop
     let command = "relais admin list";
     Ok(People {
         may_manage: visit.may(Action::ManagePeople),
-        mistake,
+        mistakes,
+        typed: String::new(),
         has_one_owner: owners == 1,
         sessions: sessions.collect(),
         rows,
         roles: roles.into(),
         organisations: seen.iter().map(|one| one.name.clone()).collect(),
-        own: visit.caller().rights.organisation().is_some(),
+        own,
         connectors,
         command: "relais setup-link",
         frame: Frame::new(visit, "people", &lang.t("nav-people")).command(command),
@@ -196,19 +214,27 @@ fn secret(visit: &Visit, answer: &Value) -> Response {
 async fn add(State(centre): State<Centre>, SessionForm { visit, form }: SessionForm) -> Response {
     let mut wanted = place(&form);
     wanted["name"] = json!(form.get("name"));
-    match centre.post(visit.caller(), "/admins", &wanted).await {
+    match change_people(&centre, &visit, ("/admins", &wanted)).await {
         Ok(answer) => secret(&visit, &answer),
-        Err(refused) => again(&centre, &visit, refused).await,
+        Err(refused) => again(&centre, &visit, refused, form.get("name")).await,
     }
 }
 
 /// The page once more, with what was wrong; who may not see it gets the no alone.
-async fn again(centre: &Centre, visit: &Visit, refused: Refused) -> Response {
-    if refused.status == StatusCode::FORBIDDEN {
-        return page::refused(visit, &refused);
+async fn again(
+    centre: &Centre,
+    visit: &Visit,
+    (status, mistake): (StatusCode, Mistake),
+    typed: &str,
+) -> Response {
+    if status == StatusCode::FORBIDDEN {
+        return page::failed(visit, status, &mistake.words);
     }
-    match compose(centre, visit, refused.detail).await {
-        Ok(people) => (refused.status, page::send(&people)).into_response(),
+    match compose(centre, visit, vec![mistake]).await {
+        Ok(mut people) => {
+            typed.clone_into(&mut people.typed);
+            (status, page::send(&people)).into_response()
+        }
         Err(refused) => page::refused(visit, &refused),
     }
 }
@@ -220,9 +246,9 @@ async fn sign_out(
 ) -> Response {
     let name = form.get("name");
     let wanted = json!({ "name": name, "session": form.get("session") });
-    match centre.post(visit.caller(), "/sessions/end", &wanted).await {
+    match change_people(&centre, &visit, ("/sessions/end", &wanted)).await {
         Ok(_) => page::go(&address("/people", &[("done", "sign-out"), ("made", name)])),
-        Err(refused) => again(&centre, &visit, refused).await,
+        Err(refused) => again(&centre, &visit, refused, "").await,
     }
 }
 
@@ -262,9 +288,13 @@ async fn act(
             frame: Frame::new(&visit, "people", &lang.t("nav-people")),
         });
     }
-    match centre.post(visit.caller(), &path, &body).await {
+    match change_people(&centre, &visit, (&path, &body)).await {
         Ok(answer) if act == "reset" => secret(&visit, &answer),
         Ok(_) => page::go(&address("/people", &[("done", &act), ("made", &name)])),
-        Err(refused) => again(&centre, &visit, refused).await,
+        Err((status, mistake)) => {
+            // The fields of the form below are not those that this is about.
+            let mistake = Mistake::new(PAGE, mistake.words);
+            again(&centre, &visit, (status, mistake), "").await
+        }
     }
 }

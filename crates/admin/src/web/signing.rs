@@ -6,21 +6,27 @@ use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use serde_json::Value;
 
 use super::ask::{Centre, address};
 use super::cookies::Cookie;
 use super::door::{OwnForm, SessionForm, Visit, local_path};
+use super::fields::{Mistake, is_wrong};
 use super::lang::Lang;
 use super::page::{self, Frame};
 use crate::people::issuer::Which;
 use crate::people::{
-    Administrator, Browser, By, How, IDLE_MAX, LABEL_CHARACTERS_MAX, NAME_OCTETS_MAX, NoPasskeys,
-    PASSKEYS_MAX, PASSWORD_CHARACTERS_MIN, PeopleError, RelyingParty, Tried,
+    ADMINISTRATORS_MAX, Administrator, Browser, By, How, IDLE_MAX, LABEL_CHARACTERS_MAX,
+    NAME_OCTETS_MAX, NoPasskeys, PASSKEYS_MAX, PASSWORD_CHARACTERS_MIN, PeopleError, RelyingParty,
+    Tried,
 };
 use crate::words::Language;
 
 /// W3C Clear Site Data.
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// What a mistake leads to that is about no field.
+pub(super) const PAGE: &str = "content";
 
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
@@ -60,8 +66,54 @@ pub(super) fn mistake(visit: &Visit, error: &PeopleError) -> String {
         PeopleError::NoOrganisation(_)
         | PeopleError::NoConnector(_)
         | PeopleError::Connectorless => lang.t("people-place"),
-        PeopleError::Unknown | PeopleError::TooMany | PeopleError::Store(_) => error.to_string(),
+        PeopleError::Unknown => lang.t("people-unknown"),
+        PeopleError::TooMany => lang.n("people-too-many", ADMINISTRATORS_MAX as u64),
+        PeopleError::Store(_) => error.to_string(),
     }
+}
+
+/// The field that a mistake is about, of whatever form has it; else the page.
+pub(super) fn field_of(error: &PeopleError) -> &'static str {
+    match error {
+        PeopleError::Name | PeopleError::Taken => "name",
+        PeopleError::Password | PeopleError::Guessable => "password",
+        PeopleError::PasskeyName | PeopleError::PasskeysFull => "passkey-name",
+        PeopleError::NoOrganisation(_) => "organisation",
+        PeopleError::NoConnector(_) | PeopleError::Connectorless => "connector",
+        PeopleError::Incomplete | PeopleError::NotHttps => "issuer",
+        PeopleError::Unknown
+        | PeopleError::Wrong
+        | PeopleError::Slowed
+        | PeopleError::Link
+        | PeopleError::TooMany
+        | PeopleError::Late
+        | PeopleError::Untried
+        | PeopleError::NoLocalOwner
+        | PeopleError::Passkey(_)
+        | PeopleError::NoIssuer
+        | PeopleError::NoRole(_)
+        | PeopleError::NoRoleByDraft(_)
+        | PeopleError::Issuer(_)
+        | PeopleError::IssuerAway(_)
+        | PeopleError::LastOwner
+        | PeopleError::Store(_) => PAGE,
+    }
+}
+
+/// Asks the API for a change of people: a no is in the reader's language, beside its field.
+pub(super) async fn change_people(
+    centre: &Centre,
+    visit: &Visit,
+    (path, body): (&str, &Value),
+) -> Result<Value, (StatusCode, Mistake)> {
+    let asked = centre.post_of_people(visit.caller(), path, body).await;
+    asked.map_err(|(refused, cause)| {
+        let said = match cause {
+            Some(cause) => Mistake::new(field_of(&cause), mistake(visit, &cause)),
+            None => Mistake::new(PAGE, refused.detail),
+        };
+        (refused.status, said)
+    })
 }
 
 /// Why there are none where the admin centre is reached so.
@@ -349,7 +401,13 @@ struct SetUp {
     frame: Frame,
     token: String,
     name: String,
-    mistake: String,
+    mistakes: Vec<Mistake>,
+}
+
+impl SetUp {
+    fn bad(&self, field: &str) -> bool {
+        is_wrong(&self.mistakes, field)
+    }
 }
 
 async fn show_setup(State(centre): State<Centre>, visit: Visit) -> Response {
@@ -361,7 +419,7 @@ async fn show_setup(State(centre): State<Centre>, visit: Visit) -> Response {
             page::send(&SetUp {
                 token,
                 name: String::new(),
-                mistake: String::new(),
+                mistakes: Vec::new(),
                 frame: Frame::new(&visit, "", &title),
             })
         }
@@ -377,18 +435,18 @@ async fn show_setup(State(centre): State<Centre>, visit: Visit) -> Response {
 async fn set_up(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm) -> Response {
     let context = &centre.context;
     let (token, name, password) = (form.get("token"), form.get("name"), form.raw("password"));
-    let again = |words: String| {
+    let again = |mistake: Mistake| {
         let title = visit.lang.t("setup-title");
         let page = SetUp {
             token: token.to_owned(),
             name: name.to_owned(),
-            mistake: words,
+            mistakes: vec![mistake],
             frame: Frame::new(&visit, "", &title),
         };
         (StatusCode::UNPROCESSABLE_ENTITY, page::send(&page)).into_response()
     };
     if password != form.raw("again") {
-        return again(visit.lang.t("people-differ"));
+        return again(Mistake::new("again", visit.lang.t("people-differ")));
     }
     let people = &context.people;
     let (who, now) = ((token, name, password), context.clock.now());
@@ -406,7 +464,7 @@ async fn set_up(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm) 
             tell_refused(&centre, &visit, (name, How::SetupLink), &error);
             page::failed(&visit, StatusCode::GONE, &mistake(&visit, &error))
         }
-        Err(error) => again(mistake(&visit, &error)),
+        Err(error) => again(Mistake::new(field_of(&error), mistake(&visit, &error))),
     }
 }
 

@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 use super::ask::{Centre, Refused, list, text};
 use super::cookies::Cookie;
 use super::door::{Reader, SessionForm, Visit, local_path};
+use super::fields::{Mistake, is_wrong};
 use super::form::Form;
 use super::page::{self, Frame};
-use super::signing::{begin_session, mistake, tell_refused};
+use super::signing::{begin_session, change_people, mistake, tell_refused};
 use crate::people::issuer::{BACK, Returned, Which};
 use crate::people::{How, PeopleError};
 use crate::permission::Action;
@@ -42,7 +43,7 @@ pub(super) fn routes() -> Router<Centre> {
 struct Sso {
     frame: Frame,
     may_manage: bool,
-    mistake: String,
+    mistakes: Vec<Mistake>,
     /// Issuer, as whom, and where it sends people back to.
     in_force: Vec<(String, String)>,
     has_draft: bool,
@@ -55,18 +56,36 @@ struct Sso {
     meanings: String,
 }
 
-async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
-    answer(&centre, &visit, String::new()).await
-}
+impl Sso {
+    fn bad(&self, field: &str) -> bool {
+        is_wrong(&self.mistakes, field)
+    }
 
-async fn answer(centre: &Centre, visit: &Visit, mistake: String) -> Response {
-    match compose(centre, visit, mistake).await {
-        Ok(sso) => page::send(&sso),
-        Err(refused) => page::refused(visit, &refused),
+    /// With what was typed, all but the secret.
+    fn typed(mut self, form: &Form, mistake: Mistake) -> Self {
+        let fields = [
+            (&mut self.issuer, "issuer"),
+            (&mut self.client_id, "client_id"),
+            (&mut self.centre, "centre"),
+            (&mut self.claim, "claim"),
+        ];
+        for (field, name) in fields {
+            form.get(name).clone_into(field);
+        }
+        form.raw("meanings").clone_into(&mut self.meanings);
+        self.mistakes = vec![mistake];
+        self
     }
 }
 
-async fn compose(centre: &Centre, visit: &Visit, mistake: String) -> Result<Sso, Refused> {
+async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
+    match compose(&centre, &visit).await {
+        Ok(sso) => page::send(&sso),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+async fn compose(centre: &Centre, visit: &Visit) -> Result<Sso, Refused> {
     let lang = visit.lang;
     let found = centre.get(visit.caller(), "/sign-in", &[]).await?;
     let (in_force, draft) = (&found["in_force"], &found["draft"]);
@@ -88,7 +107,7 @@ async fn compose(centre: &Centre, visit: &Visit, mistake: String) -> Result<Sso,
     let home = or("centre", &visit.origin);
     Ok(Sso {
         may_manage: visit.may(Action::ManagePeople),
-        mistake,
+        mistakes: Vec::new(),
         in_force: if in_force.is_null() {
             Vec::new()
         } else {
@@ -135,13 +154,17 @@ fn meanings(typed: &str) -> Vec<Value> {
 /// What was typed becomes the draft; then it can be tried.
 async fn draft(State(centre): State<Centre>, SessionForm { visit, form }: SessionForm) -> Response {
     let wanted = draft_of(&form);
-    match centre.post(visit.caller(), "/sign-in/draft", &wanted).await {
-        Ok(_) => page::go("/sso"),
-        Err(refused) if refused.status == StatusCode::FORBIDDEN => page::refused(&visit, &refused),
-        Err(refused) => {
-            let page = answer(&centre, &visit, refused.detail).await;
-            (refused.status, page).into_response()
-        }
+    let (status, mistake) = match change_people(&centre, &visit, ("/sign-in/draft", &wanted)).await
+    {
+        Ok(_) => return page::go("/sso"),
+        Err(refused) => refused,
+    };
+    if status == StatusCode::FORBIDDEN {
+        return page::failed(&visit, status, &mistake.words);
+    }
+    match compose(&centre, &visit).await {
+        Ok(sso) => (status, page::send(&sso.typed(&form, mistake))).into_response(),
+        Err(refused) => page::refused(&visit, &refused),
     }
 }
 
@@ -160,22 +183,16 @@ fn draft_of(form: &Form) -> Value {
 }
 
 async fn adopt(State(centre): State<Centre>, SessionForm { visit, .. }: SessionForm) -> Response {
-    match centre
-        .post(visit.caller(), "/sign-in/adopt", &json!({}))
-        .await
-    {
+    match change_people(&centre, &visit, ("/sign-in/adopt", &json!({}))).await {
         Ok(_) => page::go("/sso?done=adopted"),
-        Err(refused) => page::refused(&visit, &refused),
+        Err((status, mistake)) => page::failed(&visit, status, &mistake.words),
     }
 }
 
 async fn remove(State(centre): State<Centre>, SessionForm { visit, .. }: SessionForm) -> Response {
-    match centre
-        .post(visit.caller(), "/sign-in/remove", &json!({}))
-        .await
-    {
+    match change_people(&centre, &visit, ("/sign-in/remove", &json!({}))).await {
         Ok(_) => page::go("/sso?done=removed"),
-        Err(refused) => page::refused(&visit, &refused),
+        Err((status, mistake)) => page::failed(&visit, status, &mistake.words),
     }
 }
 

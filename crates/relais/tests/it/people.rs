@@ -296,6 +296,49 @@ fn guesses_of_codes_are_slowed_and_the_machine_lets_back_in_whoever_lost_all() {
     }
 }
 
+#[test]
+fn a_mistake_is_said_in_the_person_s_language_and_leads_to_its_field() {
+    let server = Server::with_settings(CONTOSO);
+    let mut anna = first(&server, "fr");
+    let token = anna.token();
+    let taken = [("form_token", &*token), ("name", "anna"), ("role", "owner")];
+    let page = anna.post("/people", &taken).expect(409);
+    page.shows("<a href=\"#name\">Un administrateur porte déjà ce nom.</a>");
+    page.shows("name=\"name\" value=\"anna\"");
+    page.shows("aria-invalid=\"true\" required");
+    let last = [("form_token", &*token), ("confirmed", "1")];
+    let page = anna.post("/people/anna/remove", &last).expect(409);
+    page.shows("<a href=\"#content\">Le dernier propriétaire");
+    let draft = [
+        ("form_token", &*token),
+        ("issuer", "http://issuer.example"),
+        ("client_id", "relais"),
+        ("centre", "https://relay.example"),
+        ("claim", "groups"),
+        ("meanings", "Desk = helpdesk"),
+    ];
+    let page = anna.post("/sso", &draft).expect(400);
+    page.shows("<a href=\"#issuer\">L’émetteur et le centre");
+    // What was typed is there to be corrected.
+    page.shows("value=\"http://issuer.example\"");
+    page.shows("Desk = helpdesk");
+    let wrong = [("form_token", &*token), ("act", "begin"), ("old", "not it")];
+    let page = anna.post("/account/factor", &wrong).expect(422);
+    page.shows("<a href=\"#factor-old\">");
+}
+
+#[test]
+fn a_browser_whose_session_is_over_is_told_why_it_signs_in_again() {
+    let server = Server::with_settings(CONTOSO);
+    let mut anna = first(&server, "en");
+    server.relais(&["admin", "sign-out", "anna"]).expect(0);
+    let page = anna.get("/sign-in?next=%2Ftrace").expect(200);
+    page.shows("Your session has ended: it ends after 30 minutes without a click");
+    anna.cookie.clear();
+    let page = anna.get("/sign-in").expect(200);
+    assert!(!page.body.contains("has ended"), "{}", page.body);
+}
+
 /// Two organisations behind one relay, each with a printer that is known by its address.
 const HOSTED: &str = r#"
 [[organisation]]
