@@ -14,6 +14,7 @@ mod alerting;
 mod checks;
 mod walk;
 pub mod publishing;
+pub mod beginning;
 pub mod desk;
 mod signing_keys;
 pub mod proving;

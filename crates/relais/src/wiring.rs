@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use relais_admin::beginning;
 use relais_admin::context::{
     AdminContext, CertificateView, Dns, Door, Duties, Outbound, Phase, Premises, Readiness,
 };
@@ -204,6 +205,7 @@ pub(crate) async fn start(config: &Config, sink: EventSink) -> Result<Server, St
     };
     let by = (&*folder, &clock, &chance);
     let held = hold(config, doors.beside, &mut certificates, &store, by);
+    beginning::note_installation(&context).await;
     let admin_service = start_admin(context, socket, (doors.admin, doors.publishing))?;
     let receiving = ReceiveContext {
         store: store.clone(),

@@ -79,9 +79,10 @@ fn a_refused_device_is_adopted_tested_and_enabled() {
         .relais(&["--json", "audit", "list"])
         .expect(0)
         .json_lines();
-    assert_eq!(
-        audit[1]["detail"][0],
-        "created organisation contoso, inbound connector Copiers"
+    let made = "created organisation contoso, inbound connector Copiers";
+    assert!(
+        audit.iter().any(|entry| entry["detail"][0] == made),
+        "{audit:?}"
     );
 }
 

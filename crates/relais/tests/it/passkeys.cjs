@@ -3,6 +3,7 @@
 // opened by an address. Prints what was wrong as JSON. Arguments: a link to set up, folder for
 // pictures, the password of anna.
 const { chromium } = require('playwright-core');
+const axe = require('axe-core').source;
 
 const DEVICE = {
   protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true,
@@ -27,7 +28,14 @@ async function walk(address, folder, password) {
     page.on('pageerror', (error) => wrong.push(`${page.url()}: ${error}`));
     return page;
   };
-  const shoot = (page, name) => page.screenshot({ path: `${folder}/passkeys-${name}.png`, fullPage: true });
+  const shoot = async (page, name) => {
+    await page.screenshot({ path: `${folder}/passkeys-${name}.png`, fullPage: true });
+    await page.evaluate(axe);
+    const found = await page.evaluate(() => axe.run(document, {
+      runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }, resultTypes: ['violations'],
+    }));
+    for (const one of found.violations) wrong.push(`${name}: ${one.id}: ${one.nodes[0].target.join(' ')}`);
+  };
   const type = async (page, at) => {
     await page.goto(`${at}/sign-in`);
     await page.fill('#name', 'anna');
@@ -142,7 +150,7 @@ async function walk(address, folder, password) {
 
   const plain = await open({ javaScriptEnabled: false });
   await plain.goto(`${base}/sign-in`);
-  await shoot(plain, 'sign-in-no-script');
+  await plain.screenshot({ path: `${folder}/passkeys-sign-in-no-script.png`, fullPage: true });
   expect(await plain.locator('form[data-passkey]').isHidden(), 'a button that does nothing is shown');
   expect((await plain.content()).includes('Passkeys need JavaScript'), 'no word of why there is no passkey');
   await browser.close();

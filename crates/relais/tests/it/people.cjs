@@ -27,8 +27,8 @@ async function walk(base, folder, passwords, [own, foreign], [issuer, secret]) {
     const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1280, height: 800 } });
     const page = await context.newPage();
     page.on('console', (message) => {
-      // That a page is missing is what is tested.
-      if (!/status of 40[34]/.test(message.text())) wrong.push(`${page.url()}: ${message.text()}`);
+      // That a page is missing is what is tested; what a sign-out clears is told by the browser itself.
+      if (!/status of 40[34]|Clear-Site-Data header/.test(message.text())) wrong.push(`${page.url()}: ${message.text()}`);
     });
     page.on('pageerror', (error) => wrong.push(`${page.url()}: ${error}`));
     return page;
@@ -113,6 +113,12 @@ async function walk(base, folder, passwords, [own, foreign], [issuer, secret]) {
   await olga.waitForURL(`${base}/trace`);
   expect((await olga.content()).includes('sso:olga'), 'the name of who came by the issuer is not shown');
   await shoot(olga, 'by-issuer');
+  await olga.click('form[action="/sign-out"] button');
+  await olga.waitForSelector('a[href*="/leave?"]');
+  await shoot(olga, 'signed-out');
+  await olga.click('a[href*="/leave?"]');
+  await olga.click('#back');
+  await olga.waitForURL(`${base}/sign-in`);
   await browser.close();
   return wrong;
 }

@@ -9,7 +9,7 @@ use crate::authority::openssl_with;
 use crate::browser::{play, playwright};
 use crate::provider::{CLIENT_SECRET, Provider};
 use crate::support::{BEHIND_PROXY, CONTOSO, Place, Server};
-use crate::web::{Browser, PASSWORD, Page, audit, first};
+use crate::web::{Browser, PASSWORD, Page, audit, first, first_at};
 
 /// What the browser does.
 const WALK: &str = include_str!("people.cjs");
@@ -337,6 +337,23 @@ fn a_browser_whose_session_is_over_is_told_why_it_signs_in_again() {
     anna.cookie.clear();
     let page = anna.get("/sign-in").expect(200);
     assert!(!page.body.contains("has ended"), "{}", page.body);
+}
+
+#[test]
+fn the_first_entry_of_the_audit_is_the_installation_and_it_stands_there_once() {
+    let server = Place::new("").serve();
+    drop(first_at(&server, "en", "/setup/you"));
+    let (_, place) = server.stop();
+    let server = place.serve();
+    let all = audit(&server);
+    let began = |one: &&serde_json::Value| one["act"] == "installation.began";
+    let began: Vec<_> = all.iter().filter(began).collect();
+    assert_eq!(began.len(), 1, "{all:?}");
+    let (number, via) = (&began[0]["number"], &began[0]["via"]);
+    assert_eq!((number, via), (&json!(1), &json!("start")));
+    let detail = began[0]["detail"].to_string();
+    assert!(detail.contains(env!("CARGO_PKG_VERSION")), "{detail}");
+    server.relais(&["audit", "verify"]).expect(0);
 }
 
 /// Two organisations behind one relay, each with a printer that is known by its address.
