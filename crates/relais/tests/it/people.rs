@@ -87,7 +87,7 @@ fn enrol(server: &Server, browser: &mut Browser<'_>) -> Factor {
         let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
         browser.post("/account/factor", &form)
     };
-    post("000").expect(200).shows("not right now");
+    post("000").expect(200).shows("not valid now");
     let shown = code(server, &key, 0);
     let recovery = recovery_codes(&post(&shown).expect(200));
     assert_eq!(recovery.len(), 10, "{recovery:?}");
@@ -160,7 +160,7 @@ fn with_a_second_factor_the_password_alone_lets_nobody_in() {
     let pending = half_way(&mut thief);
     thief.get("/").expect(303);
     let wrong = show_code(&mut thief, &pending, "123").expect(403);
-    wrong.shows("not right now");
+    wrong.shows("not valid now");
     // A code that was shown once counts no more, and a right one is nothing without a password.
     show_code(&mut thief, &pending, &factor.shown).expect(403);
     let next = code(&server, &factor.key, 1);
