@@ -18,6 +18,8 @@ use crate::settings::Settings;
 pub const API_KEY: &str = "API-KEY";
 /// The token of a sign-in at the admin centre that failed.
 pub const SIGN_IN: &str = "SIGN-IN";
+/// What the self-test for open relaying calls itself in its HELO.
+pub const SELF_TEST_HELO: &str = "open-relay-self-test.invalid";
 
 /// What is known of the attempt.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +112,10 @@ pub enum AdoptError {
 }
 
 /// Why an attempt that was refused with this token can never become a client.
-pub fn no_client(token: &str) -> Option<&'static str> {
+pub fn no_client(token: &str, helo: Option<&str>) -> Option<&'static str> {
+    if helo == Some(SELF_TEST_HELO) {
+        return Some("This was Relais itself, which looks whether strangers are refused.");
+    }
     match token {
         "PROXY" => Some(
             "This is the address of a load balancer, whose clients have addresses of their own.",
@@ -130,7 +135,7 @@ pub fn adopt(
     attempt: &Attempt<'_>,
     wish: &Wish<'_>,
 ) -> Result<(Document, Adopted), AdoptError> {
-    if let Some(why) = no_client(attempt.token) {
+    if let Some(why) = no_client(attempt.token, attempt.helo) {
         return Err(AdoptError::NoClient(why));
     }
     let known = attempt.user.and_then(|user| settings.credential(user));
@@ -496,8 +501,14 @@ inbound_connector = "Printers"
     }
 
     #[test]
-    fn a_load_balancer_or_a_blocked_address_is_no_client() {
+    fn a_load_balancer_a_blocked_address_or_our_own_test_is_no_client() {
         let settings = settings(Mode::Lan, LAN);
+        let ourselves = Attempt {
+            helo: Some(SELF_TEST_HELO),
+            ..attempt("127.0.0.1")
+        };
+        let error = adopt(&settings, &ourselves, &COPIERS);
+        assert!(matches!(error, Err(AdoptError::NoClient(_))), "{error:?}");
         for token in ["PROXY", "IP-BLOCKED"] {
             let attempt = Attempt {
                 token,

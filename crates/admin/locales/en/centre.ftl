@@ -59,6 +59,7 @@ home-in-queue =
        *[other] { $shown } recipients are waiting.
     }
 home-unwell = No mail is taken now. { $value }
+home-not-yet = All mail is refused: no domain is verified yet.
 home-queued = new in the queue
 home-deferred = to be tried again
 home-held = held
@@ -218,6 +219,7 @@ attempts-count =
     }
 attempts-last = last
 attempts-adopt = Adopt
+attempts-self-test = Relais itself, looking whether strangers are refused: it is as it must be.
 attempts-ignore = Ignore
 attempts-block = Block the address
 since-hour = Last hour

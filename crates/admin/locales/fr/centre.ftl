@@ -59,6 +59,7 @@ home-in-queue =
        *[other] { $shown } destinataires attendent.
     }
 home-unwell = Aucun message n’est accepté pour l’instant. { $value }
+home-not-yet = Tout courrier est refusé : aucun domaine n’est encore vérifié.
 home-queued = nouveaux en file d’attente
 home-deferred = à réessayer
 home-held = retenus
@@ -218,6 +219,7 @@ attempts-count =
     }
 attempts-last = dernière fois le
 attempts-adopt = Adopter
+attempts-self-test = Relais lui-même, qui vérifie que les inconnus sont refusés : c’est bien ainsi.
 attempts-ignore = Ignorer
 attempts-block = Bloquer l’adresse
 since-hour = Dernière heure

@@ -4,6 +4,8 @@
 //! Most of it is read off the settings, so that whoever configures in another way has the same
 //! steps done. Each can be left, and changed later.
 
+mod domain;
+mod ranges;
 mod trial;
 mod ways;
 
@@ -15,11 +17,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use relais_policy::document::{
-    AcceptedDomain, Document, InboundConnector, Language, Limit, Limits, Organisation, PresetName,
-    parse_network, write_network,
+    Document, InboundConnector, Language, Limit, Limits, Organisation, PresetName, write_network,
 };
 use relais_policy::settings::{DomainState, Settings};
-use relais_smtp::domain::Domain;
 use relais_store::queue::StoreError;
 use relais_store::shelf::{Shelf, ShelfChange};
 use relais_store::store::Store;
@@ -45,7 +45,7 @@ pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
         .route("/first-steps", get(show))
         .route("/first-steps/you", post(you))
-        .route("/first-steps/domain", post(domain))
+        .route("/first-steps/domain", post(domain::save))
         .route("/first-steps/ways", get(ways::show).post(ways::choose))
         .route("/first-steps/senders", post(senders))
         .route("/first-steps/prove", post(trial::send))
@@ -211,12 +211,13 @@ struct You {
     language: Language,
 }
 
-/// `Contoso SA` → `contoso-sa`; `organisation` where nothing of it can be used.
+/// `Société Étoile SA` → `societe-etoile-sa`; `organisation` where nothing of it can be used.
 fn name_of(display_name: &str) -> String {
     let mut name = String::new();
     for one in display_name.chars().flat_map(char::to_lowercase) {
         match one {
             'a'..='z' | '0'..='9' => name.push(one),
+            _ if !without_accent(one).is_empty() => name.push_str(without_accent(one)),
             _ if name.is_empty() || name.ends_with('-') => {}
             _ => name.push('-'),
         }
@@ -225,6 +226,24 @@ fn name_of(display_name: &str) -> String {
     match name.trim_end_matches('-') {
         "" => "organisation".to_owned(),
         name => name.to_owned(),
+    }
+}
+
+/// What people write for a letter of Latin-1 or a ligature where accents cannot be; else nothing.
+fn without_accent(letter: char) -> &'static str {
+    match letter {
+        'à'..='å' => "a",
+        'æ' => "ae",
+        'ç' => "c",
+        'è'..='ë' => "e",
+        'ì'..='ï' => "i",
+        'ñ' => "n",
+        'ò'..='ö' | 'ø' => "o",
+        'œ' => "oe",
+        'ß' => "ss",
+        'ù'..='ü' => "u",
+        'ý' | 'ÿ' => "y",
+        _ => "",
     }
 }
 
@@ -253,33 +272,6 @@ async fn you(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewDomain {
-    name: String,
-}
-
-/// Adds it with its defaults; one that is there stays as it is.
-async fn domain(
-    State(context): State<AdminContext>,
-    Extension(caller): Extension<Caller>,
-    Input(wanted): Input<NewDomain>,
-) -> Result<Json<Value>, Problem> {
-    let name = Domain::parse(wanted.name.trim())
-        .map_err(|error| Problem::bad_request(format!("\"{}\": {error}.", wanted.name)))?;
-    let is_there = |one: &AcceptedDomain| Domain::parse(&one.name).as_ref() == Ok(&name);
-    let make = |found: Option<&Organisation>| {
-        let found = must(found)?;
-        let mut made = shell(found);
-        if !found.domain.iter().any(is_there) {
-            made.domain.push(AcceptedDomain::new(name.to_string()));
-        }
-        Ok(made)
-    };
-    apply(&context, &caller, None, make).await?;
-    Ok(Json(state(&context).await?))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Senders {
     networks: Vec<String>,
 }
@@ -290,15 +282,8 @@ async fn senders(
     Extension(caller): Extension<Caller>,
     Input(wanted): Input<Senders>,
 ) -> Result<Json<Value>, Problem> {
-    let read = |text: &String| {
-        parse_network(text.trim())
-            .map_err(|error| Problem::bad_request(format!("\"{text}\": {error}.")))
-    };
-    let ranges = wanted
-        .networks
-        .iter()
-        .map(read)
-        .collect::<Result<Vec<_>, _>>()?;
+    let ranges = wanted.networks.iter().map(|text| ranges::read(text));
+    let ranges = ranges.collect::<Result<Vec<_>, _>>()?;
     if ranges.is_empty() {
         let detail = "Choose a network or type an address; or wait for a device to knock.";
         return Err(Problem::bad_request(detail));
@@ -340,7 +325,9 @@ mod tests {
     fn an_organisation_is_named_after_what_people_call_it() {
         for (display_name, name) in [
             ("Contoso SA", "contoso-sa"),
-            ("  L'Étoile & Fils ", "l-toile-fils"),
+            ("  L'Étoile & Fils ", "l-etoile-fils"),
+            ("Société Générale d’Œuvres", "societe-generale-d-oeuvres"),
+            ("Straße 9", "strasse-9"),
             ("株式会社", "organisation"),
             ("A--B", "a-b"),
         ] {

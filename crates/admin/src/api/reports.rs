@@ -10,6 +10,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use relais_policy::adopt::SELF_TEST_HELO;
 use relais_smtp::time::Timestamp;
 use relais_store::trace::parse_since;
 use relais_store::trace::tally::{
@@ -315,7 +316,10 @@ async fn devices(
         let organisation = range.organisation.as_deref();
         organisation.is_none_or(|one| one == &*device.organisation)
     };
-    let devices: Vec<_> = found.iter().filter(asked).map(device).collect();
+    // Our own test for open relaying is nobody's device.
+    let is_device = |one: &&Device| one.accepted > 0 || one.helo.as_deref() != Some(SELF_TEST_HELO);
+    let devices = found.iter().filter(asked).filter(is_device).map(device);
+    let devices: Vec<_> = devices.collect();
     Ok(Json(json!({ "devices": devices })))
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 
 use relais_net::hop::{HopSession, Opening, Transcript};
+use relais_policy::adopt::SELF_TEST_HELO;
 use relais_policy::check::{self, Check};
 use relais_policy::encryption::Demand;
 use relais_policy::simulate::simulate;
@@ -21,8 +22,6 @@ use crate::permission::Role;
 
 /// One session on this machine.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(8);
-/// What we call ourselves, so that people know whose attempt it was.
-const HELO: &str = "open-relay-self-test.invalid";
 /// Whom a listener behind a proxy is told to see: an address for documentation.
 const STRANGER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 66);
 
@@ -188,7 +187,7 @@ async fn knock(
     };
     let opening = Opening {
         config: ClientConfig {
-            hostname: HELO.into(),
+            hostname: SELF_TEST_HELO.into(),
             protocol: Protocol::Smtp,
         },
         host: &host,

@@ -10,7 +10,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
-use relais_policy::adopt::no_client;
+use relais_policy::adopt::{SELF_TEST_HELO, no_client};
 use relais_store::trace::Event;
 
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
@@ -141,8 +141,13 @@ fn group(visit: &Visit, value: &Value) -> Group {
     let lang = visit.lang;
     let plain = |key: &str| clean(text(value, key)).into_owned();
     let reference = plain("reference");
-    let can_adopt = no_client(text(value, "token")).is_none();
-    let (cause, fix) = advice(text(value, "reply"), lang.0).unwrap_or_default();
+    let helo = value["helo"].as_str();
+    let can_adopt = no_client(text(value, "token"), helo).is_none();
+    let ourselves = lang.t("attempts-self-test");
+    let (cause, fix) = match helo {
+        Some(SELF_TEST_HELO) => (&*ourselves, ""),
+        _ => advice(text(value, "reply"), lang.0).unwrap_or_default(),
+    };
     let tried = [
         ("fact-helo", "helo"),
         ("column-from", "from"),

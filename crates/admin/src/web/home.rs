@@ -90,8 +90,11 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Home, Refused> {
     let in_queue: u64 = counts[0]
         .saturating_add(counts[1])
         .saturating_add(counts[2]);
-    let is_well = status["ready"].as_bool().unwrap_or(false);
-    let sentence = if is_well {
+    let is_ready = status["ready"].as_bool().unwrap_or(false);
+    let is_well = is_ready && takes_mail(&status, &domains);
+    let sentence = if is_ready && !is_well {
+        lang.t("home-not-yet")
+    } else if is_well {
         format!(
             "{} {}",
             lang.t("home-well"),
@@ -135,6 +138,16 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Home, Refused> {
             .api("GET /api/v1/status")
             .command("relais status"),
     })
+}
+
+/// Whether any mail can be taken: without a domain in force all of it is refused. Who may not read
+/// the settings sees no domains, only how many there are.
+fn takes_mail(status: &Value, domains: &Value) -> bool {
+    let is_in_force = |domain: &Value| matches!(text(domain, "state"), "verified" | "lapsing");
+    match domains {
+        Value::Null => status["domains"].as_u64().is_none_or(|count| count > 0),
+        domains => list(domains, "domains").iter().any(is_in_force),
+    }
 }
 
 /// None before anything was set up: the steps left are shown instead.

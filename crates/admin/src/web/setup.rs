@@ -234,6 +234,8 @@ struct DomainStep {
     steps: Vec<Step>,
     mistake: String,
     domain: String,
+    /// What was typed and cannot be taken.
+    typed: String,
     verified: Option<Status>,
     is_verified: bool,
     records: Vec<Record>,
@@ -285,6 +287,7 @@ async fn domain(centre: &Centre, visit: &Visit, mistake: &str) -> Result<DomainS
             .map(|one| record(lang, one))
             .collect(),
         domain: name,
+        typed: String::new(),
         frame: shell.frame,
         steps: shell.steps,
         mistake: shell.mistake,
@@ -305,14 +308,20 @@ fn record(lang: Lang, value: &Value) -> Record {
 }
 
 async fn save_domain(State(centre): State<Centre>, Change { visit, form }: Change) -> Response {
-    let body = json!({ "name": form.get("domain") });
+    let body = json!({
+        "name": form.get("domain"),
+        "instead_of": form.get("instead_of"),
+    });
     match centre
         .post(visit.caller(), "/first-steps/domain", &body)
         .await
     {
         Ok(_) => page::go("/setup/domain"),
         Err(refused) => {
-            let page = domain(&centre, &visit, &refused.detail).await;
+            let mut page = domain(&centre, &visit, &refused.detail).await;
+            if let Ok(page) = &mut page {
+                form.get("domain").clone_into(&mut page.typed);
+            }
             answer(&visit, page, &refused.detail)
         }
     }

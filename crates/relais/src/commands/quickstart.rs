@@ -227,8 +227,16 @@ impl Steps {
         if name.is_empty() {
             return Ok(());
         }
-        let body = json!({ "name": name });
+        // Another name than the one that is not proved yet was mistyped before.
+        let known = text(&state["domain"]["name"]);
+        let is_open = !known.is_empty() && !is_verified(&state);
+        let instead_of = if is_open { known.as_str() } else { "" };
+        let body = json!({ "name": name, "instead_of": instead_of });
         let state = self.api.post("/first-steps/domain", &body).await?.value;
+        let name = match is_open {
+            true => text(&state["domain"]["name"]),
+            false => name.rsplit('@').next().unwrap_or_default().to_owned(),
+        };
         if is_verified(&state) {
             return self.say("It is verified.", "Il est vérifié.");
         }
@@ -434,7 +442,8 @@ impl Steps {
     }
 }
 
-/// Tells what happens to a message until it is settled for now; whether it was delivered.
+/// Tells what happens to a message until it is settled for now, but to a program nothing; whether
+/// it was delivered.
 pub(crate) async fn watch(
     api: &Api,
     output: Output,
@@ -449,7 +458,7 @@ pub(crate) async fn watch(
             .as_array()
             .map(Vec::as_slice)
             .unwrap_or_default();
-        for event in events.iter().skip(shown) {
+        for event in events.iter().skip(shown).filter(|_| !output.json) {
             let read = relais_store::trace::Event::from_json(&event.to_string());
             if let Ok(event) = read {
                 output.line(&format!("  {}", crate::words::sentence(&event, language)))?;

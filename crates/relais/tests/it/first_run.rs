@@ -447,6 +447,67 @@ fn steps_are_left_and_come_back_to_and_home_shows_what_is_left() {
 }
 
 #[test]
+fn what_people_mistype_in_the_first_steps_is_kept_told_and_put_right() {
+    let (registrar, _mail, server) = world();
+    let mut browser = first_at(&server, "en", "/setup/you");
+    let token = browser.token();
+    let form = |fields: &[(&'static str, &'static str)]| {
+        let mut all = vec![("form_token", token.as_str())];
+        all.extend(fields.iter().copied());
+        all
+    };
+    let refuses = "All mail is refused";
+    browser.get("/").expect(200).shows(refuses);
+    let you = form(&[
+        ("display_name", "Société Étoile & Fils"),
+        ("postmaster", "it@contoso.test"),
+        ("language", "fr"),
+    ]);
+    browser.post("/setup/you", &you).expect(303);
+    for wrong in ["contoso", "https://contoso.test/"] {
+        let page = browser
+            .post("/setup/domain", &form(&[("domain", wrong)]))
+            .expect(422);
+        page.shows("as contoso.com");
+        page.shows(&format!("value=\"{wrong}\""));
+    }
+    let domains = || {
+        let listed = server.relais(&["--json", "domain", "list"]).expect(0);
+        let names = listed.json_lines().into_iter();
+        names
+            .map(|one| one["name"].as_str().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let mistyped = form(&[("domain", "anna@contso.test")]);
+    browser.post("/setup/domain", &mistyped).expect(303);
+    assert_eq!(domains(), ["contso.test"]);
+    let instead = form(&[("domain", "contoso.test"), ("instead_of", "contso.test")]);
+    browser.post("/setup/domain", &instead).expect(303);
+    assert_eq!(domains(), ["contoso.test"]);
+    browser.get("/").expect(200).shows(refuses);
+    let records = browser.get("/setup/domain").expect(200);
+    publish(&registrar, &[&proof(&records)]);
+    browser.post("/setup/domain/check", &form(&[])).expect(303);
+    await_page(&browser, "/setup/domain", "Verified");
+    let proved = form(&[("domain", "fabrikam.test"), ("instead_of", "contoso.test")]);
+    browser.post("/setup/domain", &proved).expect(422);
+    assert_eq!(domains(), ["contoso.test"], "what is proved stays");
+    browser.get("/").expect(200).shows("Relais takes mail.");
+    let everybody = form(&[("more", "0.0.0.0/0")]);
+    let page = browser.post("/setup/senders", &everybody).expect(422);
+    page.shows("reaches beyond your network");
+    let host = form(&[("way", "plain"), ("smart_host", " 127.0.0.1:9 ")]);
+    browser.post("/setup/leave", &host).expect(303);
+    browser
+        .get("/setup/leave")
+        .expect(200)
+        .shows("(<code>127.0.0.1:9</code>)");
+    let organisations = server.relais(&["--json", "organisation", "list"]).expect(0);
+    let name = &organisations.json_lines()[0]["name"];
+    assert_eq!(name, "societe-etoile-fils", "{organisations:?}");
+}
+
+#[test]
 fn quickstart_asks_in_the_terminal_and_sends_the_proof() {
     let (_registrar, mail, server) = world();
     let answers = "Contoso\nit@contoso.test\ncontoso.test\nn\ny\n1\n127.0.0.1\nanna@example.org\n";

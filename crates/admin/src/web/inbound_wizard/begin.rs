@@ -56,7 +56,7 @@ pub(in crate::web) async fn refused(centre: &Centre, visit: &Visit) -> Result<Ve
     let attempts = centre.get(visit.caller(), "/attempts", &asked).await?;
     let all = list(&attempts, "attempts").iter();
     let devices = all.filter(|one| {
-        let is_client = no_client(text(one, "token")).is_none();
+        let is_client = no_client(text(one, "token"), one["helo"].as_str()).is_none();
         is_client && !text(one, "reference").is_empty()
     });
     let tried = devices.map(|one| {

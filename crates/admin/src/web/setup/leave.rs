@@ -24,8 +24,9 @@ struct Leave {
     /// Typed before, or proposed for the first way.
     smart_host: String,
     user: String,
-    /// The connector that was made.
+    /// The connector that was made, and where it leads.
     connector: String,
+    hosts: String,
     walked: Vec<Line>,
     transcript: Vec<String>,
 }
@@ -75,6 +76,8 @@ async fn compose(
         is_recommended: one["recommended"] == true,
         is_elsewhere: one["elsewhere"] == true,
     });
+    let connector = text(&shell.state, "connector");
+    let made = hosts_of(centre, visit, connector).await?;
     let hosts = list(walked, "hosts");
     let lines = hosts.iter().flat_map(|host| {
         let steps = list(host, "steps").iter();
@@ -86,13 +89,30 @@ async fn compose(
         ways: ways.collect(),
         smart_host: String::new(),
         user: String::new(),
-        connector: text(&shell.state, "connector").to_owned(),
+        connector: connector.to_owned(),
+        hosts: made,
         walked: lines.collect(),
         transcript: said.map(|line| clean(line).into_owned()).collect(),
         frame: shell.frame,
         steps: shell.steps,
         mistake: shell.mistake,
     })
+}
+
+/// Where the connector leads that the step made before.
+async fn hosts_of(centre: &Centre, visit: &Visit, name: &str) -> Result<String, Refused> {
+    if name.is_empty() {
+        return Ok(String::new());
+    }
+    let path = "/connectors/outbound";
+    let known = centre.get(visit.caller(), path, &[]).await?;
+    let mut connectors = list(&known, "connectors").iter();
+    let found = connectors.find(|one| text(one, "name") == name);
+    let hosts = found
+        .map(|one| list(one, "smart_hosts"))
+        .unwrap_or_default();
+    let hosts: Vec<_> = hosts.iter().filter_map(Value::as_str).collect();
+    Ok(hosts.join(", "))
 }
 
 fn line(lang: Lang, host: &str, step: &Value) -> Line {
