@@ -236,9 +236,7 @@ impl Told<'_> {
 fn hide(value: &mut Value, name: &str) {
     match value {
         Value::String(text) => {
-            let is_edge = |one: Option<char>| {
-                one.is_none_or(|one| !one.is_ascii_alphanumeric() && one != '-')
-            };
+            let is_part = |one: char| one.is_ascii_alphanumeric() || "-_@".contains(one);
             let mut out = String::with_capacity(text.len());
             let mut rest = text.as_str();
             while let Some(at) = rest.find(name) {
@@ -247,7 +245,14 @@ fn hide(value: &mut Value, name: &str) {
                     .chars()
                     .next_back()
                     .or_else(|| out.chars().next_back());
-                let is_word = is_edge(left) && is_edge(after.chars().next());
+                // `fabrikam.test` is a domain that somebody typed, not the organisation's name.
+                let mut next = after.chars();
+                let follows = match next.next() {
+                    Some('.') => next.next(),
+                    one => one,
+                };
+                let is_left = left.is_none_or(|one| !is_part(one) && one != '.');
+                let is_word = is_left && follows.is_none_or(|one| !is_part(one));
                 out.push_str(before);
                 out.push_str(if is_word {
                     "another organisation"
@@ -417,12 +422,14 @@ mod tests {
     fn names_of_others_are_hidden_as_words_only() {
         let mut value = json!({
             "detail": "10.0.0.0/8 is fabrikam's; fabrikam-2 and xfabrikam are not.",
-            "errors": ["fabrikam", "contoso"],
+            "reply": "550 5.7.1 Sender domain not verified: fabrikam.test, mail.fabrikam.",
+            "errors": ["fabrikam", "contoso", "It is of fabrikam."],
         });
         hide(&mut value, "fabrikam");
         let shown = json!({
             "detail": "10.0.0.0/8 is another organisation's; fabrikam-2 and xfabrikam are not.",
-            "errors": ["another organisation", "contoso"],
+            "reply": "550 5.7.1 Sender domain not verified: fabrikam.test, mail.fabrikam.",
+            "errors": ["another organisation", "contoso", "It is of another organisation."],
         });
         assert_eq!(value, shown);
     }

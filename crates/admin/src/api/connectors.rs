@@ -16,6 +16,7 @@ use relais_policy::source::{Listing, ReverseNames, SourceReport, check_source, i
 use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
 
+use super::connector_changes::revision;
 use crate::checks::listed;
 use crate::context::{AdminContext, Dns};
 use crate::problem::{Parameters, Problem};
@@ -147,9 +148,11 @@ async fn listing(resolver: &Resolver, address: IpAddr, list: &Domain) -> Listing
     }
 }
 
-/// The connector's own fields with `organisation` beside them.
+/// The connector's own fields with `organisation` beside them, and the `revision` that whoever
+/// changes or removes it gives back.
 fn owned(organisation: &str, connector: &impl Serialize) -> Value {
     let mut value = serde_json::to_value(connector).unwrap_or_else(|_| json!({}));
     value["organisation"] = json!(organisation);
+    value["revision"] = json!(revision(connector));
     value
 }

@@ -251,6 +251,19 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .for_organisations()
         .says("Whether it is well, and why not"),
     read("/store", "status").says("How the store is"),
+    read("/checks", "checks").says("What the self-checks found last, and since when"),
+    act("/checks", "checks")
+        .body(&[texts(
+            "groups",
+            "`machine`, `way-out`, `world`, `safety`; none: all.",
+        )])
+        .says("Look at everything now; takes up to 15 seconds"),
+    act("/test", "test")
+        .body(&[
+            wanted(text("to", "Whom it goes to.")),
+            text("from", "An address of a verified domain."),
+        ])
+        .says("Send one test message of our own"),
     read("/settings", "settings")
         .tagged()
         .says("The settings document"),

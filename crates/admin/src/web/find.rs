@@ -25,6 +25,7 @@ async fn search(State(centre): State<Centre>, Reader(visit): Reader) -> Response
     if typed.is_empty() || typed.len() > SEARCH_OCTETS_MAX {
         return page::go("/trace");
     }
+    let typed = reference_in(typed).unwrap_or(typed);
     let story = format!("/trace/{}", segment(typed));
     let why = format!("/why/{}", segment(typed));
     let is_name = typed.parse::<QueueId>().is_ok() || typed.parse::<Reference>().is_ok();
@@ -61,6 +62,16 @@ async fn search(State(centre): State<Centre>, Reader(visit): Reader) -> Response
     ))
 }
 
+/// The reference in a reply that somebody pasted whole, as a device showed it: it ends with
+/// `(TOKEN REFERENCE)`.
+fn reference_in(typed: &str) -> Option<&str> {
+    let (_, end) = typed.trim_end().strip_suffix(')')?.rsplit_once('(')?;
+    let (token, reference) = end.split_once(' ')?;
+    let is_token = |one: char| one.is_ascii_uppercase() || one.is_ascii_digit() || one == '-';
+    let is_one = token.chars().all(is_token) && reference.parse::<Reference>().is_ok();
+    is_one.then_some(reference)
+}
+
 /// What was typed, as tokens of the trace.
 fn tokens(typed: &str) -> String {
     if typed.parse::<std::net::IpAddr>().is_ok() {
@@ -86,6 +97,22 @@ fn is_code(typed: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reply_that_a_device_showed_leads_to_its_reference() {
+        let shown = "550 5.7.1 Sender domain not verified: contoso.com (FROM-DOMAIN 7F3K2)";
+        assert_eq!(reference_in(shown), Some("7F3K2"));
+        assert_eq!(reference_in("(SRC-UNKNOWN MAT6H) "), Some("MAT6H"));
+        for other in [
+            "",
+            "7F3K2",
+            "scan (2nd floor)",
+            "(FROM-DOMAIN)",
+            "(a 7F3K2)",
+        ] {
+            assert_eq!(reference_in(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn what_is_typed_becomes_the_token_that_finds_it() {

@@ -27,14 +27,23 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
     let api = session.api().await?;
     let body = json!({ "to": arguments.to, "from": arguments.from });
-    let sent = api.post("/test", &body).await?.value;
+    let mut sent = api.post("/test", &body).await?.value;
     let output = session.output;
-    if output.json {
-        return output.value(&sent);
+    let id = sent["queue_id"].as_str().unwrap_or_default().to_owned();
+    let id = &*id;
+    if !output.json {
+        output.line(&format!("Queued as {id}"))?;
     }
-    let id = sent["queue_id"].as_str().unwrap_or_default();
-    output.line(&format!("Queued as {id}"))?;
     let is_delivered = watch(&api, output, Language::of_environment(), id).await?;
+    if output.json {
+        sent["delivered"] = is_delivered.into();
+        output.value(&sent)?;
+        return if is_delivered {
+            Ok(())
+        } else {
+            Err(failed(id))
+        };
+    }
     if arguments.transcript {
         let path = format!("/why/{}/dialogues", encode(id));
         let said = api.get(&path, &[]).await?.value;
@@ -48,7 +57,9 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
     if is_delivered {
         return Ok(());
     }
-    Err(Failure::CheckFailed(format!(
-        "It was not delivered; relais why {id}"
-    )))
+    Err(failed(id))
+}
+
+fn failed(id: &str) -> Failure {
+    Failure::CheckFailed(format!("It was not delivered; relais why {id}"))
 }

@@ -320,6 +320,26 @@ fn settings_are_replaced_only_by_who_has_seen_them() {
 }
 
 #[test]
+fn a_connector_is_removed_by_the_revision_that_its_list_told() {
+    let server = Server::with_settings(CONTOSO);
+    let program = Program::new(&server, &["connectors:write"], &[]);
+    for (noun, name) in [("inbound", "Printers"), ("outbound", "Nowhere")] {
+        let list = program
+            .get(&format!("/connectors/{noun}"))
+            .expect(200)
+            .json();
+        let listed = list["connectors"].as_array().expect("a list");
+        let known = listed.iter().find(|one| one["name"] == name);
+        let revision = &known.expect("the connector")["revision"];
+        let path = format!("/connectors/{noun}/remove");
+        let other = json!({ "organisation": "contoso", "name": name, "revision": "0" });
+        program.post(&path, &other).expect(412);
+        let seen = json!({ "organisation": "contoso", "name": name, "revision": revision });
+        program.post(&path, &seen).expect(200);
+    }
+}
+
+#[test]
 fn lists_come_in_pages() {
     let server = Server::with_settings(CONTOSO);
     let program = Program::new(&server, &["suppression:write"], &[]);
@@ -734,6 +754,9 @@ const MANY: usize = 1_500;
 fn commands_ask_a_server_elsewhere_with_a_key_and_say_what_is_done_on_its_machine_only() {
     let server = Server::with_settings(CONTOSO);
     let program = Program::new(&server, &["*:write"], &[]);
+    let looker = Program::new(&server, &["checks:read"], &[]);
+    looker.get("/checks").expect(200);
+    looker.post("/checks", &json!({})).expect(403);
     let url = format!("http://{}", server.admin);
     let elsewhere = Place::new("");
     let ask = |arguments: &[&str], key: &str, input: &str| {
@@ -770,6 +793,12 @@ fn commands_ask_a_server_elsewhere_with_a_key_and_say_what_is_done_on_its_machin
     assert_eq!(shown.json()["tls"], "encryption-only");
     ask(&["status"], key, "").expect(0);
     ask(&["trace"], key, "").expect(0);
+    let looked = ask(&["--json", "doctor", "safety"], key, "");
+    let looked = looked.json();
+    assert!(looked["checks"].is_array(), "{looked}");
+    let test = ["--json", "test", "--to", "anna@example.invalid"];
+    let tested = ask(&test, key, "").expect(4).json();
+    assert_eq!(tested["delivered"], false, "{tested}");
     ask(&["credential", "rotate", "nobody"], key, "").expect(3);
 
     // A list comes in pages, and whole.

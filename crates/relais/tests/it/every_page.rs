@@ -281,6 +281,17 @@ fn the_guide_has_the_table_of_what_each_page_has() {
 }
 
 #[test]
+fn the_call_that_a_page_names_is_one_that_a_program_may_make() {
+    let document = repository("docs/reference/openapi.json");
+    let document = std::fs::read_to_string(document).expect("the document");
+    let document: Value = serde_json::from_str(&document).expect("JSON");
+    for page in &PAGES {
+        let path = format!("/api/v1{}", page.api);
+        assert!(document["paths"][&path]["get"].is_object(), "GET {path}");
+    }
+}
+
+#[test]
 fn times_are_by_the_clock_of_the_zone_that_a_person_chose() {
     let server = Server::with_settings(CONTOSO);
     let id = server.send("scan@contoso.test", "b@example.invalid");
