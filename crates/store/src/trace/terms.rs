@@ -230,38 +230,3 @@ fn of_code(pattern: &Pattern) -> Option<Vec<Key>> {
     };
     Some(vec![key(Field::Code, stored)])
 }
-
-/// A text in lower case that stands, in some case, in the JSON of every event that fits; `None`:
-/// nothing is known. Spares reading most events of a scan.
-pub(crate) fn needle(term: &TraceTerm) -> Option<String> {
-    let pattern = match term.test() {
-        Test::To(AddressPattern::Null) | Test::From(AddressPattern::Null) => return None,
-        Test::To(AddressPattern::Part(part)) | Test::From(AddressPattern::Part(part)) => {
-            return unescaped_part(part);
-        }
-        Test::Status(word) => return Some(format!("\"status\":\"{word}\"")),
-        Test::Client(ClientTest::Network(..)) | Test::Size(..) | Test::Tls(_) | Test::Delay(..) => {
-            return None;
-        }
-        Test::To(AddressPattern::Whole(pattern))
-        | Test::From(AddressPattern::Whole(pattern))
-        | Test::Client(ClientTest::Name(pattern))
-        | Test::Connector(pattern)
-        | Test::Code(pattern)
-        | Test::Reference(pattern)
-        | Test::Token(pattern)
-        | Test::Subject(pattern)
-        | Test::Event(pattern)
-        | Test::Id(pattern)
-        | Test::Organisation(pattern)
-        | Test::Text(pattern) => pattern,
-    };
-    unescaped_part(&pattern.text)
-}
-
-/// The longest part that is ASCII and written in JSON as it is.
-fn unescaped_part(text: &str) -> Option<String> {
-    let plain = |c: char| c.is_ascii() && !c.is_ascii_control() && c != '"' && c != '\\';
-    let part = text.split(|c| !plain(c)).max_by_key(|part| part.len())?;
-    (!part.is_empty()).then(|| part.to_owned())
-}

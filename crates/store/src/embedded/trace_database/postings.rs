@@ -140,7 +140,11 @@ pub(super) fn candidates(
 ) -> rusqlite::Result<Vec<u64>> {
     let mut by_length = Vec::new();
     for keys in lists {
-        let length = length_of(connection, segment, keys)?;
+        // Of one alone nothing is compared.
+        let length = match lists.len() {
+            1 => 1,
+            _ => length_of(connection, segment, keys)?,
+        };
         if length == 0 {
             return Ok(Vec::new());
         }

@@ -5,7 +5,7 @@
 //! day, segments outside the time asked for are passed over; in the others the index proposes
 //! events, or all are looked at where it cannot help. [`TraceQuery::matches`] decides.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 
 use relais_smtp::time::Timestamp;
@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::postings::{self, Segment};
 use super::sketches::{self, BLOCK_BITS, Blocks, SHEET_BITS, Sheets};
 use super::{TraceDatabaseError, TraceDatabases, day_of, fault};
+use crate::trace::glance::Glance;
 use crate::trace::marks::{self, Mark};
 use crate::trace::terms::{self, Key};
 use crate::trace::{Event, RefusedGroup, TraceQuery, TraceRow};
@@ -190,9 +191,13 @@ impl TraceDatabases {
                 continue;
             }
             match self.open_for_reading(&day) {
-                Ok(connection) => {
-                    open.extend(connection.map(|connection| OpenDay { day, connection }));
-                }
+                Ok(None) => {}
+                // One transaction for all questions: each by itself would lock the file, look for
+                // a journal and read the first page again.
+                Ok(Some(connection)) => match connection.execute_batch("BEGIN") {
+                    Ok(()) => open.push(OpenDay { day, connection }),
+                    Err(error) => faults.note_answer(&day, &error),
+                },
                 Err(error) => faults.note(&day, &error),
             }
         }
@@ -207,37 +212,39 @@ struct Plan<'a> {
     keys: Vec<Vec<Key>>,
     /// Each matching event has a mark of each list.
     marks: Vec<Vec<Mark>>,
-    /// Texts that stand in the JSON of each matching event, in lower case.
-    needles: Vec<String>,
+    /// What must be seen in the JSON of each matching event.
+    glances: Vec<Glance>,
 }
 
 impl<'a> Plan<'a> {
     fn of(query: &'a TraceQuery, days: &mut [OpenDay], faults: &mut Faults) -> Self {
-        let mut keys: Vec<_> = query.terms.iter().filter_map(terms::of_term).collect();
+        let (mut keys, mut marks) = (Vec::new(), Vec::new());
         for term in &query.terms {
             // What identifies something is looked up as such, if the index knows it at all (on
             // any page: the cursor must not change what is meant); else it is a part of a text.
-            if let Some(identifying) = terms::of_identifying_text(term) {
+            let identifying = terms::of_identifying_text(term).filter(|identifying| {
                 let known = |day: &&mut OpenDay| {
-                    day.knows(&identifying).unwrap_or_else(|error| {
+                    day.knows(identifying).unwrap_or_else(|error| {
                         faults.note_answer(&day.day, &error);
                         false
                     })
                 };
-                if days.iter_mut().find(known).is_some() {
-                    keys.push(identifying);
-                }
+                days.iter_mut().find(known).is_some()
+            });
+            // What has a list of its events needs no sketch: it would exclude none of them.
+            match terms::of_term(term).or(identifying) {
+                Some(listed) => keys.push(listed),
+                None => marks.extend(marks::of_term(term)),
             }
         }
-        let needles = query.terms.iter().filter_map(terms::needle).collect();
-        let mut marks: Vec<_> = query.terms.iter().flat_map(marks::of_term).collect();
+        let glances = query.terms.iter().filter_map(Glance::of_term).collect();
         // Those with few marks are the cheapest to look up, and exclude most.
         marks.sort_by_key(Vec::len);
         Self {
             query,
             keys,
             marks,
-            needles,
+            glances,
         }
     }
 
@@ -263,11 +270,7 @@ impl<'a> Plan<'a> {
         }
         let json = row.get_ref(2)?.as_str()?;
         if !self.query.terms.is_empty() {
-            if !self
-                .needles
-                .iter()
-                .all(|needle| contains_in_any_case(json, needle))
-            {
+            if !self.glances.iter().all(|glance| glance.may_fit(json)) {
                 return Ok(None);
             }
             *budget = budget.saturating_sub(READ_COST);
@@ -292,8 +295,7 @@ impl OpenDay {
     fn reader(self, before: u64, sheets: &Sheets) -> DayReader {
         DayReader {
             sheets: sheets.clone(),
-            // A day of an older version has none.
-            is_sketched: sketches::are_there(&self.connection).unwrap_or(false),
+            sketched: None,
             day: self.day,
             connection: self.connection,
             unread_below: before,
@@ -324,8 +326,9 @@ impl OpenDay {
 struct DayReader {
     day: String,
     connection: Connection,
-    is_sketched: bool,
     sheets: Sheets,
+    /// The sheets that have a sketch in the database, once one was needed.
+    sketched: Option<BTreeSet<u64>>,
     /// Everything from here on up was looked at.
     unread_below: u64,
     /// `unread_below` is no more than one above the day's last event.
@@ -384,7 +387,7 @@ impl DayReader {
         // A sheet lies within its segment; `unread_below` is above the segment's start.
         let sheet = (self.unread_below - 1).min(i64::MAX.unsigned_abs()) >> SHEET_BITS;
         let start = (sheet << SHEET_BITS).max(segment.start());
-        let mut blocks = self.blocks(sheet, plan)?;
+        let mut blocks = self.blocks(sheet, plan, Blocks::MAX)?;
         while blocks != 0 {
             // The highest run of blocks: `high` is the one above it.
             let high = u64::from(Blocks::BITS - blocks.leading_zeros());
@@ -401,13 +404,20 @@ impl DayReader {
         Ok(())
     }
 
-    /// The blocks of a sheet that may have events that fit.
-    fn blocks(&self, sheet: u64, plan: &Plan<'_>) -> rusqlite::Result<Blocks> {
-        if !self.is_sketched {
-            return Ok(Blocks::MAX);
+    /// Of these blocks of a sheet those that may have events that fit.
+    fn blocks(&mut self, sheet: u64, plan: &Plan<'_>, of: Blocks) -> rusqlite::Result<Blocks> {
+        if plan.marks.is_empty() {
+            return Ok(of);
         }
-        let in_memory = (&self.sheets, &*self.day);
-        sketches::blocks(&self.connection, in_memory, sheet, &plan.marks)
+        let sketched = match &mut self.sketched {
+            Some(sketched) => sketched,
+            none => none.insert(sketches::numbers(&self.connection)?),
+        };
+        if sketched.contains(&sheet) {
+            return sketches::blocks(&self.connection, (sheet, of), &plan.marks);
+        }
+        let in_memory = self.sheets.blocks(&self.day, sheet, &plan.marks);
+        Ok(of & in_memory.unwrap_or(Blocks::MAX))
     }
 
     /// Looks at every event of a range; `true`: that is enough for now.
@@ -442,56 +452,29 @@ impl DayReader {
     ) -> rusqlite::Result<()> {
         let candidates = postings::candidates(&self.connection, segment, &plan.keys)?;
         let sql = "SELECT position, time, json FROM event WHERE position = ?1";
-        let mut statement = self.connection.prepare_cached(sql)?;
         let below = candidates.partition_point(|position| *position < self.unread_below);
-        let (mut sheet, mut blocks) = (u64::MAX, 0);
-        for position in candidates[..below].iter().rev() {
-            if sketches::sheet_of(*position) != sheet {
-                sheet = sketches::sheet_of(*position);
-                blocks = self.blocks(sheet, plan)?;
-            }
-            if blocks & sketches::bit_of(*position) == 0 {
-                continue;
-            }
-            let mut rows = statement.query([position])?;
-            if let Some(row) = rows.next()? {
-                self.found.extend(plan.judge(row, budget)?);
-            }
-            self.unread_below = *position;
-            if self.found.len() >= READ_AHEAD || *budget == 0 {
-                return Ok(());
+        let of_sheet = |a: &u64, b: &u64| sketches::sheet_of(*a) == sketches::sheet_of(*b);
+        for proposed in candidates[..below].chunk_by(of_sheet).rev() {
+            let bits = proposed.iter().map(|position| sketches::bit_of(*position));
+            let bits = bits.fold(0, |all, one| all | one);
+            let blocks = self.blocks(sketches::sheet_of(proposed[0]), plan, bits)?;
+            for position in proposed.iter().rev() {
+                if blocks & sketches::bit_of(*position) == 0 {
+                    continue;
+                }
+                let mut statement = self.connection.prepare_cached(sql)?;
+                let mut rows = statement.query([position])?;
+                if let Some(row) = rows.next()? {
+                    self.found.extend(plan.judge(row, budget)?);
+                }
+                self.unread_below = *position;
+                if self.found.len() >= READ_AHEAD || *budget == 0 {
+                    return Ok(());
+                }
             }
         }
         self.unread_below = segment.start();
         Ok(())
-    }
-}
-
-/// Whether a text contains another, given in lower case; ASCII letters in any case.
-fn contains_in_any_case(text: &str, needle: &str) -> bool {
-    let (text, needle) = (text.as_bytes(), needle.as_bytes());
-    // The rarest letter is looked for, the others are compared where it stands.
-    let place = (0..needle.len()).max_by_key(|place| rarity(needle[*place]));
-    let Some(place) = place else {
-        return true;
-    };
-    let Some(last_start) = text.len().checked_sub(needle.len()) else {
-        return false;
-    };
-    let letter = needle[place];
-    let (lower, upper) = (letter.to_ascii_lowercase(), letter.to_ascii_uppercase());
-    memchr::memchr2_iter(lower, upper, &text[place..=last_start + place])
-        .any(|start| text[start..start + needle.len()].eq_ignore_ascii_case(needle))
-}
-
-/// How seldom a letter stands in the JSON of an event, about.
-fn rarity(letter: u8) -> u8 {
-    match letter {
-        b'j' | b'q' | b'x' | b'z' | b'@' | b'+' | b'%' => 4,
-        b'w' | b'k' | b'y' | b'g' | b'f' | b'<' | b'(' | b'/' => 3,
-        b'b' | b'h' | b'v' | b'u' | b'7'..=b'9' => 2,
-        b'd' | b'l' | b'p' | b'm' | b'3'..=b'6' => 1,
-        _ => 0,
     }
 }
 

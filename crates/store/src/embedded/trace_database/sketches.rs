@@ -5,6 +5,7 @@
 //! written when its sheet is full or its day is over: a few pages for thousands of events. A sheet
 //! without one is read event by event.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -90,7 +91,7 @@ impl Sheets {
     }
 
     /// The blocks that may have an event with a mark of each list, if the sheet is in memory.
-    fn blocks(&self, day: &str, number: u64, lists: &[Vec<Mark>]) -> Option<Blocks> {
+    pub(super) fn blocks(&self, day: &str, number: u64, lists: &[Vec<Mark>]) -> Option<Blocks> {
         let all = self.all();
         let is_it = |seen: &&Seen| seen.day == day && seen.number == number;
         let blocks = all.iter().find(is_it)?.blocks.clone();
@@ -217,32 +218,38 @@ pub(super) fn catch_up(connection: &Connection) -> rusqlite::Result<usize> {
 }
 
 /// Whether a sheet has its sketch.
-pub(super) fn has_sketch(connection: &Connection, number: u64) -> rusqlite::Result<bool> {
+fn has_sketch(connection: &Connection, number: u64) -> rusqlite::Result<bool> {
     let sql = "SELECT 1 FROM sheet WHERE number = ?1";
     connection.prepare_cached(sql)?.exists([number])
 }
 
-/// The blocks of a sheet that may have an event with at least one mark of each list; all where
-/// there is no sketch.
+/// The sheets of a day that have their sketch; none in one of an older version.
+pub(super) fn numbers(connection: &Connection) -> rusqlite::Result<BTreeSet<u64>> {
+    if !are_there(connection)? {
+        return Ok(BTreeSet::new());
+    }
+    let mut statement = connection.prepare_cached("SELECT number FROM sheet")?;
+    statement.query_map([], |row| row.get(0))?.collect()
+}
+
+/// Of these blocks of a sheet that has a sketch, those that may have an event with at least one
+/// mark of each list.
 pub(super) fn blocks(
     connection: &Connection,
-    (sheets, day): (&Sheets, &str),
-    number: u64,
+    (number, of): (u64, Blocks),
     lists: &[Vec<Mark>],
 ) -> rusqlite::Result<Blocks> {
-    if lists.is_empty() {
-        return Ok(Blocks::MAX);
-    }
-    if !has_sketch(connection, number)? {
-        let in_memory = sheets.blocks(day, number, lists);
-        return Ok(in_memory.unwrap_or(Blocks::MAX));
-    }
-    let mut blocks = Blocks::MAX;
+    let mut parts = Parts {
+        connection,
+        number,
+        read: Vec::new(),
+    };
+    let mut blocks = of;
     for marks in lists {
         let mut of_list = 0;
-        // Classes of size or time are many marks in one or two rows.
+        // Classes of size or time are many marks in one or two parts.
         for marks in marks.chunk_by(|a, b| part_of(*a) == part_of(*b)) {
-            of_list |= blocks_of(connection, number, marks)?;
+            of_list |= parts.blocks_of(marks)?;
         }
         blocks &= of_list;
         if blocks == 0 {
@@ -256,14 +263,24 @@ fn part_of(mark: Mark) -> u64 {
     u64::from(mark) / MARKS_IN_PART as u64
 }
 
-/// The blocks that have any of some marks of one part.
-fn blocks_of(connection: &Connection, number: u64, marks: &[Mark]) -> rusqlite::Result<Blocks> {
-    let Some(part) = marks.first().map(|mark| part_of(*mark)) else {
-        return Ok(0);
-    };
-    let mut statement = connection.prepare_cached("SELECT blocks FROM sketch WHERE part = ?1")?;
-    let read = |row: &rusqlite::Row<'_>| {
-        let octets = row.get_ref(0)?.as_blob()?;
+/// The parts of one sketch, each read once: kinds, TLS and sizes stand in the same one.
+struct Parts<'a> {
+    connection: &'a Connection,
+    number: u64,
+    /// Those read, by number; empty: without a bit.
+    read: Vec<(u64, Vec<u8>)>,
+}
+
+impl Parts<'_> {
+    /// The blocks that have any of some marks of one part.
+    fn blocks_of(&mut self, marks: &[Mark]) -> rusqlite::Result<Blocks> {
+        let Some(part) = marks.first().map(|mark| part_of(*mark)) else {
+            return Ok(0);
+        };
+        let octets = self.part(part)?;
+        if octets.is_empty() {
+            return Ok(0);
+        }
         let one = |mark: &Mark| {
             let place = usize::from(*mark) % MARKS_IN_PART;
             let octets = octets.get(place * OCTETS..(place + 1) * OCTETS);
@@ -272,13 +289,27 @@ fn blocks_of(connection: &Connection, number: u64, marks: &[Mark]) -> rusqlite::
             octets.map_or(Blocks::MAX, Blocks::from_le_bytes)
         };
         Ok(marks.iter().map(one).fold(0, |all, one| all | one))
-    };
-    let found = statement.query_row([(number << PART_BITS) | part], read);
-    Ok(found.optional()?.unwrap_or(0))
+    }
+
+    fn part(&mut self, part: u64) -> rusqlite::Result<&[u8]> {
+        let known = self.read.iter().position(|(number, _)| *number == part);
+        let place = if let Some(place) = known {
+            place
+        } else {
+            let sql = "SELECT blocks FROM sketch WHERE part = ?1";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let row = (self.number << PART_BITS) | part;
+            let octets: Option<Vec<u8>> =
+                statement.query_row([row], |row| row.get(0)).optional()?;
+            self.read.push((part, octets.unwrap_or_default()));
+            self.read.len() - 1
+        };
+        Ok(&self.read[place].1)
+    }
 }
 
 /// Tables that an older version did not make.
-pub(super) fn are_there(connection: &Connection) -> rusqlite::Result<bool> {
+fn are_there(connection: &Connection) -> rusqlite::Result<bool> {
     let sql = "SELECT 1 FROM sqlite_schema WHERE name = 'sketch'";
     connection.prepare_cached(sql)?.exists([])
 }
@@ -320,8 +351,8 @@ mod tests {
         let blocks_for = |text: &str| {
             let query = TraceQuery::parse(text).unwrap();
             let lists: Vec<_> = query.terms.iter().flat_map(marks::of_term).collect();
-            let none = Sheets::default();
-            blocks(&connection, (&none, ""), 0, &lists).unwrap()
+            assert_eq!(numbers(&connection).unwrap(), BTreeSet::from([0]));
+            blocks(&connection, (0, Blocks::MAX), &lists).unwrap()
         };
         assert_eq!(blocks_for("subject:774321"), 0b10);
         assert_eq!(blocks_for("FACTURE"), 0b10);
@@ -345,7 +376,6 @@ mod tests {
         Sheet::new(0).store(&connection).unwrap();
         let query = TraceQuery::parse("subject:restart").unwrap();
         let lists: Vec<_> = query.terms.iter().flat_map(marks::of_term).collect();
-        let none = Sheets::default();
-        assert_eq!(blocks(&connection, (&none, ""), 0, &lists).unwrap(), 1);
+        assert_eq!(blocks(&connection, (0, Blocks::MAX), &lists).unwrap(), 1);
     }
 }

@@ -349,7 +349,7 @@ impl ClientTest {
     }
 }
 
-fn within(address: IpAddr, network: IpAddr, length: u8) -> bool {
+pub(in crate::trace) fn within(address: IpAddr, network: IpAddr, length: u8) -> bool {
     match (address.to_canonical(), network) {
         (IpAddr::V4(address), IpAddr::V4(network)) => {
             let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);

@@ -1,0 +1,240 @@
+//! What can be seen of an event in its JSON at a glance: taking it apart costs twenty times as much,
+//! and most of what the index proposes does not fit.
+//!
+//! A glance only excludes, as marks do (`marks.rs`): what it lets pass is taken apart and judged.
+//! It relies on how `json.rs` writes: fields without spaces, and no quotation mark within a text
+//! without a reverse solidus before it, so that `"size":` stands nowhere but in front of the size.
+
+use std::net::IpAddr;
+
+use super::TraceTerm;
+use super::query::values::{
+    AddressPattern, ClientTest, Comparison, Test, TlsTest, tls_version, within,
+};
+
+/// See the sign on the door.
+pub(crate) struct Glance(Seen);
+
+enum Seen {
+    /// A text in lower case that stands there, in some case.
+    Text(String),
+    Size(Comparison, u64),
+    Tls(TlsTest),
+    Network(IpAddr, u8),
+}
+
+impl Glance {
+    /// What every event that fits shows; `None`: nothing is known.
+    pub(crate) fn of_term(term: &TraceTerm) -> Option<Self> {
+        Seen::of_term(term).map(Self)
+    }
+
+    /// Whether the event of this JSON may fit.
+    pub(crate) fn may_fit(&self, json: &str) -> bool {
+        self.0.may_fit(json)
+    }
+}
+
+impl Seen {
+    fn of_term(term: &TraceTerm) -> Option<Self> {
+        let pattern = match term.test() {
+            Test::To(AddressPattern::Null) | Test::From(AddressPattern::Null) | Test::Delay(..) => {
+                return None;
+            }
+            Test::To(AddressPattern::Part(part)) | Test::From(AddressPattern::Part(part)) => {
+                return unescaped_part(part).map(Self::Text);
+            }
+            Test::Status(word) => return Some(Self::Text(format!("\"status\":\"{word}\""))),
+            Test::Client(ClientTest::Network(address, length)) => {
+                return Some(Self::Network(*address, *length));
+            }
+            Test::Size(comparison, size) => return Some(Self::Size(*comparison, *size)),
+            Test::Tls(test) => return Some(Self::Tls(test.clone())),
+            Test::To(AddressPattern::Whole(pattern))
+            | Test::From(AddressPattern::Whole(pattern))
+            | Test::Client(ClientTest::Name(pattern))
+            | Test::Connector(pattern)
+            | Test::Code(pattern)
+            | Test::Reference(pattern)
+            | Test::Token(pattern)
+            | Test::Subject(pattern)
+            | Test::Event(pattern)
+            | Test::Id(pattern)
+            | Test::Organisation(pattern)
+            | Test::Text(pattern) => pattern,
+        };
+        unescaped_part(&pattern.text).map(Self::Text)
+    }
+
+    fn may_fit(&self, json: &str) -> bool {
+        match self {
+            Self::Text(needle) => contains_in_any_case(json, needle),
+            Self::Size(comparison, wanted) => behind(json, "\"size\":").is_none_or(|rest| {
+                let end = rest.find([',', '}']).unwrap_or(rest.len());
+                match &rest[..end] {
+                    "null" => false,
+                    number => number
+                        .parse::<u64>()
+                        .map_or(true, |size| comparison.holds(&size, wanted)),
+                }
+            }),
+            Self::Tls(test) => behind(json, "\"tls\":").is_none_or(|rest| tls_may_fit(test, rest)),
+            Self::Network(network, length) => behind(json, "\"client\":").is_none_or(|rest| {
+                let address = text_behind(rest, "{\"address\":\"");
+                match address.map(str::parse::<IpAddr>) {
+                    Some(Ok(address)) => within(address, *network, *length),
+                    _ => !rest.starts_with("null"),
+                }
+            }),
+        }
+    }
+}
+
+fn tls_may_fit(test: &TlsTest, rest: &str) -> bool {
+    let is_clear = rest.starts_with("null");
+    match test {
+        TlsTest::None => is_clear,
+        _ if is_clear => false,
+        TlsTest::Version(comparison, wanted) => {
+            let version = text_behind(rest, "{\"version\":\"").and_then(tls_version);
+            version.is_none_or(|version| comparison.holds(&version, wanted))
+        }
+        TlsTest::Verified(word) => {
+            let verified = behind(rest, "\"verified\":\"");
+            verified.is_none_or(|verified| verified.starts_with(word))
+        }
+    }
+}
+
+/// What stands behind a field's name.
+fn behind<'a>(json: &'a str, name: &str) -> Option<&'a str> {
+    let place = json.find(name)?;
+    Some(&json[place + name.len()..])
+}
+
+/// The text that begins right behind this.
+fn text_behind<'a>(rest: &'a str, start: &str) -> Option<&'a str> {
+    let text = rest.strip_prefix(start)?;
+    text.find('"').map(|end| &text[..end])
+}
+
+/// The longest part that is ASCII and written in JSON as it is.
+fn unescaped_part(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii() && !c.is_ascii_control() && c != '"' && c != '\\';
+    let part = text.split(|c| !plain(c)).max_by_key(|part| part.len())?;
+    (!part.is_empty()).then(|| part.to_owned())
+}
+
+/// Whether a text contains another, given in lower case; ASCII letters in any case.
+fn contains_in_any_case(text: &str, needle: &str) -> bool {
+    let (text, needle) = (text.as_bytes(), needle.as_bytes());
+    // The rarest letter is looked for, the others are compared where it stands.
+    let place = (0..needle.len()).max_by_key(|place| rarity(needle[*place]));
+    let Some(place) = place else {
+        return true;
+    };
+    let Some(last_start) = text.len().checked_sub(needle.len()) else {
+        return false;
+    };
+    let letter = needle[place];
+    let (lower, upper) = (letter.to_ascii_lowercase(), letter.to_ascii_uppercase());
+    memchr::memchr2_iter(lower, upper, &text[place..=last_start + place])
+        .any(|start| text[start..start + needle.len()].eq_ignore_ascii_case(needle))
+}
+
+/// How seldom a letter stands in the JSON of an event, about.
+fn rarity(letter: u8) -> u8 {
+    match letter {
+        b'j' | b'q' | b'x' | b'z' | b'@' | b'+' | b'%' => 4,
+        b'w' | b'k' | b'y' | b'g' | b'f' | b'<' | b'(' | b'/' => 3,
+        b'b' | b'h' | b'v' | b'u' | b'7'..=b'9' => 2,
+        b'd' | b'l' | b'p' | b'm' | b'3'..=b'6' => 1,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use relais_smtp::time::Timestamp;
+
+    use super::*;
+    use crate::trace::{ClientSummary, Event, EventKind, TlsSummary, TraceQuery};
+
+    fn event(size: Option<u64>, tls: Option<(&str, &str)>, client: Option<[u8; 4]>) -> Event {
+        Event {
+            // What a stranger writes must not be taken for a field of ours.
+            subject: Some(r#""size":1,"tls":null,"client":null"#.into()),
+            size,
+            tls: tls.map(|(version, verified)| {
+                Arc::new(TlsSummary {
+                    version: version.into(),
+                    cipher: "TLS13_AES_128_GCM_SHA256".into(),
+                    verified: verified.into(),
+                })
+            }),
+            client: client.map(|address| {
+                Arc::new(ClientSummary {
+                    address: address.into(),
+                    helo: Some(r#""size":1"#.into()),
+                    credential: None,
+                    certificate: None,
+                })
+            }),
+            ..Event::new(Timestamp::from_millis(0), EventKind::MessageAccepted)
+        }
+    }
+
+    #[test]
+    fn a_glance_excludes_what_does_not_fit_and_never_what_does() {
+        let sizes = [None, Some(0), Some(99), Some(12_000_000), Some(u64::MAX)];
+        let encrypted = [
+            None,
+            Some(("1.0", "no")),
+            Some(("1.3", "dane")),
+            Some(("1.2", "name")),
+            Some(("of tomorrow", "nobody knows")),
+        ];
+        let clients = [None, Some([10, 1, 0, 42]), Some([10, 9, 0, 1])];
+        let (mut passed, mut kept_back) = (0, 0);
+        for text in [
+            "size:>10mb",
+            "size:<100",
+            "size:99",
+            "size:<=0",
+            "size:>100mb",
+            "tls:none",
+            "tls:<1.2",
+            "tls:1.3",
+            "tls:>=1.2",
+            "tls:dane",
+            "tls:name",
+            "tls:no",
+            "client:10.1.0.0/16",
+            "client:10.9.0.1",
+            "client:0.0.0.0/0",
+            "client:2001:db8::/32",
+            "status:accepted",
+            "status:failed",
+            "event:message.*",
+        ] {
+            let query = TraceQuery::parse(text).expect("a search");
+            let glance = Glance::of_term(&query.terms[0]).expect("something is seen");
+            for size in sizes {
+                for tls in encrypted {
+                    for client in clients {
+                        let event = event(size, tls, client);
+                        let may = glance.may_fit(&event.to_json());
+                        let fits = query.matches(&event);
+                        assert!(may || !fits, "{text} {event:?}");
+                        passed += u32::from(may && !fits);
+                        kept_back += u32::from(!may);
+                    }
+                }
+            }
+        }
+        assert!(kept_back > 700, "{kept_back}");
+        assert!(passed < 150, "{passed}");
+    }
+}
