@@ -30,6 +30,10 @@ pub(crate) async fn run(context: AdminContext, hooks: Hooks, closing: Cancellati
     let now = context.clock.now();
     context.duties.alerts.load(&context.store, now).await;
     let mut sensors = Sensors::load(&context).await;
+    match Plan::read(&context.store).await {
+        Ok(plan) => sensors.watch(&plan.rules),
+        Err(error) => tracing::warn!(%error, "the plan of alerts cannot be read"),
+    }
     let mut next = context.clock.moment() + INTERVAL;
     loop {
         tokio::select! {
@@ -56,6 +60,7 @@ async fn round(context: &AdminContext, hooks: &Hooks, sensors: &mut Sensors) {
         Err(error) => return tracing::warn!(%error, "the plan of alerts cannot be read"),
     };
     let now = context.clock.now();
+    sensors.watch(&plan.rules);
     let measures = sensors.measure(context, now).await;
     let alerts = &context.duties.alerts;
     let (judged, state) = alerts.judge(&plan, &measures, now);

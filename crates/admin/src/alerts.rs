@@ -4,11 +4,12 @@
 //! Not here: the decisions (`relais_policy::alert`); measuring and telling (`alerting`).
 
 pub(crate) mod words;
+pub(crate) mod fitting;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use relais_policy::alert::{Judged, Measure, Owed, QuietHours, Rule, RuleKind, State, Told};
+use relais_policy::alert::{Judged, Measure, Owed, QuietHours, Rule, RuleKind, Scope, State, Told};
 use relais_smtp::time::Timestamp;
 use relais_store::queue::StoreError;
 use relais_store::secret::{SecretKind, SecretName};
@@ -18,6 +19,8 @@ use serde::{Deserialize, Serialize};
 
 /// Channels of one installation.
 pub(crate) const CHANNELS_MAX: usize = 50;
+/// Rules for some mail only: each has windows of its own.
+pub(crate) const SCOPED_RULES_MAX: usize = 50;
 const PLAN: &str = "plan";
 pub(crate) const STATE: &str = "state";
 /// Of what a channel owes; its id follows.
@@ -103,7 +106,7 @@ impl Plan {
         let mut plan = kept.unwrap_or_default();
         // Rules that a later version knows.
         for kind in RuleKind::ALL {
-            if plan.rules.iter().all(|rule| rule.kind != kind) {
+            if !plan.rules.iter().any(|rule| rule.is(kind, &Scope::ALL)) {
                 plan.rules.push(Rule::of(kind));
             }
         }
@@ -214,7 +217,7 @@ impl Alerts {
         }
         let urgent = |told: &Told| {
             let mut rules = plan.rules.iter();
-            rules.any(|rule| rule.kind == told.kind && rule.urgent)
+            rules.any(|rule| rule.is(told.kind, &told.scope) && rule.urgent)
         };
         let is_urgent = lines.iter().any(urgent);
         let mut all = self.lock_owed();

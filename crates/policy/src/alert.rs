@@ -7,12 +7,14 @@
 //!
 //! In quiet hours notes wait until these are over, unless the rule is urgent; what was raised and
 //! cleared meanwhile is told as both. A rule is judged per subject: one queue, one device, one
-//! certificate.
+//! certificate. Beside the rule for everything there may be others of the same kind, each for some
+//! mail only (`alert/scope.rs`).
 //!
 //! What a channel owes because it failed is in `alert/owed.rs`. Not here: measuring, and the way of
 //! a note (`relais-admin`).
 
 mod owed;
+mod scope;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +22,7 @@ use relais_smtp::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::owed::{OWED_FOR, OWED_LINES_MAX, Owed, PAUSES};
+pub use self::scope::{Scope, ScopePart};
 
 /// What is watched.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -115,6 +118,26 @@ impl RuleKind {
         }
     }
 
+    /// What its numbers can be narrowed by; nothing for what is no mail's.
+    pub const fn scope_parts(self) -> &'static [ScopePart] {
+        use ScopePart::{Client, Connector, From, Organisation, To};
+        match self {
+            Self::QueueAge | Self::DeliveryTime | Self::FailureShare | Self::RefusedAttempts => {
+                &[Organisation, Connector, From, Client, To]
+            }
+            Self::Silence => &[Organisation, Connector, Client],
+            Self::CertificateExpiry
+            | Self::CredentialExpiry
+            | Self::DomainExpiry
+            | Self::DnsDrift
+            | Self::Blocklist
+            | Self::Disk
+            | Self::Limit
+            | Self::RestrictedEntity
+            | Self::Unaccounted => &[],
+        }
+    }
+
     /// Whether little is bad.
     const fn is_raised_below(self) -> bool {
         matches!(
@@ -130,6 +153,9 @@ impl RuleKind {
 pub struct Rule {
     /// What is watched.
     pub kind: RuleKind,
+    /// Of which mail. One kind has one rule for each scope.
+    #[serde(default, skip_serializing_if = "Scope::is_all")]
+    pub scope: Scope,
     /// Judged at all.
     pub enabled: bool,
     /// From which value on; for what ends or runs out: up to which.
@@ -160,11 +186,17 @@ impl Rule {
         };
         Self {
             kind,
+            scope: Scope::ALL,
             enabled: true,
             threshold,
             for_seconds,
             urgent,
         }
+    }
+
+    /// Whether it is the rule of this kind and scope.
+    pub fn is(&self, kind: RuleKind, scope: &Scope) -> bool {
+        self.kind == kind && self.scope == *scope
     }
 
     fn is_over(&self, value: u64) -> bool {
@@ -204,6 +236,8 @@ impl QuietHours {
 pub struct Measure {
     /// What.
     pub kind: RuleKind,
+    /// Of which mail: that of the rule for which it was measured.
+    pub scope: Scope,
     /// Of which queue, device, certificate; empty for the whole.
     pub subject: String,
     /// In the kind's unit.
@@ -229,6 +263,9 @@ pub struct Told {
     pub turn: Turn,
     /// What.
     pub kind: RuleKind,
+    /// Of which mail.
+    #[serde(default, skip_serializing_if = "Scope::is_all")]
+    pub scope: Scope,
     /// Of what.
     pub subject: String,
     /// When it was raised.
@@ -256,12 +293,15 @@ pub struct Standing {
 /// Everything that must survive a restart: an alert is raised once.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct State {
-    /// By kind and subject.
+    /// By kind, scope and subject.
     #[serde(with = "entries")]
-    standing: BTreeMap<(RuleKind, String), Standing>,
+    standing: BTreeMap<Key, Standing>,
     /// What waits for the end of quiet hours.
     waiting: Vec<Told>,
 }
+
+/// Kind and scope of a rule, and the subject that it judged.
+type Key = (RuleKind, Scope, String);
 
 /// What waits for the end of quiet hours at most; a night has no more that a person reads.
 const WAITING_MAX: usize = 200;
@@ -270,9 +310,9 @@ const SUBJECTS_MAX: usize = 10_000;
 
 impl State {
     /// What is raised now.
-    pub fn raised(&self) -> impl Iterator<Item = (RuleKind, &str, &Standing)> {
+    pub fn raised(&self) -> impl Iterator<Item = (RuleKind, &Scope, &str, &Standing)> {
         let raised = self.standing.iter().filter(|(_, it)| it.raised.is_some());
-        raised.map(|((kind, subject), it)| (*kind, subject.as_str(), it))
+        raised.map(|((kind, scope, subject), it)| (*kind, scope, subject.as_str(), it))
     }
 
     /// Holds what was measured against the rules. `turned`: everything that was raised or cleared
@@ -288,10 +328,11 @@ impl State {
         for rule in rules {
             self.judge_rule(rule, measures, now, &mut turned);
         }
+        self.end_without_rule(rules, now, &mut turned);
         let is_quiet = quiet.is_some_and(|quiet| quiet.has(now));
         let is_urgent = |told: &Told| {
             let mut rules = rules.iter();
-            rules.any(|rule| rule.kind == told.kind && rule.urgent)
+            rules.any(|rule| rule.is(told.kind, &told.scope) && rule.urgent)
         };
         let mut note = Vec::new();
         if is_quiet {
@@ -316,13 +357,15 @@ impl State {
         now: Timestamp,
         turned: &mut Vec<Told>,
     ) {
-        let mine = measures.iter().filter(|measure| measure.kind == rule.kind);
+        let mine = measures
+            .iter()
+            .filter(|measure| rule.is(measure.kind, &measure.scope));
         let mine: BTreeMap<&str, &Measure> = mine
             .map(|measure| (measure.subject.as_str(), measure))
             .collect();
         for (subject, measure) in &mine {
             let is_over = rule.enabled && rule.is_over(measure.value);
-            let key = (rule.kind, String::from(*subject));
+            let key = (rule.kind, rule.scope.clone(), String::from(*subject));
             if !is_over && !self.standing.contains_key(&key) {
                 continue;
             }
@@ -341,13 +384,32 @@ impl State {
             turned.extend(standing.turn(rule, subject, is_over, now));
         }
         // What is not measured any more is gone: a queue that is empty, a key that was revoked.
-        for ((kind, subject), standing) in &mut self.standing {
-            if *kind == rule.kind && !mine.contains_key(subject.as_str()) {
+        for ((kind, scope, subject), standing) in &mut self.standing {
+            if rule.is(*kind, scope) && !mine.contains_key(subject.as_str()) {
                 turned.extend(standing.turn(rule, subject, false, now));
             }
         }
-        self.standing.retain(|(kind, _), standing| {
-            *kind != rule.kind || standing.is_over || standing.raised.is_some()
+        self.standing.retain(|(kind, scope, _), standing| {
+            !rule.is(*kind, scope) || standing.is_over || standing.raised.is_some()
+        });
+    }
+
+    /// What a rule raised that was taken away is over at once.
+    fn end_without_rule(&mut self, rules: &[Rule], now: Timestamp, turned: &mut Vec<Told>) {
+        self.standing.retain(|(kind, scope, subject), standing| {
+            let has_rule = rules.iter().any(|rule| rule.is(*kind, scope));
+            if !has_rule && standing.raised.is_some() {
+                turned.push(Told {
+                    turn: Turn::Cleared,
+                    kind: *kind,
+                    scope: scope.clone(),
+                    subject: subject.clone(),
+                    value: standing.value,
+                    detail: standing.detail.clone(),
+                    at: now.as_millis(),
+                });
+            }
+            has_rule
         });
     }
 }
@@ -376,6 +438,7 @@ impl Standing {
         Some(Told {
             turn,
             kind: rule.kind,
+            scope: rule.scope.clone(),
             subject: String::from(subject),
             value: self.value,
             detail: self.detail.clone(),
@@ -395,22 +458,25 @@ pub struct Judged {
 
 /// JSON has no keys but texts.
 mod entries {
-    use super::{BTreeMap, RuleKind, Standing};
+    use super::{BTreeMap, Key, RuleKind, Scope, Standing};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[derive(Deserialize, Serialize)]
     struct Entry {
         kind: RuleKind,
+        #[serde(default, skip_serializing_if = "Scope::is_all")]
+        scope: Scope,
         subject: String,
         standing: Standing,
     }
 
     pub(super) fn serialize<S: Serializer>(
-        map: &BTreeMap<(RuleKind, String), Standing>,
+        map: &BTreeMap<Key, Standing>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        let entries = map.iter().map(|((kind, subject), standing)| Entry {
+        let entries = map.iter().map(|((kind, scope, subject), standing)| Entry {
             kind: *kind,
+            scope: scope.clone(),
             subject: subject.clone(),
             standing: standing.clone(),
         });
@@ -419,11 +485,11 @@ mod entries {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<BTreeMap<(RuleKind, String), Standing>, D::Error> {
+    ) -> Result<BTreeMap<Key, Standing>, D::Error> {
         let entries = Vec::<Entry>::deserialize(deserializer)?;
         let entries = entries.into_iter();
         Ok(entries
-            .map(|entry| ((entry.kind, entry.subject), entry.standing))
+            .map(|entry| ((entry.kind, entry.scope, entry.subject), entry.standing))
             .collect())
     }
 }

@@ -374,6 +374,12 @@ pub(super) const RULES: &[Rule] = &[
     rule(POST, "/messages", SendMail, Whose::Handler),
     rule(GET, "/alerts", SeeState, Whose::Installation),
     rule(POST, "/alerts/rules", ChangeSettings, Whose::Installation),
+    rule(
+        POST,
+        "/alerts/rules/remove",
+        ChangeSettings,
+        Whose::Installation,
+    ),
     rule(POST, "/alerts/quiet", ChangeSettings, Whose::Installation),
     rule(
         POST,

@@ -1,24 +1,28 @@
 //! What is measured for alerts: from events as they happen, and from the store, the settings and
 //! the certificates every few seconds.
 //!
+//! What a rule for some mail only asks is measured of that mail alone, in windows of its own.
 //! Each window and list has its bound; what is measured of one subject says nothing of another.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use relais_net::login::{Ends, LoginStanding};
 use relais_net::tls::CertificateStore;
-use relais_policy::alert::{Measure, RuleKind};
+use relais_policy::alert::{Measure, Rule, RuleKind, Scope};
 use relais_policy::check::Verdict;
 use relais_policy::document::ConnectorState;
 use relais_policy::limit::Whose;
 use relais_policy::proof::{GRACE, ProofKey, Standing};
 use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
-use relais_store::queue::{Criteria, RecipientStateName};
+use relais_store::queue::{Criteria, ListedMessage, ListedRecipient, RecipientStateName};
 use relais_store::shelf::{Shelf, ShelfChange};
-use relais_store::trace::{Event, EventKind};
+use relais_store::trace::{ClientSummary, Event, EventKind, To};
 
+use crate::alerts::fitting::Fitting;
 use crate::checks;
 use crate::context::AdminContext;
 use crate::{keys, limits};
@@ -33,8 +37,12 @@ const ENDED_MIN: usize = 10;
 const REFUSED: Duration = Duration::from_secs(10 * 60);
 /// Moments of one window; more than that are old.
 const WINDOW_MAX: usize = 50_000;
+/// The same of a rule for some mail only.
+pub(crate) const WINDOW_SCOPED_MAX: usize = 4_096;
 /// Oldest messages that are looked at for the age of queues.
 const MESSAGES_MAX: usize = 200;
+/// The same for a rule for some mail only, whose oldest one may stand behind others.
+const MESSAGES_SCOPED_MAX: usize = 1_000;
 /// States of what waits by itself.
 const WAITING: [RecipientStateName; 3] = [
     RecipientStateName::Queued,
@@ -63,23 +71,107 @@ struct Seen {
     days: u32,
 }
 
-/// Windows over what happens.
-#[derive(Debug, Default)]
-pub(crate) struct Sensors {
+/// Windows over what happens to some mail.
+#[derive(Debug)]
+struct Windows {
+    /// Moments of one.
+    most: usize,
+    /// With fewer ended recipients the share of failures says nothing.
+    ended_min: usize,
     /// When, and how long each took in milliseconds.
     deliveries: VecDeque<(Timestamp, u64)>,
     /// When, and whether it failed.
     ended: VecDeque<(Timestamp, bool)>,
     refused: VecDeque<Timestamp>,
+}
+
+/// What is measured for rules of one scope.
+#[derive(Debug)]
+struct Scoped {
+    scope: Scope,
+    fitting: Fitting,
+    windows: Windows,
+}
+
+/// Windows over what happens.
+#[derive(Debug)]
+pub(crate) struct Sensors {
+    whole: Windows,
+    scoped: Vec<Scoped>,
     devices: HashMap<String, Seen>,
     kept: Option<Timestamp>,
 }
 
-fn push<T>(window: &mut VecDeque<T>, one: T) {
-    if window.len() >= WINDOW_MAX {
+fn push<T>(window: &mut VecDeque<T>, most: usize, one: T) {
+    if window.len() >= most {
         window.pop_front();
     }
     window.push_back(one);
+}
+
+impl Windows {
+    fn new(most: usize, ended_min: usize) -> Self {
+        Self {
+            most,
+            ended_min,
+            deliveries: VecDeque::new(),
+            ended: VecDeque::new(),
+            refused: VecDeque::new(),
+        }
+    }
+
+    fn hear(&mut self, event: &Event) {
+        match event.kind {
+            EventKind::RecipientDelivered => {
+                push(&mut self.ended, self.most, (event.time, false));
+                if let Some(took) = event.duration_ms {
+                    push(&mut self.deliveries, self.most, (event.time, took));
+                }
+            }
+            EventKind::RecipientFailed | EventKind::RecipientExpired => {
+                push(&mut self.ended, self.most, (event.time, true));
+            }
+            EventKind::ConnectionRefused | EventKind::AttemptRefused | EventKind::AuthFailed => {
+                push(&mut self.refused, self.most, event.time);
+            }
+            _ => {}
+        }
+    }
+
+    fn measure(&mut self, now: Timestamp, scope: &Scope, measures: &mut Vec<Measure>) {
+        self.deliveries
+            .retain(|(time, _)| now.since(*time) < DELIVERIES);
+        self.ended.retain(|(time, _)| now.since(*time) < ENDED);
+        self.refused.retain(|time| now.since(*time) < REFUSED);
+        let count = self.deliveries.len() as u64;
+        let sum: u64 = self.deliveries.iter().map(|(_, took)| took).sum();
+        let average = sum.checked_div(count).unwrap_or_default();
+        let failed = self.ended.iter().filter(|(_, failed)| *failed).count();
+        let ended = self.ended.len();
+        let share = if ended < self.ended_min.max(1) {
+            0
+        } else {
+            failed * 100 / ended
+        };
+        let of_failures = format!("{failed} of {ended} in the last 15 minutes");
+        let all = [
+            (
+                RuleKind::DeliveryTime,
+                average,
+                format!("{count} in the last minute"),
+            ),
+            (RuleKind::FailureShare, share as u64, of_failures),
+            (
+                RuleKind::RefusedAttempts,
+                self.refused.len() as u64,
+                "in the last 10 minutes".to_owned(),
+            ),
+        ];
+        measures.extend(all.map(|(kind, value, detail)| Measure {
+            scope: scope.clone(),
+            ..measure(kind, "", value, detail)
+        }));
+    }
 }
 
 fn age_of(now: Timestamp, then: i64) -> Duration {
@@ -93,8 +185,31 @@ impl Sensors {
         let text = text.unwrap_or_default();
         let devices = text.and_then(|text| serde_json::from_str(&text).ok());
         Self {
+            whole: Windows::new(WINDOW_MAX, ENDED_MIN),
+            scoped: Vec::new(),
             devices: devices.unwrap_or_default(),
-            ..Self::default()
+            kept: None,
+        }
+    }
+
+    /// From now on windows are kept for these rules, and no longer for others.
+    pub(crate) fn watch(&mut self, rules: &[Rule]) {
+        let scopes = rules.iter().map(|rule| &rule.scope);
+        let scopes: BTreeSet<_> = scopes.filter(|scope| !scope.is_all()).collect();
+        self.scoped.retain(|one| scopes.contains(&one.scope));
+        for scope in scopes {
+            if self.scoped.iter().any(|one| one.scope == *scope) {
+                continue;
+            }
+            // One that cannot be read was not taken by the API: of a later version.
+            if let Ok(fitting) = Fitting::of(scope) {
+                self.scoped.push(Scoped {
+                    scope: scope.clone(),
+                    fitting,
+                    // Of one device or sender each failure says something.
+                    windows: Windows::new(WINDOW_SCOPED_MAX, 1),
+                });
+            }
         }
     }
 
@@ -119,21 +234,14 @@ impl Sensors {
 
     /// One event.
     pub(crate) fn hear(&mut self, event: &Event) {
-        match event.kind {
-            EventKind::RecipientDelivered => {
-                push(&mut self.ended, (event.time, false));
-                if let Some(took) = event.duration_ms {
-                    push(&mut self.deliveries, (event.time, took));
-                }
+        self.whole.hear(event);
+        for one in &mut self.scoped {
+            if one.fitting.has(event) {
+                one.windows.hear(event);
             }
-            EventKind::RecipientFailed | EventKind::RecipientExpired => {
-                push(&mut self.ended, (event.time, true));
-            }
-            EventKind::ConnectionRefused | EventKind::AttemptRefused | EventKind::AuthFailed => {
-                push(&mut self.refused, event.time);
-            }
-            EventKind::MessageAccepted => self.hear_device(event),
-            _ => {}
+        }
+        if event.kind == EventKind::MessageAccepted {
+            self.hear_device(event);
         }
     }
 
@@ -168,9 +276,14 @@ impl Sensors {
     /// Everything that is known at this moment.
     pub(crate) async fn measure(&mut self, context: &AdminContext, now: Timestamp) -> Vec<Measure> {
         let mut measures = Vec::new();
-        self.measure_windows(now, &mut measures);
+        self.whole.measure(now, &Scope::ALL, &mut measures);
         self.measure_devices(context, now, &mut measures);
-        of_queues(context, now, &mut measures).await;
+        of_queues(context, now, None, &mut measures).await;
+        for one in &mut self.scoped {
+            one.windows.measure(now, &one.scope, &mut measures);
+            let whose = Some((&one.scope, &one.fitting));
+            of_queues(context, now, whose, &mut measures).await;
+        }
         of_certificates(context, now, &mut measures);
         of_credentials(context, now, &mut measures).await;
         of_logins(context, now, &mut measures);
@@ -191,30 +304,6 @@ impl Sensors {
         measures
     }
 
-    fn measure_windows(&mut self, now: Timestamp, measures: &mut Vec<Measure>) {
-        self.deliveries
-            .retain(|(time, _)| now.since(*time) < DELIVERIES);
-        self.ended.retain(|(time, _)| now.since(*time) < ENDED);
-        self.refused.retain(|time| now.since(*time) < REFUSED);
-        let count = self.deliveries.len() as u64;
-        let sum: u64 = self.deliveries.iter().map(|(_, took)| took).sum();
-        let average = sum.checked_div(count).unwrap_or_default();
-        let detail = format!("{count} in the last minute");
-        measures.push(measure(RuleKind::DeliveryTime, "", average, detail));
-        let failed = self.ended.iter().filter(|(_, failed)| *failed).count();
-        let ended = self.ended.len();
-        let share = if ended < ENDED_MIN {
-            0
-        } else {
-            failed * 100 / ended
-        };
-        let detail = format!("{failed} of {ended} in the last 15 minutes");
-        measures.push(measure(RuleKind::FailureShare, "", share as u64, detail));
-        let refused = self.refused.len() as u64;
-        let detail = "in the last 10 minutes".to_owned();
-        measures.push(measure(RuleKind::RefusedAttempts, "", refused, detail));
-    }
-
     /// Of connectors that are in use: a device of one that was switched off is silent by right.
     fn measure_devices(&self, context: &AdminContext, now: Timestamp, into: &mut Vec<Measure>) {
         let settings = context.store.settings();
@@ -230,15 +319,42 @@ impl Sensors {
             if is_used && seen.days >= DAYS_MIN && age < FORGOTTEN {
                 let last = Timestamp::from_millis(seen.last).to_rfc3339();
                 let detail = format!("last message {last}");
-                into.push(measure(RuleKind::Silence, device, age.as_secs(), detail));
+                let silence = measure(RuleKind::Silence, device, age.as_secs(), detail);
+                let as_event = event_of_device(device);
+                let scoped = self.scoped.iter().filter(|one| one.fitting.has(&as_event));
+                into.extend(scoped.map(|one| Measure {
+                    scope: one.scope.clone(),
+                    ..silence.clone()
+                }));
+                into.push(silence);
             }
         }
+    }
+}
+
+/// A device as something that happened to it, for the tests of a scope.
+fn event_of_device(device: &str) -> Event {
+    let mut parts = device.splitn(3, '/');
+    let mut part = || parts.next().unwrap_or_default();
+    let (organisation, connector, who) = (part(), part(), part());
+    let address = who.parse::<IpAddr>().ok();
+    Event {
+        organisation: Some(organisation.into()),
+        inbound_connector: Some(connector.into()),
+        client: Some(Arc::new(ClientSummary {
+            address: address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            helo: None,
+            credential: address.is_none().then(|| who.into()),
+            certificate: None,
+        })),
+        ..Event::new(Timestamp::default(), EventKind::MessageAccepted)
     }
 }
 
 fn measure(kind: RuleKind, subject: impl Into<String>, value: u64, detail: String) -> Measure {
     Measure {
         kind,
+        scope: Scope::ALL,
         subject: subject.into(),
         value,
         detail,
@@ -246,22 +362,34 @@ fn measure(kind: RuleKind, subject: impl Into<String>, value: u64, detail: Strin
 }
 
 /// Of each destination its oldest message that waits by itself: what a person held waits by right.
-async fn of_queues(context: &AdminContext, now: Timestamp, into: &mut Vec<Measure>) {
+async fn of_queues(
+    context: &AdminContext,
+    now: Timestamp,
+    whose: Option<(&Scope, &Fitting)>,
+    into: &mut Vec<Measure>,
+) {
+    let most = whose.map_or(MESSAGES_MAX, |_| MESSAGES_SCOPED_MAX);
     // Each state by itself: a restored queue, that is held as a whole, must not hide what waits.
     let mut listed = Vec::new();
     for state in WAITING {
+        let given = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
         let criteria = Criteria {
             state: Some(state),
+            organisation: whose.and_then(|(scope, _)| given(&scope.organisation)),
             ..Criteria::default()
         };
-        let found = context.store.list(&criteria, None, MESSAGES_MAX).await;
+        let found = context.store.list(&criteria, None, most).await;
         listed.extend(found.unwrap_or_default());
     }
     let mut oldest: BTreeMap<String, (u64, String)> = BTreeMap::new();
     for message in listed {
         let age = now.since(message.accepted_at).as_secs();
         let waiting = message.recipients.iter();
-        for recipient in waiting.filter(|one| one.state != RecipientStateName::Held) {
+        let waiting = waiting.filter(|one| one.state != RecipientStateName::Held);
+        let is_its = |one: &&ListedRecipient| {
+            whose.is_none_or(|(_, fitting)| fitting.has(&event_of_waiting(&message, one)))
+        };
+        for recipient in waiting.filter(is_its) {
             let destination = recipient
                 .to
                 .rsplit_once('@')
@@ -275,8 +403,26 @@ async fn of_queues(context: &AdminContext, now: Timestamp, into: &mut Vec<Measur
             }
         }
     }
-    for (destination, (age, reply)) in oldest {
-        into.push(measure(RuleKind::QueueAge, destination, age, reply));
+    let scope = whose.map_or(Scope::ALL, |(scope, _)| scope.clone());
+    into.extend(
+        oldest
+            .into_iter()
+            .map(|(destination, (age, reply))| Measure {
+                scope: scope.clone(),
+                ..measure(RuleKind::QueueAge, destination, age, reply)
+            }),
+    );
+}
+
+/// What waits as something that happened, for the tests of a scope.
+fn event_of_waiting(message: &ListedMessage, recipient: &ListedRecipient) -> Event {
+    Event {
+        organisation: Some(message.organisation.as_str().into()),
+        inbound_connector: message.inbound_connector.clone(),
+        client: message.client.clone(),
+        from: Some(message.from.as_str().into()),
+        to: Some(To::One(recipient.to.as_str().into())),
+        ..Event::new(message.accepted_at, EventKind::RecipientDeferred)
     }
 }
 

@@ -66,11 +66,11 @@ pub(crate) fn line(told: &Told, language: Language) -> String {
     };
     let colon = language.pick(":", "\u{202f}:");
     let mut line = format!("{turn}{colon} {}", rule(told.kind, language));
-    if !told.subject.is_empty() {
-        line.push_str(&format!(
-            " – {}",
-            subject(told.kind, &told.subject, language)
-        ));
+    let about = subject(told.kind, &told.subject, language);
+    for which in [told.scope.to_string(), about] {
+        if !which.is_empty() {
+            line.push_str(&format!(" – {which}"));
+        }
     }
     if told.turn == Turn::Raised {
         line.push_str(&format!(" ({})", value(told.kind, told.value, language)));
@@ -107,12 +107,15 @@ pub(crate) const fn unit(kind: RuleKind, language: Language) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use relais_policy::alert::Scope;
+
     use super::*;
 
     fn told(turn: Turn) -> Told {
         Told {
             turn,
             kind: RuleKind::QueueAge,
+            scope: Scope::ALL,
             subject: "example.org".to_owned(),
             value: 7_200,
             detail: "451 4.3.0 later".to_owned(),
@@ -142,6 +145,12 @@ mod tests {
         assert_eq!(
             line(&told(Turn::Cleared), Language::English),
             "CLEARED: Mail waits – example.org"
+        );
+        let mut narrow = told(Turn::Cleared);
+        narrow.scope.connector = "Printers".to_owned();
+        assert_eq!(
+            line(&narrow, Language::English),
+            "CLEARED: Mail waits – connector:Printers – example.org"
         );
     }
 }

@@ -8,14 +8,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use relais_net::web::hooks::check_address;
-use relais_policy::alert::{QuietHours, Rule, RuleKind};
+use relais_policy::alert::{QuietHours, Rule, RuleKind, Scope};
 use relais_policy::settings::HostPort;
 use relais_smtp::secret::Secret;
 use relais_smtp::time::Timestamp;
 use relais_store::shelf::ShelfAudit;
 
 use crate::alerting::channels::{Note, Post};
-use crate::alerts::{CHANNELS_MAX, Channel, ChannelKind, Plan, words};
+use crate::alerting::sensors::WINDOW_SCOPED_MAX;
+use crate::alerts::fitting::Fitting;
+use crate::alerts::{CHANNELS_MAX, Channel, ChannelKind, Plan, SCOPED_RULES_MAX, words};
 use crate::compose::Named;
 use crate::context::{AdminContext, Caller};
 use crate::people::hexadecimal;
@@ -26,6 +28,8 @@ use crate::words::Language;
 const NAME_OCTETS_MAX: usize = 64;
 /// Longest address of a channel, in octets.
 const ADDRESS_OCTETS_MAX: usize = 2_048;
+/// Longest value of a scope, in octets: an address at most.
+const SCOPE_OCTETS_MAX: usize = 320;
 /// Recipients of one channel of mail.
 const RECIPIENTS_MAX: usize = 20;
 
@@ -33,6 +37,7 @@ pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
         .route("/alerts", get(list))
         .route("/alerts/rules", post(set_rule))
+        .route("/alerts/rules/remove", post(remove_rule))
         .route("/alerts/quiet", post(set_quiet))
         .route("/alerts/channels", post(add_channel))
         .route("/alerts/channels/{id}/test", post(test))
@@ -42,13 +47,14 @@ pub(super) fn routes() -> Router<AdminContext> {
 async fn list(State(context): State<AdminContext>) -> Result<Json<Value>, Problem> {
     let plan = Plan::read(&context.store).await?;
     let state = context.duties.alerts.state();
-    let raised = state.raised().map(|(kind, subject, standing)| {
+    let raised = state.raised().map(|(kind, scope, subject, standing)| {
         let since = standing
             .raised
             .map(|at| Timestamp::from_millis(at).to_rfc3339());
         json!({
             "rule": kind.name(),
             "title": words::rule(kind, Language::English),
+            "scope": scope.to_string(),
             "subject": subject,
             "value": standing.value,
             "shown": words::value(kind, standing.value, Language::English),
@@ -72,6 +78,8 @@ fn rule_json(rule: &Rule) -> Value {
     json!({
         "rule": rule.kind.name(),
         "title": words::rule(rule.kind, Language::English),
+        "scope": rule.scope.to_string(),
+        "scope_parts": rule.scope,
         "enabled": rule.enabled,
         "threshold": rule.threshold,
         "unit": rule.kind.unit(),
@@ -115,36 +123,130 @@ fn audit(caller: &Caller, act: &'static str, detail: String) -> ShelfAudit {
 #[serde(deny_unknown_fields)]
 struct SetRule {
     rule: String,
+    /// Of which mail; absent or empty: the rule for everything.
+    #[serde(default)]
+    scope: Scope,
     enabled: Option<bool>,
     threshold: Option<u64>,
     for_seconds: Option<u32>,
     urgent: Option<bool>,
 }
 
+/// Changes a rule; one for some mail only is made where there is none of that scope yet.
 async fn set_rule(
     State(context): State<AdminContext>,
     Extension(caller): Extension<Caller>,
     Input(wanted): Input<SetRule>,
 ) -> Result<Json<Value>, Problem> {
-    let kind = RuleKind::parse(&wanted.rule).ok_or_else(|| {
-        let names: Vec<_> = RuleKind::ALL.iter().map(|kind| kind.name()).collect();
-        let detail = format!("\"{}\" is no rule: {}.", wanted.rule, names.join(", "));
-        Problem::not_found(detail)
-    })?;
+    let kind = kind_of(&wanted.rule)?;
+    let scope = scope_of(kind, wanted.scope)?;
     let _alone = context.duties.alerts.alone().await;
     let mut plan = Plan::read(&context.store).await?;
-    let rule = plan.rules.iter_mut().find(|rule| rule.kind == kind);
-    let rule = rule.ok_or_else(|| Problem::not_found("There is no such rule."))?;
-    let before = format!("{rule:?}");
+    let known = plan.rules.iter().position(|rule| rule.is(kind, &scope));
+    let scoped = plan.rules.iter().filter(|rule| !rule.scope.is_all());
+    if known.is_none() && scoped.count() >= SCOPED_RULES_MAX {
+        let detail = format!("There are {SCOPED_RULES_MAX} rules for some mail only already.");
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    let before = known.map(|place| plan.rules.remove(place));
+    let mut rule = before.clone().unwrap_or_else(|| Rule {
+        scope,
+        ..Rule::of(kind)
+    });
     rule.enabled = wanted.enabled.unwrap_or(rule.enabled);
     rule.threshold = wanted.threshold.unwrap_or(rule.threshold);
     rule.for_seconds = wanted.for_seconds.unwrap_or(rule.for_seconds);
     rule.urgent = wanted.urgent.unwrap_or(rule.urgent);
-    let (told, detail) = (rule_json(rule), format!("{before} → {rule:?}"));
+    if kind == RuleKind::RefusedAttempts
+        && !rule.scope.is_all()
+        && rule.threshold > WINDOW_SCOPED_MAX as u64
+    {
+        let detail = format!("Of some mail only, up to {WINDOW_SCOPED_MAX} attempts are counted.");
+        return Err(Problem::bad_request(detail));
+    }
+    let before = before.map_or_else(|| "none".to_owned(), |rule| format!("{rule:?}"));
+    let (told, detail) = (rule_json(&rule), format!("{before} → {rule:?}"));
+    plan.rules.insert(known.unwrap_or(plan.rules.len()), rule);
     let audit = audit(&caller, "alert.rule", detail);
     plan.keep(&context.store, audit, context.clock.now())
         .await?;
     Ok(Json(told))
+}
+
+fn kind_of(name: &str) -> Result<RuleKind, Problem> {
+    RuleKind::parse(name).ok_or_else(|| {
+        let names: Vec<_> = RuleKind::ALL.iter().map(|kind| kind.name()).collect();
+        let detail = format!("\"{name}\" is no rule: {}.", names.join(", "));
+        Problem::not_found(detail)
+    })
+}
+
+/// A scope that can be read, and that this rule knows.
+fn scope_of(kind: RuleKind, wanted: Scope) -> Result<Scope, Problem> {
+    let scope = wanted.tidied();
+    let known = kind.scope_parts();
+    let foreign = scope.parts().find(|(part, _)| !known.contains(part));
+    if let Some((part, _)) = foreign {
+        let known: Vec<_> = known.iter().map(|part| part.name()).collect();
+        let detail = match known.join(", ") {
+            none if none.is_empty() => {
+                format!(
+                    "{} is not about messages: it has one rule for everything.",
+                    kind.name()
+                )
+            }
+            known => format!(
+                "{} does not know {}, but {known}.",
+                kind.name(),
+                part.name()
+            ),
+        };
+        return Err(Problem::bad_request(detail));
+    }
+    if scope
+        .parts()
+        .any(|(_, value)| value.len() > SCOPE_OCTETS_MAX)
+    {
+        let detail = format!("A value has at most {SCOPE_OCTETS_MAX} octets.");
+        return Err(Problem::bad_request(detail));
+    }
+    Fitting::of(&scope).map_err(|error| Problem::bad_request(error.to_string()))?;
+    Ok(scope)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RemoveRule {
+    rule: String,
+    scope: Scope,
+}
+
+/// Takes away a rule for some mail only; those for everything can be switched off.
+async fn remove_rule(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+    Input(wanted): Input<RemoveRule>,
+) -> Result<Json<Value>, Problem> {
+    let kind = kind_of(&wanted.rule)?;
+    let scope = wanted.scope.tidied();
+    if scope.is_all() {
+        let detail = "A rule for everything stays; it can be switched off.";
+        return Err(Problem::bad_request(detail));
+    }
+    let _alone = context.duties.alerts.alone().await;
+    let mut plan = Plan::read(&context.store).await?;
+    let place = plan.rules.iter().position(|rule| rule.is(kind, &scope));
+    let Some(place) = place else {
+        let detail = format!("There is no rule {} for {scope}.", kind.name());
+        return Err(Problem::not_found(detail));
+    };
+    let gone = plan.rules.remove(place);
+    let audit = audit(&caller, "alert.rule-removed", format!("{gone:?}"));
+    plan.keep(&context.store, audit, context.clock.now())
+        .await?;
+    Ok(Json(
+        json!({ "removed": kind.name(), "scope": scope.to_string() }),
+    ))
 }
 
 #[derive(Deserialize)]

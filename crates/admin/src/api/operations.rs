@@ -167,6 +167,10 @@ const UNTIL: Field = text(
     "`1h`, `7d`, a day or an RFC 3339 time; absent: for good.",
 );
 const LIMIT: Field = number("limit", "Rows of a page at most.");
+const ALERT_SCOPE: Field = object(
+    "scope",
+    "Of which mail: `organisation`, `connector`, `from`, `client`, `to`, as tokens of the trace.",
+);
 const DRY_RUN: Field = flag("dry_run", "Only tell what would change.");
 const NAME: Field = wanted(text("name", "The connector's name."));
 const SEARCH: [Field; 3] = [
@@ -756,6 +760,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     act("/alerts/rules", "alerts")
         .body(&[
             wanted(text("rule", "Its name.")),
+            ALERT_SCOPE,
             flag("enabled", "Judged at all."),
             number(
                 "threshold",
@@ -767,7 +772,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             ),
             flag("urgent", "Told in quiet hours too."),
         ])
-        .says("Change a rule"),
+        .says("Change a rule, or add one for some mail only"),
+    act("/alerts/rules/remove", "alerts")
+        .body(&[wanted(text("rule", "Its name.")), wanted(ALERT_SCOPE)])
+        .says("Take away a rule for some mail only"),
     act("/alerts/quiet", "alerts")
         .body(&[
             text("from", "`22:00`, UTC; absent: no quiet hours."),

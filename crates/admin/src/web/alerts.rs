@@ -3,11 +3,12 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use relais_policy::alert::RuleKind;
+use relais_policy::alert::{RuleKind, ScopePart};
 
 use super::ask::{Centre, Refused, address, list, segment, text};
 use super::door::{Change, Reader, Visit};
@@ -20,8 +21,9 @@ use crate::alerts::words;
 use crate::plain::clean;
 
 /// Columns of the file.
-const HEAD: [&str; 7] = [
+const HEAD: [&str; 8] = [
     "rule",
+    "scope",
     "enabled",
     "threshold",
     "unit",
@@ -35,7 +37,9 @@ pub(super) fn routes() -> Router<Centre> {
         .route("/alerts", get(show))
         .route("/alerts.csv", get(file))
         .route("/alerts.json", get(file))
+        .route("/alerts/rules", post(add_rule))
         .route("/alerts/rules/{rule}", post(set_rule))
+        .route("/alerts/rules/{rule}/remove", post(remove_rule))
         .route("/alerts/quiet", post(set_quiet))
         .route("/alerts/channels", post(add_channel))
         .route("/alerts/channels/{id}/{act}", post(act))
@@ -47,6 +51,7 @@ struct Alerts {
     frame: Frame,
     raised: Vec<Raised>,
     rules: Vec<Rule>,
+    new: NewRule,
     channels: Vec<Channel>,
     from: String,
     until: String,
@@ -55,15 +60,24 @@ struct Alerts {
 
 struct Raised {
     title: String,
-    subject: String,
+    /// Of which mail, and of what of it.
+    about: Vec<String>,
     value: String,
     detail: String,
     since: String,
 }
 
 struct Rule {
+    /// In the page.
+    id: String,
     name: String,
     title: String,
+    /// Of which mail, as tokens of the trace; empty: of all.
+    scope: String,
+    /// Where that mail is seen.
+    seen: String,
+    /// Its parts, for the form.
+    parts: Vec<(String, String)>,
     threshold: u64,
     unit: String,
     /// In a larger unit; empty: it is said already.
@@ -72,8 +86,22 @@ struct Rule {
     lasting_words: String,
     is_urgent: bool,
     is_enabled: bool,
-    /// What it was filled in from; empty: it is as it is in force.
-    filled: String,
+}
+
+/// A rule for some mail only that may be made, perhaps filled in from a message.
+struct NewRule {
+    /// Name, words, whether it is chosen.
+    kinds: Vec<(&'static str, String, bool)>,
+    parts: Vec<Part>,
+    threshold: String,
+    is_filled: bool,
+}
+
+/// By what mail can be told apart.
+struct Part {
+    name: &'static str,
+    label: String,
+    value: String,
 }
 
 struct Channel {
@@ -101,6 +129,7 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Alerts, Refused> {
     let answer = centre.get(visit.caller(), "/alerts", &[]).await?;
     let done = match visit.query.get("done") {
         "rule" => lang.t("alerts-done-rule"),
+        "rule-removed" => lang.t("alerts-done-rule-removed"),
         "quiet" => lang.t("alerts-done-quiet"),
         "added" => lang.t("alerts-done-added"),
         "remove" => lang.t("alerts-done-removed"),
@@ -109,11 +138,8 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Alerts, Refused> {
         _ => String::new(),
     };
     let raised = list(&answer, "raised").iter().map(|one| raised(visit, one));
-    let rules = list(&answer, "rules").iter().filter_map(|one| {
-        let mut shown = rule(visit, one)?;
-        fill_in(visit, &mut shown);
-        Some(shown)
-    });
+    let rules = list(&answer, "rules").iter().enumerate();
+    let rules = rules.filter_map(|(number, one)| rule(visit, number, one));
     let channels = list(&answer, "channels").iter().map(|one| Channel {
         id: plain(one, "id"),
         name: plain(one, "name"),
@@ -125,6 +151,10 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Alerts, Refused> {
     Ok(Alerts {
         raised: raised.collect(),
         rules: rules.collect(),
+        new: new_rule(
+            visit,
+            centre.settings(visit.caller()).document.organisation.len() > 1,
+        ),
         channels: channels.collect(),
         files: records::files("/alerts", &[]),
         from: plain(&answer["quiet"], "from"),
@@ -140,20 +170,33 @@ fn raised(visit: &Visit, one: &Value) -> Raised {
     let lang = visit.lang;
     let kind = RuleKind::parse(text(one, "rule"));
     let value = one["value"].as_u64().unwrap_or_default();
+    let subject = plain(one, "subject");
+    let subject = kind.map_or(String::new(), |kind| words::subject(kind, &subject, lang.0));
+    let about = [plain(one, "scope"), subject];
     Raised {
         title: kind.map_or("", |kind| words::rule(kind, lang.0)).to_owned(),
-        subject: kind.map_or(String::new(), |kind| {
-            words::subject(kind, &plain(one, "subject"), lang.0)
-        }),
+        about: about.into_iter().filter(|it| !it.is_empty()).collect(),
         value: kind.map_or(String::new(), |kind| words::value(kind, value, lang.0)),
         detail: plain(one, "detail"),
         since: times::shown(lang, one["since"].as_str()),
     }
 }
 
-fn rule(visit: &Visit, one: &Value) -> Option<Rule> {
+fn rule(visit: &Visit, number: usize, one: &Value) -> Option<Rule> {
     let kind = RuleKind::parse(text(one, "rule"))?;
+    let scope = text(one, "scope");
+    let parts = ScopePart::ALL.into_iter().map(|part| {
+        let value = text(&one["scope_parts"], part.name());
+        (part.name().to_owned(), value.to_owned())
+    });
     Some(Rule {
+        id: match scope {
+            "" => kind.name().to_owned(),
+            _ => format!("{}-{number}", kind.name()),
+        },
+        seen: address("/trace", &[("q", scope), ("since", "24h")]),
+        parts: parts.filter(|(_, value)| !value.is_empty()).collect(),
+        scope: clean(scope).into_owned(),
         name: kind.name().to_owned(),
         title: words::rule(kind, visit.lang.0).to_owned(),
         threshold: one["threshold"].as_u64().unwrap_or_default(),
@@ -163,34 +206,43 @@ fn rule(visit: &Visit, one: &Value) -> Option<Rule> {
         lasting_words: words_of(visit, "s", one["for_seconds"].as_u64()),
         is_urgent: one["urgent"] == true,
         is_enabled: one["enabled"] == true,
-        filled: String::new(),
     })
 }
 
-/// Fills a rule in from a message that somebody wants to hear of such as; nothing is saved by it.
-fn fill_in(visit: &Visit, rule: &mut Rule) {
-    let Ok(threshold) = visit.query.get("threshold").parse::<u64>() else {
-        return;
-    };
-    if visit.query.get("rule") != rule.name {
-        return;
+/// The form for one more, filled in from a message that somebody wants to hear of such as; nothing
+/// is saved by it.
+fn new_rule(visit: &Visit, has_organisations: bool) -> NewRule {
+    let lang = visit.lang;
+    let wanted = visit.query.get("rule");
+    let kinds = RuleKind::ALL.into_iter();
+    let kinds = kinds.filter(|kind| !kind.scope_parts().is_empty());
+    let kinds = kinds.map(|kind| {
+        let words = match words::unit(kind, lang.0) {
+            "" => words::rule(kind, lang.0).to_owned(),
+            unit => format!("{} ({unit})", words::rule(kind, lang.0)),
+        };
+        (kind.name(), words, kind.name() == wanted)
+    });
+    let parts = ScopePart::ALL.into_iter();
+    let parts = parts.filter(|part| has_organisations || *part != ScopePart::Organisation);
+    let parts = parts.map(|part| Part {
+        name: part.name(),
+        label: match part {
+            ScopePart::Organisation => lang.t("filter-organisation"),
+            ScopePart::Connector => lang.t("column-connector"),
+            ScopePart::From => lang.t("alerts-scope-from"),
+            ScopePart::Client => lang.t("alerts-scope-client"),
+            ScopePart::To => lang.t("alerts-scope-to"),
+        },
+        value: clean(visit.query.get(part.name())).into_owned(),
+    });
+    let threshold = visit.query.get("threshold").parse::<u64>();
+    NewRule {
+        kinds: kinds.collect(),
+        parts: parts.collect(),
+        is_filled: threshold.is_ok(),
+        threshold: threshold.map(|it| it.to_string()).unwrap_or_default(),
     }
-    rule.threshold = threshold;
-    rule.lasting = 0;
-    rule.is_enabled = true;
-    (rule.threshold_words, rule.lasting_words) = (String::new(), String::new());
-    let told = [
-        ("column-from", "sender"),
-        ("column-to", "to"),
-        ("column-connector", "connector"),
-    ];
-    let given = told.map(|(key, name)| (visit.lang.t(key), clean(visit.query.get(name))));
-    let given = given.iter().filter(|(_, value)| !value.is_empty());
-    let colon = visit.lang.t("colon");
-    let words = given.map(|(word, value)| format!("{word}{colon} {value}"));
-    rule.filled = visit
-        .lang
-        .with("alerts-filled", &words.collect::<Vec<_>>().join(", "));
 }
 
 /// What a number of seconds is in a larger unit; empty where it says no more.
@@ -214,7 +266,8 @@ async fn file(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     let raised = list(&answer, "raised");
     let rules = list(&answer, "rules").iter().map(|rule| {
         let mut line = rule.clone();
-        let own = raised.iter().filter(|one| one["rule"] == rule["rule"]);
+        let is_its = |one: &&Value| one["rule"] == rule["rule"] && one["scope"] == rule["scope"];
+        let own = raised.iter().filter(is_its);
         let subjects = own.filter_map(|one| one["subject"].as_str());
         line["raised"] = json!(subjects.collect::<Vec<_>>());
         line
@@ -237,6 +290,13 @@ fn number(form: &Form, name: &str) -> Value {
         .map_or(Value::Null, |number| json!(number))
 }
 
+/// Of which mail, as the form says.
+fn scope(form: &Form) -> Value {
+    let parts = ScopePart::ALL.map(|part| part.name());
+    let given = parts.map(|name| (name.to_owned(), json!(form.get(name))));
+    Value::Object(given.into_iter().collect())
+}
+
 async fn set_rule(
     State(centre): State<Centre>,
     Path(rule): Path<String>,
@@ -244,12 +304,53 @@ async fn set_rule(
 ) -> Response {
     let body = json!({
         "rule": rule,
+        "scope": scope(&form),
         "threshold": number(&form, "threshold"),
         "for_seconds": number(&form, "lasting"),
         "urgent": !form.get("urgent").is_empty(),
         "enabled": !form.get("enabled").is_empty(),
     });
     change(&centre, &visit, "/alerts/rules", &body, "rule").await
+}
+
+/// One for some mail only; without a word on it, it would change the rule for everything.
+async fn add_rule(State(centre): State<Centre>, Change { visit, form }: Change) -> Response {
+    let scope = scope(&form);
+    let is_all = ScopePart::ALL
+        .iter()
+        .all(|part| text(&scope, part.name()).is_empty());
+    if is_all {
+        let refused = Refused {
+            status: StatusCode::BAD_REQUEST,
+            detail: visit.lang.t("alerts-scope-missing"),
+        };
+        return page::refused(&visit, &refused);
+    }
+    let body = json!({
+        "rule": form.get("rule"),
+        "scope": scope,
+        "threshold": number(&form, "threshold"),
+        "for_seconds": number(&form, "lasting"),
+        "urgent": !form.get("urgent").is_empty(),
+        "enabled": true,
+    });
+    change(&centre, &visit, "/alerts/rules", &body, "rule").await
+}
+
+async fn remove_rule(
+    State(centre): State<Centre>,
+    Path(rule): Path<String>,
+    Change { visit, form }: Change,
+) -> Response {
+    let body = json!({ "rule": rule, "scope": scope(&form) });
+    change(
+        &centre,
+        &visit,
+        "/alerts/rules/remove",
+        &body,
+        "rule-removed",
+    )
+    .await
 }
 
 async fn set_quiet(State(centre): State<Centre>, Change { visit, form }: Change) -> Response {

@@ -166,14 +166,13 @@ async fn shown_charts(
 fn raised_alert(lang: Lang, alert: &Value) -> Matter {
     let kind = RuleKind::parse(text(alert, "rule"));
     let title = kind.map_or("", |kind| words::rule(kind, lang.0));
-    let words = match text(alert, "subject") {
-        "" => title.to_owned(),
-        subject => {
-            let told = kind.map(|kind| words::subject(kind, subject, lang.0));
-            let told = told.unwrap_or_default();
-            format!("{title} – {}", clean(&told))
+    let mut words = title.to_owned();
+    let subject = kind.map(|kind| words::subject(kind, text(alert, "subject"), lang.0));
+    for about in [text(alert, "scope"), &subject.unwrap_or_default()] {
+        if !about.is_empty() {
+            words.push_str(&format!(" – {}", clean(about)));
         }
-    };
+    }
     Matter {
         words,
         address: "/alerts",

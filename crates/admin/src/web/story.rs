@@ -151,12 +151,7 @@ async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refu
             .iter()
             .map(|one| words(lang, one))
             .collect(),
-        alert: alert(
-            visit,
-            centre.context.clock.now(),
-            &events,
-            (is_refusal, tone),
-        ),
+        alert: alert(visit, centre, &events, (is_refusal, tone)),
         waits: !in_queue.is_empty(),
         queue_id,
         reference: if is_refusal {
@@ -171,13 +166,16 @@ async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refu
     })
 }
 
-/// The rule that watches for messages of this kind.
+/// A rule that watches for messages such as this one: filled in, to be added.
 fn alert(
     visit: &Visit,
-    now: Timestamp,
+    centre: &Centre,
     events: &[Event],
     (is_refusal, tone): (bool, &str),
 ) -> String {
+    let now = centre.context.clock.now();
+    let settings = centre.settings(visit.caller());
+    let has_organisations = settings.document.organisation.len() > 1;
     let Some(first) = events.first().filter(|_| visit.sees_installation()) else {
         return String::new();
     };
@@ -190,19 +188,32 @@ fn alert(
         (false, _) => return String::new(),
     };
     let to = match &first.to {
-        Some(To::One(to)) => to.to_string(),
-        Some(To::Many(all)) => all.first().map(ToString::to_string).unwrap_or_default(),
-        None => String::new(),
+        Some(To::One(to)) => &**to,
+        Some(To::Many(all)) => all.first().map(|to| &**to).unwrap_or_default(),
+        None => "",
     };
-    let connector = first.inbound_connector.as_deref().unwrap_or_default();
+    let domain = to.rsplit_once('@').map_or("", |(_, domain)| domain);
+    let client = events.iter().find_map(|event| event.client.as_ref());
+    let client = client.map(|client| client.address.to_canonical().to_string());
+    let (from, client, to) = match kind {
+        RuleKind::RefusedAttempts => ("", client.unwrap_or_default(), ""),
+        RuleKind::QueueAge => ("", String::new(), domain),
+        _ => (first.from.as_deref().unwrap_or_default(), String::new(), ""),
+    };
+    let organisation = first.organisation.as_deref().filter(|_| has_organisations);
     let query = [
         ("rule", kind.name()),
         ("threshold", &threshold.to_string()),
-        ("sender", first.from.as_deref().unwrap_or_default()),
-        ("to", &to),
-        ("connector", connector),
+        ("organisation", organisation.unwrap_or_default()),
+        (
+            "connector",
+            first.inbound_connector.as_deref().unwrap_or_default(),
+        ),
+        ("from", from),
+        ("client", &client),
+        ("to", to),
     ];
-    format!("{}#rule-{}", address("/alerts", &query), kind.name())
+    format!("{}#new-rule", address("/alerts", &query))
 }
 
 /// One sentence on how it stands: of all recipients, the worst one in its own words.

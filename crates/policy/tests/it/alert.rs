@@ -2,7 +2,7 @@
 //! what a channel owes that failed.
 
 use relais_policy::alert::{
-    Measure, OWED_FOR, OWED_LINES_MAX, Owed, QuietHours, Rule, RuleKind, State, Told, Turn,
+    Measure, OWED_FOR, OWED_LINES_MAX, Owed, QuietHours, Rule, RuleKind, Scope, State, Told, Turn,
 };
 use relais_smtp::time::Timestamp;
 
@@ -16,6 +16,7 @@ fn at(seconds: i64) -> Timestamp {
 fn measure(kind: RuleKind, subject: &str, value: u64) -> Measure {
     Measure {
         kind,
+        scope: Scope::ALL,
         subject: subject.to_owned(),
         value,
         detail: "why".to_owned(),
@@ -120,10 +121,82 @@ fn subjects_are_judged_apart_and_what_is_gone_is_cleared() {
     assert_eq!(
         state
             .raised()
-            .map(|(_, subject, _)| subject)
+            .map(|(_, _, subject, _)| subject)
             .collect::<Vec<_>>(),
         ["b"]
     );
+}
+
+/// Of mail from this sender.
+fn from(sender: &str) -> Scope {
+    Scope {
+        from: sender.to_owned(),
+        ..Scope::ALL
+    }
+}
+
+#[test]
+fn a_rule_for_some_mail_judges_only_what_was_measured_of_it() {
+    let kind = RuleKind::FailureShare;
+    let narrow = Rule {
+        scope: from("scan@contoso.test"),
+        threshold: 1,
+        for_seconds: 0,
+        urgent: true,
+        ..Rule::of(kind)
+    };
+    let rules = [Rule::of(kind), narrow.clone()];
+    let of = |scope: &Scope, value| Measure {
+        scope: scope.clone(),
+        ..measure(kind, "", value)
+    };
+    let mut state = State::default();
+    let quiet = Some(QuietHours {
+        from: 0,
+        until: 1_439,
+    });
+    // The neighbour's failures are in the number of all, which its own rule judges.
+    let well = [of(&Scope::ALL, 15), of(&narrow.scope, 0)];
+    assert_eq!(state.judge(&rules, quiet, &well, at(0)).turned, []);
+    let bad = [of(&Scope::ALL, 15), of(&narrow.scope, 5)];
+    let judged = state.judge(&rules, quiet, &bad, at(5));
+    assert_eq!(
+        turns(&judged.note),
+        [(Turn::Raised, kind, "")],
+        "urgent as its own rule says"
+    );
+    assert_eq!(judged.note[0].scope, narrow.scope);
+    let raised: Vec<_> = state
+        .raised()
+        .map(|(_, scope, ..)| scope.to_string())
+        .collect();
+    assert_eq!(raised, ["from:scan@contoso.test"]);
+    // A state that is written down and read again has it still.
+    let text = serde_json::to_string(&state).expect("it can be written");
+    assert_eq!(
+        serde_json::from_str::<State>(&text).expect("and read"),
+        state
+    );
+    // The rule is taken away: what it raised is over, and nothing of it is left.
+    let judged = state.judge(&rules[..1], None, &bad[..1], at(10));
+    assert_eq!(turns(&judged.note), [(Turn::Cleared, kind, "")]);
+    assert_eq!(state, State::default());
+}
+
+#[test]
+fn a_scope_is_written_as_a_search_of_the_trace() {
+    let scope = Scope {
+        connector: " Second floor ".to_owned(),
+        from: "Scan@Contoso.test".to_owned(),
+        client: "10.1.0.0/16".to_owned(),
+        ..Scope::ALL
+    };
+    assert_eq!(
+        scope.tidied().to_string(),
+        "connector:\"Second floor\" from:scan@contoso.test client:10.1.0.0/16"
+    );
+    assert!(Scope::ALL.is_all());
+    assert_eq!(Scope::ALL.to_string(), "");
 }
 
 #[test]
@@ -198,6 +271,7 @@ fn line(subject: &str) -> Told {
     Told {
         turn: Turn::Raised,
         kind: RuleKind::Limit,
+        scope: Scope::ALL,
         subject: subject.to_owned(),
         value: 90,
         detail: "why".to_owned(),

@@ -20,10 +20,13 @@ enum Verb {
     List,
     /// The rules, with thresholds and durations
     Rules,
-    /// Change a rule
+    /// Change a rule; with --connector, --from, --client or --to one for that mail only, which is
+    /// made where there is none yet
     Set {
         /// As `rules` shows it
         rule: String,
+        #[command(flatten)]
+        scope: Scope,
         /// From which value on; of what ends or runs out: up to which
         #[arg(long)]
         threshold: Option<u64>,
@@ -37,6 +40,13 @@ enum Verb {
         #[arg(long, value_name = "BOOL")]
         enabled: Option<bool>,
     },
+    /// Take away a rule for some mail only
+    Unset {
+        /// As `rules` shows it
+        rule: String,
+        #[command(flatten)]
+        scope: Scope,
+    },
     /// Tell in these hours (UTC) only what is urgent, and the rest when they are over
     Quiet {
         /// 22:00; without times: no quiet hours
@@ -48,6 +58,42 @@ enum Verb {
     /// The channels by which people hear of alerts
     #[command(subcommand)]
     Channel(ChannelVerb),
+}
+
+/// Of which mail a rule is.
+#[derive(Args, Debug)]
+struct Scope {
+    /// Only of this inbound connector
+    #[arg(long, value_name = "NAME")]
+    connector: Option<String>,
+    /// Only of this sender: an address or a domain
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<String>,
+    /// Only of this client: an address, a network, or one of its names
+    #[arg(long, value_name = "CLIENT")]
+    client: Option<String>,
+    /// Only to this recipient: an address or a domain
+    #[arg(long, value_name = "ADDRESS")]
+    to: Option<String>,
+    /// Only of this organisation
+    #[arg(long, value_name = "NAME")]
+    organisation: Option<String>,
+}
+
+impl Scope {
+    fn json(&self) -> Value {
+        let parts = [
+            ("connector", &self.connector),
+            ("from", &self.from),
+            ("client", &self.client),
+            ("to", &self.to),
+            ("organisation", &self.organisation),
+        ];
+        let given = parts.into_iter();
+        let given =
+            given.filter_map(|(name, value)| Some((name.to_owned(), json!(value.as_ref()?))));
+        Value::Object(given.collect())
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -117,6 +163,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
         Verb::Rules => rules(session).await,
         Verb::Set {
             rule,
+            scope,
             threshold,
             lasting,
             urgent,
@@ -124,12 +171,17 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
         } => {
             let body = json!({
                 "rule": rule,
+                "scope": scope.json(),
                 "threshold": threshold,
                 "for_seconds": lasting,
                 "urgent": urgent,
                 "enabled": enabled,
             });
             tell(session, "/alerts/rules", &body).await
+        }
+        Verb::Unset { rule, scope } => {
+            let body = json!({ "rule": rule, "scope": scope.json() });
+            tell(session, "/alerts/rules/remove", &body).await
         }
         Verb::Quiet { from, until } => {
             let body = json!({ "from": from, "until": until });
@@ -232,6 +284,7 @@ async fn list(session: &Session) -> Result<(), Failure> {
     let columns = [
         ("SINCE", "since"),
         ("RULE", "rule"),
+        ("OF", "scope"),
         ("SUBJECT", "subject"),
         ("VALUE", "shown"),
         ("DETAIL", "detail"),
@@ -242,6 +295,7 @@ async fn list(session: &Session) -> Result<(), Failure> {
 async fn rules(session: &Session) -> Result<(), Failure> {
     let columns = [
         ("RULE", "rule"),
+        ("OF", "scope"),
         ("ENABLED", "enabled"),
         ("THRESHOLD", "threshold"),
         ("UNIT", "unit"),

@@ -384,6 +384,82 @@ fn to_of(message: &Value) -> Option<&str> {
     message["recipients"][0]["to"].as_str()
 }
 
+/// What is raised, once this is.
+fn raised(server: &Server, scope: &str) -> Vec<Value> {
+    let begun = std::time::Instant::now();
+    loop {
+        let all = entries(server, &["alert", "list"]);
+        if all.iter().any(|one| one["scope"] == scope) {
+            return all;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "{all:?}");
+        // Measured every five seconds.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn an_alert_made_from_a_message_is_of_its_mail_and_not_of_the_neighbours() {
+    let server = Server::with_settings(CONTOSO);
+    server.send("scan@contoso.test", "old@example.invalid");
+    let mut browser = first(&server, "en");
+    let rule = |to: &'static str| {
+        let scope = [("connector", "Printers"), ("to", to)];
+        let limits = [("rule", "queue-age"), ("threshold", "1"), ("lasting", "0")];
+        [&scope[..], &limits[..]].concat()
+    };
+    // Without a word on which mail, it would be the rule for everything.
+    let [_, _, limits @ ..] = &rule("")[..] else {
+        panic!("a form")
+    };
+    send(&mut browser, "/alerts/rules", limits).expect(400);
+    // The neighbour's comes first: where it were judged by the same mail, it were raised as soon.
+    for to in ["neighbour.invalid", "example.invalid"] {
+        let page = done(&mut browser, "/alerts/rules", &rule(to));
+        page.shows(&format!("connector:Printers to:{to}"));
+    }
+    let all = raised(&server, "connector:Printers to:example.invalid");
+    let waits = all.iter().filter(|one| one["rule"] == "queue-age");
+    let waits: Vec<_> = waits.map(|one| (&one["scope"], &one["subject"])).collect();
+    let (scope, subject) = (
+        json!("connector:Printers to:example.invalid"),
+        json!("example.invalid"),
+    );
+    assert_eq!(waits, [(&scope, &subject)]);
+    browser
+        .get("/")
+        .expect(200)
+        .shows("connector:Printers to:example.invalid");
+    // The same by the command line: what is there is changed, and taken away.
+    let own = [
+        "queue-age",
+        "--connector",
+        "Printers",
+        "--to",
+        "example.invalid",
+    ];
+    server
+        .relais(&[&["alert", "set"], &own[..], &["--threshold", "999999"]].concat())
+        .expect(0);
+    let rules = entries(&server, &["alert", "rules"]);
+    let scoped: Vec<_> = rules.iter().filter(|one| one["scope"] != "").collect();
+    assert_eq!(scoped.len(), 2, "{rules:?}");
+    assert_eq!(scoped[1]["threshold"], 999_999);
+    server
+        .relais(&[&["alert", "unset"], &own[..]].concat())
+        .expect(0);
+    server
+        .relais(&[&["alert", "unset"], &own[..]].concat())
+        .expect(3);
+    server
+        .relais(&["alert", "set", "disk", "--from", "scan@contoso.test"])
+        .expect(1);
+    let gone = [("connector", "Printers"), ("to", "neighbour.invalid")];
+    done(&mut browser, "/alerts/rules/queue-age/remove", &gone).shows("The rule is removed");
+    let told = entries(&server, &["audit", "list", "--act", "alert.rule-removed"]);
+    assert_eq!(told.len(), 2, "{told:?}");
+}
+
 #[test]
 fn a_message_that_waits_is_sent_to_another_address_too_and_leads_to_its_alert() {
     let server = Server::with_settings(CONTOSO);
@@ -404,7 +480,8 @@ fn a_message_that_waits_is_sent_to_another_address_too_and_leads_to_its_alert() 
     let link = format!("/alerts?rule={link}");
     let filled = browser.get(&link).expect(200);
     filled.shows("Filled in from this message");
-    filled.shows("scan@contoso.test");
+    filled.shows("name=\"connector\" maxlength=\"320\" value=\"Printers\"");
+    filled.shows("name=\"to\" maxlength=\"320\" value=\"example.invalid\"");
     let path = format!("/queue/{id}/resend");
     send(&mut browser, &path, &[("to", "nobody")]).expect(400);
     let copy = done(&mut browser, &path, &[("to", "new@example.invalid")]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use relais_net::login::{Ends, LoginStanding};
 use relais_net::tls::{CertificateStore, KeyKind, SeenCertificate, ServerCertificate, self_signed};
-use relais_policy::alert::{RuleKind, State, Turn};
+use relais_policy::alert::{Rule, RuleKind, Scope, State, Turn};
 use relais_policy::check::{Check, Group, Verdict};
 use relais_policy::desk::{self, Outcome, Words};
 use relais_policy::document::Document;
@@ -62,10 +62,14 @@ impl Watched {
 
     /// Measured and judged once, by the rules that nobody changed.
     async fn look(&mut self) -> Vec<Turned> {
+        self.look_by(&Plan::default()).await
+    }
+
+    /// The same by these rules.
+    async fn look_by(&mut self, plan: &Plan) -> Vec<Turned> {
         let (context, now) = (&self.world.context, self.now());
         let measures = self.sensors.measure(context, now).await;
-        let plan = Plan::default();
-        let (judged, _) = context.duties.alerts.judge(&plan, &measures, now);
+        let (judged, _) = context.duties.alerts.judge(plan, &measures, now);
         let turned = judged.turned.into_iter();
         turned
             .map(|one| (one.turn, one.kind, one.subject))
@@ -217,6 +221,88 @@ async fn many_failures_are_told_and_few_messages_say_nothing() {
     }
     let turned = watched.watch(MINUTE * 20, RuleKind::FailureShare).await;
     assert_eq!(turned, cleared(""));
+}
+
+/// Of the mail of this sender.
+fn of_sender(sender: &str) -> Scope {
+    Scope {
+        from: sender.to_owned(),
+        ..Scope::ALL
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_for_one_sender_hears_of_its_first_failure_and_never_of_the_neighbours() {
+    let mut watched = Watched::new().await;
+    let rule = Rule {
+        scope: of_sender("scan@contoso.test"),
+        threshold: 1,
+        for_seconds: 0,
+        ..Rule::of(RuleKind::FailureShare)
+    };
+    watched.sensors.watch(std::slice::from_ref(&rule));
+    let plan = Plan {
+        rules: vec![rule.clone()],
+        ..Plan::default()
+    };
+    let from = |sender: &'static str| move |event: &mut Event| event.from = Some(sender.into());
+    for _ in 0..50 {
+        watched.hear(EventKind::RecipientFailed, from("door@contoso.test"));
+    }
+    assert_eq!(watched.look_by(&plan).await, []);
+    watched.hear(EventKind::RecipientDelivered, from("scan@contoso.test"));
+    watched.hear(EventKind::RecipientFailed, from("Scan@contoso.test"));
+    let kind = RuleKind::FailureShare;
+    let turned = watched.look_by(&plan).await;
+    assert_eq!(turned, [(Turn::Raised, kind, String::new())]);
+    let state = watched.world.context.duties.alerts.state();
+    let told: Vec<_> = state.raised().collect();
+    let [(_, scope, _, standing)] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert_eq!((*scope, standing.value), (&rule.scope, 50));
+    // The rule is taken away: no window is kept for it, and what it raised is over.
+    watched.sensors.watch(&[]);
+    let none = Plan {
+        rules: Vec::new(),
+        ..Plan::default()
+    };
+    let turned = watched.look_by(&none).await;
+    assert_eq!(turned, [(Turn::Cleared, kind, String::new())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_for_one_connector_hears_of_its_mail_that_waits_and_not_of_the_neighbours() {
+    let mut watched = Watched::new().await;
+    let store = watched.world.context.store.clone();
+    let rule = |connector: &str| Rule {
+        scope: Scope {
+            connector: connector.to_owned(),
+            to: "example.org".to_owned(),
+            ..Scope::ALL
+        },
+        threshold: 60,
+        for_seconds: 0,
+        ..Rule::of(RuleKind::QueueAge)
+    };
+    let plan = Plan {
+        rules: vec![rule("Printers"), rule("Servers")],
+        ..Plan::default()
+    };
+    watched.sensors.watch(&plan.rules);
+    let mut sent = message(&store, watched.now());
+    sent.facts.inbound_connector = Some("Printers".into());
+    let _ = store.commit(sent).await.expect("there is room");
+    watched.world.pass(MINUTE * 2).await;
+    let turned = watched.look_by(&plan).await;
+    let subject = "example.org".to_owned();
+    assert_eq!(turned, [(Turn::Raised, RuleKind::QueueAge, subject)]);
+    let state = watched.world.context.duties.alerts.state();
+    let told: Vec<_> = state
+        .raised()
+        .map(|(_, scope, ..)| scope.to_string())
+        .collect();
+    assert_eq!(told, ["connector:Printers to:example.org"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -247,6 +247,16 @@ pub(super) const SENT: &[(&str, &str, Twin)] = &[
     ("/webhooks/{hook}/disable", "confirmed=1", Does),
     ("/webhooks/{hook}/remove", "confirmed=1", Does),
     ("/alerts/rules/disk", "threshold=5&enabled=1", Needs),
+    (
+        "/alerts/rules",
+        "rule=failure-share&threshold=5&lasting=0&from=scan@fabrikam.test",
+        Does,
+    ),
+    (
+        "/alerts/rules/failure-share/remove",
+        "from=scan@fabrikam.test",
+        Does,
+    ),
     ("/alerts/quiet", "from=22:00&until=06:00", Does),
     (
         "/alerts/channels",
