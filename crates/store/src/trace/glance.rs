@@ -1,4 +1,4 @@
-//! What can be seen of an event in its JSON at a glance: taking it apart costs twenty times as much,
+//! What can be seen of an event in its JSON at a glance: taking it apart costs many times as much,
 //! and most of what the index proposes does not fit.
 //!
 //! A glance only excludes, as marks do (`marks.rs`): what it lets pass is taken apart and judged.
@@ -6,6 +6,9 @@
 //! without a reverse solidus before it, so that `"size":` stands nowhere but in front of the size.
 
 use std::net::IpAddr;
+
+use relais_smtp::identifier::QueueId;
+use relais_smtp::time::Timestamp;
 
 use super::TraceTerm;
 use super::query::values::{
@@ -19,6 +22,8 @@ enum Seen {
     /// A text in lower case that stands there, in some case.
     Text(String),
     Size(Comparison, u64),
+    /// In milliseconds.
+    Delay(Comparison, u64),
     Tls(TlsTest),
     Network(IpAddr, u8),
 }
@@ -38,9 +43,8 @@ impl Glance {
 impl Seen {
     fn of_term(term: &TraceTerm) -> Option<Self> {
         let pattern = match term.test() {
-            Test::To(AddressPattern::Null) | Test::From(AddressPattern::Null) | Test::Delay(..) => {
-                return None;
-            }
+            Test::To(AddressPattern::Null) | Test::From(AddressPattern::Null) => return None,
+            Test::Delay(comparison, millis) => return Some(Self::Delay(*comparison, *millis)),
             Test::To(AddressPattern::Part(part)) | Test::From(AddressPattern::Part(part)) => {
                 return unescaped_part(part).map(Self::Text);
             }
@@ -78,6 +82,9 @@ impl Seen {
                         .map_or(true, |size| comparison.holds(&size, wanted)),
                 }
             }),
+            Self::Delay(comparison, wanted) => {
+                delay_in(json).is_none_or(|delay| comparison.holds(&delay, wanted))
+            }
             Self::Tls(test) => behind(json, "\"tls\":").is_none_or(|rest| tls_may_fit(test, rest)),
             Self::Network(network, length) => behind(json, "\"client\":").is_none_or(|rest| {
                 let address = text_behind(rest, "{\"address\":\"");
@@ -88,6 +95,14 @@ impl Seen {
             }),
         }
     }
+}
+
+/// From the beginning of the message to the event, as `delay_of` has it; `None`: not seen.
+fn delay_in(json: &str) -> Option<u64> {
+    let time = text_behind(json, "{\"time\":\"").and_then(Timestamp::parse_rfc3339)?;
+    let id = text_behind(behind(json, "\"queue_id\":")?, "\"")?;
+    let id: QueueId = id.parse().ok()?;
+    u64::try_from(time.since(id.created_at()).as_millis()).ok()
 }
 
 fn tls_may_fit(test: &TlsTest, rest: &str) -> bool {
@@ -156,11 +171,10 @@ fn rarity(letter: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-
-    use relais_smtp::time::Timestamp;
+    use std::time::Duration;
 
     use super::*;
-    use crate::trace::{ClientSummary, Event, EventKind, TlsSummary, TraceQuery};
+    use crate::trace::{ClientSummary, Event, EventKind, TlsSummary, To, TraceQuery};
 
     fn event(size: Option<u64>, tls: Option<(&str, &str)>, client: Option<[u8; 4]>) -> Event {
         Event {
@@ -182,9 +196,19 @@ mod tests {
                     certificate: None,
                 })
             }),
-            ..Event::new(Timestamp::from_millis(0), EventKind::MessageAccepted)
+            queue_id: size.map(|size| QueueId::new(ACCEPTED, 0, (size & 0xfff) as u16)),
+            to: Some(match tls {
+                None => To::Many(Vec::new()),
+                Some(_) => To::One("anna@example.org".into()),
+            }),
+            ..Event::new(
+                ACCEPTED.after(Duration::from_millis(size.unwrap_or(0) % 1_000_000)),
+                EventKind::MessageAccepted,
+            )
         }
     }
+
+    const ACCEPTED: Timestamp = Timestamp::from_millis(1_796_032_800_000);
 
     #[test]
     fn a_glance_excludes_what_does_not_fit_and_never_what_does() {
@@ -211,6 +235,8 @@ mod tests {
             "tls:dane",
             "tls:name",
             "tls:no",
+            "delay:>1s",
+            "delay:<=99s",
             "client:10.1.0.0/16",
             "client:10.9.0.1",
             "client:0.0.0.0/0",
