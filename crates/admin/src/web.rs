@@ -22,6 +22,7 @@ mod live;
 mod export;
 mod story;
 mod trace;
+mod fixes;
 mod charts;
 mod queue;
 mod attempts;

@@ -16,6 +16,8 @@ pub struct KnownRefusal {
     words: &'static str,
     /// Only at this stage.
     stage: Option<Stage>,
+    /// It is put right in the DNS of the sender's domain, not at the connector.
+    pub is_about_dns: bool,
     /// What is the matter.
     pub cause: Words,
     /// What to do.
@@ -40,8 +42,22 @@ const fn known(
         status,
         words,
         stage,
+        is_about_dns: false,
         cause,
         fix,
+    }
+}
+
+/// One that the DNS of the sender's domain puts right.
+const fn by_dns(
+    status: &'static str,
+    words: &'static str,
+    cause: Words,
+    fix: Words,
+) -> KnownRefusal {
+    KnownRefusal {
+        is_about_dns: true,
+        ..known((status, words, None), cause, fix)
     }
 }
 
@@ -251,6 +267,65 @@ pub const KNOWN_REFUSALS: &[KnownRefusal] = &[
         both(
             "Something between us ends TLS: let our connection pass unchanged.",
             "Un équipement intermédiaire termine TLS\u{202f}: laissez passer la connexion telle quelle.",
+        ),
+    ),
+    // "550-5.7.26 Your email has been blocked because the sender is unauthenticated. Gmail requires all
+    // senders to authenticate with either SPF or DKIM.", and "... does not pass DMARC ...". This and
+    // the next: https://support.google.com/a/answer/3726730
+    by_dns(
+        "5.7.26",
+        "",
+        both(
+            "Gmail found neither a valid SPF record nor a DKIM signature for the sender's domain.",
+            "Gmail n’a trouvé ni enregistrement SPF valable ni signature DKIM pour le domaine de \
+             l’expéditeur.",
+        ),
+        both(
+            "Publish the SPF and DKIM records of the domain, as its page shows them.",
+            "Publiez les enregistrements SPF et DKIM du domaine, comme sa page les indique.",
+        ),
+    ),
+    // "550-5.7.27 Your email has been blocked because the sender is unauthenticated. ... SPF did not
+    // pass".
+    by_dns(
+        "5.7.27",
+        "spf",
+        both(
+            "Gmail did not find our address in the SPF record of the sender's domain.",
+            "Gmail n’a pas trouvé notre adresse dans l’enregistrement SPF du domaine de l’expéditeur.",
+        ),
+        both(
+            "Add our egress address to the SPF record of the domain, as its page shows it.",
+            "Ajoutez notre adresse de sortie à l’enregistrement SPF du domaine, comme sa page l’indique.",
+        ),
+    ),
+    // "550 5.7.23 The message was rejected because of Sender Policy Framework violation". A code
+    // of IANA's registry for SPF.
+    by_dns(
+        "5.7.23",
+        "",
+        both(
+            "The server did not find our address in the SPF record of the sender's domain.",
+            "Le serveur n’a pas trouvé notre adresse dans l’enregistrement SPF du domaine de \
+             l’expéditeur.",
+        ),
+        both(
+            "Add our egress address to the SPF record of the domain, as its page shows it.",
+            "Ajoutez notre adresse de sortie à l’enregistrement SPF du domaine, comme sa page l’indique.",
+        ),
+    ),
+    // "550 5.7.509 Access denied, sending domain contoso.test does not pass DMARC verification".
+    // https://learn.microsoft.com/exchange/troubleshoot/email-delivery/ndr/fix-error-code-550-5-7-509-in-exchange-online
+    by_dns(
+        "5.7.509",
+        "",
+        both(
+            "Microsoft 365 refuses it: the sender's domain does not pass its own DMARC policy.",
+            "Microsoft 365 le refuse : le domaine de l’expéditeur ne satisfait pas sa politique DMARC.",
+        ),
+        both(
+            "Publish the SPF and DKIM records of the domain, as its page shows them.",
+            "Publiez les enregistrements SPF et DKIM du domaine, comme sa page les indique.",
         ),
     ),
     // "550 5.7.0 Mail relay denied". This and the next six:
@@ -588,6 +663,16 @@ mod tests {
                 "this password",
             ),
             (Stage::Sender, "550 5.7.30 REQUIRETLS support required", ""),
+            (
+                Stage::Content,
+                "550 5.7.26 Your email has been blocked because the sender is unauthenticated.",
+                "neither a valid SPF record nor a DKIM signature",
+            ),
+            (
+                Stage::Content,
+                "550 5.7.509 Access denied, sending domain contoso.test does not pass DMARC",
+                "its own DMARC policy",
+            ),
             (
                 Stage::Content,
                 "554 5.2.252 SendAsDenied; a@contoso.test not allowed to send as b@contoso.test",

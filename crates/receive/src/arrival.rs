@@ -201,6 +201,7 @@ impl Arrival<'_> {
             repaired.kind = EventKind::MessageRepaired;
             events.push(repaired);
         }
+        accepted.message_id = facts.message_id.clone();
         if let Some(because) = held {
             let detail: Arc<str> = because.into();
             let of_one = |to: Arc<str>| Event {

@@ -278,6 +278,8 @@ pub struct Event {
     pub to: Option<To>,
     /// Subject, decoded.
     pub subject: Option<Arc<str>>,
+    /// Message-ID without brackets, of `message.accepted`.
+    pub message_id: Option<Arc<str>>,
     /// Octets of the content.
     pub size: Option<u64>,
     /// Token of a refusal.
@@ -334,6 +336,7 @@ impl Event {
             header_from: None,
             to: None,
             subject: None,
+            message_id: None,
             size: None,
             token: None,
             reply: None,
@@ -494,6 +497,10 @@ pub const EVENT_FIELDS: &[EventField] = &[
     where_known(
         "signed_by",
         "Domains whose DKIM signature was on top of what was sent, an array.",
+    ),
+    where_known(
+        "message_id",
+        "Header field Message-ID without its brackets, of message.accepted.",
     ),
 ];
 

@@ -80,7 +80,10 @@ fn tokens(typed: &str) -> String {
     if is_code(typed) {
         return format!("code:{typed}");
     }
-    typed.to_owned()
+    // A Message-ID as it stands in a header, or an address with its brackets.
+    let bare = typed.strip_prefix('<').and_then(|it| it.strip_suffix('>'));
+    let bare = bare.filter(|it| it.contains('@') && !it.contains(char::is_whitespace));
+    bare.unwrap_or(typed).to_owned()
 }
 
 /// `550`, `5.7.1`. RFC 5321 §4.2, RFC 3463 §2.
@@ -125,6 +128,8 @@ mod tests {
             ("650", "650"),
             ("anna@contoso.test", "anna@contoso.test"),
             ("status:failed", "status:failed"),
+            ("<20261130.1@scanner>", "20261130.1@scanner"),
+            ("<b>", "<b>"),
         ] {
             assert_eq!(tokens(typed), tokens_of_it);
         }

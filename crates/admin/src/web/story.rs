@@ -11,18 +11,20 @@ use axum::response::Response;
 use axum::routing::get;
 use serde_json::Value;
 
+use relais_policy::adopt::no_client;
 use relais_policy::alert::RuleKind;
 use relais_smtp::time::Timestamp;
 use relais_store::trace::{Event, EventKind, TlsSummary, To};
 
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
 use super::door::{Reader, Visit};
+use super::fixes::{self, Fix};
 use super::lang::Lang;
 use super::page::{self, Frame};
 use super::times;
 use super::trace::{Status, octets, recipients, status};
 use crate::plain::clean;
-use crate::words::{advice, sentence};
+use crate::words::sentence;
 
 /// Steps of a story that are shown; more are in `relais why`.
 const STEPS_MAX: usize = 500;
@@ -41,7 +43,7 @@ struct Story {
     frame: Frame,
     verdict: String,
     tone: &'static str,
-    advice: Option<(&'static str, &'static str)>,
+    fix: Option<Fix>,
     facts: Vec<(String, String)>,
     steps: Vec<Step>,
     recipients: Vec<Recipient>,
@@ -50,8 +52,14 @@ struct Story {
     /// The rule of alerts that watches for such, filled in from this one; empty: there is none.
     alert: String,
     waits: bool,
-    /// The reference of a refusal, to adopt it.
+    /// The reference of a refusal.
     reference: String,
+    /// It may be made a device of ours, and there is one organisation for it.
+    can_adopt: bool,
+    /// The connector by which it came.
+    connector: Option<(String, String)>,
+    /// The whole address of this page.
+    link: String,
     today: Vec<(String, String)>,
     dialogues: Vec<Words>,
     support: String,
@@ -126,10 +134,9 @@ async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refu
     let is_refusal = text(&answer, "kind") == "refusal";
     let queue_id = text(&answer, "queue_id").to_owned();
     let (verdict, tone) = verdict(lang, &events, in_queue);
-    let fix = events
-        .iter()
-        .rev()
-        .find_map(|event| advice(event.reply.as_deref()?, lang.0));
+    let settings = centre.settings(visit.caller());
+    let has_organisations = settings.document.organisation.len() > 1;
+    let fix = fixes::of(lang, &settings, &events);
     let title = if is_refusal {
         lang.with("story-refusal", &name.to_uppercase())
     } else {
@@ -139,9 +146,9 @@ async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refu
     let said = format!("/why/{}/dialogues", segment(name));
     let said = centre.get(visit.caller(), &said, &[]).await?;
     Ok(Story {
-        advice: fix,
         facts: facts(lang, centre, &events, list(&answer, "events")),
-        support: support(&title, &verdict, fix, &events, lang),
+        support: support(&title, &verdict, fix.as_ref(), &events, lang),
+        fix,
         verdict,
         tone,
         steps,
@@ -159,11 +166,23 @@ async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refu
         } else {
             String::new()
         },
+        can_adopt: is_refusal && !has_organisations && can_adopt(&events),
+        connector: events
+            .iter()
+            .find_map(|event| fixes::inbound(lang, &settings, event)),
+        link: format!("{}/trace/{}", visit.origin, segment(name)),
         today: today(lang, list(&answer, "now")),
         frame: Frame::new(visit, "trace", &title)
+            .api(format!("GET /api/v1/why/{}", segment(name)))
             .command(format!("relais why {}", quoted(name)))
             .done(done(visit)),
     })
+}
+
+/// What was refused was a client's, not a person's at the admin centre.
+fn can_adopt(events: &[Event]) -> bool {
+    let token = events.iter().find_map(|event| event.token.as_deref());
+    token.is_some_and(|token| no_client(token).is_none())
 }
 
 /// A rule that watches for messages such as this one: filled in, to be added.
@@ -367,6 +386,12 @@ fn related(lang: Lang, events: &[Event]) -> Vec<(String, String)> {
         let value = value.replace('\\', "\\\\").replace('"', "\\\"");
         format!("{name}:\"{value}\"")
     };
+    let message_id = events.iter().find_map(|event| event.message_id.as_deref());
+    if let Some(message_id) = message_id.filter(|id| !id.trim().is_empty()) {
+        let q = token("message-id", message_id);
+        let query = [("q", &*q), ("since", "90d")];
+        links.push((lang.t("story-same-message-id"), address("/trace", &query)));
+    }
     if let Some(from) = first.from.as_deref().filter(|from| !from.is_empty()) {
         let q = token("from", from);
         let query = [("q", &*q), ("since", "7d")];
@@ -387,15 +412,9 @@ fn related(lang: Lang, events: &[Event]) -> Vec<(String, String)> {
 }
 
 /// For a mail to the device's maker or the other side's postmaster: no content, no secret.
-fn support(
-    title: &str,
-    verdict: &str,
-    fix: Option<(&str, &str)>,
-    events: &[Event],
-    lang: Lang,
-) -> String {
+fn support(title: &str, verdict: &str, fix: Option<&Fix>, events: &[Event], lang: Lang) -> String {
     let mut text = format!("{title}\n{verdict}\n");
-    if let Some((cause, fix)) = fix {
+    if let Some(Fix { cause, fix, .. }) = fix {
         text.push_str(&format!("{cause}\n{fix}\n"));
     }
     text.push('\n');
@@ -471,6 +490,7 @@ fn facts(lang: Lang, centre: &Centre, events: &[Event], json: &[Value]) -> Vec<(
         ("fact-repairs", find(repairs)),
         ("fact-signed-by", find(signed_by)),
         ("fact-noted", find(noted)),
+        ("fact-message-id", find(message_id)),
         ("column-size", size.map(|size| octets(lang, Some(size)))),
         (
             "fact-settings",
@@ -495,6 +515,10 @@ fn header_from(event: &Event) -> Option<String> {
 fn rewritten(event: &Event) -> Option<String> {
     let (from, given) = (event.from.as_deref()?, event.envelope_sender.as_deref()?);
     Some(format!("{from} → {given}"))
+}
+
+fn message_id(event: &Event) -> Option<String> {
+    Some(format!("<{}>", event.message_id.as_deref()?))
 }
 
 fn credential(event: &Event) -> Option<String> {

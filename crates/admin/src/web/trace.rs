@@ -27,7 +27,7 @@ const ROWS: &str = "50";
 /// How far back where nothing is asked for.
 pub(super) const SINCE_DEFAULT: &str = "24h";
 /// The tokens that the field beside the search box writes.
-const TOKENS: [&str; 13] = [
+const TOKENS: [&str; 15] = [
     "to",
     "from",
     "client",
@@ -41,6 +41,8 @@ const TOKENS: [&str; 13] = [
     "delay",
     "subject",
     "event",
+    "id",
+    "message-id",
 ];
 
 pub(super) fn routes() -> Router<Centre> {
@@ -62,8 +64,9 @@ struct Trace {
     built_in: Vec<Choice>,
     ranges: Vec<Choice>,
     saved: Vec<Saved>,
+    recent: Vec<Choice>,
     terms: Vec<Term>,
-    tokens: [&'static str; 13],
+    tokens: [&'static str; 15],
     head: Vec<String>,
     columns: Vec<ColumnChoice>,
     rows: Vec<Row>,
@@ -335,7 +338,7 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
         return page::go(&address);
     }
     let (lang, asked) = (visit.lang, Asked::of(&visit));
-    let view = view::load(&centre, visit.name()).await;
+    let mut view = view::load(&centre, visit.name()).await;
     let now = centre.context.clock.now();
     let (since, until) = (lang.1.time(asked.since, now), lang.1.time(asked.until, now));
     let query = [
@@ -349,6 +352,13 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
         Ok(answer) => (answer, String::new()),
         Err(refused) => (Value::Null, refused.detail),
     };
+    let recent = recent(&view, &asked);
+    if mistake.is_empty() && asked.cursor.is_empty() && view.ran(asked.q, asked.since) {
+        // What was asked is answered all the same.
+        if let Err(refused) = view::save(&centre, visit.name(), &view).await {
+            tracing::debug!(refused.detail, "a search is not remembered");
+        }
+    }
     let next = answer["next_cursor"].as_u64().map(|next| next.to_string());
     let events = list(&answer, "events");
     let columns = view.columns();
@@ -360,6 +370,7 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
         built_in: built_in(lang, &asked),
         ranges: ranges(lang, &asked),
         saved: saved(&view),
+        recent,
         terms: terms(&asked),
         tokens: TOKENS,
         head: heads.collect(),
@@ -423,6 +434,18 @@ fn saved(view: &View) -> Vec<Saved> {
         number,
     };
     view.searches.iter().enumerate().map(one).collect()
+}
+
+/// What was run before this, as it was typed.
+fn recent(view: &View, asked: &Asked<'_>) -> Vec<Choice> {
+    let others = view.recent.iter();
+    let others = others.filter(|search| search.q != asked.q || search.since != asked.since);
+    let choice = |search: &view::Search| Choice {
+        name: format!("{} ({})", clean(&search.q), clean(&search.since)),
+        address: address("/trace", &[("q", &search.q), ("since", &search.since)]),
+        is_here: false,
+    };
+    others.map(choice).collect()
 }
 
 /// Each token with the search that has it not.

@@ -1,5 +1,6 @@
-//! What a person keeps: searches of the trace under a name, which columns are shown, and the time
-//! zone of all pages. On the person's shelf, so that it is there at another desk too.
+//! What a person keeps: searches of the trace under a name and those run last, which columns are
+//! shown, and the time zone of all pages. On the person's shelf, so that it is there at another
+//! desk too.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,8 @@ use super::zone::Zone;
 
 /// Searches of one person.
 const SEARCHES_MAX: usize = 30;
+/// Searches that were run last.
+const RECENT_MAX: usize = 10;
 /// Octets of a search's name.
 const NAME_OCTETS_MAX: usize = 60;
 /// Octets of its tokens: as the search box takes.
@@ -126,6 +129,9 @@ pub(super) struct Search {
 pub(super) struct View {
     #[serde(default)]
     pub(super) searches: Vec<Search>,
+    /// Run last, newest first, without a name.
+    #[serde(default)]
+    pub(super) recent: Vec<Search>,
     /// Names of columns; none: the usual ones.
     #[serde(default)]
     pub(super) columns: Vec<String>,
@@ -162,6 +168,23 @@ impl View {
             q: q.to_owned(),
             since: since.to_owned(),
         });
+    }
+
+    /// A search was run; `false`: it was the last one already.
+    pub(super) fn ran(&mut self, q: &str, since: &str) -> bool {
+        let is_it = |search: &Search| search.q == q && search.since == since;
+        if q.is_empty() || q.len() > QUERY_OCTETS_MAX || self.recent.first().is_some_and(is_it) {
+            return false;
+        }
+        self.recent.retain(|search| !is_it(search));
+        self.recent.truncate(RECENT_MAX - 1);
+        let search = Search {
+            name: String::new(),
+            q: q.to_owned(),
+            since: since.to_owned(),
+        };
+        self.recent.insert(0, search);
+        true
     }
 
     /// Forgets one.
@@ -224,6 +247,29 @@ mod tests {
         assert_eq!(view.columns(), SHOWN);
         view.columns = vec!["subject".to_owned(), "nothing".to_owned()];
         assert_eq!(view.columns(), [Column::Time, Column::Subject]);
+    }
+
+    #[test]
+    fn the_last_ten_searches_are_known_each_once_and_the_newest_first() {
+        let mut view = View::default();
+        assert!(!view.ran("", "24h"), "everything is no search");
+        for number in 0..12 {
+            assert!(view.ran(&format!("to:b{number}"), "24h"));
+        }
+        assert!(!view.ran("to:b11", "24h"), "it is the newest already");
+        assert!(view.ran("to:b5", "24h"));
+        assert!(view.ran("to:b5", "7d"), "another range is another search");
+        let recent: Vec<_> = view
+            .recent
+            .iter()
+            .map(|one| (&*one.q, &*one.since))
+            .collect();
+        assert_eq!(recent.len(), RECENT_MAX);
+        assert_eq!(
+            recent[..3],
+            [("to:b5", "7d"), ("to:b5", "24h"), ("to:b11", "24h")]
+        );
+        assert_eq!(recent.iter().filter(|(q, _)| *q == "to:b5").count(), 2);
     }
 
     #[test]

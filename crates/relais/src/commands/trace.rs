@@ -17,8 +17,8 @@ const PAGE: usize = 1_000;
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Tokens (to: from: client: connector: status: code: ref: token: size:> tls:< subject: event:
-    /// id: organisation:) and free text
+    /// Tokens (to: from: client: connector: status: code: ref: token: size:> tls:< delay:> subject:
+    /// event: id: message-id: organisation:) and free text
     #[arg(value_name = "TOKENS")]
     tokens: Vec<String>,
     /// Only since: 90s, 1h, 7d, 2026-11-24, or an RFC 3339 time

@@ -24,7 +24,10 @@ fn scan(server: &Server, client: &str, to: &str, subject: &str) -> String {
     session.say("MAIL FROM:<scan@contoso.test>");
     session.say(&format!("RCPT TO:<{to}>"));
     session.say("DATA");
-    let text = format!("Subject: {subject}\r\nFrom: scan@contoso.test\r\n\r\nx\r\n.");
+    let text = format!(
+        "Subject: {subject}\r\nFrom: scan@contoso.test\r\nMessage-ID: <{to}.1@scanner>\r\n\r\n\
+         x\r\n."
+    );
     let taken = session.say(&text);
     let id = taken.rsplit(' ').next().expect("an id").to_owned();
     server.await_event("message.accepted", &id);
@@ -90,6 +93,55 @@ fn a_message_is_found_by_tokens_and_its_search_is_kept() {
     let forget = [("form_token", &*token), ("forget", "0")];
     browser.post("/trace/searches", &forget).expect(303);
     browser.get("/trace").expect(200).shows("None yet.");
+}
+
+#[test]
+fn a_message_is_found_by_its_message_id_and_what_was_asked_is_remembered() {
+    let server = server();
+    let id = scan(&server, "10.1.2.9", "b@example.invalid", "Invoice");
+    scan(&server, "10.1.2.8", "c@example.invalid", "Other");
+    let browser = first(&server, "en");
+    // As it stands in the header of a copy.
+    let led = browser.get("/search?q=%3Cb%40example.invalid.1%40scanner%3E");
+    let led = led
+        .expect(303)
+        .header("location")
+        .expect("where")
+        .to_owned();
+    let found = browser.get(&led).expect(200);
+    found.shows(&id);
+    assert!(!found.body.contains("Other"), "{}", found.body);
+    let page = browser.get(&format!("/trace/{id}")).expect(200);
+    page.shows("&#60;b@example.invalid.1@scanner&#62;");
+    page.shows("q=message-id%3A%22b%40example.invalid.1%40scanner%22&#38;since=90d");
+    page.shows(&format!("GET /api/v1/why/{id}"));
+    page.shows("/connectors/inbound/contoso/Printers\">Adjust Printers");
+    page.shows(&format!("/trace/{id}</code>"));
+    browser
+        .get("/trace?q=client:10.1.2.0/24&since=7d")
+        .expect(200);
+    browser.get("/trace?q=nonsense:1").expect(200);
+    let recent = browser.get("/trace").expect(200);
+    recent.shows("Recent searches");
+    recent.shows("/trace?q=client%3A10.1.2.0%2F24&#38;since=7d");
+    recent.shows("client:10.1.2.0/24 (7d)");
+    assert!(!recent.body.contains("nonsense"), "it could not be read");
+}
+
+#[test]
+fn a_refusal_names_the_page_on_which_it_is_put_right() {
+    let server = server();
+    let mut session = server.session_from("10.1.2.9");
+    session.hear();
+    session.say("EHLO scan");
+    let refused = session.say("MAIL FROM:<scan@fabrikam.example>");
+    assert!(refused.contains("(FROM-DOMAIN "), "{refused}");
+    let reference = refused.trim_end().trim_end_matches(')').rsplit(' ').next();
+    let reference = reference.expect("a reference").to_owned();
+    let browser = first(&server, "en");
+    let page = browser.get(&format!("/trace/{reference}")).expect(200);
+    page.shows("<a href=\"/domains\">→ To Domains</a>");
+    page.shows("<input type=\"hidden\" name=\"attempt\" value=\"");
 }
 
 #[test]

@@ -64,6 +64,7 @@ impl Seen {
             | Test::Subject(pattern)
             | Test::Event(pattern)
             | Test::Id(pattern)
+            | Test::MessageId(pattern)
             | Test::Organisation(pattern)
             | Test::Text(pattern) => pattern,
         };

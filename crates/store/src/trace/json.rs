@@ -92,6 +92,9 @@ fn push_additions(out: &mut String, event: &Event) {
         out.push_str(",\"signed_by\":");
         push_list(out, event.signed_by.iter().map(AsRef::as_ref));
     }
+    if let Some(message_id) = &event.message_id {
+        push_text_field(out, ",\"message_id\":", Some(message_id));
+    }
 }
 
 fn push_client(out: &mut String, client: Option<&ClientSummary>) {
@@ -311,6 +314,7 @@ pub(super) fn read(text: &str) -> Result<Event, EventReadError> {
         header_from: text_of(&fields, "header_from")?,
         to: to_of(&fields)?,
         subject: text_of(&fields, "subject")?,
+        message_id: text_of(&fields, "message_id")?,
         size: number_of(&fields, "size")?,
         token: text_of(&fields, "token")?,
         reply: text_of(&fields, "reply")?,

@@ -73,6 +73,9 @@ pub(crate) fn of_event(event: &Event, found: &mut impl FnMut(Mark)) {
     for address in recipients(event) {
         letters(Text::Any, address, found);
     }
+    if let Some(message_id) = &event.message_id {
+        letters(Text::Any, message_id, found);
+    }
     let texts = [
         &event.from,
         &event.reply,
@@ -153,6 +156,7 @@ pub(crate) fn of_term(term: &TraceTerm) -> Vec<Vec<Mark>> {
         | Test::Reference(pattern)
         | Test::Token(pattern)
         | Test::Id(pattern)
+        | Test::MessageId(pattern)
         | Test::Organisation(pattern)
         | Test::Text(pattern) => of_pattern(pattern),
         Test::To(AddressPattern::Null) | Test::From(AddressPattern::Null) => Vec::new(),

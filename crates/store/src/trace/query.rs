@@ -62,8 +62,9 @@ pub struct TraceQuery {
 /// | `subject:` | a part of the subject |
 /// | `event:` | kind: `recipient.failed`, `recipient.*` |
 /// | `id:` | queue id |
+/// | `message-id:` | Message-ID, with or without its brackets |
 /// | `organisation:` | organisation |
-/// | (none) | a part of queue id, reference, an address, subject, reply or client address |
+/// | (none) | a part of queue id, reference, address, subject, reply, Message-ID, client address |
 ///
 /// `*` at either end stands for anything; alone it asks that there be a value.
 #[derive(Clone, Debug, Eq, PartialEq)]

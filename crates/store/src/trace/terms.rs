@@ -32,6 +32,7 @@ enum Field {
     Kind = 8,
     Code = 9,
     Token = 10,
+    MessageId = 11,
 }
 
 /// FNV-1a (64 bits, folded to 32): short texts, stable for ever, no dependency.
@@ -84,6 +85,9 @@ pub(crate) fn of_event(event: &Event, found: &mut impl FnMut(Key)) {
     }
     if let Some(token) = &event.token {
         found(key(Field::Token, &folded(token)));
+    }
+    if let Some(message_id) = &event.message_id {
+        found(key(Field::MessageId, &folded(message_id)));
     }
     of_reply(event, found);
 }
@@ -165,13 +169,14 @@ pub(crate) fn of_term(term: &TraceTerm) -> Option<Vec<Key>> {
         Test::Reference(pattern) => exactly(Field::Reference, pattern),
         Test::Token(pattern) => exactly(Field::Token, pattern),
         Test::Id(pattern) => exactly(Field::Id, pattern),
+        Test::MessageId(pattern) => exactly(Field::MessageId, pattern),
         Test::Organisation(pattern) => exactly(Field::Organisation, pattern),
         Test::Size(..) | Test::Tls(_) | Test::Delay(..) | Test::Subject(_) | Test::Text(_) => None,
     }
 }
 
-/// Free text that is as a whole a queue id, a reference, an address or an IP address: the keys
-/// under which it stands as such. Where the index knows one, that is what the person meant.
+/// Free text that is as a whole a queue id, a reference, an address, a Message-ID or an IP address:
+/// the keys under which it stands as such. Where the index knows one, the person meant that.
 pub(crate) fn of_identifying_text(term: &TraceTerm) -> Option<Vec<Key>> {
     let Test::Text(pattern) = term.test() else {
         return None;
@@ -194,8 +199,9 @@ pub(crate) fn of_identifying_text(term: &TraceTerm) -> Option<Vec<Key>> {
         )]);
     }
     let (local, domain) = text.rsplit_once('@')?;
-    let whole = !local.is_empty() && domain.contains('.');
-    whole.then(|| vec![key(Field::To, text), key(Field::From, text)])
+    let whole = !local.is_empty() && !domain.is_empty();
+    let fields = [Field::To, Field::From, Field::MessageId];
+    whole.then(|| fields.map(|field| key(field, text)).to_vec())
 }
 
 fn exactly(field: Field, pattern: &Pattern) -> Option<Vec<Key>> {

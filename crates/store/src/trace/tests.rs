@@ -303,6 +303,7 @@ fn every_field_is_written_in_the_order_of_the_reference() {
         detail: some("D"),
         settings_version: Some(1),
         signed_by: vec!["contoso.test".into()],
+        message_id: some("1@scanner.contoso.test"),
         tls: tls("no"),
         ..of_recipient(EventKind::RecipientDeferred)
     };
@@ -459,9 +460,19 @@ fn each_token_fits_what_it_says() {
     let (_, failed) = example(EventKind::RecipientFailed);
     let (_, refused) = example(EventKind::AttemptRefused);
     let (_, notice) = example(EventKind::NoticeSent);
+    let named = Event {
+        message_id: some("20261130.1@Scanner"),
+        ..accepted.clone()
+    };
     let id = delivered.queue_id.unwrap().to_string();
     let cases: &[(&str, &Event, bool)] = &[
         ("", &delivered, true),
+        ("message-id:20261130.1@scanner", &named, true),
+        ("message-id:<20261130.1@scanner>", &named, true),
+        ("message-id:20261130.1", &named, false),
+        ("message-id:20261130*", &named, true),
+        ("message-id:20261130.1@scanner", &accepted, false),
+        ("20261130.1@scanner", &named, true),
         ("to:b@example.org", &delivered, true),
         ("to:<B@Example.Org>", &delivered, true),
         ("to:c@example.org", &delivered, false),
@@ -675,6 +686,10 @@ fn what_fits_a_query_is_never_missed_by_the_index() {
 fn text_that_identifies_is_looked_up_as_what_it_is() {
     let (_, delivered) = example(EventKind::RecipientDelivered);
     let (_, refused) = example(EventKind::AttemptRefused);
+    let with_message_id = Event {
+        message_id: some("1@scanner"),
+        ..event(EventKind::MessageAccepted)
+    };
     let id = delivered.queue_id.unwrap().to_string();
     for (text, event) in [
         (id.as_str(), &delivered),
@@ -682,6 +697,7 @@ fn text_that_identifies_is_looked_up_as_what_it_is() {
         ("7f3k2", &refused),
         ("b@example.org", &delivered),
         ("10.1.2.9", &delivered),
+        ("1@Scanner", &with_message_id),
     ] {
         let query = TraceQuery::parse(text).unwrap();
         let keys = terms::of_identifying_text(&query.terms[0]).expect(text);

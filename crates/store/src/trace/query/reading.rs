@@ -6,7 +6,7 @@ use super::values::Test;
 use super::{QUERY_OCTETS_MAX, QUERY_TERMS_MAX, TraceQueryError, TraceTerm};
 
 /// Every token, in the order in which people are told of them. The last is free text.
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 17] = [
     "to",
     "from",
     "client",
@@ -21,6 +21,7 @@ const FIELDS: [&str; 16] = [
     "subject",
     "event",
     "id",
+    "message-id",
     "organisation",
     FREE_TEXT,
 ];
@@ -76,13 +77,15 @@ pub(super) fn term(field: &str, value: &str) -> Result<TraceTerm, TraceQueryErro
     })
 }
 
-/// The name before the colon, if this word has the form of a token: letters only, and the word is
-/// not an IPv6 address.
+/// The name before the colon, if this word has the form of a token: letters only (but for one that
+/// is known), and the word is not an IPv6 address.
 fn split_name(text: &str) -> (Option<&str>, &str) {
     let Some((name, value)) = text.split_once(':') else {
         return (None, text);
     };
-    if name.is_empty() || !name.bytes().all(|octet| octet.is_ascii_alphabetic()) {
+    let is_known = || FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
+    let is_name = name.bytes().all(|octet| octet.is_ascii_alphabetic()) || is_known();
+    if name.is_empty() || !is_name {
         return (None, text);
     }
     let word = text.split_whitespace().next().unwrap_or_default();

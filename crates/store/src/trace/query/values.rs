@@ -26,6 +26,8 @@ pub(in crate::trace) enum Test {
     Subject(Pattern),
     Event(Pattern),
     Id(Pattern),
+    /// Without brackets.
+    MessageId(Pattern),
     Organisation(Pattern),
     Text(Pattern),
 }
@@ -102,6 +104,11 @@ impl Test {
             "subject" => Self::Subject(Pattern::part(field, value)?),
             "event" => Self::Event(event(value)?),
             "id" => Self::Id(queue_id(value)?),
+            "message-id" => {
+                let bare = value.strip_prefix('<').unwrap_or(value);
+                let bare = bare.strip_suffix('>').unwrap_or(bare);
+                Self::MessageId(Pattern::read(field, bare)?)
+            }
             "organisation" => Self::Organisation(Pattern::read(field, value)?),
             _free_text => Self::Text(Pattern::part(field, value)?),
         })
@@ -140,6 +147,7 @@ impl Test {
             Self::Id(pattern) => event
                 .queue_id
                 .is_some_and(|id| pattern.fits(&id.to_string())),
+            Self::MessageId(pattern) => pattern.fits_some(event.message_id.as_deref()),
             Self::Organisation(pattern) => pattern.fits_some(event.organisation.as_deref()),
             Self::Text(pattern) => text_fits(pattern, event),
         }
@@ -153,6 +161,7 @@ fn text_fits(pattern: &Pattern, event: &Event) -> bool {
         &event.header_from,
         &event.subject,
         &event.reply,
+        &event.message_id,
     ];
     texts.into_iter().flatten().any(|text| pattern.fits(text))
         || recipients(event).any(|address| pattern.fits(address))
