@@ -56,6 +56,8 @@ struct Story {
     reference: String,
     /// It may be made a device of ours, and there is one organisation for it.
     can_adopt: bool,
+    /// The fix leads there already.
+    is_led_to_attempts: bool,
     /// The connector by which it came.
     connector: Option<(String, String)>,
     /// The whole address of this page.
@@ -142,13 +144,13 @@ async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refu
     } else {
         lang.with("story-message", &queue_id)
     };
-    let steps = steps(lang, &events);
     let said = format!("/why/{}/dialogues", segment(name));
     let said = centre.get(visit.caller(), &said, &[]).await?;
+    let connection = connection(lang, list(&said, "dialogues"));
+    let steps = steps(lang, connection, &events);
     Ok(Story {
         facts: facts(lang, centre, &events, list(&answer, "events")),
         support: support(&title, &verdict, fix.as_ref(), &events, lang),
-        fix,
         verdict,
         tone,
         steps,
@@ -166,6 +168,11 @@ async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refu
         } else {
             String::new()
         },
+        is_led_to_attempts: fix
+            .as_ref()
+            .and_then(|fix| fix.link.as_ref())
+            .is_some_and(|(_, address)| address == "/attempts"),
+        fix,
         can_adopt: is_refusal && !has_organisations && can_adopt(&events),
         connector: events
             .iter()
@@ -283,17 +290,52 @@ fn verdict(lang: Lang, events: &[Event], in_queue: &[Value]) -> (String, &'stati
     (format!("{summary} {words}"), tone)
 }
 
-fn steps(lang: Lang, events: &[Event]) -> Vec<Step> {
+/// What the client did before anything was known of its message, by the last line of the
+/// conversation: `* connected 0 ms, encrypted 40 ms, accepted 310 ms`.
+fn connection(lang: Lang, dialogues: &[Value]) -> Vec<(Timestamp, String)> {
+    let told = dialogues.iter().find_map(|one| {
+        let is_client = text(one, "with") == "client";
+        let time = one["time"].as_str().and_then(Timestamp::parse_rfc3339)?;
+        let line = list(one, "lines").last()?.as_str()?.strip_prefix("* ")?;
+        is_client.then_some((time, line))
+    });
+    let Some((ended, line)) = told else {
+        return Vec::new();
+    };
+    let step = |words: &str| {
+        let (name, millis) = words.strip_suffix(" ms")?.rsplit_once(' ')?;
+        Some((name.to_owned(), millis.parse::<u64>().ok()?))
+    };
+    let steps: Vec<_> = line.split(", ").map_while(step).collect();
+    let total = steps.last().map_or(0, |(_, millis)| *millis);
+    let words = steps.into_iter().filter_map(|(name, millis)| {
+        let key = match &*name {
+            "connected" => "story-connected",
+            "encrypted" => "story-encrypted",
+            "logged in" => "story-logged-in",
+            // How it ended is an event.
+            _ => return None,
+        };
+        let time = ended.before(Duration::from_millis(total.saturating_sub(millis)));
+        Some((time, lang.t(key)))
+    });
+    words.collect()
+}
+
+fn steps(lang: Lang, connection: Vec<(Timestamp, String)>, events: &[Event]) -> Vec<Step> {
     let mut before: Option<Timestamp> = None;
     let mut steps = Vec::new();
-    for event in events {
-        let after = before.map(|before| event.time.since(before));
-        before = Some(event.time);
+    let told = events
+        .iter()
+        .map(|event| (event.time, sentence(event, lang.0)));
+    for (time, words) in connection.into_iter().chain(told) {
+        let after = before.map(|before| time.since(before));
+        before = Some(time);
         let millis = after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
         steps.push(Step {
-            time: times::of(lang, event.time),
-            exact: event.time.to_rfc3339(),
-            words: sentence(event, lang.0),
+            time: times::of(lang, time),
+            exact: time.to_rfc3339(),
+            words,
             after: millis
                 .map(|millis| format!("+{}", times::milliseconds(lang, millis)))
                 .unwrap_or_default(),

@@ -310,6 +310,10 @@ impl<'a> Asked<'a> {
         }
         command.push_str(" --since ");
         command.push_str(&quoted(self.since));
+        if !self.until.is_empty() {
+            command.push_str(" --until ");
+            command.push_str(&quoted(self.until));
+        }
         command
     }
 }

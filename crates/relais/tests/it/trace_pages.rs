@@ -317,6 +317,8 @@ fn both_conversations_of_a_message_are_on_its_page_without_secrets_and_content()
     page.shows("With the next hop");
     page.shows("&#62; RCPT TO:&#60;b@example.org&#62;");
     page.shows("octets of content");
+    page.shows("<bdi>Connected.</bdi>");
+    page.shows("* connected 0 ms, accepted ");
     let said = page.body.split("id=\"said\"").nth(1).expect("a section");
     let said = said.split("</section>").next().expect("its end");
     assert!(!said.contains("Secret subject"), "{said}");
