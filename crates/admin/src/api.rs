@@ -17,6 +17,7 @@ mod licences;
 pub(crate) mod trace;
 mod reports;
 mod resending;
+mod headers;
 mod queue;
 mod attempts;
 mod restricted;
@@ -100,6 +101,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(reports::routes())
         .merge(queue::routes())
         .merge(resending::routes())
+        .merge(headers::routes())
         .merge(attempts::routes())
         .merge(restricted::routes())
         .merge(triggers::routes())

@@ -101,6 +101,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(GET, "/queue/{id}", ReadMail, Whose::Message),
     rule(POST, "/queue/act", ActOnMail, Whose::QueueAct),
     rule(POST, "/queue/{id}/resend", ActOnMail, Whose::Message),
+    rule(POST, "/queue/{id}/headers", ReadContent, Whose::Message),
     rule(GET, "/queue/suspended", ReadMail, Whose::Suspensions),
     rule(POST, "/queue/suspended", ActOnMail, Whose::Suspensions),
     rule(GET, "/attempts", ReadMail, Whose::Attempts),

@@ -350,6 +350,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .for_organisations()
         .body(&[wanted(text("to", "Another address."))])
         .says("Send a copy of a message in the queue to another address"),
+    act("/queue/{id}/headers", "queue")
+        .for_organisations()
+        .says("Read the header section of a message in the queue; each look is in the audit log"),
     read("/queue/suspended", "queue")
         .for_organisations()
         .says("What nothing is sent to"),

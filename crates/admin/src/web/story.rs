@@ -8,8 +8,8 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::get;
-use serde_json::Value;
+use axum::routing::{get, post};
+use serde_json::{Value, json};
 
 use relais_policy::adopt::no_client;
 use relais_policy::alert::RuleKind;
@@ -17,12 +17,13 @@ use relais_smtp::time::Timestamp;
 use relais_store::trace::{Event, EventKind, TlsSummary, To};
 
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
-use super::door::{Reader, Visit};
+use super::door::{Reader, SessionForm, Visit};
 use super::fixes::{self, Fix};
 use super::lang::Lang;
 use super::page::{self, Frame};
 use super::times;
 use super::trace::{Status, octets, recipients, status};
+use crate::permission::Action;
 use crate::plain::clean;
 use crate::words::sentence;
 
@@ -34,7 +35,40 @@ const RECIPIENTS_MAX: usize = 500;
 const RELATED: Duration = Duration::from_secs(600);
 
 pub(super) fn routes() -> Router<Centre> {
-    Router::new().route("/trace/{name}", get(detail))
+    Router::new()
+        .route("/trace/{name}", get(detail))
+        .route("/trace/{name}/headers", post(headers))
+}
+
+#[derive(Template)]
+#[template(path = "headers.html")]
+struct Headers {
+    frame: Frame,
+    text: String,
+    is_cut: bool,
+    back: String,
+}
+
+/// The header section of a message in the queue, by a form: each look is written down.
+async fn headers(
+    State(centre): State<Centre>,
+    Path(name): Path<String>,
+    SessionForm { visit, .. }: SessionForm,
+) -> Response {
+    let call = format!("/queue/{}/headers", segment(&name));
+    let answer = match centre.post(visit.caller(), &call, &json!({})).await {
+        Ok(answer) => answer,
+        Err(refused) => return page::refused(&visit, &refused),
+    };
+    let lines = list(&answer, "lines").iter().filter_map(Value::as_str);
+    let lines: Vec<_> = lines.map(|line| clean(line).into_owned()).collect();
+    let title = visit.lang.with("headers-of", text(&answer, "queue_id"));
+    page::send(&Headers {
+        text: lines.join("\n"),
+        is_cut: answer["is_cut"] == true,
+        back: format!("/trace/{}", segment(&name)),
+        frame: Frame::new(&visit, "trace", &title).api(format!("POST /api/v1{call}")),
+    })
 }
 
 #[derive(Template)]
@@ -52,6 +86,8 @@ struct Story {
     /// The rule of alerts that watches for such, filled in from this one; empty: there is none.
     alert: String,
     waits: bool,
+    /// The message is here, and this person may read of it.
+    has_headers: bool,
     /// The reference of a refusal.
     reference: String,
     /// It may be made a device of ours, and there is one organisation for it.
@@ -162,6 +198,7 @@ async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refu
             .collect(),
         alert: alert(visit, centre, &events, (is_refusal, tone)),
         waits: !in_queue.is_empty(),
+        has_headers: !in_queue.is_empty() && visit.may(Action::ReadContent),
         queue_id,
         reference: if is_refusal {
             name.to_uppercase()

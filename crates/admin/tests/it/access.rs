@@ -204,7 +204,9 @@ impl Hosted {
             path => path,
         };
         let name = match path {
-            "/why/{name}" | "/queue/{id}" | "/queue/{id}/resend" => self.queue_id.as_str(),
+            "/why/{name}" | "/queue/{id}" | "/queue/{id}/resend" | "/queue/{id}/headers" => {
+                self.queue_id.as_str()
+            }
             "/organisations/{name}/set" => "fabrikam",
             path if path.starts_with("/admins") => "otto",
             _ => "fabrikam.test",

@@ -129,6 +129,29 @@ fn a_message_is_found_by_its_message_id_and_what_was_asked_is_remembered() {
 }
 
 #[test]
+fn the_headers_of_a_message_in_the_queue_are_shown_without_its_body_and_each_look_is_written_down()
+{
+    let server = server();
+    let id = scan(&server, "10.1.2.9", "b@example.invalid", "Invoice <7>");
+    let mut browser = first(&server, "en");
+    browser
+        .get(&format!("/trace/{id}"))
+        .expect(200)
+        .shows("Show its headers");
+    let token = browser.token();
+    let path = format!("/trace/{id}/headers");
+    let page = browser.post(&path, &[("form_token", &token)]).expect(200);
+    page.shows("Subject: Invoice &#60;7&#62;");
+    page.shows("Received: from ");
+    assert!(!page.body.contains("\nx\n"), "{}", page.body);
+    browser.post(&path, &[("form_token", "stolen")]).expect(403);
+    let looks = ["--json", "audit", "list", "--act", "queue.headers-read"];
+    let looks = server.relais(&looks).expect(0).json_lines();
+    assert_eq!(looks.len(), 1, "{looks:?}");
+    assert_eq!(looks[0]["actor"], "anna (web)");
+}
+
+#[test]
 fn a_refusal_names_the_page_on_which_it_is_put_right() {
     let server = server();
     let mut session = server.session_from("10.1.2.9");

@@ -412,6 +412,7 @@ pub(super) const SENT: &[(&str, &str, Twin)] = &[
     ("/setup/prove", "to=b@example.org", Needs),
     ("/setup/prove/headers", "headers=x", Needs),
     ("/queue/{queue}/resend", "to=mallory@example.org", Does),
+    ("/trace/{queue}/headers", "", Does),
     (
         "/queue/act",
         "act=hold&scope=all&organisation=fabrikam&up_to={queue}&confirmed=1",
