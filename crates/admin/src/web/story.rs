@@ -226,7 +226,9 @@ async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refu
 /// What was refused was a client's, not a person's at the admin centre.
 fn can_adopt(events: &[Event]) -> bool {
     let token = events.iter().find_map(|event| event.token.as_deref());
-    token.is_some_and(|token| no_client(token).is_none())
+    let client = events.iter().find_map(|event| event.client.as_ref());
+    let helo = client.and_then(|client| client.helo.as_deref());
+    token.is_some_and(|token| no_client(token, helo).is_none())
 }
 
 /// A rule that watches for messages such as this one: filled in, to be added.
