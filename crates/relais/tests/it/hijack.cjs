@@ -30,7 +30,7 @@ async function walk(link, folder) {
   await page.click('nav a[href="/triggers"]');
   const held = page.locator('article', { hasText: 'contoso/Printers/10.1.2.9' });
   await expect('held printer', held);
-  await expect('reason', held.getByText('trigger volume: 31 recipients within an hour'));
+  await expect('reason', held.getByText('31 destinataires en une heure'));
   await expect('the words of a French reader', page.getByRole('button', { name: 'Libérer' }));
   await shoot('triggers_fr_held');
   await page.click('.languages button[value=en]');

@@ -341,7 +341,7 @@ fn nobody_overwrites_what_they_have_not_seen_and_a_connector_goes_by_its_typed_n
     let saved = post(&mut browser, &edit, &wanted).expect(303);
     let page = browser.get(&location(&saved)).expect(200);
     page.shows("Saved.");
-    page.shows("tls (default) -&#62; &#34;required&#34;");
+    page.shows("tls (default) → &#34;required&#34;");
     assert_eq!(
         shown(&server)["recipient_domains"],
         serde_json::json!(["own"])
@@ -358,7 +358,7 @@ fn nobody_overwrites_what_they_have_not_seen_and_a_connector_goes_by_its_typed_n
     let typed = |typed| [("revision", &*seen), ("typed", typed)];
     post(&mut browser, &remove, &typed("printers"))
         .expect(200)
-        .shows("That is not its name");
+        .shows("The name does not match. Nothing was removed.");
     post(&mut browser, &remove, &typed("Printers")).expect(303);
     browser.get(base).expect(404);
 }

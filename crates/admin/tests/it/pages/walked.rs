@@ -431,8 +431,8 @@ pub(super) const SENT: &[(&str, &str, Twin)] = &[
         Does,
     ),
     (
-        "/domains/fabrikam.test/remove",
-        "organisation=fabrikam&typed=fabrikam.test",
+        "/domains/new.fabrikam.test/remove",
+        "organisation=fabrikam&typed=new.fabrikam.test",
         Does,
     ),
     ("/audit/revert", "version={version}&confirmed=1", Does),
