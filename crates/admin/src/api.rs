@@ -15,6 +15,7 @@ mod first_steps;
 mod simulate;
 mod licences;
 pub(crate) mod trace;
+mod devices;
 mod reports;
 mod resending;
 mod headers;
@@ -99,6 +100,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(why::routes())
         .merge(trace::routes())
         .merge(reports::routes())
+        .merge(devices::routes())
         .merge(queue::routes())
         .merge(resending::routes())
         .merge(headers::routes())

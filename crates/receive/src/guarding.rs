@@ -238,7 +238,10 @@ async fn restrict(store: &Store, found: Found, now: Timestamp) {
         since: now,
         until: None,
     });
-    if let Err(error) = store.change_entities(change).await {
+    if let Err(error) = store
+        .change_entities(change, relais_store::queue::BY_ITSELF)
+        .await
+    {
         tracing::error!(%error, %entity, "a trigger found something and could not restrict it");
     }
 }

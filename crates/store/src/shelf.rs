@@ -76,6 +76,8 @@ pub enum Shelf {
     Alert,
     /// What devices usually do.
     Trigger,
+    /// What people write about devices.
+    Device,
 }
 
 impl Shelf {
@@ -110,6 +112,7 @@ impl Shelf {
             Self::WebhookDelivery => "webhook-delivery",
             Self::Alert => "alert",
             Self::Trigger => "trigger",
+            Self::Device => "device",
         }
     }
 }

@@ -521,20 +521,28 @@ impl Store {
 
     /// Restricts or releases, with audit entry and event; in force when it returns. How many
     /// entities it concerned.
-    pub async fn change_entities(&self, change: EntityChange) -> Result<usize, StoreError> {
+    pub async fn change_entities(
+        &self,
+        change: EntityChange,
+        via: &'static str,
+    ) -> Result<usize, StoreError> {
         match self {
-            Self::Embedded(store) => store.change_entities(change).await,
+            Self::Embedded(store) => store.change_entities(change, via).await,
             #[cfg(feature = "simulation")]
-            Self::Memory(store) => store.change_entities(change).await,
+            Self::Memory(store) => store.change_entities(change, via).await,
         }
     }
 
     /// A group of refused attempts is not to be listed any more; audited.
-    pub async fn ignore_attempts(&self, ignored: IgnoredAttempts) -> Result<(), StoreError> {
+    pub async fn ignore_attempts(
+        &self,
+        ignored: IgnoredAttempts,
+        via: &'static str,
+    ) -> Result<(), StoreError> {
         match self {
-            Self::Embedded(store) => store.ignore_attempts(ignored).await,
+            Self::Embedded(store) => store.ignore_attempts(ignored, via).await,
             #[cfg(feature = "simulation")]
-            Self::Memory(store) => store.ignore_attempts(ignored).await,
+            Self::Memory(store) => store.ignore_attempts(ignored, via).await,
         }
     }
 

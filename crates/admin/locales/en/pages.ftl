@@ -40,3 +40,19 @@ domains-signing-missing = Mail of it is signed, but DNS does not show the key an
 domains-signing-waits = Mail of it is signed once DNS shows the key.
 
 connector-reverted = The change is taken back.
+
+devices-tags = Tags
+devices-tags-hint = For searching, parted by commas: printer, lyon.
+devices-owner = Looked after by
+devices-place = Place
+devices-note = Note
+devices-write = Write
+devices-maker = perhaps { $value }
+devices-about = About { $value }
+devices-about-words = What is written here is for people: it decides nothing about mail.
+devices-written = What is written about { $value } is kept.
+
+attempts-block-question = Block { $value }? It is refused at once, whatever it sends, until somebody releases it on the page Restricted.
+
+home-login-ends = The sign-in of { $value } ends soon.
+home-login-fault = The sign-in of { $value } fails.

@@ -40,3 +40,19 @@ domains-signing-missing = Son courrier est signé, mais le DNS ne montre plus la
 domains-signing-waits = Son courrier sera signé dès que le DNS montre la clé.
 
 connector-reverted = La modification est annulée.
+
+devices-tags = Étiquettes
+devices-tags-hint = Pour la recherche, séparées par des virgules : imprimante, lyon.
+devices-owner = Suivi par
+devices-place = Emplacement
+devices-note = Note
+devices-write = Annoter
+devices-maker = peut-être { $value }
+devices-about = À propos de { $value }
+devices-about-words = Ce qui est écrit ici s’adresse aux personnes : le courrier n’en dépend pas.
+devices-written = Ce qui est écrit sur { $value } est enregistré.
+
+attempts-block-question = Bloquer { $value } ? Cette adresse est refusée aussitôt, quoi qu’elle envoie, jusqu’à ce que quelqu’un lève la restriction à la page Restrictions.
+
+home-login-ends = La connexion de { $value } expire bientôt.
+home-login-fault = La connexion de { $value } échoue.

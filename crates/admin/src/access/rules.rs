@@ -95,6 +95,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(GET, "/why/{name}/dialogues", ReadMail, Whose::Dialogues),
     rule(GET, "/reports", ReadMail, Whose::Report),
     rule(GET, "/devices", ReadMail, Whose::Selected("devices")),
+    rule(POST, "/devices/set", ChangeSettings, Whose::Body),
     rule(GET, "/queue", ReadMail, Whose::Selected("messages")),
     rule(GET, "/queue/count", ReadMail, Whose::Query),
     rule(GET, "/queue/groups", ReadMail, Whose::Query),

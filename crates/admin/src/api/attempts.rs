@@ -251,7 +251,7 @@ async fn ignore(
         since: context.clock.now(),
         until,
     };
-    context.store.ignore_attempts(ignored).await?;
+    context.store.ignore_attempts(ignored, caller.via).await?;
     Ok(Json(told))
 }
 

@@ -531,6 +531,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .for_organisations()
         .query(&[SINCE, ORGANISATION])
         .says("Who sent, by observation"),
+    act("/devices/set", "devices")
+        .for_organisations()
+        .body(&[
+            wanted(text("organisation", "Whose.")),
+            wanted(text("address", "Of the device.")),
+            texts("tags", "For searching, at most ten."),
+            text("owner", "Who looks after it."),
+            text("place", "Where it stands."),
+            text("note", "Anything else."),
+        ])
+        .says("Write about a device; what is not given goes"),
     read("/reports", "reports")
         .for_organisations()
         .query(&[SINCE, ORGANISATION])

@@ -1,5 +1,5 @@
-//! Numbers for charts and reports, and the inventory of devices, from what the store counts beside
-//! the events: no request reads the events themselves.
+//! Numbers for charts and reports, from what the store counts beside the events: no request reads
+//! the events themselves. Not here: the inventory of devices (`devices`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,11 +10,10 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use relais_policy::adopt::SELF_TEST_HELO;
 use relais_smtp::time::Timestamp;
 use relais_store::trace::parse_since;
 use relais_store::trace::tally::{
-    Device, Measure, QueueSample, TALLY_STEP_MILLIS, Tally, TallyQuery, delay_class_end,
+    Measure, QueueSample, TALLY_STEP_MILLIS, Tally, TallyQuery, delay_class_end,
 };
 
 use crate::context::AdminContext;
@@ -22,8 +21,6 @@ use crate::problem::{Parameters, Problem};
 
 /// Time of an answer where nothing else is asked for.
 const SINCE_DEFAULT: &str = "24h";
-/// How far back devices are looked for where nothing else is asked for.
-const DEVICES_SINCE_DEFAULT: &str = "90d";
 /// Names of one list; the first ones are the largest.
 const NAMES_MAX: usize = 100;
 /// Steps of time that an answer aims at: what a chart can show.
@@ -34,9 +31,7 @@ const SPAN_MAX: Duration = Duration::from_secs(3_660 * 86_400);
 const STEPS_MINUTES: [i64; 7] = [5, 15, 60, 180, 360, 1_440, 10_080];
 
 pub(super) fn routes() -> Router<AdminContext> {
-    Router::new()
-        .route("/reports", get(reports))
-        .route("/devices", get(devices))
+    Router::new().route("/reports", get(reports))
 }
 
 #[derive(Deserialize)]
@@ -303,42 +298,6 @@ fn changed(now: &[Tally], before: &[Tally]) -> Vec<Value> {
         json!({ "client": name, "accepted": accepted, "refused": refused, "before": before })
     })
     .collect()
-}
-
-async fn devices(
-    State(context): State<AdminContext>,
-    Parameters(range): Parameters<Range>,
-) -> Result<Json<Value>, Problem> {
-    let now = context.clock.now();
-    let since = range.since.as_deref().unwrap_or(DEVICES_SINCE_DEFAULT);
-    let found = context.store.devices(parse_since(since, now)?).await?;
-    let asked = |device: &&Device| {
-        let organisation = range.organisation.as_deref();
-        organisation.is_none_or(|one| one == &*device.organisation)
-    };
-    // Our own test for open relaying is nobody's device.
-    let is_device = |one: &&Device| one.accepted > 0 || one.helo.as_deref() != Some(SELF_TEST_HELO);
-    let devices = found.iter().filter(asked).filter(is_device).map(device);
-    let devices: Vec<_> = devices.collect();
-    Ok(Json(json!({ "devices": devices })))
-}
-
-fn device(device: &Device) -> Value {
-    json!({
-        "address": &*device.address,
-        "organisation": &*device.organisation,
-        "inbound_connector": &*device.connector,
-        "first_seen": device.first.to_rfc3339(),
-        "last_seen": device.last.to_rfc3339(),
-        "accepted": device.accepted,
-        "refused": device.refused,
-        "octets": device.octets,
-        "helo": device.helo.as_deref(),
-        "credential": device.credential.as_deref(),
-        "certificate": device.certificate.as_deref(),
-        "from": device.sender.as_deref(),
-        "tls": device.tls.as_deref(),
-    })
 }
 
 #[cfg(test)]

@@ -192,7 +192,7 @@ pub(super) async fn restrict(
     };
     let told = restriction_json(&context.store.settings(), &restriction);
     let change = EntityChange::Restrict(restriction);
-    context.store.change_entities(change).await?;
+    context.store.change_entities(change, caller.via).await?;
     Ok(told)
 }
 
@@ -233,7 +233,7 @@ async fn release(
         by: caller.actor.to_string(),
         time: context.clock.now(),
     };
-    let released = context.store.change_entities(change).await?;
+    let released = context.store.change_entities(change, caller.via).await?;
     match told.filter(|_| released > 0) {
         Some(told) => Ok(Json(told)),
         None => Err(Problem::not_found(format!("{entity} is not restricted."))),

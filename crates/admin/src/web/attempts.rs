@@ -18,7 +18,7 @@ use super::door::{Change, Reader, Visit};
 use super::files;
 use super::news;
 use super::page::{self, Frame};
-use super::records;
+use super::records::{self, Sheet, Sure};
 use super::times;
 use crate::access::is_attempt_seen;
 use crate::permission::Action;
@@ -201,12 +201,33 @@ async fn events(State(centre): State<Centre>, Reader(visit): Reader) -> Response
     news::send(&centre, &visit, refusals)
 }
 
+/// Before an address is shut out.
+fn question(visit: &Visit, reference: &str, client: &str) -> Sure {
+    let lang = visit.lang;
+    let name = if client.is_empty() { reference } else { client };
+    let path = format!("/attempts/{}/block", segment(reference));
+    let command = format!("relais attempts block {}", quoted(reference));
+    Sure {
+        frame: Frame::new(visit, "attempts", &lang.t("confirm-title")).command(command),
+        notes: Vec::new(),
+        question: lang.with("attempts-block-question", &clean(name)),
+        lines: Vec::new(),
+        sheet: Sheet::new("block", path, lang.t("attempts-block"))
+            .hide("confirmed", "1")
+            .danger(),
+        back: "/attempts".to_owned(),
+    }
+}
+
 async fn act(
     State(centre): State<Centre>,
     Path((reference, act)): Path<(String, String)>,
     Change { visit, form }: Change,
 ) -> Response {
     let (name, organisation) = (form.get("name"), form.get("organisation"));
+    if act == "block" && form.get("confirmed").is_empty() {
+        return page::send(&question(&visit, &reference, form.get("address")));
+    }
     let body = match act.as_str() {
         "adopt" if organisation.is_empty() => json!({ "name": name }),
         "adopt" => json!({ "name": name, "organisation": organisation }),

@@ -135,7 +135,12 @@ fn filter(visit: &Visit) -> Sheet {
 fn row(visit: &Visit, one: &Value, may_revert: bool) -> Row {
     let lang = visit.lang;
     let number = one["number"].to_string();
-    let door = DOORS.iter().find(|(name, _)| *name == text(one, "via"));
+    // What the relay does by itself while it runs, and at its start.
+    let via = match text(one, "via") {
+        "server" => "start",
+        via => via,
+    };
+    let door = DOORS.iter().find(|(name, _)| *name == via);
     let door = door.map_or_else(|| text(one, "via").to_owned(), |(_, key)| lang.t(key));
     let lines = list(one, "detail").iter().filter_map(Value::as_str);
     let mut lines = lines.map(|line| line.replace(" -> ", " → "));

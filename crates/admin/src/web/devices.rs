@@ -1,5 +1,7 @@
 //! Devices and applications, by what was seen of them: nobody keeps this list, the mail does.
 
+mod about;
+
 use std::time::Duration;
 
 use askama::Template;
@@ -12,7 +14,7 @@ use serde_json::Value;
 use relais_smtp::time::Timestamp;
 
 use super::ask::{Centre, address, list, segment, text};
-use super::door::Reader;
+use super::door::{Reader, Visit};
 use super::files;
 use super::lang::Lang;
 use super::page::{self, Frame};
@@ -28,7 +30,7 @@ const TOO_OLD: [&str; 2] = ["1.0", "1.1"];
 /// Devices of a page.
 const ROWS_MAX: usize = 1_000;
 /// The columns of the file.
-const HEAD: [&str; 13] = [
+const HEAD: [&str; 18] = [
     "address",
     "organisation",
     "inbound_connector",
@@ -42,11 +44,17 @@ const HEAD: [&str; 13] = [
     "credential",
     "certificate",
     "from",
+    "maker_guess",
+    "tags",
+    "owner",
+    "place",
+    "note",
 ];
 
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/devices", get(show))
+        .route("/devices/about", get(about::show).post(about::save))
         .route("/devices.csv", get(file))
         .route("/devices.json", get(file))
 }
@@ -57,6 +65,8 @@ struct Devices {
     frame: Frame,
     filters: Vec<(String, String, bool)>,
     is_filtered: bool,
+    filter: String,
+    sought: String,
     rows: Vec<Row>,
     files: Vec<(&'static str, String)>,
 }
@@ -77,10 +87,32 @@ struct Row {
     is_weak: bool,
     login: String,
     from: String,
+    maker: String,
+    tags: Vec<String>,
+    /// Who looks after it, where it stands, and the note.
+    written: Vec<String>,
+    about: String,
 }
 
+/// What a search looks into.
+const SOUGHT: [&str; 8] = [
+    "address",
+    "helo",
+    "maker_guess",
+    "inbound_connector",
+    "from",
+    "owner",
+    "place",
+    "note",
+];
+
 /// Which devices are shown.
-fn fits(filter: &str, device: &Value, now: Timestamp) -> bool {
+fn fits((filter, sought): (&str, &str), device: &Value, now: Timestamp) -> bool {
+    let tags = records::joined(&device["tags"]);
+    let texts = SOUGHT.iter().map(|key| text(device, key));
+    if !records::is_among(sought, texts.chain([tags.as_str()])) {
+        return false;
+    }
     match filter {
         "silent" => is_silent(device, now),
         "weak-tls" => is_weak(device),
@@ -102,17 +134,18 @@ fn is_weak(device: &Value) -> bool {
 }
 
 async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
-    let (lang, filter) = (visit.lang, visit.query.get("filter"));
+    let (lang, asked) = (visit.lang, asked(&visit));
+    let (filter, sought) = asked;
     let answer = match centre.get(visit.caller(), "/devices", &[]).await {
         Ok(answer) => answer,
         Err(refused) => return page::refused(&visit, &refused),
     };
     let now = centre.context.clock.now();
     let devices = list(&answer, "devices").iter();
-    let devices = devices.filter(|device| fits(filter, device, now));
+    let devices = devices.filter(|device| fits(asked, device, now));
     let rows = devices.take(ROWS_MAX).map(|device| row(lang, device, now));
     let choice = |key: &str, name: &str| {
-        let address = address("/devices", &[("filter", name)]);
+        let address = address("/devices", &[("filter", name), ("q", sought)]);
         (lang.t(key), address, name == filter)
     };
     page::send(&Devices {
@@ -122,11 +155,23 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
             choice("devices-weak", "weak-tls"),
             choice("devices-refused", "refused"),
         ],
-        is_filtered: !filter.is_empty(),
+        is_filtered: !filter.is_empty() || !sought.is_empty(),
+        filter: filter.to_owned(),
+        sought: sought.to_owned(),
         rows: rows.collect(),
-        files: records::files("/devices", &[("filter", filter)]),
-        frame: Frame::new(&visit, "devices", &lang.t("nav-devices")).api("GET /api/v1/devices"),
+        files: records::files("/devices", &[("filter", filter), ("q", sought)]),
+        frame: Frame::new(&visit, "devices", &lang.t("nav-devices"))
+            .api("GET /api/v1/devices")
+            .done(match visit.query.get("done") {
+                "" => String::new(),
+                device => lang.with("devices-written", device),
+            }),
     })
+}
+
+/// Filter and search, as they stand in the address.
+fn asked(visit: &Visit) -> (&str, &str) {
+    (visit.query.get("filter"), visit.query.get("q"))
 }
 
 fn row(lang: Lang, device: &Value, now: Timestamp) -> Row {
@@ -145,6 +190,9 @@ fn row(lang: Lang, device: &Value, now: Timestamp) -> Row {
         version => format!("TLS {version}"),
     };
     let q = format!("client:{}", text(device, "address"));
+    let named = ["organisation", "address"].map(|key| (key, text(device, key)));
+    let written = ["owner", "place", "note"].map(plain).into_iter();
+    let tags = list(device, "tags").iter().filter_map(Value::as_str);
     Row {
         address: plain("address"),
         trace: address("/trace", &[("q", &q), ("since", "30d")]),
@@ -165,6 +213,13 @@ fn row(lang: Lang, device: &Value, now: Timestamp) -> Row {
         is_weak: is_weak(device),
         login,
         from: plain("from"),
+        maker: match text(device, "maker_guess") {
+            "" => String::new(),
+            maker => lang.with("devices-maker", maker),
+        },
+        tags: tags.map(|tag| clean(tag).into_owned()).collect(),
+        written: written.filter(|text| !text.is_empty()).collect(),
+        about: address("/devices/about", &named),
     }
 }
 
@@ -173,9 +228,9 @@ async fn file(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
         Ok(answer) => answer,
         Err(refused) => return page::refused(&visit, &refused),
     };
-    let (filter, now) = (visit.query.get("filter"), centre.context.clock.now());
+    let (asked, now) = (asked(&visit), centre.context.clock.now());
     let devices = list(&answer, "devices").iter();
-    let devices = devices.filter(|device| fits(filter, device, now));
+    let devices = devices.filter(|device| fits(asked, device, now));
     files::of(&visit, "devices", &HEAD, devices)
 }
 
@@ -192,7 +247,8 @@ mod tests {
         let silent = device("2026-10-01T10:00:00Z", "1.3", 0);
         let weak = device("2026-11-24T09:00:00Z", "1.0", 0);
         let clear = device("2026-11-24T09:00:00Z", "none", 2);
-        let shown = |filter: &str| [&silent, &weak, &clear].map(|device| fits(filter, device, now));
+        let shown =
+            |filter: &str| [&silent, &weak, &clear].map(|device| fits((filter, ""), device, now));
         assert_eq!(shown(""), [true, true, true]);
         assert_eq!(shown("silent"), [true, false, false]);
         assert_eq!(shown("weak-tls"), [false, true, true]);

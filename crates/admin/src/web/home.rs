@@ -199,6 +199,23 @@ fn matters(
         };
         matters.push(Matter { words, address: "" });
     }
+    for login in list(status, "logins") {
+        let name = clean(text(login, "outbound_connector")).into_owned();
+        let soon = login["days_left"].as_u64();
+        let words = match (
+            soon.filter(|days| *days < CERTIFICATE_DAYS),
+            &login["because"],
+        ) {
+            (_, Value::String(_)) => lang.with("home-login-fault", &name),
+            (Some(_), _) => {
+                let ends = times::shown(lang, login["not_after"].as_str());
+                lang.with("home-login-ends", &format!("{name} ({ends})"))
+            }
+            (None, _) => continue,
+        };
+        let address = "/connectors/outbound";
+        matters.push(Matter { words, address });
+    }
     for domain in list(domains, "domains") {
         let (name, state) = (text(domain, "name"), text(domain, "state"));
         let wrong: Vec<_> = list(&domain["dns"], "wrong")

@@ -247,6 +247,7 @@ impl Hosted {
             "/credentials" => named(json!({
                 "user": "new-login", "inbound_connector": "Secret-Scanner",
             })),
+            "/devices/set" => named(json!({ "address": "11.9.9.7", "note": "test" })),
             "/domains" => named(json!({ "name": "new.fabrikam.test" })),
             "/domains/{name}/set" => named(json!({ "keys": { "subdomains": true } })),
             "/domains/{name}/remove" => named(json!({})),

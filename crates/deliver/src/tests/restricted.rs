@@ -30,7 +30,11 @@ async fn restrict(world: &World, lasts: Option<Duration>) {
         until: lasts.map(|time| since.after(time)),
     };
     let change = EntityChange::Restrict(restriction);
-    world.store.change_entities(change).await.unwrap();
+    world
+        .store
+        .change_entities(change, relais_store::queue::BY_ITSELF)
+        .await
+        .unwrap();
 }
 
 /// What the server does each second.
@@ -66,7 +70,11 @@ async fn what_is_restricted_does_not_leave_though_it_was_leased_before_and_leave
         by: "anna".to_owned(),
         time: world.clock.now(),
     };
-    world.store.change_entities(release).await.unwrap();
+    world
+        .store
+        .change_entities(release, relais_store::queue::BY_ITSELF)
+        .await
+        .unwrap();
     upkeep(&world).await;
     // At its time, as if it had not been held.
     pass(hours(2)).await;

@@ -20,7 +20,13 @@ async fn hold(world: &World, entity: Entity) {
         since: world.clock.now(),
         until: None,
     });
-    assert_eq!(world.store.change_entities(change).await, Ok(1));
+    assert_eq!(
+        world
+            .store
+            .change_entities(change, relais_store::queue::BY_ITSELF)
+            .await,
+        Ok(1)
+    );
 }
 
 /// One message to a hundred recipients, in one piece (CHUNKING): its last reply.
@@ -66,7 +72,13 @@ async fn a_held_client_is_told_to_wait_when_much_of_it_waits_and_its_neighbour_i
         by: "anna".to_owned(),
         time: world.clock.now(),
     };
-    assert_eq!(world.store.change_entities(release).await, Ok(1));
+    assert_eq!(
+        world
+            .store
+            .change_entities(release, relais_store::queue::BY_ITSELF)
+            .await,
+        Ok(1)
+    );
     client.play(&[("RSET", "250"), mail]).await;
     let reply = client.say("RCPT TO:<one@example.org>").await;
     assert!(reply.starts_with("250"), "{reply}");

@@ -175,3 +175,60 @@ fn a_change_of_a_connector_is_taken_back_on_its_page() {
     // Its creation is not taken back: it is removed by its typed name.
     assert_eq!(again.body.matches("/audit/revert").count(), 2);
 }
+
+#[test]
+fn what_is_written_about_a_device_is_kept_searched_and_told_in_the_file() {
+    let server = Server::with_settings(CONTOSO);
+    let mut browser = first(&server, "en");
+    let id = server.send("scan@contoso.test", "a@example.invalid");
+    server.await_event("message.accepted", &id);
+    browser.get("/devices").expect(200).shows("127.0.0.1");
+    let named = "organisation=contoso&address=127.0.0.1";
+    let page = format!("/devices/about?{named}");
+    browser.get(&page).expect(200).shows("About 127.0.0.1");
+    let about = [
+        ("organisation", "contoso"),
+        ("address", "127.0.0.1"),
+        ("tags", "Lyon, printer"),
+        ("owner", "Anna <b>"),
+        ("place", "2nd floor"),
+        ("note", "leased"),
+    ];
+    done(&mut browser, "/devices/about", &about).shows("What is written about 127.0.0.1 is kept.");
+    browser
+        .get("/devices?q=2ND")
+        .expect(200)
+        .shows("Anna &#60;b&#62;");
+    let none = browser.get("/devices?q=paris").expect(200);
+    assert!(!none.body.contains("2nd floor"), "{}", none.body);
+    let file = browser.get("/devices.csv?q=lyon").expect(200);
+    assert!(
+        file.body.contains("lyon printer,Anna <b>,2nd floor,leased"),
+        "{}",
+        file.body
+    );
+    let audit = lines(&server, &["audit", "list", "--act", "device.described"]);
+    assert_eq!(audit[0]["via"], "web");
+    let other = [
+        ("organisation", "contoso"),
+        ("address", "10.9.9.9"),
+        ("note", "x"),
+    ];
+    send(&mut browser, "/devices/about", &other).expect(404);
+}
+
+#[test]
+fn the_audit_names_the_door_by_which_something_is_blocked_and_released() {
+    let server = Server::with_settings(CONTOSO);
+    let mut browser = first(&server, "en");
+    let block = [("kind", "ip"), ("value", "10.1.3.7"), ("reason", "test")];
+    done(&mut browser, "/restricted", &block);
+    server
+        .relais(&["restricted", "release", "ip", "10.1.3.7"])
+        .expect(0);
+    let door = |act: &str| lines(&server, &["audit", "list", "--act", act])[0]["via"].clone();
+    assert_eq!(
+        (door("entity.restricted"), door("entity.released")),
+        ("web".into(), "socket".into())
+    );
+}

@@ -608,7 +608,12 @@ fn hostile_text_is_escaped_wherever_it_is_shown_and_a_refused_device_is_adopted(
     let act = all.iter().find(by_anna).expect("her act");
     assert_eq!(act["via"], "web");
     let block = format!("/attempts/{reference}/block");
-    browser.post(&block, &[("form_token", &token)]).expect(303);
+    browser
+        .post(&block, &[("form_token", &token), ("address", "10.1.3.7")])
+        .expect(200)
+        .shows("Block 10.1.3.7?");
+    let sure = [("form_token", &*token), ("confirmed", "1")];
+    browser.post(&block, &sure).expect(303);
     let listed = server
         .relais(&["--json", "restricted", "list"])
         .expect(0)

@@ -227,11 +227,15 @@ impl Embedded {
         &self.looked_through
     }
 
-    pub(crate) async fn change_entities(&self, change: EntityChange) -> Result<usize, StoreError> {
+    pub(crate) async fn change_entities(
+        &self,
+        change: EntityChange,
+        via: &'static str,
+    ) -> Result<usize, StoreError> {
         let in_force = self.restrictions.clone();
         let work = move |writer: &mut Writer| {
             let (concerned, all) = writer.transact(|transaction| {
-                let (concerned, events) = restriction_tables::change(transaction, &change)?;
+                let (concerned, events) = restriction_tables::change(transaction, &change, via)?;
                 let all = restriction_tables::load(transaction)?;
                 Ok::<_, StoreError>(((concerned, all), events))
             })?;
@@ -242,10 +246,14 @@ impl Embedded {
         self.exclusively(work).await?
     }
 
-    pub(crate) async fn ignore_attempts(&self, ignored: IgnoredAttempts) -> Result<(), StoreError> {
+    pub(crate) async fn ignore_attempts(
+        &self,
+        ignored: IgnoredAttempts,
+        via: &'static str,
+    ) -> Result<(), StoreError> {
         let work = move |writer: &mut Writer| {
             writer.transact(|transaction| {
-                restriction_tables::ignore(transaction, &ignored)?;
+                restriction_tables::ignore(transaction, &ignored, via)?;
                 Ok::<_, StoreError>(((), Vec::new()))
             })
         };

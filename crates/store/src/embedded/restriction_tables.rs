@@ -101,19 +101,20 @@ pub(crate) fn load(connection: &Connection) -> Result<Restrictions, StoreError> 
 pub(crate) fn change(
     transaction: &Transaction<'_>,
     change: &EntityChange,
+    via: &str,
 ) -> Result<(usize, Vec<Event>), StoreError> {
     match change {
-        EntityChange::Restrict(restriction) => restrict(transaction, restriction),
+        EntityChange::Restrict(restriction) => restrict(transaction, restriction, via),
         EntityChange::Release { entity, by, time } => {
             let Some(found) = find(transaction, entity)? else {
                 return Ok((0, Vec::new()));
             };
-            release(transaction, &found, by, *time).map(|event| (1, vec![event]))
+            release(transaction, &found, (by, via), *time).map(|event| (1, vec![event]))
         }
         EntityChange::Expire { time } => {
             let mut events = Vec::new();
             for ended in load(transaction)?.iter().filter(|one| one.is_over(*time)) {
-                events.push(release(transaction, ended, THE_CLOCK, *time)?);
+                events.push(release(transaction, ended, (THE_CLOCK, via), *time)?);
             }
             Ok((events.len(), events))
         }
@@ -123,6 +124,7 @@ pub(crate) fn change(
 fn restrict(
     transaction: &Transaction<'_>,
     restriction: &Restriction,
+    via: &str,
 ) -> Result<(usize, Vec<Event>), StoreError> {
     let Restriction {
         entity,
@@ -166,7 +168,12 @@ fn restrict(
     if let Some(until) = until {
         detail.push_str(&format!("; until {}", until.to_rfc3339()));
     }
-    audit(transaction, "entity.restricted", &detail, by, *since)?;
+    audit(
+        transaction,
+        ("entity.restricted", &detail),
+        (by, via),
+        *since,
+    )?;
     let event = entity_event(*since, EventKind::EntityRestricted, entity, &detail, by);
     Ok((1, vec![event]))
 }
@@ -174,7 +181,7 @@ fn restrict(
 fn release(
     transaction: &Transaction<'_>,
     restriction: &Restriction,
-    by: &str,
+    (by, via): (&str, &str),
     time: Timestamp,
 ) -> Result<Event, StoreError> {
     let entity = &restriction.entity;
@@ -183,7 +190,7 @@ fn release(
         .execute(sql, [entity.kind().name(), entity.value()])
         .map_err(fault)?;
     let detail = format!("{entity}: was {}", restriction.reason);
-    audit(transaction, "entity.released", &detail, by, time)?;
+    audit(transaction, ("entity.released", &detail), (by, via), time)?;
     let kind = EventKind::EntityReleased;
     let released = Released {
         entity: entity.clone(),
@@ -241,6 +248,7 @@ fn restriction_of(row: &Row<'_>) -> rusqlite::Result<Option<Restriction>> {
 pub(crate) fn ignore(
     transaction: &Transaction<'_>,
     ignored: &IgnoredAttempts,
+    via: &str,
 ) -> Result<(), StoreError> {
     let sql = "DELETE FROM ignored_attempts WHERE until <= ?1";
     let since = ignored.since.as_millis();
@@ -252,13 +260,8 @@ pub(crate) fn ignore(
     let values = params![address, ignored.token, ignored.by, since, until];
     transaction.execute(sql, values).map_err(fault)?;
     let detail = format!("{address} {}", ignored.token);
-    audit(
-        transaction,
-        "attempts.ignored",
-        &detail,
-        &ignored.by,
-        ignored.since,
-    )
+    let what = ("attempts.ignored", detail.as_str());
+    audit(transaction, what, (&ignored.by, via), ignored.since)
 }
 
 /// The groups that are not listed, at most [`LIST_ROWS_MAX`].
@@ -285,15 +288,14 @@ pub(crate) fn ignored(connection: &Connection) -> Result<Vec<IgnoredAttempts>, S
 
 fn audit(
     transaction: &Transaction<'_>,
-    act: &str,
-    detail: &str,
-    actor: &str,
+    (act, detail): (&str, &str),
+    (actor, via): (&str, &str),
     time: Timestamp,
 ) -> Result<(), StoreError> {
     let entry = NewAuditEntry {
         time,
         actor,
-        via: "",
+        via,
         act,
         detail: &[detail.to_owned()],
         settings_version: None,

@@ -124,7 +124,7 @@ impl Embedded {
             return;
         }
         if let Err(error) = self
-            .change_entities(EntityChange::Expire { time: now })
+            .change_entities(EntityChange::Expire { time: now }, crate::queue::BY_ITSELF)
             .await
         {
             tracing::warn!(%error, "restrictions that are over are not forgotten yet");

@@ -260,11 +260,15 @@ impl Memory {
         &self.looked_through
     }
 
-    pub(crate) async fn change_entities(&self, change: EntityChange) -> Result<usize, StoreError> {
+    pub(crate) async fn change_entities(
+        &self,
+        change: EntityChange,
+        via: &'static str,
+    ) -> Result<usize, StoreError> {
         let mut state = self.state();
         self.health.may_write()?;
         let transaction = begin(tables(&mut state)?)?;
-        let (concerned, events) = restriction_tables::change(&transaction, &change)?;
+        let (concerned, events) = restriction_tables::change(&transaction, &change, via)?;
         let all = restriction_tables::load(&transaction)?;
         transaction.commit().map_err(fault)?;
         self.restrictions.store(Arc::new(all));
@@ -272,11 +276,15 @@ impl Memory {
         Ok(concerned)
     }
 
-    pub(crate) async fn ignore_attempts(&self, ignored: IgnoredAttempts) -> Result<(), StoreError> {
+    pub(crate) async fn ignore_attempts(
+        &self,
+        ignored: IgnoredAttempts,
+        via: &'static str,
+    ) -> Result<(), StoreError> {
         let mut state = self.state();
         self.health.may_write()?;
         let transaction = begin(tables(&mut state)?)?;
-        restriction_tables::ignore(&transaction, &ignored)?;
+        restriction_tables::ignore(&transaction, &ignored, via)?;
         transaction.commit().map_err(fault)
     }
 
@@ -399,7 +407,10 @@ impl Memory {
         if restrictions.iter().any(|one| one.is_over(steady)) {
             // A store that is sealed forgets them later.
             let _ = self
-                .change_entities(EntityChange::Expire { time: steady })
+                .change_entities(
+                    EntityChange::Expire { time: steady },
+                    crate::queue::BY_ITSELF,
+                )
                 .await;
         }
         let over = self.state().index.suspensions_over(steady);

@@ -33,7 +33,12 @@ fn restriction(entity: Entity, reason: &str, until: Option<Timestamp>) -> Restri
 
 async fn restrict(store: &Store, restriction: Restriction) {
     let change = EntityChange::Restrict(restriction);
-    assert_eq!(store.change_entities(change).await, Ok(1));
+    assert_eq!(
+        store
+            .change_entities(change, relais_store::queue::BY_ITSELF)
+            .await,
+        Ok(1)
+    );
 }
 
 async fn release(store: &Store, entity: Entity) -> usize {
@@ -42,7 +47,10 @@ async fn release(store: &Store, entity: Entity) -> usize {
         by: "bob".to_owned(),
         time: at(2),
     };
-    store.change_entities(change).await.unwrap()
+    store
+        .change_entities(change, relais_store::queue::BY_ITSELF)
+        .await
+        .unwrap()
 }
 
 const RESTRICTED: RecipientChange = RecipientChange::Restricted { expires_at: NOW };
@@ -74,7 +82,12 @@ async fn who_hears_of_a_release_hears_which_entity_and_whether_a_person_did_it(w
     assert_eq!(release(store, odd.clone()).await, 1);
     restrict(store, restriction(odd.clone(), "bulk mail", Some(at(3)))).await;
     let over = EntityChange::Expire { time: at(4) };
-    assert_eq!(store.change_entities(over).await, Ok(1));
+    assert_eq!(
+        store
+            .change_entities(over, relais_store::queue::BY_ITSELF)
+            .await,
+        Ok(1)
+    );
     let mut heard = Vec::new();
     while heard.len() < 2 {
         let events = live.recv().await.unwrap();
@@ -215,13 +228,13 @@ async fn ignored_attempts_are_remembered(mut world: World) {
     let store = world.store();
     let short = ignored("203.0.113.7", "SRC-UNKNOWN", Some(at(0)));
     let long = ignored("203.0.113.8", "SRC-UNKNOWN", None);
-    store.ignore_attempts(short).await.unwrap();
-    store.ignore_attempts(long.clone()).await.unwrap();
+    store.ignore_attempts(short, "web").await.unwrap();
+    store.ignore_attempts(long.clone(), "web").await.unwrap();
     let again = IgnoredAttempts {
         until: Some(at(99)),
         ..long
     };
-    store.ignore_attempts(again.clone()).await.unwrap();
+    store.ignore_attempts(again.clone(), "web").await.unwrap();
     world.restart(at(2)).await;
     let remembered = world.store().ignored_attempts().await.unwrap();
     assert_eq!(remembered, [again], "what is over goes with the next one");

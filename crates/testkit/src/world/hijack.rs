@@ -190,7 +190,9 @@ impl Night {
                 by: "anna".to_owned(),
                 time: now,
             };
-            let released = store.change_entities(release).await;
+            let released = store
+                .change_entities(release, relais_store::queue::BY_ITSELF)
+                .await;
             released.expect("the store is well");
         }
     }

@@ -637,7 +637,10 @@ async fn what_is_restricted_is_told_until_it_is_released() {
         until: None,
     };
     let change = EntityChange::Restrict(restriction);
-    store.change_entities(change).await.expect("there is room");
+    store
+        .change_entities(change, relais_store::queue::BY_ITSELF)
+        .await
+        .expect("there is room");
     let turned = watched.watch(MINUTE, RuleKind::RestrictedEntity).await;
     assert_eq!(turned, raised("address scan@contoso.test"));
     let release = EntityChange::Release {
@@ -645,7 +648,10 @@ async fn what_is_restricted_is_told_until_it_is_released() {
         by: "anna".to_owned(),
         time: watched.now(),
     };
-    store.change_entities(release).await.expect("it is there");
+    store
+        .change_entities(release, relais_store::queue::BY_ITSELF)
+        .await
+        .expect("it is there");
     let turned = watched.watch(MINUTE, RuleKind::RestrictedEntity).await;
     assert_eq!(turned, cleared("address scan@contoso.test"));
 }

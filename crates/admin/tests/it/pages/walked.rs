@@ -54,6 +54,7 @@ pub(super) const ASKED: &[&str] = &[
     "/credentials.json",
     "/devices",
     "/devices?filter=all",
+    "/devices/about?organisation=fabrikam&address=11.9.9.7",
     "/devices.csv",
     "/devices.json",
     "/directory",
@@ -311,7 +312,7 @@ pub(super) const SENT: &[(&str, &str, Twin)] = &[
         Does,
     ),
     ("/attempts/{reference}/ignore", "", Does),
-    ("/attempts/{reference}/block", "", Does),
+    ("/attempts/{reference}/block", "confirmed=1", Does),
     (
         "/attempts/{reference}/adopt",
         "name=Mine&organisation=contoso",
@@ -358,6 +359,11 @@ pub(super) const SENT: &[(&str, &str, Twin)] = &[
     (
         "/domains/fabrikam.test/check",
         "organisation=fabrikam",
+        Needs,
+    ),
+    (
+        "/devices/about",
+        "organisation=fabrikam&address=11.9.9.7&note=x",
         Needs,
     ),
     (
