@@ -272,6 +272,8 @@ pub struct PolicyFile {
 pub struct Assessment {
     /// What to publish, complete.
     pub records: Vec<ProposedRecord>,
+    /// What to publish that no record can be proposed for, as something is not known.
+    pub notes: Vec<Words>,
     /// How that compares; without the proof.
     pub checks: Vec<Check>,
     /// What receivers will see.

@@ -351,7 +351,7 @@ const fn finding_name(finding: Finding) -> &'static str {
 
 /// What to publish, merged with what is there where DNS can be asked. `{"organisation","domain",
 /// "state","records":[{"purpose","required","name","type","ttl","value","data","words","words_fr",
-/// "state","found"}],"policy_file"}`
+/// "state","found"}],"notes":[{"words","words_fr"}],"policy_file"}`
 async fn records(
     State(context): State<AdminContext>,
     Path(name): Path<String>,
@@ -370,11 +370,14 @@ async fn records(
     let assessment = assessment.ok_or_else(|| gone(&key))?;
     let state = settings.domains().find(|(one, _)| *one == key);
     let file = assessment.policy_file.as_ref();
+    let notes = assessment.notes.iter();
+    let notes = notes.map(|it| json!({ "words": it.english, "words_fr": it.french }));
     Ok(Json(json!({
         "organisation": key.organisation,
         "domain": key.domain.as_str(),
         "state": state.map(|(_, owned)| owned.state.name()),
         "records": assessment.records.iter().map(record_json).collect::<Vec<_>>(),
+        "notes": notes.collect::<Vec<_>>(),
         "policy_file": file.map(|file| json!({ "address": file.address, "text": file.text })),
     })))
 }

@@ -239,6 +239,8 @@ struct DomainStep {
     verified: Option<Status>,
     is_verified: bool,
     records: Vec<Record>,
+    /// What no record can be proposed for.
+    notes: Vec<String>,
 }
 
 /// One record to publish.
@@ -285,6 +287,10 @@ async fn domain(centre: &Centre, visit: &Visit, mistake: &str) -> Result<DomainS
         records: list(&records, "records")
             .iter()
             .map(|one| record(lang, one))
+            .collect(),
+        notes: list(&records, "notes")
+            .iter()
+            .map(|one| text(one, lang.0.pick("words", "words_fr")).to_owned())
             .collect(),
         domain: name,
         typed: String::new(),

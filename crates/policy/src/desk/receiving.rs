@@ -115,10 +115,10 @@ fn bounces(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Assessment,
     match subject.site.bounce_name() {
         // One alias brings both.
         Some(target) => {
-            let both = if state == RecordState::Right && spf_record.state != RecordState::Right {
-                spf_record.state
-            } else {
-                state
+            let spf_state = spf_record.map(|record| record.state);
+            let both = match spf_state {
+                Some(spf_state) if state == RecordState::Right => spf_state,
+                _ => state,
             };
             found
                 .records
@@ -127,7 +127,7 @@ fn bounces(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Assessment,
         None => {
             let kind = RecordKind::Mx(MX_PREFERENCE, host.to_owned());
             found.records.push(made("bounce-mx", kind, state));
-            found.records.push(spf_record);
+            found.records.extend(spf_record);
         }
     }
     found.checks.push(mx_check);

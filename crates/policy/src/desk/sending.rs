@@ -20,36 +20,49 @@ pub(super) fn look(subject: &Subject<'_>, known: &mut Known<'_>, found: &mut Ass
     let name = subject.name.as_str();
     // With a bounce domain it is that one's record which receivers ask.
     let (record, check) = of_domain(subject, known, name, bounce.is_none());
-    found.records.push(record);
+    if record.is_none() {
+        found.notes.push(untold(subject, known));
+    }
+    found.records.extend(record);
     found.checks.push(check);
 }
 
 /// The record of the bounce domain, where it is no alias of ours.
 pub(super) fn of_bounce(subject: &Subject<'_>, known: &mut Known<'_>, name: &str) -> Both {
-    let (mut record, mut check) = of_domain(subject, known, name, true);
-    (record.purpose, check.name) = ("bounce-spf", "bounce-spf");
+    let (record, mut check) = of_domain(subject, known, name, true);
+    check.name = "bounce-spf";
+    let record = record.map(|record| ProposedRecord {
+        purpose: "bounce-spf",
+        ..record
+    });
     (record, check)
 }
 
-pub(super) type Both = (ProposedRecord, Check);
+/// No record where nothing is known that it could name.
+pub(super) type Both = (Option<ProposedRecord>, Check);
 
 /// What must be in the record: our zone, or our addresses, or our name; and providers'.
-pub(super) fn our_terms(subject: &Subject<'_>) -> Vec<OurTerm> {
+fn our_terms(subject: &Subject<'_>, known: &mut Known<'_>) -> Vec<OurTerm> {
     let mut terms = Vec::new();
     let site = subject.site;
+    let in_zone: Vec<_> = site.zone.iter().flat_map(|_| site.egress()).collect();
     let direct = || subject.ways.iter().filter(|way| way.is_direct());
-    if direct().any(|way| way.source_addresses.is_empty()) {
+    let by_site = |way: &Way| {
+        let mut own = own(way).peekable();
+        own.peek().is_none() || own.any(|it| in_zone.contains(&it))
+    };
+    if direct().any(by_site) {
         let addresses: Vec<_> = site.egress().map(OurTerm::Address).collect();
         match site.spf_name() {
             Some(zone) => terms.push(OurTerm::Include(zone)),
-            None if addresses.is_empty() => terms.push(OurTerm::Host(site.hostname.clone())),
-            None => terms.extend(addresses),
+            None if !addresses.is_empty() => terms.extend(addresses),
+            // A name that leads nowhere would let nobody send.
+            None if is_nowhere(subject, known) => {}
+            None => terms.push(OurTerm::Host(site.hostname.clone())),
         }
     }
-    let in_zone: Vec<_> = site.zone.iter().flat_map(|_| site.egress()).collect();
-    let own = direct().flat_map(|way| &way.source_addresses);
-    let own = own.filter(|it| !is_private_address(**it) && !in_zone.contains(it));
-    for term in own.map(|it| OurTerm::Address(*it)) {
+    let own = direct().flat_map(own).filter(|it| !in_zone.contains(it));
+    for term in own.map(OurTerm::Address) {
         if !terms.contains(&term) {
             terms.push(term);
         }
@@ -61,6 +74,66 @@ pub(super) fn our_terms(subject: &Subject<'_>) -> Vec<OurTerm> {
         }
     }
     terms
+}
+
+/// A way's own addresses that others see.
+fn own(way: &Way) -> impl Iterator<Item = IpAddr> + '_ {
+    let own = way.source_addresses.iter().copied();
+    own.filter(|it| !is_private_address(*it))
+}
+
+/// DNS knows no address of our name that others could see.
+fn is_nowhere(subject: &Subject<'_>, known: &mut Known<'_>) -> bool {
+    let found = known.addresses(&subject.site.hostname);
+    found.is_ok_and(|found| found.into_iter().all(is_private_address))
+}
+
+/// A way leaves from our addresses, and nobody told us which these are.
+fn is_hidden(subject: &Subject<'_>, known: &mut Known<'_>) -> bool {
+    let site = subject.site;
+    let is_told = site.zone.is_some() || site.egress().next().is_some();
+    let mut direct = subject.ways.iter().filter(|way| way.is_direct());
+    !is_told && direct.any(|way| own(way).next().is_none()) && is_nowhere(subject, known)
+}
+
+/// What the record must have and nobody told us: where a smart host's provider sends from, and
+/// where we do.
+fn untold(subject: &Subject<'_>, known: &mut Known<'_>) -> Words {
+    let mut words = Words::default();
+    if is_hidden(subject, known) {
+        let host = &subject.site.hostname;
+        words.push(&Words::new(
+            format!(
+                "Our public address is not known yet, so no SPF record can name it: set [deliver] \
+                 source_addresses, or publish addresses of {host}."
+            ),
+            format!(
+                "Notre adresse publique n’est pas encore connue, aucun enregistrement SPF ne peut \
+                 donc la nommer\u{202f}: réglez [deliver] source_addresses, ou publiez les \
+                 adresses de {host}."
+            ),
+        ));
+    }
+    let unknown = subject.ways.iter().filter(|way| way.include.is_none());
+    let mut hosts: Vec<_> = unknown.filter_map(|way| way.host.clone()).collect();
+    hosts.sort();
+    hosts.dedup();
+    if !hosts.is_empty() {
+        let hosts = terms_of(&hosts);
+        words.push(&Words::new(
+            format!(
+                "Mail leaves by {hosts}, and what SPF needs for that is not known here: the record \
+                 must have the include that the provider names, or the host's addresses if it is \
+                 yours."
+            ),
+            format!(
+                "Le courrier part par {hosts}, et ce qu’il faut pour cela dans le SPF n’est pas \
+                 connu ici\u{202f}: l’enregistrement doit contenir l’include qu’indique le \
+                 fournisseur, ou les adresses de l’hôte s’il est à vous."
+            ),
+        ));
+    }
+    words
 }
 
 /// Our addresses as others see them, of all ways that are direct.
@@ -78,8 +151,7 @@ pub(super) fn egress(subject: &Subject<'_>, known: &mut Known<'_>) -> Vec<IpAddr
 
 /// Of one way: its own, else the server's, else those of our name.
 pub(super) fn egress_of(subject: &Subject<'_>, known: &mut Known<'_>, way: &Way) -> Vec<IpAddr> {
-    let own = way.source_addresses.iter().copied();
-    let own: Vec<_> = own.filter(|it| !is_private_address(*it)).collect();
+    let own: Vec<_> = own(way).collect();
     if !own.is_empty() {
         return own;
     }
@@ -97,7 +169,8 @@ fn of_domain(subject: &Subject<'_>, known: &mut Known<'_>, name: &str, needed: b
     let failed = texts.as_ref().err().cloned();
     let texts = texts.unwrap_or_default();
     let budget = known.budget(name, None);
-    let ours = our_terms(subject);
+    let ours = our_terms(subject, known);
+    let untold = untold(subject, known);
     let covered: Vec<_> = ours
         .iter()
         .map(|term| is_covered(subject, known, name, &budget, term))
@@ -124,19 +197,25 @@ fn of_domain(subject: &Subject<'_>, known: &mut Known<'_>, name: &str, needed: b
             merged: &merged,
             budget: &budget,
             after: &after,
+            ours: &ours,
+            untold: &untold,
+            is_hidden: is_hidden(subject, known),
         },
         needed,
         refused(subject, known, name),
     );
+    let mut words = words(&merged, &state);
+    words.push(&untold);
     let record = ProposedRecord {
         purpose: "spf",
         needed,
         name: name.to_owned(),
-        words: words(&merged, &state),
+        words,
         kind: RecordKind::Text(merged.value),
         state,
     };
-    (record, check)
+    // Whoever published one that names nobody would make their own mail suspect.
+    ((!ours.is_empty()).then_some(record), check)
 }
 
 fn is_covered(
@@ -233,6 +312,9 @@ struct Seen<'a> {
     merged: &'a Merged,
     budget: &'a Budget,
     after: &'a Budget,
+    ours: &'a [OurTerm],
+    untold: &'a Words,
+    is_hidden: bool,
 }
 
 fn check(seen: Seen<'_>, needed: bool, refused: Vec<(IpAddr, spf::Evaluation)>) -> Check {
@@ -253,16 +335,7 @@ fn check(seen: Seen<'_>, needed: bool, refused: Vec<(IpAddr, spf::Evaluation)>) 
                 ),
             );
         }
-        RecordState::Absent => {
-            let value = &seen.merged.value;
-            return made(
-                Outcome::Absent,
-                Words::new(
-                    format!("{name} has no SPF record: publish TXT {value}"),
-                    format!("{name} n’a pas d’enregistrement SPF\u{202f}: publiez TXT {value}"),
-                ),
-            );
-        }
+        RecordState::Absent => return made(Outcome::Absent, absent(&seen)),
         RecordState::Right | RecordState::Differs(_) => {}
     }
     let mut faults = Words::default();
@@ -282,14 +355,8 @@ fn check(seen: Seen<'_>, needed: bool, refused: Vec<(IpAddr, spf::Evaluation)>) 
         ));
     }
     if faults == Words::default() {
-        let cost = cost(seen.budget);
-        return made(
-            Outcome::Good,
-            Words::new(
-                format!("SPF of {name} lets us send; {}.", cost.english),
-                format!("Le SPF de {name} nous autorise ; {}.", cost.french),
-            ),
-        );
+        let (outcome, words) = faultless(&seen);
+        return made(outcome, words);
     }
     let mut words = Words::new(format!("SPF of {name}:"), format!("SPF de {name} :"));
     words.push(&faults);
@@ -297,6 +364,44 @@ fn check(seen: Seen<'_>, needed: bool, refused: Vec<(IpAddr, spf::Evaluation)>) 
         over(&seen, &mut words);
     }
     made(Outcome::Wrong, words)
+}
+
+fn absent(seen: &Seen<'_>) -> Words {
+    let (name, value) = (seen.name, &seen.merged.value);
+    let mut words = match seen.ours.is_empty() {
+        true => Words::new(
+            format!("{name} has no SPF record."),
+            format!("{name} n’a pas d’enregistrement SPF."),
+        ),
+        false => Words::new(
+            format!("{name} has no SPF record: publish TXT {value}"),
+            format!("{name} n’a pas d’enregistrement SPF\u{202f}: publiez TXT {value}"),
+        ),
+    };
+    words.push(seen.untold);
+    words
+}
+
+/// Nothing is wrong as far as that is known.
+fn faultless(seen: &Seen<'_>) -> (Outcome, Words) {
+    let (name, cost) = (seen.name, cost(seen.budget));
+    let mut words = match seen.ours.is_empty() || seen.is_hidden {
+        true => Words::new(
+            format!("SPF of {name} has no mistake; {}.", cost.english),
+            format!("Le SPF de {name} est sans faute\u{202f}; {}.", cost.french),
+        ),
+        false => Words::new(
+            format!("SPF of {name} lets us send; {}.", cost.english),
+            format!("Le SPF de {name} nous autorise\u{202f}; {}.", cost.french),
+        ),
+    };
+    words.push(seen.untold);
+    let outcome = match seen.is_hidden {
+        // Whether it lets us send cannot be said.
+        true => Outcome::Unknown,
+        false => Outcome::Good,
+    };
+    (outcome, words)
 }
 
 /// The merged record would cost too much.

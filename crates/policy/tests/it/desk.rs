@@ -410,6 +410,99 @@ fn a_smart_hosts_provider_is_what_spf_must_include() {
     );
 }
 
+fn spf_proposed(found: &Assessment) -> Vec<String> {
+    let records = found.records.iter().filter(|it| it.purpose == "spf");
+    records
+        .map(relais_policy::desk::ProposedRecord::value)
+        .collect()
+}
+
+#[test]
+fn a_record_that_would_let_nobody_send_is_not_proposed() {
+    let connector = "[[organisation.outbound_connector]]\nname = \"Provider\"\n\
+                     smart_hosts = [\"smtp.provider.example\"]\n";
+    let desk = desk("", connector);
+    let needed = "Mail leaves by smtp.provider.example, and what SPF needs for that is not known \
+                  here: the record must have the include that the provider names, or the host's \
+                  addresses if it is yours.";
+    let found = desk.look(&[]);
+    assert_eq!(spf_proposed(&found), [""; 0]);
+    let notes: Vec<_> = found.notes.iter().map(|it| it.english.as_str()).collect();
+    assert_eq!(notes, [needed]);
+    let (outcome, _, words) = check(&found, "spf");
+    let expected = format!("contoso.test has no SPF record. {needed}");
+    assert_eq!((outcome, words), (Outcome::Absent, expected));
+    // What is there already stays.
+    let found = desk.look(&["contoso.test TXT v=spf1 ip4:198.51.100.0/24 -all"]);
+    assert_eq!(spf_proposed(&found), [""; 0]);
+    let (outcome, is_ok, words) = check(&found, "spf");
+    let expected = format!("SPF of contoso.test has no mistake; 0 of 10 look-ups. {needed}");
+    assert_eq!((outcome, is_ok, words), (Outcome::Good, true, expected));
+}
+
+#[test]
+fn an_unknown_provider_beside_a_known_one_is_told_of_too() {
+    let connectors = "[[organisation.outbound_connector]]\nname = \"Microsoft 365\"\n\
+                      smart_hosts = [\"contoso-test.mail.protection.outlook.com\"]\n\
+                      [[organisation.outbound_connector]]\nname = \"Provider\"\n\
+                      recipient_domains = [\"example.org\"]\n\
+                      smart_hosts = [\"smtp.provider.example\"]\n";
+    let found = desk("", connectors).look(&[]);
+    assert_eq!(
+        spf_proposed(&found),
+        ["v=spf1 include:spf.protection.outlook.com ~all"]
+    );
+    let words = &found.records.iter().find(|it| it.purpose == "spf");
+    let words = words
+        .map(|it| it.words.english.as_str())
+        .unwrap_or_default();
+    assert!(
+        words.contains("Mail leaves by smtp.provider.example"),
+        "{words}"
+    );
+    assert!(found.notes.is_empty());
+}
+
+#[test]
+fn our_address_stands_in_a_record_once_it_is_known() {
+    let mut desk = desk("", "");
+    desk.site
+        .source_addresses
+        .retain(|address| address.to_string() == "10.0.0.5");
+    for lines in [&[][..], &["relay.provider.test A 10.0.0.5"]] {
+        let found = desk.look(lines);
+        assert_eq!(spf_proposed(&found), [""; 0]);
+        let notes: Vec<_> = found.notes.iter().map(|it| it.english.as_str()).collect();
+        assert_eq!(
+            notes,
+            [
+                "Our public address is not known yet, so no SPF record can name it: set [deliver] \
+                 source_addresses, or publish addresses of relay.provider.test."
+            ]
+        );
+    }
+    for line in [
+        "relay.provider.test A 192.0.2.1",
+        "relay.provider.test FAIL",
+    ] {
+        let found = desk.look(&[line]);
+        assert_eq!(spf_proposed(&found), ["v=spf1 a:relay.provider.test ~all"]);
+        assert!(found.notes.is_empty());
+    }
+    let found = desk.look(&["contoso.test TXT v=spf1 ip4:198.51.100.0/24 -all"]);
+    assert_eq!(spf_proposed(&found), [""; 0]);
+    assert_eq!(
+        check(&found, "spf").0,
+        Outcome::Unknown,
+        "it may let us send"
+    );
+    // A private address of a connector is seen by nobody outside.
+    let connector = "[[organisation.outbound_connector]]\nname = \"Bulk\"\n\
+                     source_addresses = [\"10.0.0.9\"]\n";
+    let found = self::desk("", connector).look(&[]);
+    assert_eq!(spf_proposed(&found), ["v=spf1 ip4:192.0.2.1 ~all"]);
+}
+
 #[test]
 fn a_connector_with_addresses_of_its_own_is_judged_by_them() {
     let connector = "[[organisation.outbound_connector]]\nname = \"Bulk\"\n\

@@ -282,6 +282,10 @@ async fn records(
         }
         output.line(&format!("  {}", told(record, "words")))?;
     }
+    let lead = if format == "zone" { "; " } else { "" };
+    for note in list_of(&answer["notes"]) {
+        output.line(&format!("{lead}{}", told(note, "words")))?;
+    }
     policy_file(output, &answer["policy_file"], format)
 }
 
