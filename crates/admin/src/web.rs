@@ -65,10 +65,6 @@ mod assets;
 mod view;
 mod ask;
 mod rooms;
-mod times;
-mod qr;
-mod lang;
-mod zone;
 #[cfg(test)]
 mod tests;
 

@@ -11,12 +11,12 @@ use super::ask::Centre;
 use super::door::{Reader, SessionForm, Visit};
 use super::fields::{Mistake, is_wrong};
 use super::page::{self, Frame};
-use super::qr::{Code, code};
 use super::signing::{field_of, mistake, no_passkeys, signed_out, tell_refused};
-use super::times;
 use crate::people::{
     How, LABEL_CHARACTERS_MAX, PeopleError, RelyingParty, base32, id_of_token, telephone_address,
 };
+use crate::qr::{Code, code};
+use crate::times;
 
 pub(super) fn routes() -> Router<Centre> {
     Router::new()

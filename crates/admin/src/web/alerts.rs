@@ -16,9 +16,9 @@ use super::files;
 use super::form::Form;
 use super::page::{self, Frame};
 use super::records;
-use super::times;
 use crate::alerts::words;
 use crate::plain::clean;
+use crate::times;
 
 /// Columns of the file.
 const HEAD: [&str; 8] = [

@@ -19,10 +19,10 @@ use super::files;
 use super::news;
 use super::page::{self, Frame};
 use super::records::{self, Sheet, Sure};
-use super::times;
 use crate::access::is_attempt_seen;
 use crate::permission::Action;
 use crate::plain::clean;
+use crate::times;
 use crate::words::advice;
 
 /// How far back where nothing is asked for.

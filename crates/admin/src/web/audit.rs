@@ -12,8 +12,8 @@ use super::door::{Reader, SessionForm, Visit};
 use super::files;
 use super::page::{self, Frame};
 use super::records::{self, Act, Cell, Input, Note, Pick, Records, Row, Sheet, Sure, Table};
-use super::times;
 use crate::permission::Action;
+use crate::times;
 
 /// Entries of a page.
 const ROWS: &str = "50";

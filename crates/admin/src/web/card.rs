@@ -21,12 +21,13 @@ use relais_policy::settings::{OwnedConnector, Settings};
 
 use super::ask::{Centre, address, quoted};
 use super::door::{Change, Reader, Visit};
-use super::lang::Lang;
 use super::page::{self, Frame};
-use super::qr::{Code, code};
 use super::switching::{Side, gone};
-use super::{times, waiting};
+use super::waiting;
+use crate::lang::Lang;
 use crate::plain::{size, taille};
+use crate::qr::{Code, code};
+use crate::times;
 use data::Maker;
 
 /// Names longer than this are hard to type.

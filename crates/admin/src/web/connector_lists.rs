@@ -20,8 +20,8 @@ use super::door::{Reader, Visit};
 use super::files;
 use super::page::{self, Frame};
 use super::records::{self, Cell, Input, Pick, Records, Sheet, Table};
-use super::times;
 use crate::permission::Action;
+use crate::times;
 
 /// Connectors of a page.
 const ROWS_MAX: usize = 1_000;

@@ -19,13 +19,13 @@ use super::ask::{Centre, Refused, list, quoted, segment, text};
 use super::door::{Reader, Visit};
 use super::inbound_form::Section;
 use super::inbound_wizard::sentence;
-use super::lang::Lang;
 use super::page::{self, Frame};
-use super::times;
 use super::trace::Status;
 use super::{outbound_form, switching};
 use crate::api::connector_changes::revision;
+use crate::lang::Lang;
 use crate::permission::Action;
+use crate::times;
 
 pub(super) fn routes() -> Router<Centre> {
     Router::new()

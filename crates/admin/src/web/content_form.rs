@@ -5,8 +5,8 @@ use relais_policy::document::ContentPolicy;
 use serde_json::{Value, json};
 
 use super::fields::{Reading, lines};
-use super::lang::Lang;
 use super::records::{Input, Pick, Sheet};
+use crate::lang::Lang;
 
 /// The key of each list, and its field.
 const LISTS: [(&str, &str); 3] = [

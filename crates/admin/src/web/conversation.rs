@@ -15,7 +15,7 @@ use relais_smtp::time::Timestamp;
 use relais_store::trace::{Event, EventKind};
 
 use super::ask::{segment, text};
-use super::lang::Lang;
+use crate::lang::Lang;
 use crate::plain::{clean, size, taille};
 use crate::words::{advice, sentence, token};
 

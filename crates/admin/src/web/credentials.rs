@@ -15,8 +15,8 @@ use super::form::Form;
 use super::page::{self, Frame};
 use super::records::{self, Act, Cell, Input, Note, Pick, Records, Row, Sheet, Sure, Table};
 use super::switching::gone;
-use super::times;
 use crate::permission::Action;
+use crate::times;
 
 /// For so long the old password counts too, where nothing else is chosen: a day of devices.
 const OVERLAP_DEFAULT: &str = "24h";

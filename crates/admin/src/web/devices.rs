@@ -16,12 +16,12 @@ use relais_smtp::time::Timestamp;
 use super::ask::{Centre, address, list, segment, text};
 use super::door::{Reader, Visit};
 use super::files;
-use super::lang::Lang;
 use super::page::{self, Frame};
 use super::records;
-use super::times;
 use super::trace::octets;
+use crate::lang::Lang;
 use crate::plain::clean;
+use crate::times;
 
 /// Silent so long: worth a look.
 const SILENT: Duration = Duration::from_secs(30 * 86_400);

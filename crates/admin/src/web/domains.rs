@@ -14,11 +14,11 @@ use super::ask::{Centre, Refused, address, list, quoted, segment, text};
 use super::door::{Change, Reader, Visit};
 use super::files;
 use super::form::Form;
-use super::lang::Lang;
 use super::page::{self, Frame};
 use super::records::{self, Cell, Input, Note, Pick, Records, Sheet, Table};
-use super::times;
 use super::trace::Status;
+use crate::lang::Lang;
+use crate::times;
 
 /// Domains of a page.
 const ROWS_MAX: usize = 1_000;

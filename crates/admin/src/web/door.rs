@@ -17,13 +17,13 @@ use relais_policy::settings::Mode;
 use super::ask::{Centre, Refused, address};
 use super::cookies::Cookie;
 use super::form::Form;
-use super::lang::Lang;
 use super::page;
 use super::view::chosen_by;
-use super::zone::Zone;
 use crate::context::{Caller, Peer};
+use crate::lang::Lang;
 use crate::people::Session;
 use crate::permission::Action;
+use crate::zone::Zone;
 
 /// Where a person sets a second factor up.
 const ENROL: &str = "/account?must=factor";

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use relais_policy::settings::Scope;
 
 use super::form::Form;
-use super::lang::Lang;
+use crate::lang::Lang;
 
 /// What is wrong with a field.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -11,7 +11,7 @@ use relais_smtp::reply::Reply;
 use relais_store::trace::Event;
 
 use super::ask::{address, segment};
-use super::lang::Lang;
+use crate::lang::Lang;
 use crate::words::{Language, advice, token};
 
 /// For people.

@@ -11,14 +11,14 @@ use axum::routing::{get, post};
 use super::ask::{Centre, Refused, address, list, text};
 use super::door::{Change, Reader, Visit};
 use super::files;
-use super::lang::Lang;
 use super::page::{self, Frame};
 use super::records;
-use super::times;
 use super::trace::Status;
 use crate::checks::{self, Kept, KeptCheck, kept};
+use crate::lang::Lang;
 use crate::permission::Action;
 use crate::plain::clean;
+use crate::times;
 use relais_policy::check::{Group, Verdict};
 
 /// Changes that are shown.

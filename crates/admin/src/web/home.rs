@@ -13,13 +13,14 @@ use super::ask::{Centre, Refused, list, text};
 use super::charts::Chart;
 use super::door::{Reader, Visit};
 use super::files;
-use super::lang::Lang;
 use super::page::{self, Frame};
 use super::setup::{self, Step};
-use super::{records, reports, times};
+use super::{records, reports};
 use crate::alerts::words;
+use crate::lang::Lang;
 use crate::permission::Action;
 use crate::plain::clean;
+use crate::times;
 
 /// A certificate that ends within so many days needs attention; the same as the warnings.
 const CERTIFICATE_DAYS: u64 = 30;

@@ -15,7 +15,7 @@ use relais_smtp::domain::Domain;
 use super::content_form;
 use super::fields::{Mistake, Reading, ScopeField, lines, put_scope};
 use super::form::Form;
-use super::lang::Lang;
+use crate::lang::Lang;
 
 /// One part of the fields.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -27,9 +27,9 @@ use super::drafts::{self, Draft};
 use super::fields::Mistake;
 use super::form::Form;
 use super::inbound_form::{self, Section};
-use super::lang::Lang;
 use super::page::{self, Frame};
 use super::trace::Status;
+use crate::lang::Lang;
 
 pub(super) use begin::{Tried, refused as refused_devices};
 pub(super) use look::Finding;

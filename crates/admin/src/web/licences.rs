@@ -13,8 +13,8 @@ use super::door::{Reader, SessionForm, Visit};
 use super::files;
 use super::page::{self, Frame};
 use super::records::{self, Cell, Input, Note, Pick, Records, Row, Sheet, Table};
-use super::times;
 use crate::permission::Action;
+use crate::times;
 
 /// Columns of the file.
 const HEAD: [&str; 4] = ["organisation", "address", "kind", "last_sent"];

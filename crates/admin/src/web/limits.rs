@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use super::ask::{Centre, list, text};
 use super::door::{Reader, SessionForm, Visit};
 use super::form::Form;
-use super::lang::Lang;
 use super::page::{self, Frame};
-use super::times;
+use crate::lang::Lang;
 use crate::permission::Action;
 use crate::plain::clean;
+use crate::times;
 
 /// A gauge is so long.
 const WHOLE: u64 = 100;

@@ -15,11 +15,11 @@ use serde_json::Value;
 
 use super::ask::Centre;
 use super::door::Reader;
-use super::lang::Lang;
 use super::news;
 use super::trace::Row;
 use super::view::{self, Column};
 use crate::api::trace::{Heard, Page, Watching, query};
+use crate::lang::Lang;
 
 /// Rows sent at once; the page counts the others.
 const ROWS_MAX: usize = 200;
@@ -106,8 +106,8 @@ mod tests {
     use relais_store::trace::{Event, EventKind};
 
     use super::*;
-    use crate::web::zone::Zone;
     use crate::words::Language;
+    use crate::zone::Zone;
 
     #[test]
     fn a_row_is_one_event_whatever_stands_in_it() {

@@ -9,7 +9,7 @@ use relais_policy::settings::{HostPort, Scope};
 
 use super::fields::{Mistake, Reading, lines, put_scope};
 use super::form::Form;
-use super::lang::Lang;
+use crate::lang::Lang;
 
 /// One part of the fields, in the order of the wizard.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -13,7 +13,7 @@ use super::door::{Change, Reader, Visit};
 use super::form::Form;
 use super::page::{self, Frame};
 use super::switching::Side;
-use super::times;
+use crate::times;
 
 type Named = Path<(String, String)>;
 

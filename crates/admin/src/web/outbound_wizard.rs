@@ -17,9 +17,9 @@ use relais_smtp::domain::Domain;
 
 use super::ask::{Centre, Refused, list};
 use super::door::{Change, Reader, Visit};
-use super::lang::Lang;
 use super::page::{self, Frame};
 use super::switching::{Side, gone};
+use crate::lang::Lang;
 
 /// For the exchangers of our own domain; a page waits for it.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);

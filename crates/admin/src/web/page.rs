@@ -6,9 +6,9 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::ask::Refused;
 use super::door::Visit;
-use super::lang::Lang;
-use super::zone::Zone;
+use crate::lang::Lang;
 use crate::permission::{Action, Rights};
+use crate::zone::Zone;
 
 /// Section, address, key of its name, and what one must be allowed to do to see it.
 type Section = (&'static str, &'static str, &'static str, Action);

@@ -14,8 +14,8 @@ use super::fields::{Mistake, is_wrong};
 use super::form::Form;
 use super::page::{self, Frame};
 use super::signing::{PAGE, change_people};
-use super::times;
 use crate::permission::{Action, ROLES, Role};
+use crate::times;
 
 pub(super) fn routes() -> Router<Centre> {
     Router::new()

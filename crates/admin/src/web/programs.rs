@@ -17,9 +17,9 @@ use super::form::Form;
 use super::page::{self, Frame};
 use super::records::{self, Act, Cell, Input, Note, Pick, Records, Row, Sheet, Sure, Table};
 use super::switching::gone;
-use super::times;
 use crate::permission::Action;
 use crate::scope::NOUNS;
+use crate::times;
 
 /// Columns of the files.
 const KEYS_HEAD: [&str; 9] = [

@@ -16,9 +16,9 @@ use super::form::Form;
 use super::page::{self, Frame};
 use super::records::{self, View};
 use super::story::{Waiting, done, waiting};
-use super::times;
 use super::trace::octets;
 use crate::plain::clean;
+use crate::times;
 
 /// Messages of a page.
 const ROWS: usize = 50;

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::ask::address;
 use super::door::Visit;
-use super::lang::Lang;
 use super::page::{self, Frame};
+use crate::lang::Lang;
 use crate::plain::clean;
 
 /// Characters of a field that is not a long text: addresses have up to 320.

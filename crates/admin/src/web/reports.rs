@@ -15,10 +15,10 @@ use super::ask::{Centre, Refused, address, list, text};
 use super::charts::{self, Bar, Chart, Column};
 use super::door::{Reader, Visit};
 use super::files::{self, csv_line};
-use super::lang::Lang;
 use super::page::{self, Frame};
-use super::times;
+use crate::lang::Lang;
 use crate::plain::clean;
+use crate::times;
 use crate::words::meaning;
 
 /// The range where nothing is asked for.

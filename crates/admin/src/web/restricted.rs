@@ -15,9 +15,9 @@ use super::files;
 use super::form::Form;
 use super::page::{self, Frame};
 use super::records::{self, Act, Cell, Input, Note, Pick, Records, Row, Sheet, Table};
-use super::times;
 use crate::permission::Action;
 use crate::plain::clean;
+use crate::times;
 
 /// What can be restricted, with the key of its name.
 pub(super) const KINDS: [(&str, &str); 7] = [

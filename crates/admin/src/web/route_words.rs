@@ -2,7 +2,7 @@
 //! Microsoft 365 is the way out. What is known of this server stands in them already.
 
 use super::ask::Centre;
-use super::lang::Lang;
+use crate::lang::Lang;
 
 /// The provider's side.
 pub(super) struct Tasks {

@@ -20,11 +20,11 @@ use super::domains::{purpose, standing};
 use super::door::{Change, Reader, Visit};
 use super::health::{self, Section};
 use super::inbound_wizard::{Tried, refused_devices};
-use super::lang::Lang;
 use super::page::{self, Frame};
 use super::trace::Status;
 use super::view::keep_zone;
 use crate::checks::{self, kept};
+use crate::lang::Lang;
 use crate::permission::Action;
 use crate::plain::clean;
 

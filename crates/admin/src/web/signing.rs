@@ -12,8 +12,8 @@ use super::ask::{Centre, address};
 use super::cookies::Cookie;
 use super::door::{OwnForm, SessionForm, Visit, local_path};
 use super::fields::{Mistake, is_wrong};
-use super::lang::Lang;
 use super::page::{self, Frame};
+use crate::lang::Lang;
 use crate::people::issuer::Which;
 use crate::people::{
     ADMINISTRATORS_MAX, Administrator, Browser, By, How, IDLE_MAX, LABEL_CHARACTERS_MAX,

@@ -19,12 +19,12 @@ use relais_store::trace::{Event, EventKind, TlsSummary, To};
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
 use super::door::{Reader, SessionForm, Visit};
 use super::fixes::{self, Fix};
-use super::lang::Lang;
 use super::page::{self, Frame};
-use super::times;
 use super::trace::{Status, octets, recipients, status};
+use crate::lang::Lang;
 use crate::permission::Action;
 use crate::plain::clean;
+use crate::times;
 use crate::words::sentence;
 
 /// Steps of a story that are shown; more are in `relais why`.

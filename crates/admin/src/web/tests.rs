@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use fluent_bundle::FluentResource;
 
 use super::door::{is_from_our_page, local_path};
-use super::lang::{CATALOGUES, Catalogue, Lang};
-use super::times;
+use crate::lang::{CATALOGUES, Catalogue, Lang};
+use crate::times;
 
 /// The keys of all areas in one language.
 fn keys(language: fn(&Catalogue) -> &'static str) -> BTreeSet<String> {

@@ -15,12 +15,12 @@ use relais_store::trace::TraceQuery;
 
 use super::ask::{Centre, address, list, quoted, segment, text};
 use super::door::{Reader, SessionForm, Visit, local_path};
-use super::lang::Lang;
 use super::page::{self, Frame};
-use super::times;
 use super::view::{self, COLUMNS, Column, View};
-use super::zone::Zone;
+use crate::lang::Lang;
 use crate::plain::{clean, size, taille};
+use crate::times;
+use crate::zone::Zone;
 
 /// Rows of a page.
 const ROWS: &str = "50";

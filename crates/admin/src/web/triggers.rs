@@ -13,8 +13,8 @@ use super::door::{Change, Reader, Visit};
 use super::form::Form;
 use super::page::{self, Frame};
 use super::restricted::{KINDS, written};
-use super::times;
 use crate::plain::clean;
+use crate::times;
 
 /// Each trigger, with the keys of its name and of what it counts.
 const TRIGGERS: [(&str, &str, &str); 7] = [

@@ -8,7 +8,7 @@ use relais_store::shelf::{Shelf, ShelfChange};
 use relais_store::store::Store;
 
 use super::ask::{Centre, Refused};
-use super::zone::Zone;
+use crate::zone::Zone;
 
 /// Searches of one person.
 const SEARCHES_MAX: usize = 30;

@@ -23,10 +23,10 @@ use super::door::Visit;
 use super::listening;
 use super::page::{self, Frame};
 use super::rooms::Room;
-use super::times;
 use crate::context::Caller;
 use crate::people::{hash_of, hexadecimal};
 use crate::permission::{Reach, Rights, Role};
+use crate::times;
 
 /// How long a card's code leads somewhere: a technician comes within a week.
 const LINK_LIFETIME: Duration = Duration::from_secs(7 * 86_400);

@@ -249,7 +249,7 @@ fn wrapped(text: &str, most: f32, face: Face) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::lang::Lang;
+    use crate::lang::Lang;
 
     #[test]
     fn lines_fit_and_nothing_is_lost() {

@@ -17,16 +17,17 @@ use relais_smtp::time::Timestamp;
 
 use super::look::Finding;
 use super::{Step, path, status};
+use crate::lang::Lang;
 use crate::plain::clean;
+use crate::times;
 use crate::web::ask::{Centre, Refused, list, text};
 use crate::web::door::{Change, Reader, Visit};
 use crate::web::drafts::{self, Draft};
 use crate::web::fields::Mistake;
 use crate::web::inbound_form::Section;
-use crate::web::lang::Lang;
+use crate::web::news;
 use crate::web::page::{self, Frame};
 use crate::web::trace::Status;
-use crate::web::{news, times};
 
 /// Since when the page waits, in the draft.
 const SINCE: &str = "certificates-since";

@@ -20,12 +20,12 @@ use relais_store::trace::tally::{Measure, TallyQuery};
 
 use super::status;
 use crate::desk;
+use crate::lang::Lang;
+use crate::times;
 use crate::web::ask::{Centre, list, text};
 use crate::web::door::Visit;
 use crate::web::drafts::Draft;
 use crate::web::inbound_form::Section;
-use crate::web::lang::Lang;
-use crate::web::times;
 use crate::web::trace::Status;
 
 /// Addresses that are asked about one by one.

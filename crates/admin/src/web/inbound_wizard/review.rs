@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use relais_policy::document::{ByteCount, IdentifiedBy, InboundConnector, InboundTls};
 
 use super::look::{self, Finding};
+use crate::lang::Lang;
 use crate::web::ask::{Centre, Refused, list, quoted, text};
 use crate::web::door::Visit;
 use crate::web::drafts::Draft;
 use crate::web::form::Form;
-use crate::web::lang::Lang;
 
 /// A client of no network: who is known by a user or a certificate can be anywhere.
 const SOMEWHERE: &str = "203.0.113.1";

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use relais_smtp::time::Timestamp;
 
 use super::{ACTS, FILTERS, acts, filled};
+use crate::times;
 use crate::web::ask::{Centre, Refused, address, list, quoted, text};
 use crate::web::door::Visit;
 use crate::web::files;
 use crate::web::page::{self, Frame};
 use crate::web::records::{self, Act, Cell, Input, Note, Records, Row, Sheet, Table, View};
 use crate::web::story::done;
-use crate::web::times;
 
 /// Columns of the file.
 const COLUMNS: [&str; 8] = [

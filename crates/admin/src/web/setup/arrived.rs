@@ -3,7 +3,7 @@
 //!
 //! Nothing in them is believed: whoever pastes them is told what they say.
 
-use crate::web::lang::Lang;
+use crate::lang::Lang;
 
 /// Octets that are read: header fields of one message, with room for long lists of signatures.
 pub(super) const HEADERS_OCTETS_MAX: usize = 64 << 10;

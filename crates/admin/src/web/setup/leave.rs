@@ -6,10 +6,10 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::{Shell, Step, answer};
+use crate::lang::Lang;
 use crate::plain::clean;
 use crate::web::ask::{Centre, Refused, list, text};
 use crate::web::door::{Change, Reader, Visit};
-use crate::web::lang::Lang;
 use crate::web::page::{self, Frame};
 use crate::web::route_words;
 use crate::web::trace::Status;

@@ -10,10 +10,10 @@ use relais_store::trace::Event;
 use super::arrived::{self, Verdict};
 use super::{Shell, Step, answer, refreshed};
 use crate::plain::clean;
+use crate::times;
 use crate::web::ask::{Centre, Refused, list, segment, text};
 use crate::web::door::{Change, Reader, Visit};
 use crate::web::page::{self, Frame};
-use crate::web::times;
 use crate::words::{advice, sentence};
 
 /// What happened to one test message, at most.

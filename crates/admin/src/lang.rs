@@ -8,8 +8,8 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use fluent_langneg::{NegotiationStrategy, negotiate_languages, parse_accepted_languages};
 use unic_langid::LanguageIdentifier;
 
-use super::zone::Zone;
 use crate::words::Language;
+use crate::zone::Zone;
 
 /// Languages of one request that are looked at: browsers send fewer than ten.
 const ACCEPTED_OCTETS_MAX: usize = 256;
@@ -24,8 +24,8 @@ pub(super) struct Catalogue {
 macro_rules! catalogue {
     ($area:literal) => {
         Catalogue {
-            english: include_str!(concat!("../../locales/en/", $area, ".ftl")),
-            french: include_str!(concat!("../../locales/fr/", $area, ".ftl")),
+            english: include_str!(concat!("../locales/en/", $area, ".ftl")),
+            french: include_str!(concat!("../locales/fr/", $area, ".ftl")),
         }
     };
 }
