@@ -10,6 +10,7 @@ mod operations;
 mod fields;
 mod why;
 mod status;
+mod card;
 mod checks;
 mod first_steps;
 mod simulate;
@@ -118,6 +119,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(connectors::routes())
         .merge(connector_changes::routes())
         .merge(outbound::routes())
+        .merge(card::routes())
         .merge(listen::routes())
         .merge(presented::routes())
         .merge(credentials::routes())

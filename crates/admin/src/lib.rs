@@ -22,6 +22,7 @@ pub mod naming;
 pub mod problem;
 mod posting;
 mod limits;
+mod card;
 pub mod context;
 pub mod alerts;
 pub mod webhooks;

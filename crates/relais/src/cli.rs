@@ -4,9 +4,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::session::Session;
 use crate::commands::{
-    admin, alert, api_key, apply, attempts, audit, backup, completion, connector, credential, demo,
-    directory, dkim, doctor, domain, export, health, licences, limits, organisation, panic, queue,
-    quickstart, reference_command, restricted, schema, secret, serve, simulate, status,
+    admin, alert, api_key, apply, attempts, audit, backup, card, completion, connector, credential,
+    demo, directory, dkim, doctor, domain, export, health, licences, limits, organisation, panic,
+    queue, quickstart, reference_command, restricted, schema, secret, serve, simulate, status,
     suppression, test_command, trace, trigger, webhook, why,
 };
 use crate::failure::Failure;
@@ -67,6 +67,8 @@ enum Command {
     Licences(licences::Arguments),
     /// Accepted domains
     Domain(domain::Arguments),
+    /// The card to type off at a device: per connector, maker and language
+    Card(card::Arguments),
     /// DKIM: the keys that sign
     Dkim(dkim::Arguments),
     /// Connectors: who may send through us, and how mail leaves
@@ -130,6 +132,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Organisation(arguments) => organisation::run(&session, arguments).await,
         Command::Limits(arguments) => limits::run(&session, arguments).await,
         Command::Licences(arguments) => licences::run(&session, arguments).await,
+        Command::Card(arguments) => card::run(&session, arguments).await,
         Command::Dkim(arguments) => dkim::run(&session, arguments).await,
         Command::Domain(arguments) => domain::run(&session, arguments).await,
         Command::Connector(arguments) => connector::run(&session, arguments).await,

@@ -18,6 +18,7 @@ pub(crate) mod organisation;
 pub(crate) mod licences;
 pub(crate) mod limits;
 pub(crate) mod domain;
+pub(crate) mod card;
 pub(crate) mod dkim;
 pub(crate) mod connector;
 pub(crate) mod credential;

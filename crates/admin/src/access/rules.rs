@@ -239,6 +239,12 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         GET,
+        "/connectors/inbound/card",
+        ReadCards,
+        Whose::Conversation,
+    ),
+    rule(
+        GET,
         "/connectors/inbound/listen",
         ReadCards,
         Whose::Conversation,

@@ -47,7 +47,8 @@ async fn listen(
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Response, Problem> {
     let settings = context.store.settings();
-    let found = connector(&settings, &wanted)?;
+    let named = (wanted.organisation.as_deref(), wanted.name.as_str());
+    let found = connector(&settings, named)?;
     // Before the first line, so that whoever has read it misses nothing.
     let receiver = context.conversations.listen();
     let listening = json!({
@@ -78,19 +79,19 @@ async fn listen(
     Ok(([(header::CONTENT_TYPE, super::STREAM_TYPE)], body).into_response())
 }
 
-fn connector<'a>(settings: &'a Settings, wanted: &Wanted) -> Result<OwnedConnector<'a>, Problem> {
+/// The one of this organisation and name; without an organisation the only one of the name.
+pub(super) fn connector<'a>(
+    settings: &'a Settings,
+    (organisation, name): (Option<&str>, &str),
+) -> Result<OwnedConnector<'a>, Problem> {
     let organisations = settings.document.organisation.iter();
     let mut found = organisations
-        .filter(|owner| {
-            let named = wanted.organisation.as_deref();
-            named.is_none_or(|name| owner.name == name)
-        })
-        .filter_map(|owner| settings.inbound_connector(&owner.name, &wanted.name));
+        .filter(|owner| organisation.is_none_or(|name| owner.name == name))
+        .filter_map(|owner| settings.inbound_connector(&owner.name, name));
     match (found.next(), found.next()) {
         (Some(only), None) => Ok(only),
         (None, _) => Err(Problem::not_found(format!(
-            "There is no inbound connector \"{}\".",
-            wanted.name
+            "There is no inbound connector \"{name}\"."
         ))),
         (Some(_), Some(_)) => Err(Problem::bad_request(
             "Several organisations have a connector of that name: name one.",

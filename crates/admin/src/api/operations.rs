@@ -225,6 +225,23 @@ const TRIGGER: Field = wanted(text(
 const MINIMUM: Field = number("minimum", "So many are never too many.");
 const FACTOR: Field = number("factor", "So many times what is usual are not too many.");
 
+const CARD: &[Field] = &[
+    NAME,
+    ORGANISATION,
+    text(
+        "maker",
+        "Of the device, in any case; without it the general terms.",
+    ),
+    text("language", "`en` or `fr`; else the organisation's."),
+    text("format", "`text` or `pdf` (as Base64), beside the parts."),
+    text("server", "What to type; else our name."),
+    text("ip", "Our address, for devices without DNS."),
+    text("port", "Else 587 with a user, 25 without."),
+    text("user", "Else the connector's first credential."),
+    text("sender", "Else scan@ the first verified domain."),
+    text("site", "Where the device stands."),
+    text("contact", "Whom to ask; else the postmaster."),
+];
 const PUT: &[Field] = &[
     wanted(text("organisation", "Whose.")),
     wanted(object("connector", "As in a settings file, in JSON.")),
@@ -606,6 +623,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .query(&[ORGANISATION, SINCE])
         .list("certificates")
         .says("Certificates that clients showed lately"),
+    read("/connectors/inbound/card", "connectors")
+        .for_organisations()
+        .query(CARD)
+        .says("Its device card, in words, as text or as PDF"),
     read("/connectors/inbound/listen", "connectors")
         .for_organisations()
         .query(&[NAME, ORGANISATION])

@@ -200,6 +200,7 @@ impl Hosted {
     /// The path with the other organisation's things in it.
     fn foreign(&self, path: &str) -> String {
         let path = match path {
+            "/connectors/inbound/card" => "/connectors/inbound/card?name=Secret-Scanner",
             "/connectors/inbound/listen" => "/connectors/inbound/listen?name=Secret-Scanner",
             path => path,
         };

@@ -564,3 +564,44 @@ fn a_backup_is_made_while_mail_goes_on_verified_and_restored_held() {
     std::fs::write(&database, octets).expect("written");
     server.relais(&["backup", "verify", &target]).expect(4);
 }
+
+#[test]
+fn a_card_is_printed_in_the_makers_words_as_text_and_as_pdf() {
+    let server = Server::with_settings(CONTOSO);
+    let card = ["card", "Printers", "--vendor", "epson", "--ip", "10.1.0.5"];
+    let text = server.relais(&card).expect(0).out;
+    let line = text
+        .lines()
+        .find(|line| line.contains("SMTP Server Address"))
+        .expect("Epson's word");
+    assert!(line.ends_with("relay.contoso.test (or 10.1.0.5)"), "{text}");
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+    let french = [&card[..], &["--lang", "fr", "--site", "Lyon"]].concat();
+    let french = server.relais(&french).expect(0).out;
+    assert!(
+        french.contains("Serveur SMTP") && french.contains("\nLyon\n"),
+        "{french}"
+    );
+
+    let file = server.place.path("card.pdf");
+    let target = file.to_str().expect("UTF-8");
+    let pdf = [&card[..], &["--format", "pdf", "--output", target]].concat();
+    assert_eq!(server.relais(&pdf).expect(0).out, "");
+    let octets = std::fs::read(&file).expect("a file");
+    assert!(octets.starts_with(b"%PDF-") && octets.trim_ascii_end().ends_with(b"%%EOF"));
+
+    let told = server
+        .relais(&["--json", "card", "Printers"])
+        .expect(0)
+        .json();
+    assert_eq!(told["rows"][0]["label"], "SMTP server");
+    assert_eq!(told["maker"], Value::Null);
+    let unknown = server.relais(&["card", "Printers", "--vendor", "Olivetti"]);
+    assert!(unknown.code != 0, "{unknown:?}");
+    let said = "There is no card for \"Olivetti\": there are Brother,";
+    assert!(unknown.err.contains(said), "{unknown:?}");
+    server.relais(&["card", "Scanners"]).expect(3);
+}

@@ -60,7 +60,7 @@ const SMALL: Face = Face {
 };
 
 /// The whole file.
-pub(super) fn write(card: &Card) -> Vec<u8> {
+pub(crate) fn write(card: &Card) -> Vec<u8> {
     let mut sheet = Sheet {
         content: Content::new(),
         y: PAGE[1] - MARGIN,
@@ -283,7 +283,7 @@ mod tests {
             also: String::new(),
             leave: String::new(),
             panel: vec![["a".to_owned(), "b".to_owned(), "c".to_owned()]],
-            code: super::super::code("http://relay.contoso.test/wait/x"),
+            code: crate::qr::code("http://relay.contoso.test/wait/x"),
         };
         let file = write(&card);
         let text = String::from_utf8_lossy(&file);

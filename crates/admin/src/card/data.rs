@@ -7,34 +7,34 @@ use crate::words::Language;
 
 /// The files, in the order of the choice.
 const FILES: [&str; 12] = [
-    include_str!("../../../cards/brother.toml"),
-    include_str!("../../../cards/canon.toml"),
-    include_str!("../../../cards/dell-2335.toml"),
-    include_str!("../../../cards/epson.toml"),
-    include_str!("../../../cards/hp.toml"),
-    include_str!("../../../cards/konica-minolta.toml"),
-    include_str!("../../../cards/kyocera.toml"),
-    include_str!("../../../cards/lexmark.toml"),
-    include_str!("../../../cards/ricoh.toml"),
-    include_str!("../../../cards/sharp.toml"),
-    include_str!("../../../cards/xerox-versalink.toml"),
-    include_str!("../../../cards/xerox-workcentre.toml"),
+    include_str!("../../cards/brother.toml"),
+    include_str!("../../cards/canon.toml"),
+    include_str!("../../cards/dell-2335.toml"),
+    include_str!("../../cards/epson.toml"),
+    include_str!("../../cards/hp.toml"),
+    include_str!("../../cards/konica-minolta.toml"),
+    include_str!("../../cards/kyocera.toml"),
+    include_str!("../../cards/lexmark.toml"),
+    include_str!("../../cards/ricoh.toml"),
+    include_str!("../../cards/sharp.toml"),
+    include_str!("../../cards/xerox-versalink.toml"),
+    include_str!("../../cards/xerox-workcentre.toml"),
 ];
 
 /// One maker, or one family of its devices.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Maker {
-    pub(super) version: u32,
-    pub(super) name: String,
+pub(crate) struct Maker {
+    pub(crate) version: u32,
+    pub(crate) name: String,
     /// For whom the labels were seen.
-    pub(super) models: String,
+    pub(crate) models: String,
     /// Where.
-    pub(super) source: String,
+    pub(crate) source: String,
     /// On which day; empty: nowhere yet.
-    pub(super) seen: String,
+    pub(crate) seen: String,
     #[serde(default)]
-    pub(super) limits: FieldLimits,
+    pub(crate) limits: FieldLimits,
     #[serde(default)]
     label: Vec<Label>,
     #[serde(default)]
@@ -44,11 +44,11 @@ pub(super) struct Maker {
 /// Characters that its fields take.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct FieldLimits {
-    pub(super) host: Option<usize>,
-    pub(super) user: Option<usize>,
-    pub(super) password: Option<usize>,
-    pub(super) sender: Option<usize>,
+pub(crate) struct FieldLimits {
+    pub(crate) host: Option<usize>,
+    pub(crate) user: Option<usize>,
+    pub(crate) password: Option<usize>,
+    pub(crate) sender: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
@@ -80,14 +80,14 @@ struct Panel {
 
 impl Maker {
     /// What the device calls the field, in this language, where somebody has verified it.
-    pub(super) fn label(&self, field: &str, language: Language) -> Option<&str> {
+    pub(crate) fn label(&self, field: &str, language: Language) -> Option<&str> {
         let mut labels = self.label.iter();
         let found = labels.find(|one| one.field == field && one.state == State::Verified)?;
         language.pick(found.en.as_deref(), found.fr.as_deref())
     }
 
     /// What its panel says, what that means, what to do.
-    pub(super) fn panel(&self, language: Language) -> impl Iterator<Item = [String; 3]> {
+    pub(crate) fn panel(&self, language: Language) -> impl Iterator<Item = [String; 3]> {
         let known = self.panel.iter().filter(|one| one.state == State::Verified);
         known.map(move |one| {
             let means = language.pick(&one.means_en, &one.means_fr);
@@ -98,9 +98,15 @@ impl Maker {
 }
 
 /// All that can be read; a mistake in a file is found by the tests.
-pub(super) fn makers() -> Vec<Maker> {
+pub(crate) fn makers() -> Vec<Maker> {
     let read = FILES.iter().map(|text| toml::from_str(text));
     read.filter_map(Result::ok).collect()
+}
+
+/// The one of this name, in any case.
+pub(crate) fn maker(name: &str) -> Option<Maker> {
+    let mut all = makers().into_iter();
+    all.find(|one| one.name.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

@@ -1,0 +1,239 @@
+//! The device card: what whoever stands at the panel types, per connector, maker and language, and
+//! how it is printed, as PDF and as text.
+//!
+//! A password is never on it: it was shown once, and cannot be read back. Not here: the page, and
+//! the page that its code leads to (`web`).
+
+mod pdf;
+mod text;
+mod data;
+
+use relais_policy::document::InboundTls;
+use relais_policy::settings::{OwnedConnector, Settings};
+
+use crate::context::AdminContext;
+use crate::lang::Lang;
+use crate::plain::{size, taille};
+use crate::qr::{Code, code};
+use crate::times;
+
+pub(crate) use self::data::{Maker, maker, makers};
+pub(crate) use self::pdf::write as pdf;
+pub(crate) use self::text::write as text;
+
+/// Names longer than this are hard to type.
+const HOST_ADVISED: usize = 40;
+/// Longer ones do not fit into the fields of many devices.
+const HOST_MAX: usize = 63;
+/// Characters of a password of ours.
+const PASSWORD_CHARACTERS: usize = 20;
+/// Characters of a text that a person gives for the card.
+const TEXT_MAX: usize = 120;
+
+/// What is on the card. Words are in the card's language.
+pub(crate) struct Card {
+    pub(crate) lang: Lang,
+    pub(crate) title: String,
+    pub(crate) site: String,
+    /// Version of the data, day, whom to ask.
+    pub(crate) edition: String,
+    pub(crate) rows: Vec<(String, String)>,
+    pub(crate) also: String,
+    pub(crate) leave: String,
+    pub(crate) panel: Vec<[String; 3]>,
+    pub(crate) code: Option<Code>,
+}
+
+/// The fields that shape a card, all in its address.
+pub(crate) const FIELDS: [(&str, &str); 8] = [
+    ("server", "card-ask-server"),
+    ("ip", "card-ask-ip"),
+    ("port", "card-ask-port"),
+    ("user", "card-ask-user"),
+    ("sender", "card-ask-sender"),
+    ("site", "card-ask-site"),
+    ("contact", "card-ask-contact"),
+    ("device", "card-ask-device"),
+];
+
+/// What a person gave, or what is likely.
+pub(crate) struct Wish {
+    values: [String; 8],
+    pub(crate) maker: Option<Maker>,
+    pub(crate) lang: Lang,
+}
+
+impl Wish {
+    /// By the name of the field.
+    pub(crate) fn value(&self, name: &str) -> &str {
+        let at = FIELDS.iter().position(|(field, _)| *field == name);
+        at.map_or("", |at| &self.values[at])
+    }
+}
+
+/// What is asked for of a card.
+pub(crate) struct Asked<'a> {
+    pub(crate) context: &'a AdminContext,
+    pub(crate) settings: &'a Settings,
+    pub(crate) owned: &'a OwnedConnector<'a>,
+}
+
+impl Asked<'_> {
+    /// What was given by the name of its field, and what is likely for what was not.
+    pub(crate) fn wish<'g>(
+        &self,
+        given: impl Fn(&str) -> &'g str,
+        maker: Option<Maker>,
+        lang: Lang,
+    ) -> Wish {
+        let owned = self.owned;
+        let owner = owned.organisation;
+        let user = owner.credential.iter();
+        let mut user = user.filter(|one| one.inbound_connector == owned.connector.name);
+        let user = user.next().map(|one| one.user.clone()).unwrap_or_default();
+        let mut domains = self.settings.domains();
+        let domain = domains
+            .find(|(key, one)| *key.organisation == *owner.name && one.is_verified())
+            .map(|(key, _)| key.domain.to_string());
+        let sender = domain.map(|domain| format!("scan@{domain}"));
+        let port = if user.is_empty() { "25" } else { "587" };
+        let likely = |name: &str| match name {
+            "server" => self.context.hostname.clone(),
+            "port" => port.to_owned(),
+            "user" => user.clone(),
+            "sender" => sender.clone().unwrap_or_default(),
+            "contact" => owner.postmaster.clone(),
+            "device" => only_address(owned),
+            _ => String::new(),
+        };
+        let values = FIELDS.map(|(name, _)| match given(name) {
+            "" => likely(name),
+            given => given.chars().take(TEXT_MAX).collect(),
+        });
+        Wish {
+            values,
+            maker,
+            lang,
+        }
+    }
+}
+
+/// The device's address, where a connector is one device's.
+fn only_address(owned: &OwnedConnector<'_>) -> String {
+    match owned.connector.sender_ip_addresses.as_slice() {
+        [one] if one.prefix_len() == one.max_prefix_len() => one.addr().to_string(),
+        _ => String::new(),
+    }
+}
+
+/// The card itself.
+pub(crate) fn card(asked: &Asked<'_>, wish: &Wish, link: &str) -> Card {
+    let lang = wish.lang;
+    let maker = wish.maker.as_ref();
+    let scan = lang.t("card-title");
+    let title = maker.map_or_else(|| scan.clone(), |maker| format!("{scan} – {}", maker.name));
+    let today = times::date(lang, asked.context.clock.now());
+    let version = maker.map_or(1, |maker| maker.version).to_string();
+    let edition = [
+        ("version", version.as_str()),
+        ("day", today.as_str()),
+        ("contact", wish.value("contact")),
+    ];
+    let general = [
+        ["card-reach-says", "card-reach-means", "card-reach-do"],
+        ["card-login-says", "card-login-means", "card-login-do"],
+        ["card-refused-says", "card-refused-means", "card-refused-do"],
+    ];
+    let general = general.map(|keys| keys.map(|key| lang.t(key)));
+    let own = maker.into_iter().flat_map(|maker| maker.panel(lang.0));
+    Card {
+        lang,
+        title,
+        site: wish.value("site").to_owned(),
+        edition: lang.fill("card-edition", &edition),
+        rows: rows(asked, wish),
+        also: lang.t("card-also"),
+        leave: lang.t("card-leave"),
+        panel: own.chain(general).collect(),
+        code: Some(link).filter(|link| !link.is_empty()).and_then(code),
+    }
+}
+
+fn rows(asked: &Asked<'_>, wish: &Wish) -> Vec<(String, String)> {
+    let lang = wish.lang;
+    let connector = asked.owned.connector;
+    let general = |field: &str| match field {
+        "server" => lang.t("card-server"),
+        "port" => lang.t("card-port"),
+        "encryption" => lang.t("card-encryption"),
+        "authentication" => lang.t("card-authentication"),
+        "user" => lang.t("card-user"),
+        "password" => lang.t("card-password"),
+        "sender" => lang.t("card-sender"),
+        "size" => lang.t("card-size"),
+        _ => lang.t("card-pop"),
+    };
+    let label = |field: &str| {
+        let own = wish.maker.as_ref().and_then(|it| it.label(field, lang.0));
+        own.map_or_else(|| general(field), ToOwned::to_owned)
+    };
+    let server = match wish.value("ip") {
+        "" => wish.value("server").to_owned(),
+        ip => lang.fill(
+            "card-or-ip",
+            &[("server", wish.value("server")), ("ip", ip)],
+        ),
+    };
+    let encryption = match (connector.tls, wish.value("port")) {
+        (InboundTls::Off, _) => lang.t("card-off"),
+        (_, "465") => "SSL/TLS".to_owned(),
+        (InboundTls::Required | InboundTls::Offered, _) => "STARTTLS".to_owned(),
+    };
+    let octets = connector.limits.message_size_max.map(|it| it.0);
+    let octets = octets.unwrap_or(asked.context.message_size_max);
+    let mut rows = vec![
+        (label("server"), server),
+        (label("port"), wish.value("port").to_owned()),
+        (label("encryption"), encryption),
+    ];
+    match wish.value("user") {
+        "" => rows.push((label("authentication"), lang.t("card-off"))),
+        user => rows.extend([
+            (label("authentication"), lang.t("card-on")),
+            (label("user"), user.to_owned()),
+            (label("password"), lang.t("card-separately")),
+        ]),
+    }
+    rows.push((label("sender"), wish.value("sender").to_owned()));
+    let shown: fn(u64) -> String = lang.0.pick(size, taille);
+    rows.push((label("size"), shown(octets)));
+    rows.push((label("pop"), lang.t("card-off")));
+    rows
+}
+
+/// What a person should know before printing it.
+pub(crate) fn advice(lang: Lang, wish: &Wish) -> Vec<String> {
+    let mut all = Vec::new();
+    let host = wish.value("server").chars().count();
+    let limits = wish.maker.as_ref().map(|maker| maker.limits.clone());
+    let limits = limits.unwrap_or_default();
+    if host > limits.host.unwrap_or(HOST_MAX) {
+        all.push(lang.n("card-host-too-long", limits.host.unwrap_or(HOST_MAX) as u64));
+    } else if host > HOST_ADVISED {
+        all.push(lang.n("card-host-long", HOST_ADVISED as u64));
+    }
+    if wish.value("ip").is_empty() {
+        all.push(lang.t("card-no-ip"));
+    }
+    let fields = [
+        (limits.user, wish.value("user").chars().count()),
+        (limits.password, PASSWORD_CHARACTERS),
+        (limits.sender, wish.value("sender").chars().count()),
+    ];
+    let too_long = fields.iter().filter_map(|(limit, length)| {
+        let limit = (*limit)?;
+        (*length > limit).then_some(limit as u64)
+    });
+    all.extend(too_long.map(|limit| lang.n("card-field-short", limit)));
+    all
+}

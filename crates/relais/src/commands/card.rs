@@ -1,0 +1,103 @@
+//! `relais card`: the device card of an inbound connector, for whoever stands at the panel.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+
+use super::session::Session;
+use crate::failure::Failure;
+
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// The inbound connector
+    connector: String,
+    /// Whose; may be left out unless several organisations have one of that name
+    #[arg(long, value_name = "NAME")]
+    organisation: Option<String>,
+    /// Maker of the device, with its own words for the fields
+    #[arg(long, value_name = "MAKER")]
+    vendor: Option<String>,
+    /// Language of the card; else the organisation's
+    #[arg(long, value_parser = ["en", "fr"])]
+    lang: Option<String>,
+    /// As text or as PDF, one page of A4
+    #[arg(long, value_parser = ["txt", "pdf"], default_value = "txt")]
+    format: String,
+    /// Server name to type; else ours
+    #[arg(long, value_name = "HOST")]
+    server: Option<String>,
+    /// Our IP address, for devices without DNS
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<String>,
+    /// Port to type; else 587 with a user, 25 without
+    #[arg(long)]
+    port: Option<u16>,
+    /// User to type; else the connector's first credential
+    #[arg(long)]
+    user: Option<String>,
+    /// Sender address to type; else scan@ the first verified domain
+    #[arg(long, value_name = "ADDRESS")]
+    sender: Option<String>,
+    /// Where the device stands
+    #[arg(long)]
+    site: Option<String>,
+    /// Whom to ask; else the organisation's postmaster
+    #[arg(long)]
+    contact: Option<String>,
+    /// Write it to this file
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+    let is_pdf = arguments.format == "pdf";
+    if is_pdf && arguments.output.is_none() && std::io::stdout().is_terminal() {
+        return Err(Failure::Usage(
+            "A PDF is no text for a terminal: name a file with --output.".to_owned(),
+        ));
+    }
+    let format = if is_pdf { "pdf" } else { "text" };
+    let query = [
+        ("name", Some(arguments.connector)),
+        ("organisation", arguments.organisation),
+        ("maker", arguments.vendor),
+        ("language", arguments.lang),
+        ("format", Some(format.to_owned())),
+        ("server", arguments.server),
+        ("ip", arguments.ip),
+        ("port", arguments.port.map(|port| port.to_string())),
+        ("user", arguments.user),
+        ("sender", arguments.sender),
+        ("site", arguments.site),
+        ("contact", arguments.contact),
+    ];
+    let query = query.into_iter();
+    let query: Vec<_> = query
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect();
+    let api = session.api_for_reading().await?;
+    let told = api.get("/connectors/inbound/card", &query).await?.value;
+    if session.output.json {
+        return session.output.value(&told);
+    }
+    let printed = told[format].as_str().unwrap_or_default();
+    let octets = match is_pdf {
+        true => STANDARD
+            .decode(printed)
+            .map_err(|error| Failure::Failed(format!("The answer is no card: {error}.")))?,
+        false => printed.as_bytes().to_vec(),
+    };
+    let written = match &arguments.output {
+        Some(file) => std::fs::write(file, octets),
+        None => std::io::stdout().write_all(&octets),
+    };
+    let named = arguments.output.unwrap_or_default();
+    written.map_err(|error| Failure::Failed(format!("{}: {error}", named.display())))?;
+    for advice in told["advice"].as_array().into_iter().flatten() {
+        eprintln!("{}", advice.as_str().unwrap_or_default());
+    }
+    Ok(())
+}
