@@ -47,8 +47,7 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 fn literals() -> BTreeSet<String> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut all = files(&here.join("templates"), "html");
-    all.extend(files(&here.join("src/web"), "rs"));
-    all.push(here.join("src/web.rs"));
+    all.extend(speaking(here));
     let mut found = BTreeSet::new();
     for path in all {
         let text = std::fs::read_to_string(path).expect("a file of the crate");
@@ -80,6 +79,15 @@ fn each_check_has_a_name_for_people() {
     }
 }
 
+/// The sources that say something to people by the catalogues.
+fn speaking(here: &Path) -> Vec<std::path::PathBuf> {
+    let mut all = files(&here.join("src/web"), "rs");
+    all.extend(files(&here.join("src/card"), "rs"));
+    let alone = ["src/web.rs", "src/card.rs", "src/times.rs"];
+    all.extend(alone.map(|name| here.join(name)));
+    all
+}
+
 #[test]
 fn both_languages_have_the_same_keys_and_each_is_used() {
     for area in CATALOGUES {
@@ -99,8 +107,7 @@ fn both_languages_have_the_same_keys_and_each_is_used() {
 fn no_page_asks_for_a_key_that_is_missing() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut all = files(&here.join("templates"), "html");
-    all.extend(files(&here.join("src/web"), "rs"));
-    all.push(here.join("src/web.rs"));
+    all.extend(speaking(here));
     let keys = keys(|area| area.english);
     let mut seen = 0;
     for path in all {
