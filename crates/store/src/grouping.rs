@@ -162,7 +162,10 @@ fn common_of(by: By, recipient: &ListedRecipient) -> Common {
         return Common::Destination(recipient.mailbox.host().to_string());
     }
     match (recipient.state, recipient.last_reply.as_deref()) {
-        (RecipientStateName::Deferred, Some(reply)) => Common::Reply(reason(reply).to_owned()),
+        // An empty part would mean every answer, and an act on the group all that was tried.
+        (RecipientStateName::Deferred, Some(reply)) if !reason(reply).is_empty() => {
+            Common::Reply(reason(reply).to_owned())
+        }
         (state, _) => Common::State(state.name()),
     }
 }
@@ -203,6 +206,8 @@ fn codes(reply: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use relais_smtp::address::Mailbox;
+
     use super::*;
 
     #[test]
@@ -229,5 +234,29 @@ mod tests {
         }
         let long = "é".repeat(REASON_CHARACTERS + 1);
         assert_eq!(reason(&long).chars().count(), REASON_CHARACTERS);
+    }
+
+    #[test]
+    fn an_answer_without_a_word_is_no_part_of_others() {
+        let waiting = |reply: &str| {
+            let mailbox = Mailbox::parse("b@example.org").expect("a mailbox");
+            common_of(
+                By::Reason,
+                &ListedRecipient {
+                    number: 0,
+                    to: "b@example.org".to_owned(),
+                    mailbox,
+                    is_restricted: false,
+                    passed: false,
+                    state: RecipientStateName::Deferred,
+                    attempts: 1,
+                    next_attempt: None,
+                    last_reply: Some(reply.to_owned()),
+                    expires_at: Timestamp::default(),
+                },
+            )
+        };
+        assert_eq!(waiting(" "), Common::State("deferred"));
+        assert_eq!(waiting("451 later"), Common::Reply("451".to_owned()));
     }
 }
