@@ -4,6 +4,7 @@
 //! What a rule for some mail only asks is measured of that mail alone, in windows of its own.
 //! Each window and list has its bound; what is measured of one subject says nothing of another.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -91,6 +92,8 @@ struct Scoped {
     scope: Scope,
     fitting: Fitting,
     windows: Windows,
+    /// Whether a rule asks how long its mail waits: that is read from the queue each time.
+    has_queue_age: bool,
 }
 
 /// Windows over what happens.
@@ -198,7 +201,10 @@ impl Sensors {
         let scopes: BTreeSet<_> = scopes.filter(|scope| !scope.is_all()).collect();
         self.scoped.retain(|one| scopes.contains(&one.scope));
         for scope in scopes {
-            if self.scoped.iter().any(|one| one.scope == *scope) {
+            let mut of_it = rules.iter().filter(|rule| rule.scope == *scope);
+            let has_queue_age = of_it.any(|rule| rule.kind == RuleKind::QueueAge && rule.enabled);
+            if let Some(known) = self.scoped.iter_mut().find(|one| one.scope == *scope) {
+                known.has_queue_age = has_queue_age;
                 continue;
             }
             // One that cannot be read was not taken by the API: of a later version.
@@ -208,6 +214,7 @@ impl Sensors {
                     fitting,
                     // Of one device or sender each failure says something.
                     windows: Windows::new(WINDOW_SCOPED_MAX, 1),
+                    has_queue_age,
                 });
             }
         }
@@ -278,11 +285,23 @@ impl Sensors {
         let mut measures = Vec::new();
         self.whole.measure(now, &Scope::ALL, &mut measures);
         self.measure_devices(context, now, &mut measures);
-        of_queues(context, now, None, &mut measures).await;
+        let waiting = waiting(context, "", MESSAGES_MAX).await;
+        of_queues(&waiting, now, None, &mut measures);
+        // Read once for all scopes of an organisation.
+        let mut listings = BTreeMap::new();
         for one in &mut self.scoped {
             one.windows.measure(now, &one.scope, &mut measures);
-            let whose = Some((&one.scope, &one.fitting));
-            of_queues(context, now, whose, &mut measures).await;
+            if !one.has_queue_age {
+                continue;
+            }
+            let organisation = one.scope.organisation.as_str();
+            let listed = match listings.entry(organisation.to_owned()) {
+                Entry::Occupied(listed) => listed.into_mut(),
+                Entry::Vacant(place) => {
+                    place.insert(self::waiting(context, organisation, MESSAGES_SCOPED_MAX).await)
+                }
+            };
+            of_queues(listed, now, Some((&one.scope, &one.fitting)), &mut measures);
         }
         of_certificates(context, now, &mut measures);
         of_credentials(context, now, &mut measures).await;
@@ -361,33 +380,36 @@ fn measure(kind: RuleKind, subject: impl Into<String>, value: u64, detail: Strin
     }
 }
 
-/// Of each destination its oldest message that waits by itself: what a person held waits by right.
-async fn of_queues(
-    context: &AdminContext,
-    now: Timestamp,
-    whose: Option<(&Scope, &Fitting)>,
-    into: &mut Vec<Measure>,
-) {
-    let most = whose.map_or(MESSAGES_MAX, |_| MESSAGES_SCOPED_MAX);
-    // Each state by itself: a restored queue, that is held as a whole, must not hide what waits.
+/// The oldest messages of each state of what waits by itself: a restored queue, that is held as a
+/// whole, must not hide what waits. Of an organisation; empty: of all.
+async fn waiting(context: &AdminContext, organisation: &str, most: usize) -> Vec<ListedMessage> {
     let mut listed = Vec::new();
     for state in WAITING {
-        let given = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
         let criteria = Criteria {
             state: Some(state),
-            organisation: whose.and_then(|(scope, _)| given(&scope.organisation)),
+            organisation: Some(organisation.to_owned()).filter(|name| !name.is_empty()),
             ..Criteria::default()
         };
         let found = context.store.list(&criteria, None, most).await;
         listed.extend(found.unwrap_or_default());
     }
+    listed
+}
+
+/// Of each destination its oldest message that waits by itself: what a person held waits by right.
+fn of_queues(
+    listed: &[ListedMessage],
+    now: Timestamp,
+    whose: Option<(&Scope, &Fitting)>,
+    into: &mut Vec<Measure>,
+) {
     let mut oldest: BTreeMap<String, (u64, String)> = BTreeMap::new();
     for message in listed {
         let age = now.since(message.accepted_at).as_secs();
         let waiting = message.recipients.iter();
         let waiting = waiting.filter(|one| one.state != RecipientStateName::Held);
         let is_its = |one: &&ListedRecipient| {
-            whose.is_none_or(|(_, fitting)| fitting.has(&event_of_waiting(&message, one)))
+            whose.is_none_or(|(_, fitting)| fitting.has(&event_of_waiting(message, one)))
         };
         for recipient in waiting.filter(is_its) {
             let destination = recipient
