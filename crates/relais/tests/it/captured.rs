@@ -8,8 +8,8 @@ use crate::client_certificates::SEND;
 use crate::receiver::Receiver;
 use crate::support::Server;
 use crate::tls::Encrypted;
-use crate::web::{Browser, first};
-use crate::wizard::{Events, location, post};
+use crate::web::{Browser, first, location, post};
+use crate::wizard::Events;
 
 /// A certificate that the device made itself.
 fn self_signed(server: &Server, name: &str) -> Pair {

@@ -4,24 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{CONTOSO, Server};
-use crate::web::{Browser, Page, first};
-
-/// Sends a form of this session.
-#[track_caller]
-fn send(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Page {
-    let token = browser.token();
-    let mut all = vec![("form_token", &*token)];
-    all.extend(fields);
-    browser.post(path, &all)
-}
-
-/// The same, and where it leads.
-#[track_caller]
-fn done(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Page {
-    let sent = send(browser, path, fields).expect(303);
-    let next = sent.header("location").expect("a place").to_owned();
-    browser.get(&next).expect(200)
-}
+use crate::web::{first, post, post_and_follow};
 
 fn lines(server: &Server, noun: &[&str]) -> Vec<Value> {
     let mut arguments = vec!["--json"];
@@ -67,11 +50,11 @@ fn what_waits_for_one_destination_is_one_line_and_one_act_after_a_question_that_
         ("by", "destination"),
         ("destination", "example.invalid"),
     ];
-    let asked = send(&mut browser, "/queue/act", &group).expect(200);
+    let asked = post(&mut browser, "/queue/act", &group).expect(200);
     asked.shows("Delete 2 messages");
     let up_to = asked.field("up_to");
     let sure = [("up_to", &*up_to), ("confirmed", "1")];
-    let left = done(&mut browser, "/queue/act", &[&group[..], &sure].concat());
+    let left = post_and_follow(&mut browser, "/queue/act", &[&group[..], &sure].concat());
     left.shows("Deleted for 2 recipients.");
     left.shows("aria-current=\"true\">By destination");
     assert!(!left.body.contains("example.invalid"), "{}", left.body);
@@ -93,7 +76,7 @@ fn a_domain_is_added_changed_and_removed_by_its_typed_name_on_its_page() {
     let server = Server::with_settings(CONTOSO);
     let mut browser = first(&server, "en");
     let wrong = [("name", "no domain"), ("kind", "internal-relay")];
-    let page = send(&mut browser, "/domains", &wrong).expect(400);
+    let page = post(&mut browser, "/domains", &wrong).expect(400);
     page.shows("role=\"alert\"");
     page.shows("value=\"no domain\"");
     page.shows("<option value=\"internal-relay\" selected>");
@@ -102,7 +85,7 @@ fn a_domain_is_added_changed_and_removed_by_its_typed_name_on_its_page() {
         ("kind", "authoritative"),
         ("subdomains", "1"),
     ];
-    let made = done(&mut browser, "/domains", &form);
+    let made = post_and_follow(&mut browser, "/domains", &form);
     made.shows("It is added. Publish the first record below");
     made.shows("relais-verification=");
     let known = |name: &str| {
@@ -114,7 +97,7 @@ fn a_domain_is_added_changed_and_removed_by_its_typed_name_on_its_page() {
         (&added["state"], &added["subdomains"]),
         (&"pending".into(), &true.into())
     );
-    send(&mut browser, "/domains", &form)
+    post(&mut browser, "/domains", &form)
         .expect(409)
         .shows("already");
 
@@ -123,7 +106,7 @@ fn a_domain_is_added_changed_and_removed_by_its_typed_name_on_its_page() {
         ("kind", "internal-relay"),
         ("mailbox_host", "mail.fabrikam.test:25"),
     ];
-    done(&mut browser, "/domains/fabrikam.test/edit", &edit).shows("It is changed.");
+    post_and_follow(&mut browser, "/domains/fabrikam.test/edit", &edit).shows("It is changed.");
     browser
         .get("/domains/fabrikam.test/edit?organisation=contoso")
         .expect(200)
@@ -136,12 +119,12 @@ fn a_domain_is_added_changed_and_removed_by_its_typed_name_on_its_page() {
 
     let remove = "/domains/fabrikam.test/remove";
     let other = [("organisation", "contoso"), ("typed", "contoso.test")];
-    send(&mut browser, remove, &other)
+    post(&mut browser, remove, &other)
         .expect(422)
         .shows("Nothing was removed");
     assert!(known("fabrikam.test").is_some());
     let typed = [("organisation", "contoso"), ("typed", "fabrikam.test")];
-    done(&mut browser, remove, &typed).shows("fabrikam.test is removed.");
+    post_and_follow(&mut browser, remove, &typed).shows("fabrikam.test is removed.");
     assert!(known("fabrikam.test").is_none());
     // Where something needs it, it stays, and that is said.
     let needed = server.relais(&["domain", "delete", "contoso.test"]);
@@ -159,16 +142,16 @@ fn a_change_of_a_connector_is_taken_back_on_its_page() {
     let address = "/connectors/inbound/contoso/Printers";
     let revision = browser.get(address).expect(200).field("revision");
     let off = [("revision", &*revision), ("state", "disabled")];
-    done(&mut browser, &format!("{address}/state"), &off).shows("Disabled");
+    post_and_follow(&mut browser, &format!("{address}/state"), &off).shows("Disabled");
     let page = browser.get(address).expect(200);
     page.shows("state (default) → &#34;disabled&#34;");
     let version = page.field("version");
     let back = [("version", &*version), ("back", address)];
-    let asked = send(&mut browser, "/audit/revert", &back).expect(200);
+    let asked = post(&mut browser, "/audit/revert", &back).expect(200);
     asked.shows("disabled");
     asked.shows(&format!("href=\"{address}\""));
     let sure = [&back[..], &[("confirmed", "1")]].concat();
-    let again = done(&mut browser, "/audit/revert", &sure);
+    let again = post_and_follow(&mut browser, "/audit/revert", &sure);
     again.shows("The change is taken back.");
     again.shows("Enabled");
     again.shows("state &#34;disabled&#34; → (default)");
@@ -194,7 +177,8 @@ fn what_is_written_about_a_device_is_kept_searched_and_told_in_the_file() {
         ("place", "2nd floor"),
         ("note", "leased"),
     ];
-    done(&mut browser, "/devices/about", &about).shows("What is written about 127.0.0.1 is kept.");
+    post_and_follow(&mut browser, "/devices/about", &about)
+        .shows("What is written about 127.0.0.1 is kept.");
     browser
         .get("/devices?q=2ND")
         .expect(200)
@@ -214,7 +198,7 @@ fn what_is_written_about_a_device_is_kept_searched_and_told_in_the_file() {
         ("address", "10.9.9.9"),
         ("note", "x"),
     ];
-    send(&mut browser, "/devices/about", &other).expect(404);
+    post(&mut browser, "/devices/about", &other).expect(404);
 }
 
 #[test]
@@ -222,7 +206,7 @@ fn the_audit_names_the_door_by_which_something_is_blocked_and_released() {
     let server = Server::with_settings(CONTOSO);
     let mut browser = first(&server, "en");
     let block = [("kind", "ip"), ("value", "10.1.3.7"), ("reason", "test")];
-    done(&mut browser, "/restricted", &block);
+    post_and_follow(&mut browser, "/restricted", &block);
     server
         .relais(&["restricted", "release", "ip", "10.1.3.7"])
         .expect(0);

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{CONTOSO, Place, Server};
-use crate::web::{Browser, Page, first, first_at};
+use crate::web::{Page, first, first_at, post, post_and_follow};
 
 /// Each page, its names, and whether it has an empty state at the start.
 const PAGES: [(&str, &str, &str, bool); 9] = [
@@ -24,23 +24,6 @@ const PAGES: [(&str, &str, &str, bool); 9] = [
     ("/webhooks", "Webhooks", "Webhooks", true),
     ("/settings", "Settings", "Paramètres", false),
 ];
-
-/// Sends a form of this session.
-#[track_caller]
-fn send(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Page {
-    let token = browser.token();
-    let mut all = vec![("form_token", &*token)];
-    all.extend(fields);
-    browser.post(path, &all)
-}
-
-/// The same, and where it leads.
-#[track_caller]
-fn done(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Page {
-    let sent = send(browser, path, fields).expect(303);
-    let next = sent.header("location").expect("a place").to_owned();
-    browser.get(&next).expect(200)
-}
 
 fn entries(server: &Server, noun: &[&str]) -> Vec<Value> {
     let mut arguments = vec!["--json"];
@@ -91,7 +74,7 @@ fn a_credential_is_made_shown_once_rotated_switched_off_and_revoked() {
         ("connector", "contoso/Printers"),
         ("may_send_as", "scan@contoso.test, copy@contoso.test"),
     ];
-    let made = send(&mut browser, "/credentials", &form).expect(200);
+    let made = post(&mut browser, "/credentials", &form).expect(200);
     made.shows("this once");
     let secret = |page: &Page| {
         let mut codes = page.body.split("<code class=\"copy\">").skip(2);
@@ -108,27 +91,27 @@ fn a_credential_is_made_shown_once_rotated_switched_off_and_revoked() {
         .shows("No credential fits");
 
     // The same name again: the form keeps what was typed.
-    let again = send(&mut browser, "/credentials", &form).expect(409);
+    let again = post(&mut browser, "/credentials", &form).expect(409);
     again.shows("role=\"alert\"");
     again.shows("value=\"scan-2\"");
 
-    send(&mut browser, "/credentials/scan-2/rotate", &[])
+    post(&mut browser, "/credentials/scan-2/rotate", &[])
         .expect(200)
         .shows("Give scan-2 a new password?");
     let sure = [("confirmed", "1"), ("overlap", "1h")];
-    let rotated = send(&mut browser, "/credentials/scan-2/rotate", &sure).expect(200);
+    let rotated = post(&mut browser, "/credentials/scan-2/rotate", &sure).expect(200);
     assert_ne!(secret(&rotated), password);
     browser
         .get("/credentials")
         .shows("the old password stays valid until");
-    done(&mut browser, "/credentials/scan-2/disable", &[]).shows("scan-2 is off");
+    post_and_follow(&mut browser, "/credentials/scan-2/disable", &[]).shows("scan-2 is off");
     assert_eq!(
         entries(&server, &["credential", "list"])[0]["enabled"],
         false
     );
-    done(&mut browser, "/credentials/scan-2/enable", &[]).shows("may sign in again");
+    post_and_follow(&mut browser, "/credentials/scan-2/enable", &[]).shows("may sign in again");
     let sure = [("confirmed", "1")];
-    done(&mut browser, "/credentials/scan-2/revoke", &sure).shows("scan-2 is revoked");
+    post_and_follow(&mut browser, "/credentials/scan-2/revoke", &sure).shows("scan-2 is revoked");
     assert!(entries(&server, &["credential", "list"]).is_empty());
 }
 
@@ -142,7 +125,7 @@ fn the_audit_tells_before_and_after_and_a_change_is_taken_back_where_that_is_saf
         ("postmaster", "it@contoso.test"),
         ("language", "fr"),
     ];
-    done(&mut browser, "/settings", &set).shows("contoso is changed");
+    post_and_follow(&mut browser, "/settings", &set).shows("contoso is changed");
     let page = browser
         .get("/audit?act=settings&via=web&q=language")
         .expect(200);
@@ -155,10 +138,10 @@ fn the_audit_tells_before_and_after_and_a_change_is_taken_back_where_that_is_saf
         .shows("No entry fits");
 
     let version = page.field("version");
-    let asked = send(&mut browser, "/audit/revert", &[("version", &*version)]).expect(200);
+    let asked = post(&mut browser, "/audit/revert", &[("version", &*version)]).expect(200);
     asked.shows("language");
     let sure = [("version", &*version), ("confirmed", "1")];
-    done(&mut browser, "/audit/revert", &sure).shows("is taken back");
+    post_and_follow(&mut browser, "/audit/revert", &sure).shows("is taken back");
     let owner = &entries(&server, &["organisation", "list"])[0];
     assert_eq!(
         (&owner["language"], &owner["display_name"]),
@@ -181,7 +164,7 @@ fn the_audit_tells_before_and_after_and_a_change_is_taken_back_where_that_is_saf
 fn the_directory_is_searched_filled_line_by_line_or_by_file_and_shown_before_it_changes() {
     let server = Server::with_settings(CONTOSO);
     let mut browser = first(&server, "en");
-    done(
+    post_and_follow(
         &mut browser,
         "/directory",
         &[("address", "zoe@contoso.test"), ("person", "1")],
@@ -191,13 +174,13 @@ fn the_directory_is_searched_filled_line_by_line_or_by_file_and_shown_before_it_
         "csv",
         "address;mailbox\nbert@contoso.test;true\nzoe@contoso.test;true\n",
     );
-    let look = send(&mut browser, "/directory/import", &[csv]).expect(200);
+    let look = post(&mut browser, "/directory/import", &[csv]).expect(200);
     look.shows("2 entries would change");
     assert_eq!(entries(&server, &["directory", "list"]).len(), 2);
     let sure = [csv, ("confirmed", "1")];
-    done(&mut browser, "/directory/import", &sure).shows("2 entries were changed");
+    post_and_follow(&mut browser, "/directory/import", &sure).shows("2 entries were changed");
     let wrong = [("csv", "no address\n")];
-    send(&mut browser, "/directory/import", &wrong)
+    post(&mut browser, "/directory/import", &wrong)
         .expect(400)
         .shows("role=\"alert\"");
     let found = browser.get("/directory?q=ZOE").expect(200);
@@ -213,7 +196,7 @@ fn the_directory_is_searched_filled_line_by_line_or_by_file_and_shown_before_it_
         ("address", "zoe@contoso.test"),
         ("confirmed", "1"),
     ];
-    done(&mut browser, "/directory/remove", &gone).shows("One entry was changed");
+    post_and_follow(&mut browser, "/directory/remove", &gone).shows("One entry was changed");
     assert_eq!(
         entries(&server, &["directory", "list", "--search", "zoe"]).len(),
         0
@@ -233,7 +216,7 @@ fn what_is_blocked_is_listed_and_released_and_so_are_recipients() {
         ("reason", "<b>spam</b>"),
         ("until", "7d"),
     ];
-    done(&mut browser, "/restricted", &block).shows("198.51.100.0/24 is restricted");
+    post_and_follow(&mut browser, "/restricted", &block).shows("198.51.100.0/24 is restricted");
     let list = browser.get("/restricted?kind=ip&q=spam").expect(200);
     list.shows("&#60;b&#62;spam");
     browser
@@ -241,24 +224,24 @@ fn what_is_blocked_is_listed_and_released_and_so_are_recipients() {
         .expect(200)
         .shows("Nothing fits");
     let wrong = [("kind", "ip"), ("value", "everybody"), ("reason", "x")];
-    send(&mut browser, "/restricted", &wrong)
+    post(&mut browser, "/restricted", &wrong)
         .expect(400)
         .shows("value=\"everybody\"");
     let free = [("kind", "ip"), ("value", "198.51.100.0/24")];
-    done(&mut browser, "/restricted/release", &free).shows("is released");
+    post_and_follow(&mut browser, "/restricted/release", &free).shows("is released");
     assert!(entries(&server, &["restricted", "list"]).is_empty());
 
     let stop = [
         ("address", "gone@example.org"),
         ("reason", "asked by telephone"),
     ];
-    done(&mut browser, "/suppression", &stop).shows("gone@example.org is sent nothing");
+    post_and_follow(&mut browser, "/suppression", &stop).shows("gone@example.org is sent nothing");
     assert_eq!(
         entries(&server, &["suppression", "list"])[0]["by"],
         "anna (web)"
     );
     let again = [("address", "gone@example.org"), ("organisation", "contoso")];
-    done(&mut browser, "/suppression/release", &again).shows("may be sent to again");
+    post_and_follow(&mut browser, "/suppression/release", &again).shows("may be sent to again");
     assert!(entries(&server, &["suppression", "list"]).is_empty());
 }
 
@@ -267,9 +250,9 @@ fn a_key_and_a_webhook_are_made_with_their_secret_shown_once_and_taken_away() {
     let server = Server::with_settings(CONTOSO);
     let mut browser = first(&server, "en");
     let key = [("name", "erp"), ("scopes", "messages:write, queue:read")];
-    let made = send(&mut browser, "/api-keys", &key).expect(200);
+    let made = post(&mut browser, "/api-keys", &key).expect(200);
     made.shows("relais_");
-    send(
+    post(
         &mut browser,
         "/api-keys",
         &[("name", "x"), ("scopes", "everything")],
@@ -279,11 +262,11 @@ fn a_key_and_a_webhook_are_made_with_their_secret_shown_once_and_taken_away() {
     let known = entries(&server, &["api-key", "list"]);
     let id = known[0]["id"].as_str().expect("an id");
     let path = format!("/api-keys/{id}/revoke");
-    send(&mut browser, &path, &[("name", "erp")])
+    post(&mut browser, &path, &[("name", "erp")])
         .expect(200)
         .shows("Revoke the key erp?");
     let sure = [("name", "erp"), ("confirmed", "1")];
-    done(&mut browser, &path, &sure).shows("The key erp is revoked");
+    post_and_follow(&mut browser, &path, &sure).shows("The key erp is revoked");
     assert!(entries(&server, &["api-key", "list"]).is_empty());
 
     let hook = [
@@ -292,7 +275,7 @@ fn a_key_and_a_webhook_are_made_with_their_secret_shown_once_and_taken_away() {
         ("events", "recipient.failed"),
         ("events", "alert.raised"),
     ];
-    send(&mut browser, "/webhooks", &hook)
+    post(&mut browser, "/webhooks", &hook)
         .expect(200)
         .shows("whsec_");
     let known = entries(&server, &["webhook", "list"]);
@@ -302,7 +285,7 @@ fn a_key_and_a_webhook_are_made_with_their_secret_shown_once_and_taken_away() {
         .get(&page)
         .expect(200)
         .shows("Nothing was posted to it yet");
-    done(
+    post_and_follow(
         &mut browser,
         &format!("{page}/test"),
         &[("name", "tickets")],
@@ -314,18 +297,19 @@ fn a_key_and_a_webhook_are_made_with_their_secret_shown_once_and_taken_away() {
         ("delivery", &*posted.field("delivery")),
         ("name", "tickets"),
     ];
-    done(&mut browser, &format!("{page}/resend"), &again).shows("is posted to tickets again");
-    done(
+    post_and_follow(&mut browser, &format!("{page}/resend"), &again)
+        .shows("is posted to tickets again");
+    post_and_follow(
         &mut browser,
         &format!("{page}/disable"),
         &[("name", "tickets")],
     )
     .shows("tickets is off");
     let sure = [("confirmed", "1"), ("name", "tickets")];
-    send(&mut browser, &format!("{page}/rotate"), &sure)
+    post(&mut browser, &format!("{page}/rotate"), &sure)
         .expect(200)
         .shows("whsec_");
-    done(&mut browser, &format!("{page}/remove"), &sure).shows("tickets is removed");
+    post_and_follow(&mut browser, &format!("{page}/remove"), &sure).shows("tickets is removed");
     assert!(entries(&server, &["webhook", "list"]).is_empty());
     browser.get(&page).expect(404);
 }
@@ -339,7 +323,7 @@ fn seats_and_what_is_done_without_one_are_changed_in_the_page_of_licences() {
         ("seats", "25"),
         ("policy", "report"),
     ];
-    let page = done(&mut browser, "/licences", &set);
+    let page = post_and_follow(&mut browser, "/licences", &set);
     page.shows("seats in use: 0 of 25");
     page.shows("seats are counted and reported");
     let wrong = [
@@ -347,7 +331,7 @@ fn seats_and_what_is_done_without_one_are_changed_in_the_page_of_licences() {
         ("seats", "many"),
         ("policy", "off"),
     ];
-    send(&mut browser, "/licences", &wrong)
+    post(&mut browser, "/licences", &wrong)
         .expect(422)
         .shows("role=\"alert\"");
     assert_eq!(entries(&server, &["licences"])[0]["seats"], 25);
@@ -363,12 +347,12 @@ fn in_hosted_mode_an_operator_makes_organisations_and_each_sees_its_own() {
         ("postmaster", "it@fabrikam.test"),
         ("language", "fr"),
     ];
-    done(&mut browser, "/organisations", &new).shows("fabrikam is there");
-    send(&mut browser, "/organisations", &new)
+    post_and_follow(&mut browser, "/organisations", &new).shows("fabrikam is there");
+    post(&mut browser, "/organisations", &new)
         .expect(409)
         .shows("role=\"alert\"");
     let contoso = [("name", "contoso"), ("language", "en")];
-    done(&mut browser, "/organisations", &contoso).shows("contoso is there");
+    post_and_follow(&mut browser, "/organisations", &contoso).shows("contoso is there");
     browser.get("/").shows("href=\"/organisations\"");
     let both = browser.get("/settings.csv").expect(200).body;
     assert!(both.contains("organisation fabrikam,") && both.contains("organisation contoso,"));
@@ -412,10 +396,10 @@ fn an_alert_made_from_a_message_is_of_its_mail_and_not_of_the_neighbours() {
     let [_, _, limits @ ..] = &rule("")[..] else {
         panic!("a form")
     };
-    send(&mut browser, "/alerts/rules", limits).expect(400);
+    post(&mut browser, "/alerts/rules", limits).expect(400);
     // The neighbour's comes first: where it were judged by the same mail, it were raised as soon.
     for to in ["neighbour.invalid", "example.invalid"] {
-        let page = done(&mut browser, "/alerts/rules", &rule(to));
+        let page = post_and_follow(&mut browser, "/alerts/rules", &rule(to));
         page.shows(&format!("connector:Printers to:{to}"));
     }
     let all = raised(&server, "connector:Printers to:example.invalid");
@@ -455,7 +439,8 @@ fn an_alert_made_from_a_message_is_of_its_mail_and_not_of_the_neighbours() {
         .relais(&["alert", "set", "disk", "--from", "scan@contoso.test"])
         .expect(1);
     let gone = [("connector", "Printers"), ("to", "neighbour.invalid")];
-    done(&mut browser, "/alerts/rules/queue-age/remove", &gone).shows("The rule is removed");
+    post_and_follow(&mut browser, "/alerts/rules/queue-age/remove", &gone)
+        .shows("The rule is removed");
     let told = entries(&server, &["audit", "list", "--act", "alert.rule-removed"]);
     assert_eq!(told.len(), 2, "{told:?}");
 }
@@ -483,8 +468,8 @@ fn a_message_that_waits_is_sent_to_another_address_too_and_leads_to_its_alert() 
     filled.shows("name=\"connector\" maxlength=\"320\" value=\"Printers\"");
     filled.shows("name=\"to\" maxlength=\"320\" value=\"example.invalid\"");
     let path = format!("/queue/{id}/resend");
-    send(&mut browser, &path, &[("to", "nobody")]).expect(400);
-    let copy = done(&mut browser, &path, &[("to", "new@example.invalid")]);
+    post(&mut browser, &path, &[("to", "nobody")]).expect(400);
+    let copy = post_and_follow(&mut browser, &path, &[("to", "new@example.invalid")]);
     copy.shows("It is on its way to new@example.invalid");
     copy.shows("copy of");
     let all = entries(&server, &["queue", "list"]);

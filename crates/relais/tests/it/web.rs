@@ -196,6 +196,30 @@ pub(crate) fn first_at<'a>(server: &'a Server, language: &'static str, next: &st
     browser
 }
 
+/// Where an answer leads.
+#[track_caller]
+pub(crate) fn location(page: &Page) -> String {
+    page.header("location").expect("where").to_owned()
+}
+
+/// Sends a form with the session's token.
+#[track_caller]
+pub(crate) fn post(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Page {
+    let token = browser.token();
+    browser.post(path, &[&[("form_token", &*token)], fields].concat())
+}
+
+/// The same, and the page that it leads to.
+#[track_caller]
+pub(crate) fn post_and_follow(
+    browser: &mut Browser<'_>,
+    path: &str,
+    fields: &[(&str, &str)],
+) -> Page {
+    let sent = post(browser, path, fields).expect(303);
+    browser.get(&location(&sent)).expect(200)
+}
+
 pub(crate) fn audit(server: &Server) -> Vec<serde_json::Value> {
     let list = server.relais(&["--json", "audit", "list"]).expect(0);
     list.json_lines()

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use crate::first_run::await_page;
 use crate::support::{BEHIND_PROXY, CONTOSO, PATIENCE, Place, Server, Session};
-use crate::web::{Browser, PASSWORD, Page, audit, first};
+use crate::web::{Browser, PASSWORD, Page, audit, first, location, post};
 
 /// *Printers* has 10.1.2.0/24.
 fn server() -> Server {
@@ -21,18 +21,6 @@ fn greeted(server: &Server, client: &str, helo: &str) -> Session {
     session.hear();
     session.say(&format!("EHLO {helo}"));
     session
-}
-
-#[track_caller]
-pub(crate) fn location(page: &Page) -> String {
-    page.header("location").expect("where").to_owned()
-}
-
-/// Sends a form with the session's token.
-#[track_caller]
-pub(crate) fn post(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Page {
-    let token = browser.token();
-    browser.post(path, &[&[("form_token", &*token)], fields].concat())
 }
 
 /// The page's stream of server-sent events.
