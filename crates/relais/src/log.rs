@@ -75,8 +75,8 @@ impl Log {
         program::install(self.clone());
     }
 
-    /// Writes an event.
-    pub(crate) fn event(&self, event: &Event) {
+    /// Writes an event, whose JSON is made already.
+    pub(crate) fn event(&self, event: &Event, json: &str) {
         let shape = &self.shape;
         match shape.format() {
             LogFormat::Postfix => {
@@ -90,7 +90,8 @@ impl Log {
                 let line = format!("{} {line}", event.time.to_rfc3339());
                 self.writer.line(&line);
             }
-            format => self.writer.line(&body(event, format, &shape.hostname)),
+            LogFormat::Json => self.writer.line(json),
+            LogFormat::Ecs => self.writer.line(&ecs::line(event, &shape.hostname)),
         }
     }
 

@@ -72,7 +72,7 @@ const ADMIN_DRAIN_TIME: Duration = Duration::from_secs(2);
 const STORE_CLOSE_TIME: Duration = Duration::from_secs(5);
 
 /// Called for each stored event, besides the counters.
-pub(crate) type EventSink = Arc<dyn Fn(&Event) + Send + Sync>;
+pub(crate) type EventSink = Arc<dyn Fn(&Event, &str) + Send + Sync>;
 
 /// Why a server does not start; each names the fix.
 #[derive(Debug, thiserror::Error)]
@@ -562,9 +562,9 @@ async fn open_store(
         mode: config.mode,
         disk_reserve: config.disk_reserve,
         trace_days: config.trace_days,
-        observer: Arc::new(move |event: &Event| {
+        observer: Arc::new(move |event: &Event, json: &str| {
             observer.observe(event);
-            sink(event);
+            sink(event, json);
         }),
         now,
     };

@@ -212,7 +212,7 @@ async fn open_store(folder: &Path) -> Store {
         mode: Mode::Lan,
         disk_reserve: 0,
         trace_days: 90,
-        observer: Arc::new(|_| {}),
+        observer: Arc::new(|_, _| {}),
         now: now(),
     })
     .await

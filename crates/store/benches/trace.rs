@@ -123,7 +123,7 @@ fn main() {
             mode: Mode::Lan,
             disk_reserve: 0,
             trace_days: 120,
-            observer: Arc::new(|_| {}),
+            observer: Arc::new(|_, _| {}),
             now: now(),
         })
         .await

@@ -81,7 +81,7 @@ impl MemoryOptions {
     pub fn new(now: Timestamp) -> Self {
         Self {
             mode: Mode::Lan,
-            observer: Arc::new(|_| {}),
+            observer: Arc::new(|_, _| {}),
             disk_reserve: 0,
             faults: FaultPlan::default(),
             #[cfg(feature = "broken-twins")]
@@ -354,7 +354,9 @@ impl Memory {
         if events.is_empty() {
             return;
         }
-        events.iter().for_each(|event| (self.observer)(event));
+        events
+            .iter()
+            .for_each(|event| (self.observer)(event, &event.to_json()));
         state.durable.events.extend(events.iter().cloned());
         // Nobody listens: that is fine.
         let _ = self.live.send(events.into());

@@ -41,5 +41,5 @@ pub enum BrokenTwin {
     LeaseForgotten,
 }
 
-/// See [`OpenOptions::observer`].
-pub type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
+/// See [`OpenOptions::observer`]: the event, and the same as [`Event::to_json`] wrote it.
+pub type Observer = Arc<dyn Fn(&Event, &str) + Send + Sync>;

@@ -53,7 +53,7 @@ async fn context(folder: &Path) -> AdminContext {
         mode: Mode::Lan,
         disk_reserve: 0,
         trace_days: 90,
-        observer: Arc::new(|_| {}),
+        observer: Arc::new(|_, _| {}),
         now: clock.now(),
     });
     let store = store.await.expect("the store opens");

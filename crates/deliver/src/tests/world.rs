@@ -168,7 +168,7 @@ impl World {
         let events = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&events);
         let mut options = MemoryOptions::new(START);
-        options.observer = Arc::new(move |event| seen.lock().unwrap().push(event.clone()));
+        options.observer = Arc::new(move |event, _| seen.lock().unwrap().push(event.clone()));
         if settings.matches("[[organisation]]").count() > 1 {
             options.mode = relais_policy::settings::Mode::Hosted;
         }

@@ -65,7 +65,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
 }
 
 async fn start(session: &Session) -> Result<Server, Failure> {
-    let started = wiring::start(&session.config()?, Arc::new(|_| {})).await;
+    let started = wiring::start(&session.config()?, Arc::new(|_, _| {})).await;
     started.map_err(|error| Failure::Failed(error.to_string()))
 }
 

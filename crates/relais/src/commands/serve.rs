@@ -38,8 +38,9 @@ pub(crate) async fn run(session: &Session, _: Arguments) -> Result<(), Failure> 
     leave_no_core();
     let mut signals = Signals::listen()
         .map_err(|error| Failure::Failed(format!("signals cannot be heard: {error}")))?;
-    let sink = log.clone();
-    let started = wiring::start(&config, Arc::new(move |event: &Event| sink.event(event))).await;
+    let log_of_events = log.clone();
+    let sink = Arc::new(move |event: &Event, json: &str| log_of_events.event(event, json));
+    let started = wiring::start(&config, sink).await;
     let server = started.map_err(|error| Failure::Failed(error.to_string()))?;
     let supervisor = Supervisor::of_this_process();
     supervisor.ready();

@@ -262,7 +262,7 @@ fn let_a_day_pass(place: &Place) -> String {
             mode: Mode::Lan,
             disk_reserve: 0,
             trace_days: 90,
-            observer: Arc::new(|_| {}),
+            observer: Arc::new(|_, _| {}),
             now,
         });
         let store = store.await.expect("a store");

@@ -58,7 +58,7 @@ fn with_history(place: Place) -> Place {
             mode: Mode::Lan,
             disk_reserve: 0,
             trace_days: 90,
-            observer: Arc::new(|_| {}),
+            observer: Arc::new(|_, _| {}),
             now: days_ago(0, 0),
         });
         let store = store.await.expect("a store");

@@ -37,7 +37,7 @@ fn options(folder: &Path) -> OpenOptions {
         mode: Mode::Lan,
         disk_reserve: 0,
         trace_days: 36_500,
-        observer: Arc::new(|_| {}),
+        observer: Arc::new(|_, _| {}),
         now: NOW,
     }
 }
@@ -453,7 +453,7 @@ async fn events_that_the_trace_did_not_get_before_a_crash_are_written_at_the_nex
     let copy = snapshot(folder.path());
     let heard = Arc::new(std::sync::atomic::AtomicU64::new(0));
     let count = heard.clone();
-    let observer = Arc::new(move |_: &Event| {
+    let observer = Arc::new(move |_: &Event, _: &str| {
         count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     });
     for round in 0..2 {

@@ -243,8 +243,13 @@ impl Thread {
     }
 
     fn take(&mut self, position: u64, told: Vec<Told>, in_outbox: bool) {
-        told.iter()
-            .for_each(|told| (self.settings.observer)(&told.event));
+        for told in &told {
+            if STORES_TRACE {
+                (self.settings.observer)(&told.event, &told.json);
+            } else {
+                (self.settings.observer)(&told.event, &told.event.to_json());
+            }
+        }
         if self.settings.live.receiver_count() > 0 {
             // The last listener may leave this moment.
             let _ = self
@@ -421,7 +426,8 @@ pub(super) fn replay(
             .collect();
         let appended = writer.append(&records).map_err(|error| fault(&error))?;
         if appended.new > 0 {
-            told.iter().for_each(|(_, _, event)| observer(event));
+            told.iter()
+                .for_each(|(_, json, event)| observer(event, json));
         }
     }
     Ok(end)

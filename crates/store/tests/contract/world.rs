@@ -66,7 +66,7 @@ impl World {
 
     async fn open(&self, durable: Durable, now: Timestamp) -> Store {
         let observed = self.observed.clone();
-        let observer = Arc::new(move |_: &Event| {
+        let observer = Arc::new(move |_: &Event, _: &str| {
             observed.fetch_add(1, Ordering::Relaxed);
         });
         match &self.beneath {

@@ -88,7 +88,7 @@ impl Relay {
         options.now = clock.now();
         options.observer = {
             let ledger = ledger.clone();
-            Arc::new(move |event| note_event(&ledger, event))
+            Arc::new(move |event, _| note_event(&ledger, event))
         };
         let memory = Memory::open(options, durable);
         let store = Store::Memory(Arc::clone(&memory));

@@ -125,12 +125,12 @@ fn zone() -> Vec<(String, ZoneRecord)> {
 
 /// On the preferred port, or on any if somebody has that one.
 async fn start(mut config: Config) -> Result<Server, StartError> {
-    match wiring::start(&config, Arc::new(|_| {})).await {
+    match wiring::start(&config, Arc::new(|_, _| {})).await {
         Err(StartError::Listen { .. }) => {
             for listener in &mut config.listeners {
                 listener.address.set_port(0);
             }
-            wiring::start(&config, Arc::new(|_| {})).await
+            wiring::start(&config, Arc::new(|_, _| {})).await
         }
         started => started,
     }
