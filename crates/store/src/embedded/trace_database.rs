@@ -66,9 +66,13 @@ CREATE TABLE segment (
 ) STRICT;
 ";
 
+/// Octets of a page of a new day: SQLite writes its log and its file page by page, and most of what
+/// is written are events one after the other. Days made with 4 KiB stay as they are.
+const PAGE_OCTETS: i64 = 8_192;
+
 /// Pages of the log after which SQLite moves them into the file: 16 MiB, so that the pages of an
 /// index that a busy second writes again and again are moved once.
-const CHECKPOINT_PAGES: i64 = 4_096;
+const CHECKPOINT_PAGES: i64 = 2_048;
 
 /// Page cache of a writing connection, in KiB: the index pages of a segment, some times over.
 const WRITER_CACHE_KIB: i64 = 8_192;
@@ -161,6 +165,7 @@ struct DayOpen {
     connection: Connection,
     /// The sheet that is being filled.
     sheet: Option<Sheet>,
+    collected: Collected,
 }
 
 impl TraceDatabases {
@@ -299,6 +304,7 @@ impl TraceWriter {
                 day: day.to_owned(),
                 connection,
                 sheet: None,
+                collected: Collected::default(),
             });
         }
         Ok(self.open.last_mut().expect("a connection was pushed above"))
@@ -390,8 +396,10 @@ impl TraceWriter {
 
 fn store(day: &mut DayOpen, records: &[&TraceRecord<'_>]) -> rusqlite::Result<usize> {
     let transaction = day.connection.transaction()?;
+    let collected = &mut day.collected;
+    collected.clear();
     let mut new = 0;
-    let mut collected = Collected::default();
+    let mut before = None;
     let mut tallies = Tallies::default();
     {
         let mut insert = transaction.prepare_cached(
@@ -411,7 +419,8 @@ fn store(day: &mut DayOpen, records: &[&TraceRecord<'_>]) -> rusqlite::Result<us
                 new += 1;
                 collected.add(*position, event);
                 tallies.add(event);
-                mark(&transaction, &mut day.sheet, *position, event)?;
+                mark(&transaction, &mut day.sheet, (*position, event), before)?;
+                before = Some((*position, *event));
             }
         }
     }
@@ -425,12 +434,12 @@ fn store(day: &mut DayOpen, records: &[&TraceRecord<'_>]) -> rusqlite::Result<us
 fn mark(
     transaction: &Transaction<'_>,
     current: &mut Option<Sheet>,
-    position: u64,
-    event: &Event,
+    (position, event): (u64, &Event),
+    before: Option<(u64, &Event)>,
 ) -> rusqlite::Result<()> {
     let number = sketches::sheet_of(position);
     match current {
-        Some(sheet) if sheet.number == number => sheet.add(position, event),
+        Some(sheet) if sheet.number == number => sheet.add(position, event, before),
         Some(sheet) if sheet.number > number => sketches::withdraw(transaction, number)?,
         _ => {
             if let Some(full) = current.take() {
@@ -485,6 +494,9 @@ fn open_for_writing(
         let mut connection = Connection::open_with_flags(&file, flags)?;
         connection.busy_timeout(BUSY_TIME_MAX)?;
         let tables = tables_of(&connection)?;
+        if matches!(tables, Tables::None) {
+            connection.pragma_update(None, "page_size", PAGE_OCTETS)?;
+        }
         if matches!(tables, Tables::None | Tables::Ours) {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;

@@ -5,6 +5,8 @@
 //! Marks only exclude: what a block lacks is not in it, what it has is looked at. As in `terms.rs`,
 //! the rules for events ([`of_event`]) and for queries ([`of_term`]) must agree.
 
+use std::sync::Arc;
+
 use super::query::values::{
     AddressPattern, ClientTest, Comparison, Pattern, Test, TlsTest, delay_of, folded, recipients,
     tls_version,
@@ -49,8 +51,10 @@ enum Text {
     Any = 2,
 }
 
-/// Calls `found` with every mark of an event; some more than once.
-pub(crate) fn of_event(event: &Event, found: &mut impl FnMut(Mark)) {
+/// Calls `found` with every mark of an event, some more than once, but for those of texts that it
+/// has in common with one that was marked in the same block: events that follow each other mostly
+/// tell of the same few devices and connectors.
+pub(crate) fn of_event(event: &Event, marked: Option<&Event>, found: &mut impl FnMut(Mark)) {
     found(of_kind(event.kind));
     match &event.tls {
         None if event.client.is_some() || event.next_hop.is_some() => found(TLS_CLEAR),
@@ -66,33 +70,52 @@ pub(crate) fn of_event(event: &Event, found: &mut impl FnMut(Mark)) {
     if let Some(delay) = delay_of(event) {
         found(of_delay(delay));
     }
-    if let Some(subject) = &event.subject {
+    of_texts(event, marked, found);
+}
+
+type OptionalText = Option<Arc<str>>;
+
+/// Texts of an event in which three letters are looked for.
+const TEXTS: [fn(&Event) -> &OptionalText; 7] = [
+    |event| &event.message_id,
+    |event| &event.from,
+    |event| &event.reply,
+    |event| &event.token,
+    |event| &event.inbound_connector,
+    |event| &event.outbound_connector,
+    |event| &event.organisation,
+];
+
+fn of_texts(event: &Event, marked: Option<&Event>, found: &mut impl FnMut(Mark)) {
+    let is_new = |text: &dyn Fn(&Event) -> &OptionalText| {
+        marked.is_none_or(|marked| text(marked) != text(event))
+    };
+    if let Some(subject) = event
+        .subject
+        .as_ref()
+        .filter(|_| is_new(&|event| &event.subject))
+    {
         letters(Text::Subject, subject, found);
         letters(Text::Any, subject, found);
     }
-    for address in recipients(event) {
-        letters(Text::Any, address, found);
+    if marked.is_none_or(|marked| marked.to != event.to) {
+        for address in recipients(event) {
+            letters(Text::Any, address, found);
+        }
     }
-    if let Some(message_id) = &event.message_id {
-        letters(Text::Any, message_id, found);
-    }
-    let texts = [
-        &event.from,
-        &event.reply,
-        &event.token,
-        &event.inbound_connector,
-        &event.outbound_connector,
-        &event.organisation,
-    ];
-    for text in texts.into_iter().flatten() {
-        letters(Text::Any, text, found);
+    for text in TEXTS.iter().filter(|text| is_new(text)) {
+        if let Some(text) = text(event) {
+            letters(Text::Any, text, found);
+        }
     }
     if event.header_from != event.from
         && let Some(header_from) = &event.header_from
     {
         letters(Text::Any, header_from, found);
     }
-    if let Some(client) = &event.client {
+    if let Some(client) = &event.client
+        && marked.is_none_or(|marked| marked.client != event.client)
+    {
         letters(Text::Any, &client.address.to_canonical().to_string(), found);
         for name in [&client.helo, &client.credential, &client.certificate]
             .into_iter()
@@ -101,10 +124,14 @@ pub(crate) fn of_event(event: &Event, found: &mut impl FnMut(Mark)) {
             letters(Text::Any, name, found);
         }
     }
-    if let Some(id) = event.queue_id {
+    if let Some(id) = event.queue_id
+        && marked.is_none_or(|marked| marked.queue_id != event.queue_id)
+    {
         letters(Text::Any, &id.to_string(), found);
     }
-    if let Some(reference) = event.reference {
+    if let Some(reference) = event.reference
+        && marked.is_none_or(|marked| marked.reference != event.reference)
+    {
         letters(Text::Any, &reference.to_string(), found);
     }
 }

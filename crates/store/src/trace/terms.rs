@@ -7,6 +7,7 @@
 //! The common outcomes (accepted, attempted, delivered, 2yz) have no keys: whoever asks for them
 //! finds them by reading backwards, and they would fill the index.
 
+use std::fmt::Write;
 use std::net::IpAddr;
 
 use relais_smtp::identifier::{QueueId, Reference};
@@ -35,70 +36,128 @@ enum Field {
     MessageId = 11,
 }
 
-/// FNV-1a (64 bits, folded to 32): short texts, stable for ever, no dependency.
-fn key(field: Field, value: &str) -> Key {
+/// FNV-1a (64 bits, folded to 32): short texts, stable for ever, no dependency. What is written to
+/// it is hashed in lower case, without a copy: this runs a dozen times for each event.
+#[derive(Clone, Copy)]
+struct Hash(u64);
+
+impl Hash {
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    let step = |hash: u64, octet: u8| (hash ^ u64::from(octet)).wrapping_mul(PRIME);
-    let hash = value.bytes().fold(step(OFFSET, field as u8), step);
-    // Truncation is the folding.
-    ((hash >> 32) ^ (hash & 0xffff_ffff)) as Key
+
+    fn of(field: Field) -> Self {
+        Self(Self::OFFSET).octet(field as u8)
+    }
+
+    const fn octet(self, octet: u8) -> Self {
+        Self((self.0 ^ octet as u64).wrapping_mul(Self::PRIME))
+    }
+
+    /// Letters of ASCII in lower case, everything else as it is.
+    fn text(self, text: &str) -> Self {
+        text.bytes()
+            .fold(self, |hash, octet| hash.octet(octet.to_ascii_lowercase()))
+    }
+
+    fn key(self) -> Key {
+        // Truncation is the folding.
+        ((self.0 >> 32) ^ (self.0 & 0xffff_ffff)) as Key
+    }
+}
+
+impl Write for Hash {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        *self = self.text(text);
+        Ok(())
+    }
+}
+
+/// Of a text in the case in which it is looked for.
+fn key(field: Field, value: &str) -> Key {
+    let hash = value.bytes().fold(Hash::of(field), Hash::octet);
+    hash.key()
+}
+
+/// Of a text in lower case.
+fn key_folded(field: Field, value: &str) -> Key {
+    if value.is_ascii() {
+        Hash::of(field).text(value).key()
+    } else {
+        key(field, &folded(value))
+    }
+}
+
+/// Of letters, digits and signs, in lower case.
+fn key_shown(field: Field, value: &impl std::fmt::Display) -> Key {
+    let mut hash = Hash::of(field);
+    // Cannot fail: the hash takes everything.
+    let _ = write!(hash, "{value}");
+    hash.key()
 }
 
 /// Calls `found` with every key of an event; some more than once.
 pub(crate) fn of_event(event: &Event, found: &mut impl FnMut(Key)) {
     if let Some(id) = event.queue_id {
-        found(key(Field::Id, &folded(&id.to_string())));
+        found(key_shown(Field::Id, &id));
     }
     if let Some(reference) = event.reference {
-        found(key(Field::Reference, &folded(&reference.to_string())));
+        found(key_shown(Field::Reference, &reference));
     }
     for address in recipients(event) {
         of_address(Field::To, address, found);
     }
-    for address in [&event.from, &event.header_from].into_iter().flatten() {
+    let header_from = event.header_from.as_ref();
+    let other = header_from.filter(|header_from| event.from.as_ref() != Some(header_from));
+    for address in event.from.as_ref().into_iter().chain(other) {
         of_address(Field::From, address, found);
     }
     if let Some(client) = &event.client {
-        found(key(
-            Field::Client,
-            &client.address.to_canonical().to_string(),
-        ));
+        found(key_shown(Field::Client, &client.address.to_canonical()));
         for name in [&client.helo, &client.credential, &client.certificate]
             .into_iter()
             .flatten()
         {
-            found(key(Field::Client, &folded(name)));
+            found(key_folded(Field::Client, name));
         }
     }
     for connector in [&event.inbound_connector, &event.outbound_connector]
         .into_iter()
         .flatten()
     {
-        found(key(Field::Connector, &folded(connector)));
+        found(key_folded(Field::Connector, connector));
     }
     if let Some(organisation) = &event.organisation {
-        found(key(Field::Organisation, &folded(organisation)));
+        found(key_folded(Field::Organisation, organisation));
     }
     if has_kind_key(event.kind) {
         found(key(Field::Kind, event.kind.name()));
     }
     if let Some(token) = &event.token {
-        found(key(Field::Token, &folded(token)));
+        found(key_folded(Field::Token, token));
     }
     if let Some(message_id) = &event.message_id {
-        found(key(Field::MessageId, &folded(message_id)));
+        found(key_folded(Field::MessageId, message_id));
     }
     of_reply(event, found);
 }
 
 fn of_address(field: Field, address: &str, found: &mut impl FnMut(Key)) {
-    let address = folded(address);
-    found(key(field, &address));
-    if let Some((local, domain)) = address.rsplit_once('@') {
-        found(key(field, local));
-        found(key(field, domain));
-    }
+    let folded_address;
+    let address = if address.is_ascii() {
+        address
+    } else {
+        folded_address = folded(address);
+        &folded_address
+    };
+    let Some((local, domain)) = address.rsplit_once('@') else {
+        found(Hash::of(field).text(address).key());
+        return;
+    };
+    // The hash of the local part is that of the address on its way.
+    let of_local = Hash::of(field).text(local);
+    found(of_local.key());
+    found(of_local.text("@").text(domain).key());
+    found(Hash::of(field).text(domain).key());
 }
 
 fn of_reply(event: &Event, found: &mut impl FnMut(Key)) {

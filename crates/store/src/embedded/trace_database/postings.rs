@@ -28,20 +28,57 @@ impl Segment {
     }
 }
 
-/// What a batch adds to the index.
+/// Entries for which memory is kept from one batch to the next: 1 MiB.
+const ENTRIES_KEPT: usize = 1 << 17;
+
+/// What a batch adds to the index. Used again for the next one: each batch would otherwise fetch
+/// half a megabyte anew from the system.
 #[derive(Debug, Default)]
 pub(super) struct Collected {
-    /// Segment, key, offset.
-    entries: Vec<(u64, Key, u16)>,
+    /// See [`Entry`].
+    entries: Vec<u64>,
     segments: Vec<Segment>,
+}
+
+/// One event of one list, as a number of which the order is that of the rows: what is sorted most
+/// often here is compared in one step.
+struct Entry {
+    /// Which of [`Collected::segments`].
+    segment: usize,
+    key: Key,
+    offset: u16,
+}
+
+impl Entry {
+    const OFFSET_BITS: u32 = SEGMENT_BITS;
+    const LIST_BITS: u32 = Self::OFFSET_BITS + Key::BITS;
+
+    fn packed(&self) -> u64 {
+        // Segments of a batch are far fewer than the bits that are left can count.
+        ((self.segment as u64) << Self::LIST_BITS)
+            | (u64::from(self.key) << Self::OFFSET_BITS)
+            | u64::from(self.offset)
+    }
+
+    fn of_packed(packed: u64) -> Self {
+        Self {
+            segment: (packed >> Self::LIST_BITS) as usize,
+            // Truncation takes the parts.
+            key: (packed >> Self::OFFSET_BITS) as Key,
+            offset: packed as u16,
+        }
+    }
+
+    /// Segment and key.
+    fn list_of(packed: u64) -> u64 {
+        packed >> Self::OFFSET_BITS
+    }
 }
 
 impl Collected {
     /// To be called with growing positions for best effect, and never twice with one.
     pub(super) fn add(&mut self, position: u64, event: &Event) {
         let number = position >> SEGMENT_BITS;
-        let offset = offset_of(position);
-        terms::of_event(event, &mut |key| self.entries.push((number, key, offset)));
         match self
             .segments
             .last_mut()
@@ -59,9 +96,24 @@ impl Collected {
                 });
             }
         }
+        let segment = self.segments.len() - 1;
+        let offset = offset_of(position);
+        let entry = |key| Entry {
+            segment,
+            key,
+            offset,
+        };
+        terms::of_event(event, &mut |key| self.entries.push(entry(key).packed()));
     }
 
-    pub(super) fn store(mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    /// Forgets everything, for the next batch.
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.entries.shrink_to(ENTRIES_KEPT);
+        self.segments.clear();
+    }
+
+    pub(super) fn store(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         // Sorted, the rows of one batch go into neighbouring pages.
         self.entries.sort_unstable();
         self.entries.dedup();
@@ -70,14 +122,17 @@ impl Collected {
              ON CONFLICT DO NOTHING",
         )?;
         let mut further = Vec::new();
-        for list in self.entries.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let (segment, key, first) = list[0];
+        let same_list = |a: &u64, b: &u64| Entry::list_of(*a) == Entry::list_of(*b);
+        for list in self.entries.chunk_by(same_list) {
+            let first = Entry::of_packed(list[0]);
             further.clear();
             for pair in list.windows(2) {
-                push_number(&mut further, pair[1].2 - pair[0].2);
+                // Of one list only the offsets differ.
+                push_number(&mut further, (pair[1] - pair[0]) as u16);
             }
             let further = (!further.is_empty()).then_some(further.as_slice());
-            insert.execute(params![segment, key, first, further])?;
+            let segment = self.segments[first.segment].number;
+            insert.execute(params![segment, first.key, first.offset, further])?;
         }
         let mut span = transaction.prepare_cached(
             "INSERT INTO segment (number, time_min, time_max) VALUES (?1, ?2, ?3)

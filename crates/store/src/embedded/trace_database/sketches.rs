@@ -128,11 +128,14 @@ impl Sheet {
         }
     }
 
-    pub(super) fn add(&mut self, position: u64, event: &Event) {
+    /// `before`: an event that was written before, with its position.
+    pub(super) fn add(&mut self, position: u64, event: &Event, before: Option<(u64, &Event)>) {
         let bit = bit_of(position);
+        let in_block = |(other, _): &(u64, _)| other >> BLOCK_BITS == position >> BLOCK_BITS;
+        let marked = before.filter(in_block).map(|(_, event)| event);
         self.events += 1;
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        marks::of_event(event, &mut |mark| blocks[usize::from(mark)] |= bit);
+        marks::of_event(event, marked, &mut |mark| blocks[usize::from(mark)] |= bit);
     }
 
     /// Writes it; reads first what it lacks.
@@ -170,7 +173,7 @@ impl Sheet {
         while let Some(row) = rows.next()? {
             // One that cannot be read matches nothing.
             if let Ok(event) = Event::from_json(row.get_ref(1)?.as_str()?) {
-                sheet.add(row.get(0)?, &event);
+                sheet.add(row.get(0)?, &event, None);
             }
         }
         Ok(sheet)
@@ -319,7 +322,7 @@ mod tests {
     use relais_smtp::time::Timestamp;
 
     use super::*;
-    use crate::trace::{EventKind, TraceQuery};
+    use crate::trace::{EventKind, To, TraceQuery};
 
     fn event(subject: &str, size: u64) -> Event {
         Event {
@@ -345,7 +348,7 @@ mod tests {
             let json = one.to_json();
             let sql = "INSERT INTO event VALUES (?1, ?2)";
             connection.execute(sql, params![position, json]).unwrap();
-            sheet.add(position, &one);
+            sheet.add(position, &one, None);
         }
         sheet.store(&connection).unwrap();
         let blocks_for = |text: &str| {
@@ -361,6 +364,32 @@ mod tests {
         assert_eq!(blocks_for("status:failed"), 0);
         assert_eq!(blocks_for("subject:office size:>10mb"), 0b10);
         assert_eq!(blocks_for("subject:zz"), Blocks::MAX);
+    }
+
+    #[test]
+    fn what_an_event_has_in_common_with_the_one_before_is_marked_in_each_block() {
+        let one = |position: u64| Event {
+            from: Some(
+                ["scan@contoso.test", "nas@contoso.test"][(position / 3 % 2) as usize].into(),
+            ),
+            to: Some(To::One(
+                format!("person-{}@example.org", position / 2).into(),
+            )),
+            organisation: Some("contoso".into()),
+            reply: (position.is_multiple_of(5)).then(|| "250 2.0.0 Ok: queued".into()),
+            ..event(["Scan", "Invoice 42"][(position / 7 % 2) as usize], 4_096)
+        };
+        let (mut sheet, mut plain) = (Sheet::new(0), Sheet::new(0));
+        let mut before: Option<(u64, Event)> = None;
+        // One that is missing, as a position that was there already is.
+        for position in (0..400).filter(|position| *position != 64) {
+            let event = one(position);
+            let known = before.as_ref().map(|(position, event)| (*position, event));
+            sheet.add(position, &event, known);
+            plain.add(position, &event, None);
+            before = Some((position, event));
+        }
+        assert!(*sheet.blocks.lock().unwrap() == *plain.blocks.lock().unwrap());
     }
 
     #[test]
