@@ -43,6 +43,9 @@ pub use self::server_certificate::{
     CertificateError, CertificateStore, KeyKind, ServerCertificate, self_signed,
 };
 
+/// Whether this build can have a listener for TLS 1.0 and 1.1.
+pub const HAS_OLD_TLS: bool = cfg!(feature = "legacy-tls");
+
 /// How a listener does TLS. Cheap to clone.
 #[derive(Clone)]
 pub struct ServerTls {

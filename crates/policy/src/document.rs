@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use connector::{
     AuthMethod, CLIENT_SECRET_EXPIRES, ConnectorKind, ConnectorState, EnvelopeSender,
     HeaderFromPolicy, IdentifiedBy, InboundConnector, InboundTls, IpVersion, OutboundAuth,
-    OutboundConnector, OutboundTls, Pace, PresetName, Retry, client_secret_end,
+    OutboundConnector, OutboundTls, Pace, PresetName, Retry, SenderReplaced, client_secret_end,
 };
 pub use content::{ContentPolicy, OnFault, OnFinding};
 pub use read::FILE_OCTETS_MAX;

@@ -44,6 +44,8 @@ pub mod change;
 pub mod tls;
 pub mod encryption;
 pub mod dane;
+pub mod hours;
+pub mod sender;
 pub mod document;
 pub mod spf;
 pub mod registered;

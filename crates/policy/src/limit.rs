@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use crate::document::{Limit, Limits};
 
-pub use self::apply::{Applying, Sending, connections, message_size_max};
+pub use self::apply::{Applying, Sending, connections, message_size_max, recipients_per_message};
 pub use self::book::{
     Admitted, Book, Coming, Counts, Kept, METERS_MAX, METERS_PER_ORGANISATION_MAX, Reached, Use,
     Warning,

@@ -9,10 +9,12 @@ use relais_smtp::content::Preset;
 use relais_smtp::domain::Domain;
 use relais_smtp::header::FromField;
 use relais_smtp::refusal::Refusal;
+use relais_smtp::time::Timestamp;
 
 use crate::attribution::{Attribution, Facts, certificate_lies_in_verified_domain, is_exclusive};
 use crate::document::{ConnectorState, Credential, HeaderFromPolicy, InboundTls};
-use crate::limit::{Sending, message_size_max};
+use crate::limit::{Sending, message_size_max, recipients_per_message};
+use crate::sender::{self, is_address};
 use crate::settings::{DirectoryAnswer, DomainState, Mode, OwnedConnector, OwnedDomain, Settings};
 use crate::tls::CertificateFault;
 
@@ -21,9 +23,14 @@ use crate::tls::CertificateFault;
 pub struct SenderPermit {
     /// Why, in words, for trace and `simulate`.
     pub because: String,
+    /// What the message has from here on: as the client gave it, or what its connector gives
+    /// instead.
+    pub reverse_path: ReversePath,
     /// The smallest size limit that applies, of connector, organisation, device, sender or domain,
     /// in octets.
     pub size_octets_max: Option<u64>,
+    /// How many recipients the message may have, by the same limits.
+    pub recipients_max: Option<u32>,
     /// The connector's preset, if it names one.
     pub preset: Option<Preset>,
     /// Nobody's client: only recipients in accepted domains can follow.
@@ -94,23 +101,70 @@ pub fn may_send(
     let Some(found) = admit(settings, attribution, facts)? else {
         return Ok(SenderPermit {
             because: format!("no connector for {}: its recipients decide", facts.address),
+            reverse_path: reverse_path.clone(),
             size_octets_max: None,
+            recipients_max: None,
             preset: None,
             stranger: true,
             look_up: foreign_domain(settings, reverse_path),
         });
     };
-    let because = match reverse_path {
-        ReversePath::Null => may_send_null(settings, &found, facts)?.to_owned(),
+    let (because, reverse_path) = match reverse_path {
+        ReversePath::Null => {
+            let because = may_send_null(settings, &found, facts)?.to_owned();
+            (because, ReversePath::Null)
+        }
         ReversePath::Mailbox(mailbox) => may_send_as(settings, &found, facts, mailbox)?,
     };
+    let sending = sending(&found, facts, &reverse_path);
     Ok(SenderPermit {
         because,
-        size_octets_max: size_octets_max(settings, &found, facts, reverse_path),
+        size_octets_max: message_size_max(settings, &sending),
+        recipients_max: recipients_per_message(settings, &sending),
+        reverse_path,
         preset: found.connector.preset.map(Preset::from),
         stranger: false,
         look_up: None,
     })
+}
+
+/// May this client send at this time of the day?
+pub fn may_send_now(attribution: &Attribution<'_>, now: Timestamp) -> Result<(), Refusal> {
+    let Some(found) = attribution.connector() else {
+        return Ok(());
+    };
+    match &found.scopes.hours {
+        Some(hours) if !hours.has(now) => Err(Refusal::OutsideHours {
+            hours: found.connector.sending_hours.trim().into(),
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Who gets a copy of each message of this connector.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Archive {
+    /// Nobody.
+    Nobody,
+    /// This mailbox.
+    To(Mailbox),
+    /// This one does not, although it should: its domain is not in force.
+    Withheld(Mailbox),
+}
+
+/// Who gets a copy. While a connector is observing, its mail goes to test recipients only.
+pub fn archive(settings: &Settings, found: &OwnedConnector<'_>) -> Archive {
+    let connector = found.connector;
+    let address = Mailbox::parse(connector.archive_address.trim());
+    match (address, connector.state) {
+        (Ok(mailbox), ConnectorState::Enabled) => {
+            match settings.is_own(&found.organisation.name, mailbox.host()) {
+                true => Archive::To(mailbox),
+                false => Archive::Withheld(mailbox),
+            }
+        }
+        _ => Archive::Nobody,
+    }
 }
 
 /// The domain of a reverse-path, where it is nobody's verified domain here.
@@ -161,6 +215,9 @@ pub fn header_from(
         Mode::Hosted => HeaderFromPolicy::Refuse,
         Mode::Lan => HeaderFromPolicy::Flag,
     });
+    if let Some(from) = replaced_from(settings, &found, reverse_path, from) {
+        return HeaderFromVerdict::Repair { from };
+    }
     let repaired = match (policy, reverse_path) {
         (HeaderFromPolicy::Repair, ReversePath::Mailbox(mailbox)) => Some(mailbox.clone()),
         // The null reverse-path is no author.
@@ -175,7 +232,11 @@ pub fn header_from(
                 .find(|a| !settings.is_own(organisation, a.host()))
             {
                 None => {
-                    return header_from_credential(settings, facts, policy, repaired, addresses);
+                    let author = Author {
+                        found: &found,
+                        credential: credential_of(settings, facts),
+                    };
+                    return author.judge(facts, policy, repaired, addresses);
                 }
                 Some(outside) => outside.host().to_string(),
             }
@@ -196,33 +257,64 @@ pub fn header_from(
     }
 }
 
-/// The header From of a client that is limited to addresses of its own: it lies in verified
-/// domains, and must be one of those addresses too. Otherwise a device could write in anybody's
-/// name. On a submission listener that is refused whatever `header_from` says (S6), unless it is
-/// repaired; elsewhere `header_from` decides.
-fn header_from_credential(
+/// The address that the connector puts in the place of this header From: with the envelope, or
+/// where nobody could answer it. A notice, which has the null reverse-path, keeps its author.
+fn replaced_from(
     settings: &Settings,
-    facts: &Facts,
-    policy: HeaderFromPolicy,
-    repaired: Option<Mailbox>,
-    addresses: &[Mailbox],
-) -> HeaderFromVerdict {
-    let credential = credential_of(settings, facts);
-    let denied = credential.and_then(|credential| {
-        let mut addresses = addresses.iter();
-        addresses.find(|address| !may_use(credential, address))
-    });
-    let Some(denied) = denied else {
-        return HeaderFromVerdict::Permit;
+    found: &OwnedConnector<'_>,
+    reverse_path: &ReversePath,
+    from: &FromField,
+) -> Option<Mailbox> {
+    reverse_path.mailbox()?;
+    let FromField::Addresses(addresses) = from else {
+        return None;
     };
-    match (policy, repaired) {
-        (HeaderFromPolicy::Repair, Some(from)) => HeaderFromVerdict::Repair { from },
-        (HeaderFromPolicy::Flag, _) if !facts.submission => HeaderFromVerdict::Flag {
-            domain: denied.to_string(),
-        },
-        _ => HeaderFromVerdict::Refuse(Refusal::SenderDenied {
-            address: denied.to_string().into(),
-        }),
+    let mut given = addresses.iter();
+    let instead = given.find_map(|one| sender::instead_of(found.connector, one))?;
+    // Nobody writes in the name of a domain that is not theirs, whatever the settings say.
+    settings
+        .is_own(&found.organisation.name, instead.host())
+        .then_some(instead)
+}
+
+/// A client that is limited to addresses of its own.
+struct Author<'a> {
+    found: &'a OwnedConnector<'a>,
+    credential: Option<&'a Credential>,
+}
+
+impl Author<'_> {
+    /// The header From lies in verified domains, and must be one of those addresses too. Otherwise
+    /// a device could write in anybody's name. On a submission listener that is refused whatever
+    /// `header_from` says (S6), unless it is repaired; elsewhere `header_from` decides.
+    fn judge(
+        &self,
+        facts: &Facts,
+        policy: HeaderFromPolicy,
+        repaired: Option<Mailbox>,
+        addresses: &[Mailbox],
+    ) -> HeaderFromVerdict {
+        let Some(denied) = addresses.iter().find(|address| !self.may_use(address)) else {
+            return HeaderFromVerdict::Permit;
+        };
+        match (policy, repaired) {
+            (HeaderFromPolicy::Repair, Some(from)) => HeaderFromVerdict::Repair { from },
+            (HeaderFromPolicy::Flag, _) if !facts.submission => HeaderFromVerdict::Flag {
+                domain: denied.to_string(),
+            },
+            _ => HeaderFromVerdict::Refuse(Refusal::SenderDenied {
+                address: denied.to_string().into(),
+            }),
+        }
+    }
+
+    /// Whether connector and credential let it use this address; what the connector itself puts in
+    /// the place of others needs no leave.
+    fn may_use(&self, address: &Mailbox) -> bool {
+        let connector = self.found.connector;
+        is_address(&connector.sender_replacement, address)
+            || (sender::is_listed(connector, address)
+                && self.credential.is_none_or(|one| may_use(one, address)))
     }
 }
 
@@ -283,6 +375,9 @@ fn may_send_null(
     facts: &Facts,
 ) -> Result<&'static str, Refusal> {
     let organisation = &found.organisation.name;
+    if !found.connector.accept_null_sender {
+        return Err(Refusal::NullSender);
+    }
     if credential_of(settings, facts).is_some() {
         return Ok("null reverse-path with a credential");
     }
@@ -295,13 +390,17 @@ fn may_send_null(
     Err(Refusal::NullSender)
 }
 
+/// Why, and as whom: what the connector puts in the place of the sender must lie in a verified
+/// domain of the organisation, and needs no other leave.
 fn may_send_as(
     settings: &Settings,
     found: &OwnedConnector<'_>,
     facts: &Facts,
-    mailbox: &Mailbox,
-) -> Result<String, Refusal> {
+    given: &Mailbox,
+) -> Result<(String, ReversePath), Refusal> {
     let organisation = &found.organisation.name;
+    let replaced = sender::instead_of(found.connector, given);
+    let mailbox = replaced.as_ref().unwrap_or(given);
     let refusal = || Refusal::SenderDomain {
         domain: mailbox.host().to_string().into(),
     };
@@ -311,15 +410,16 @@ fn may_send_as(
     let Some(owned) = settings.verified_domain(domain) else {
         return Err(not_verified(settings, organisation, domain));
     };
-    let in_scope = found
-        .scopes
-        .senders
-        .iter()
-        .any(|scope| scope.covers(mailbox.host(), true));
+    let mut senders = found.scopes.senders.iter();
+    let in_scope = replaced.is_some() || senders.any(|scope| scope.covers(mailbox.host(), true));
     if owned.organisation.name != *organisation || !in_scope {
         return Err(refusal());
     }
-    if credential_of(settings, facts).is_some_and(|credential| !may_use(credential, mailbox)) {
+    let author = Author {
+        found,
+        credential: credential_of(settings, facts),
+    };
+    if !author.may_use(mailbox) {
         return Err(Refusal::SenderDenied {
             address: mailbox.to_string().into(),
         });
@@ -330,10 +430,14 @@ fn may_send_as(
             "a verified domain"
         }
     };
-    Ok(format!(
-        "{} is {standing} of {organisation}",
-        owned.domain.name
-    ))
+    let because = format!("{} is {standing} of {organisation}", owned.domain.name);
+    Ok(match replaced {
+        None => (because, ReversePath::Mailbox(given.clone())),
+        Some(replaced) => (
+            format!("{replaced} stands for {given}; {because}"),
+            ReversePath::Mailbox(replaced),
+        ),
+    })
 }
 
 /// Nobody's verified domain: was it this organisation's until its record went away?
@@ -360,43 +464,25 @@ fn credential_of<'a>(settings: &'a Settings, facts: &Facts) -> Option<&'a Creden
 /// its connector's `sender_domains`, on submission listeners too: that is asked beside this.
 fn may_use(credential: &Credential, mailbox: &Mailbox) -> bool {
     let entries = &credential.may_send_as;
-    entries.is_empty() || entries.iter().any(|entry| allows_address(entry, mailbox))
+    entries.is_empty() || entries.iter().any(|entry| sender::covers(entry, mailbox))
 }
 
-/// `scan@contoso.test`, or `*@contoso.test` for the whole domain.
-fn allows_address(entry: &str, mailbox: &Mailbox) -> bool {
-    let entry = entry.trim();
-    if let Some(domain) = entry.strip_prefix("*@") {
-        return Domain::parse(domain).is_ok_and(|domain| mailbox.domain() == Some(&domain));
-    }
-    is_address(entry, mailbox)
-}
-
-/// Whether both are the same address, local parts without regard to case.
-fn is_address(entry: &str, mailbox: &Mailbox) -> bool {
-    let lower = |mailbox: &Mailbox| mailbox.local_part().as_str().to_lowercase();
-    Mailbox::parse(entry.trim())
-        .is_ok_and(|one| one.host() == mailbox.host() && lower(&one) == lower(mailbox))
-}
-
-fn size_octets_max(
-    settings: &Settings,
-    found: &OwnedConnector<'_>,
-    facts: &Facts,
-    reverse_path: &ReversePath,
-) -> Option<u64> {
+fn sending<'a>(
+    found: &OwnedConnector<'a>,
+    facts: &'a Facts,
+    reverse_path: &'a ReversePath,
+) -> Sending<'a> {
     let sender = match reverse_path {
         ReversePath::Null => None,
         ReversePath::Mailbox(mailbox) => Some(mailbox),
     };
-    let sending = Sending {
+    Sending {
         organisation: &found.organisation.name,
         connector: &found.connector.name,
         address: facts.address,
         credential: facts.credential.as_deref(),
         sender,
-    };
-    message_size_max(settings, &sending)
+    }
 }
 
 fn client_may_deliver_to(

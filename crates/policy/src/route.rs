@@ -17,8 +17,6 @@ use crate::encryption::Demand;
 use crate::range::special_address;
 use crate::settings::{HostPort, MailboxHost, SMTP_PORT, Scope, Settings};
 
-use source::SourceRank;
-
 pub use source::RouteSource;
 
 /// MX hosts that are tried at most; the worst are left out. RFC 5321 §5.1 asks for two at least,
@@ -69,16 +67,20 @@ pub enum RouteKind {
     Bounces,
 }
 
-/// Chooses: nowhere for a bounce domain, whoever's it is; mailbox host of the accepted domain; else
-/// outbound connectors of the organisation by exact domain, then `*.parent` (nearest first), then
-/// `own`, then `*`; else MX. Of those that fit the domain equally well, one that asks for the
-/// message's inbound connector, then for its sender's domain, before one for anybody; then the
-/// first in the settings. One that asks for another source takes no part.
+/// Chooses: nowhere for a bounce domain, whoever's it is; mailbox host of the accepted domain; the
+/// outbound connector that the inbound one names, if it is enabled; else outbound connectors of the
+/// organisation by exact domain, then `*.parent` (nearest first), then `own`, then `*`; else MX. Of
+/// those that fit the domain equally well, one that asks for the message's inbound connector, then
+/// for its sender's domain, before one for anybody; then the first in the settings. One that asks
+/// for another source takes no part.
 pub fn route(settings: &Settings, organisation: &str, host: &Host, source: &RouteSource) -> Route {
     if let Some(route) = to_bounce_domain(settings, host) {
         return route;
     }
     if let Some(route) = to_mailbox_host(settings, host) {
+        return route;
+    }
+    if let Some(route) = by_wish(settings, organisation, (host, source)) {
         return route;
     }
     let is_own = settings.is_own(organisation, host);
@@ -93,7 +95,10 @@ pub fn route(settings: &Settings, organisation: &str, host: &Host, source: &Rout
         // `min_by_key` keeps the first of equals.
         .min_by_key(|(rank, _)| *rank);
     match best {
-        Some((rank, connector)) => by_connector(connector, rank, (host, source)),
+        Some(((rank, source_rank), connector)) => {
+            let because = format!("{}{}", rank.words(), source.words(source_rank));
+            by_connector(connector, host, &because)
+        }
         None => Route {
             outbound_connector: None,
             kind: direct(host),
@@ -202,11 +207,24 @@ fn to_mailbox_host(settings: &Settings, host: &Host) -> Option<Route> {
     })
 }
 
-fn by_connector(
-    connector: &OutboundConnector,
-    (rank, source_rank): (Rank, SourceRank),
+/// All that came by an inbound connector leaves as that says.
+fn by_wish(
+    settings: &Settings,
+    organisation: &str,
     (host, source): (&Host, &RouteSource),
-) -> Route {
+) -> Option<Route> {
+    let name = source.inbound_connector()?;
+    let owned = settings.inbound_connector(organisation, name)?;
+    let wished = owned.connector.outbound_connector.as_str();
+    let connector = settings.outbound_connector(organisation, wished)?;
+    let is_enabled = connector.state == ConnectorState::Enabled;
+    is_enabled.then(|| {
+        let because = format!("is named by inbound connector {name}");
+        by_connector(connector, host, &because)
+    })
+}
+
+fn by_connector(connector: &OutboundConnector, host: &Host, because: &str) -> Route {
     let hosts = connector.smart_hosts.iter();
     let hosts = hosts
         .filter_map(|text| HostPort::parse(text, SMTP_PORT))
@@ -225,12 +243,7 @@ fn by_connector(
         retry: connector.retry.clone(),
         source_addresses: egress_addresses(connector),
         ip_version: connector.ip_version,
-        because: format!(
-            "outbound connector {} {}{}",
-            connector.name,
-            rank.words(),
-            source.words(source_rank)
-        ),
+        because: format!("outbound connector {} {because}", connector.name),
     }
 }
 

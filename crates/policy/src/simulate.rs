@@ -20,9 +20,11 @@ use crate::licence::{Observed, SenderKind, licences_of};
 use crate::login::may_log_in;
 use crate::permission::{
     HeaderFromVerdict, RecipientPermit, SenderPermit, header_from, may_deliver_to, may_send,
+    may_send_now,
 };
 use crate::restriction::{self, InForce};
 use crate::route::{Route, RouteKind, RouteSource, route};
+use crate::sender;
 use crate::settings::Settings;
 use crate::signing::{Signer, Signing, signing};
 
@@ -82,8 +84,8 @@ pub struct RouteAnswer {
 /// One step.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct SimulationStep {
-    /// `login`, `attribution`, `restricted`, `tls`, `sender`, `licence`, `size`, `recipient`,
-    /// `header-from`, `route`, `signing`.
+    /// `login`, `attribution`, `restricted`, `tls`, `sender`, `hours`, `licence`, `size`,
+    /// `recipient`, `header-from`, `route`, `signing`.
     pub question: &'static str,
     /// What was found.
     pub answer: String,
@@ -104,6 +106,8 @@ pub fn simulate(
         restricted,
         question,
         attribution,
+        reverse_path: question.reverse_path.clone(),
+        header_from: question.header_from.clone(),
         steps: Vec::new(),
     };
     let found = simulation.attribution.connector();
@@ -140,6 +144,10 @@ struct Simulation<'a> {
     restricted: &'a InForce<'a>,
     question: &'a Question,
     attribution: Attribution<'a>,
+    /// As it is from MAIL on: the connector may have put another address in its place.
+    reverse_path: ReversePath,
+    /// The same.
+    header_from: Option<Mailbox>,
     steps: Vec<SimulationStep>,
 }
 
@@ -158,7 +166,7 @@ impl Simulation<'_> {
             self.attribution
                 .connector()
                 .map(|found| found.connector.name.as_str()),
-            self.question.reverse_path.domain(),
+            self.reverse_path.domain(),
         );
         let host = recipient.mailbox.host();
         let route = route(self.settings, &recipient.organisation, host, &source);
@@ -231,13 +239,15 @@ impl Simulation<'_> {
         let refusal = match verdict {
             Ok(permit) => {
                 self.tls();
-                let shown = match &question.reverse_path {
+                let shown = match &permit.reverse_path {
                     ReversePath::Null => "<>".to_owned(),
                     ReversePath::Mailbox(mailbox) => mailbox.to_string(),
                 };
-                restriction::may_send_as(self.restricted, &question.reverse_path)
+                self.reverse_path = permit.reverse_path.clone();
+                restriction::may_send_as(self.restricted, &permit.reverse_path)
                     .map_err(|refusal| self.refused("restricted", refusal))?;
                 self.step("sender", shown, permit.because.clone());
+                self.hours()?;
                 return Ok(permit);
             }
             Err(refusal) => refusal,
@@ -261,12 +271,24 @@ impl Simulation<'_> {
         Err(self.refused("sender", refusal))
     }
 
+    /// Whether it may send at this time, where that is said.
+    fn hours(&mut self) -> Result<(), Refusal> {
+        let found = self.attribution.connector();
+        let hours = found.map(|found| found.connector.sending_hours.clone());
+        may_send_now(&self.attribution, self.restricted.now())
+            .map_err(|refusal| self.refused("hours", refusal))?;
+        if let Some(hours) = hours.filter(|hours| !hours.is_empty()) {
+            self.step("hours", hours, "it is within them");
+        }
+        Ok(())
+    }
+
     /// The seat of a person without a mailbox, where licences are counted.
     fn licence(&mut self) -> Result<(), Refusal> {
         let (settings, question) = (self.settings, self.question);
         let (Some(found), Some(mailbox)) = (
             self.attribution.connector(),
-            question.reverse_path.mailbox(),
+            self.reverse_path.mailbox().cloned(),
         ) else {
             return Ok(());
         };
@@ -278,9 +300,9 @@ impl Simulation<'_> {
         let observed = question.senders.get(organisation).unwrap_or(&nobody);
         let now = self.restricted.now();
         observed
-            .may_send(settings, organisation, &question.reverse_path, now)
+            .may_send(settings, organisation, &self.reverse_path, now)
             .map_err(|refusal| self.refused("licence", refusal))?;
-        let kind = SenderKind::of(settings, organisation, mailbox);
+        let kind = SenderKind::of(settings, organisation, &mailbox);
         let seats = observed.seats(settings, organisation, licences, now);
         let because = format!("{} of {} seats are held", seats.used, seats.seats);
         self.step("licence", kind.name().to_owned(), because);
@@ -382,9 +404,8 @@ impl Simulation<'_> {
 
     /// The domains that would sign it on the way out.
     fn signing(&mut self, organisation: &str) -> Vec<String> {
-        let question = self.question;
-        let reverse_path = question.reverse_path.mailbox();
-        let from = question.header_from.as_ref().or(reverse_path);
+        let reverse_path = self.reverse_path.mailbox();
+        let from = self.header_from.as_ref().or(reverse_path);
         let from = from.map(ToString::to_string);
         let signer = Signer {
             organisation,
@@ -416,12 +437,9 @@ impl Simulation<'_> {
     }
 
     fn header_from(&mut self) -> Result<(), Refusal> {
-        let reverse_path = &self.question.reverse_path;
-        let given = self
-            .question
-            .header_from
-            .as_ref()
-            .or(reverse_path.mailbox());
+        let question = self.question;
+        let given = question.header_from.as_ref();
+        let given = given.or(question.reverse_path.mailbox());
         let Some(from) = given.cloned() else {
             self.step("header-from", "not given".to_owned(), "nothing to compare");
             return Ok(());
@@ -430,8 +448,8 @@ impl Simulation<'_> {
         let verdict = header_from(
             self.settings,
             &self.attribution,
-            &self.question.facts,
-            reverse_path,
+            &question.facts,
+            &self.reverse_path,
             &field,
         );
         let (answer, because) = match verdict {
@@ -443,10 +461,21 @@ impl Simulation<'_> {
                 format!("{from}, flagged"),
                 format!("{domain} is not verified"),
             ),
-            HeaderFromVerdict::Repair { from: repaired } => (
-                format!("{repaired} instead of {from}"),
-                format!("{from} is not verified and goes to Reply-To"),
-            ),
+            HeaderFromVerdict::Repair { from: repaired } => {
+                self.header_from = Some(repaired.clone());
+                let connector = self.attribution.connector().map(|found| found.connector);
+                let is_given = connector
+                    .and_then(|one| sender::instead_of(one, &from))
+                    .is_some();
+                let because = match (is_given, sender::is_makeshift(&from)) {
+                    (true, true) => "the connector puts it in the place of such senders".to_owned(),
+                    (true, false) => {
+                        format!("the connector's mail has it; {from} goes to Reply-To")
+                    }
+                    (false, _) => format!("{from} is not verified and goes to Reply-To"),
+                };
+                (format!("{repaired} instead of {from}"), because)
+            }
             HeaderFromVerdict::Refuse(refusal) => {
                 return Err(self.refused("header-from", refusal));
             }

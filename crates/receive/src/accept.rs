@@ -21,7 +21,7 @@ use std::sync::Arc;
 use relais_net::clock::Moment;
 use relais_policy::authentication::Authentication;
 use relais_policy::limit::Admitted;
-use relais_policy::permission;
+use relais_policy::permission::{self, Archive};
 use relais_smtp::content::{ContentSummary, Preset, Repair};
 use relais_smtp::dkim::{BodyHash, BodyHasher};
 use relais_smtp::header::{
@@ -213,7 +213,7 @@ impl Reception {
             Ok(examined) => examined,
             Err(refusal) => return Err(NotAccepted { refusal, noted }),
         };
-        noted.add(&examined);
+        noted.add(&examined, arrival.transaction);
         let hostname = &arrival.context.options.hostname;
         let cleaned = is_stranger(arrival)
             .then(|| without_results_of(&examined.section, hostname))
@@ -256,7 +256,7 @@ impl Reception {
         body: &[u8],
         summary: HeaderSummary,
     ) -> Result<Examined<'a>, Refusal> {
-        let (client, reverse_path) = (arrival.client, &arrival.envelope.reverse_path);
+        let (client, reverse_path) = (arrival.client, &arrival.transaction.reverse_path);
         let circumstances = Circumstances {
             preset: arrival.transaction.preset,
             standing: client.standing,
@@ -416,7 +416,7 @@ impl Complete {
     }
 
     /// What the trace says of it beside its facts.
-    fn detail(&self, admitted: Option<&Admitted>) -> Option<Arc<str>> {
+    fn detail(&self, admitted: Option<&Admitted>, archive: &Archive) -> Option<Arc<str>> {
         let words = self.authentication.as_ref().map(Authentication::words);
         let first = match &words {
             Some(words) => Some(words.as_str()),
@@ -424,7 +424,14 @@ impl Complete {
         };
         let checked = Some(&*self.checked.words).filter(|words| !words.is_empty());
         let because = admitted.and_then(quotas::because);
-        let parts = [first, checked, because.as_deref()];
+        let copy = match archive {
+            Archive::Nobody => None,
+            Archive::To(mailbox) => Some(format!("copy to {mailbox}")),
+            Archive::Withheld(mailbox) => {
+                Some(format!("no copy to {mailbox}: its domain is not verified"))
+            }
+        };
+        let parts = [first, checked, because.as_deref(), copy.as_deref()];
         let parts: Vec<_> = parts.into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join("; ").into())
     }
@@ -447,7 +454,7 @@ async fn commit(
         organisation: arrival.organisation(),
         inbound_connector: arrival.transaction.inbound_connector.clone(),
         client: Some(Arc::clone(arrival.identity.client())),
-        reverse_path: arrival.envelope.reverse_path.clone(),
+        reverse_path: arrival.transaction.reverse_path.clone(),
         parameters: arrival.envelope.parameters.clone(),
         accepted_at,
         size: complete.content.size(),
@@ -462,11 +469,13 @@ async fn commit(
     let duration = context.clock.moment().duration_since(began);
     let mut accepted = Event::new(accepted_at, EventKind::MessageAccepted);
     accepted.duration_ms = u64::try_from(duration.as_millis()).ok();
-    accepted.detail = complete.detail(admitted);
+    let archive = arrival.archive();
+    accepted.detail = complete.detail(admitted, &archive);
     accepted.token = complete.checked.is_bad.then(|| BAD_CONTENT.into());
     accepted.repairs = arrival.repairs(&complete.repairs, summary);
     let held = complete.checked.held.as_deref();
-    let mut events = arrival.events(&facts, accepted, held);
+    let everybody = arrival.everybody(&archive);
+    let mut events = arrival.events(&facts, &everybody, accepted, held);
     events.extend(admitted.into_iter().flat_map(quotas::events));
     events.extend(admission.told.clone());
     // Heard first: the message with which it is too much waits too.
@@ -475,7 +484,8 @@ async fn commit(
     }
     let due = admitted.map_or(accepted_at, |admitted| admitted.due);
     let accepted_for = &facts.organisation;
-    let mut recipients = arrival.recipients(accepted_for, accepted_at, due, held.is_some());
+    let is_held = held.is_some();
+    let mut recipients = arrival.recipients(&everybody, accepted_for, accepted_at, due, is_held);
     events.extend(hold_restricted(arrival, &facts, &mut recipients));
     context
         .store
@@ -521,13 +531,23 @@ impl Noted {
         }
     }
 
-    /// What changed by repair, and what was let pass with a flag.
-    fn add(&mut self, examined: &Examined<'_>) {
-        if examined.repairs.contains(&Repair::From) {
-            self.header_from = Self::of(&examined.summary).header_from;
+    /// What changed by repair, before and after, and what was let pass with a flag.
+    fn add(&mut self, examined: &Examined<'_>, transaction: &Transaction) {
+        let mut words = Vec::new();
+        if let Some(given) = &transaction.replaced {
+            words.push(format!("sender {given} → {}", transaction.from));
         }
-        let flag = |domain| format!("header From not verified: {domain}").into();
-        self.detail = examined.flagged.as_ref().map(flag);
+        if examined.repairs.contains(&Repair::From) {
+            let before = self.header_from.take();
+            self.header_from = Self::of(&examined.summary).header_from;
+            if let (Some(before), Some(after)) = (before, &self.header_from) {
+                words.push(format!("header From {before} → {after}"));
+            }
+        }
+        if let Some(domain) = &examined.flagged {
+            words.push(format!("header From not verified: {domain}"));
+        }
+        self.detail = (!words.is_empty()).then(|| words.join("; ").into());
     }
 }
 

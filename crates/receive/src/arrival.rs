@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use relais_policy::limit::Counts;
+use relais_policy::permission::{Archive, archive};
 use relais_policy::route::{RouteSource, route};
 use relais_policy::schedule::expires_at;
-use relais_smtp::address::Host;
+use relais_smtp::address::{Host, ReversePath};
 use relais_smtp::content::{ContentSummary, Preset, Repair};
 use relais_smtp::domain::Domain;
-use relais_smtp::envelope::{Body, Envelope, EnvelopeRecipient};
+use relais_smtp::envelope::{Body, Envelope, EnvelopeRecipient, Notify};
 use relais_smtp::header::Received;
 use relais_smtp::identifier::QueueId;
 use relais_smtp::refusal::Refusal;
@@ -50,6 +51,13 @@ pub(crate) struct Arrival<'a> {
 pub(crate) struct Transaction {
     /// Reverse-path as text; empty for the null one.
     pub(crate) from: Arc<str>,
+    /// What the message has, where its connector put another address in the place of MAIL's too.
+    pub(crate) reverse_path: ReversePath,
+    /// How many recipients it may have, and how many it has.
+    pub(crate) recipients_max: Option<u32>,
+    pub(crate) recipients: u32,
+    /// What MAIL said, where that was replaced.
+    pub(crate) replaced: Option<Arc<str>>,
     /// For the content.
     pub(crate) preset: Preset,
     /// The client's; for strangers the first recipient's, `None` before it.
@@ -86,6 +94,29 @@ impl Arrival<'_> {
             .unwrap_or_else(|| "".into())
     }
 
+    /// Who gets a copy beside those whom the client named.
+    pub(crate) fn archive(&self) -> Archive {
+        let attribution = self.client.attribution(self.identity);
+        let found = attribution.connector();
+        found.map_or(Archive::Nobody, |found| {
+            archive(&self.client.settings, &found)
+        })
+    }
+
+    /// Everybody who gets the message: whom the client named, and who gets the copy. Of the copy's
+    /// fate nobody outside hears: it is no business of theirs.
+    pub(crate) fn everybody(&self, archive: &Archive) -> Vec<EnvelopeRecipient> {
+        let mut all = self.envelope.recipients.clone();
+        if let Archive::To(mailbox) = archive
+            && all.iter().all(|one| one.forward_path != *mailbox)
+        {
+            let mut copy = EnvelopeRecipient::new(mailbox.clone());
+            copy.notify = Some(Notify::NEVER);
+            all.push(copy);
+        }
+        all
+    }
+
     /// The trace field that every relay must add. RFC 5321 §4.4.
     pub(crate) fn received(&self, queue_id: QueueId) -> Received<'_> {
         let recipient = match self.envelope.recipients.as_slice() {
@@ -108,6 +139,7 @@ impl Arrival<'_> {
     /// Each recipient with its queue and the end of its time, which its route decides.
     pub(crate) fn recipients(
         &self,
+        everybody: &[EnvelopeRecipient],
         organisation: &Arc<str>,
         accepted_at: Timestamp,
         due: Timestamp,
@@ -118,11 +150,11 @@ impl Arrival<'_> {
             settings,
             organisation,
             self.transaction.inbound_connector.as_deref(),
-            self.envelope.reverse_path.domain(),
+            self.transaction.reverse_path.domain(),
         );
         let mut ways: BTreeMap<&Host, (QueueKey, Timestamp)> = BTreeMap::new();
-        let mut recipients = Vec::with_capacity(self.envelope.recipients.len());
-        for recipient in &self.envelope.recipients {
+        let mut recipients = Vec::with_capacity(everybody.len());
+        for recipient in everybody {
             let host = recipient.forward_path.host();
             let (key, expires_at) = ways.entry(host).or_insert_with(|| {
                 let retry = route(settings, organisation, host, &source).retry;
@@ -151,7 +183,7 @@ impl Arrival<'_> {
             return Ok(None);
         }
         let organisation = self.transaction.organisation.as_ref();
-        let sender = &self.envelope.reverse_path;
+        let sender = &self.transaction.reverse_path;
         let settings = &self.client.settings;
         self.senders.take(settings, organisation, sender, now)
     }
@@ -165,6 +197,10 @@ impl Arrival<'_> {
         let undeclared = self.envelope.parameters.body == Body::SevenBit && summary.eight_bit;
         let of_content = [
             (summary.bare_lf_repaired > 0).then_some(Repair::BareLineFeed),
+            self.transaction
+                .replaced
+                .is_some()
+                .then_some(Repair::Sender),
             undeclared.then_some(Repair::Undeclared8Bit),
             (summary.line_octets_max > LINE_OCTETS_MAX).then_some(Repair::LongLine),
         ];
@@ -181,6 +217,7 @@ impl Arrival<'_> {
     pub(crate) fn events(
         &self,
         facts: &MessageFacts,
+        everybody: &[EnvelopeRecipient],
         mut accepted: Event,
         held: Option<&str>,
     ) -> Vec<Event> {
@@ -191,7 +228,7 @@ impl Arrival<'_> {
         accepted.tls = self.identity.tls().cloned();
         accepted.from = Some(Arc::clone(&self.transaction.from));
         accepted.header_from = facts.header_from.clone();
-        accepted.to = Some(To::Many(addresses_of(self.envelope)));
+        accepted.to = Some(To::Many(addresses_of(everybody)));
         accepted.subject = facts.subject.clone();
         accepted.size = Some(facts.size);
         accepted.settings_version = Some(self.client.settings.version);
@@ -212,7 +249,7 @@ impl Arrival<'_> {
                 duration_ms: None,
                 ..accepted.clone()
             };
-            events.extend(addresses_of(self.envelope).into_iter().map(of_one));
+            events.extend(addresses_of(everybody).into_iter().map(of_one));
         }
         events.insert(0, accepted);
         events
@@ -220,7 +257,7 @@ impl Arrival<'_> {
 }
 
 /// All recipients as text.
-pub(crate) fn addresses_of(envelope: &Envelope) -> Vec<Arc<str>> {
+pub(crate) fn addresses_of(recipients: &[EnvelopeRecipient]) -> Vec<Arc<str>> {
     let text = |one: &EnvelopeRecipient| one.forward_path.to_string().into();
-    envelope.recipients.iter().map(text).collect()
+    recipients.iter().map(text).collect()
 }

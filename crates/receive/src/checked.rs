@@ -167,7 +167,7 @@ fn unjudged(policy: &ContentPolicy, fault: CheckFault) -> Conclusion {
 
 fn facts_of(arrival: &Arrival<'_>, queue_id: QueueId, content: &Content) -> CheckFacts {
     let facts = arrival.identity.facts();
-    let to = addresses_of(arrival.envelope);
+    let to = addresses_of(&arrival.envelope.recipients);
     CheckFacts {
         address: arrival.identity.address(),
         helo: facts.helo.clone().unwrap_or_default(),

@@ -102,6 +102,11 @@ impl Hearing {
         }
     }
 
+    /// What could not be said.
+    pub(crate) fn note(&mut self, speaker: Speaker<'_>, words: &str) {
+        self.say(speaker, Said::Note(cut(words).into()));
+    }
+
     /// What we said since the last time. To be called before the output is sent and emptied.
     pub(crate) fn tell_replies(&mut self, speaker: Speaker<'_>, machine: &mut ServerSession) {
         let output = machine.output();

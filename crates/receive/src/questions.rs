@@ -10,7 +10,9 @@ use std::time::Duration;
 use relais_net::resolver::DnsError;
 use relais_policy::bounce;
 use relais_policy::limit::{Applying, RecipientKey, Sending};
-use relais_policy::permission::{RecipientPermit, may_deliver_to, may_greet, may_send};
+use relais_policy::permission::{
+    RecipientPermit, may_deliver_to, may_greet, may_send, may_send_now,
+};
 use relais_policy::restriction::{self, Queued, Restrictions};
 use relais_policy::route::{RouteKind, RouteSource, route};
 use relais_policy::settings::OwnedDomain;
@@ -69,6 +71,9 @@ impl Asked<'_> {
         let attribution = client.attribution(self.identity);
         restriction::may_use(&restricted, &attribution, facts)?;
         let permit = may_send(&client.settings, &attribution, facts, reverse_path)?;
+        may_send_now(&attribution, context.clock.now())?;
+        let given = reverse_path;
+        let reverse_path = &permit.reverse_path;
         restriction::may_send_as(&restricted, reverse_path)?;
         if client.connector.is_some() {
             let (organisation, now) = (client.organisation.as_ref(), context.clock.now());
@@ -84,6 +89,7 @@ impl Asked<'_> {
         }
         let transaction = Transaction {
             from: reverse_path.to_string().into(),
+            replaced: (given != reverse_path).then(|| given.to_string().into()),
             preset: permit.preset.unwrap_or(listener_preset),
             organisation: client.organisation.clone(),
             inbound_connector: client.connector.clone(),
@@ -93,6 +99,9 @@ impl Asked<'_> {
             sender_domain: permit
                 .look_up
                 .map_or(SenderDomain::Settled, SenderDomain::Open),
+            reverse_path: permit.reverse_path,
+            recipients_max: permit.recipients_max,
+            recipients: 0,
         };
         let answer = Answer::Sender {
             size_octets_max: limit,
@@ -167,13 +176,12 @@ impl Asked<'_> {
         if restrictions.is_empty() {
             return Ok(());
         }
-        let sender = Mailbox::parse(&transaction.from);
         let message = Queued {
             organisation: &permit.organisation,
             connector: transaction.inbound_connector.as_deref(),
             client: Some(self.identity.address()),
             credential: self.identity.facts().credential.as_deref(),
-            reverse_path: &sender.map_or(ReversePath::Null, ReversePath::Mailbox),
+            reverse_path: &transaction.reverse_path,
         };
         let holding = restrictions.holding(self.shared.context.clock.steady_now());
         let found = holding.of_message(&message);
@@ -311,12 +319,11 @@ impl Asked<'_> {
 
     fn goes_by_mx(&self, organisation: &str, host: &Host, transaction: &Transaction) -> bool {
         let settings = &self.client.settings;
-        let sender = Mailbox::parse(&transaction.from).ok();
         let source = RouteSource::of(
             settings,
             organisation,
             transaction.inbound_connector.as_deref(),
-            sender.as_ref().and_then(Mailbox::domain),
+            transaction.reverse_path.domain(),
         );
         match route(settings, organisation, host, &source).kind {
             RouteKind::Mx { .. } => true,

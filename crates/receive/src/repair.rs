@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use relais_policy::permission::HeaderFromVerdict;
+use relais_policy::sender::is_makeshift;
 use relais_smtp::address::{Mailbox, ReversePath};
 use relais_smtp::content::{Preset, Repair};
 use relais_smtp::header::{self, FieldChange, FromField, HeaderSummary, RECEIVED_FIELDS_MAX};
@@ -104,8 +105,12 @@ impl Examined<'_> {
     /// reach its author; a Reply-To that is there already says so itself.
     /// What nobody could read is no address to answer to.
     fn replace_from(&mut self, mailbox: Mailbox) {
-        let readable = matches!(self.summary.from, FromField::Addresses(_));
-        let to = if !readable || has_reply_to(&self.section) {
+        // Nor is what means nothing outside.
+        let answerable = match &self.summary.from {
+            FromField::Addresses(addresses) => !addresses.iter().any(is_makeshift),
+            FromField::Missing | FromField::Unreadable => false,
+        };
+        let to = if !answerable || has_reply_to(&self.section) {
             ORIGINAL_FROM
         } else {
             "Reply-To"

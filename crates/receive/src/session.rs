@@ -425,7 +425,14 @@ impl Session<'_> {
         forward_path: &ForwardPath,
     ) -> Result<relais_smtp::envelope::EnvelopeRecipient, Refusal> {
         let mut transaction = self.transaction.take().ok_or(Refusal::Local)?;
-        let decided = self.asked().recipient(forward_path, &mut transaction).await;
+        let most = transaction.recipients_max;
+        let decided = match most.is_some_and(|most| transaction.recipients >= most) {
+            true => Err(Refusal::TooManyRecipients),
+            false => self.asked().recipient(forward_path, &mut transaction).await,
+        };
+        if decided.is_ok() {
+            transaction.recipients += 1;
+        }
         self.transaction = Some(transaction);
         decided
     }
@@ -577,7 +584,7 @@ impl Session<'_> {
     fn all_recipients(&self) -> Option<To> {
         self.machine
             .envelope()
-            .map(|envelope| To::Many(addresses_of(envelope)))
+            .map(|envelope| To::Many(addresses_of(&envelope.recipients)))
     }
 }
 

@@ -65,12 +65,21 @@ impl Speaker<'_> {
 
     /// A session that ends with its first reply.
     pub(crate) fn tell_turned_away(&self, reply: &str) {
+        self.tell_whole(Said::Server(cut(reply).into()));
+    }
+
+    /// A session that ends before anything could be said.
+    pub(crate) fn tell_unsaid(&self, words: &str) {
+        self.tell_whole(Said::Note(cut(words).into()));
+    }
+
+    fn tell_whole(&self, said: Said) {
         if !self.is_listened_to() {
             return;
         }
         let session = self.conversations().next_session();
         self.tell(session, Said::Began);
-        self.tell(session, Said::Server(cut(reply).into()));
+        self.tell(session, said);
         self.tell(session, Said::Ended);
     }
 }

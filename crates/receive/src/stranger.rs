@@ -53,7 +53,7 @@ impl Checks {
         let sender = Sender {
             client: facts.address,
             helo: facts.helo.as_deref().unwrap_or_default(),
-            reverse_path: &arrival.envelope.reverse_path,
+            reverse_path: &arrival.transaction.reverse_path,
         };
         let resolver = context.network.resolver();
         let finished =

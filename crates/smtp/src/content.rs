@@ -34,6 +34,8 @@ pub enum Repair {
     MimeVersion,
     /// `from`: the From field was missing or replaced.
     From,
+    /// `sender`: the reverse-path was replaced by the connector's address.
+    Sender,
     /// `undeclared-8bit`: 8-bit content that BODY did not announce.
     Undeclared8Bit,
     /// `long-line`: lines longer than 998 octets.
@@ -58,6 +60,7 @@ impl Repair {
             Self::MessageId => "message-id",
             Self::MimeVersion => "mime-version",
             Self::From => "from",
+            Self::Sender => "sender",
             Self::Undeclared8Bit => "undeclared-8bit",
             Self::LongLine => "long-line",
             Self::PathSyntax => "path-syntax",

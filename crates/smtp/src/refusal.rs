@@ -149,6 +149,11 @@ pub enum Refusal {
     SenderBlocked,
     /// FROM-NULL, 550 5.7.1: the null reverse-path without a sufficient factor.
     NullSender,
+    /// HOURS, 450 4.7.1: the connector may send at other times only.
+    OutsideHours {
+        /// When, as the settings say it.
+        hours: Box<str>,
+    },
     /// SIZE, 552 5.3.4: declared or real size above the limit.
     TooBig {
         /// The limit in octets.
@@ -397,7 +402,7 @@ impl Refusal {
 
     fn value(&self) -> Cow<'_, str> {
         match self {
-            Self::HeloForged { name } => Cow::Borrowed(name),
+            Self::HeloForged { name } | Self::Malware { name } => Cow::Borrowed(name),
             Self::TlsHandshake { fault } => Cow::Borrowed(fault),
             Self::CertificateNoMatch { reason }
             | Self::CertificateExpired { reason }
@@ -418,11 +423,11 @@ impl Refusal {
                 Cow::Borrowed(address)
             }
             Self::Parameter { keyword } => Cow::Borrowed(keyword),
-            Self::Malware { name } => Cow::Borrowed(name),
             Self::ContentRefused { because } | Self::ContentLater { because } => {
                 Cow::Borrowed(because)
             }
             Self::AttachmentType { kind } => Cow::Borrowed(kind),
+            Self::OutsideHours { hours } => Cow::Borrowed(hours),
             Self::ContentUnchecked { checker } => Cow::Borrowed(checker),
             Self::TooBig { limit } => Cow::Owned(octets(*limit)),
             Self::Rate { .. } | Self::QuotaHour { .. } | Self::QuotaDay { .. } => {
@@ -599,6 +604,7 @@ impl Refusal {
             }
             Self::SenderBlocked => "FROM-BLOCKED 550 5.7.1 Sender blocked",
             Self::NullSender => "FROM-NULL 550 5.7.1 Null sender not allowed from this source",
+            Self::OutsideHours { .. } => "HOURS 450 4.7.1 Outside sending hours: <hours>",
             Self::TooBig { .. } => "SIZE 552 5.3.4 Message too big, limit <size>",
             Self::Parameter { .. } => "EXT 555 5.5.4 Parameter not supported: <keyword>",
             Self::Utf8NotDeclared => "EXT 550 5.6.7 Address needs SMTPUTF8",

@@ -47,6 +47,18 @@ pub struct InboundConnector {
     /// `*`: every verified domain of the organisation; or a list, `*.example.org` allowed.
     #[serde(default = "any")]
     pub sender_domains: Vec<String>,
+    /// `scan@contoso.test`, `scan-*@contoso.test`; empty: every address of `sender_domains`.
+    #[serde(default)]
+    pub sender_addresses: Vec<String>,
+    /// The address that senders are replaced by; empty: none is replaced.
+    #[serde(default)]
+    pub sender_replacement: String,
+    /// Which senders are replaced by it.
+    #[serde(default)]
+    pub sender_replaced: SenderReplaced,
+    /// Whether the null reverse-path is taken from clients that are beyond doubt.
+    #[serde(default = "yes")]
+    pub accept_null_sender: bool,
     /// `*`, `own`, or a list, `*.example.org` allowed.
     #[serde(default = "any")]
     pub recipient_domains: Vec<String>,
@@ -62,6 +74,15 @@ pub struct InboundConnector {
     /// Which reverse-path its mail leaves with.
     #[serde(default)]
     pub envelope_sender: EnvelopeSender,
+    /// `Mon-Fri 07:00-19:00 Europe/Paris`; empty: always.
+    #[serde(default)]
+    pub sending_hours: String,
+    /// By which outbound connector its mail leaves; empty: as the recipient's domain says.
+    #[serde(default)]
+    pub outbound_connector: String,
+    /// Gets a copy of each message; empty: nobody.
+    #[serde(default)]
+    pub archive_address: String,
     /// Who looks at the content, and what follows.
     #[serde(default)]
     pub content: ContentPolicy,
@@ -74,6 +95,9 @@ pub struct InboundConnector {
     /// Gets notices for senders without a mailbox.
     #[serde(default)]
     pub owner: String,
+    /// Words by which people find it.
+    #[serde(default)]
+    pub tags: Vec<String>,
 }
 
 impl InboundConnector {
@@ -91,15 +115,23 @@ impl InboundConnector {
             test_recipients: Vec::new(),
             cleartext_auth: false,
             sender_domains: any(),
+            sender_addresses: Vec::new(),
+            sender_replacement: String::new(),
+            sender_replaced: SenderReplaced::default(),
+            accept_null_sender: true,
             recipient_domains: any(),
             tls: InboundTls::default(),
             preset: None,
             header_from: None,
             envelope_sender: EnvelopeSender::default(),
+            sending_hours: String::new(),
+            outbound_connector: String::new(),
+            archive_address: String::new(),
             content: ContentPolicy::default(),
             limits: Limits::default(),
             limits_per_device: Limits::default(),
             owner: String::new(),
+            tags: Vec::new(),
         }
     }
 
@@ -112,6 +144,10 @@ impl InboundConnector {
 
 fn any() -> Vec<String> {
     vec!["*".to_owned()]
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Default: on-premises.
@@ -192,6 +228,17 @@ pub enum HeaderFromPolicy {
     Flag,
     /// From becomes the reverse-path, the original goes to Reply-To.
     Repair,
+}
+
+/// Default: local.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SenderReplaced {
+    /// `root@` of any domain, and domains that mean nothing outside: `nas`, `nas.local`.
+    #[default]
+    Local,
+    /// Every sender.
+    All,
 }
 
 /// Default: signed.

@@ -284,14 +284,16 @@ fn any_limits() -> impl Strategy<Value = Limits> {
         (of(any_limit()), of(any_limit()), of(any_limit())),
         (of(any_limit()), of(any_limit()), of(any_limit())),
         of((0..=BYTE_COUNT_MAX).prop_map(ByteCount)),
+        of(any::<u32>()),
     )
-        .prop_map(|((a, b, c), (d, e, f), size)| Limits {
+        .prop_map(|((a, b, c), (d, e, f), size, recipients)| Limits {
             messages_per_minute: a,
             recipients_per_hour: b,
             external_recipients_per_hour: c,
             recipients_per_day: d,
             new_recipients_per_day: e,
             message_size_max: size,
+            recipients_per_message: recipients,
             connections: f,
         })
 }
@@ -356,6 +358,14 @@ fn any_inbound() -> impl Strategy<Value = InboundConnector> {
             test_recipients: Vec::new(),
             cleartext_auth: two.2,
             sender_domains: two.3,
+            sender_addresses: Vec::new(),
+            sender_replacement: three.4.clone(),
+            sender_replaced: if two.2 {
+                SenderReplaced::All
+            } else {
+                SenderReplaced::Local
+            },
+            accept_null_sender: two.1,
             recipient_domains: two.4,
             tls: if two.1 {
                 InboundTls::Off
@@ -381,6 +391,10 @@ fn any_inbound() -> impl Strategy<Value = InboundConnector> {
             } else {
                 EnvelopeSender::Signed
             },
+            sending_hours: three.4.clone(),
+            outbound_connector: three.4.clone(),
+            archive_address: three.4.clone(),
+            tags: vec![three.4.clone()],
             content: content_of(&three.4, two.1),
             limits: three.2,
             limits_per_device: three.3,

@@ -43,6 +43,9 @@ pub struct Limits {
     /// Largest message in octets; `"25 MiB"` or a number. Enforced now; always hard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_size_max: Option<ByteCount>,
+    /// Recipients of one message. Enforced now; always hard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipients_per_message: Option<u32>,
     /// Connections at the same time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connections: Option<Limit>,

@@ -84,6 +84,20 @@ pub fn message_size_max(settings: &Settings, sending: &Sending<'_>) -> Option<u6
     smallest
 }
 
+/// So many recipients one message of this client may have: the fewest of all that apply.
+pub fn recipients_per_message(settings: &Settings, sending: &Sending<'_>) -> Option<u32> {
+    let mut fewest: Option<u32> = None;
+    each(settings, sending, |_, own, common| {
+        let count = own
+            .recipients_per_message
+            .or_else(|| common.and_then(|common| common.recipients_per_message));
+        if let Some(count) = count {
+            fewest = Some(fewest.map_or(count, |known| known.min(count)));
+        }
+    });
+    fewest
+}
+
 /// Everybody whose limits could apply to this client's message.
 pub(super) fn owners_of(settings: &Settings, sending: &Sending<'_>) -> Vec<Whose> {
     let mut owners = Vec::new();

@@ -1,8 +1,9 @@
 //! Where a message comes from, as far as its way depends on it: outbound connectors may be for
 //! senders in some domains (`sender_domains`), or for what came by some inbound connectors
-//! (`inbound_connectors`).
+//! (`inbound_connectors`); an inbound connector may name the one by which its mail leaves
+//! (`outbound_connector`).
 //!
-//! It is decided when a message is taken in, and kept with its queue: only what some outbound
+//! It is decided when a message is taken in, and kept with its queue: only what some
 //! connector asks for, so that mail is not scheduled apart without need.
 
 use std::fmt;
@@ -39,6 +40,11 @@ impl RouteSource {
         sender_domain: Option<&Domain>,
     ) -> Self {
         let mut source = Self::default();
+        let named = |name: &&str| {
+            let owned = settings.inbound_connector(organisation, name);
+            owned.is_some_and(|owned| !owned.connector.outbound_connector.is_empty())
+        };
+        source.inbound_connector = inbound_connector.filter(named).map(Into::into);
         let domain = sender_domain.filter(|one| settings.is_verified_for(organisation, one));
         for (connector, _) in settings.outbound_connectors(organisation) {
             if let Some(domain) = domain
@@ -64,6 +70,11 @@ impl RouteSource {
             sender_domain: Domain::parse(domain).ok(),
             inbound_connector: (!connector.is_empty()).then(|| connector.into()),
         }
+    }
+
+    /// By which it came, where its way depends on that.
+    pub(super) fn inbound_connector(&self) -> Option<&str> {
+        self.inbound_connector.as_deref()
     }
 
     /// Whether the connector takes mail from there, and how closely it asks for it.

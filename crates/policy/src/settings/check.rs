@@ -57,6 +57,12 @@ pub const RETRY_LIFETIME_MIN: u64 = 12 * 3_600;
 pub const RETRY_LIFETIME_MAX: u64 = 5 * 86_400;
 /// Connections of one outbound connector at the same time.
 const PACE_CONNECTIONS_MAX: u32 = 1_000;
+/// Recipients of one message: the server itself takes no more.
+const RECIPIENTS_PER_MESSAGE_MAX: u32 = 1_000;
+/// Tags of one connector.
+const TAGS_MAX: usize = 20;
+/// Characters of one.
+const TAG_CHARACTERS_MAX: usize = 32;
 /// Days between two rotations of a key.
 const ROTATE_DAYS_MAX: u32 = 3_650;
 /// Octets of a bounce domain: with a token before it, it is still an address (RFC 5321
@@ -179,10 +185,17 @@ impl Checker {
         }
         self.directory(&object, organisation);
         for connector in inbound {
-            self.inbound(
-                &format!("{object}, inbound connector {}", connector.name),
-                connector,
-            );
+            let object = format!("{object}, inbound connector {}", connector.name);
+            self.inbound(&object, connector);
+            self.archive(organisation, &object, connector);
+            let way = connector.outbound_connector.as_str();
+            if !way.is_empty() && !outbound.iter().any(|one| one.name == way) {
+                let message = format!(
+                    "outbound_connector {way:?} does not exist in this organisation; name one that \
+                     does, or add it"
+                );
+                self.error(&object, message);
+            }
         }
         for connector in outbound {
             let known = |name: &&String| inbound.iter().any(|one| one.name == **name);
@@ -436,6 +449,14 @@ impl Checker {
                 );
                 self.error(object, message);
             }
+        }
+        let recipients = limits.recipients_per_message;
+        if recipients.is_some_and(|count| !(1..=RECIPIENTS_PER_MESSAGE_MAX).contains(&count)) {
+            let message = format!(
+                "{place}.recipients_per_message must be 1 to {RECIPIENTS_PER_MESSAGE_MAX}; leave \
+                 it out for no limit"
+            );
+            self.error(object, message);
         }
         if limits
             .message_size_max

@@ -10,6 +10,7 @@ use relais_smtp::address::{Host, Mailbox};
 use relais_smtp::domain::Domain;
 
 use crate::document::{ConnectorState, Document, InboundConnector};
+use crate::hours::SendingHours;
 use crate::tls::Fingerprint;
 
 use super::scope::{ConnectorScopes, Scope, parse_all};
@@ -74,6 +75,7 @@ impl Indexes {
                 .map(|connector| ConnectorScopes {
                     senders: parse_all(&connector.sender_domains),
                     recipients: parse_all(&connector.recipient_domains),
+                    hours: SendingHours::parse(&connector.sending_hours).ok(),
                 });
             indexes.inbound_scopes.push(inbound.collect());
             let outbound = &object.outbound_connector;

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use relais_smtp::address::{Host, Mailbox};
 use relais_smtp::domain::Domain;
 
+use crate::hours::SendingHours;
+
 /// One entry of `sender_domains` or `recipient_domains`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Scope {
@@ -82,6 +84,8 @@ pub struct ConnectorScopes {
     pub senders: Vec<Scope>,
     /// `recipient_domains`.
     pub recipients: Vec<Scope>,
+    /// `sending_hours`; `None`: always.
+    pub hours: Option<SendingHours>,
 }
 
 /// Reads a list, leaving out what cannot be read (the check has refused it).

@@ -99,8 +99,13 @@ fn sender() {
             Preset::Strict => ", strict",
             Preset::Tolerant => ", tolerant",
         });
+        let given = reverse_path(row[2]);
+        let instead = match permit.reverse_path.mailbox() {
+            Some(mailbox) if permit.reverse_path != given => format!(", as {mailbox}"),
+            _ => String::new(),
+        };
         format!(
-            "permit{}{}{look_up}",
+            "permit{instead}{}{}{look_up}",
             size.unwrap_or_default(),
             preset.unwrap_or_default()
         )

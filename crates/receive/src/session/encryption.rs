@@ -13,7 +13,7 @@ use relais_store::trace::{Event, EventKind};
 
 use super::{Over, Session};
 use crate::identity::Client;
-use crate::refuse::About;
+use crate::refuse::{About, say};
 use crate::shared::ListenerTls;
 use crate::wire::NoTls;
 
@@ -102,14 +102,28 @@ impl Session<'_> {
                 (Refusal::TlsHandshake { fault }, None)
             }
         };
-        if !self.place.is_news(self.shared.context.clock.moment()) {
-            return;
-        }
-        let about = About {
-            detail,
-            ..About::default()
+        let reply = match self.place.is_news(self.shared.context.clock.moment()) {
+            true => {
+                let about = About {
+                    detail,
+                    ..About::default()
+                };
+                self.refuse_attempt(&refusal, about)
+            }
+            false => say(&self.shared.context, &refusal),
         };
-        self.refuse_attempt(&refusal, about);
+        // Whoever waits for the device is told what it was not.
+        let (hearing, speaker) = (self.hearing.take(), self.speaker());
+        self.hearing = match hearing {
+            Some(mut hearing) => {
+                hearing.note(speaker, &reply.to_string());
+                Some(hearing)
+            }
+            None => {
+                speaker.tell_unsaid(&reply.to_string());
+                None
+            }
+        };
     }
 
     /// Somebody is told in good time that a device's certificate ends.

@@ -2,6 +2,7 @@
 
 mod authentication;
 mod bounces;
+mod connectors;
 mod content;
 mod dialogue;
 mod drain;

@@ -9,7 +9,7 @@ use relais_smtp::refusal::CATALOGUE;
 use crate::support::repository;
 
 /// Tokens that no table and no dialogue gives, each with the test that does and the reason why.
-const ELSEWHERE: [(&str, &str, &str); 24] = [
+const ELSEWHERE: [(&str, &str, &str); 25] = [
     (
         "CONTENT",
         "attachments_are_judged_by_name_and_by_declared_type_however_deep_they_are",
@@ -19,6 +19,11 @@ const ELSEWHERE: [(&str, &str, &str); 24] = [
         "CHECK-LATER",
         "a_checker_that_is_not_there_does_what_each_connector_says",
         "it depends on programs beside us",
+    ),
+    (
+        "HOURS",
+        "a_connector_sends_in_its_hours_only_and_is_told_which_these_are",
+        "it depends on the time of the day",
     ),
     (
         "HELD-FULL",

@@ -540,11 +540,12 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
     },
     CatalogueEntry {
         stage: "MAIL",
-        cause_en: "The credential is limited to other addresses than this one.",
-        fix_en: "Use an address listed under `may_send_as`, or add this one there.",
-        cause_fr: "L’identifiant est limité à d’autres adresses que celle-ci.",
-        fix_fr: "Utilisez une adresse de la liste «\u{202f}may_send_as\u{202f}», ou ajoutez-y \
-            celle-ci.",
+        cause_en: "The credential, or its connector, is limited to other addresses than this one.",
+        fix_en: "Use an address listed under `may_send_as` of the credential and \
+            `sender_addresses` of the connector, or add this one there.",
+        cause_fr: "L’identifiant, ou son connecteur, est limité à d’autres adresses que celle-ci.",
+        fix_fr: "Utilisez une adresse des listes «\u{202f}may_send_as\u{202f}» de l’identifiant \
+            et «\u{202f}sender_addresses\u{202f}» du connecteur, ou ajoutez-y celle-ci.",
         sample: || Refusal::SenderDenied {
             address: "ceo@contoso.test".into(),
         },
@@ -584,6 +585,18 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         fix_fr: "Réglez une adresse d’expéditeur sur l’appareil, ou donnez-lui un identifiant ou \
             un certificat.",
         sample: || Refusal::NullSender,
+    },
+    CatalogueEntry {
+        stage: "MAIL",
+        cause_en: "The connector may send at certain hours only, and this is another one.",
+        fix_en: "Mail servers try again by themselves; else send within the hours, or change \
+            `sending_hours` of the connector.",
+        cause_fr: "Le connecteur ne peut envoyer qu’à certaines heures, et ce n’est pas le moment.",
+        fix_fr: "Les serveurs de messagerie réessaient d’eux-mêmes\u{202f}; sinon, envoyez pendant \
+            ces heures, ou changez «\u{202f}sending_hours\u{202f}» du connecteur.",
+        sample: || Refusal::OutsideHours {
+            hours: "Mon-Fri 07:00-19:00".into(),
+        },
     },
     CatalogueEntry {
         stage: "MAIL, DATA",

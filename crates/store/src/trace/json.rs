@@ -277,12 +277,13 @@ fn civil_of(days: i64) -> (i64, i64, i64) {
 // ---- reading -----------------------------------------------------------------------------------
 
 /// Every repair, so that its word can be read back.
-const REPAIRS: [Repair; 11] = [
+const REPAIRS: [Repair; 12] = [
     Repair::BareLineFeed,
     Repair::Date,
     Repair::MessageId,
     Repair::MimeVersion,
     Repair::From,
+    Repair::Sender,
     Repair::Undeclared8Bit,
     Repair::LongLine,
     Repair::PathSyntax,

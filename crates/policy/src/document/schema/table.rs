@@ -237,6 +237,9 @@ const LIMITS: &[Setting] = &[
     key("message_size_max", Kind::Octets, Absent)
         .bound("1 octet to 1,024 GiB; the server's own limit holds too")
         .doc("Largest message; larger ones are always refused."),
+    key("recipients_per_message", Kind::Integer, Absent)
+        .bound("1 to 1,000")
+        .doc("Recipients of one message; the client is to send the rest in the next one (452)."),
     key("connections", Kind::Limit, Absent)
         .bound(LIMIT_BOUND)
         .doc("Connections at the same time."),
@@ -457,6 +460,28 @@ const INBOUND: &[Setting] = &[
         .always()
         .bound("*, a domain, *.domain")
         .doc("Domains of reverse-paths; * is every verified domain of the organisation."),
+    key("sender_addresses", Kind::TextList, NONE)
+        .bound("an address, or with one * before the @: scan-*@contoso.test; at most 1,000")
+        .doc("Only these reverse-paths and header Froms; empty: every address of sender_domains."),
+    key("sender_replacement", Kind::Text, EMPTY)
+        .bound("an address; in force only in a verified domain of the organisation")
+        .doc(
+            "Stands in the place of senders, envelope and header From; a readable From goes to \
+             Reply-To; empty: no sender is replaced. The null reverse-path stays.",
+        ),
+    key(
+        "sender_replaced",
+        Kind::Choice(&["local", "all"]),
+        Toml("\"local\""),
+    )
+    .doc(
+        "Which senders sender_replacement stands for: root@ and those in domains that mean \
+             nothing outside (nas, nas.local, an address literal); every one.",
+    ),
+    key("accept_null_sender", Kind::Boolean, Toml("true")).doc(
+        "Whether the null reverse-path, of notices and receipts, is taken where it is beyond \
+         doubt whose client it is; false: never.",
+    ),
     key("recipient_domains", Kind::TextList, ANY)
         .always()
         .bound("*, own, a domain, *.domain, [address]")
@@ -490,6 +515,21 @@ const INBOUND: &[Setting] = &[
         "The reverse-path that its mail leaves with: a signed address at the domain's \
              bounce_domain, or as it came (lists and devices that recognise mail by it).",
     ),
+    key("sending_hours", Kind::Text, EMPTY)
+        .bound("07:00-19:00, Mon-Fri 07:00-19:00, Mon-Fri 07:00-19:00 Europe/Paris; else UTC")
+        .doc("When it may send; at other times it is told to come back (450); empty: always."),
+    key("outbound_connector", Kind::Text, EMPTY)
+        .bound("name of an outbound connector of the organisation")
+        .doc(
+            "By which all its mail leaves, but for what a mailbox host takes; as long as that one \
+             is enabled. Empty: the recipient's domain says.",
+        ),
+    key("archive_address", Kind::Text, EMPTY)
+        .bound("an address in an accepted domain of the organisation")
+        .doc(
+            "Gets a copy of each message of an enabled connector, as a recipient of its own of \
+             which the others do not learn; the sender hears nothing of its fate; empty: no copy.",
+        ),
     key("content", Kind::Table, DEFAULT_TABLE)
         .doc("Who looks at the content of its mail, and what follows."),
     key("limits", Kind::Table, DEFAULT_TABLE).doc("Limits of this connector."),
@@ -498,6 +538,9 @@ const INBOUND: &[Setting] = &[
     key("owner", Kind::Text, EMPTY)
         .bound("an address")
         .doc("Gets notices for senders without a mailbox."),
+    key("tags", Kind::TextList, NONE)
+        .bound("at most 20, of at most 32 characters, without spaces and commas")
+        .doc("Words by which people find it in the list."),
 ];
 
 const CONTENT: &[Setting] = &[

@@ -2,20 +2,23 @@
 
 use std::net::IpAddr;
 
+use relais_smtp::address::Mailbox;
 use relais_smtp::domain::Domain;
 
 use crate::document::{
-    AuthMethod, CLIENT_SECRET_EXPIRES, ConnectorState, InboundConnector, OutboundConnector,
-    OutboundTls, Pace, Retry, client_secret_end,
+    AcceptedDomain, AuthMethod, CLIENT_SECRET_EXPIRES, ConnectorState, InboundConnector,
+    Organisation, OutboundConnector, OutboundTls, Pace, Retry, SenderReplaced, client_secret_end,
 };
 
 use crate::encryption::CertificateName;
+use crate::hours::SendingHours;
+use crate::sender;
 use crate::tls::Fingerprint;
 
 use super::super::host::{HostPort, SMTP_PORT};
 use super::{
     Checker, LIST_MAX, NETWORKS_MAX, PACE_CONNECTIONS_MAX, RETRY_LIFETIME_MAX, RETRY_LIFETIME_MIN,
-    SMART_HOSTS_MAX,
+    SMART_HOSTS_MAX, TAG_CHARACTERS_MAX, TAGS_MAX,
 };
 
 /// Methods that log in with AUTH.
@@ -124,11 +127,82 @@ impl Checker {
             LIST_MAX,
         );
         self.scopes(object, "sender_domains", &connector.sender_domains);
+        self.senders(object, connector);
         self.scopes(object, "recipient_domains", &connector.recipient_domains);
         self.content(object, &connector.content);
         self.limits(object, "limits", &connector.limits);
         self.limits(object, "limits_per_device", &connector.limits_per_device);
         self.address(object, "owner", &connector.owner);
+        self.hours_and_tags(object, connector);
+    }
+
+    fn hours_and_tags(&mut self, object: &str, connector: &InboundConnector) {
+        let hours = connector.sending_hours.as_str();
+        if !hours.is_empty()
+            && let Err(message) = SendingHours::parse(hours)
+        {
+            self.error(object, format!("sending_hours {message}"));
+        }
+        self.count(object, "tags", connector.tags.len(), TAGS_MAX);
+        let is_between = |one: char| one.is_whitespace() || one.is_control() || one == ',';
+        let is_tag = |tag: &str| {
+            (1..=TAG_CHARACTERS_MAX).contains(&tag.chars().count()) && !tag.contains(is_between)
+        };
+        for tag in connector.tags.iter().filter(|tag| !is_tag(tag)) {
+            let message = format!(
+                "tags {tag:?}: a tag is one word of at most {TAG_CHARACTERS_MAX} characters; write \
+                 \"lyon\""
+            );
+            self.error(object, message);
+        }
+    }
+
+    /// A copy stays in the house.
+    pub(super) fn archive(
+        &mut self,
+        organisation: &Organisation,
+        object: &str,
+        connector: &InboundConnector,
+    ) {
+        let address = connector.archive_address.as_str();
+        self.address(object, "archive_address", address);
+        let Ok(archive) = Mailbox::parse(address.trim()) else {
+            return;
+        };
+        let covers = |one: &AcceptedDomain, domain: &Domain| {
+            let own = Domain::parse(&one.name);
+            own.is_ok_and(|own| own == *domain || (one.subdomains && domain.is_subdomain_of(&own)))
+        };
+        let mut own = organisation.domain.iter();
+        let is_own = archive
+            .domain()
+            .is_some_and(|domain| own.any(|one| covers(one, domain)));
+        if !is_own {
+            let message = format!(
+                "archive_address {address:?} lies in no accepted domain of this organisation; \
+                 name an address in one"
+            );
+            self.error(object, message);
+        }
+    }
+
+    fn senders(&mut self, object: &str, connector: &InboundConnector) {
+        let entries = &connector.sender_addresses;
+        self.count(object, "sender_addresses", entries.len(), LIST_MAX);
+        for entry in entries.iter().filter(|entry| !sender::is_pattern(entry)) {
+            let message = format!(
+                "sender_addresses {entry:?} is no address; write \"scan@contoso.test\" or \
+                 \"scan-*@contoso.test\""
+            );
+            self.error(object, message);
+        }
+        self.address(object, "sender_replacement", &connector.sender_replacement);
+        let is_missing = connector.sender_replacement.trim().is_empty();
+        if is_missing && connector.sender_replaced == SenderReplaced::All {
+            let message = "sender_replaced = \"all\" needs sender_replacement, the address that \
+                           stands for all";
+            self.error(object, message.to_owned());
+        }
     }
 
     pub(super) fn outbound(&mut self, object: &str, connector: &OutboundConnector) {

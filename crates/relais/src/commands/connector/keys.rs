@@ -39,6 +39,18 @@ pub(super) struct InboundKeys {
     /// Domains that may be senders: *, or a list; replaces the list
     #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
     sender_domain: Vec<String>,
+    /// Only these senders, as scan@contoso.test or scan-*@contoso.test; replaces the list
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    sender_address: Vec<String>,
+    /// Address that stands in the place of senders; an empty value: none is replaced
+    #[arg(long, value_name = "ADDRESS")]
+    sender_replacement: Option<String>,
+    /// Which senders it stands for: root@ and names like nas.local, or all
+    #[arg(long, value_parser = ["local", "all"])]
+    sender_replaced: Option<String>,
+    /// Whether the null sender is taken, of clients beyond doubt
+    #[arg(long, value_name = "BOOL")]
+    accept_null_sender: Option<bool>,
     /// Domains that may be sent to: *, own, or a list; replaces the list
     #[arg(long, value_name = "DOMAIN", value_delimiter = ',')]
     recipient_domain: Vec<String>,
@@ -62,6 +74,21 @@ pub(super) struct InboundKeys {
     /// Largest message, as "25 MiB"
     #[arg(long, value_name = "SIZE")]
     message_size_max: Option<String>,
+    /// When it may send, as "Mon-Fri 07:00-19:00 Europe/Paris"; an empty value: always
+    #[arg(long, value_name = "HOURS")]
+    sending_hours: Option<String>,
+    /// By which its mail leaves; an empty value: as the recipient's domain says
+    #[arg(long, value_name = "NAME")]
+    outbound_connector: Option<String>,
+    /// Gets a copy of each message; an empty value: nobody
+    #[arg(long, value_name = "ADDRESS")]
+    archive_address: Option<String>,
+    /// Words by which people find it; replaces the list
+    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    tag: Vec<String>,
+    /// Recipients of one message
+    #[arg(long, value_name = "N")]
+    recipients_per_message: Option<u32>,
     /// Messages per minute
     #[arg(long, value_name = "N")]
     messages_per_minute: Option<u64>,
@@ -94,6 +121,10 @@ impl ConnectorKeys for InboundKeys {
         patch.list("test_recipients", &self.test_recipient);
         patch.set("cleartext_auth", self.cleartext_auth);
         patch.list("sender_domains", &self.sender_domain);
+        patch.list("sender_addresses", &self.sender_address);
+        patch.set("sender_replacement", self.sender_replacement.as_ref());
+        patch.set("sender_replaced", self.sender_replaced.as_ref());
+        patch.set("accept_null_sender", self.accept_null_sender);
         patch.list("recipient_domains", &self.recipient_domain);
         patch.set("tls", self.tls.as_ref());
         patch.set("preset", self.preset.as_ref());
@@ -102,6 +133,11 @@ impl ConnectorKeys for InboundKeys {
         self.content.put("content", &mut patch);
         patch.set("owner", self.owner.as_ref());
         patch.limit("message_size_max", self.message_size_max.as_ref());
+        patch.set("sending_hours", self.sending_hours.as_ref());
+        patch.set("outbound_connector", self.outbound_connector.as_ref());
+        patch.set("archive_address", self.archive_address.as_ref());
+        patch.list("tags", &self.tag);
+        patch.limit("recipients_per_message", self.recipients_per_message);
         patch.limit("messages_per_minute", self.messages_per_minute);
         patch.limit("recipients_per_hour", self.recipients_per_hour);
         patch.limit("recipients_per_day", self.recipients_per_day);

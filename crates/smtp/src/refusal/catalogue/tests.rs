@@ -69,6 +69,7 @@ numbered! {
     Refusal::SenderUnlicensed { .. },
     Refusal::SenderBlocked,
     Refusal::NullSender,
+    Refusal::OutsideHours { .. },
     Refusal::TooBig { .. },
     Refusal::Parameter { .. },
     Refusal::Utf8NotDeclared,

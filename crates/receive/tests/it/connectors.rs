@@ -1,0 +1,201 @@
+//! What an inbound connector does to its mail, and asks of its devices, beside who they are.
+
+use std::time::Duration;
+
+use relais_store::trace::To;
+
+use crate::world::{Client, PRINTER, World, apply, settings_with, world};
+
+const LIMITS: &str = "limits = { message_size_max = \"8 MiB\" }";
+
+/// *Printers* with these keys too.
+async fn printers(keys: &str) -> World {
+    let world = world().await;
+    let settings = settings_with(LIMITS, &format!("{LIMITS}\n{keys}"));
+    apply(&world.store, &settings).await;
+    world
+}
+
+/// All recipients in the queue.
+async fn recipients(world: &World) -> Vec<String> {
+    let queue = world.queue().await;
+    let all = queue.iter().flat_map(|message| &message.recipients);
+    let mut all: Vec<_> = all.map(|one| one.to.clone()).collect();
+    all.sort();
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_nobody_could_answer_is_replaced_and_the_trace_shows_before_and_after() {
+    let world = printers("sender_replacement = \"nas@contoso.test\"").await;
+    let mut nas = world.greeted(PRINTER).await;
+    let content = "From: root@nas.local\r\nSubject: disk full\r\n\r\nhello\r\n";
+    let taken = nas.mail("root@nas.local", "b@example.org", content).await;
+    assert!(taken.starts_with("250"), "{taken}");
+    let stored = world.content().await;
+    assert!(
+        stored.contains("\r\nFrom: <nas@contoso.test>\r\n"),
+        "{stored}"
+    );
+    assert!(
+        stored.contains("\r\nX-Original-From: root@nas.local\r\n"),
+        "{stored}"
+    );
+    assert!(!stored.contains("Reply-To"), "{stored}");
+    let accepted = world.events("message.accepted").await;
+    assert_eq!(accepted[0].from.as_deref(), Some("nas@contoso.test"));
+    assert_eq!(accepted[0].header_from.as_deref(), Some("nas@contoso.test"));
+    let told = "sender root@nas.local → nas@contoso.test; \
+                header From root@nas.local → nas@contoso.test";
+    assert_eq!(accepted[0].detail.as_deref(), Some(told));
+    let repaired = world.events("message.repaired").await;
+    for repair in ["sender", "from"] {
+        assert!(repaired[0].repairs.contains(&repair), "{repaired:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_address_stands_for_all_senders_and_answers_reach_the_author_but_notices_stay() {
+    let keys = "sender_replacement = \"nas@contoso.test\"\nsender_replaced = \"all\"";
+    let world = printers(keys).await;
+    let mut device = world.greeted(PRINTER).await;
+    let content = "From: Anna <anna@fabrikam.test>\r\nSubject: x\r\n\r\nhello\r\n";
+    let taken = device
+        .mail("anna@fabrikam.test", "b@example.org", content)
+        .await;
+    assert!(taken.starts_with("250"), "{taken}");
+    let stored = world.content().await;
+    assert!(
+        stored.contains("\r\nFrom: <nas@contoso.test>\r\n"),
+        "{stored}"
+    );
+    assert!(
+        stored.contains("\r\nReply-To: Anna <anna@fabrikam.test>\r\n"),
+        "{stored}"
+    );
+    device.play(&[("MAIL FROM:<>", "250")]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connector_sends_in_its_hours_only_and_is_told_which_these_are() {
+    // Tuesday, ten o'clock in the world of the tests.
+    let world = printers("sending_hours = \"Mon-Fri 11:00-13:00 Europe/Paris\"").await;
+    let mut device = world.greeted(PRINTER).await;
+    device
+        .play(&[("MAIL FROM:<scan@contoso.test>", "250"), ("RSET", "250")])
+        .await;
+    tokio::time::advance(Duration::from_secs(2 * 3_600)).await;
+    let mut device = world.greeted(PRINTER).await;
+    let reply = device.say("MAIL FROM:<scan@contoso.test>").await;
+    let told = "450 4.7.1 Outside sending hours: Mon-Fri 11:00-13:00 Europe/Paris (HOURS ";
+    assert!(reply.starts_with(told), "{reply}");
+    let refused = world.events("attempt.refused").await;
+    assert_eq!(refused[0].token.as_deref(), Some("HOURS"));
+    assert_eq!(refused[0].inbound_connector.as_deref(), Some("Printers"));
+}
+
+/// RCPT for so many addresses; the last reply.
+async fn name(device: &mut Client, count: usize) -> String {
+    let mut reply = String::new();
+    for number in 0..count {
+        reply = device
+            .say(&format!("RCPT TO:<r{number}@example.org>"))
+            .await;
+    }
+    reply
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_has_as_many_recipients_as_its_connector_lets_it_and_the_next_takes_the_rest() {
+    let world = world().await;
+    let few = "limits = { message_size_max = \"8 MiB\", recipients_per_message = 3 }";
+    apply(&world.store, &settings_with(LIMITS, few)).await;
+    let mut device = world.greeted(PRINTER).await;
+    for _ in 0..2 {
+        device
+            .play(&[("MAIL FROM:<scan@contoso.test>", "250")])
+            .await;
+        let third = name(&mut device, 3).await;
+        assert!(third.starts_with("250"), "{third}");
+        let fourth = device.say("RCPT TO:<r4@example.org>").await;
+        assert!(
+            fourth.starts_with("452 4.5.3") && fourth.contains("(RCPT-MANY "),
+            "{fourth}"
+        );
+        device.play(&[("DATA", "354")]).await;
+        let taken = device
+            .say("From: scan@contoso.test\r\n\r\nhello\r\n.")
+            .await;
+        assert!(taken.starts_with("250"), "{taken}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_goes_to_the_archive_once_and_nobody_outside_hears_of_its_fate() {
+    let world = printers("archive_address = \"archive@contoso.test\"").await;
+    let mut device = world.greeted(PRINTER).await;
+    let content = "From: scan@contoso.test\r\nSubject: x\r\n\r\nhello\r\n";
+    let taken = device
+        .mail("scan@contoso.test", "b@example.org", content)
+        .await;
+    assert!(taken.starts_with("250"), "{taken}");
+    assert_eq!(
+        recipients(&world).await,
+        ["archive@contoso.test", "b@example.org"]
+    );
+    let now = world.clock.now();
+    let until = now.after(Duration::from_secs(60));
+    let (mut copies, mut others) = (0, 0);
+    for queue in world.store.due(now, 10).await.expect("it can be read") {
+        let leased = world.store.lease(&queue.key, 10, 10, now, until).await;
+        for one in leased
+            .expect("leased")
+            .iter()
+            .flat_map(|message| &message.recipients)
+        {
+            let is_told =
+                one.recipient.wants_failure_notice() || one.recipient.wants_delay_notice();
+            let is_copy = one.recipient.forward_path.to_string() == "archive@contoso.test";
+            assert_eq!(is_told, !is_copy);
+            copies += u32::from(is_copy);
+            others += u32::from(!is_copy);
+        }
+    }
+    assert_eq!((copies, others), (1, 1));
+    let accepted = world.events("message.accepted").await;
+    assert_eq!(
+        accepted[0].detail.as_deref(),
+        Some("copy to archive@contoso.test")
+    );
+    let everybody = To::Many(vec!["b@example.org".into(), "archive@contoso.test".into()]);
+    assert_eq!(accepted[0].to, Some(everybody));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observing_connector_and_a_domain_that_is_not_verified_get_no_copy() {
+    let keys = "archive_address = \"archive@contoso.test\"\nstate = \"observing\"\n\
+                test_recipients = [\"b@example.org\"]";
+    let world = printers(keys).await;
+    let mut device = world.greeted(PRINTER).await;
+    let content = "From: scan@contoso.test\r\nSubject: x\r\n\r\nhello\r\n";
+    let taken = device
+        .mail("scan@contoso.test", "b@example.org", content)
+        .await;
+    assert!(taken.starts_with("250"), "{taken}");
+    assert_eq!(recipients(&world).await, ["b@example.org"]);
+
+    let pending = "archive_address = \"archive@pending.test\"";
+    let settings = settings_with(LIMITS, &format!("{LIMITS}\n{pending}"));
+    let domain = "[[organisation.domain]]\nname = \"pending.test\"\n\n[[organisation.recipient]]";
+    let settings = settings.replacen("[[organisation.recipient]]", domain, 1);
+    apply(&world.store, &settings).await;
+    let mut device = world.greeted(PRINTER).await;
+    let taken = device
+        .mail("scan@contoso.test", "c@example.org", content)
+        .await;
+    assert!(taken.starts_with("250"), "{taken}");
+    assert_eq!(recipients(&world).await, ["b@example.org", "c@example.org"]);
+    let accepted = world.events("message.accepted").await;
+    let told = accepted[1].detail.as_deref().unwrap_or_default();
+    assert!(told.contains("no copy to archive@pending.test"), "{told}");
+}
