@@ -23,7 +23,6 @@ mod export;
 mod story;
 mod trace;
 mod fixes;
-mod charts;
 mod queue;
 mod attempts;
 mod alerts;
@@ -41,6 +40,8 @@ mod waiting;
 mod listening;
 mod inbound_wizard;
 mod inbound_form;
+mod activity;
+mod charts;
 mod switching;
 mod content_form;
 mod records;
@@ -65,6 +66,7 @@ mod assets;
 mod view;
 mod ask;
 mod rooms;
+mod once;
 #[cfg(test)]
 mod tests;
 

@@ -14,6 +14,7 @@ use tower::ServiceExt;
 
 use relais_store::queue::StoreError;
 
+use super::once::Once;
 use super::rooms::{Door, Room, Rooms};
 use crate::api;
 use crate::context::{AdminContext, Caller};
@@ -29,7 +30,19 @@ pub(super) struct Centre {
     pub(super) context: AdminContext,
     /// Where devices are listened to.
     rooms: Rooms,
+    /// Users that were just made, with their passwords.
+    pub(super) made: Once<MadeUser>,
     api: Router,
+}
+
+/// A user that was just made.
+pub(super) struct MadeUser {
+    pub(super) user: String,
+    pub(super) password: String,
+    /// Why there is no password.
+    pub(super) fault: String,
+    /// Where one goes from there.
+    pub(super) next: String,
 }
 
 impl FromRef<Centre> for AdminContext {
@@ -62,6 +75,7 @@ impl Centre {
         Self {
             context,
             rooms,
+            made: Once::default(),
             api,
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! Not here: one connector (`connectors`).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::Router;
@@ -53,13 +54,13 @@ const STATES: [(&str, &str); 5] = [
     ("disabled", "connector-disabled"),
 ];
 
-fn filters(visit: &Visit) -> [(&'static str, &str); 2] {
-    ["q", "state"].map(|name| (name, visit.query.get(name)))
+fn filters(visit: &Visit) -> [(&'static str, &str); 3] {
+    ["q", "state", "tag"].map(|name| (name, visit.query.get(name)))
 }
 
 /// Whether a filter leaves it.
 fn fits(visit: &Visit, connector: &Value) -> bool {
-    let [(_, sought), (_, chosen)] = filters(visit);
+    let [(_, sought), (_, chosen), (_, tag)] = filters(visit);
     let keys = [
         "name",
         "organisation",
@@ -71,10 +72,16 @@ fn fits(visit: &Visit, connector: &Value) -> bool {
         "sender_domains",
         "smart_hosts",
         "recipient_domains",
+        "tags",
     ];
     let texts = keys.map(|key| shown(&connector[key]));
     let is_state = chosen.is_empty() || chosen == text(connector, "state");
-    is_state && records::is_among(sought, texts.iter().map(String::as_str))
+    let is_tagged = tag.is_empty() || tags(connector).any(|one| one == tag);
+    is_state && is_tagged && records::is_among(sought, texts.iter().map(String::as_str))
+}
+
+fn tags(connector: &Value) -> impl Iterator<Item = &str> {
+    list(connector, "tags").iter().filter_map(Value::as_str)
 }
 
 async fn show(centre: &Centre, visit: &Visit, side: Side) -> Response {
@@ -125,22 +132,32 @@ async fn show(centre: &Centre, visit: &Visit, side: Side) -> Response {
         });
     page::send(&Records {
         begin: visit.may_change().then_some(begin),
-        filter: Some(filter(visit, &path)),
+        filter: Some(filter(visit, &path, list(&answer, "connectors"))),
         files: records::files(&path, &asked),
         ..Records::new(frame, table, format!("GET /api/v1{path}"))
     })
 }
 
-fn filter(visit: &Visit, path: &str) -> Sheet {
-    let [(_, sought), (_, chosen)] = filters(visit);
+fn filter(visit: &Visit, path: &str, connectors: &[Value]) -> Sheet {
+    let [(_, sought), (_, chosen), (_, tag)] = filters(visit);
     let picks = STATES.map(|(name, key)| Pick::new(name, visit.lang.t(key), name == chosen));
-    Sheet::new("filter", path, visit.lang.t("filter-button"))
+    let sheet = Sheet::new("filter", path, visit.lang.t("filter-button"))
         .input(Input::text("q", visit.lang.t("records-sought"), sought))
         .input(Input::choice(
             "state",
             visit.lang.t("column-state"),
             picks.into(),
-        ))
+        ));
+    let known: BTreeSet<_> = connectors.iter().flat_map(tags).collect();
+    if known.is_empty() {
+        return sheet;
+    }
+    let any = Pick::new("", visit.lang.t("filter-any"), tag.is_empty());
+    let picks = known
+        .into_iter()
+        .map(|one| Pick::new(one, one.to_owned(), one == tag));
+    let picks = std::iter::once(any).chain(picks).collect();
+    sheet.input(Input::choice("tag", visit.lang.t("form-tags"), picks))
 }
 
 const INBOUND: [&str; 8] = [
@@ -188,7 +205,10 @@ fn line(
     let tone = state.map_or("", |state| state.tone);
     let word = state.map_or("", |state| state.word.as_str());
     let mut cells = vec![
-        Cell::new(&row.name).leads_to(row.address.clone()),
+        tags(value).fold(
+            Cell::new(&row.name).leads_to(row.address.clone()),
+            Cell::line,
+        ),
         Cell::new(&row.organisation),
         Cell::status(tone, word),
         marks,
@@ -309,7 +329,7 @@ async fn outbound_file(State(centre): State<Centre>, Reader(visit): Reader) -> R
 }
 
 /// Columns of the files.
-const INBOUND_HEAD: [&str; 10] = [
+const INBOUND_HEAD: [&str; 11] = [
     "organisation",
     "name",
     "state",
@@ -320,6 +340,7 @@ const INBOUND_HEAD: [&str; 10] = [
     "sender_domains",
     "recipient_domains",
     "tls",
+    "tags",
 ];
 const OUTBOUND_HEAD: [&str; 6] = [
     "organisation",

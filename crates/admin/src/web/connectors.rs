@@ -15,13 +15,14 @@ use serde_json::Value;
 use relais_policy::document::{AuthMethod, ConnectorState};
 use relais_smtp::time::Timestamp;
 
-use super::ask::{Centre, Refused, list, quoted, segment, text};
+use super::ask::{Centre, Refused, address, list, quoted, segment, text};
+use super::charts::Chart;
 use super::door::{Reader, Visit};
 use super::inbound_form::Section;
 use super::inbound_wizard::sentence;
 use super::page::{self, Frame};
 use super::trace::Status;
-use super::{outbound_form, switching};
+use super::{activity, outbound_form, switching};
 use crate::api::connector_changes::revision;
 use crate::lang::Lang;
 use crate::permission::Action;
@@ -200,8 +201,13 @@ struct Inbound {
     sections: Vec<(&'static str, String)>,
     revision: String,
     is_enabled: bool,
-    /// When it brought its last message.
+    /// When it brought its last message; empty: it did not, or this person may not know.
     last: String,
+    /// It brought none yet.
+    is_waiting: bool,
+    /// Each with the list of those that have it.
+    tags: Vec<(String, String)>,
+    activity: Option<Chart>,
 }
 
 /// What an outbound connector has beside its settings.
@@ -245,7 +251,7 @@ async fn detail(
     let settings = found.as_object().into_iter().flatten();
     let settings = settings.map(|(key, value)| (key.clone(), shown(value)));
     let activity = match side {
-        Side::Inbound => super::ask::address("/trace", &[("q", &format!("connector:\"{name}\""))]),
+        Side::Inbound => address("/trace", &[("q", &format!("connector:\"{name}\""))]),
         Side::Outbound => String::new(),
     };
     let inbound = match side {
@@ -317,11 +323,13 @@ async fn inbound_part(
     let asked = format!("connector:\"{name}\" status:accepted");
     let query = [("q", asked.as_str()), ("limit", "1")];
     let last = centre.get(visit.caller(), "/trace", &query).await;
+    let is_known = last.is_ok();
     let last = last.ok().and_then(|found| {
         let first = list(&found, "events").first()?;
         let time = Timestamp::parse_rfc3339(text(first, "time"))?;
         Some(times::zoned(lang, time))
     });
+    let tags = owned.connector.tags.iter();
     Some(Inbound {
         base: format!(
             "/connectors/inbound/{}/{}",
@@ -332,9 +340,16 @@ async fn inbound_part(
         sections: Section::ALL.map(|one| (one.name(), one.title(lang))).into(),
         revision: revision(owned.connector),
         is_enabled: owned.connector.state == ConnectorState::Enabled,
-        last: match last {
-            Some(time) => lang.with("edit-last", &time),
-            None => lang.t("edit-untested"),
+        is_waiting: is_known && last.is_none(),
+        last: last
+            .map(|time| lang.with("edit-last", &time))
+            .unwrap_or_default(),
+        tags: tags
+            .map(|tag| (address("/connectors/inbound", &[("tag", tag)]), tag.clone()))
+            .collect(),
+        activity: match visit.may(Action::ReadMail) {
+            true => activity::chart(centre, lang, (organisation, name)).await,
+            false => None,
         },
     })
 }

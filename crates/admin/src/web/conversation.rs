@@ -46,6 +46,8 @@ pub(super) struct Outcome {
     pub(super) story: String,
     /// What became of the message since.
     pub(super) fates: Vec<String>,
+    /// The device, where it knows old TLS only.
+    pub(super) old_client: Option<IpAddr>,
     pub(super) offers: Vec<Offer>,
 }
 
@@ -97,15 +99,15 @@ pub(super) fn compose(
         let words = text(line, "line");
         match said {
             "client" => told.hear(words),
-            "server" if !is_result(words) => {}
-            "server" | "stranger" => {
+            "server" | "note" if !is_result(words) => {}
+            "server" | "stranger" | "note" => {
                 words.clone_into(&mut told.result);
                 told.at = Timestamp::parse_rfc3339(text(line, "time"));
             }
             _ => {}
         }
         shown.extend(shown_line(lang, line));
-        let is_said = matches!(said, "server" | "stranger") && !told.result.is_empty();
+        let is_said = matches!(said, "server" | "stranger" | "note") && !told.result.is_empty();
         if is_said {
             let client: Option<IpAddr> = text(line, "client").parse().ok();
             last = client.map(|client| (line["session"].as_u64().unwrap_or_default(), client));
@@ -145,6 +147,14 @@ impl Told {
             }
         }
     }
+}
+
+/// Whether a handshake failed because the device knows old TLS only.
+fn is_old(reply: &str) -> bool {
+    token(reply) == Some("TLS-OLD")
+        && ["TLS 1.0 at most", "TLS 1.1 at most"]
+            .iter()
+            .any(|one| reply.contains(one))
 }
 
 /// A message accepted, or anything refused: unknown commands and the like are no result.
@@ -197,6 +207,7 @@ fn outcome(
             cause: String::new(),
             fix: String::new(),
             story: format!("/trace/{}", segment(id)),
+            old_client: None,
             fates: of_it.map(|event| sentence(event, lang.0)).collect(),
             offers: Vec::new(),
         };
@@ -233,6 +244,7 @@ fn outcome(
         cause: cause.to_owned(),
         fix: fix.to_owned(),
         story: format!("/trace/{}", segment(reference)),
+        old_client: is_old(&told.result).then_some(client),
         fates: Vec::new(),
         offers: offers.collect(),
     }

@@ -131,7 +131,12 @@ impl<'a> Reading<'a> {
             self.value[key] = json!([chosen]);
             return;
         }
-        self.list(key, "form-domain-wrong", |text| Scope::parse(text).is_ok());
+        self.some(key, "form-domain-wrong", |text| Scope::parse(text).is_ok());
+    }
+
+    /// A list that must not be empty.
+    pub(super) fn some(&mut self, key: &'static str, wrong: &str, is_right: fn(&str) -> bool) {
+        self.list(key, wrong, is_right);
         if entries(self.form.raw(key)).is_empty() {
             let words = self.lang.t("form-list-empty");
             self.mistakes.push(Mistake::new(key, words));

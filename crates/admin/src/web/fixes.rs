@@ -66,17 +66,25 @@ fn own(lang: Lang, settings: &Settings, event: &Event, token: &str) -> Option<(S
         "FROM-DOMAIN" | "FROM-LAPSED" => domain(lang, settings, event, event.from.as_deref()),
         "HDR-DOMAIN" => domain(lang, settings, event, event.header_from.as_deref()),
         "TLS-REQUIRED" | "SRC-SHARED" | "CERT-NOMATCH" | "CONN-OFF" | "SANDBOX" | "RCPT-SCOPE"
-        | "FROM-NULL" | "HDR-FROM" | "HDR-BARELF" | "SIZE" | "AUTH-TLS" => {
+        | "FROM-NULL" | "HOURS" | "RCPT-MANY" | "HDR-FROM" | "HDR-BARELF" | "SIZE" | "AUTH-TLS" => {
             inbound(lang, settings, event).or_else(|| page("nav-inbound", "/connectors/inbound"))
         }
-        "AUTH-BAD" | "AUTH-SRC" | "AUTH-TLSLEVEL" | "AUTH-DISABLED" | "AUTH-REQUIRED"
-        | "FROM-DENIED" => page("nav-credentials", "/credentials"),
+        // Who logged in is limited by its credential, else by its connector.
+        "FROM-DENIED" => match event
+            .client
+            .as_ref()
+            .and_then(|one| one.credential.as_ref())
+        {
+            Some(_) => page("nav-credentials", "/credentials"),
+            None => inbound(lang, settings, event),
+        },
+        "AUTH-BAD" | "AUTH-SRC" | "AUTH-TLSLEVEL" | "AUTH-DISABLED" | "AUTH-REQUIRED" => {
+            page("nav-credentials", "/credentials")
+        }
         "FROM-UNLICENSED" => page("nav-licences", "/licences"),
         "IP-BLOCKED" | "CONN-BLOCKED" | "TENANT-BLOCKED" | "FROM-BLOCKED" | "RCPT-BLOCKED"
         | "HELD-FULL" => page("nav-restricted", "/restricted"),
-        "CONN-LIMIT" | "RATE" | "QUOTA-H" | "QUOTA-D" | "RCPT-MANY" => {
-            page("nav-limits", "/limits")
-        }
+        "CONN-LIMIT" | "RATE" | "QUOTA-H" | "QUOTA-D" => page("nav-limits", "/limits"),
         "RCPT-UNKNOWN" => page("nav-directory", "/directory"),
         "RCPT-SUPPRESSED" => page("nav-suppression", "/suppression"),
         "CONTENT" | "CHECK-LATER" => page("nav-settings", "/settings/content"),

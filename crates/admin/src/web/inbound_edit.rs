@@ -15,7 +15,7 @@ use super::door::{Change, Reader, Visit};
 use super::fields::Mistake;
 use super::form::Form;
 use super::inbound_form::{self, Section};
-use super::inbound_wizard::{Page, command, legacy};
+use super::inbound_wizard::{Page, command, legacy, ways};
 use super::page::{self, Frame};
 use super::switching::{self, Side, Subject, gone, refusal};
 use crate::api::connector_changes::revision;
@@ -79,7 +79,10 @@ fn compose(
         mistakes,
         findings: Vec::new(),
         form,
-        ways: Vec::new(),
+        ways: match sheet.section {
+            Section::Delivery => ways(centre, sheet.organisation),
+            _ => Vec::new(),
+        },
         legacy: match sheet.section {
             Section::Security => legacy(centre, sheet.connector),
             _ => String::new(),

@@ -7,7 +7,10 @@ use std::str::FromStr;
 
 use serde_json::json;
 
-use relais_policy::document::{ByteCount, InboundConnector, parse_network};
+use relais_policy::document::{ByteCount, InboundConnector, SenderReplaced, parse_network};
+use relais_policy::hours::SendingHours;
+use relais_policy::sender::is_pattern;
+use relais_policy::settings::Scope;
 use relais_policy::tls::Fingerprint;
 use relais_smtp::address::Mailbox;
 use relais_smtp::domain::Domain;
@@ -17,6 +20,9 @@ use super::fields::{Mistake, Reading, ScopeField, lines, put_scope};
 use super::form::Form;
 use crate::lang::Lang;
 
+/// Characters of a tag, as the settings have it.
+const TAG_CHARACTERS_MAX: usize = 32;
+
 /// One part of the fields.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Section {
@@ -24,15 +30,17 @@ pub(super) enum Section {
     Senders,
     Recipients,
     Security,
+    Delivery,
     State,
 }
 
 impl Section {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Identify,
         Self::Senders,
         Self::Recipients,
         Self::Security,
+        Self::Delivery,
         Self::State,
     ];
 
@@ -43,6 +51,7 @@ impl Section {
             Self::Senders => "senders",
             Self::Recipients => "recipients",
             Self::Security => "security",
+            Self::Delivery => "delivery",
             Self::State => "state",
         }
     }
@@ -57,13 +66,14 @@ impl Section {
             Self::Senders => lang.t("step-senders"),
             Self::Recipients => lang.t("step-recipients"),
             Self::Security => lang.t("step-security"),
+            Self::Delivery => lang.t("step-delivery"),
             Self::State => lang.t("step-state"),
         }
     }
 }
 
 /// Fields that are a text or a choice in the settings.
-const TEXTS: [&str; 8] = [
+const TEXTS: [&str; 12] = [
     "tls_sender_certificate_name",
     "identified_by",
     "state",
@@ -72,21 +82,24 @@ const TEXTS: [&str; 8] = [
     "header_from",
     "envelope_sender",
     "owner",
+    "sender_replacement",
+    "sending_hours",
+    "outbound_connector",
+    "archive_address",
 ];
 /// Lists, one entry a line.
-const LISTS: [&str; 4] = [
+const LISTS: [&str; 5] = [
     "sender_ip_addresses",
     "tls_sender_certificate_fingerprints",
     "sender_dns_names",
     "test_recipients",
+    "sender_addresses",
 ];
-/// Lists that may be one word: the field of the choice beside them, and its words.
-const SCOPES: [ScopeField; 2] = [
-    ("sender_domains", "senders", &["*"]),
-    ("recipient_domains", "recipients", &["*", "own"]),
-];
+/// A list that may be one word: the field of the choice beside it, and its words.
+const RECIPIENTS: ScopeField = ("recipient_domains", "recipients", &["*", "own"]);
 /// Numbers of `limits`.
-const LIMITS: [&str; 4] = [
+const LIMITS: [&str; 5] = [
+    "recipients_per_message",
     "messages_per_minute",
     "recipients_per_hour",
     "recipients_per_day",
@@ -97,9 +110,7 @@ const LIMITS: [&str; 4] = [
 pub(super) fn fill(connector: &InboundConnector) -> Vec<(String, String)> {
     let value = json!(connector);
     let mut pairs = Vec::new();
-    for scope in SCOPES {
-        put_scope(&mut pairs, scope, &value);
-    }
+    put_scope(&mut pairs, RECIPIENTS, &value);
     let mut put = |name: &str, text: String| pairs.push((name.to_owned(), text));
     put("name", connector.name.clone());
     for key in TEXTS {
@@ -108,6 +119,7 @@ pub(super) fn fill(connector: &InboundConnector) -> Vec<(String, String)> {
     for key in LISTS {
         put(key, lines(&value[key]));
     }
+    put("tags", connector.tags.join(" "));
     for key in LIMITS {
         let limit = &value["limits"][key];
         let number = limit.as_u64().or(limit["value"].as_u64());
@@ -119,8 +131,22 @@ pub(super) fn fill(connector: &InboundConnector) -> Vec<(String, String)> {
     let size = connector.limits.message_size_max;
     let size = size.map(|it| it.to_string()).unwrap_or_default();
     put("message_size_max", size);
-    if connector.cleartext_auth {
-        put("cleartext_auth", "1".to_owned());
+    let answer = Senders::of(connector);
+    put("senders", answer.name().to_owned());
+    let domains = match answer {
+        Senders::Any => String::new(),
+        _ => lines(&value["sender_domains"]),
+    };
+    put("sender_domains", domains);
+    let replaces_local = connector.sender_replaced == SenderReplaced::Local
+        && !connector.sender_replacement.is_empty();
+    let ticks = [
+        ("cleartext_auth", connector.cleartext_auth),
+        ("replace_local", replaces_local),
+        ("accept_null_sender", connector.accept_null_sender),
+    ];
+    for (name, _) in ticks.iter().filter(|(_, is_on)| *is_on) {
+        put(name, "1".to_owned());
     }
     pairs
 }
@@ -135,7 +161,7 @@ pub(super) fn read(
     let mut reading = Reading::new(lang, form, json!(connector));
     match section {
         Section::Identify => identify(&mut reading),
-        Section::Senders => senders(&mut reading),
+        Section::Senders => senders(&mut reading, Senders::of(connector)),
         Section::Recipients => recipients(&mut reading),
         Section::Security => {
             reading.text("tls");
@@ -143,6 +169,7 @@ pub(super) fn read(
             reading.value["cleartext_auth"] = json!(is_on);
             content_form::read(&mut reading, "content");
         }
+        Section::Delivery => delivery(&mut reading),
         Section::State => {
             reading.text("state");
             reading.list("test_recipients", "form-address-wrong", is_address);
@@ -163,11 +190,61 @@ fn is_fingerprint(text: &str) -> bool {
     Fingerprint::parse(text).is_some()
 }
 
+fn is_scope(text: &str) -> bool {
+    Scope::parse(text).is_ok()
+}
+
 fn is_domain(text: &str) -> bool {
     Domain::parse(text).is_ok()
 }
 
+fn is_word(text: &str) -> bool {
+    text.chars().count() <= TAG_CHARACTERS_MAX && !text.chars().any(char::is_control)
+}
+
+/// The answers to: as whom may it send?
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Senders {
+    /// As any address of the verified domains.
+    Any,
+    /// As any address of some domains.
+    Domains,
+    /// As these addresses.
+    Addresses,
+    /// As one address, whatever it says.
+    One,
+}
+
+impl Senders {
+    const ALL: [Self; 4] = [Self::Any, Self::Domains, Self::Addresses, Self::One];
+
+    /// In forms.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Any => "*",
+            Self::Domains => "list",
+            Self::Addresses => "addresses",
+            Self::One => "one",
+        }
+    }
+
+    /// What the settings say.
+    fn of(connector: &InboundConnector) -> Self {
+        if connector.sender_replaced == SenderReplaced::All {
+            return Self::One;
+        }
+        if !connector.sender_addresses.is_empty() {
+            return Self::Addresses;
+        }
+        match connector.sender_domains.as_slice() {
+            [only] if only == "*" => Self::Any,
+            _ => Self::Domains,
+        }
+    }
+}
+
 fn identify(reading: &mut Reading<'_>) {
+    reading.list("tags", "form-tag-wrong", is_word);
     reading.list("sender_ip_addresses", "form-network-wrong", is_network);
     reading.text("tls_sender_certificate_name");
     reading.list(
@@ -179,8 +256,33 @@ fn identify(reading: &mut Reading<'_>) {
     reading.text("identified_by");
 }
 
-fn senders(reading: &mut Reading<'_>) {
-    reading.scope(SCOPES[0]);
+/// Whoever gives another answer than before means that one alone.
+fn senders(reading: &mut Reading<'_>, before: Senders) {
+    let answer = reading.form.get("senders");
+    let answer = Senders::ALL.into_iter().find(|one| one.name() == answer);
+    let answer = answer.unwrap_or(before);
+    if answer != before {
+        reading.value["sender_domains"] = json!(["*"]);
+        reading.value["sender_addresses"] = json!([]);
+    }
+    match answer {
+        Senders::Any | Senders::One => {}
+        Senders::Domains => reading.some("sender_domains", "form-domain-wrong", is_scope),
+        Senders::Addresses => reading.some("sender_addresses", "form-pattern-wrong", is_pattern),
+    }
+    let is_all = answer == Senders::One;
+    let is_local = reading.form.get("replace_local") == "1";
+    let given = match is_all || is_local {
+        true => reading.form.get("sender_replacement"),
+        false => "",
+    };
+    if (is_all || is_local) && !is_address(given) {
+        reading.wrong("sender_replacement", "form-address-wrong", given);
+    }
+    reading.value["sender_replacement"] = json!(given);
+    reading.value["sender_replaced"] = json!(if is_all { "all" } else { "local" });
+    let takes_null = reading.form.get("accept_null_sender") == "1";
+    reading.value["accept_null_sender"] = json!(takes_null);
     reading.optional("header_from");
     reading.optional("preset");
     reading.text("envelope_sender");
@@ -192,7 +294,12 @@ fn senders(reading: &mut Reading<'_>) {
 }
 
 fn recipients(reading: &mut Reading<'_>) {
-    reading.scope(SCOPES[1]);
+    reading.scope(RECIPIENTS);
+    reading.text("sending_hours");
+    let hours = reading.form.get("sending_hours");
+    if !hours.is_empty() && SendingHours::parse(hours).is_err() {
+        reading.wrong("sending_hours", "form-hours-wrong", hours);
+    }
     for key in LIMITS {
         reading.number("limits", key);
     }
@@ -201,6 +308,15 @@ fn recipients(reading: &mut Reading<'_>) {
         _ if size.is_empty() => reading.within(&["limits"], "message_size_max", ""),
         Ok(octets) => reading.within(&["limits"], "message_size_max", &octets.to_string()),
         Err(_) => reading.wrong("message_size_max", "form-size-wrong", size),
+    }
+}
+
+fn delivery(reading: &mut Reading<'_>) {
+    reading.text("outbound_connector");
+    reading.text("archive_address");
+    let archive = reading.form.get("archive_address");
+    if !archive.is_empty() && !is_address(archive) {
+        reading.wrong("archive_address", "form-address-wrong", archive);
     }
 }
 
@@ -226,6 +342,13 @@ mod tests {
         let mut connector = InboundConnector::new("Printers");
         connector.sender_domains = vec!["a.test".to_owned(), "*.b.test".to_owned()];
         connector.recipient_domains = vec!["own".to_owned()];
+        connector.sender_replacement = "scan@a.test".to_owned();
+        connector.accept_null_sender = false;
+        connector.sending_hours = "Mon-Fri 07:00-19:00 Europe/Paris".to_owned();
+        connector.outbound_connector = "Microsoft 365".to_owned();
+        connector.archive_address = "archive@a.test".to_owned();
+        connector.tags = vec!["lyon".to_owned(), "étage-2".to_owned()];
+        connector.limits.recipients_per_message = Some(20);
         connector.preset = Some(PresetName::Tolerant);
         connector.identified_by = IdentifiedBy::All;
         connector.cleartext_auth = true;
@@ -242,12 +365,95 @@ mod tests {
             parse_network("10.1.2.0/24").expect("one"),
             parse_network("10.9.9.9").expect("one"),
         ];
-        let filled = Form::of(fill(&connector));
-        let mut read_back = connector.clone();
-        for section in Section::ALL {
-            read_back = read(english(), section, &filled, &read_back).expect("no mistake");
+        let is_unchanged = |connector: &InboundConnector| {
+            let filled = Form::of(fill(connector));
+            let mut read_back = connector.clone();
+            for section in Section::ALL {
+                read_back = read(english(), section, &filled, &read_back).expect("no mistake");
+            }
+            assert_eq!(read_back, *connector);
+        };
+        is_unchanged(&connector);
+        connector.sender_addresses = vec!["scan-*@a.test".to_owned()];
+        is_unchanged(&connector);
+        connector.sender_replaced = SenderReplaced::All;
+        is_unchanged(&connector);
+    }
+
+    #[test]
+    fn who_answers_anew_as_whom_it_sends_means_that_answer_alone() {
+        let before = InboundConnector::new("x");
+        let answered = |before: &InboundConnector, pairs: &[(&str, &str)]| {
+            let common = [("envelope_sender", "signed"), ("accept_null_sender", "1")];
+            let typed = form(&[pairs, &common].concat());
+            read(english(), Section::Senders, &typed, before)
+        };
+        let listed = [("senders", "list"), ("sender_domains", "a.test")];
+        let listed = answered(&before, &listed).expect("right");
+        assert_eq!(listed.sender_domains, ["a.test"]);
+        let addresses = [
+            ("senders", "addresses"),
+            ("sender_domains", "a.test"),
+            ("sender_addresses", "scan@a.test, scan-*@b.test"),
+        ];
+        let addresses = answered(&listed, &addresses).expect("right");
+        assert_eq!(addresses.sender_addresses, ["scan@a.test", "scan-*@b.test"]);
+        assert_eq!(addresses.sender_domains, ["*"]);
+        let one = [("senders", "one"), ("sender_replacement", "nas@a.test")];
+        let one = answered(&addresses, &one).expect("right");
+        assert_eq!(one.sender_replaced, SenderReplaced::All);
+        assert_eq!(one.sender_replacement, "nas@a.test");
+        assert!(one.sender_addresses.is_empty());
+        let local = [
+            ("senders", "*"),
+            ("replace_local", "1"),
+            ("sender_replacement", "nas@a.test"),
+        ];
+        let local = answered(&one, &local).expect("right");
+        assert_eq!(local.sender_replaced, SenderReplaced::Local);
+        assert_eq!(local.sender_replacement, "nas@a.test");
+        // What is not asked for is not kept: nobody would see it.
+        let none = [("senders", "*"), ("sender_replacement", "nas@a.test")];
+        let none = answered(&local, &none).expect("right");
+        assert_eq!(none, before);
+        for (pairs, field) in [
+            (
+                [("senders", "one"), ("sender_replacement", "")],
+                "sender_replacement",
+            ),
+            (
+                [("replace_local", "1"), ("sender_replacement", "nas")],
+                "sender_replacement",
+            ),
+            (
+                [
+                    ("senders", "addresses"),
+                    ("sender_addresses", "a*b*@a.test"),
+                ],
+                "sender_addresses",
+            ),
+            (
+                [("senders", "addresses"), ("sender_addresses", "")],
+                "sender_addresses",
+            ),
+        ] {
+            let mistakes = answered(&before, &pairs).expect_err(field);
+            assert_eq!(mistakes[0].field, field);
         }
-        assert_eq!(read_back, connector);
+    }
+
+    #[test]
+    fn hours_are_read_before_they_are_saved() {
+        let before = InboundConnector::new("x");
+        let hours = |text: &str| {
+            let typed = form(&[("recipients", "*"), ("sending_hours", text)]);
+            read(english(), Section::Recipients, &typed, &before)
+        };
+        let right = hours("Mon-Fri 07:00-19:00").expect("right");
+        assert_eq!(right.sending_hours, "Mon-Fri 07:00-19:00");
+        assert_eq!(hours("").expect("always"), before);
+        let wrong = hours("in the morning").expect_err("wrong");
+        assert_eq!(wrong[0].field, "sending_hours");
     }
 
     #[test]

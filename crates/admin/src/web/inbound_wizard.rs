@@ -33,7 +33,7 @@ use crate::lang::Lang;
 
 pub(super) use begin::{Tried, refused as refused_devices};
 pub(super) use look::Finding;
-pub(super) use review::{command, sentence};
+pub(super) use review::{Simulated, command, imagine, sentence};
 
 /// Where the wizard lives.
 pub(super) const HERE: &str = "/add-device";
@@ -56,7 +56,6 @@ pub(super) fn routes() -> Router<Centre> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Step {
     Fields(Section),
-    Delivery,
     Review,
 }
 
@@ -66,14 +65,13 @@ impl Step {
         Self::Fields(Section::Senders),
         Self::Fields(Section::Recipients),
         Self::Fields(Section::Security),
-        Self::Delivery,
+        Self::Fields(Section::Delivery),
         Self::Review,
     ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Fields(section) => section.name(),
-            Self::Delivery => "delivery",
             Self::Review => "review",
         }
     }
@@ -81,7 +79,6 @@ impl Step {
     fn title(self, lang: Lang) -> String {
         match self {
             Self::Fields(section) => section.title(lang),
-            Self::Delivery => lang.t("step-delivery"),
             Self::Review => lang.t("step-review"),
         }
     }
@@ -176,13 +173,22 @@ async fn show(
     Reader(visit): Reader,
     Path((id, step)): Path<(String, String)>,
 ) -> Response {
+    if step == finish::MADE {
+        return finish::made(&centre, &visit, &id);
+    }
     let composed = async {
         let at = at(&centre, &visit, id, &step).await?;
         let findings = match at.step {
-            Step::Delivery => look::delivery(&centre, visit.lang, &at.draft),
-            // It asks nobody, so nobody needs to ask for it.
-            Step::Fields(Section::Recipients) => {
-                look::at(&centre, &visit, Section::Recipients, &at.draft).await
+            // They ask nobody, so nobody needs to ask for them.
+            Step::Fields(section @ (Section::Recipients | Section::Delivery)) => {
+                look::at(&centre, &visit, section, &at.draft).await
+            }
+            Step::Fields(section) if !visit.query.get("checked").is_empty() => {
+                look::at(&centre, &visit, section, &at.draft).await
+            }
+            Step::Review if !visit.query.get("simulate").is_empty() => {
+                let asked = visit.query.clone();
+                return compose(&centre, &visit, &at, Shown::Simulated(asked)).await;
             }
             Step::Fields(_) | Step::Review => Vec::new(),
         };
@@ -222,7 +228,7 @@ async fn compose(centre: &Centre, visit: &Visit, at: &At, shown: Shown) -> Resul
     };
     let review = match at.step {
         Step::Review => Some(review::of(centre, visit, &at.draft, asked.as_ref()).await?),
-        Step::Fields(_) | Step::Delivery => None,
+        Step::Fields(_) => None,
     };
     let frame = Frame::new(visit, "inbound", &lang.t("wizard-title"));
     Ok(Page {
@@ -238,7 +244,7 @@ async fn compose(centre: &Centre, visit: &Visit, at: &At, shown: Shown) -> Resul
         findings,
         form,
         ways: match at.step {
-            Step::Delivery => look::own_ways(centre, &at.draft.organisation),
+            Step::Fields(Section::Delivery) => ways(centre, &at.draft.organisation),
             Step::Fields(_) | Step::Review => Vec::new(),
         },
         legacy: match at.step {
@@ -247,6 +253,14 @@ async fn compose(centre: &Centre, visit: &Visit, at: &At, shown: Shown) -> Resul
         },
         review,
     })
+}
+
+/// Outbound connectors by which its mail can leave, whatever the recipient's domain.
+pub(super) fn ways(centre: &Centre, organisation: &str) -> Vec<String> {
+    let settings = centre.context.store.settings();
+    let owner = settings.organisation(organisation);
+    let all = owner.into_iter().flat_map(|one| &one.outbound_connector);
+    all.map(|one| one.name.clone()).collect()
 }
 
 /// Days until somebody looks again whether old TLS is still needed.
@@ -297,11 +311,6 @@ async fn answer(
     let read = match at.step {
         Step::Fields(section) => read(centre, visit.lang, section, &form, &mut at.draft),
         Step::Review => read(centre, visit.lang, Section::State, &form, &mut at.draft),
-        Step::Delivery => {
-            let way = form.get("way").to_owned();
-            at.draft.more.insert("way".to_owned(), way);
-            Ok(())
-        }
     };
     match read {
         Ok(()) => drafts::keep(centre, visit, &at.id, &at.draft).await?,
@@ -314,14 +323,14 @@ async fn answer(
     }
     match (wish.as_str(), at.step) {
         ("back", step) => Ok(page::go(&path(&at.id, step.by(-1)))),
-        ("check", Step::Fields(section)) => {
-            let findings = look::at(centre, visit, section, &at.draft).await;
-            let page = compose(centre, visit, &at, Shown::Findings(findings)).await?;
-            Ok(page::send(&page))
+        // What a form answers has an address of its own: a step back sends nothing again.
+        ("check", step @ Step::Fields(_)) => {
+            let path = format!("{}?checked=1#checked", path(&at.id, step));
+            Ok(page::go(&path))
         }
-        ("simulate", Step::Review) => {
-            let page = compose(centre, visit, &at, Shown::Simulated(form)).await?;
-            Ok(page::send(&page))
+        ("simulate", step @ Step::Review) => {
+            let path = review::asked(&path(&at.id, step), &form);
+            Ok(page::go(&path))
         }
         ("save", Step::Review) => finish::save(centre, visit, &at, Then::Listen).await,
         ("untested", Step::Review) => finish::save(centre, visit, &at, Then::Leave).await,

@@ -1,27 +1,34 @@
 //! "Press Scan now": the page that listens to one inbound connector, shows the conversation of its
 //! device as it happens, says why it failed, and makes the change that helps.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use futures_util::stream;
+use ipnet::IpNet;
 use serde_json::json;
 
-use relais_policy::document::ConnectorState;
+use relais_policy::document::{ConnectorState, InboundConnector};
 use relais_policy::remedy::{Refused as RefusedAttempt, remedies};
 use relais_smtp::address::Mailbox;
 
 use super::ask::{Centre, Refused, quoted};
 use super::conversation::{self, Conversation};
 use super::door::{Change, Reader, Visit};
+use super::drafts::Draft;
 use super::form::Form;
+use super::inbound_wizard::{self, Simulated, legacy};
 use super::news;
 use super::page::{self, Frame};
 use super::rooms::Room;
 use super::switching::{Side, gone};
 use crate::api::connector_changes::revision;
+use crate::lang::Lang;
 
 type Named = Path<(String, String)>;
 
@@ -52,6 +59,25 @@ struct Listening {
     is_observing: bool,
     revision: String,
     heard: Conversation,
+    /// What a message from here would meet, where that was asked for.
+    simulated: Option<Simulation>,
+    /// What a device needs that knows old TLS only, where that is the matter.
+    legacy: Option<Legacy>,
+}
+
+/// An imagined message of its device.
+struct Simulation {
+    /// Who sends it, as whom, to whom.
+    imagined: String,
+    answer: Simulated,
+}
+
+/// The way to a listener for old devices.
+struct Legacy {
+    /// What is needed yet.
+    words: String,
+    /// For `relais.toml`; empty where there is such a listener.
+    listener: String,
 }
 
 async fn show(
@@ -77,6 +103,12 @@ async fn compose(
     let owned = owned.ok_or_else(|| gone(visit))?;
     let reader = conversation::Reader::Person;
     let heard = conversation::compose(visit.lang, (&settings, &owned), &room.so_far(), reader);
+    let simulated = match visit.query.get("simulate") {
+        "" => None,
+        _ => Some(simulate(centre, visit, (organisation, owned.connector)).await),
+    };
+    let offered_old = heard.outcome.as_ref().and_then(|one| one.old_client);
+    let legacy = offered_old.map(|client| old_listener(centre, visit.lang, client));
     let title = visit.lang.with("listen-title", name);
     let done = match visit.query.get("done") {
         "" => String::new(),
@@ -88,10 +120,49 @@ async fn compose(
         is_observing: owned.connector.state == ConnectorState::Observing,
         revision: revision(owned.connector),
         heard,
+        simulated,
+        legacy,
         frame: Frame::new(visit, "inbound", &title)
             .command(format!("relais connector inbound listen {}", quoted(name)))
             .done(done),
     })
+}
+
+/// What its next message would meet: imagined here, by the functions that decide real mail. Nothing
+/// is sent.
+async fn simulate(
+    centre: &Centre,
+    visit: &Visit,
+    (organisation, connector): (&str, &InboundConnector),
+) -> Simulation {
+    let settings = centre.settings(visit.caller());
+    let owner = settings.organisation(organisation);
+    let mut users = owner.into_iter().flat_map(|one| &one.credential);
+    let user = users.find(|one| one.enabled && one.inbound_connector == connector.name);
+    let mut draft = Draft {
+        organisation: organisation.to_owned(),
+        connector: connector.clone(),
+        more: BTreeMap::new(),
+    };
+    if let Some(user) = user {
+        draft.more.insert("user".to_owned(), user.user.clone());
+    }
+    let (imagined, answer) = inbound_wizard::imagine(centre, visit, &draft).await;
+    Simulation { imagined, answer }
+}
+
+/// Old TLS has a listener of its own, which stands in `relais.toml`: no page can open one.
+fn old_listener(centre: &Centre, lang: Lang, client: IpAddr) -> Legacy {
+    let mut device = InboundConnector::new("");
+    device.sender_ip_addresses = vec![IpNet::from(client)];
+    let key = match relais_net::tls::HAS_OLD_TLS {
+        true => "listen-legacy",
+        false => "listen-legacy-build",
+    };
+    Legacy {
+        words: lang.t(key),
+        listener: legacy(centre, &device),
+    }
 }
 
 async fn events(

@@ -1,5 +1,6 @@
 //! The certificate of a device, got into a connector without typing: caught while the device shows
-//! it, or pasted. A device's own certificate, which nobody issued, is known by its SHA-256.
+//! it, or pasted. A device's own certificate, which nobody issued, is known by its SHA-256. And
+//! what a person is told whose device knows old TLS only.
 
 use std::fs;
 
@@ -7,7 +8,7 @@ use crate::authority::{Pair, Wanted, openssl};
 use crate::client_certificates::SEND;
 use crate::receiver::Receiver;
 use crate::support::Server;
-use crate::tls::Encrypted;
+use crate::tls::{BY_ADDRESS, Encrypted, nowhere};
 use crate::web::{Browser, first, location, post};
 use crate::wizard::Events;
 
@@ -178,4 +179,21 @@ fn a_pasted_certificate_is_shown_and_filled_in_and_what_is_none_is_told() {
     ];
     save(&mut browser, &identify, &known);
     assert_eq!(send(&relay, &device), "sent");
+}
+
+#[test]
+fn who_listens_to_a_device_of_old_tls_is_told_what_it_needs() {
+    let relay = Encrypted::start(BY_ADDRESS, nowhere());
+    let browser = first(&relay.server, "en");
+    let base = "/connectors/inbound/contoso/Loopback";
+    let listen = format!("{base}/listen");
+    browser.get(&listen).expect(200).shows("Press Scan now");
+    let mut events = Events::of(&relay.server, &browser, &format!("{base}/events"));
+    let old = "-starttls smtp -tls1_1 -cipher ALL@SECLEVEL=0";
+    let answer = relay.s_client(relay.starttls.port(), old, "");
+    assert_ne!(answer.code, 0, "{answer:?}");
+    let page = events.until(&browser, &listen, "The device knows old TLS only.");
+    page.shows("the client offers TLS 1.1 at most (TLS-OLD ");
+    page.shows("[legacy_listener]");
+    page.shows("source_addresses = [&#34;127.0.0.1/32&#34;]");
 }

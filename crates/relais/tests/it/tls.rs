@@ -81,7 +81,7 @@ impl Encrypted {
         answer.out.lines().map(str::to_owned).collect()
     }
 
-    fn s_client(&self, port: u16, arguments: &str, input: &str) -> Answer {
+    pub(crate) fn s_client(&self, port: u16, arguments: &str, input: &str) -> Answer {
         openssl_with(
             &format!("s_client -connect 127.0.0.1:{port} -ign_eof {arguments}"),
             input,
@@ -128,7 +128,7 @@ fn settings(connectors: &str, smart_host: SocketAddr) -> String {
 }
 
 /// Loopback is a known client.
-const BY_ADDRESS: &str = "[[organisation.inbound_connector]]\nname = \"Loopback\"\n\
+pub(crate) const BY_ADDRESS: &str = "[[organisation.inbound_connector]]\nname = \"Loopback\"\n\
                           sender_ip_addresses = [\"127.0.0.1\"]\n";
 const LETTER: &str =
     "From: erp@contoso.test\r\nTo: b@example.org\r\nSubject: sealed\r\n\r\nhello\r\n";

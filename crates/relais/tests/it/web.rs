@@ -199,7 +199,9 @@ pub(crate) fn first_at<'a>(server: &'a Server, language: &'static str, next: &st
 /// Where an answer leads.
 #[track_caller]
 pub(crate) fn location(page: &Page) -> String {
-    page.header("location").expect("where").to_owned()
+    let address = page.header("location").expect("where");
+    // A browser keeps the place on the page for itself.
+    address.split('#').next().unwrap_or_default().to_owned()
 }
 
 /// Sends a form with the session's token.

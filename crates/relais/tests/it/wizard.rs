@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use crate::first_run::await_page;
 use crate::support::{BEHIND_PROXY, CONTOSO, PATIENCE, Place, Server, Session};
-use crate::web::{Browser, PASSWORD, Page, audit, first, location, post};
+use crate::web::{Browser, PASSWORD, Page, audit, first, location, post, post_and_follow};
 
 /// *Printers* has 10.1.2.0/24.
 fn server() -> Server {
@@ -92,7 +92,7 @@ fn a_device_is_added_step_by_step_and_its_scan_is_heard() {
             ("go", go),
         ]
     };
-    let page = post(&mut browser, &identify, &right("check")).expect(200);
+    let page = post_and_follow(&mut browser, &identify, &right("check"));
     page.shows("Printers covers 10.1.2.9/32 by 10.1.2.0/24");
     page.shows("10.1.2.9 has not been seen");
     let next = post(&mut browser, &identify, &right("next")).expect(303);
@@ -102,13 +102,16 @@ fn a_device_is_added_step_by_step_and_its_scan_is_heard() {
         ("sender_domains", "contoso.test"),
         ("envelope_sender", "signed"),
         ("preset", "tolerant"),
+        ("replace_local", "1"),
+        ("sender_replacement", "scan@contoso.test"),
+        ("accept_null_sender", "1"),
     ];
-    let page = post(
+    let page = post_and_follow(
         &mut browser,
         &step("senders"),
         &[&senders[..], &[("go", "check")]].concat(),
     );
-    page.expect(200).shows("contoso.test was verified by hand");
+    page.shows("contoso.test was verified by hand");
     post(
         &mut browser,
         &step("senders"),
@@ -124,6 +127,8 @@ fn a_device_is_added_step_by_step_and_its_scan_is_heard() {
     let limits = [
         ("recipients", "own"),
         ("message_size_max", "20 MiB"),
+        ("recipients_per_message", "20"),
+        ("sending_hours", "00:00-24:00 Europe/Paris"),
         ("go", "next"),
     ];
     post(&mut browser, &step("recipients"), &limits).expect(303);
@@ -137,7 +142,18 @@ fn a_device_is_added_step_by_step_and_its_scan_is_heard() {
         .get(&step("delivery"))
         .expect(200)
         .shows("Mail leaves by Nowhere");
+    let delivery = [
+        ("outbound_connector", "Nowhere"),
+        ("archive_address", "it@contoso.test"),
+        ("go", "next"),
+    ];
+    post(&mut browser, &step("delivery"), &delivery).expect(303);
     let page = browser.get(&step("review")).expect(200);
+    page.shows("*.local and the like become scan@contoso.test.");
+    page.shows("It may send 00:00-24:00 Europe/Paris.");
+    page.shows("Its mail leaves by Nowhere.");
+    page.shows("A copy goes to it@contoso.test.");
+    page.shows("&#34;archive_address&#34;: &#34;it@contoso.test&#34;");
     page.shows("Whoever comes from 10.1.2.9 may send as any address of contoso.test");
     page.shows("to your own domains.");
     let command = page.body.split("<code>relais ").last().expect("a command");
@@ -152,7 +168,8 @@ fn a_device_is_added_step_by_step_and_its_scan_is_heard() {
         ("simulate_to", "b@example.org"),
         ("go", "simulate"),
     ];
-    let page = post(&mut browser, &step("review"), &[&state[..], &ask].concat()).expect(200);
+    let asked = [&state[..], &ask].concat();
+    let page = post_and_follow(&mut browser, &step("review"), &asked);
     page.shows("Refused: 550 5.7.1 Destination not allowed");
     let saved = post(
         &mut browser,
@@ -191,6 +208,13 @@ fn made_by_command(server: &Server, command: &str) {
 fn heard(server: &Server, browser: &mut Browser<'_>, listen: &str) {
     let base = listen.trim_end_matches("/listen");
     browser.get(listen).expect(200).shows("Press Scan now");
+    browser
+        .get(base)
+        .expect(200)
+        .shows("Nothing received yet. Waiting…");
+    let simulated = browser.get(&format!("{listen}?simulate=1")).expect(200);
+    simulated.shows("nothing was sent: a message from 10.1.2.9, as scan@contoso.test, to it@");
+    simulated.shows("Accepted by Copier");
     let mut events = Events::of(server, browser, &format!("{base}/events"));
     let mut device = greeted(server, "10.1.2.9", "scan2");
     device.say("MAIL FROM:<scan@contoso.test>");
@@ -244,7 +268,7 @@ fn heard(server: &Server, browser: &mut Browser<'_>, listen: &str) {
     let page = events.until(browser, listen, "Received from 10.1.2.9.");
     page.shows(&format!("/trace/{id}"));
     assert!(!page.body.contains("confidential"), "{}", page.body);
-    browser.get(base).expect(200).shows("Last message");
+    await_page(browser, base, "Accepted 1, refused 1.").shows("Last message");
 }
 
 #[test]
@@ -352,6 +376,49 @@ fn nobody_overwrites_what_they_have_not_seen_and_a_connector_goes_by_its_typed_n
 }
 
 #[test]
+fn what_the_wizard_asks_can_be_changed_later_and_tags_find_a_connector_again() {
+    let server = server();
+    let mut browser = first(&server, "en");
+    let base = "/connectors/inbound/contoso/Printers";
+    let change = |browser: &mut Browser<'_>, section: &str, fields: &[(&str, &str)]| {
+        let edit = format!("{base}/edit/{section}");
+        let seen = browser.get(&edit).expect(200).field("revision");
+        post_and_follow(browser, &edit, &[&[("revision", &*seen)], fields].concat())
+    };
+    let identify = [
+        ("sender_ip_addresses", "10.1.2.0/24"),
+        ("identified_by", "any"),
+        ("tags", "lyon floor-2"),
+    ];
+    change(&mut browser, "identify", &identify).shows("href=\"/connectors/inbound?tag=lyon\"");
+    let senders = [
+        ("senders", "one"),
+        ("sender_replacement", "scan@contoso.test"),
+        ("envelope_sender", "signed"),
+    ];
+    let page = change(&mut browser, "senders", &senders);
+    page.shows("may send as scan@contoso.test, whatever it says");
+    let delivery = [("outbound_connector", "Nowhere"), ("archive_address", "")];
+    change(&mut browser, "delivery", &delivery).shows("Its mail leaves by Nowhere.");
+    let found = browser.get("/connectors/inbound?tag=lyon").expect(200);
+    found.shows("Printers");
+    let none = browser.get("/connectors/inbound?tag=paris").expect(200);
+    none.shows("Nothing fits this filter.");
+    let mut device = greeted(&server, "10.1.2.9", "scan2");
+    device.say("MAIL FROM:<root@nas.local>");
+    device.say("RCPT TO:<b@example.org>");
+    device.say("DATA");
+    let taken = device.say("From: root@nas.local\r\n\r\nhello\r\n.");
+    let id = taken.rsplit(' ').next().expect("an id").to_owned();
+    let story = await_page(
+        &browser,
+        &format!("/trace/{id}"),
+        "root@nas.local → scan@contoso.test",
+    );
+    story.shows("sender");
+}
+
+#[test]
 fn the_password_of_an_application_is_shown_once_and_fits_on_every_panel() {
     let server = server();
     let mut browser = first(&server, "en");
@@ -378,14 +445,16 @@ fn the_password_of_an_application_is_shown_once_and_fits_on_every_panel() {
         ("simulate_to", "b@example.org"),
         ("go", "simulate"),
     ];
-    let page = post(&mut browser, &review, &ask).expect(200);
+    let page = post_and_follow(&mut browser, &review, &ask);
     page.shows("leaves by Nowhere.");
-    let saved = post(
-        &mut browser,
-        &review,
-        &[("state", "enabled"), ("go", "save")],
-    )
-    .expect(200);
+    let save = [("state", "enabled"), ("go", "save")];
+    let shown = location(&post(&mut browser, &review, &save).expect(303));
+    let saved = browser.get(&shown).expect(200);
+    // A step back, or a reload, makes nothing anew and shows nothing again.
+    browser
+        .get(&shown)
+        .expect(404)
+        .shows("The password was shown once");
     let (_, password) = saved.body.split_once("id=\"password\">").expect("shown");
     let password = password.split('<').next().expect("its end").to_owned();
     assert_eq!(password.len(), 20, "{password}");
@@ -535,7 +604,7 @@ fn the_busiest_hour_stands_beside_the_limits_and_mail_leaves_by_the_chosen_conne
     post(
         &mut browser,
         &step("delivery"),
-        &[("way", "Own"), ("go", "next")],
+        &[("outbound_connector", "Own"), ("go", "next")],
     )
     .expect(303);
     let imagined = [
@@ -546,7 +615,7 @@ fn the_busiest_hour_stands_beside_the_limits_and_mail_leaves_by_the_chosen_conne
         ("simulate_size", "30 MiB"),
         ("go", "simulate"),
     ];
-    let page = post(&mut browser, &step("review"), &imagined).expect(200);
+    let page = post_and_follow(&mut browser, &step("review"), &imagined);
     page.shows("Refused: 552 5.3.4");
     let save = [("state", "enabled"), ("go", "untested")];
     let saved = post(&mut browser, &step("review"), &save).expect(303);

@@ -1,19 +1,23 @@
 //! Saving: the connector, the user with its password that is shown this once, and on to listening.
 
 use askama::Template;
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
 use relais_policy::document::InboundConnector;
 
-use super::{At, Shown, Then, compose};
-use crate::api::connector_changes::revision;
-use crate::web::ask::{Centre, Refused, segment, text};
+use super::{At, HERE, Shown, Then, compose};
+use crate::people::hexadecimal;
+use crate::web::ask::{Centre, MadeUser, Refused, segment, text};
 use crate::web::door::Visit;
-use crate::web::drafts::{self, Draft};
+use crate::web::drafts;
 use crate::web::fields::Mistake;
 use crate::web::form::Form;
 use crate::web::page::{self, Frame};
+
+/// Where a password is shown, below its own name.
+pub(super) const MADE: &str = "made";
 
 /// The page that shows a password once.
 #[derive(Template)]
@@ -60,11 +64,6 @@ pub(super) async fn save(
             Then::Leave => "",
         }
     );
-    if let Err(refused) = lead(centre, visit, draft).await {
-        let words = visit.lang.with("delivery-not-led", draft.more("way"));
-        let detail = format!("{words} {}", refused.detail);
-        return Ok(page::failed(visit, refused.status, &detail));
-    }
     if draft.more("credential") != "1" {
         return Ok(page::go(&next));
     }
@@ -77,37 +76,31 @@ pub(super) async fn save(
         Ok(made) => (text(&made, "password").to_owned(), String::new()),
         Err(refused) => (String::new(), refused.detail),
     };
-    Ok(page::send(&Made {
-        frame: Frame::new(visit, "inbound", &visit.lang.t("made-title")),
+    let made = MadeUser {
         user: draft.more("user").to_owned(),
         password,
         fault,
         next,
-    }))
+    };
+    let id = hexadecimal(&centre.context.chance.octets::<16>());
+    let path = format!("{HERE}/{id}/{MADE}");
+    let now = centre.context.clock.moment();
+    centre.made.keep((id, visit.token.clone()), now, made);
+    Ok(page::go(&path))
 }
 
-/// Its mail leaves by the outbound connector that was chosen: one that is for named ones only.
-async fn lead(
-    centre: &Centre,
-    visit: &Visit,
-    draft: &Draft<InboundConnector>,
-) -> Result<(), Refused> {
-    let (organisation, way) = (draft.organisation.as_str(), draft.more("way"));
-    let settings = centre.settings(visit.caller());
-    let Some(found) = settings.outbound_connector(organisation, way) else {
-        return Ok(());
+/// The user with its password, this once.
+pub(super) fn made(centre: &Centre, visit: &Visit, id: &str) -> Response {
+    let now = centre.context.clock.moment();
+    let Some(made) = centre.made.take(id, visit.token.as_deref(), now) else {
+        let words = visit.lang.t("made-gone");
+        return page::failed(visit, StatusCode::NOT_FOUND, &words);
     };
-    let name = &draft.connector.name;
-    if found.inbound_connectors.is_empty() || found.inbound_connectors.contains(name) {
-        return Ok(());
-    }
-    let mut wanted = found.clone();
-    wanted.inbound_connectors.push(name.clone());
-    let put = json!({
-        "organisation": organisation,
-        "connector": wanted,
-        "revision": revision(found),
-    });
-    let path = "/connectors/outbound/put";
-    centre.post(visit.caller(), path, &put).await.map(|_| ())
+    page::send(&Made {
+        frame: Frame::new(visit, "inbound", &visit.lang.t("made-title")),
+        user: made.user,
+        password: made.password,
+        fault: made.fault,
+        next: made.next,
+    })
 }

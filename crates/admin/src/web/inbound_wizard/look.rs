@@ -11,7 +11,7 @@ use serde_json::Value;
 use relais_net::facts::GLANCE_TIMEOUT;
 use relais_policy::coverage::{self, Wanted, Weight};
 use relais_policy::desk::{Prediction, Words, ways};
-use relais_policy::document::{AuthMethod, InboundConnector, Verification};
+use relais_policy::document::{AuthMethod, InboundConnector, SenderReplaced, Verification};
 use relais_policy::proof::ProofKey;
 use relais_policy::settings::{Mode, Scope};
 use relais_smtp::address::Host;
@@ -67,6 +67,7 @@ pub(super) async fn at(
         Section::Identify => identify(centre, visit, draft).await,
         Section::Senders => senders(centre, visit.lang, draft).await,
         Section::Recipients => busiest(centre, visit.lang, draft).await,
+        Section::Delivery => delivery(centre, visit.lang, draft),
         Section::Security | Section::State => Vec::new(),
     }
 }
@@ -268,8 +269,14 @@ pub(super) fn delivery(
     draft: &Draft<InboundConnector>,
 ) -> Vec<Finding> {
     let settings = centre.context.store.settings();
-    let any_sender = draft.connector.sender_domains.iter().any(|one| one == "*");
-    let all = ways(&settings, &draft.organisation).into_iter().map(|way| {
+    let wanted = &draft.connector;
+    let any_sender = wanted.sender_domains.iter().any(|one| one == "*")
+        && wanted.sender_addresses.is_empty()
+        && wanted.sender_replaced == SenderReplaced::Local;
+    let pinned = wanted.outbound_connector.as_str();
+    let all = ways(&settings, &draft.organisation).into_iter();
+    let all = all.filter(|way| pinned.is_empty() || way.connector.as_deref() == Some(pinned));
+    let all = all.map(|way| {
         let Some(name) = &way.connector else {
             return found(lang, "good", lang.t("look-by-mx"));
         };
@@ -284,14 +291,4 @@ pub(super) fn delivery(
         found(lang, "good", lang.with("look-by-connector", &shown))
     });
     all.collect()
-}
-
-/// Those that take mail of named inbound connectors only: one more can be named there. What takes
-/// everybody's mail takes this one's by the recipient's domain.
-pub(super) fn own_ways(centre: &Centre, organisation: &str) -> Vec<String> {
-    let settings = centre.context.store.settings();
-    let owner = settings.organisation(organisation);
-    let all = owner.into_iter().flat_map(|one| &one.outbound_connector);
-    let named = all.filter(|one| !one.inbound_connectors.is_empty());
-    named.map(|one| one.name.clone()).collect()
 }

@@ -3,11 +3,13 @@
 
 use serde_json::{Value, json};
 
-use relais_policy::document::{ByteCount, IdentifiedBy, InboundConnector, InboundTls};
+use relais_policy::document::{
+    ByteCount, IdentifiedBy, InboundConnector, InboundTls, SenderReplaced,
+};
 
 use super::look::{self, Finding};
 use crate::lang::Lang;
-use crate::web::ask::{Centre, Refused, list, quoted, text};
+use crate::web::ask::{Centre, Refused, address, list, quoted, text};
 use crate::web::door::Visit;
 use crate::web::drafts::Draft;
 use crate::web::form::Form;
@@ -19,6 +21,8 @@ const SOMEWHERE: &str = "203.0.113.1";
 pub(in crate::web) struct Review {
     pub(in crate::web) sentence: Vec<String>,
     pub(in crate::web) settings: Vec<(String, String)>,
+    /// The same, as the API takes it.
+    pub(in crate::web) json: String,
     pub(in crate::web) precedence: Vec<Finding>,
     /// Why it cannot be saved so.
     pub(in crate::web) fault: String,
@@ -69,6 +73,7 @@ pub(super) async fn of(
     Ok(Review {
         sentence: sentence(lang, &draft.connector, draft.more("user")),
         settings: settings_of(&draft.connector),
+        json: json_of(draft),
         precedence: look::networks(centre, lang, draft),
         fault,
         warnings,
@@ -89,6 +94,26 @@ const IMAGINED: [(&str, &str); 7] = [
     ("simulate_certificate", "simulate-certificate"),
     ("simulate_size", "simulate-size"),
 ];
+
+/// The address of a page that answers what this form asks.
+pub(super) fn asked(path: &str, form: &Form) -> String {
+    let fields = IMAGINED.iter().map(|(name, _)| (*name, form.get(name)));
+    let fields: Vec<_> = std::iter::once(("simulate", "1")).chain(fields).collect();
+    address(path, &fields) + "#simulated"
+}
+
+/// The message that the device will send next, in words, and what would happen to it.
+pub(in crate::web) async fn imagine(
+    centre: &Centre,
+    visit: &Visit,
+    draft: &Draft<InboundConnector>,
+) -> (String, Simulated) {
+    let imagined = imagined(centre, draft, None);
+    let [ip, from, to, ..] = &imagined;
+    let parts = [("client", ip.as_str()), ("from", from), ("to", to)];
+    let words = visit.lang.fill("listen-simulated", &parts);
+    (words, simulate(centre, visit, draft, &imagined).await)
+}
 
 /// As asked for, else as the device will.
 fn imagined(
@@ -241,7 +266,12 @@ pub(in crate::web) fn sentence(
         [] => lang.t("who-credential"),
         named => named.join(&format!(" {join} ")),
     };
+    let addresses = joined("sender_addresses");
     let from = match joined("sender_domains").as_str() {
+        _ if connector.sender_replaced == SenderReplaced::All => {
+            lang.with("from-one", &connector.sender_replacement)
+        }
+        _ if !addresses.is_empty() => addresses,
         "*" => lang.t("from-any"),
         domains => lang.with("from-domains", domains),
     };
@@ -264,6 +294,22 @@ pub(in crate::web) fn sentence(
     if let Some(size) = connector.limits.message_size_max {
         all.push(lang.with("review-size", &size.to_string()));
     }
+    let replaces_local = connector.sender_replaced == SenderReplaced::Local
+        && !connector.sender_replacement.is_empty();
+    let more = [
+        (
+            replaces_local,
+            "review-replaced",
+            &connector.sender_replacement,
+        ),
+        (true, "review-hours", &connector.sending_hours),
+        (true, "review-way", &connector.outbound_connector),
+        (true, "review-archive", &connector.archive_address),
+    ];
+    let more = more
+        .iter()
+        .filter(|(is_said, _, value)| *is_said && !value.is_empty());
+    all.extend(more.map(|(_, key, value)| lang.with(key, value)));
     all
 }
 
@@ -278,8 +324,14 @@ fn settings_of(connector: &InboundConnector) -> Vec<(String, String)> {
         .collect()
 }
 
+/// What the API is asked for when it is saved.
+fn json_of(draft: &Draft<InboundConnector>) -> String {
+    let put = json!({ "organisation": draft.organisation, "connector": draft.connector });
+    serde_json::to_string_pretty(&put).unwrap_or_default()
+}
+
 /// The flags of `relais connector inbound add`, with the keys that they set.
-const FLAGS: [(&str, &str); 14] = [
+const FLAGS: [(&str, &str); 22] = [
     ("state", "--state"),
     ("sender_ip_addresses", "--ip"),
     ("tls_sender_certificate_name", "--certificate-name"),
@@ -297,10 +349,19 @@ const FLAGS: [(&str, &str); 14] = [
     ("preset", "--preset"),
     ("header_from", "--header-from"),
     ("envelope_sender", "--envelope-sender"),
+    ("sender_addresses", "--sender-address"),
+    ("sender_replacement", "--sender-replacement"),
+    ("sender_replaced", "--sender-replaced"),
+    ("accept_null_sender", "--accept-null-sender"),
+    ("sending_hours", "--sending-hours"),
+    ("outbound_connector", "--outbound-connector"),
+    ("archive_address", "--archive-address"),
+    ("tags", "--tag"),
 ];
 /// The same for `limits`.
-const LIMIT_FLAGS: [(&str, &str); 5] = [
+const LIMIT_FLAGS: [(&str, &str); 6] = [
     ("message_size_max", "--message-size-max"),
+    ("recipients_per_message", "--recipients-per-message"),
     ("messages_per_minute", "--messages-per-minute"),
     ("recipients_per_hour", "--recipients-per-hour"),
     ("recipients_per_day", "--recipients-per-day"),
