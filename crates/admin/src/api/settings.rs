@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use relais_policy::change::{self, Absent, Act};
 use relais_policy::document::{AcceptedDomain, Document, Organisation, Verification};
@@ -27,6 +28,10 @@ use crate::proving;
 
 /// How often a change is made anew when somebody else's comes between.
 const CONFLICTS_MAX: usize = 5;
+
+/// Changes of this server take turns: many at once would come between each other until they give
+/// up. What another way changes meanwhile is still noticed by its version.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
@@ -136,6 +141,7 @@ pub(super) async fn change_with(
     make: impl Fn(&Document) -> Result<Document, Problem>,
 ) -> Result<Changed, Problem> {
     let mut conflicts = 0;
+    let turn = TURN.lock().await;
     loop {
         let before = context.store.settings();
         if let Some(expected) = expected.filter(|expected| *expected != before.version) {
@@ -181,6 +187,7 @@ pub(super) async fn change_with(
         };
         match store(context, caller, wanted, beside).await {
             Ok(version) => {
+                drop(turn);
                 tell_of_domains(context).await;
                 take_keys(context, caller, &before.document, &document).await;
                 return Ok(Changed {

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::task::LocalSet;
 use tower::ServiceExt;
 
 use relais_admin::api;
@@ -268,6 +269,33 @@ async fn nobody_overwrites_settings_that_they_have_not_seen() {
     let now = here.get("/api/v1/settings").await;
     assert_eq!(now.etag.as_deref(), Some("\"1\""));
     assert_eq!(now.value["organisation"][0]["name"], "contoso");
+}
+
+#[tokio::test]
+async fn forty_programs_that_add_a_connector_each_at_once_all_succeed() {
+    let here = Arc::new(Here::new().await);
+    let applied = json!({ "document": contoso() });
+    let first = here
+        .ask(Method::POST, "/api/v1/apply", None, &applied)
+        .await;
+    assert_eq!(first.status, StatusCode::OK);
+    let local = LocalSet::new();
+    let all: Vec<_> = (0..40)
+        .map(|number| {
+            let here = Arc::clone(&here);
+            let networks = [format!("10.9.{number}.1")];
+            let connector =
+                json!({ "name": format!("Line {number}"), "sender_ip_addresses": networks });
+            let body = json!({ "organisation": "contoso", "connector": connector });
+            let path = "/api/v1/connectors/inbound/put";
+            local.spawn_local(async move { here.ask(Method::POST, path, None, &body).await })
+        })
+        .collect();
+    local.await;
+    for one in all {
+        let answer = one.await.expect("no panic");
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.value);
+    }
 }
 
 #[tokio::test]
