@@ -24,7 +24,7 @@ pub async fn note_installation(context: &AdminContext) {
     let version = env!("CARGO_PKG_VERSION");
     let audit = ShelfAudit {
         actor: "Relais".to_owned(),
-        via: "start",
+        via: "start".into(),
         act: "installation.began",
         detail: vec![format!("Relais {version} at {}", context.hostname)],
     };

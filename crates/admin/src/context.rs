@@ -22,6 +22,7 @@ use relais_policy::limit::Counts;
 use relais_policy::settings::Settings;
 use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
+use relais_store::door::Via;
 use relais_store::queue::Actor;
 use relais_store::store::Store;
 
@@ -33,6 +34,7 @@ use crate::people::{By, People};
 use crate::permission::{Reach, Rights, Role};
 use crate::rounds::Rounds;
 use crate::webhooks::outbox::Outbox;
+use crate::words::Language;
 
 /// Everything that requests share. Cheap to clone.
 #[derive(Clone)]
@@ -236,10 +238,12 @@ impl Readiness {
 pub struct Caller {
     /// `uid 0 (root)`.
     pub actor: Arc<str>,
-    /// `socket`, `web`, `api`, `listener`, `data-folder`.
-    pub via: &'static str,
+    /// `socket`, `web`, `api`, `listener`, `data-folder`, with the address that they came from.
+    pub via: Via,
     /// What they may do, and how far.
     pub rights: Rights,
+    /// In which language pages of this process tell them why not; JSON is English.
+    pub language: Language,
 }
 
 impl Caller {
@@ -252,8 +256,9 @@ impl Caller {
         };
         Self {
             actor,
-            via: "socket",
+            via: "socket".into(),
             rights: Rights::everything(),
+            language: Language::English,
         }
     }
 
@@ -261,8 +266,9 @@ impl Caller {
     pub(crate) fn web(name: &str, rights: Rights) -> Self {
         Self {
             actor: Self::name_on_web(name).into(),
-            via: "web",
+            via: "web".into(),
             rights,
+            language: Language::English,
         }
     }
 
@@ -277,10 +283,25 @@ impl Caller {
         };
         Self {
             actor: format!("{name} (key {id})").into(),
-            via: "api",
+            via: "api".into(),
             // What it may do is held by the table of operations, at the door that it came by.
             rights: Rights::of_role(Role::Owner, reach),
+            language: Language::English,
         }
+    }
+
+    /// The same, who came from this address.
+    #[must_use]
+    pub(crate) fn coming_from(mut self, address: IpAddr) -> Self {
+        self.via = self.via.coming_from(Some(address));
+        self
+    }
+
+    /// The same, who reads this language.
+    #[must_use]
+    pub(crate) fn reading(mut self, language: Language) -> Self {
+        self.language = language;
+        self
     }
 
     /// The same, as the audit of the queue tells it.
@@ -300,8 +321,9 @@ impl Caller {
     pub fn listener() -> Self {
         Self {
             actor: "anonymous".into(),
-            via: "listener",
+            via: "listener".into(),
             rights: Rights::none(),
+            language: Language::English,
         }
     }
 
@@ -309,8 +331,9 @@ impl Caller {
     pub(crate) fn watch() -> Self {
         Self {
             actor: "daily check".into(),
-            via: "start",
+            via: "start".into(),
             rights: Rights::everything(),
+            language: Language::English,
         }
     }
 
@@ -318,8 +341,9 @@ impl Caller {
     pub fn data_folder() -> Self {
         Self {
             actor: "command line".into(),
-            via: "data-folder",
+            via: "data-folder".into(),
             rights: Rights::everything(),
+            language: Language::English,
         }
     }
 }

@@ -17,6 +17,19 @@ use relais_store::queue::StoreError;
 use relais_store::shelf::{Shelf, ShelfChange};
 use relais_store::store::Store;
 
+use crate::lang::Lang;
+use crate::words::Language;
+
+/// The name of a self-check for people; its own where there is none.
+pub fn name_of_check(language: Language, check: &str) -> String {
+    let lang = Lang::of(Some(language.pick("en", "fr")), None);
+    let name = lang.t(&format!("check-name-{check}"));
+    match name.starts_with('[') {
+        true => check.to_owned(),
+        false => name,
+    }
+}
+
 /// Between two looks while all is well.
 const PAUSE: Duration = Duration::from_secs(86_400);
 /// Between two looks while something needed is wrong: it is mended soon, and seen soon.

@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 
 use relais_net::clock::Chance;
 use relais_smtp::time::Timestamp;
+use relais_store::door::Via;
 use relais_store::queue::StoreError;
 use relais_store::shelf::{Shelf, ShelfAudit, ShelfChange};
 use relais_store::store::Store;
@@ -116,7 +117,7 @@ pub(crate) async fn list(store: &Store) -> Result<Vec<ApiKey>, KeyError> {
 /// Who did it, when.
 pub(crate) struct By<'a> {
     pub(crate) actor: &'a str,
-    pub(crate) via: &'static str,
+    pub(crate) via: Via,
     pub(crate) now: Timestamp,
 }
 
@@ -292,7 +293,7 @@ mod tests {
 
     const BY: By<'_> = By {
         actor: "uid 0 (root)",
-        via: "socket",
+        via: Via::named("socket"),
         now: Timestamp::from_millis(10),
     };
 

@@ -33,6 +33,7 @@ macro_rules! catalogue {
 /// All areas. A key stands in one of them only.
 pub(super) const CATALOGUES: &[Catalogue] = &[
     catalogue!("centre"),
+    catalogue!("names"),
     catalogue!("records"),
     catalogue!("trace"),
     catalogue!("reports"),

@@ -41,5 +41,6 @@ mod times;
 mod qr;
 mod lang;
 mod zone;
+pub mod phrasebook;
 pub mod words;
 pub mod plain;

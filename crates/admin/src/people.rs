@@ -29,6 +29,7 @@ use relais_policy::guessing::{Guesses, MayGuess};
 use relais_policy::password::{NOBODYS_HASH, SALT_OCTETS, is_password, new_password, store};
 use relais_policy::settings::Settings;
 use relais_smtp::time::Timestamp;
+use relais_store::door::Via;
 use relais_store::shelf::{Shelf, ShelfAudit, ShelfChange};
 use relais_store::store::Store;
 
@@ -306,7 +307,7 @@ struct Link {
 /// Who acts, as the audit says it.
 pub(crate) struct By<'a> {
     pub(crate) actor: &'a str,
-    pub(crate) via: &'static str,
+    pub(crate) via: Via,
     pub(crate) now: Timestamp,
 }
 
@@ -445,7 +446,7 @@ impl People {
         store: &Store,
         chance: &Chance,
         (token, name, password): (&str, &str, &str),
-        now: Timestamp,
+        (peer, now): (IpAddr, Timestamp),
     ) -> Result<Administrator, PeopleError> {
         let name = read_name(name)?;
         check_password(&store.settings(), &name, password)?;
@@ -463,7 +464,7 @@ impl People {
         let actor = format!("{} (web)", made.name);
         let by = By {
             actor: &actor,
-            via: "web",
+            via: Via::named("web").coming_from(Some(peer)),
             now,
         };
         self.put(store, &made, &by, "admin.added").await?;

@@ -56,7 +56,7 @@ pub(crate) async fn make_tokens(context: &AdminContext) -> Result<(), StoreError
             before: None,
             after: Proof::new(token(context), now),
             actor: "Relais".to_owned(),
-            via: "start",
+            via: "start".into(),
             time: now,
         };
         // False: somebody else was faster, or the domain has gone.

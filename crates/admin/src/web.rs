@@ -45,6 +45,7 @@ mod charts;
 mod switching;
 mod content_form;
 mod records;
+mod names;
 mod files;
 mod conversation;
 mod sso;

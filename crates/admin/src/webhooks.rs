@@ -20,6 +20,7 @@ use relais_net::clock::Chance;
 use relais_net::web::hooks::check_address;
 use relais_smtp::secret::Secret;
 use relais_smtp::time::Timestamp;
+use relais_store::door::Via;
 use relais_store::queue::StoreError;
 use relais_store::secret::{SecretError, SecretKind, SecretName};
 use relais_store::shelf::{Shelf, ShelfAudit, ShelfChange};
@@ -120,7 +121,7 @@ pub(crate) enum WebhookError {
 /// Who, by which door, when.
 pub(crate) struct By<'a> {
     pub(crate) actor: &'a str,
-    pub(crate) via: &'static str,
+    pub(crate) via: Via,
     pub(crate) now: Timestamp,
 }
 

@@ -1,12 +1,38 @@
-//! The help of commands in French, where the environment asks for it.
+//! The help of commands, and what is said of a command line that cannot be read, in French, where
+//! the environment asks for it.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::ExitCode;
 
 use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Command};
 
+use crate::phrases::{Language, told};
+
 /// A line of English, its French beneath, and an empty line.
 const HELP: &str = include_str!("../locales/help.fr.txt");
+
+/// Words with which a line of help or of a mistake begins.
+const BEGINNINGS: [(&str, &str); 8] = [
+    ("Commandes:", "Commandes\u{202f}:"),
+    ("Partout:", "Partout\u{202f}:"),
+    ("Usage:", "Utilisation\u{202f}:"),
+    ("Options:", "Options\u{202f}:"),
+    ("Arguments:", "Arguments\u{202f}:"),
+    ("Possible values:", "Valeurs possibles\u{202f}:"),
+    ("error:", "erreur\u{202f}:"),
+    ("tip:", "conseil\u{202f}:"),
+];
+/// Words in brackets, anywhere.
+const BRACKETS: [(&str, &str); 6] = [
+    ("[default: ", "[par défaut\u{202f}: "),
+    ("[possible values: ", "[valeurs possibles\u{202f}: "),
+    ("[aliases: ", "[autres noms\u{202f}: "),
+    ("[subcommands: ", "[commandes\u{202f}: "),
+    ("<COMMAND>", "<COMMANDE>"),
+    ("[COMMAND]", "[COMMANDE]"),
+];
 
 type Words = BTreeMap<&'static str, &'static str>;
 
@@ -19,6 +45,46 @@ pub(crate) fn explained(program: Command) -> Command {
         .help(french(&words, "Print version"));
     let program = program.disable_version_flag(true).arg(version);
     explain(program, &words)
+}
+
+/// Says what is wrong with the command line, or what was asked of it, and ends.
+pub(crate) fn end(error: &clap::Error) -> ExitCode {
+    let text = in_french(&error.render().to_string());
+    // If nobody reads it there is nobody to tell.
+    let _ = match error.use_stderr() {
+        true => std::io::stderr().write_all(text.as_bytes()),
+        false => std::io::stdout().write_all(text.as_bytes()),
+    };
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// What the reader of command lines says, which knows English only.
+fn in_french(text: &str) -> String {
+    let mut french = String::with_capacity(text.len() + 64);
+    for line in text.split_inclusive('\n') {
+        french.push_str(&line_in_french(line));
+    }
+    french
+}
+
+fn line_in_french(line: &str) -> String {
+    let bare = line.trim_start();
+    let indent = &line[..line.len() - bare.len()];
+    let mut beginnings = BEGINNINGS.iter();
+    let beginning = beginnings.find(|(english, _)| bare.starts_with(english));
+    let (lead, rest) = match beginning {
+        Some((english, french)) => (*french, &bare[english.len()..]),
+        None => ("", bare),
+    };
+    let (rest, end) = match rest.strip_suffix('\n') {
+        Some(rest) => (rest, "\n"),
+        None => (rest, ""),
+    };
+    let mut said = told(Language::French, rest).into_owned();
+    for (english, french) in BRACKETS {
+        said = said.replace(english, french);
+    }
+    format!("{indent}{lead}{said}{end}")
 }
 
 fn words() -> Words {
@@ -128,12 +194,14 @@ mod tests {
     fn help_in_french_explains_the_same_commands() {
         let mut program = explained(Cli::command());
         program.build();
-        let help = program.render_help().to_string();
+        let help = in_french(&program.render_help().to_string());
         for part in [
-            "Commandes:",
+            "Utilisation\u{202f}: relais",
+            "<COMMANDE>",
+            "Commandes\u{202f}:",
             "La file d’attente",
             "Afficher l’aide",
-            "Partout:",
+            "Partout\u{202f}:",
         ] {
             assert!(help.contains(part), "{part}: {help}");
         }
@@ -143,5 +211,46 @@ mod tests {
         assert!(help.contains("Domaine destinataire"), "{help}");
         let matches = explained(Cli::command()).try_get_matches_from(["relais", "queue", "list"]);
         assert!(matches.is_ok(), "{matches:?}");
+    }
+
+    #[test]
+    fn a_command_line_that_cannot_be_read_is_told_in_french() {
+        for (typed, said) in [
+            (
+                &["queue", "list", "--nope"][..],
+                "argument inattendu '--nope'",
+            ),
+            (&["queu"], "commande inconnue 'queu'"),
+            (
+                &["queu"],
+                "il existe une commande semblable\u{202f}: 'queue'",
+            ),
+            (&["why"], "il manque ces arguments obligatoires"),
+            (
+                &["doctor", "moon"],
+                "valeur 'moon' incorrecte pour '[GROUP]'",
+            ),
+            (&["doctor", "moon"], "[valeurs possibles\u{202f}: machine"),
+            (
+                &["audit", "list", "--limit", "x"],
+                "incorrecte pour '--limit",
+            ),
+            (&["audit", "list", "--limit"], "demande une valeur"),
+            (&["queue", "list", "--json", "--json"], "qu’une fois"),
+        ] {
+            let typed = [&["relais"][..], typed].concat();
+            let read = explained(Cli::command()).try_get_matches_from(typed);
+            let error = read.expect_err("it cannot be read");
+            let told = in_french(&error.render().to_string());
+            assert!(told.contains(said), "{said}: {told}");
+            assert!(told.starts_with("erreur\u{202f}: "), "{told}");
+            assert!(
+                told.contains("Pour en savoir plus, essayez '--help'."),
+                "{told}"
+            );
+            for english in ["error", "Usage", "tip:", "For more", "possible values"] {
+                assert!(!told.contains(english), "{english}: {told}");
+            }
+        }
     }
 }

@@ -16,6 +16,7 @@ mod client;
 mod remote;
 mod words;
 mod output;
+mod phrases;
 mod failure;
 mod flags;
 mod config;
@@ -37,12 +38,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const BLOCKING_THREADS_MAX: usize = 8;
 
 fn main() -> ExitCode {
-    let program = match Language::of_environment() {
+    let language = Language::of_environment();
+    let program = match language {
         Language::English => Cli::command(),
         Language::French => french::explained(Cli::command()),
     };
-    let read = Cli::from_arg_matches(&program.get_matches());
-    let cli = read.unwrap_or_else(|error| error.exit());
+    let read = program.try_get_matches();
+    let cli = match read.and_then(|read| Cli::from_arg_matches(&read)) {
+        Ok(cli) => cli,
+        Err(error) if language == Language::French => return french::end(&error),
+        Err(error) => error.exit(),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .enable_all()

@@ -10,6 +10,7 @@ use relais_admin::plain::is_harmful;
 pub(crate) use relais_admin::plain::{clean, size};
 
 use crate::failure::Failure;
+use crate::phrases::{Language, told};
 
 /// Widest cell of a table, in characters; longer ones are cut with `…`.
 const CELL_CHARACTERS_MAX: usize = 60;
@@ -24,6 +25,8 @@ const TERMINAL_CHARACTERS_MIN: usize = 40;
 pub(crate) struct Output {
     /// `--json`.
     pub(crate) json: bool,
+    /// Of who sits there.
+    pub(crate) language: Language,
     colour: bool,
 }
 
@@ -43,12 +46,26 @@ impl Output {
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         Self {
             json,
+            language: Language::of_environment(),
             colour: wanted && io::stdout().is_terminal(),
         }
     }
 
-    /// One line.
+    /// One line for a person, in their language where it is one of our sentences.
     pub(crate) fn line(self, text: &str) -> Result<(), Failure> {
+        self.as_it_is(&self.said(text))
+    }
+
+    /// A sentence or word of ours in the person's language; a script's is English.
+    pub(crate) fn said<'a>(self, text: &'a str) -> Cow<'a, str> {
+        match self.json {
+            true => Cow::Borrowed(text),
+            false => told(self.language, text),
+        }
+    }
+
+    /// One line that is what it is.
+    fn as_it_is(self, text: &str) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();
         match stdout
             .write_all(text.as_bytes())
@@ -74,12 +91,12 @@ impl Output {
 
     /// One JSON value on one line.
     pub(crate) fn value(self, value: &Value) -> Result<(), Failure> {
-        self.line(&escaped(&value.to_string()))
+        self.as_it_is(&escaped(&value.to_string()))
     }
 
     /// Text as it stands, which ends with a line end already.
     pub(crate) fn text(self, text: &str) -> Result<(), Failure> {
-        self.line(text.strip_suffix('\n').unwrap_or(text))
+        self.as_it_is(text.strip_suffix('\n').unwrap_or(text))
     }
 
     /// Whether a person reads it, not a script.
@@ -89,8 +106,9 @@ impl Output {
 
     /// A word in its tone.
     pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
+        let text = self.said(text);
         if !self.colour {
-            return text.to_owned();
+            return text.into_owned();
         }
         let code = match tone {
             Tone::Good => "32",
@@ -110,16 +128,19 @@ impl Output {
             .iter()
             .map(|row| row.iter().map(|cell| cut(&clean(cell))).collect())
             .collect();
+        let headings: Vec<String> = headings
+            .iter()
+            .map(|text| self.said(text).into_owned())
+            .collect();
         let mut widths: Vec<usize> = headings.iter().map(|text| text.chars().count()).collect();
         for row in &rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
             }
         }
-        let headings: Vec<String> = headings.iter().map(|text| (*text).to_owned()).collect();
-        self.line(&self.paint(Tone::Heading, &columns(&headings, &widths)))?;
+        self.as_it_is(&self.paint(Tone::Heading, &columns(&headings, &widths)))?;
         for row in &rows {
-            self.line(&columns(row, &widths))?;
+            self.as_it_is(&columns(row, &widths))?;
         }
         Ok(())
     }
@@ -203,15 +224,17 @@ pub(crate) fn clean_lines(text: &str) -> String {
 
 /// A sentence to standard error.
 pub(crate) fn complain(sentence: &str) {
+    let language = Language::of_environment();
+    let lines = sentence.lines().map(|line| told(language, line));
     let mut stderr = io::stderr().lock();
     // If nobody reads standard error there is nobody to tell.
-    let _ = writeln!(stderr, "relais: {sentence}");
+    let _ = writeln!(stderr, "relais: {}", lines.collect::<Vec<_>>().join("\n"));
 }
 
 /// A plain line to standard error: what `serve` tells the person who started it.
 pub(crate) fn tell(sentence: &str) {
     let mut stderr = io::stderr().lock();
-    let _ = writeln!(stderr, "{sentence}");
+    let _ = writeln!(stderr, "{}", told(Language::of_environment(), sentence));
 }
 
 /// Seconds for people.

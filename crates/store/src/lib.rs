@@ -37,3 +37,4 @@ mod files;
 mod digits;
 mod error;
 pub mod bell;
+pub mod door;

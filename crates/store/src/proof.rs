@@ -5,6 +5,7 @@ use relais_policy::proof::{Proof, ProofKey, Proofs};
 use relais_policy::settings::Settings;
 use relais_smtp::time::Timestamp;
 
+use crate::door::Via;
 use crate::trace::{Event, EventKind};
 
 /// A change to be made.
@@ -19,7 +20,7 @@ pub struct ProofChange {
     /// Who: a person, or `daily check`.
     pub actor: String,
     /// `socket`, `api`, `web`; `start` for what happened without a person.
-    pub via: &'static str,
+    pub via: Via,
     /// When.
     pub time: Timestamp,
 }
@@ -103,7 +104,7 @@ mod tests {
             before: before.cloned(),
             after: after.clone(),
             actor: "anna".to_owned(),
-            via: "socket",
+            via: "socket".into(),
             time: Timestamp::from_millis(5),
         }
     }

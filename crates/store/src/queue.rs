@@ -14,6 +14,7 @@ use relais_smtp::identifier::QueueId;
 use relais_smtp::reply::Reply;
 use relais_smtp::time::Timestamp;
 
+use crate::door::Via;
 use crate::spool::SpoolFile;
 use crate::trace::{ClientSummary, Event};
 
@@ -447,7 +448,7 @@ pub struct Actor<'a> {
     /// Who.
     pub name: &'a str,
     /// `socket`, `web`, `api`; what the relay does by itself comes by [`BY_ITSELF`].
-    pub via: &'static str,
+    pub via: Via,
 }
 
 /// By no door.
@@ -457,7 +458,7 @@ impl<'a> From<&'a str> for Actor<'a> {
     fn from(name: &'a str) -> Self {
         Self {
             name,
-            via: BY_ITSELF,
+            via: BY_ITSELF.into(),
         }
     }
 }

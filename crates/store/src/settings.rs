@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use relais_policy::document::Document;
 use relais_smtp::time::Timestamp;
 
+use crate::door::Via;
+
 /// A change to be made.
 #[derive(Clone, Debug)]
 pub struct SettingsChange {
@@ -15,8 +17,8 @@ pub struct SettingsChange {
     pub document: Document,
     /// Who.
     pub actor: String,
-    /// `socket`, `api`, `web`.
-    pub via: &'static str,
+    /// By which door.
+    pub via: Via,
     /// What, one line per changed object.
     pub summary: Vec<String>,
     /// When.
@@ -71,6 +73,9 @@ pub struct AuditEntry {
     pub actor: String,
     /// `socket`, `api`, `web`.
     pub via: String,
+    /// The client's address; `None` at the machine itself, where nobody came, and by an older
+    /// Relais.
+    pub from: Option<String>,
     /// `settings.changed`, `queue.deleted`, `backup.created` …
     pub act: String,
     /// What, one line per object.

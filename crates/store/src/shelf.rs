@@ -7,6 +7,7 @@
 
 use relais_smtp::time::Timestamp;
 
+use crate::door::Via;
 use crate::error::StoreError;
 use crate::trace::Event;
 
@@ -151,7 +152,7 @@ pub struct ShelfAudit {
     /// Who.
     pub actor: String,
     /// `socket`, `api`, `web`; `start` for what happened without a person.
-    pub via: &'static str,
+    pub via: Via,
     /// `dkim.generated`, `suppression.added` …
     pub act: &'static str,
     /// What, one line per object.

@@ -23,6 +23,7 @@ use relais_smtp::time::Timestamp;
 use crate::backup;
 use crate::bell::Bell;
 use crate::dkim::DkimChange;
+use crate::door::Via;
 use crate::embedded::Embedded;
 use crate::error::{CommitError, SettleError, StoreError};
 use crate::known::BounceChange;
@@ -524,8 +525,9 @@ impl Store {
     pub async fn change_entities(
         &self,
         change: EntityChange,
-        via: &'static str,
+        via: impl Into<Via>,
     ) -> Result<usize, StoreError> {
+        let via = via.into();
         match self {
             Self::Embedded(store) => store.change_entities(change, via).await,
             #[cfg(feature = "simulation")]
@@ -537,8 +539,9 @@ impl Store {
     pub async fn ignore_attempts(
         &self,
         ignored: IgnoredAttempts,
-        via: &'static str,
+        via: impl Into<Via>,
     ) -> Result<(), StoreError> {
+        let via = via.into();
         match self {
             Self::Embedded(store) => store.ignore_attempts(ignored, via).await,
             #[cfg(feature = "simulation")]

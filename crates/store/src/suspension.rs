@@ -9,6 +9,7 @@ use std::sync::Arc;
 use relais_smtp::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::door::Via;
 use crate::queue::{Actor, BY_ITSELF, QueueKey};
 use crate::shelf::{Shelf, ShelfAudit, ShelfChange, ShelfEntry};
 
@@ -40,7 +41,7 @@ pub struct Suspension {
     /// By whom.
     pub by: String,
     /// By which door they came, as long as it is not stored: then the audit knows.
-    pub via: &'static str,
+    pub via: Via,
     /// Since when.
     pub since: Timestamp,
 }
@@ -161,7 +162,7 @@ impl Suspension {
             until: stored.until.map(Timestamp::from_millis),
             reason: stored.reason,
             by: stored.by,
-            via: BY_ITSELF,
+            via: BY_ITSELF.into(),
             since: entry.since,
         })
     }

@@ -221,7 +221,7 @@ async fn apply(store: &Store, dialogue: &Dialogue) {
         expected_version: 0,
         document: Document::from_toml(&text).unwrap_or_else(|error| panic!("{error}:\n{text}")),
         actor: "test".to_owned(),
-        via: "socket",
+        via: "socket".into(),
         summary: vec!["test".to_owned()],
         time: START,
     };

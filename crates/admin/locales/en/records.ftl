@@ -16,6 +16,7 @@ audit-act = Action
 audit-detail = Detail, before → after
 audit-text = Contains
 audit-via = By
+audit-from = From address
 audit-time = When
 audit-hash = hash
 audit-revert = Take back

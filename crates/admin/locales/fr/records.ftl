@@ -16,6 +16,7 @@ audit-act = Action
 audit-detail = Détail, avant → après
 audit-text = Contient
 audit-via = Par
+audit-from = Depuis l’adresse
 audit-time = Date
 audit-hash = empreinte
 audit-revert = Annuler

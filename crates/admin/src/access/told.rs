@@ -218,6 +218,13 @@ impl Told<'_> {
             let is_told = lines.peek().is_some() && lines.all(|line| concerns(line, self.own));
             is_told || ours.iter().any(|name| name == actor)
         });
+        // Where whoever runs the installation sits is none of theirs.
+        for one in value["entries"].as_array_mut().into_iter().flatten() {
+            let actor = one["actor"].as_str().unwrap_or_default();
+            if ours.iter().all(|name| name != actor) {
+                one["from"] = Value::Null;
+            }
+        }
         Ok(())
     }
 

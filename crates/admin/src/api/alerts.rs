@@ -317,7 +317,7 @@ async fn add_channel(
     Input(wanted): Input<AddChannel>,
 ) -> Result<Json<Value>, Problem> {
     // What is in our own network is nobody's business who is elsewhere; a mail server often is.
-    if caller.via == "api" && (wanted.allow_private || wanted.kind == ChannelKind::Mail) {
+    if caller.via.door == "api" && (wanted.allow_private || wanted.kind == ChannelKind::Mail) {
         let detail = "Channels into the server's own network are made on its machine only.";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }

@@ -38,6 +38,9 @@ struct Selection {
     act: String,
     #[serde(default)]
     via: String,
+    /// A part of the client's address.
+    #[serde(default)]
+    from: String,
     /// A part of what is told.
     #[serde(default)]
     q: String,
@@ -60,6 +63,7 @@ impl Wanted<'_> {
         };
         one.before.is_none_or(|before| entry.number < before)
             && has(&entry.actor, &one.actor)
+            && has(entry.from.as_deref().unwrap_or_default(), &one.from)
             && entry.act.starts_with(&one.act)
             && (one.via.is_empty() || entry.via == one.via)
             && (one.q.is_empty() || entry.detail.iter().any(|line| has(line, &one.q)))
@@ -100,6 +104,7 @@ fn entry_json(entry: &AuditEntry) -> Value {
         "time": entry.time.to_rfc3339(),
         "actor": entry.actor,
         "via": entry.via,
+        "from": entry.from,
         "act": entry.act,
         "detail": entry.detail,
         "settings_version": entry.settings_version,

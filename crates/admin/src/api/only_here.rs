@@ -17,7 +17,7 @@ use crate::problem::Problem;
 
 /// Whether the caller is held to this: whoever has no say over the whole machine.
 pub(super) fn holds(caller: &Caller) -> bool {
-    caller.via == "api" || caller.rights.organisation().is_some()
+    caller.via.door == "api" || caller.rights.organisation().is_some()
 }
 
 /// A problem where `after` has an assumed domain that `before` has not, or a connector that is led

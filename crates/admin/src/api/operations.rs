@@ -476,6 +476,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             text("actor", "A part of who."),
             text("act", "The beginning of what: `settings`, `queue.deleted`."),
             text("via", "`web`, `api`, `socket`, `data-folder`, `start`."),
+            text("from", "A part of the client's address."),
             text("q", "A part of what is told."),
             SINCE,
             text("until", "Not after this time."),

@@ -87,7 +87,7 @@ async fn add(
         return Err(Problem::not_found(detail));
     }
     // What is in our own network is nobody's business who is elsewhere.
-    if wanted.allow_private && caller.via == "api" {
+    if wanted.allow_private && caller.via.door == "api" {
         let detail = "Private addresses are allowed on the server's machine only.";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }

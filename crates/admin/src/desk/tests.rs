@@ -102,7 +102,7 @@ async fn a_bounce_domain_counts_once_dns_shows_both_records_and_until_it_shows_o
         expected_version: 1,
         document: Document::from_toml(&text).expect("a document"),
         actor: "anna".to_owned(),
-        via: "socket",
+        via: "socket".into(),
         summary: Vec::new(),
         time: world.context.clock.now(),
     };

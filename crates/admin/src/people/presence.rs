@@ -5,6 +5,7 @@ use std::time::Duration;
 use relais_net::clock::{Chance, Clock};
 use relais_net::sign_in::Leave;
 use relais_smtp::time::Timestamp;
+use relais_store::door::Via;
 use relais_store::shelf::{Shelf, ShelfChange};
 use relais_store::store::Store;
 
@@ -63,7 +64,7 @@ impl People {
         let actor = format!("{} (web)", person.name);
         let by = By {
             actor: &actor,
-            via: "web",
+            via: Via::named("web").coming_from(browser.address.parse().ok()),
             now,
         };
         let (place, address) = (person.place(), browser.address);

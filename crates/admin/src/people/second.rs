@@ -7,6 +7,7 @@ use relais_net::clock::{Chance, Moment};
 use relais_policy::guessing::MayGuess;
 use relais_smtp::secret::Secret;
 use relais_smtp::time::Timestamp;
+use relais_store::door::Via;
 use relais_store::secret::{SecretKind, SecretName};
 use relais_store::shelf::{Shelf, ShelfChange};
 use relais_store::store::Store;
@@ -81,7 +82,7 @@ impl People {
         if was_recovery {
             let by = By {
                 actor: &name,
-                via: "web",
+                via: Via::named("web").coming_from(Some(peer)),
                 now,
             };
             let detail = format!("{name}: {left} left");

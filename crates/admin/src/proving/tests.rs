@@ -58,7 +58,7 @@ impl World {
             expected_version: 0,
             document: Document::from_toml(&text).expect("a document"),
             actor: "anna".to_owned(),
-            via: "socket",
+            via: "socket".into(),
             summary: Vec::new(),
             time: START,
         };
@@ -265,7 +265,7 @@ async fn many_domains_are_looked_at_a_few_at_a_time() {
         expected_version: 1,
         document: Document::from_toml(&text).expect("a document"),
         actor: "anna".to_owned(),
-        via: "socket",
+        via: "socket".into(),
         summary: Vec::new(),
         time: START,
     };

@@ -17,6 +17,7 @@ use super::form::Form;
 use super::page::{self, Frame};
 use super::records;
 use crate::alerts::words;
+use crate::phrasebook::told_part;
 use crate::plain::clean;
 use crate::times;
 
@@ -146,7 +147,7 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Alerts, Refused> {
         kind: plain(one, "kind"),
         host: plain(one, "host"),
         told: times::shown(lang, one["told_at"].as_str()),
-        fault: plain(one, "fault"),
+        fault: told_part(lang.0, &plain(one, "fault")).into_owned(),
     });
     Ok(Alerts {
         raised: raised.collect(),
@@ -177,7 +178,7 @@ fn raised(visit: &Visit, one: &Value) -> Raised {
         title: kind.map_or("", |kind| words::rule(kind, lang.0)).to_owned(),
         about: about.into_iter().filter(|it| !it.is_empty()).collect(),
         value: kind.map_or(String::new(), |kind| words::value(kind, value, lang.0)),
-        detail: plain(one, "detail"),
+        detail: told_part(lang.0, &plain(one, "detail")).into_owned(),
         since: times::shown(lang, one["since"].as_str()),
     }
 }

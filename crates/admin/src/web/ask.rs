@@ -20,6 +20,7 @@ use crate::api;
 use crate::context::{AdminContext, Caller};
 use crate::people::PeopleError;
 use crate::permission::Action;
+use crate::phrasebook::told;
 
 /// Largest answer that a page is made of, in octets: fifty rows have about 50 KB.
 const ANSWER_OCTETS_MAX: usize = 16 << 20;
@@ -140,7 +141,7 @@ impl Centre {
         let response = self.send(caller, Method::POST, path, body).await;
         let response = response.map_err(|refused| (refused, None))?;
         let cause = response.extensions().get::<PeopleError>().cloned();
-        let value = value_of(response).await;
+        let value = value_of(response, caller).await;
         value.map_err(|refused| (refused, cause))
     }
 
@@ -156,7 +157,7 @@ impl Centre {
         if response.status().is_success() {
             return Ok(response.into_body());
         }
-        let refused = value_of(response).await;
+        let refused = value_of(response, caller).await;
         Err(refused.err().unwrap_or_else(|| internal(String::new())))
     }
 
@@ -197,7 +198,7 @@ impl Centre {
         path: &str,
         body: Body,
     ) -> Result<Value, Refused> {
-        value_of(self.send(caller, method, path, body).await?).await
+        value_of(self.send(caller, method, path, body).await?, caller).await
     }
 
     async fn send(
@@ -227,7 +228,8 @@ fn internal(detail: String) -> Refused {
     }
 }
 
-async fn value_of(response: Response) -> Result<Value, Refused> {
+/// What was answered; a no is in the language of who asked.
+async fn value_of(response: Response, caller: &Caller) -> Result<Value, Refused> {
     let status = response.status();
     let octets = axum::body::to_bytes(response.into_body(), ANSWER_OCTETS_MAX).await;
     let octets = octets.map_err(|error| internal(error.to_string()))?;
@@ -235,12 +237,11 @@ async fn value_of(response: Response) -> Result<Value, Refused> {
     if status.is_success() {
         return Ok(value);
     }
-    let errors: Vec<_> = list(&value, "errors")
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
+    let said = |sentence| told(caller.language, sentence);
+    let errors = list(&value, "errors").iter().filter_map(Value::as_str);
+    let errors: Vec<_> = errors.map(said).collect();
     let detail = match errors.as_slice() {
-        [] => text(&value, "detail").to_owned(),
+        [] => said(text(&value, "detail")).into_owned(),
         errors => errors.join(" "),
     };
     Err(Refused { status, detail })

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use super::ask::{Centre, Refused, address, list, quoted, text};
 use super::door::{Reader, SessionForm, Visit};
-use super::files;
 use super::page::{self, Frame};
 use super::records::{self, Act, Cell, Input, Note, Pick, Records, Row, Sheet, Sure, Table};
+use super::{files, names};
 use crate::permission::Action;
+use crate::phrasebook::told;
 use crate::times;
 
 /// Entries of a page.
@@ -20,7 +21,7 @@ const ROWS: &str = "50";
 /// Entries of a file.
 const EXPORTED: &str = "10000";
 /// The filters, as they stand in the address and in the API.
-const FILTERS: [&str; 5] = ["actor", "act", "via", "q", "since"];
+const FILTERS: [&str; 6] = ["actor", "act", "via", "from", "q", "since"];
 /// Doors that changes come by, with the keys of their names.
 const DOORS: [(&str, &str); 5] = [
     ("web", "audit-door-web"),
@@ -30,7 +31,9 @@ const DOORS: [(&str, &str); 5] = [
     ("start", "audit-door-start"),
 ];
 /// Columns of the file.
-const HEAD: [&str; 7] = ["number", "time", "actor", "via", "act", "detail", "hash"];
+const HEAD: [&str; 8] = [
+    "number", "time", "actor", "via", "act", "detail", "hash", "from",
+];
 /// Characters of a hash that tell two apart for who compares by eye.
 const HASH_CHARACTERS: usize = 12;
 
@@ -129,6 +132,7 @@ fn filter(visit: &Visit) -> Sheet {
         .input(field("act", "audit-act"))
         .input(field("q", "audit-text"))
         .input(Input::choice("via", lang.t("audit-via"), picks))
+        .input(field("from", "audit-from"))
         .input(field("since", "filter-since"))
 }
 
@@ -143,7 +147,7 @@ fn row(visit: &Visit, one: &Value, may_revert: bool) -> Row {
     let door = DOORS.iter().find(|(name, _)| *name == via);
     let door = door.map_or_else(|| text(one, "via").to_owned(), |(_, key)| lang.t(key));
     let lines = list(one, "detail").iter().filter_map(Value::as_str);
-    let mut lines = lines.map(|line| line.replace(" -> ", " → "));
+    let mut lines = lines.map(|line| told(lang.0, line).replace(" -> ", " → "));
     let detail = Cell::new(&lines.next().unwrap_or_default());
     let detail = lines.fold(detail, |cell, line| cell.line(&line));
     let hash: String = text(one, "hash").chars().take(HASH_CHARACTERS).collect();
@@ -158,8 +162,12 @@ fn row(visit: &Visit, one: &Value, may_revert: bool) -> Row {
         cells: vec![
             Cell::number(&number),
             Cell::whole(&times::shown(lang, one["time"].as_str())),
-            Cell::new(text(one, "actor")).line(&door),
-            Cell::word(text(one, "act")).line(&hash),
+            Cell::new(text(one, "actor"))
+                .line(&door)
+                .line(text(one, "from")),
+            Cell::new(&names::of_act(lang, text(one, "act")))
+                .line(text(one, "act"))
+                .line(&hash),
             detail,
         ],
         acts,

@@ -26,6 +26,7 @@ use super::{activity, outbound_form, switching};
 use crate::api::connector_changes::revision;
 use crate::lang::Lang;
 use crate::permission::Action;
+use crate::phrasebook::told;
 use crate::times;
 
 pub(super) fn routes() -> Router<Centre> {
@@ -379,9 +380,11 @@ async fn history(
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
         };
         let lines = one.summary.into_iter().filter(about);
-        let lines: Vec<_> = lines.map(|line| line.replace(" -> ", " → ")).collect();
+        let lines: Vec<_> = lines.collect();
         let before = one.version.saturating_sub(1);
         let is_creation = lines.iter().any(|line| line.starts_with("created "));
+        let lines = lines.iter().map(|line| told(visit.lang.0, line));
+        let lines: Vec<_> = lines.map(|line| line.replace(" -> ", " → ")).collect();
         (!lines.is_empty()).then(|| Past {
             can_revert: !is_creation && kept.contains(&one.version) && kept.contains(&before),
             version: one.version,

@@ -105,19 +105,22 @@ impl Visit {
         let browser = parts.headers.get(header::USER_AGENT);
         let browser = browser.and_then(|name| name.to_str().ok());
         let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+        // Only tests come without one.
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let lang = Lang::of(chosen.as_deref(), accepted).within(zone);
+        let caller = session.as_ref().map_or_else(Caller::listener, |session| {
+            Caller::web(&session.name, session.rights.clone())
+        });
         Self {
-            lang: Lang::of(chosen.as_deref(), accepted).within(zone),
-            caller: session.as_ref().map_or_else(Caller::listener, |session| {
-                Caller::web(&session.name, session.rights.clone())
-            }),
+            lang,
+            caller: caller.coming_from(peer).reading(lang.0),
             session,
             token,
             must_enrol,
             path: path.to_owned(),
             query: Form::parse(parts.uri.query().unwrap_or_default().as_bytes()),
             is_hosted: centre.context.store.settings().mode == Mode::Hosted,
-            // Only tests come without one.
-            peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            peer,
             browser: browser.unwrap_or_default().to_owned(),
             sso: of(Cookie::SignIn),
             origin: origin(&parts.headers, centre),

@@ -9,6 +9,7 @@ use relais_policy::settings::Scope;
 
 use super::form::Form;
 use crate::lang::Lang;
+use crate::phrasebook::told_part;
 
 /// What is wrong with a field.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -87,7 +88,9 @@ impl<'a> Reading<'a> {
             return Err(self.mistakes);
         }
         serde_json::from_value(self.value).map_err(|error| {
-            let words = self.lang.with("form-wrong", &error.to_string());
+            let said = error.to_string();
+            let words = told_part(self.lang.0, &said);
+            let words = self.lang.with("form-wrong", &words);
             vec![Mistake::new("name", words)]
         })
     }

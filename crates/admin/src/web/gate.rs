@@ -224,10 +224,12 @@ impl Gate {
         // What the listener's own routes found in the path is none of the API's.
         let peer = parts.extensions.remove::<Peer>();
         parts.extensions.clear();
+        let mut caller = who.caller();
         if let Some(peer) = peer {
             parts.extensions.insert(peer);
+            caller = caller.coming_from(peer.0);
         }
-        parts.extensions.insert(who.caller());
+        parts.extensions.insert(caller);
         if let Who::Key(key) = who {
             parts.extensions.insert(Arc::new(key.clone()));
         }

@@ -19,6 +19,7 @@ use super::{records, reports};
 use crate::alerts::words;
 use crate::lang::Lang;
 use crate::permission::Action;
+use crate::phrasebook::told;
 use crate::plain::clean;
 use crate::times;
 
@@ -102,7 +103,7 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Home, Refused> {
             lang.n("home-in-queue", in_queue)
         )
     } else {
-        lang.with("home-unwell", text(&status, "because"))
+        lang.with("home-unwell", &told(lang.0, text(&status, "because")))
     };
     let left = match visit.may_change() && visit.sees_installation() {
         true => {

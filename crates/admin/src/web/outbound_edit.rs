@@ -23,6 +23,7 @@ use super::page::{self, Frame};
 use super::route_words::{self, Tasks, tasks};
 use super::switching::{self, Side, Subject, gone, refusal};
 use crate::api::connector_changes::revision;
+use crate::phrasebook::told_part;
 
 type Named = Path<(String, String)>;
 
@@ -332,7 +333,7 @@ fn host(visit: &Visit, value: &Value) -> Host {
         WalkStep {
             name: route_words::step(visit.lang, text(step, "step")),
             is_ok: step["ok"] == true,
-            detail: text(step, "detail").to_owned(),
+            detail: told_part(visit.lang.0, text(step, "detail")).into_owned(),
             advice: format!("{cause} {fix}").trim().to_owned(),
         }
     });

@@ -8,6 +8,7 @@ use super::ask::Refused;
 use super::door::Visit;
 use crate::lang::Lang;
 use crate::permission::{Action, Rights};
+use crate::phrasebook::told;
 use crate::zone::Zone;
 
 /// Section, address, key of its name, and what one must be allowed to do to see it.
@@ -269,7 +270,7 @@ pub(super) fn failed(visit: &Visit, status: StatusCode, words: &str) -> Response
 
 /// The API's no, as a page.
 pub(super) fn refused(visit: &Visit, refused: &Refused) -> Response {
-    failed(visit, refused.status, &refused.detail)
+    failed(visit, refused.status, &told(visit.lang.0, &refused.detail))
 }
 
 /// A redirect after a change: reloading does not repeat it.

@@ -12,12 +12,13 @@ use relais_store::trace::EventKind;
 
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
 use super::door::{Reader, SessionForm, Visit};
-use super::files;
 use super::form::Form;
 use super::page::{self, Frame};
 use super::records::{self, Act, Cell, Input, Note, Pick, Records, Row, Sheet, Sure, Table};
 use super::switching::gone;
+use super::{files, names};
 use crate::permission::Action;
+use crate::phrasebook::told_part;
 use crate::scope::NOUNS;
 use crate::times;
 
@@ -322,11 +323,9 @@ fn new_hook(centre: &Centre, visit: &Visit, typed: &Form) -> Sheet {
     let field = |name, key| Input::text(name, lang.t(key), typed.get(name));
     let events = EventKind::ALL.iter().map(|kind| {
         let name = kind.name();
-        Pick::new(
-            name,
-            name.to_owned(),
-            typed.all("events").any(|it| it == name),
-        )
+        let words = format!("{} ({name})", names::of_event(lang, name));
+        let is_chosen = typed.all("events").any(|it| it == name);
+        Pick::new(name, words, is_chosen)
     });
     let events = Input::ticks("events", lang.t("hooks-events"), events.collect());
     let names = organisations(centre, visit);
@@ -369,7 +368,7 @@ fn hook_row(visit: &Visit, one: &Value, may_act: bool) -> Row {
             Cell::new(name).leads_to(path),
             Cell::new(text(one, "address")).line(text(one, "organisation")),
             events,
-            state.line(text(one, "fault")),
+            state.line(&told_part(lang.0, text(one, "fault"))),
         ],
         acts: if may_act { acts } else { Vec::new() },
     }
@@ -516,7 +515,9 @@ fn delivery_row(visit: &Visit, (id, name): (&str, &str), one: &Value, may_act: b
     Row {
         cells: vec![
             Cell::whole(&times::full(lang, one["time"].as_str())),
-            Cell::word(text(one, "event")).line(delivery),
+            Cell::new(&names::of_event(lang, text(one, "event")))
+                .line(text(one, "event"))
+                .line(delivery),
             state,
             Cell::folded(text(one, "body")),
         ],
@@ -528,7 +529,7 @@ fn delivery_row(visit: &Visit, (id, name): (&str, &str), one: &Value, may_act: b
 fn tried(visit: &Visit, one: &Value) -> String {
     let time = times::full(visit.lang, one["at"].as_str());
     let status = one["status"].as_u64().map(|code| code.to_string());
-    let said = status.unwrap_or_else(|| text(one, "said").to_owned());
+    let said = status.unwrap_or_else(|| told_part(visit.lang.0, text(one, "said")).into_owned());
     format!("{time} · {said}")
 }
 

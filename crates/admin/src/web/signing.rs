@@ -449,9 +449,10 @@ async fn set_up(State(centre): State<Centre>, OwnForm { visit, form }: OwnForm) 
         return again(Mistake::new("again", visit.lang.t("people-differ")));
     }
     let people = &context.people;
-    let (who, now) = ((token, name, password), context.clock.now());
+    let who = (token, name, password);
+    let when = (visit.peer, context.clock.now());
     match people
-        .use_link(&context.store, &context.chance, who, now)
+        .use_link(&context.store, &context.chance, who, when)
         .await
     {
         Ok(person) => {

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use fluent_bundle::FluentResource;
+use relais_store::trace::EventKind;
 
 use super::door::{is_from_our_page, local_path};
+use super::names::{ACTS, key_of_act, key_of_event};
 use crate::lang::{CATALOGUES, Catalogue, Lang};
 use crate::times;
 
@@ -54,8 +56,55 @@ fn literals() -> BTreeSet<String> {
         found.extend(text.split('"').map(ToOwned::to_owned));
     }
     found.extend(check_names());
+    found.extend(ACTS.iter().map(|act| key_of_act(act)));
+    found.extend(EventKind::ALL.iter().map(|kind| key_of_event(kind.name())));
     found
 }
+
+#[test]
+fn each_act_and_event_has_a_name_for_people() {
+    let keys = keys(|area| area.english);
+    let events = EventKind::ALL.iter().map(|kind| key_of_event(kind.name()));
+    for key in ACTS.iter().map(|act| key_of_act(act)).chain(events) {
+        assert!(keys.contains(&key), "{key}");
+    }
+    // An act of these areas that the sources write stands in the list.
+    let areas: BTreeSet<_> = ACTS
+        .iter()
+        .filter_map(|act| act.split('.').next())
+        .collect();
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = files(&here.join("src"), "rs");
+    sources.extend(files(&here.join("../store/src"), "rs"));
+    sources.retain(|path| !path.ends_with("web/names.rs"));
+    let mut seen = BTreeSet::new();
+    for path in sources {
+        let text = std::fs::read_to_string(&path).expect("a file of the workspace");
+        let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for literal in shipped.split('"') {
+            let Some((area, what)) = literal.split_once('.') else {
+                continue;
+            };
+            let is_word = |one: char| one.is_ascii_lowercase() || one == '-';
+            let is_file = ["html", "db", "md", "toml"].contains(&what);
+            if is_file || !areas.contains(area) || what.is_empty() || !what.chars().all(is_word) {
+                continue;
+            }
+            let is_act = ACTS.contains(&literal);
+            assert!(
+                is_act || NO_ACTS.contains(&literal),
+                "{literal} of {} has no name",
+                path.display()
+            );
+            seen.insert(literal.to_owned());
+        }
+    }
+    let left: Vec<_> = ACTS.iter().filter(|act| !seen.contains(**act)).collect();
+    assert!(left.is_empty(), "nobody writes {left:?}");
+}
+
+/// What looks like an act and is none: an event, and names of files.
+const NO_ACTS: [&str; 3] = ["alert.raised", "card.pdf", "secret.key"];
 
 /// The keys of the self-checks' names, which `relais-policy` gives.
 fn check_names() -> Vec<String> {

@@ -2,6 +2,7 @@
 //! them with the names and numbers of another: nothing of it is told, and nothing of it changes.
 //! The same forms, sent by who may see everything, do change it: the walk can fail.
 
+mod tongues;
 mod walked;
 
 use std::collections::BTreeSet;
@@ -31,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Person {
     cookie: String,
     form_token: String,
+    /// `Accept-Language` of their browser.
+    language: &'static str,
 }
 
 /// What came back.
@@ -93,6 +96,7 @@ impl Centre {
         let mut person = Person {
             cookie: String::new(),
             form_token: String::new(),
+            language: "en",
         };
         let fields = [("name", name), ("password", &password)];
         let response = self.knock(&person, Method::POST, "/sign-in", &fields).await;
@@ -125,6 +129,7 @@ impl Centre {
             .method(method)
             .uri(path)
             .header(header::COOKIE, &person.cookie)
+            .header(header::ACCEPT_LANGUAGE, person.language)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header("sec-fetch-site", "same-origin")
             .body(Body::from(form.finish()))

@@ -178,7 +178,7 @@ async fn before_dns_shows_the_bounce_domain_the_sender_stays_and_the_trace_says_
             ..fresh
         },
         actor: "test".into(),
-        via: "socket",
+        via: "socket".into(),
         time: world.clock.now(),
     };
     assert_eq!(world.store.change_proof(change).await, Ok(true));

@@ -206,7 +206,7 @@ impl World {
             expected_version: self.store.settings().version,
             document,
             actor: "test".into(),
-            via: "socket",
+            via: "socket".into(),
             summary: Vec::new(),
             time: self.clock.now(),
         };

@@ -301,7 +301,7 @@ pub(crate) async fn apply(store: &Store, toml: &str) {
         expected_version: store.settings().version,
         document,
         actor: "test".to_owned(),
-        via: "socket",
+        via: "socket".into(),
         summary: Vec::new(),
         time: START,
     };

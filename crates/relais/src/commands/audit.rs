@@ -47,6 +47,9 @@ struct Filter {
     /// Only what came by this door: web, api, socket, data-folder, start
     #[arg(long, value_name = "DOOR")]
     via: Option<String>,
+    /// Only what came from this address; a part of it is enough
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<String>,
     /// Only entries that tell of this
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
@@ -75,6 +78,7 @@ async fn list(session: &Session, limit: usize, filter: Filter) -> Result<(), Fai
         ("actor", filter.actor),
         ("act", filter.act),
         ("via", filter.via),
+        ("from", filter.from),
         ("q", filter.text),
         ("since", filter.since),
     ];
@@ -97,8 +101,13 @@ async fn list(session: &Session, limit: usize, filter: Filter) -> Result<(), Fai
     }
     for entry in entries {
         let text = |key: &str| clean(entry[key].as_str().unwrap_or("-")).into_owned();
+        let by = output.language.pick("by", "par");
+        let from = match entry["from"].as_str() {
+            Some(from) => format!(", {}", clean(from)),
+            None => String::new(),
+        };
         let head = format!(
-            "{}  {}  {}  by {} ({})",
+            "{}  {}  {}  {by} {} ({}{from})",
             entry["number"],
             text("time"),
             text("act"),

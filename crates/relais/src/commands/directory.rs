@@ -104,18 +104,17 @@ async fn import(session: &Session, body: &serde_json::Value) -> Result<(), Failu
             .filter(|change| change["act"] == json!(act))
             .count()
     };
-    let would = if answer["dry_run"].as_bool().unwrap_or(false) {
-        "would be "
-    } else {
-        ""
-    };
-    output.line(&format!(
-        "{} entries read: {} {would}new, {} {would}changed, {} {would}removed.",
-        answer["read"],
-        count("created"),
-        count("changed"),
-        count("removed")
-    ))
+    let (read, new) = (&answer["read"], count("created"));
+    let (changed, removed) = (count("changed"), count("removed"));
+    output.line(&match answer["dry_run"].as_bool() {
+        Some(true) => format!(
+            "{read} entries read: {new} would be new, {changed} would be changed, {removed} would \
+             be removed."
+        ),
+        Some(false) | None => {
+            format!("{read} entries read: {new} new, {changed} changed, {removed} removed.")
+        }
+    })
 }
 
 async fn list(

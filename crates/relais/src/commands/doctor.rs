@@ -3,6 +3,8 @@
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use relais_admin::findings::name_of_check;
+
 use super::session::Session;
 use crate::failure::Failure;
 use crate::output::{Output, Tone, clean};
@@ -100,7 +102,11 @@ fn line(output: Output, check: &Value, language: Language) -> Result<(), Failure
     let plain = |key: &str| text(key, key);
     let verdict = plain("verdict");
     let (mark, word, tone) = mark(&verdict, language);
-    let name = format!("{} {}", plain("check"), plain("subject"));
+    let check = match language {
+        Language::English => plain("check"),
+        Language::French => name_of_check(language, &plain("check")),
+    };
+    let name = format!("{check} {}", plain("subject"));
     let head = output.paint(tone, &format!("{mark} {word}"));
     let colon = language.pick(":", "\u{202f}:");
     let detail = text("detail", "detail_fr");

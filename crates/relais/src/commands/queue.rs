@@ -354,13 +354,14 @@ async fn show(session: &Session, id: &str) -> Result<(), Failure> {
         ("Accepted", "accepted_at"),
     ] {
         output.line(&format!(
-            "{label:<13} {}",
+            "{:<13} {}",
+            output.said(label),
             clean(message[key].as_str().unwrap_or("-"))
         ))?;
     }
     output.line(&format!(
         "{:<13} {}",
-        "Size",
+        output.said("Size"),
         size(message["size"].as_u64().unwrap_or(0))
     ))?;
     let rows: Vec<_> = rows(&message)

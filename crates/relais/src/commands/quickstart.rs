@@ -328,7 +328,8 @@ impl Steps {
                 .flatten()
                 .any(|it| it == field)
         };
-        let mut body = json!({ "way": way["name"] });
+        let language = self.language.pick("en", "fr");
+        let mut body = json!({ "way": way["name"], "language": language });
         for (field, english, french, proposed) in [
             (
                 "smart_host",

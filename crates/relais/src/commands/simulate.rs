@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use clap::Args;
 use serde_json::{Value, json};
 
+use relais_admin::phrasebook::told_part;
+
 use super::session::Session;
 use crate::failure::Failure;
 use crate::output::{Output, Tone, clean};
@@ -71,8 +73,11 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
 
 /// The decision, step by step.
 pub(super) fn show(output: Output, answer: &Value) -> Result<(), Failure> {
-    let text = |value: &Value| clean(value.as_str().unwrap_or_default()).into_owned();
     let language = Language::of_environment();
+    let text = |value: &Value| {
+        let said = told_part(language, value.as_str().unwrap_or_default());
+        clean(&said).into_owned()
+    };
     match answer["verdict"].as_str() {
         Some("permit") => {
             let word = language.pick("Permitted", "Autorisé");

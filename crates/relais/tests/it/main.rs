@@ -48,6 +48,7 @@ mod observed;
 #[cfg(feature = "legacy-tls")]
 mod old_devices;
 mod policies;
+mod phrases;
 mod pressure;
 mod promises;
 mod proxied;

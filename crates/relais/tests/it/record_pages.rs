@@ -132,6 +132,17 @@ fn the_audit_tells_before_and_after_and_a_change_is_taken_back_where_that_is_saf
     page.shows("The chain of hashes is whole");
     page.shows("→");
     page.shows("relais audit list --act settings --via web --text language");
+    page.shows("Settings changed");
+    page.shows("127.0.0.1");
+    let listed = ["audit", "list", "--act", "settings", "--limit", "1"];
+    assert_eq!(entries(&server, &listed)[0]["from"], "127.0.0.1");
+    assert_eq!(
+        entries(
+            &server,
+            &["audit", "list", "--from", "127.0.0", "--limit", "1"]
+        ),
+        entries(&server, &["audit", "list", "--limit", "1"])
+    );
     browser
         .get("/audit?actor=nobody")
         .expect(200)

@@ -57,7 +57,7 @@ fn is_letter(letter: Option<char>) -> bool {
 }
 
 /// Has a French letter, a French word, or an article that is cut short.
-fn is_french(text: &str) -> bool {
+pub(crate) fn is_french(text: &str) -> bool {
     let padded = format!(" {text} ");
     text.contains(|letter| ACCENTED.contains(letter))
         || WORDS.iter().any(|word| padded.contains(word))
@@ -68,7 +68,7 @@ fn is_french(text: &str) -> bool {
 }
 
 /// Each text in double quotes of a file's code, with the number of its line.
-fn texts(source: &Source) -> Vec<(usize, String)> {
+pub(crate) fn texts(source: &Source) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut open: Option<(usize, String)> = None;
     for (number, line) in source.code() {
@@ -128,11 +128,15 @@ fn french_of_the_admin_centre_has_its_spaces_and_apostrophes() {
 }
 
 #[test]
-fn french_of_help_has_its_spaces_and_apostrophes() {
+fn french_of_help_and_phrasebooks_has_its_spaces_and_apostrophes() {
     let mut faults = Vec::new();
-    for help in files("crates/relais/locales", ".txt") {
-        // After a line that says what it is, each pair is English and French.
-        let lines = help.text.lines().skip(1).filter(|line| !line.is_empty());
+    let mut all = files("crates/relais/locales", ".txt");
+    all.extend(files("crates/admin/locales", ".txt"));
+    assert_eq!(all.len(), 5);
+    for book in all {
+        // Between lines that say what follows, each pair is English and French.
+        let lines = book.text.lines().filter(|line| !line.starts_with("# "));
+        let lines = lines.filter(|line| !line.is_empty());
         for text in lines.skip(1).step_by(2) {
             for fault in faults_of(text) {
                 faults.push(format!("{fault}: {text}"));

@@ -199,7 +199,7 @@ fn settle_queue(
     let entry = NewAuditEntry {
         time: now,
         actor,
-        via: "command",
+        via: "command".into(),
         act: "backup.restored",
         detail: &detail,
         settings_version: None,

@@ -61,7 +61,7 @@ impl World {
         let entry = NewAuditEntry {
             time: NOW,
             actor: "root",
-            via: "socket",
+            via: "socket".into(),
             act: "queue.held",
             detail: &[],
             settings_version: None,

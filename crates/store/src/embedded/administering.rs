@@ -15,6 +15,7 @@ use super::writer::Writer;
 use super::{Embedded, proof_table, restriction_tables, schema, shelf_table};
 use crate::bounces::Bounces;
 use crate::describe;
+use crate::door::Via;
 use crate::error::StoreError;
 use crate::index::{Choice, Chosen, GIVE_UP, HELD, SlotState, ViewedSlot};
 use crate::known::KnownChange;
@@ -230,7 +231,7 @@ impl Embedded {
     pub(crate) async fn change_entities(
         &self,
         change: EntityChange,
-        via: &'static str,
+        via: Via,
     ) -> Result<usize, StoreError> {
         let in_force = self.restrictions.clone();
         let work = move |writer: &mut Writer| {
@@ -249,7 +250,7 @@ impl Embedded {
     pub(crate) async fn ignore_attempts(
         &self,
         ignored: IgnoredAttempts,
-        via: &'static str,
+        via: Via,
     ) -> Result<(), StoreError> {
         let work = move |writer: &mut Writer| {
             writer.transact(|transaction| {
@@ -475,7 +476,7 @@ struct ActPart {
     act: QueueAct,
     criteria: Criteria,
     actor: String,
-    via: &'static str,
+    via: Via,
     after: Option<QueueId>,
     now: Timestamp,
     /// An earlier part has the audit entry.

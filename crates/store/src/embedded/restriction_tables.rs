@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::settings_tables::{self, LIST_ROWS_MAX, NewAuditEntry};
 use crate::describe;
+use crate::door::Via;
 use crate::error::StoreError;
 use crate::restriction::{EntityChange, IgnoredAttempts};
 use crate::trace::{Event, EventKind, Released};
@@ -101,7 +102,7 @@ pub(crate) fn load(connection: &Connection) -> Result<Restrictions, StoreError> 
 pub(crate) fn change(
     transaction: &Transaction<'_>,
     change: &EntityChange,
-    via: &str,
+    via: Via,
 ) -> Result<(usize, Vec<Event>), StoreError> {
     match change {
         EntityChange::Restrict(restriction) => restrict(transaction, restriction, via),
@@ -124,7 +125,7 @@ pub(crate) fn change(
 fn restrict(
     transaction: &Transaction<'_>,
     restriction: &Restriction,
-    via: &str,
+    via: Via,
 ) -> Result<(usize, Vec<Event>), StoreError> {
     let Restriction {
         entity,
@@ -181,7 +182,7 @@ fn restrict(
 fn release(
     transaction: &Transaction<'_>,
     restriction: &Restriction,
-    (by, via): (&str, &str),
+    (by, via): (&str, Via),
     time: Timestamp,
 ) -> Result<Event, StoreError> {
     let entity = &restriction.entity;
@@ -248,7 +249,7 @@ fn restriction_of(row: &Row<'_>) -> rusqlite::Result<Option<Restriction>> {
 pub(crate) fn ignore(
     transaction: &Transaction<'_>,
     ignored: &IgnoredAttempts,
-    via: &str,
+    via: Via,
 ) -> Result<(), StoreError> {
     let sql = "DELETE FROM ignored_attempts WHERE until <= ?1";
     let since = ignored.since.as_millis();
@@ -289,7 +290,7 @@ pub(crate) fn ignored(connection: &Connection) -> Result<Vec<IgnoredAttempts>, S
 fn audit(
     transaction: &Transaction<'_>,
     (act, detail): (&str, &str),
-    (actor, via): (&str, &str),
+    (actor, via): (&str, Via),
     time: Timestamp,
 ) -> Result<(), StoreError> {
     let entry = NewAuditEntry {

@@ -16,6 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params, pa
 use sha2::{Digest, Sha256};
 
 use crate::digits::hexadecimal;
+use crate::door::Via;
 use crate::error::StoreError;
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 
@@ -28,6 +29,9 @@ pub(crate) const LIST_ROWS_MAX: usize = 10_000;
 
 /// The hash "before" the first entry.
 const CHAIN_START: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// Read in place of the column that is not there.
+const NO_SOURCE: &str = "NULL";
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS settings_version (
@@ -46,7 +50,8 @@ CREATE TABLE IF NOT EXISTS audit (
     act TEXT NOT NULL,
     detail TEXT NOT NULL,
     settings_version INTEGER,
-    hash TEXT NOT NULL
+    hash TEXT NOT NULL,
+    source TEXT                 -- the client's address; NULL: none, or by an older Relais
 ) STRICT;
 CREATE TABLE IF NOT EXISTS credential_use (
     user TEXT PRIMARY KEY,
@@ -64,8 +69,7 @@ BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 pub(crate) struct NewAuditEntry<'a> {
     pub(crate) time: Timestamp,
     pub(crate) actor: &'a str,
-    /// `socket`, `api`, `web`; `start` for what happened without a person.
-    pub(crate) via: &'a str,
+    pub(crate) via: Via,
     /// `settings.changed`, `queue.deleted`, `backup.restored` …
     pub(crate) act: &'a str,
     pub(crate) detail: &'a [String],
@@ -74,7 +78,22 @@ pub(crate) struct NewAuditEntry<'a> {
 
 /// Makes the tables where they are absent.
 pub(crate) fn create(connection: &Connection) -> Result<(), StoreError> {
-    connection.execute_batch(SCHEMA).map_err(fault)
+    connection.execute_batch(SCHEMA).map_err(fault)?;
+    if source_column(connection)? == NO_SOURCE {
+        let sql = "ALTER TABLE audit ADD COLUMN source TEXT";
+        connection.execute_batch(sql).map_err(fault)?;
+    }
+    Ok(())
+}
+
+/// Where the address of an entry is read from: an older Relais made the table without it.
+fn source_column(connection: &Connection) -> Result<&'static str, StoreError> {
+    let sql = "SELECT 1 FROM pragma_table_info('audit') WHERE name = 'source'";
+    let there: Option<i64> = connection
+        .query_row(sql, [], |row| row.get(0))
+        .optional()
+        .map_err(fault)?;
+    Ok(there.map_or(NO_SOURCE, |_| "source"))
 }
 
 // ---- versions ----------------------------------------------------------------------------------
@@ -140,7 +159,14 @@ pub(crate) fn change(
     transaction
         .execute(
             sql,
-            params![version, time, change.actor, change.via, summary, document],
+            params![
+                version,
+                time,
+                change.actor,
+                change.via.door,
+                summary,
+                document
+            ],
         )
         .map_err(fault)?;
     let sql = "UPDATE settings_version SET document = NULL
@@ -253,15 +279,18 @@ pub(crate) fn append_audit(
         number: number + 1,
         time: new.time,
         actor: new.actor.to_owned(),
-        via: new.via.to_owned(),
+        via: new.via.door.to_owned(),
+        from: new.via.from.map(|address| address.to_string()),
         act: new.act.to_owned(),
         detail: new.detail.to_vec(),
         settings_version: new.settings_version,
         hash: String::new(),
     };
     entry.hash = chained_hash(&before, &entry);
-    let sql = "INSERT INTO audit (number, time, actor, via, act, detail, settings_version, hash)
-               VALUES (:number, :time, :actor, :via, :act, :detail, :settings_version, :hash)";
+    let sql = "INSERT INTO audit (number, time, actor, via, act, detail, settings_version, hash,
+                   source)
+               VALUES (:number, :time, :actor, :via, :act, :detail, :settings_version, :hash,
+                   :source)";
     let values = named_params! {
         ":number": entry.number,
         ":time": entry.time.as_millis(),
@@ -271,6 +300,7 @@ pub(crate) fn append_audit(
         ":detail": lines_to_text(&entry.detail),
         ":settings_version": entry.settings_version,
         ":hash": entry.hash,
+        ":source": entry.from,
     };
     transaction.execute(sql, values).map_err(fault)?;
     Ok(entry)
@@ -278,9 +308,12 @@ pub(crate) fn append_audit(
 
 /// Entries, newest first, at most `limit` (bounded to [`LIST_ROWS_MAX`]).
 pub(crate) fn audit(connection: &Connection, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
-    let sql = "SELECT number, time, actor, via, act, detail, settings_version, hash
-               FROM audit ORDER BY number DESC LIMIT ?1";
-    let mut statement = connection.prepare_cached(sql).map_err(fault)?;
+    let source = source_column(connection)?;
+    let sql = format!(
+        "SELECT number, time, actor, via, act, detail, settings_version, hash, {source}
+         FROM audit ORDER BY number DESC LIMIT ?1"
+    );
+    let mut statement = connection.prepare_cached(&sql).map_err(fault)?;
     let rows = statement.query_map([limit.min(LIST_ROWS_MAX)], entry_of);
     rows.and_then(Iterator::collect).map_err(fault)
 }
@@ -288,9 +321,12 @@ pub(crate) fn audit(connection: &Connection, limit: usize) -> Result<Vec<AuditEn
 /// Checks the chain from its start: the number of the first entry that does not fit, `None` if all
 /// fit. An entry that is missing shows as the misfit of the one behind it.
 pub(crate) fn verify_audit(connection: &Connection) -> Result<Option<u64>, StoreError> {
-    let sql = "SELECT number, time, actor, via, act, detail, settings_version, hash
-               FROM audit ORDER BY number";
-    let mut statement = connection.prepare(sql).map_err(fault)?;
+    let source = source_column(connection)?;
+    let sql = format!(
+        "SELECT number, time, actor, via, act, detail, settings_version, hash, {source}
+         FROM audit ORDER BY number"
+    );
+    let mut statement = connection.prepare(&sql).map_err(fault)?;
     let mut rows = statement.query([]).map_err(fault)?;
     let mut before = CHAIN_START.to_owned();
     let mut expected = 1;
@@ -315,14 +351,16 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
         detail: text_to_lines(&row.get::<_, String>(5)?),
         settings_version: row.get(6)?,
         hash: row.get(7)?,
+        from: row.get(8)?,
     })
 }
 
 /// SHA-256 in lower-case hexadecimal over the hash before (64 letters) and the JSON array
-/// `[number, time in ms, actor, via, act, [detail …], settings_version or null]` without spaces:
-/// anybody can check it with other tools.
+/// `[number, time in ms, actor, via, act, [detail …], settings_version or null]` without spaces,
+/// with the client's address at its end where the entry has one: anybody can check it with other
+/// tools. Entries of an older Relais have none, and keep the hash that they have.
 fn chained_hash(before: &str, entry: &AuditEntry) -> String {
-    let covered = serde_json::json!([
+    let mut covered = serde_json::json!([
         entry.number,
         entry.time.as_millis(),
         entry.actor,
@@ -331,6 +369,9 @@ fn chained_hash(before: &str, entry: &AuditEntry) -> String {
         entry.detail,
         entry.settings_version,
     ]);
+    if let (Some(from), Some(fields)) = (&entry.from, covered.as_array_mut()) {
+        fields.push(from.as_str().into());
+    }
     let digest = Sha256::new()
         .chain_update(before)
         .chain_update(covered.to_string())
@@ -354,6 +395,8 @@ fn fault(error: rusqlite::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_514_400_123);
@@ -381,7 +424,7 @@ mod tests {
                 expected_version,
                 document: document(name),
                 actor: "root".to_owned(),
-                via: "socket",
+                via: "socket".into(),
                 summary: vec![format!("organisation {name}: added"), "a\nb\"".to_owned()],
                 time: NOW,
             },
@@ -390,12 +433,18 @@ mod tests {
         made
     }
 
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 2, 9));
+
     fn append(connection: &mut Connection, act: &str) -> AuditEntry {
+        append_from(connection, act, None)
+    }
+
+    fn append_from(connection: &mut Connection, act: &str, from: Option<IpAddr>) -> AuditEntry {
         let transaction = connection.transaction().unwrap();
         let new = NewAuditEntry {
             time: NOW,
             actor: "anna",
-            via: "web",
+            via: Via::from("web").coming_from(from),
             act,
             detail: &["é".to_owned()],
             settings_version: None,
@@ -482,6 +531,65 @@ mod tests {
         let covered = r#"[1,1795514400123,"anna","web","queue.deleted",["é"],null]"#;
         let expected = Sha256::digest(format!("{CHAIN_START}{covered}"));
         assert_eq!(first.hash, hexadecimal(&expected));
+        let second = append_from(&mut connection, "queue.held", Some(CLIENT));
+        let covered = r#"[2,1795514400123,"anna","web","queue.held",["é"],null,"10.1.2.9"]"#;
+        let expected = Sha256::digest(format!("{}{covered}", first.hash));
+        assert_eq!(second.hash, hexadecimal(&expected));
+    }
+
+    /// As an older Relais made it, with two entries.
+    fn old_database() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        let old = SCHEMA.replace(
+            "hash TEXT NOT NULL,\n    source TEXT                 -- the client's address; NULL: none, \
+             or by an older Relais\n",
+            "hash TEXT NOT NULL\n",
+        );
+        connection.execute_batch(&old).unwrap();
+        assert_eq!(source_column(&connection), Ok(NO_SOURCE));
+        let mut before = CHAIN_START.to_owned();
+        for number in 1..=2 {
+            let covered = format!(r#"[{number},1795514400123,"anna","web","a.b",["é"],null]"#);
+            let hash = hexadecimal(&Sha256::digest(format!("{before}{covered}")));
+            let sql = r#"INSERT INTO audit VALUES (?1, 1795514400123, 'anna', 'web', 'a.b',
+                         '["é"]', NULL, ?2)"#;
+            connection.execute(sql, params![number, hash]).unwrap();
+            before = hash;
+        }
+        connection
+    }
+
+    #[test]
+    fn a_chain_that_an_older_relais_began_goes_on_with_addresses() {
+        let mut connection = old_database();
+        // Read as it is by a program that does not own it.
+        assert_eq!(verify_audit(&connection), Ok(None));
+        assert_eq!(audit(&connection, 10).unwrap().len(), 2);
+        create(&connection).unwrap();
+        assert_eq!(verify_audit(&connection), Ok(None));
+        append_from(&mut connection, "c.d", Some(CLIENT));
+        append(&mut connection, "e.f");
+        assert_eq!(verify_audit(&connection), Ok(None));
+        let entries = audit(&connection, 10).unwrap();
+        let from: Vec<_> = entries
+            .iter()
+            .rev()
+            .map(|one| one.from.as_deref())
+            .collect();
+        assert_eq!(from, [None, None, Some("10.1.2.9"), None]);
+        let triggers = "DROP TRIGGER audit_is_never_changed;
+                        DROP TRIGGER audit_is_never_shortened;";
+        connection.execute_batch(triggers).unwrap();
+        for (sql, misfit) in [
+            ("UPDATE audit SET source = '10.9.9.9' WHERE number = 2", 2),
+            ("UPDATE audit SET source = '10.9.9.9' WHERE number = 3", 3),
+            ("UPDATE audit SET source = NULL WHERE number = 3", 3),
+            ("UPDATE audit SET source = '' WHERE number = 4", 4),
+        ] {
+            let transaction = connection.transaction().unwrap();
+            transaction.execute(sql, []).unwrap();
+            assert_eq!(verify_audit(&transaction), Ok(Some(misfit)), "{sql}");
+        }
     }
 
     #[test]

@@ -124,7 +124,10 @@ impl Embedded {
             return;
         }
         if let Err(error) = self
-            .change_entities(EntityChange::Expire { time: now }, crate::queue::BY_ITSELF)
+            .change_entities(
+                EntityChange::Expire { time: now },
+                crate::queue::BY_ITSELF.into(),
+            )
             .await
         {
             tracing::warn!(%error, "restrictions that are over are not forgotten yet");

@@ -17,6 +17,7 @@ use super::{Died, Fault, Memory, State, apply};
 use crate::bounces::Bounces;
 use crate::describe;
 use crate::disk::Disk;
+use crate::door::Via;
 use crate::embedded::proof_table;
 use crate::embedded::restriction_tables;
 use crate::embedded::settings_tables::{self, NewAuditEntry};
@@ -263,7 +264,7 @@ impl Memory {
     pub(crate) async fn change_entities(
         &self,
         change: EntityChange,
-        via: &'static str,
+        via: Via,
     ) -> Result<usize, StoreError> {
         let mut state = self.state();
         self.health.may_write()?;
@@ -279,7 +280,7 @@ impl Memory {
     pub(crate) async fn ignore_attempts(
         &self,
         ignored: IgnoredAttempts,
-        via: &'static str,
+        via: Via,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
         self.health.may_write()?;
@@ -409,7 +410,7 @@ impl Memory {
             let _ = self
                 .change_entities(
                     EntityChange::Expire { time: steady },
-                    crate::queue::BY_ITSELF,
+                    crate::queue::BY_ITSELF.into(),
                 )
                 .await;
         }

@@ -36,7 +36,7 @@ async fn with_domains(store: &Store, domains: &[&str]) {
         expected_version: store.settings().version,
         document: Document::from_toml(&text).unwrap(),
         actor: "anna".to_owned(),
-        via: "socket",
+        via: "socket".into(),
         summary: Vec::new(),
         time: NOW,
     };
@@ -49,7 +49,7 @@ fn change(before: Option<&Proof>, after: &Proof, time: Timestamp) -> ProofChange
         before: before.cloned(),
         after: after.clone(),
         actor: "daily check".to_owned(),
-        via: "start",
+        via: "start".into(),
         time,
     }
 }
@@ -218,7 +218,7 @@ async fn names_of_clients_lead_somewhere_at_once_and_through_changes(world: Worl
         expected_version: version,
         document,
         actor: "anna".to_owned(),
-        via: "socket",
+        via: "socket".into(),
         summary: Vec::new(),
         time: NOW,
     };

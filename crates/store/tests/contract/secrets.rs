@@ -42,7 +42,7 @@ async fn unlock(store: &Store, folder: &Path, fresh: u8) -> Unlocked {
 fn audit() -> ShelfAudit {
     ShelfAudit {
         actor: "anna".to_owned(),
-        via: "socket",
+        via: "socket".into(),
         act: "secret.stored",
         detail: vec![password().to_string()],
     }
@@ -201,7 +201,7 @@ async fn settings_and_the_secret_that_belongs_to_them_change_together_or_not_at_
         expected_version,
         document: Document::from_toml("[[organisation]]\nname = \"contoso\"\n").unwrap(),
         actor: "anna".to_owned(),
-        via: "web",
+        via: "web".into(),
         summary: vec!["organisation contoso added".to_owned()],
         time: at(2),
     };
@@ -237,7 +237,7 @@ async fn a_new_secret_is_not_read_before_the_settings_that_it_belongs_to(world: 
             expected_version: version,
             document,
             actor: "anna".to_owned(),
-            via: "web",
+            via: "web".into(),
             summary: Vec::new(),
             time: at(2),
         };

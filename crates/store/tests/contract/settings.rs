@@ -1,6 +1,8 @@
 //! Versions of the settings, and the audit.
 
 use relais_policy::document::{Credential, Document, Organisation};
+use relais_store::door::Via;
+use relais_store::queue::Actor;
 use relais_store::settings::{ChangeError, CredentialUse, SettingsChange};
 use relais_store::suspension::{Suspension, SuspensionScope};
 use relais_store::trace::TraceQuery;
@@ -21,7 +23,7 @@ fn change(expected_version: u64, names: &[&str]) -> SettingsChange {
         expected_version,
         document: document(names),
         actor: "anna".to_owned(),
-        via: "socket",
+        via: "socket".into(),
         summary: vec!["organisation contoso added".to_owned()],
         time: at(expected_version),
     }
@@ -56,6 +58,39 @@ async fn a_change_is_in_force_at_once_and_after_a_restart(mut world: World) {
     let query = TraceQuery::parse("event:settings.changed").unwrap();
     let rows = world.store().trace(&query).await.unwrap();
     assert_eq!(rows.len(), 2);
+}
+
+async fn the_audit_tells_from_which_address_a_change_came(mut world: World) {
+    let client = std::net::IpAddr::from([192, 0, 2, 9]);
+    let of_web = SettingsChange {
+        via: Via::named("web").coming_from(Some(client)),
+        ..change(0, &["contoso"])
+    };
+    assert_eq!(world.store().change_settings(of_web).await, Ok(1));
+    let of_terminal = change(1, &["fabrikam"]);
+    assert_eq!(world.store().change_settings(of_terminal).await, Ok(2));
+    let suspended = Suspension::new(
+        SuspensionScope::destination("example.org"),
+        Actor {
+            name: "anna",
+            via: Via::named("api").coming_from(Some(client)),
+        },
+        at(3),
+    );
+    world.store().suspend(suspended).await.unwrap();
+    for restarted in [false, true] {
+        if restarted {
+            world.restart(at(5)).await;
+        }
+        let entries = world.store().audit(10).await.unwrap();
+        let told = entries.iter().rev();
+        let told: Vec<_> = told
+            .map(|one| (one.via.as_str(), one.from.as_deref()))
+            .collect();
+        let address = Some("192.0.2.9");
+        assert_eq!(told, [("web", address), ("socket", None), ("api", address)]);
+        assert_eq!(world.store().verify_audit().await, Ok(None));
+    }
 }
 
 /// Settings with these credentials.
@@ -169,6 +204,7 @@ async fn every_act_of_a_person_is_in_the_audit_and_the_chain_holds(mut world: Wo
 }
 
 rules! {
+    the_audit_tells_from_which_address_a_change_came,
     a_change_is_in_force_at_once_and_after_a_restart,
     the_last_use_of_each_credential_is_known_after_a_restart_until_it_is_revoked,
     a_change_from_an_old_version_is_a_conflict,

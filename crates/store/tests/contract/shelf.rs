@@ -33,7 +33,7 @@ async fn what_is_put_on_a_shelf_is_there_after_a_restart_and_what_is_taken_is_no
 async fn a_change_of_a_shelf_stands_in_the_audit_where_it_says_so(world: World) {
     let audit = ShelfAudit {
         actor: "anna".to_owned(),
-        via: "socket",
+        via: "socket".into(),
         act: "dkim.generated",
         detail: vec!["contoso.test".to_owned()],
     };

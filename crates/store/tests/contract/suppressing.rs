@@ -44,7 +44,7 @@ async fn who_is_suppressed_is_known_at_once_and_after_a_restart_until_released(m
     change.taken = vec![known.clone(), mailbox("never@example.org")];
     change.audit = Some(ShelfAudit {
         actor: "anna".to_owned(),
-        via: "socket",
+        via: "socket".into(),
         act: "suppression.released",
         detail: vec!["b@example.org".to_owned()],
     });
@@ -95,7 +95,7 @@ async fn a_person_changes_the_key_of_envelope_senders_or_revokes_what_it_signed(
         .unwrap();
     let audit = || ShelfAudit {
         actor: "anna".to_owned(),
-        via: "socket",
+        via: "socket".into(),
         act: "bounce-key.rotated",
         detail: vec!["contoso".to_owned()],
     };

@@ -256,7 +256,7 @@ async fn apply(store: &Store, clock: &Clock, settings: &str) {
         expected_version: 0,
         document,
         actor: "world".to_owned(),
-        via: "socket",
+        via: "socket".into(),
         summary: vec!["the plan".to_owned()],
         time: clock.now(),
     };

@@ -15,6 +15,7 @@ use relais_policy::restriction::{Effect, Entity, EntityKind, Restriction};
 use relais_smtp::address::{Mailbox, ReversePath};
 use relais_smtp::domain::Domain;
 use relais_smtp::envelope::{EnvelopeRecipient, SenderParameters};
+use relais_store::door::Via;
 use relais_store::queue::{
     Actor, Content, Criteria, MessageFacts, NewMessage, NewRecipient, QueueAct, QueueKey,
 };
@@ -32,7 +33,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 const ANNA: Actor<'static> = Actor {
     name: "anna",
-    via: "socket",
+    via: Via::named("socket"),
 };
 
 /// Relais, and who watches it.
@@ -96,7 +97,7 @@ impl Watched {
             expected_version: store.settings().version,
             document: Document::from_toml(text).expect("a document"),
             actor: "anna".to_owned(),
-            via: "socket",
+            via: "socket".into(),
             summary: Vec::new(),
             time: self.now(),
         };
@@ -412,7 +413,7 @@ async fn credentials_and_keys_that_end_are_told_until_they_are_good_for_longer()
     };
     let by = |now: Timestamp| keys::By {
         actor: "anna",
-        via: "socket",
+        via: "socket".into(),
         now,
     };
     let anna = by(watched.now());

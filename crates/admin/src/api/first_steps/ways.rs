@@ -240,6 +240,9 @@ pub(super) struct Choice {
     /// Kept as a secret, never told again.
     #[serde(default)]
     password: String,
+    /// `en`, `fr`: in which the connector is named.
+    #[serde(default)]
+    language: String,
 }
 
 /// Makes the connector, and takes the one of an earlier choice out of use.
@@ -310,7 +313,11 @@ fn connector(choice: &Choice) -> Result<OutboundConnector, Problem> {
     let preset = preset
         .ok_or_else(|| Problem::bad_request(format!("There is no way \"{}\".", choice.way)))?;
     let mut keys = preset.keys.clone();
-    keys.insert("name".to_owned(), preset.title.clone().into());
+    let name = match choice.language.as_str() {
+        "fr" => french(&preset),
+        _ => preset.title.clone(),
+    };
+    keys.insert("name".to_owned(), name.into());
     let mut made: OutboundConnector = keys
         .try_into()
         .map_err(|error| Problem::bad_request(format!("{}: {error}", preset.name)))?;
@@ -404,6 +411,7 @@ mod tests {
             smart_host: "smtp.provider.example:587".to_owned(),
             user: user.to_owned(),
             password: String::new(),
+            language: String::new(),
         };
         let plain = connector(&choice("plain", "")).expect("a connector");
         assert_eq!(plain.tls, OutboundTls::Opportunistic);
@@ -419,5 +427,24 @@ mod tests {
             ..choice("plain", "")
         };
         assert!(connector(&nothing).is_err());
+    }
+
+    #[test]
+    fn a_connector_is_named_in_the_language_of_who_chose_it() {
+        let named = |language: &str| {
+            let choice = Choice {
+                way: "plain".to_owned(),
+                smart_host: "smtp.provider.example:587".to_owned(),
+                user: String::new(),
+                password: String::new(),
+                language: language.to_owned(),
+            };
+            connector(&choice).expect("a connector").name
+        };
+        assert_eq!(named("en"), "Any smart host, encrypted where it can");
+        assert_eq!(
+            named("fr"),
+            "Tout autre hôte intelligent, chiffré s’il le peut"
+        );
     }
 }

@@ -156,7 +156,7 @@ impl Place {
     fn by(&self) -> By<'static> {
         By {
             actor: "anna (web)",
-            via: "web",
+            via: "web".into(),
             now: NOW,
         }
     }

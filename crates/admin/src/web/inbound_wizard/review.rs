@@ -9,6 +9,7 @@ use relais_policy::document::{
 
 use super::look::{self, Finding};
 use crate::lang::Lang;
+use crate::phrasebook;
 use crate::web::ask::{Centre, Refused, address, list, quoted, text};
 use crate::web::door::Visit;
 use crate::web::drafts::Draft;
@@ -59,7 +60,10 @@ pub(super) async fn of(
             let mentions = |words: &&str| words.contains(&draft.connector.name);
             (
                 String::new(),
-                warnings.filter(mentions).map(ToOwned::to_owned).collect(),
+                warnings
+                    .filter(mentions)
+                    .map(|words| phrasebook::told(visit.lang.0, words).into_owned())
+                    .collect(),
             )
         }
         Err(refused) => (refused.detail.clone(), Vec::new()),
@@ -213,7 +217,7 @@ fn told(lang: Lang, answer: &Value) -> Simulated {
         lang.with("simulate-refuse", text(answer, "reply"))
     };
     let steps = list(answer, "steps").iter().map(|step| {
-        let word = |key: &str| text(step, key).to_owned();
+        let word = |key: &str| phrasebook::told_part(lang.0, text(step, key)).into_owned();
         (word("question"), word("answer"), word("because"))
     });
     Simulated {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Shell, Step, answer};
 use crate::lang::Lang;
+use crate::phrasebook::told_part;
 use crate::plain::clean;
 use crate::web::ask::{Centre, Refused, list, text};
 use crate::web::door::{Change, Reader, Visit};
@@ -123,7 +124,8 @@ fn line(lang: Lang, host: &str, step: &Value) -> Line {
     };
     let code = lang.code();
     let more = ["cause", "fix"].map(|key| text(&step[key], code));
-    let words = [text(step, "detail"), more[0], more[1]].join(" ");
+    let detail = told_part(lang.0, text(step, "detail"));
+    let words = [&*detail, more[0], more[1]].join(" ");
     Line {
         host: host.to_owned(),
         step: route_words::step(lang, text(step, "step")),
@@ -142,6 +144,7 @@ pub(super) async fn save(State(centre): State<Centre>, Change { visit, form }: C
         "smart_host": form.get("smart_host"),
         "user": form.get("user"),
         "password": form.raw("password"),
+        "language": visit.lang.code(),
     });
     match centre
         .post(visit.caller(), "/first-steps/ways", &body)

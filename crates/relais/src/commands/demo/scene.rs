@@ -94,7 +94,7 @@ pub(super) async fn build(language: Language) -> Result<Scene, String> {
         expected_version: server.store.settings().version,
         document,
         actor: "demo".to_owned(),
-        via: "demo",
+        via: "demo".into(),
         summary: vec!["the settings of the demo".to_owned()],
         time: clock.now(),
     };

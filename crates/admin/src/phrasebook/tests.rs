@@ -1,0 +1,121 @@
+//! The books themselves, and how a sentence is found in them. That nothing is missing in them is
+//! tested where all sources are read (`crates/relais/tests/it/phrases.rs`).
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn french(sentence: &str) -> String {
+    told(Language::French, sentence).into_owned()
+}
+
+#[test]
+fn a_no_of_the_api_is_said_in_french_with_what_stood_in_it() {
+    for (english, expected) in [
+        (
+            "There is no organisation nord.",
+            "Il n’y a pas d’organisation nord.",
+        ),
+        ("there is no key 12ab.", "il n’y a pas de clé 12ab."),
+        (
+            "\"x y\" is no address: the address has no @ and domain.",
+            "«\u{202f}x y\u{202f}» n’est pas une adresse\u{202f}: l’adresse n’a ni @ ni domaine.",
+        ),
+        (
+            "organisation contoso, inbound connector Printers: name must be 1 to 64 characters, \
+             without spaces around it",
+            "organisation contoso, connecteur entrant Printers\u{202f}: name doit avoir de 1 à \
+             64\u{a0}caractères, sans espace au début ni à la fin",
+        ),
+        (
+            "the store refuses writes: the disk is below its reserve",
+            "la base refuse les écritures\u{202f}: le disque est sous sa réserve",
+        ),
+    ] {
+        assert_eq!(french(english), expected.replace('\u{a0}', " "));
+        assert_eq!(told(Language::English, english), english);
+    }
+}
+
+#[test]
+fn what_is_in_no_book_stays_as_it_is() {
+    for unknown in [
+        "",
+        "Nobody ever says this.",
+        "message.accepted 4QZ <a@b.example>: 250 2.0.0 Queued",
+        "settings",
+        "private",
+    ] {
+        assert_eq!(french(unknown), unknown);
+    }
+    let long = format!(
+        "There is no organisation {}.",
+        "x".repeat(SENTENCE_OCTETS_MAX)
+    );
+    assert_eq!(french(&long), long);
+}
+
+#[test]
+fn what_somebody_typed_is_never_taken_for_our_words() {
+    assert_eq!(
+        french("There is no organisation private."),
+        "Il n’y a pas d’organisation private."
+    );
+    // Its braces are no places.
+    assert_eq!(
+        french("There is no organisation {name}{x."),
+        "Il n’y a pas d’organisation {name}{x."
+    );
+}
+
+#[test]
+fn the_phrase_that_says_most_is_taken() {
+    let text = "a {x}\nla {x}\n\na {x} b\nla {x} bé\n";
+    let book = Phrasebook::new(&[text], &[]);
+    assert_eq!(book.french("a 1 b").as_deref(), Some("la 1 bé"));
+    assert_eq!(book.french("a 1 c").as_deref(), Some("la 1 c"));
+    assert_eq!(book.french("b 1"), None);
+}
+
+#[test]
+fn a_part_stands_only_within_and_what_must_be_known_is() {
+    let sentences = "{who}: {what}\n{=who} : {~what}\n";
+    let parts = "the sender\nl’expéditeur\n\nit is gone\nil a disparu\n";
+    let book = Phrasebook::new(&[sentences], &[parts]);
+    assert_eq!(book.french("it is gone"), None);
+    assert_eq!(
+        book.french("the sender: it is gone").as_deref(),
+        Some("l’expéditeur : il a disparu")
+    );
+    assert_eq!(
+        book.french("the sender: x").as_deref(),
+        Some("l’expéditeur : x")
+    );
+    assert_eq!(book.french("x: it is gone"), None);
+}
+
+#[test]
+fn the_books_have_each_line_once_and_the_same_places_in_both_languages() {
+    for text in [SENTENCES, PARTS] {
+        let lines = text.lines().filter(|line| !line.starts_with("# "));
+        assert_eq!(lines.filter(|line| !line.is_empty()).count() % 2, 0);
+        let mut seen = BTreeSet::new();
+        for (english, french) in pairs(text) {
+            let (between, places) = cut(english);
+            assert!(seen.insert(between.clone()), "twice: {english}");
+            let inner = between.get(1..between.len() - 1).unwrap_or_default();
+            assert!(
+                inner.iter().all(|part| !part.is_empty()),
+                "nothing parts two places: {english}"
+            );
+            let names: BTreeSet<_> = places.iter().copied().collect();
+            assert_eq!(names.len(), places.len(), "a place twice: {english}");
+            let (_, said) = cut(french);
+            let said: BTreeSet<_> = said
+                .iter()
+                .map(|place| place.trim_start_matches(MARKS))
+                .collect();
+            assert_eq!(names, said, "{english}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Names for people of what happened and of what somebody did, which have dotted names in files,
+//! in the API and in the audit.
+
+use crate::lang::Lang;
+
+/// Everything that the audit tells of.
+pub(super) const ACTS: [&str; 59] = [
+    "admin.added",
+    "admin.factor-off",
+    "admin.factor-on",
+    "admin.language",
+    "admin.passkey-added",
+    "admin.passkey-removed",
+    "admin.password",
+    "admin.recovery-code-used",
+    "admin.removed",
+    "admin.role",
+    "admin.signed-in",
+    "admin.signed-out",
+    "alert.channel-added",
+    "alert.channel-removed",
+    "alert.quiet",
+    "alert.rule",
+    "alert.rule-removed",
+    "api-key.added",
+    "api-key.revoked",
+    "attempts.ignored",
+    "backup.created",
+    "backup.restored",
+    "card.link-made",
+    "device.described",
+    "dkim.changed",
+    "dkim.generated",
+    "domain.dns-changed",
+    "domain.lapsing",
+    "domain.pending",
+    "domain.suspended",
+    "domain.verified",
+    "entity.released",
+    "entity.restricted",
+    "installation.began",
+    "queue.bounced",
+    "queue.deleted",
+    "queue.headers-read",
+    "queue.held",
+    "queue.released",
+    "queue.resent",
+    "queue.resumed",
+    "queue.retried",
+    "queue.suspended",
+    "secret.bounce-key-rotated",
+    "secret.forgotten",
+    "secret.kept",
+    "secret.key-rotated",
+    "settings.changed",
+    "setup-link.made",
+    "sign-in.changed",
+    "sign-in.drafted",
+    "sign-in.removed",
+    "suppression.added",
+    "suppression.released",
+    "webhook.added",
+    "webhook.disabled",
+    "webhook.enabled",
+    "webhook.removed",
+    "webhook.rotated",
+];
+
+/// What somebody did; its dotted name where a newer Relais wrote it.
+pub(super) fn of_act(lang: Lang, act: &str) -> String {
+    match ACTS.contains(&act) {
+        true => lang.t(&key_of_act(act)),
+        false => act.to_owned(),
+    }
+}
+
+/// What happened, by the name of an event.
+pub(super) fn of_event(lang: Lang, event: &str) -> String {
+    lang.t(&key_of_event(event))
+}
+
+pub(super) fn key_of_act(act: &str) -> String {
+    format!("act-name-{}", act.replace('.', "-"))
+}
+
+pub(super) fn key_of_event(event: &str) -> String {
+    format!("event-name-{}", event.replace('.', "-"))
+}
