@@ -283,6 +283,38 @@ fn a_connector_gives_its_route_tls_pace_and_retry() {
 }
 
 #[test]
+fn an_inbound_connector_leads_all_its_mail_one_way_as_long_as_that_is_open() {
+    let text = |state: &str| {
+        format!(
+            "[[organisation]]\nname = \"contoso\"\n\
+             [[organisation.inbound_connector]]\nname = \"Printers\"\n\
+             outbound_connector = \"Partner\"\n\
+             [[organisation.inbound_connector]]\nname = \"Others\"\n\
+             [[organisation.outbound_connector]]\nname = \"All\"\n\
+             [[organisation.outbound_connector]]\nname = \"Partner\"\nstate = \"{state}\"\n\
+             recipient_domains = [\"partner.test\"]\n"
+        )
+    };
+    let host = Host::Domain(Domain::parse("example.org").unwrap());
+    for (state, inbound, outbound) in [
+        ("enabled", "Printers", "Partner"),
+        ("enabled", "Others", "All"),
+        ("disabled", "Printers", "All"),
+    ] {
+        let settings = build(Mode::Lan, &text(state));
+        let source = RouteSource::of(&settings, "contoso", Some(inbound), None);
+        // As it is kept with the queue.
+        let source = RouteSource::parse(&source.to_string());
+        let route = route(&settings, "contoso", &host, &source);
+        assert_eq!(
+            route.outbound_connector.as_deref(),
+            Some(outbound),
+            "{state} {inbound}"
+        );
+    }
+}
+
+#[test]
 fn mx_records() {
     let ourselves = [Domain::parse("relay.contoso.test").unwrap()];
     let domain = Domain::parse("example.org").unwrap();
