@@ -214,7 +214,7 @@ fn heard(server: &Server, browser: &mut Browser<'_>, listen: &str) {
         .shows("Nothing received yet. Waiting…");
     let simulated = browser.get(&format!("{listen}?simulate=1")).expect(200);
     simulated.shows("nothing was sent: a message from 10.1.2.9, as scan@contoso.test, to it@");
-    simulated.shows("Accepted by Copier");
+    simulated.shows("Refused: 550 5.1.1 No such recipient");
     let mut events = Events::of(server, browser, &format!("{base}/events"));
     let mut device = greeted(server, "10.1.2.9", "scan2");
     device.say("MAIL FROM:<scan@contoso.test>");
