@@ -17,7 +17,9 @@ mod simulate;
 mod licences;
 pub(crate) mod trace;
 mod devices;
+mod report_schedules;
 mod reports;
+mod retention;
 mod resending;
 mod headers;
 mod queue;
@@ -101,8 +103,10 @@ pub fn router(context: AdminContext) -> Router {
         .merge(why::routes())
         .merge(trace::routes())
         .merge(reports::routes())
+        .merge(report_schedules::routes())
         .merge(devices::routes())
         .merge(queue::routes())
+        .merge(retention::routes())
         .merge(resending::routes())
         .merge(headers::routes())
         .merge(attempts::routes())

@@ -337,6 +337,23 @@ impl Caller {
         }
     }
 
+    /// Relais itself, that sends reports: of one organisation, or of all.
+    pub(crate) fn reporter(organisation: Option<&str>) -> Self {
+        let reach = match organisation {
+            None => Reach::Installation,
+            Some(name) => Reach::Organisation {
+                name: name.to_owned(),
+                connector: None,
+            },
+        };
+        Self {
+            actor: "scheduled report".into(),
+            via: "start".into(),
+            language: Language::English,
+            rights: Rights::of_role(Role::Auditor, reach),
+        }
+    }
+
     /// The command line, reading the data folder without a server.
     pub fn data_folder() -> Self {
         Self {

@@ -48,6 +48,7 @@ pub(super) const CATALOGUES: &[Catalogue] = &[
     catalogue!("setup"),
     catalogue!("people"),
     catalogue!("pages"),
+    catalogue!("retention"),
 ];
 
 /// The language of one page, and the zone of its times.

@@ -6,6 +6,7 @@
 pub mod service;
 mod challenge;
 mod policies;
+pub mod report_mail;
 pub mod web;
 pub mod local;
 pub mod api;
@@ -26,6 +27,7 @@ mod card;
 pub mod context;
 pub mod alerts;
 pub mod webhooks;
+mod schedules;
 mod idempotency;
 mod keys;
 mod scope;

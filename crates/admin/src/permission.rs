@@ -66,6 +66,8 @@ pub enum Action {
     ReadContent,
     /// Retry, hold, release, delete; suspend a destination; suppress and release recipients.
     ActOnMail,
+    /// Erase an address from what is kept of mail.
+    Erase,
     /// Ask what would be decided.
     Simulate,
     /// Block and release entities, ignore and adopt refused attempts.
@@ -101,6 +103,7 @@ pub const TABLE: &[(Action, &[Role])] = &[
     (A::ReadMail, &[Owner, Operator, Helpdesk, Auditor]),
     (A::ReadContent, &[Owner, Operator, Auditor]),
     (A::ActOnMail, &[Owner, Operator]),
+    (A::Erase, &[Owner]),
     (A::Simulate, &[Owner, Operator, Helpdesk, Auditor]),
     (A::Restrict, &[Owner, Operator]),
     (A::ReadSettings, &[Owner, Operator, Auditor]),

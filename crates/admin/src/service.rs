@@ -39,6 +39,7 @@ use crate::policies::{self, Shown};
 use crate::posting;
 use crate::proving;
 use crate::publishing::{self, Publishing};
+use crate::report_mail;
 use crate::signing_keys;
 use crate::web;
 
@@ -101,6 +102,7 @@ impl AdminService {
             }
             tasks.spawn(naming::follow(context.clone(), dns, closing.clone()));
         }
+        tasks.spawn(report_mail::run(context.clone(), closing.clone()));
         if let Some(hooks) = context.duties.hooks.clone() {
             let (posts, ending) = (hooks.clone(), closing.clone());
             tasks.spawn(posting::run(context.clone(), posts, ending));

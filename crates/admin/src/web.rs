@@ -12,9 +12,12 @@ mod triggers;
 mod restricted;
 mod programs;
 mod settings;
+mod settings_file;
+mod retention;
 mod home;
 mod setup;
 mod health;
+mod report_schedules;
 mod reports;
 mod limits;
 mod devices;
@@ -82,6 +85,9 @@ use self::door::Visit;
 use crate::api;
 use crate::context::AdminContext;
 
+pub(crate) use self::report_schedules::{report_end, report_title};
+pub(crate) use self::reports::{ReportTable, tables as report_tables};
+
 /// Largest form in octets: a page of the queue with every box ticked has about 5 KB.
 const FORM_OCTETS_MAX: usize = 64 << 10;
 /// Everything that the admin listener serves: pages, probes and metrics.
@@ -97,6 +103,8 @@ pub fn router(context: AdminContext) -> Router {
         .merge(restricted::routes())
         .merge(programs::routes())
         .merge(settings::routes())
+        .merge(retention::routes())
+        .merge(settings_file::routes())
         .merge(setup::routes())
         .merge(health::routes())
         .merge(trace::routes())
@@ -104,6 +112,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(export::routes())
         .merge(story::routes())
         .merge(reports::routes())
+        .merge(report_schedules::routes())
         .merge(limits::routes())
         .merge(devices::routes())
         .merge(queue::routes())

@@ -22,6 +22,8 @@ use std::time::Duration;
 
 use relais_policy::bounce::{self, BounceToken};
 use relais_policy::outcome::Outcome;
+use relais_policy::retention::written_subject;
+use relais_policy::settings::Settings;
 use relais_policy::suppression::{Cause, Suppression, cause_of};
 use relais_smtp::address::Mailbox;
 use relais_smtp::dsn::Cause as DsnCause;
@@ -207,6 +209,7 @@ async fn match_and_tell(
     };
     for one in &concerned {
         settlement.events.push(received(
+            &context.store.settings(),
             leased,
             read,
             &original,
@@ -268,6 +271,7 @@ async fn suppress(
 
 /// `notice.received`: an event of the message that it is about.
 fn received(
+    settings: &Settings,
     leased: &Leased,
     read: &Returned,
     original: &Original,
@@ -288,7 +292,9 @@ fn received(
         .address
         .as_ref()
         .map(|address| To::Many(vec![address.to_string().into()]));
-    event.subject = read.subject.as_deref().map(Into::into);
+    let connector = original.inbound_connector.as_deref();
+    let subject = read.subject.as_deref().map(Into::into);
+    event.subject = written_subject(settings, (&original.organisation, connector), subject);
     event.size = Some(leased.facts.size);
     event.reply.clone_from(&one.diagnostic);
     let mut detail = one.said.name().to_owned();

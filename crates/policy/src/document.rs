@@ -69,6 +69,12 @@ pub struct Organisation {
     /// Who looks at what strangers send to its domains.
     #[serde(default)]
     pub inbound_content: ContentPolicy,
+    /// Whether subjects are written down.
+    #[serde(default)]
+    pub subjects: Subjects,
+    /// Days that content is kept after the last outcome; none: as the bootstrap file says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_days: Option<u32>,
     /// Accepted domains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub domain: Vec<AcceptedDomain>,
@@ -99,6 +105,8 @@ impl Organisation {
             licences: Licences::default(),
             triggers: Triggers::default(),
             inbound_content: ContentPolicy::default(),
+            subjects: Subjects::default(),
+            content_days: None,
             domain: Vec::new(),
             recipient: Vec::new(),
             inbound_connector: Vec::new(),
@@ -118,6 +126,20 @@ pub enum Language {
     /// French.
     #[serde(rename = "fr")]
     French,
+}
+
+/// Days that content is kept at most: a year.
+pub const CONTENT_DAYS_MAX: u32 = 366;
+
+/// Default: shown.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subjects {
+    /// Written down as they are, for whoever may read content.
+    #[default]
+    Shown,
+    /// Never written down: neither queue nor trace, nor anybody who is told, has them.
+    Masked,
 }
 
 /// `licences = { seats = 25, policy = "report" }`.

@@ -37,6 +37,7 @@ pub mod restriction;
 pub mod attribution;
 pub mod tls_report;
 pub mod sts;
+pub mod retention;
 pub mod settings;
 pub mod dkim;
 pub mod proof;

@@ -208,6 +208,7 @@ impl Reception {
         }
         let summary = read(section);
         let mut noted = Noted::of(&summary);
+        noted.subject = arrival.written_subject(noted.subject);
         let checks = Checks::begin(arrival, section, &summary);
         let examined = match self.judge(arrival, section, body, summary) {
             Ok(examined) => examined,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use relais_policy::limit::Counts;
 use relais_policy::permission::{Archive, archive};
+use relais_policy::retention;
 use relais_policy::route::{RouteSource, route};
 use relais_policy::schedule::expires_at;
 use relais_smtp::address::{Host, ReversePath};
@@ -115,6 +116,13 @@ impl Arrival<'_> {
             all.push(copy);
         }
         all
+    }
+
+    /// A subject as queue, trace and whoever is told may have it.
+    pub(crate) fn written_subject(&self, subject: Option<Arc<str>>) -> Option<Arc<str>> {
+        let connector = self.transaction.inbound_connector.as_deref();
+        let whose = (&*self.organisation(), connector);
+        retention::written_subject(&self.client.settings, whose, subject)
     }
 
     /// The trace field that every relay must add. RFC 5321 §4.4.

@@ -6,8 +6,8 @@ use crate::commands::session::Session;
 use crate::commands::{
     admin, alert, api_key, apply, attempts, audit, backup, card, completion, connector, credential,
     demo, directory, dkim, doctor, domain, export, health, licences, limits, organisation, panic,
-    queue, quickstart, reference_command, restricted, schema, secret, serve, simulate, status,
-    suppression, test_command, trace, trigger, webhook, why,
+    queue, quickstart, reference_command, report, restricted, schema, secret, serve, simulate,
+    status, suppression, test_command, trace, trigger, webhook, why,
 };
 use crate::failure::Failure;
 use crate::flags::Global;
@@ -97,6 +97,8 @@ enum Command {
     Admin(admin::Arguments),
     /// Alerts: what is raised, by which rules, and who hears of it
     Alert(alert::Arguments),
+    /// Reports that are sent by e-mail
+    Report(report::Arguments),
     /// Webhooks: where events are posted to
     Webhook(webhook::Arguments),
     /// Keys of the API, for programs
@@ -147,6 +149,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Secret(arguments) => secret::run(&session, arguments).await,
         Command::SetupLink => admin::setup_link(&session).await,
         Command::Alert(arguments) => alert::run(&session, arguments).await,
+        Command::Report(arguments) => report::run(&session, arguments).await,
         Command::Webhook(arguments) => webhook::run(&session, arguments).await,
         Command::ApiKey(arguments) => api_key::run(&session, arguments).await,
         Command::Admin(arguments) => admin::run(&session, arguments).await,

@@ -23,6 +23,7 @@ pub(crate) mod dkim;
 pub(crate) mod connector;
 pub(crate) mod credential;
 pub(crate) mod attempts;
+pub(crate) mod report;
 pub(crate) mod restricted;
 pub(crate) mod panic;
 pub(crate) mod trigger;

@@ -90,6 +90,7 @@ pub(crate) struct Config {
     pub(crate) disk_reserve: u64,
     pub(crate) trace_days: u32,
     pub(crate) dialogue_days: u32,
+    pub(crate) content_days: u32,
     pub(crate) log: LogConfig,
     /// Events go to a syslog server too.
     pub(crate) syslog: Option<SyslogConfig>,
@@ -394,12 +395,6 @@ fn read_config(
     let limits = Reader::table(tree, "limits", mistakes);
     let retention = Reader::table(tree, "retention", mistakes);
     check_store(&Reader::table(tree, "store", mistakes));
-    if retention.integer("content_days") > 0 {
-        warnings.push(
-            "retention.content_days has no effect yet: content goes with the last outcome"
-                .to_owned(),
-        );
-    }
     let message_size_max = limits.octets("message_size_max");
     if !(MESSAGE_SIZE_LEAST..=MESSAGE_SIZE_MOST).contains(&message_size_max) {
         limits.mistake(
@@ -453,6 +448,7 @@ fn read_config(
         disk_reserve: limits.octets("disk_reserve"),
         trace_days: u32::try_from(retention.integer("trace_days")).unwrap_or(u32::MAX),
         dialogue_days: u32::try_from(retention.integer("dialogue_days")).unwrap_or(u32::MAX),
+        content_days: u32::try_from(retention.integer("content_days")).unwrap_or(0),
         log: read_log(&Reader::table(tree, "log", mistakes)),
         syslog: read_syslog(&Reader::table(tree, "syslog", mistakes)),
         otlp: read_otlp(&Reader::table(tree, "otlp", mistakes)),

@@ -573,6 +573,7 @@ async fn open_store(
         because: error.to_string(),
     })?;
     store.keep_dialogues(config.dialogue_days);
+    store.keep_content(config.content_days);
     metrics.begin_balance(store.recipients_at_open());
     Ok(store)
 }

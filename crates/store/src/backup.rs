@@ -33,7 +33,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction};
 
 use self::manifest::{FORMAT, ListedFile, MANIFEST_NAME, Manifest};
 use crate::embedded::trace_database::TraceDatabases;
-use crate::embedded::{self, settings_tables, shelf_table};
+use crate::embedded::{self, kept_table, settings_tables, shelf_table};
 use crate::error::StoreError;
 use crate::files::{self, FileError};
 use crate::secret;
@@ -205,6 +205,7 @@ fn fill(
     let failed = database(QUEUE_NAME);
     let source = open_source(&data_dir.join(QUEUE_NAME)).map_err(&failed)?;
     let copy = copy_database(&source, &folder.join(QUEUE_NAME)).map_err(&failed)?;
+    kept_table::clear_copy(&copy).map_err(&failed)?;
     let mut listed = Vec::new();
     let spooled = copy_spool(layout, data_dir, folder, &source, &copy, &mut listed)?;
     let (messages, recipients) = counts(layout, &copy).map_err(&failed)?;

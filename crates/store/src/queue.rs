@@ -148,6 +148,19 @@ impl Content {
     }
 }
 
+/// Content that is kept after its message has left the queue.
+#[derive(Clone, Debug)]
+pub struct KeptContent {
+    /// Of which message.
+    pub facts: Arc<MessageFacts>,
+    /// Its last outcome.
+    pub done: Timestamp,
+    /// When it goes.
+    pub until: Timestamp,
+    /// What is kept.
+    pub content: Content,
+}
+
 /// Proof that envelope and content are on stable storage. Only the store makes one.
 #[must_use = "a committed message is owed a 250"]
 #[derive(Debug)]

@@ -79,6 +79,8 @@ pub enum Shelf {
     Trigger,
     /// What people write about devices.
     Device,
+    /// Reports that are sent by e-mail.
+    ReportSchedule,
 }
 
 impl Shelf {
@@ -114,6 +116,7 @@ impl Shelf {
             Self::Alert => "alert",
             Self::Trigger => "trigger",
             Self::Device => "device",
+            Self::ReportSchedule => "report-schedule",
         }
     }
 }

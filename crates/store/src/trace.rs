@@ -8,6 +8,7 @@
 
 pub mod tally;
 pub mod dialogue;
+pub mod erase;
 pub(crate) mod glance;
 pub(crate) mod marks;
 pub(crate) mod terms;

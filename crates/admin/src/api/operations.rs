@@ -337,6 +337,44 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .query(&SEARCH)
         .stream()
         .says("What happens, one event a line"),
+    read("/reports/schedules", "reports")
+        .for_organisations()
+        .list("schedules")
+        .says("Reports that are sent by e-mail"),
+    act("/reports/schedules", "reports")
+        .for_organisations()
+        .body(&[
+            text("organisation", "Whose mail it tells of; absent: of all."),
+            texts(
+                "reports",
+                "`mail`, `queue`, `delay`, `clients`, `refusals`, `security`, `routes`, \
+                 `destinations`; none: all.",
+            ),
+            wanted(text("every", "`day`, `week`, `month`.")),
+            wanted(texts("to", "Addresses.")),
+            text("language", "`en`, `fr`; absent: the organisation's."),
+        ])
+        .says("Send reports by e-mail from now on"),
+    act("/reports/schedules/{id}/send", "reports")
+        .for_organisations()
+        .says("Send one now, within seconds"),
+    act("/reports/schedules/{id}/remove", "reports")
+        .for_organisations()
+        .says("Send one no more"),
+    act("/trace/{id}/content", "trace")
+        .for_organisations()
+        .says("Read content that is kept of a message; each look is in the audit log"),
+    act("/trace/erase", "trace")
+        .for_organisations()
+        .body(&[
+            wanted(text("address", "One whole address.")),
+            text("organisation", "Only of what is this one's."),
+            DRY_RUN,
+        ])
+        .says("Erase an address from trace, conversations and kept content"),
+    read("/retention", "settings")
+        .for_organisations()
+        .says("What is kept of mail, and for how long"),
     read("/queue", "queue")
         .for_organisations()
         .query(SELECTION)
@@ -503,7 +541,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             wanted(object(
                 "keys",
                 "Of its keys without lists below: `display_name`, `postmaster`, `language`, \
-                 `limits`, `licences`, `inbound_content`.",
+                 `limits`, `licences`, `inbound_content`, `subjects`, `content_days`.",
             )),
             DRY_RUN,
         ])

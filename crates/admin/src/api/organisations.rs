@@ -14,13 +14,15 @@ use crate::context::{AdminContext, Caller};
 use crate::problem::{Input, Problem};
 
 /// Keys that can be changed here; what is below an organisation has its own nouns.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 8] = [
     "display_name",
     "postmaster",
     "language",
     "limits",
     "licences",
     "inbound_content",
+    "subjects",
+    "content_days",
 ];
 
 pub(super) fn routes() -> Router<AdminContext> {

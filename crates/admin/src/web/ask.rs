@@ -130,6 +130,17 @@ impl Centre {
             .await
     }
 
+    /// The same, where the answer is a file: as it comes.
+    pub(super) async fn take(&self, caller: &Caller, path: &str) -> Result<Response, Refused> {
+        let body = Body::from("{}");
+        let response = self.send(caller, Method::POST, path, body).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let refused = value_of(response, caller).await;
+        Err(refused.err().unwrap_or_else(|| internal(String::new())))
+    }
+
     /// The same, of what is about people: a no comes with its reason.
     pub(super) async fn post_of_people(
         &self,

@@ -4,7 +4,7 @@
 use crate::lang::Lang;
 
 /// Everything that the audit tells of.
-pub(super) const ACTS: [&str; 59] = [
+pub(super) const ACTS: [&str; 64] = [
     "admin.added",
     "admin.factor-off",
     "admin.factor-on",
@@ -28,6 +28,7 @@ pub(super) const ACTS: [&str; 59] = [
     "backup.created",
     "backup.restored",
     "card.link-made",
+    "content.read",
     "device.described",
     "dkim.changed",
     "dkim.generated",
@@ -48,6 +49,9 @@ pub(super) const ACTS: [&str; 59] = [
     "queue.resumed",
     "queue.retried",
     "queue.suspended",
+    "report.asked-for",
+    "report.scheduled",
+    "report.unscheduled",
     "secret.bounce-key-rotated",
     "secret.forgotten",
     "secret.kept",
@@ -59,6 +63,7 @@ pub(super) const ACTS: [&str; 59] = [
     "sign-in.removed",
     "suppression.added",
     "suppression.released",
+    "trace.erased",
     "webhook.added",
     "webhook.disabled",
     "webhook.enabled",

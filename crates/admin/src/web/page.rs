@@ -95,6 +95,18 @@ const SECTIONS: &[Section] = &[
         "nav-settings",
         Action::ReadSettings,
     ),
+    (
+        "retention",
+        "/settings/retention",
+        "nav-retention",
+        Action::ReadSettings,
+    ),
+    (
+        "settings-file",
+        "/settings/file",
+        "nav-settings-file",
+        Action::ChangeSettings,
+    ),
     ("audit", "/audit", "nav-audit", Action::ReadAudit),
 ];
 

@@ -16,6 +16,7 @@ use super::charts::{self, Bar, Chart, Column};
 use super::door::{Reader, Visit};
 use super::files::{self, csv_line};
 use super::page::{self, Frame};
+use crate::context::{AdminContext, Caller};
 use crate::lang::Lang;
 use crate::plain::clean;
 use crate::times;
@@ -62,7 +63,7 @@ fn since_of(visit: &Visit) -> &str {
 
 async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     let since = since_of(&visit);
-    let charts = match all(&centre, &visit, since).await {
+    let charts = match all(&centre, visit.caller(), visit.lang, since).await {
         Ok(charts) => charts,
         Err(refused) => return page::refused(&visit, &refused),
     };
@@ -95,7 +96,8 @@ async fn file(
     Reader(visit): Reader,
     Path(file): Path<String>,
 ) -> Response {
-    let charts = match all(&centre, &visit, since_of(&visit)).await {
+    let since = since_of(&visit);
+    let charts = match all(&centre, visit.caller(), visit.lang, since).await {
         Ok(charts) => charts,
         Err(refused) => return page::refused(&visit, &refused),
     };
@@ -116,11 +118,16 @@ async fn file(
     (headers, text).into_response()
 }
 
-async fn all(centre: &Centre, visit: &Visit, since: &str) -> Result<Vec<Chart>, Refused> {
+async fn all(
+    centre: &Centre,
+    caller: &Caller,
+    lang: Lang,
+    since: &str,
+) -> Result<Vec<Chart>, Refused> {
     let asked = [("since", since)];
-    let report = centre.get(visit.caller(), "/reports", &asked).await?;
+    let report = centre.get(caller, "/reports", &asked).await?;
     let ground = Ground {
-        lang: visit.lang,
+        lang,
         since,
         report: &report,
     };
@@ -136,9 +143,56 @@ async fn all(centre: &Centre, visit: &Visit, since: &str) -> Result<Vec<Chart>, 
     ])
 }
 
+/// A chart as its table, for who reads it elsewhere.
+pub(crate) struct ReportTable {
+    /// As its file is called.
+    pub(crate) id: &'static str,
+    pub(crate) title: String,
+    /// What it shows, in one sentence.
+    pub(crate) finding: String,
+    pub(crate) head: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+/// Rows of a table in a message; its file has all.
+const ROWS_IN_MAIL: usize = 25;
+
+impl ReportTable {
+    /// As many as a person reads.
+    pub(crate) fn first_rows(&self) -> impl Iterator<Item = &Vec<String>> {
+        self.rows.iter().take(ROWS_IN_MAIL)
+    }
+
+    /// As a file. RFC 4180.
+    pub(crate) fn csv(&self) -> String {
+        let rows = self.rows.iter().map(|row| csv_line(row));
+        csv_line(&self.head) + &rows.collect::<String>()
+    }
+}
+
+/// The tables of all charts, as this caller may see them.
+pub(crate) async fn tables(
+    context: &AdminContext,
+    caller: &Caller,
+    lang: Lang,
+    since: &str,
+) -> Result<Vec<ReportTable>, String> {
+    let centre = Centre::new(context.clone());
+    let charts = all(&centre, caller, lang, since).await;
+    let charts = charts.map_err(|refused| refused.detail)?.into_iter();
+    let table = |chart: Chart| ReportTable {
+        id: chart.id,
+        title: chart.title,
+        finding: chart.finding,
+        head: chart.head,
+        rows: chart.rows,
+    };
+    Ok(charts.map(table).collect())
+}
+
 /// The charts of Home: mail over time, the queue, refusals.
 pub(super) async fn of_home(centre: &Centre, visit: &Visit) -> Result<Vec<Chart>, Refused> {
-    let charts = all(centre, visit, SINCE_DEFAULT).await?;
+    let charts = all(centre, visit.caller(), visit.lang, SINCE_DEFAULT).await?;
     let of_home = |chart: &Chart| matches!(chart.id, "mail" | "queue" | "delay" | "clients");
     Ok(charts.into_iter().filter(of_home).collect())
 }

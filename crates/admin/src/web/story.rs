@@ -38,6 +38,8 @@ pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/trace/{name}", get(detail))
         .route("/trace/{name}/headers", post(headers))
+        .route("/trace/{name}/content", post(content))
+        .route("/trace/{name}/raw", post(raw))
 }
 
 #[derive(Template)]
@@ -72,6 +74,76 @@ async fn headers(
 }
 
 #[derive(Template)]
+#[template(path = "content.html")]
+struct Content {
+    frame: Frame,
+    words: String,
+    text: String,
+    is_cut: bool,
+    back: String,
+}
+
+/// Content that is kept after the last outcome; each look is written down.
+async fn content(
+    State(centre): State<Centre>,
+    Path(name): Path<String>,
+    SessionForm { visit, .. }: SessionForm,
+) -> Response {
+    let call = format!("/trace/{}/content", segment(&name));
+    let answer = match centre.post(visit.caller(), &call, &json!({})).await {
+        Ok(answer) => answer,
+        Err(refused) => return page::refused(&visit, &refused),
+    };
+    let lines = text(&answer, "text").lines().map(clean);
+    let lines: Vec<_> = lines.collect();
+    let until = times::full(visit.lang, answer["until"].as_str());
+    let title = visit.lang.with("content-of", text(&answer, "queue_id"));
+    page::send(&Content {
+        words: visit.lang.with("content-kept", &until),
+        text: lines.join("\n"),
+        is_cut: answer["is_cut"] == true,
+        back: format!("/trace/{}", segment(&name)),
+        frame: Frame::new(&visit, "trace", &title).api(format!("POST /api/v1{call}")),
+    })
+}
+
+/// The same as a file.
+async fn raw(
+    State(centre): State<Centre>,
+    Path(name): Path<String>,
+    SessionForm { visit, .. }: SessionForm,
+) -> Response {
+    let call = format!("/trace/{}/raw", segment(&name));
+    match centre.take(visit.caller(), &call).await {
+        Ok(file) => file,
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+/// That content of a message is kept, and until when, where this person may read it; else empty.
+async fn kept(centre: &Centre, visit: &Visit, queue_id: &str) -> String {
+    let Ok(queue_id) = queue_id.parse() else {
+        return String::new();
+    };
+    if !visit.may(Action::ReadContent) {
+        return String::new();
+    }
+    let kept = centre.context.store.kept(queue_id).await;
+    let sees = |organisation: &str| visit.caller().rights.sees(organisation);
+    match kept {
+        Ok(Some(kept)) if sees(&kept.facts.organisation) => {
+            let until = times::zoned(visit.lang, kept.until);
+            visit.lang.with("content-kept", &until)
+        }
+        Ok(_) => String::new(),
+        Err(error) => {
+            tracing::warn!(%error, "content that is kept cannot be looked for");
+            String::new()
+        }
+    }
+}
+
+#[derive(Template)]
 #[template(path = "story.html")]
 struct Story {
     frame: Frame,
@@ -88,6 +160,8 @@ struct Story {
     waits: bool,
     /// The message is here, and this person may read of it.
     has_headers: bool,
+    /// That its content is kept, and until when, where this person may read it; else empty.
+    kept: String,
     /// The reference of a refusal.
     reference: String,
     /// It may be made a device of ours, and there is one organisation for it.
@@ -198,6 +272,7 @@ async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refu
             .collect(),
         alert: alert(visit, centre, &events, (is_refusal, tone)),
         waits: !in_queue.is_empty(),
+        kept: kept(centre, visit, &queue_id).await,
         has_headers: !in_queue.is_empty() && visit.may(Action::ReadContent),
         queue_id,
         reference: if is_refusal {

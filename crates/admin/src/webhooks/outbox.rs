@@ -13,6 +13,7 @@ use relais_smtp::time::Timestamp;
 use relais_store::queue::StoreError;
 use relais_store::shelf::{Shelf, ShelfChange};
 use relais_store::store::Store;
+use relais_store::trace::erase::Eraser;
 
 use super::{Delivery, DeliveryState};
 
@@ -59,6 +60,27 @@ impl Outbox {
         mine.reverse();
         mine.truncate(limit);
         mine
+    }
+
+    /// Takes an address out of what was sent, and of what is owed.
+    pub(crate) async fn erase(
+        &self,
+        store: &Store,
+        eraser: &Eraser,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut all = self.0.deliveries.lock().await;
+        let mut change = ShelfChange::new(Shelf::WebhookDelivery, now);
+        for (key, one) in all.iter_mut() {
+            if let Some(without) = eraser.replace(&one.body) {
+                one.body = without;
+                change = change.put(key, one.to_json());
+            }
+        }
+        if change.put.is_empty() {
+            return Ok(());
+        }
+        store.change_shelf(change).await
     }
 
     /// Sends one again, now; `false`: there is none.

@@ -205,6 +205,7 @@ impl Hosted {
             path => path,
         };
         let name = match path {
+            "/trace/{id}/content" | "/trace/{id}/raw" => self.queue_id.as_str(),
             "/why/{name}" | "/queue/{id}" | "/queue/{id}/resend" | "/queue/{id}/headers" => {
                 self.queue_id.as_str()
             }
@@ -249,6 +250,8 @@ impl Hosted {
                 "user": "new-login", "inbound_connector": "Secret-Scanner",
             })),
             "/devices/set" => named(json!({ "address": "11.9.9.7", "note": "test" })),
+            "/reports/schedules" => named(json!({ "every": "day", "to": ["b@example.org"] })),
+            "/trace/erase" => named(json!({ "address": "paula@fabrikam.test" })),
             "/domains" => named(json!({ "name": "new.fabrikam.test" })),
             "/domains/{name}/set" => named(json!({ "keys": { "subdomains": true } })),
             "/domains/{name}/remove" => named(json!({})),

@@ -49,12 +49,17 @@ impl Hosted {
         let key = json!({
             "name": "Secret-Host", "organisation": "fabrikam", "scopes": ["trace:read"],
         });
+        let report = json!({
+            "organisation": "fabrikam", "every": "week", "to": ["chief@fabrikam.test"],
+        });
+        let report = self.root(Method::POST, "/reports/schedules", &report).await;
         let hook = self.root(Method::POST, "/webhooks", &hook).await;
         let key = self.root(Method::POST, "/api-keys", &key).await;
         vec![
             ("{queue}", self.queue_id.clone()),
             ("{reference}", self.reference.clone()),
             ("{hook}", texts(&hook["id"])),
+            ("{report}", texts(&report["id"])),
             ("{key}", texts(&key["id"])),
         ]
     }
@@ -75,6 +80,7 @@ impl Hosted {
             "/queue",
             "/queue/suspended",
             "/suppression",
+            "/reports/schedules",
             "/restricted",
             "/admins",
             "/triggers",

@@ -6,6 +6,7 @@ mod hosted;
 mod access;
 mod bound;
 mod steps;
+mod reports;
 
 use std::path::Path;
 use std::sync::Arc;

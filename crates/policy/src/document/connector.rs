@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use relais_smtp::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Subjects;
 use super::content::ContentPolicy;
 use super::value::{Limits, Span};
 
@@ -86,6 +87,12 @@ pub struct InboundConnector {
     /// Who looks at the content, and what follows.
     #[serde(default)]
     pub content: ContentPolicy,
+    /// Whether subjects of its mail are written down; none: as the organisation says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subjects: Option<Subjects>,
+    /// Days that content of its mail is kept; none: as the organisation says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_days: Option<u32>,
     /// Limits of this connector.
     #[serde(default)]
     pub limits: Limits,
@@ -128,6 +135,8 @@ impl InboundConnector {
             outbound_connector: String::new(),
             archive_address: String::new(),
             content: ContentPolicy::default(),
+            subjects: None,
+            content_days: None,
             limits: Limits::default(),
             limits_per_device: Limits::default(),
             owner: String::new(),

@@ -396,6 +396,8 @@ fn any_inbound() -> impl Strategy<Value = InboundConnector> {
             archive_address: three.4.clone(),
             tags: vec![three.4.clone()],
             content: content_of(&three.4, two.1),
+            subjects: two.1.then_some(Subjects::Masked),
+            content_days: two.2.then_some(7),
             limits: three.2,
             limits_per_device: three.3,
             owner: three.4,
@@ -594,6 +596,11 @@ fn any_document() -> impl Strategy<Value = Document> {
                 ..Triggers::default()
             },
             inbound_content: content_of("antivirus", one.2),
+            subjects: match one.2 {
+                true => Subjects::Masked,
+                false => Subjects::Shown,
+            },
+            content_days: one.2.then_some(one.6),
             domain: two.0,
             recipient: two.1,
             inbound_connector: two.2,

@@ -167,6 +167,7 @@ impl Checker {
             &organisation.limits_per_sender,
         );
         self.content(&object, &organisation.inbound_content);
+        self.content_days(&object, organisation.content_days);
         self.counts(&object, organisation);
         let inbound = &organisation.inbound_connector;
         let outbound = &organisation.outbound_connector;

@@ -39,6 +39,12 @@ struct Keys {
     /// Gets alerts, and notices that have no mailbox
     #[arg(long, value_name = "ADDRESS")]
     postmaster: Option<String>,
+    /// Whether subjects are written down in queue and trace
+    #[arg(long, value_parser = ["shown", "masked"])]
+    subjects: Option<String>,
+    /// Days that content is kept after the last outcome
+    #[arg(long, value_name = "DAYS")]
+    content_days: Option<u32>,
     #[command(flatten, next_help_heading = "Mail that strangers send to its domains")]
     content: ContentKeys,
     /// Show what would change, and change nothing
@@ -52,6 +58,8 @@ impl Keys {
         patch.set("display_name", self.display_name.as_ref());
         patch.set("language", self.language.as_ref());
         patch.set("postmaster", self.postmaster.as_ref());
+        patch.set("subjects", self.subjects.as_ref());
+        patch.set("content_days", self.content_days);
         self.content.put("inbound_content", &mut patch);
         patch
     }

@@ -150,7 +150,12 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ),
         ("syslog", old.syslog != new.syslog),
         ("otlp", old.otlp != new.otlp),
-        ("retention", old.trace_days != new.trace_days),
+        (
+            "retention",
+            old.trace_days != new.trace_days
+                || old.dialogue_days != new.dialogue_days
+                || old.content_days != new.content_days,
+        ),
     ];
     differing
         .into_iter()

@@ -1,9 +1,10 @@
-//! `relais trace`: what happened, newest first; or as it happens.
+//! `relais trace`: what happened, newest first; or as it happens; an address erased from it.
 
+use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 
-use clap::Args;
-use serde_json::Value;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
 use relais_store::trace::Event;
 
@@ -16,7 +17,10 @@ use crate::words::{line, tone};
 const PAGE: usize = 1_000;
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// Tokens (to: from: client: connector: status: code: ref: token: size:> tls:< delay:> subject:
     /// event: id: message-id: organisation:) and free text
     #[arg(value_name = "TOKENS")]
@@ -35,7 +39,39 @@ pub(crate) struct Arguments {
     limit: usize,
 }
 
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Erase an address from trace, conversations and kept content, for good; mail that waits is
+    /// not touched
+    Erase {
+        /// One whole address
+        address: String,
+        /// Only of what is this organisation's
+        #[arg(long, value_name = "NAME")]
+        organisation: Option<String>,
+        /// Tell what would be erased, and erase nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
+    if let Some(Verb::Erase {
+        address,
+        organisation,
+        dry_run,
+        yes,
+    }) = arguments.verb
+    {
+        let mut body = json!({ "address": address, "dry_run": true });
+        if let Some(name) = organisation {
+            body["organisation"] = json!(name);
+        }
+        return erase(session, body, dry_run, yes).await;
+    }
     let mut query = vec![("q", quoted(&arguments.tokens))];
     for (name, time) in [("since", &arguments.since), ("until", &arguments.until)] {
         query.extend(time.clone().map(|time| (name, time)));
@@ -72,6 +108,74 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
         }
     }
     Ok(())
+}
+
+/// Counted first, and asked for; then done.
+async fn erase(
+    session: &Session,
+    mut body: Value,
+    dry_run: bool,
+    yes: bool,
+) -> Result<(), Failure> {
+    let (api, output) = (session.api().await?, session.output);
+    if dry_run || !yes {
+        let found = api.post("/trace/erase", &body).await?.value;
+        if dry_run {
+            return erased(output, &found);
+        }
+        let address = found["address"].as_str().unwrap_or_default();
+        ask(&format!("erase {address} from {}", counted(&found)))?;
+    }
+    body["dry_run"] = json!(false);
+    erased(output, &api.post("/trace/erase", &body).await?.value)
+}
+
+fn counted(found: &Value) -> String {
+    let count = |key: &str| found[key].as_u64().unwrap_or(0);
+    format!(
+        "{} events, {} conversations, {} kept messages",
+        count("events"),
+        count("conversations"),
+        count("contents")
+    )
+}
+
+fn erased(output: Output, found: &Value) -> Result<(), Failure> {
+    if output.json {
+        return output.value(found);
+    }
+    let counted = counted(found);
+    output.line(&match found["dry_run"] == true {
+        true => format!("Would be erased, and nothing was: {counted}."),
+        false => format!("Erased for good: {counted}."),
+    })?;
+    if found["has_more"] == true {
+        output.line("There is more: repeat it.")?;
+    }
+    for day in found["unread_days"].as_array().into_iter().flatten() {
+        let day = day.as_str().unwrap_or_default();
+        output.line(&format!("The trace of {day} cannot be read, and keeps it."))?;
+    }
+    Ok(())
+}
+
+/// A question at the terminal; without one, nothing is done.
+fn ask(what: &str) -> Result<(), Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::Usage(format!(
+            "this would {what}: say --yes, because standard input is no terminal to ask at"
+        )));
+    }
+    let mut stderr = io::stderr().lock();
+    // If the question cannot be shown, no answer comes, and nothing is done.
+    let _ = write!(stderr, "{what}, for good? [y/N] ");
+    let _ = stderr.flush();
+    drop(stderr);
+    let mut answer = String::new();
+    match (io::stdin().read_line(&mut answer), answer.trim()) {
+        (Ok(_), "y" | "yes" | "o" | "oui") => Ok(()),
+        _ => Err(Failure::Failed("nothing was done".to_owned())),
+    }
 }
 
 /// One text; what the shell kept together stays together.

@@ -655,9 +655,10 @@ const RETENTION: &[Key] = &[
     ),
     key(
         "content_days",
-        Kind::Integer(0, 3_650),
+        Kind::Integer(0, 366),
         Toml("0"),
-        "Days that content is kept after the last outcome. Only 0 is in effect yet.",
+        "Days that content is kept after the last outcome, where the settings say nothing; 0: it \
+         goes with the last outcome.",
     ),
 ];
 

@@ -40,7 +40,7 @@ const fn kept(
 
 const NONE: (&str, &str) = ("", "");
 
-const PAGES: [Kept; 20] = [
+const PAGES: [Kept; 21] = [
     kept(
         "/home",
         ("Home", "Accueil"),
@@ -176,6 +176,13 @@ const PAGES: [Kept; 20] = [
         "class=\"empty\"",
         ("q=name", "value=\"name\""),
         ("/settings", "relais export"),
+    ),
+    kept(
+        "/settings/retention",
+        ("Retention &#38; privacy", "Conservation et confidentialité"),
+        "There is no organisation yet.",
+        NONE,
+        ("/retention", "relais organisation set"),
     ),
     kept(
         "/audit",

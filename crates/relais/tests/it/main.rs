@@ -54,6 +54,7 @@ mod promises;
 mod proxied;
 mod record_pages;
 mod restricted;
+mod retention;
 mod secrets;
 mod ruled;
 mod serving;

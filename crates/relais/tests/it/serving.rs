@@ -247,12 +247,3 @@ fn a_wrong_bootstrap_file_is_refused_with_line_and_column() {
         "{answer:?}"
     );
 }
-
-#[test]
-fn what_has_no_effect_yet_is_warned_of_once_the_server_runs() {
-    let place = Place::new("[retention]\ncontent_days = 3\n");
-    let server = place.serve();
-    server.log.wait_for("the warning", |line| {
-        line.contains("retention.content_days has no effect yet")
-    });
-}

@@ -602,7 +602,7 @@ fn apply(
             if let Some(kind) = kind.filter(|_| chosen.token != 0) {
                 events.extend(events_of(transaction, chosen, kind, detail, now)?);
             }
-            let gone = group::change(transaction, chosen.queue_id, planned, &[], &keys);
+            let gone = group::change(transaction, chosen.queue_id, planned, &[], &keys, None);
             files.extend(gone.map_err(schema::fault)?);
         }
         also(transaction)?;

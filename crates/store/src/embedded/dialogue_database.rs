@@ -3,6 +3,7 @@
 //! in octets a day and in number a second, so that a busy server pays for a sample and a quiet one
 //! keeps all.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,6 +16,7 @@ use crate::files;
 use crate::trace::dialogue::{
     DIALOGUE_OCTETS_MAX, DIALOGUES_MAX, Dialogue, DialogueKey, DialogueSide,
 };
+use crate::trace::erase::Eraser;
 
 /// Days that conversations are kept where nothing else is said.
 const DIALOGUE_DAYS_DEFAULT: u32 = 7;
@@ -136,7 +138,89 @@ impl DialogueDatabases {
     }
 }
 
+impl DialogueDatabases {
+    /// How many of some messages or refusals (none: of all) have an address; with `anew`, they are
+    /// written without it. For the one writer, and for who only counts.
+    fn erase(
+        &self,
+        eraser: &Eraser,
+        keys: Option<&HashSet<i64>>,
+        anew: bool,
+    ) -> Result<u64, String> {
+        let mut count = 0;
+        for day in self.days() {
+            let erased = self.erase_day(&day, eraser, keys, anew);
+            count += erased.map_err(|error| format!("conversations of {day}: {error}"))?;
+        }
+        Ok(count)
+    }
+
+    fn erase_day(
+        &self,
+        day: &str,
+        eraser: &Eraser,
+        keys: Option<&HashSet<i64>>,
+        anew: bool,
+    ) -> rusqlite::Result<u64> {
+        let flags = match anew {
+            true => OpenFlags::SQLITE_OPEN_READ_WRITE,
+            false => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        };
+        let file = self.folder.join(format!("{day}.db"));
+        let mut connection =
+            Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(BUSY_TIME_MAX)?;
+        let mut found = Vec::new();
+        let mut count = 0;
+        {
+            let mut statement = connection.prepare("SELECT rowid, key, text FROM dialogue")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let key: i64 = row.get(1)?;
+                let text = row.get_ref(2)?.as_str()?;
+                if keys.is_none_or(|keys| keys.contains(&key)) && eraser.is_in(text) {
+                    count += 1;
+                    found.extend(anew.then(|| row.get::<_, i64>(0)).transpose()?);
+                }
+            }
+        }
+        if found.is_empty() {
+            return Ok(count);
+        }
+        connection.pragma_update(None, "secure_delete", true)?;
+        let transaction = connection.transaction()?;
+        for row in found {
+            let sql = "SELECT text FROM dialogue WHERE rowid = ?1";
+            let text: String = transaction.query_row(sql, [row], |row| row.get(0))?;
+            let text = eraser.replace(&text).unwrap_or(text);
+            let sql = "UPDATE dialogue SET text = ?2 WHERE rowid = ?1";
+            transaction.execute(sql, params![row, text])?;
+        }
+        transaction.commit()?;
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(count)
+    }
+
+    /// How many of these have an address.
+    pub(super) fn count(
+        &self,
+        eraser: &Eraser,
+        keys: Option<&HashSet<i64>>,
+    ) -> Result<u64, String> {
+        self.erase(eraser, keys, false)
+    }
+}
+
 impl DialogueWriter {
+    /// Writes conversations anew, without an address. How many.
+    pub(super) fn erase(
+        &mut self,
+        eraser: &Eraser,
+        keys: Option<&HashSet<i64>>,
+    ) -> Result<u64, String> {
+        self.databases.erase(eraser, keys, true)
+    }
+
     /// Keeps what the bounds allow, in one transaction.
     pub(super) fn append(&mut self, dialogues: &[Dialogue]) -> Result<(), String> {
         let Some(last) = dialogues.last() else {

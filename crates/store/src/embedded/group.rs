@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use relais_smtp::identifier::QueueId;
+use relais_smtp::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::kept_table::Keeping;
 use super::operation::{Prepared, Settle, Work};
 use super::trace_feed::Told;
 use crate::checksum::Checksum;
@@ -108,6 +110,7 @@ pub(super) fn write(
     plan: &mut Plan,
     keys: &mut HashMap<QueueKey, i64>,
     outbox: Outbox,
+    keeping: &Keeping,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let Plan {
@@ -118,7 +121,9 @@ pub(super) fn write(
     for (work, planned) in group.iter().zip(settlements) {
         if let Work::Settle(settle) = work {
             let queue_id = settle.lease.queue_id;
-            let gone = change(&transaction, queue_id, planned, &settle.changes, keys)?;
+            let outcome = settle.told.last().map(|told| (keeping, told.event.time));
+            let changes = &settle.changes;
+            let gone = change(&transaction, queue_id, planned, changes, keys, outcome)?;
             gone_files.extend(gone);
         }
         for message in work.messages() {
@@ -192,19 +197,21 @@ fn insert_queue(transaction: &Transaction<'_>, key: &QueueKey) -> rusqlite::Resu
 }
 
 /// Changes recipients; gives the name of the spool file if the message is gone with the last.
+/// `outcome`: who says whether its content is kept, and when the last outcome was.
 pub(super) fn change(
     transaction: &Transaction<'_>,
     queue_id: QueueId,
     planned: &Planned,
     changes: &[(u32, RecipientChange)],
     keys: &HashMap<QueueKey, i64>,
+    outcome: Option<(&Keeping, Timestamp)>,
 ) -> rusqlite::Result<Option<String>> {
     let id = queue_id.as_i64();
     if planned.empties {
         transaction
             .prepare_cached(DELETE_RECIPIENTS)?
             .execute([id])?;
-        return delete_message(transaction, id, planned.spooled);
+        return delete_message(transaction, id, planned.spooled, outcome);
     }
     let mut removed = false;
     for ((number, state), key) in planned.resolved.iter().zip(&planned.keys) {
@@ -249,7 +256,7 @@ pub(super) fn change(
     // Another settlement of the same group may have taken the others.
     let mut left = transaction.prepare_cached(HAS_RECIPIENTS)?;
     if removed && !left.exists([id])? {
-        return delete_message(transaction, id, planned.spooled);
+        return delete_message(transaction, id, planned.spooled, outcome);
     }
     Ok(None)
 }
@@ -258,9 +265,14 @@ fn delete_message(
     transaction: &Transaction<'_>,
     id: i64,
     spooled: bool,
+    outcome: Option<(&Keeping, Timestamp)>,
 ) -> rusqlite::Result<Option<String>> {
     let mut name = None;
-    if spooled {
+    let is_kept = match outcome {
+        Some((keeping, done)) => keeping.take(transaction, id, done)?,
+        None => false,
+    };
+    if spooled && !is_kept {
         let mut statement = transaction.prepare_cached(SPOOL_OF)?;
         name = statement
             .query_row([id], |row| row.get(0))

@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::{Semaphore, broadcast, watch};
 
 use super::dialogue_database::DialogueDatabases;
+use super::kept_table::Keeping;
 use super::line::{self, Door};
 use super::rebuild::{self, QueueNames};
 use super::trace_database::TraceDatabases;
@@ -60,7 +61,7 @@ struct Start {
     last_id: i64,
     suspended: Vec<Suspension>,
     outbox: Vec<(u64, String)>,
-    settings: Settings,
+    settings: Arc<ArcSwap<Settings>>,
     restrictions: Arc<Restrictions>,
     recipients: u64,
 }
@@ -156,7 +157,7 @@ fn open(options: OpenOptions, adjust: impl FnOnce(&mut Writer)) -> Result<Embedd
         databases,
         dialogues,
         live,
-        settings: Arc::new(ArcSwap::from_pointee(settings)),
+        settings,
         looked_through: LookedThrough::since(Arc::clone(&restrictions)),
         restrictions: Arc::new(ArcSwap::new(restrictions)),
         vault: Vault::default(),
@@ -196,7 +197,7 @@ fn open_for_reading(folder: &Path, mode: Mode) -> Result<Embedded, StoreError> {
         databases: TraceDatabases::new(folder.join(TRACE_FOLDER)),
         dialogues: DialogueDatabases::new(folder.join(DIALOGUE_FOLDER)),
         live: broadcast::Sender::new(1),
-        settings: Arc::new(ArcSwap::from_pointee(start.settings)),
+        settings: start.settings,
         looked_through: LookedThrough::since(Arc::clone(&start.restrictions)),
         restrictions: Arc::new(ArcSwap::new(start.restrictions)),
         vault: Vault::default(),
@@ -239,6 +240,7 @@ fn share(
         folder: folder.to_path_buf(),
         index: Mutex::new(index),
         cache: Cache::default(),
+        keeping: Keeping::new(Arc::clone(&start.settings), Arc::clone(&health)),
         health,
         spool: Arc::new(spool),
         readers: super::readers::Readers::new(folder),
@@ -340,7 +342,7 @@ fn read_start(connection: &Connection, mode: Mode) -> Result<Start, StoreError> 
         last_id,
         suspended,
         outbox,
-        settings,
+        settings: Arc::new(ArcSwap::from_pointee(settings)),
         restrictions,
         recipients,
     })
@@ -424,21 +426,23 @@ pub(super) fn sweep(shared: &Shared) -> Result<Vec<QueueId>, StoreError> {
     let rows = std::cell::RefCell::new(Vec::new());
     let swept = shared.spool.sweep(|| {
         let found = shared.readers.ask_blocking(|connection| {
-            let sql = "SELECT spool, id FROM message WHERE spool IS NOT NULL";
+            // At one moment: content that is kept goes from one table to the other.
+            let sql = "SELECT spool, id, 0 FROM message WHERE spool IS NOT NULL
+                       UNION ALL SELECT spool, id, 1 FROM kept WHERE spool IS NOT NULL";
             let mut statement = connection.prepare_cached(sql).map_err(schema::fault)?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
-            rows.and_then(Iterator::collect::<Result<Vec<(String, i64)>, _>>)
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+            rows.and_then(Iterator::collect::<Result<Vec<(String, i64, bool)>, _>>)
                 .map_err(schema::fault)
         })?;
-        let names: HashSet<String> = found.iter().map(|(name, _)| name.clone()).collect();
+        let names: HashSet<String> = found.iter().map(|(name, ..)| name.clone()).collect();
         *rows.borrow_mut() = found;
         Ok::<_, StoreError>(names)
     })?;
     if swept > 0 {
         tracing::info!(swept, "spool files without a message were removed");
     }
-    let absent = |(name, id): (String, i64)| {
-        let id = QueueId::from_i64(id)?;
+    let absent = |(name, id, is_kept): (String, i64, bool)| {
+        let id = QueueId::from_i64(id).filter(|_| !is_kept)?;
         (!shared.spool.has(&name)).then_some(id)
     };
     Ok(rows.into_inner().into_iter().filter_map(absent).collect())

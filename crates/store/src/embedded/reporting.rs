@@ -62,6 +62,10 @@ impl Embedded {
         self.feed.is_some() && self.dialogues.days_kept() > 0
     }
 
+    pub(crate) fn dialogue_days(&self) -> u32 {
+        self.dialogues.days_kept()
+    }
+
     pub(crate) fn keep_dialogues(&self, days: u32) {
         self.dialogues.keep(days);
     }

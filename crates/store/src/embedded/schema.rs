@@ -71,6 +71,23 @@ ALTER TABLE queue ADD COLUMN source TEXT NOT NULL DEFAULT '';
 ",
 ];
 
+/// Content that is kept after its message has left the queue (`kept_table.rs`): beside the steps,
+/// because an older Relais does not mind it.
+const KEPT: &str = "
+CREATE TABLE IF NOT EXISTS kept (
+    id INTEGER PRIMARY KEY,     -- QueueId
+    done INTEGER NOT NULL,      -- milliseconds: the last outcome
+    organisation TEXT NOT NULL,
+    connector TEXT,
+    size INTEGER NOT NULL,      -- octets of the content
+    envelope BLOB NOT NULL,     -- record.rs
+    spool TEXT,
+    content BLOB
+) STRICT;
+CREATE INDEX IF NOT EXISTS kept_done ON kept (done);
+CREATE INDEX IF NOT EXISTS kept_spool ON kept (spool) WHERE spool IS NOT NULL;
+";
+
 /// The version that this Relais writes.
 pub(crate) const SCHEMA_VERSION: i64 = STEPS.len() as i64;
 
@@ -92,6 +109,7 @@ pub(crate) fn open_writer(folder: &Path) -> Result<Connection, StoreError> {
     restriction_tables::create(&connection)?;
     proof_table::create(&connection)?;
     shelf_table::create(&connection)?;
+    connection.execute_batch(KEPT).map_err(fault)?;
     Ok(connection)
 }
 

@@ -1,6 +1,8 @@
 //! What only this store has: files, a schema, a disk that fills or lies, an outbox, readers beside
 //! it. What all stores promise is tested by `tests/contract`.
 
+mod kept;
+
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;

@@ -19,6 +19,7 @@
 //! Not here: the outbox and its positions, and what a query means (`trace/query.rs`).
 
 mod search;
+mod rewriting;
 mod tallies;
 mod sketches;
 mod postings;
@@ -32,6 +33,7 @@ use relais_smtp::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
 
 use self::postings::Collected;
+pub(crate) use self::rewriting::Places;
 use self::sketches::{Sheet, Sheets};
 use crate::files::{self, FileError};
 use crate::trace::tally::Tallies;

@@ -63,8 +63,12 @@ enum Message {
     Queue(QueueSample),
     Dialogue(Box<Dialogue>),
     SetAside(Vec<(String, String)>),
+    Alone(Alone),
     Tick,
 }
+
+/// Work on what is stored, with nobody else writing; what waits is written before.
+type Alone = Box<dyn FnOnce(Result<&mut TraceWriter, String>, &mut DialogueWriter) + Send>;
 
 /// The way to the thread.
 #[derive(Clone)]
@@ -163,6 +167,26 @@ impl Feed {
         }
     }
 
+    /// Has the thread do something with what is stored, and waits for the answer. Blocks.
+    pub(super) fn alone<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&mut TraceWriter, &mut DialogueWriter) -> Result<T, String> + Send + 'static,
+    {
+        let sender = self.sender.as_ref().ok_or(StoreError::Closed)?;
+        let (done, wait) = sync_channel(1);
+        let alone: Alone = Box::new(move |writer: Result<&mut TraceWriter, String>, dialogues| {
+            let answer = writer.and_then(|writer| work(writer, dialogues));
+            // The one who asked may have gone.
+            let _ = done.send(answer);
+        });
+        sender
+            .send(Message::Alone(alone))
+            .map_err(|_| StoreError::Closed)?;
+        let answer = wait.recv().map_err(|_| StoreError::Closed)?;
+        answer.map_err(StoreError::Fault)
+    }
+
     /// About a second has passed: events that wait for company have waited enough.
     pub(super) fn tick(&self) {
         self.hint(Message::Tick);
@@ -230,6 +254,11 @@ impl Thread {
                 Ok(Message::Queue(sample)) => self.note_queue(&sample),
                 Ok(Message::Dialogue(dialogue)) => self.take_dialogue(*dialogue),
                 Ok(Message::SetAside(damaged)) => self.set_aside(&damaged),
+                Ok(Message::Alone(work)) => {
+                    self.write();
+                    let writer = open(&mut self.writer, &self.settings.databases);
+                    work(writer, &mut self.dialogue_writer);
+                }
                 Ok(Message::Tick) | Err(RecvTimeoutError::Timeout) => self.write(),
                 Err(RecvTimeoutError::Disconnected) => {
                     self.write();

@@ -24,6 +24,8 @@ impl Embedded {
         self.measure_room().await;
         if self.shared.health.sealed().is_some() {
             self.recover().await;
+        } else if self.shared.health.may_commit().is_err() {
+            self.make_room().await;
         }
         self.feed.iter().for_each(|feed| feed.tick());
         self.note_queue(now);
@@ -152,6 +154,7 @@ impl Embedded {
 
     async fn do_hourly(&self, now: Timestamp) {
         self.feed.iter().for_each(|feed| feed.purge(now));
+        self.drop_old_content(now).await;
         if !*self.rebuilt.borrow() {
             return;
         }

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::doubt::{self, Doubt, DoubtfulSettlement};
 use super::group::{self, Outbox, Plan};
+use super::kept_table::Keeping;
 use super::line::Line;
 use super::operation::{Commit, Prepared, Settle, Work};
 use super::readers::Readers;
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     pub(super) cache: Cache,
     pub(super) health: Arc<Health>,
     pub(super) spool: Arc<Spool>,
+    /// Whose content is kept after the last outcome.
+    pub(super) keeping: Keeping,
     pub(super) readers: Readers,
     pub(super) bell: Bell,
     pub(super) ids: QueueIds,
@@ -250,6 +253,11 @@ impl Writer {
         Ok(())
     }
 
+    /// Events before this position are in the trace.
+    pub(super) fn traced(&self) -> u64 {
+        self.shared.traced.load(Ordering::Acquire)
+    }
+
     /// Numbers of the queues in the database.
     pub(super) fn keys(&mut self) -> &mut HashMap<QueueKey, i64> {
         &mut self.keys
@@ -282,7 +290,14 @@ impl Writer {
                 .reserve_positions(group.iter().map(|work| work.told().len()).sum()),
             traced: self.shared.traced.load(Ordering::Acquire),
         };
-        let written = group::write(connection, group, &mut plan, &mut self.keys, outbox);
+        let written = group::write(
+            connection,
+            group,
+            &mut plan,
+            &mut self.keys,
+            outbox,
+            &self.shared.keeping,
+        );
         #[cfg(test)]
         let written = written.and_then(|()| self.pretend());
         if let Err(error) = written {

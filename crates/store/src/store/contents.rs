@@ -1,10 +1,64 @@
 //! Content made of content. Each message owns its own.
 
+use relais_smtp::identifier::QueueId;
+
 use super::Store;
 use crate::error::{CommitError, StoreError};
-use crate::queue::Content;
+use crate::queue::{Content, KeptContent};
 
 impl Store {
+    /// Where the settings say nothing, content is kept for so many days after the last outcome;
+    /// 0: not at all. The store in memory keeps none.
+    pub fn keep_content(&self, days: u32) {
+        match self {
+            Self::Embedded(store) => store.keep_content(days),
+            #[cfg(feature = "simulation")]
+            Self::Memory(_) => {}
+        }
+    }
+
+    /// The same, as it is.
+    pub fn content_days(&self) -> u32 {
+        match self {
+            Self::Embedded(store) => store.content_days(),
+            #[cfg(feature = "simulation")]
+            Self::Memory(_) => 0,
+        }
+    }
+
+    /// Days that conversations are kept.
+    pub fn dialogue_days(&self) -> u32 {
+        match self {
+            Self::Embedded(store) => store.dialogue_days(),
+            #[cfg(feature = "simulation")]
+            Self::Memory(_) => 0,
+        }
+    }
+
+    /// What is kept of a message that has left the queue.
+    pub async fn kept(&self, queue_id: QueueId) -> Result<Option<KeptContent>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.kept(queue_id).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(_) => {
+                let _ = queue_id;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Of how many messages content is kept, and its octets: of one organisation, or of all.
+    pub async fn kept_count(&self, organisation: Option<&str>) -> Result<(u64, u64), StoreError> {
+        match self {
+            Self::Embedded(store) => store.kept_count(organisation).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(_) => {
+                let _ = organisation;
+                Ok((0, 0))
+            }
+        }
+    }
+
     /// A copy of content behind other octets, and its size.
     pub async fn copy_behind(
         &self,

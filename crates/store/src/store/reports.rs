@@ -5,7 +5,9 @@ use relais_smtp::time::Timestamp;
 
 use super::Store;
 use crate::error::StoreError;
+use crate::queue::Actor;
 use crate::trace::dialogue::{Dialogue, DialogueKey};
+use crate::trace::erase::{Erased, Erasure};
 use crate::trace::tally::{Device, QueueSample, Tally, TallyQuery};
 use crate::trace::{TraceAnswer, TraceQuery};
 
@@ -16,6 +18,37 @@ impl Store {
             Self::Embedded(store) => store.trace_page(query).await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.trace_page(query),
+        }
+    }
+
+    /// What has an address, beside the queue: of the trace, of conversations, of content that is
+    /// kept. Reads all of the trace.
+    pub async fn count_erasure(&self, wanted: &Erasure) -> Result<Erased, StoreError> {
+        match self {
+            Self::Embedded(store) => store.count_erasure(wanted).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(_) => {
+                let _ = wanted;
+                Ok(Erased::default())
+            }
+        }
+    }
+
+    /// Erases it there, durably; `lines` are for the audit, and must not name the address.
+    pub async fn erase(
+        &self,
+        wanted: &Erasure,
+        lines: Vec<String>,
+        actor: Actor<'_>,
+        now: Timestamp,
+    ) -> Result<Erased, StoreError> {
+        match self {
+            Self::Embedded(store) => store.erase(wanted, lines, actor, now).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(_) => {
+                let _ = (wanted, lines, actor, now);
+                Ok(Erased::default())
+            }
         }
     }
 

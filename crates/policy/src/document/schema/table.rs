@@ -128,6 +128,7 @@ const NONE: DefaultValue = Toml("[]");
 const ANY: DefaultValue = Toml("[\"*\"]");
 const DEFAULT_TABLE: DefaultValue = Toml("{}");
 const LIMIT_BOUND: &str = "1 to 1,000,000,000,000";
+const SUBJECTS: &[&str] = &["shown", "masked"];
 const STATES: &[&str] = &["draft", "observing", "enabled", "disabled"];
 const OUTBOUND_STATES: &[&str] = &["draft", "enabled", "disabled"];
 const IP_VERSIONS: &[&str] = &["any", "4", "6", "prefer-4", "prefer-6"];
@@ -198,6 +199,16 @@ const ORGANISATION: &[Setting] = &[
         .doc("What makes a device's mail be held by itself."),
     key("inbound_content", Kind::Table, DEFAULT_TABLE)
         .doc("Who looks at mail that strangers send to its domains, and what follows."),
+    key("subjects", Kind::Choice(SUBJECTS), Toml("\"shown\"")).doc(
+        "Whether subjects are written down in queue and trace; masked: *** stands for them, \
+         everywhere.",
+    ),
+    key("content_days", Kind::Integer, Absent)
+        .bound("0 to 366")
+        .doc(
+            "Days that content is kept after the last outcome; absent: as [retention] of \
+             relais.toml says.",
+        ),
     key("domain", Kind::Blocks, NONE)
         .bound("at most 10,000")
         .doc("An accepted domain: its addresses may be senders, mail to it is taken."),
@@ -532,6 +543,11 @@ const INBOUND: &[Setting] = &[
         ),
     key("content", Kind::Table, DEFAULT_TABLE)
         .doc("Who looks at the content of its mail, and what follows."),
+    key("subjects", Kind::Choice(SUBJECTS), Absent)
+        .doc("Whether subjects of its mail are written down; absent: as the organisation says."),
+    key("content_days", Kind::Integer, Absent)
+        .bound("0 to 366")
+        .doc("Days that content of its mail is kept; absent: as the organisation says."),
     key("limits", Kind::Table, DEFAULT_TABLE).doc("Limits of this connector."),
     key("limits_per_device", Kind::Table, DEFAULT_TABLE)
         .doc("Limits of each of its devices: of each credential, else of each client address."),

@@ -130,6 +130,7 @@ impl Checker {
         self.senders(object, connector);
         self.scopes(object, "recipient_domains", &connector.recipient_domains);
         self.content(object, &connector.content);
+        self.content_days(object, connector.content_days);
         self.limits(object, "limits", &connector.limits);
         self.limits(object, "limits_per_device", &connector.limits_per_device);
         self.address(object, "owner", &connector.owner);

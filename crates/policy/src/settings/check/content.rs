@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::document::ContentPolicy;
+use crate::document::{CONTENT_DAYS_MAX, ContentPolicy};
 
 use super::{Checker, is_short_name};
 
@@ -49,6 +49,16 @@ impl Checker {
                 );
                 self.error(object, message);
             }
+        }
+    }
+}
+
+impl Checker {
+    /// `content_days` of an organisation or a connector.
+    pub(super) fn content_days(&mut self, object: &str, days: Option<u32>) {
+        if days.is_some_and(|days| days > CONTENT_DAYS_MAX) {
+            let message = format!("content_days must be 0 to {CONTENT_DAYS_MAX}");
+            self.error(object, message);
         }
     }
 }

@@ -68,6 +68,12 @@ pub(super) struct InboundKeys {
     envelope_sender: Option<String>,
     #[command(flatten)]
     content: ContentKeys,
+    /// Whether subjects of its mail are written down, whatever the organisation says
+    #[arg(long, value_parser = ["shown", "masked"])]
+    subjects: Option<String>,
+    /// Days that content of its mail is kept after the last outcome
+    #[arg(long, value_name = "DAYS")]
+    content_days: Option<u32>,
     /// Gets notices for senders without a mailbox
     #[arg(long, value_name = "ADDRESS")]
     owner: Option<String>,
@@ -131,6 +137,8 @@ impl ConnectorKeys for InboundKeys {
         patch.set("header_from", self.header_from.as_ref());
         patch.set("envelope_sender", self.envelope_sender.as_ref());
         self.content.put("content", &mut patch);
+        patch.set("subjects", self.subjects.as_ref());
+        patch.set("content_days", self.content_days);
         patch.set("owner", self.owner.as_ref());
         patch.limit("message_size_max", self.message_size_max.as_ref());
         patch.set("sending_hours", self.sending_hours.as_ref());

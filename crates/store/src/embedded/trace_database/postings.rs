@@ -4,6 +4,8 @@
 //! the one before, each as LEB128 (seven bits an octet, low ones first, the high bit says that more
 //! follow). A key may have several rows in a segment, one from each batch.
 
+use std::collections::BTreeSet;
+
 use relais_smtp::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -146,6 +148,68 @@ impl Collected {
         }
         Ok(())
     }
+}
+
+/// An event was changed: it leaves the lists of what it has no more, and enters those of what it
+/// has now.
+pub(super) fn change(
+    transaction: &Transaction<'_>,
+    position: u64,
+    (before, after): (&Event, &Event),
+) -> rusqlite::Result<()> {
+    let keys = |event: &Event| {
+        let mut keys = BTreeSet::new();
+        terms::of_event(event, &mut |key| {
+            keys.insert(key);
+        });
+        keys
+    };
+    let (before, after) = (keys(before), keys(after));
+    let (segment, offset) = (position >> SEGMENT_BITS, offset_of(position));
+    for key in before.difference(&after) {
+        leave(transaction, (segment, *key), offset)?;
+    }
+    let sql = "INSERT INTO posting (segment, key, first) VALUES (?1, ?2, ?3)
+               ON CONFLICT DO NOTHING";
+    let mut insert = transaction.prepare_cached(sql)?;
+    for key in after.difference(&before) {
+        insert.execute(params![segment, key, offset])?;
+    }
+    Ok(())
+}
+
+/// Takes an event out of the lists of a key.
+fn leave(
+    transaction: &Transaction<'_>,
+    (segment, key): (u64, Key),
+    offset: u16,
+) -> rusqlite::Result<()> {
+    let sql = "SELECT first, further FROM posting WHERE segment = ?1 AND key = ?2";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let rows: Vec<(u16, Option<Vec<u8>>)> = statement
+        .query_map(params![segment, key], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (first, further) in rows {
+        let mut offsets = Vec::new();
+        push_offsets(&mut offsets, first, &further.unwrap_or_default());
+        if !offsets.contains(&offset) {
+            continue;
+        }
+        let sql = "DELETE FROM posting WHERE segment = ?1 AND key = ?2 AND first = ?3";
+        transaction.execute(sql, params![segment, key, first])?;
+        offsets.retain(|one| *one != offset);
+        let Some(first) = offsets.first() else {
+            continue;
+        };
+        let mut further = Vec::new();
+        for pair in offsets.windows(2) {
+            push_number(&mut further, pair[1] - pair[0]);
+        }
+        let further = (!further.is_empty()).then_some(further);
+        let sql = "INSERT INTO posting (segment, key, first, further) VALUES (?1, ?2, ?3, ?4)";
+        transaction.execute(sql, params![segment, key, first, further])?;
+    }
+    Ok(())
 }
 
 fn offset_of(position: u64) -> u16 {

@@ -199,6 +199,17 @@ pub(super) fn withdraw(transaction: &Transaction<'_>, number: u64) -> rusqlite::
     Ok(())
 }
 
+/// Makes the sketch of a sheet anew: events in it were changed.
+pub(super) fn make_anew(transaction: &Transaction<'_>, number: u64) -> rusqlite::Result<()> {
+    if !has_sketch(transaction, number)? {
+        return Ok(());
+    }
+    let sql = "DELETE FROM sketch WHERE part >= ?1 AND part < ?2";
+    let parts = [number << PART_BITS, (number + 1) << PART_BITS];
+    transaction.prepare_cached(sql)?.execute(parts)?;
+    Sheet::of_stored(transaction, number)?.store(transaction)
+}
+
 /// Makes sketches of the sheets of a finished day that have none. How many were made.
 pub(super) fn catch_up(connection: &Connection) -> rusqlite::Result<usize> {
     let sql = "SELECT min(position), max(position) FROM event";

@@ -1,0 +1,140 @@
+# Conservation et confidentialité. Chaque clé figure aussi dans ../en, au même endroit.
+
+nav-retention = Conservation et confidentialité
+retention-whose = Pour
+retention-subjects = Objets
+retention-content = Contenu après la remise
+retention-kept = Conservé actuellement
+retention-empty = Il n’y a pas encore d’organisation. Ce qui est conservé de son courrier sera indiqué ici.
+retention-trace-words =
+    { $count ->
+        [one] Suivi : qui a écrit à qui, et ce qu’il en est advenu, est conservé un jour. Il répond à la plupart des questions sur un message qui n’arrive pas ; 90 jours par défaut.
+       *[other] Suivi : qui a écrit à qui, et ce qu’il en est advenu, est conservé { $shown } jours. Il répond à la plupart des questions sur un message qui n’arrive pas ; 90 jours par défaut.
+    }
+retention-dialogue-words =
+    { $count ->
+        [0] Les conversations avec les appareils et les serveurs suivants ne sont pas conservées.
+        [one] Les conversations avec les appareils et les serveurs suivants, sans mot de passe ni contenu, sont conservées un jour. Elles servent à régler les appareils ; 7 jours par défaut.
+       *[other] Les conversations avec les appareils et les serveurs suivants, sans mot de passe ni contenu, sont conservées { $shown } jours. Elles servent à régler les appareils ; 7 jours par défaut.
+    }
+retention-content-words =
+    { $count ->
+        [0] Contenu : un message disparaît dès que son dernier destinataire est traité, sauf si une organisation ou un connecteur en décide autrement ci-dessous. C’est le réglage par défaut : ce qui n’est pas conservé ne peut pas fuiter.
+        [one] Contenu : un message est conservé un jour après le traitement de son dernier destinataire, sauf si une organisation ou un connecteur en décide autrement ci-dessous. Par défaut, il n’est pas conservé.
+       *[other] Contenu : un message est conservé { $shown } jours après le traitement de son dernier destinataire, sauf si une organisation ou un connecteur en décide autrement ci-dessous. Par défaut, il n’est pas conservé.
+    }
+retention-where = Ces durées sont les mêmes pour tous ; elles figurent sous [retention] dans relais.toml, sur le serveur, et s’appliquent à partir de son prochain démarrage.
+retention-shown = notés
+retention-masked = masqués
+retention-inherited = comme l’organisation
+retention-not-kept = pas conservé
+retention-nothing = rien
+retention-days =
+    { $count ->
+        [one] un jour
+       *[other] { $shown } jours
+    }
+retention-messages =
+    { $count ->
+        [one] un message
+       *[other] { $shown } messages
+    }
+retention-of = Courrier de { $value }
+retention-subjects-hint = Masqués : *** remplace l’objet dans la file, le suivi, les exports, l’API, les webhooks et les journaux, pour tout le monde. Cela vaut pour le courrier reçu à partir de maintenant ; le message lui-même n’est pas modifié.
+retention-content-days = Jours de conservation du contenu
+retention-content-days-hint = De 0 à 366 après la dernière issue ; vide : comme l’indique le serveur. Qui peut lire le contenu ouvre alors le message depuis le suivi, et chaque lecture figure au journal d’audit. Quand le disque se remplit, le plus ancien part en premier.
+retention-of-connector = Un connecteur de { $value }
+retention-of-connector-words = Pour un appareil dont le courrier est plus sensible, ou doit être conservé plus longtemps. Les deux champs sont enregistrés ; ce qui reste vide suit l’organisation.
+retention-as-organisation = comme l’organisation
+retention-connector-days-hint = De 0 à 366 ; vide : comme l’organisation.
+retention-days-wrong = { $value } n’est pas un nombre de jours de 0 à 366.
+
+erase-title = Effacer une adresse
+erase-words = Retire une adresse du suivi, des conversations et du contenu conservé, quand une personne le demande. Le courrier encore en file n’est pas touché et sera remis ; les paramètres, l’annuaire, les destinataires écartés et le journal d’audit non plus. Les sauvegardes la gardent jusqu’à leur suppression.
+erase-address = Adresse
+erase-address-hint = Une adresse entière, comme anna@contoso.com. Quelle que soit la casse, où qu’elle figure.
+erase-everywhere = Toutes les organisations
+erase-button = Effacer
+erase-wrong = Écrivez une adresse entière, comme anna@contoso.com.
+erase-question = Effacer { $value } de ce qui est conservé du courrier ?
+erase-events =
+    { $count ->
+        [0] aucun événement du suivi
+        [one] un événement du suivi
+       *[other] { $shown } événements du suivi
+    }
+erase-conversations =
+    { $count ->
+        [0] aucune conversation
+        [one] une conversation
+       *[other] { $shown } conversations
+    }
+erase-contents =
+    { $count ->
+        [0] aucun message conservé
+        [one] un message conservé
+       *[other] { $shown } messages conservés
+    }
+erase-more = Il y en a d’autres : recommencez ensuite.
+erase-unread = Ces jours du suivi sont illisibles et la gardent : { $value }
+erase-for-good = erased@erased.invalid la remplace. C’est définitif, et plus personne ne retrouvera ces messages par cette adresse.
+erase-typed = Retapez l’adresse
+erase-typed-wrong = Ce n’est pas la même adresse. Rien n’a été effacé.
+erase-done = Effacé : { $value }.
+
+content-title = Contenu
+content-of = Contenu de { $value }
+content-kept = Il est conservé jusqu’au { $value }.
+content-audited = Chaque consultation est inscrite au journal d’audit.
+content-show = Afficher le message
+content-download = Télécharger en .eml
+content-cut = La suite est dans le fichier.
+
+report-schedules = Rapports par e-mail
+report-schedules-words = Ils partent à 6 h 00 UTC par la file du relais, en texte, avec chaque tableau en fichier CSV. Un envoi manqué pendant l’arrêt du serveur est rattrapé une fois.
+report-none = Aucun rapport n’est encore envoyé par e-mail. Choisissez ci-dessous lesquels partent vers qui.
+report-which = Rapports
+report-every = Quand
+report-every-day = chaque jour
+report-every-week = chaque lundi
+report-every-month = le premier de chaque mois
+report-to = À
+report-to-hint = Jusqu’à 20 adresses, séparées par des virgules ou des retours à la ligne.
+report-next = Prochain envoi
+report-sent = Dernier envoi
+report-never = pas encore
+report-send = Envoyer maintenant
+report-remove = Retirer
+report-remove-question = Ne plus envoyer de rapports à { $value } ?
+report-everything = Toutes les organisations
+report-add = Envoyer des rapports
+report-add-button = Ajouter
+report-done-add = Les rapports partent désormais vers { $value }.
+report-done-send = Il part vers { $value } dans quelques secondes.
+report-done-remove = Plus aucun rapport ne part vers { $value }.
+report-mail-day = { $place } : rapport du jour, { $day }
+report-mail-week = { $place } : rapport de la semaine, { $day }
+report-mail-month = { $place } : rapport du mois, { $day }
+report-mail-end = Relais sur { $value } envoie ceci automatiquement. Son administrateur vous retire de la liste sous Rapports, Rapports par e-mail.
+
+nav-settings-file = Importation / exportation
+file-words = Les paramètres en un seul fichier : organisations, domaines, connecteurs, identifiants, annuaire. Les mots de passe y figurent sous forme d’empreintes, les secrets des connecteurs sortants pas du tout. C’est le fichier de relais export et de relais apply.
+file-export = Télécharger settings.toml
+file-export-words = Les paramètres sont à la version { $value }.
+file-import = Importer un fichier de paramètres
+file-import-words = Vous voyez d’abord ce qu’il changerait. Ensuite tout est changé d’un coup, ou rien. Ce que le fichier ne nomme pas reste.
+file-text = Contenu du fichier
+file-text-hint = Collez-le ici. Ce qu’un autre Relais a exporté, ou une partie avec [[organisation]] et son nom.
+file-prune = Supprimer ce que le fichier ne nomme pas
+file-prune-hint = Les paramètres sont alors exactement le fichier.
+file-look = Montrer ce qui changerait
+file-apply = Modifier les paramètres
+file-would-change =
+    { $count ->
+        [0] Rien ne changerait.
+        [one] Un objet changerait.
+       *[other] { $shown } objets changeraient.
+    }
+file-default = (par défaut)
+file-wrong = Le fichier est illisible : { $value }
+file-done = C’est fait. Les paramètres sont à la version { $value }.

@@ -1,0 +1,338 @@
+//! Sends reports by e-mail when they are due, through our own queue like every other message: as
+//! text and HTML, with each table as a file.
+//!
+//! Each run has a Message-ID of its own, which the trace knows as soon as the message is accepted:
+//! who died between that and its own note finds it there, and sends nothing twice. A run that was
+//! missed is made up once, with what is true then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tokio_util::sync::CancellationToken;
+
+use relais_policy::retention::written_subject;
+use relais_policy::route::{RouteSource, route};
+use relais_policy::schedule::expires_at;
+use relais_policy::settings::Settings;
+use relais_smtp::address::{Mailbox, ReversePath};
+use relais_smtp::dkim::BodyHasher;
+use relais_smtp::envelope::{EnvelopeRecipient, SenderParameters};
+use relais_smtp::time::Timestamp;
+use relais_store::queue::{MessageFacts, NewMessage, NewRecipient, QueueKey};
+use relais_store::trace::{Event, EventKind, To, TraceQuery, TraceTerm};
+
+use crate::compose::{Attachment, Named, Parts, compose};
+use crate::context::{AdminContext, Caller};
+use crate::lang::Lang;
+use crate::people::hexadecimal;
+use crate::schedules::{self, Schedule};
+use crate::web::{ReportTable, report_end, report_tables, report_title};
+
+/// How often it is looked what is due.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// What could not be sent is tried again after this.
+const AGAIN_AFTER: Duration = Duration::from_secs(3_600);
+/// Who it comes from where the postmaster's domain is not verified, beside the domain.
+const LOCAL_PART: &str = "relais";
+
+/// Until the end of the server.
+pub(crate) async fn run(context: AdminContext, closing: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = closing.cancelled() => return,
+            () = context.clock.sleep(INTERVAL) => round(&context).await,
+        }
+    }
+}
+
+/// Sends what is due.
+pub async fn round(context: &AdminContext) {
+    let all = match schedules::list(&context.store).await {
+        Ok(all) => all,
+        Err(error) => return tracing::warn!(%error, "reports that are due cannot be read"),
+    };
+    for mut schedule in all {
+        let now = context.clock.now();
+        if schedule.next > now.as_millis() {
+            continue;
+        }
+        match send(context, &schedule, now).await {
+            Ok(()) => {
+                schedule.next = schedule.every.next_after(now).as_millis();
+                schedule.sent = Some(now.as_millis());
+                schedule.fault = None;
+            }
+            Err(because) => {
+                tracing::warn!(report = schedule.id, because, "a report was not sent");
+                schedule.next = now.after(AGAIN_AFTER).as_millis();
+                schedule.fault = Some(because);
+            }
+        }
+        if let Err(error) = schedules::put(&context.store, &schedule, now, None).await {
+            tracing::warn!(%error, "that a report was sent is not written down");
+        }
+    }
+}
+
+async fn send(context: &AdminContext, schedule: &Schedule, now: Timestamp) -> Result<(), String> {
+    let message_id = schedule.message_id(&context.hostname);
+    if is_sent(context, &message_id).await? {
+        return Ok(());
+    }
+    let settings = context.store.settings();
+    let (organisation, from) =
+        sender(&settings, schedule).ok_or("no domain is verified that it could come from")?;
+    let lang = Lang::of(Some(&schedule.language), None);
+    let organisation_asked = Some(schedule.organisation.as_str()).filter(|name| !name.is_empty());
+    let caller = Caller::reporter(organisation_asked);
+    let tables = report_tables(context, &caller, lang, schedule.every.since()).await?;
+    let chosen = tables
+        .into_iter()
+        .filter(|table| schedule.reports.iter().any(|name| name == table.id));
+    let tables: Vec<_> = chosen.collect();
+    let letter = Letter {
+        context,
+        schedule,
+        lang,
+        from: &from,
+        now,
+    };
+    let content = letter.content(&tables, &message_id)?;
+    let message = message(context, &letter, &organisation, &content).await?;
+    let committed = context.store.commit(message).await;
+    committed.map(|_| ()).map_err(|error| error.to_string())
+}
+
+async fn is_sent(context: &AdminContext, message_id: &str) -> Result<bool, String> {
+    let term = TraceTerm::new("message-id", message_id).map_err(|error| error.to_string())?;
+    let query = TraceQuery {
+        terms: vec![term],
+        limit: 1,
+        ..TraceQuery::default()
+    };
+    let rows = context.store.trace(&query).await;
+    rows.map(|rows| !rows.is_empty())
+        .map_err(|error| error.to_string())
+}
+
+/// The organisation that sends it, and its address there: the postmaster's, else one of ours.
+fn sender(settings: &Settings, schedule: &Schedule) -> Option<(Arc<str>, Mailbox)> {
+    let document = Arc::clone(&settings.document);
+    let is_meant = |name: &str| schedule.organisation.is_empty() || schedule.organisation == name;
+    let mut owners = document.organisation.iter();
+    owners
+        .by_ref()
+        .filter(|one| is_meant(&one.name))
+        .find_map(|owner| {
+            let is_own = |mailbox: &Mailbox| {
+                let owned = mailbox
+                    .domain()
+                    .and_then(|domain| settings.verified_domain(domain));
+                owned.is_some_and(|owned| owned.organisation.name == owner.name)
+            };
+            let postmaster = Mailbox::parse(&owner.postmaster).ok();
+            let ours = owner
+                .domain
+                .iter()
+                .filter_map(|domain| Mailbox::parse(&format!("{LOCAL_PART}@{}", domain.name)).ok());
+            let mut possible = postmaster.into_iter().chain(ours);
+            let from = possible.find(is_own)?;
+            Some((owner.name.as_str().into(), from))
+        })
+}
+
+/// What is written.
+struct Letter<'a> {
+    context: &'a AdminContext,
+    schedule: &'a Schedule,
+    lang: Lang,
+    from: &'a Mailbox,
+    now: Timestamp,
+}
+
+#[derive(Template)]
+#[template(path = "report_mail.html")]
+struct Html<'a> {
+    title: &'a str,
+    code: &'a str,
+    tables: &'a [ReportTable],
+    end: &'a str,
+}
+
+impl Letter<'_> {
+    fn subject(&self) -> String {
+        let place = match self.schedule.organisation.as_str() {
+            "" => self.context.hostname.as_str(),
+            name => name,
+        };
+        report_title(self.lang, self.schedule.every, (place, &self.now.day()))
+    }
+
+    /// RFC 5322 §3.6; RFC 3834 §5.
+    fn content(&self, tables: &[ReportTable], message_id: &str) -> Result<Vec<u8>, String> {
+        let (subject, lang) = (self.subject(), self.lang);
+        let end = report_end(lang, &self.context.hostname);
+        let html = Html {
+            title: &subject,
+            code: lang.code(),
+            tables,
+            end: &end,
+        };
+        let html = html.render().map_err(|error| error.to_string())?;
+        let named = |mailbox: Mailbox| Named {
+            name: None,
+            mailbox,
+        };
+        let to = self
+            .schedule
+            .to
+            .iter()
+            .filter_map(|to| Mailbox::parse(to).ok());
+        let parts = Parts {
+            from: Named {
+                name: Some("Relais".to_owned()),
+                mailbox: self.from.clone(),
+            },
+            reply_to: None,
+            to: to.map(named).collect(),
+            cc: Vec::new(),
+            text: Some(text(&subject, tables, &end)),
+            subject,
+            html: Some(html),
+            attachments: tables
+                .iter()
+                .filter(|one| !one.rows.is_empty())
+                .map(file)
+                .collect(),
+        };
+        let boundary = hexadecimal(&self.context.chance.octets::<16>());
+        let body = compose(&parts, &boundary).map_err(|error| error.to_string())?;
+        let mut content = format!(
+            "Date: {}\r\nMessage-ID: <{message_id}>\r\nAuto-Submitted: auto-generated\r\n",
+            self.now.to_rfc5322()
+        )
+        .into_bytes();
+        content.extend_from_slice(&body);
+        Ok(content)
+    }
+}
+
+fn text(title: &str, tables: &[ReportTable], end: &str) -> String {
+    let mut text = format!("{title}\n");
+    for table in tables {
+        text.push_str(&format!("\n{}\n{}\n", table.title, table.finding));
+        let lines = std::iter::once(&table.head).chain(table.first_rows());
+        for line in lines.filter(|_| !table.rows.is_empty()) {
+            text.push_str(&format!("  {}\n", line.join(" | ")));
+        }
+    }
+    text.push_str(&format!("\n-- \n{end}\n"));
+    text
+}
+
+fn file(table: &ReportTable) -> Attachment {
+    Attachment {
+        name: format!("{}.csv", table.id),
+        form: "text/csv".to_owned(),
+        content: STANDARD.encode(table.csv()),
+    }
+}
+
+async fn message(
+    context: &AdminContext,
+    letter: &Letter<'_>,
+    organisation: &Arc<str>,
+    octets: &[u8],
+) -> Result<NewMessage, String> {
+    let (store, now) = (&context.store, letter.now);
+    let settings = store.settings();
+    let header = octets.windows(4).position(|four| four == b"\r\n\r\n");
+    let header = header.map_or(octets.len(), |end| end + 4);
+    let mut hasher = BodyHasher::new();
+    hasher.update(&octets[header..]);
+    let mut writer = store.content_writer();
+    writer
+        .write(octets)
+        .await
+        .map_err(|error| error.to_string())?;
+    let content = writer.finish().await.map_err(|error| error.to_string())?;
+    let to = letter
+        .schedule
+        .to
+        .iter()
+        .filter_map(|to| Mailbox::parse(to).ok());
+    let to: Vec<_> = to.collect();
+    let is_ascii = octets.is_ascii();
+    let facts = MessageFacts {
+        queue_id: store.next_queue_id(now),
+        organisation: Arc::clone(organisation),
+        inbound_connector: None,
+        client: None,
+        reverse_path: ReversePath::Mailbox(letter.from.clone()),
+        parameters: SenderParameters {
+            smtp_utf8: !is_ascii || to.iter().any(|one| !one.is_ascii()),
+            ..SenderParameters::default()
+        },
+        accepted_at: now,
+        size: content.size(),
+        eight_bit: !is_ascii,
+        utf8_header: !octets[..header].is_ascii(),
+        header_from: Some(letter.from.to_string().into()),
+        subject: written_subject(
+            &settings,
+            (organisation, None),
+            Some(letter.subject().into()),
+        ),
+        message_id: Some(letter.schedule.message_id(&context.hostname).into()),
+        body_hash: Some(hasher.finish()),
+        is_notice: true,
+    };
+    let accepted = accepted(&facts, &to, letter);
+    Ok(NewMessage {
+        recipients: recipients(&settings, &facts, &to),
+        facts,
+        content,
+        events: vec![accepted],
+    })
+}
+
+fn recipients(settings: &Settings, facts: &MessageFacts, to: &[Mailbox]) -> Vec<NewRecipient> {
+    let (organisation, now) = (&facts.organisation, facts.accepted_at);
+    let sender = facts.reverse_path.mailbox().and_then(Mailbox::domain);
+    let source = RouteSource::of(settings, organisation, None, sender);
+    let recipient = |to: &Mailbox| NewRecipient {
+        recipient: EnvelopeRecipient::new(to.clone()),
+        key: QueueKey {
+            source: source.to_string().into(),
+            ..QueueKey::new(Arc::clone(organisation), to.host().to_string())
+        },
+        due: now,
+        expires_at: expires_at(
+            &route(settings, organisation, to.host(), &source).retry,
+            now,
+        ),
+        is_restricted: false,
+        held: false,
+    };
+    to.iter().map(recipient).collect()
+}
+
+/// `message.accepted`: from here on it is owed like any other.
+fn accepted(facts: &MessageFacts, to: &[Mailbox], letter: &Letter<'_>) -> Event {
+    let to = to.iter().map(|to| to.to_string().into());
+    Event {
+        queue_id: Some(facts.queue_id),
+        organisation: Some(Arc::clone(&facts.organisation)),
+        from: facts.header_from.clone(),
+        header_from: facts.header_from.clone(),
+        to: Some(To::Many(to.collect())),
+        subject: facts.subject.clone(),
+        message_id: facts.message_id.clone(),
+        size: Some(facts.size),
+        detail: Some(format!("report {}", letter.schedule.id).into()),
+        ..Event::new(facts.accepted_at, EventKind::MessageAccepted)
+    }
+}

@@ -1,0 +1,318 @@
+//! Content that is kept after its message has left the queue, for whoever may read content: a row
+//! of its own, moved there in the transaction of the message's last outcome. Small content stands
+//! in the row, large content stays in its spool file, which belongs to the row from then on.
+//!
+//! It never stands in the way of mail: without room nothing more is kept, and the oldest goes.
+//! Backups have none of it (`backup.rs`): else they would outlive the days that were promised.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use relais_policy::retention;
+use relais_policy::settings::Settings;
+use relais_smtp::envelope::EnvelopeRecipient;
+use relais_smtp::identifier::QueueId;
+use relais_smtp::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::record::{self, Record};
+use super::schema::fault;
+use crate::checksum::Checksum;
+use crate::error::StoreError;
+use crate::health::Health;
+use crate::queue::MessageFacts;
+
+/// Rows that go in one transaction: the writer has mail to write too.
+pub(super) const DROPPED_MAX: usize = 500;
+
+/// A folder that an older Relais left has no such table yet.
+fn exists(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'kept'";
+    connection.prepare_cached(sql)?.exists([])
+}
+
+/// Takes everything out of a copy of the database, without a trace in its pages.
+pub(crate) fn clear_copy(copy: &Connection) -> rusqlite::Result<()> {
+    if exists(copy)? && copy.execute("DELETE FROM kept", [])? > 0 {
+        // Free pages would still have it.
+        copy.execute_batch("VACUUM")?;
+    }
+    Ok(())
+}
+
+/// Whose content is kept, and for how long. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Keeping {
+    settings: Arc<ArcSwap<Settings>>,
+    /// Days where the settings say nothing.
+    default: Arc<AtomicU32>,
+    health: Arc<Health>,
+    /// Whether anybody's is kept, by version of the settings and default.
+    known: Arc<Mutex<Option<(u64, u32, bool)>>>,
+}
+
+impl Keeping {
+    pub(super) fn new(settings: Arc<ArcSwap<Settings>>, health: Arc<Health>) -> Self {
+        Self {
+            settings,
+            default: Arc::default(),
+            health,
+            known: Arc::default(),
+        }
+    }
+
+    /// From now on for so many days, where the settings say nothing.
+    pub(super) fn keep(&self, days: u32) {
+        self.default.store(days, Ordering::Relaxed);
+    }
+
+    pub(super) fn default(&self) -> u32 {
+        self.default.load(Ordering::Relaxed)
+    }
+
+    /// Days that content of this mail is kept.
+    pub(super) fn days(&self, organisation: &str, connector: Option<&str>) -> u32 {
+        let settings = self.settings.load();
+        retention::content_days(&settings, (organisation, connector), self.default())
+    }
+
+    /// Whether anything is to be kept now. Asked for each message that leaves: what it looks
+    /// through, it looks through once a version of the settings.
+    fn is_on(&self) -> bool {
+        let (settings, default) = (self.settings.load(), self.default());
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known =
+            |(version, of, _): &&(u64, u32, bool)| (*version, *of) == (settings.version, default);
+        let keeps = match known.as_ref().filter(is_known) {
+            Some((_, _, keeps)) => *keeps,
+            None => {
+                let keeps = retention::keeps_content(&settings, default);
+                *known = Some((settings.version, default, keeps));
+                keeps
+            }
+        };
+        keeps && self.health.may_commit().is_ok()
+    }
+
+    /// Moves a message that leaves the queue to what is kept, if it is to be; its row in the queue
+    /// is still to be removed, its file is not.
+    pub(super) fn take(
+        &self,
+        transaction: &Transaction<'_>,
+        id: i64,
+        done: Timestamp,
+    ) -> rusqlite::Result<bool> {
+        if !self.is_on() {
+            return Ok(false);
+        }
+        let sql = "SELECT envelope FROM message WHERE id = ?1";
+        let mut statement = transaction.prepare_cached(sql)?;
+        let envelope: Option<Vec<u8>> = statement.query_row([id], |row| row.get(0)).optional()?;
+        let record = QueueId::from_i64(id)
+            .zip(envelope)
+            .and_then(|(id, envelope)| record::decode(id, &envelope).ok());
+        let Some(Record {
+            facts,
+            content_size,
+            ..
+        }) = record
+        else {
+            return Ok(false);
+        };
+        let connector = facts.inbound_connector.as_deref();
+        if self.days(&facts.organisation, connector) == 0 {
+            return Ok(false);
+        }
+        let sql = "INSERT OR REPLACE INTO kept
+                       (id, done, organisation, connector, size, envelope, spool, content)
+                   SELECT id, ?2, ?3, ?4, ?5, envelope, spool, content FROM message WHERE id = ?1";
+        transaction.prepare_cached(sql)?.execute(params![
+            id,
+            done.as_millis(),
+            &*facts.organisation,
+            connector,
+            content_size,
+        ])?;
+        Ok(true)
+    }
+
+    /// Drops what has had its days, at most [`DROPPED_MAX`]; gives its spool files, and whether
+    /// there is more.
+    pub(super) fn purge(
+        &self,
+        transaction: &Transaction<'_>,
+        now: Timestamp,
+    ) -> rusqlite::Result<(Vec<String>, bool)> {
+        let sql = "SELECT DISTINCT organisation, connector FROM kept";
+        let mut statement = transaction.prepare_cached(sql)?;
+        let owners: Vec<(String, Option<String>)> = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let mut files = Vec::new();
+        let mut left = DROPPED_MAX;
+        for (organisation, connector) in owners {
+            let days = self.days(&organisation, connector.as_deref());
+            let before = now.before(Duration::from_secs(86_400 * u64::from(days)));
+            let sql = "SELECT id, spool FROM kept
+                       WHERE organisation = ?1 AND connector IS ?2 AND done <= ?3 LIMIT ?4";
+            let mut statement = transaction.prepare_cached(sql)?;
+            let values = params![organisation, connector, before.as_millis(), left];
+            let rows: Vec<_> = statement
+                .query_map(values, |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()?;
+            left -= rows.len();
+            drop_rows(transaction, rows, &mut files)?;
+            if left == 0 {
+                return Ok((files, true));
+            }
+        }
+        Ok((files, false))
+    }
+}
+
+impl std::fmt::Debug for Keeping {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Keeping")
+            .field("default", &self.default())
+            .finish_non_exhaustive()
+    }
+}
+
+fn drop_rows(
+    transaction: &Transaction<'_>,
+    rows: Vec<(i64, Option<String>)>,
+    files: &mut Vec<String>,
+) -> rusqlite::Result<()> {
+    let mut delete = transaction.prepare_cached("DELETE FROM kept WHERE id = ?1")?;
+    for (id, file) in rows {
+        delete.execute([id])?;
+        files.extend(file);
+    }
+    Ok(())
+}
+
+/// The oldest ones go, whatever was promised: mail needs the room.
+pub(super) fn drop_oldest(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT id, spool FROM kept ORDER BY done LIMIT ?1";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let rows = statement.query_map([DROPPED_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
+    let mut files = Vec::new();
+    drop_rows(transaction, rows, &mut files)?;
+    Ok(files)
+}
+
+/// One of them.
+pub(super) struct KeptRow {
+    pub(super) facts: MessageFacts,
+    pub(super) done: Timestamp,
+    pub(super) size: u64,
+    pub(super) checksum: u64,
+    pub(super) octets: Option<Arc<[u8]>>,
+    pub(super) spool: Option<String>,
+}
+
+/// What is kept of a message, if it is whole.
+pub(super) fn find(
+    connection: &Connection,
+    queue_id: QueueId,
+) -> Result<Option<KeptRow>, StoreError> {
+    if !exists(connection).map_err(fault)? {
+        return Ok(None);
+    }
+    let sql = "SELECT envelope, done, spool, content FROM kept WHERE id = ?1";
+    let mut statement = connection.prepare_cached(sql).map_err(fault)?;
+    let row = statement.query_row([queue_id.as_i64()], |row| read(queue_id, row));
+    Ok(row.optional().map_err(fault)?.flatten())
+}
+
+fn read(queue_id: QueueId, row: &Row<'_>) -> rusqlite::Result<Option<KeptRow>> {
+    let envelope = row.get_ref(0)?.as_blob().unwrap_or_default();
+    let Ok(record) = record::decode(queue_id, envelope) else {
+        return Ok(None);
+    };
+    let spool: Option<String> = row.get(2)?;
+    let octets = row.get_ref(3)?.as_blob_or_null().unwrap_or_default();
+    let is_whole = |octets: &&[u8]| {
+        octets.len() as u64 == record.content_size
+            && Checksum::of(octets) == record.content_checksum
+    };
+    let octets: Option<Arc<[u8]>> = octets.filter(is_whole).map(Into::into);
+    let found = octets.is_some() || spool.is_some();
+    Ok(found.then_some(KeptRow {
+        done: Timestamp::from_millis(row.get(1)?),
+        size: record.content_size,
+        checksum: record.content_checksum,
+        facts: record.facts,
+        octets,
+        spool,
+    }))
+}
+
+/// How many, and their octets; of one organisation, or of all.
+pub(super) fn count(
+    connection: &Connection,
+    organisation: Option<&str>,
+) -> Result<(u64, u64), StoreError> {
+    if !exists(connection).map_err(fault)? {
+        return Ok((0, 0));
+    }
+    let sql = "SELECT count(*), coalesce(sum(size), 0) FROM kept
+               WHERE ?1 IS NULL OR organisation = ?1";
+    let mut statement = connection.prepare_cached(sql).map_err(fault)?;
+    let counted = statement.query_row([organisation], |row| Ok((row.get(0)?, row.get(1)?)));
+    counted.map_err(fault)
+}
+
+/// Queue ids of what is kept of messages that fit.
+pub(super) fn fitting(
+    connection: &Connection,
+    organisation: Option<&str>,
+    fits: impl Fn(&MessageFacts, &[EnvelopeRecipient]) -> bool,
+) -> Result<BTreeSet<i64>, StoreError> {
+    let mut found = BTreeSet::new();
+    if !exists(connection).map_err(fault)? {
+        return Ok(found);
+    }
+    let sql = "SELECT id, envelope FROM kept WHERE ?1 IS NULL OR organisation = ?1";
+    let mut look = || -> rusqlite::Result<()> {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query([organisation])?;
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            let envelope = row.get_ref(1)?.as_blob().unwrap_or_default();
+            let record = QueueId::from_i64(id).map(|id| record::decode(id, envelope));
+            // What cannot be read may be of anybody.
+            let is_fit = match record {
+                Some(Ok(record)) => fits(&record.facts, &record.recipients),
+                Some(Err(_)) | None => true,
+            };
+            if is_fit {
+                found.insert(id);
+            }
+        }
+        Ok(())
+    };
+    look().map_err(fault)?;
+    Ok(found)
+}
+
+/// Drops these; gives their spool files.
+pub(super) fn drop_some(
+    transaction: &Transaction<'_>,
+    ids: &BTreeSet<i64>,
+) -> rusqlite::Result<Vec<String>> {
+    let mut files = Vec::new();
+    for id in ids {
+        let sql = "SELECT spool FROM kept WHERE id = ?1";
+        let mut statement = transaction.prepare_cached(sql)?;
+        let file: Option<Option<String>> =
+            statement.query_row([id], |row| row.get(0)).optional()?;
+        let rows = file.map(|file| (*id, file)).into_iter().collect();
+        drop_rows(transaction, rows, &mut files)?;
+    }
+    Ok(files)
+}

@@ -1,0 +1,316 @@
+//! Events written anew without an address, and everything that was derived from them: lists of the
+//! index, sketches, the senders of devices. What was there before does not stay in free pages.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::sketches::{self, Sheet};
+use super::{TraceDatabaseError, TraceDatabases, TraceWriter, close_finished, fault, postings};
+use crate::trace::Event;
+use crate::trace::dialogue::DialogueKey;
+use crate::trace::erase::{Erased, Erasure};
+
+/// Events erased by one act; who has more repeats it.
+const EVENTS_MAX: usize = 500_000;
+
+/// Where an address stands.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    /// Positions, by day.
+    pub(crate) days: BTreeMap<String, Vec<u64>>,
+    /// Messages and refusals that those events tell of, as conversations are kept under.
+    pub(crate) keys: HashSet<i64>,
+}
+
+impl TraceDatabases {
+    /// Where the address stands. Reads every event: the index does not know what stands within
+    /// replies and details.
+    pub(crate) fn places(
+        &self,
+        wanted: &Erasure,
+        erased: &mut Erased,
+    ) -> Result<Places, TraceDatabaseError> {
+        let mut places = Places::default();
+        let mut left = EVENTS_MAX;
+        for day in self.days()? {
+            let looked = self.open_for_reading(&day).and_then(|connection| {
+                let Some(connection) = connection else {
+                    return Ok(Vec::new());
+                };
+                let found = positions(&connection, wanted, &mut left, &mut places.keys);
+                found.map_err(|error| fault(&day, &error))
+            });
+            match looked {
+                Ok(found) => {
+                    erased.events += found.len() as u64;
+                    // Devices may have it, though none of the day's events has any more.
+                    places.days.insert(day, found);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a day of the trace cannot be read");
+                    erased.unread.push(day);
+                }
+            }
+        }
+        erased.has_more |= left == 0;
+        Ok(places)
+    }
+}
+
+fn positions(
+    connection: &Connection,
+    wanted: &Erasure,
+    left: &mut usize,
+    keys: &mut HashSet<i64>,
+) -> rusqlite::Result<Vec<u64>> {
+    let mut found = Vec::new();
+    let mut statement = connection.prepare("SELECT position, json FROM event")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if *left == 0 {
+            break;
+        }
+        let json = row.get_ref(1)?.as_str()?;
+        if !wanted.eraser.is_in(json) {
+            continue;
+        }
+        let event = Event::from_json(json).ok();
+        let whose = event.as_ref().and_then(|event| event.organisation.clone());
+        if let Some(own) = &wanted.organisation
+            && whose.as_deref() != Some(own.as_str())
+        {
+            continue;
+        }
+        let event = event.as_ref();
+        let message = event
+            .and_then(|event| event.queue_id)
+            .map(DialogueKey::Message);
+        let refusal = event
+            .and_then(|event| event.reference)
+            .map(DialogueKey::Refusal);
+        keys.extend(
+            [message, refusal]
+                .into_iter()
+                .flatten()
+                .map(DialogueKey::number),
+        );
+        found.push(row.get(0)?);
+        *left -= 1;
+    }
+    Ok(found)
+}
+
+impl TraceWriter {
+    /// Writes these events of a day anew; when it returns, they are on stable storage.
+    pub(crate) fn rewrite(
+        &mut self,
+        day: &str,
+        positions: &[u64],
+        wanted: &Erasure,
+    ) -> Result<(), TraceDatabaseError> {
+        let databases = self.databases.clone();
+        let failed = |error: rusqlite::Error| fault(day, &error);
+        if let Some(open) = self.open.iter_mut().find(|open| open.day == day) {
+            let current = open.sheet.take().map(|sheet| sheet.number);
+            rewrite(&mut open.connection, positions, wanted, current).map_err(failed)?;
+            let sheet = current.map(|number| Sheet::of_stored(&open.connection, number));
+            open.sheet = sheet.transpose().map_err(failed)?;
+            databases.sheets.set(day, open.sheet.as_ref());
+            return Ok(());
+        }
+        // The file of a day that somebody removed meanwhile is not made anew.
+        if !crate::files::exists(&databases.file_of(day)) {
+            return Ok(());
+        }
+        let mut connection = super::open_for_writing(&databases, day)?;
+        rewrite(&mut connection, positions, wanted, None).map_err(failed)?;
+        close_finished(&connection);
+        Ok(())
+    }
+}
+
+/// `current`: the sheet that is still in memory, and has no sketch here.
+fn rewrite(
+    connection: &mut Connection,
+    positions: &[u64],
+    wanted: &Erasure,
+    current: Option<u64>,
+) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "secure_delete", true)?;
+    let transaction = connection.transaction()?;
+    let mut sheets = BTreeSet::new();
+    for position in positions {
+        let sql = "SELECT json FROM event WHERE position = ?1";
+        let mut statement = transaction.prepare_cached(sql)?;
+        let json: Option<String> = statement
+            .query_row([position], |row| row.get(0))
+            .optional()?;
+        let Some((json, anew)) = json.and_then(|json| {
+            let anew = wanted.eraser.replace(&json)?;
+            Some((json, anew))
+        }) else {
+            continue;
+        };
+        let sql = "UPDATE event SET json = ?2 WHERE position = ?1";
+        transaction
+            .prepare_cached(sql)?
+            .execute(params![position, anew])?;
+        if let (Ok(before), Ok(after)) = (Event::from_json(&json), Event::from_json(&anew)) {
+            postings::change(&transaction, *position, (&before, &after))?;
+        }
+        sheets.insert(sketches::sheet_of(*position));
+    }
+    for sheet in sheets.into_iter().filter(|sheet| Some(*sheet) != current) {
+        sketches::make_anew(&transaction, sheet)?;
+    }
+    forget_sender(&transaction, wanted)?;
+    transaction.commit()?;
+    connection.pragma_update(None, "secure_delete", false)?;
+    // What the log has, and what it has overwritten, goes with it. A reader may prevent it: then
+    // the next write does it.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// The address with which a device was seen last.
+fn forget_sender(connection: &Connection, wanted: &Erasure) -> rusqlite::Result<()> {
+    let sql = "SELECT DISTINCT sender FROM device WHERE sender IS NOT NULL
+               AND (?1 IS NULL OR organisation = ?1)";
+    let mut statement = connection.prepare_cached(sql)?;
+    let senders = statement.query_map([&wanted.organisation], |row| row.get::<_, String>(0))?;
+    let senders: Vec<_> = senders.collect::<Result<_, _>>()?;
+    for sender in senders.iter().filter(|sender| wanted.eraser.is_in(sender)) {
+        let sql = "UPDATE device SET sender = NULL WHERE sender = ?1
+                   AND (?2 IS NULL OR organisation = ?2)";
+        connection.execute(sql, params![sender, wanted.organisation])?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use relais_smtp::time::Timestamp;
+
+    use super::super::TraceRecord;
+    use super::*;
+    use crate::trace::erase::Eraser;
+    use crate::trace::{EventKind, To, TraceQuery};
+
+    const NOON: i64 = 1_795_521_600_000;
+    const DAY: i64 = 86_400_000;
+    /// More than a sheet.
+    const A_DAY: u64 = 9_000;
+
+    fn accepted(position: u64, time: i64) -> Event {
+        let is_ann = position.is_multiple_of(100);
+        let to = match is_ann {
+            true => "Ann@x.test".to_owned(),
+            false => format!("b{}@x.test", position % 7),
+        };
+        let organisation = if position.is_multiple_of(200) {
+            "fabrikam"
+        } else {
+            "contoso"
+        };
+        Event {
+            to: Some(To::Many(vec![to.as_str().into()])),
+            from: Some(format!("joann{}@x.test", position % 3).as_str().into()),
+            organisation: Some(Arc::from(organisation)),
+            reply: is_ann.then(|| "550 5.1.1 <ann@x.test> unknown".into()),
+            ..Event::new(Timestamp::from_millis(time), EventKind::RecipientFailed)
+        }
+    }
+
+    fn append(writer: &mut TraceWriter, events: &[(u64, Event)]) {
+        let texts: Vec<_> = events.iter().map(|(_, event)| event.to_json()).collect();
+        let records = events.iter().zip(&texts);
+        let records: Vec<_> = records
+            .map(|((position, event), json)| TraceRecord {
+                position: *position,
+                json,
+                event,
+            })
+            .collect();
+        writer.append(&records).unwrap();
+    }
+
+    fn count(databases: &TraceDatabases, text: &str) -> usize {
+        let query = TraceQuery {
+            limit: 10_000,
+            ..TraceQuery::parse(text).unwrap()
+        };
+        databases.search(&query).unwrap().rows.len()
+    }
+
+    fn erase(
+        (databases, writer): (&TraceDatabases, &mut TraceWriter),
+        organisation: Option<&str>,
+    ) -> u64 {
+        let wanted = Erasure {
+            eraser: Eraser::new("ann@x.test").unwrap(),
+            organisation: organisation.map(ToOwned::to_owned),
+        };
+        let mut erased = Erased::default();
+        let places = databases.places(&wanted, &mut erased).unwrap();
+        assert_eq!((erased.has_more, erased.unread.len()), (false, 0));
+        for (day, positions) in &places.days {
+            writer.rewrite(day, positions, &wanted).unwrap();
+        }
+        erased.events
+    }
+
+    fn in_a_file(folder: &Path, text: &str) -> bool {
+        let mut files = std::fs::read_dir(folder).unwrap();
+        files.any(|file| {
+            let octets = std::fs::read(file.unwrap().path()).unwrap();
+            let octets = octets.to_ascii_lowercase();
+            octets
+                .windows(text.len())
+                .any(|part| part == text.as_bytes())
+        })
+    }
+
+    #[test]
+    fn an_erased_address_leaves_events_index_sketches_and_files_of_open_and_finished_days() {
+        let folder = tempfile::tempdir().unwrap();
+        let databases = TraceDatabases::new(folder.path().join("trace"));
+        let mut writer = databases.writer().unwrap();
+        for (day, first) in [(0, 1), (1, 1 + A_DAY), (2, 1 + 2 * A_DAY)] {
+            let positions = first..first + A_DAY;
+            let events: Vec<_> = positions
+                .map(|position| (position, accepted(position, NOON + day * DAY)))
+                .collect();
+            append(&mut writer, &events);
+        }
+        let others = count(&databases, "to:b3@x.test");
+        assert_eq!(count(&databases, "to:ann@x.test"), 270);
+        // One organisation's first.
+        assert_eq!(erase((&databases, &mut writer), Some("fabrikam")), 135);
+        assert_eq!(count(&databases, "to:ann@x.test"), 135);
+        assert_eq!(count(&databases, "to:ann@x.test organisation:fabrikam"), 0);
+        assert_eq!(erase((&databases, &mut writer), None), 135);
+        assert_eq!(erase((&databases, &mut writer), None), 0);
+        for text in ["to:ann@x.test", "ann@x.test", "to:ann", "\"<ann@x.test>\""] {
+            assert_eq!(count(&databases, text), 0, "{text}");
+        }
+        for text in [
+            "to:erased@erased.invalid",
+            "to:erased.invalid",
+            "\"<erased@erased\"",
+        ] {
+            assert_eq!(count(&databases, text), 270, "{text}");
+        }
+        assert_eq!(count(&databases, "to:b3@x.test"), others);
+        assert!(count(&databases, "from:joann1@x.test") > 0);
+        for text in ["\"ann@x.test", "<ann@x.test"] {
+            assert!(!in_a_file(&folder.path().join("trace"), text), "{text}");
+        }
+        // The day that is open goes on.
+        let next = (1 + 3 * A_DAY, accepted(100, NOON + 2 * DAY));
+        append(&mut writer, &[next]);
+        assert_eq!(count(&databases, "to:ann@x.test"), 1);
+    }
+}
