@@ -74,9 +74,11 @@ impl Phrasebook {
 
     /// The French of an English sentence.
     pub fn french(&self, sentence: &str) -> Option<String> {
-        match sentence.len() {
-            0..=SENTENCE_OCTETS_MAX => self.within(sentence, 0),
-            _ => None,
+        // With a narrow space in it, it is French already.
+        let is_long = sentence.len() > SENTENCE_OCTETS_MAX;
+        match is_long || sentence.contains('\u{202f}') {
+            true => None,
+            false => self.within(sentence, 0),
         }
     }
 

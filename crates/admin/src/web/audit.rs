@@ -13,7 +13,7 @@ use super::page::{self, Frame};
 use super::records::{self, Act, Cell, Input, Note, Pick, Records, Row, Sheet, Sure, Table};
 use super::{files, names};
 use crate::permission::Action;
-use crate::phrasebook::told;
+use crate::phrasebook::told_part;
 use crate::times;
 
 /// Entries of a page.
@@ -147,7 +147,7 @@ fn row(visit: &Visit, one: &Value, may_revert: bool) -> Row {
     let door = DOORS.iter().find(|(name, _)| *name == via);
     let door = door.map_or_else(|| text(one, "via").to_owned(), |(_, key)| lang.t(key));
     let lines = list(one, "detail").iter().filter_map(Value::as_str);
-    let mut lines = lines.map(|line| told(lang.0, line).replace(" -> ", " → "));
+    let mut lines = lines.map(|line| names::told_line(lang, line));
     let detail = Cell::new(&lines.next().unwrap_or_default());
     let detail = lines.fold(detail, |cell, line| cell.line(&line));
     let hash: String = text(one, "hash").chars().take(HASH_CHARACTERS).collect();
@@ -162,7 +162,7 @@ fn row(visit: &Visit, one: &Value, may_revert: bool) -> Row {
         cells: vec![
             Cell::number(&number),
             Cell::whole(&times::shown(lang, one["time"].as_str())),
-            Cell::new(text(one, "actor"))
+            Cell::new(&told_part(lang.0, text(one, "actor")))
                 .line(&door)
                 .line(text(one, "from")),
             Cell::new(&names::of_act(lang, text(one, "act")))

@@ -22,11 +22,10 @@ use super::inbound_form::Section;
 use super::inbound_wizard::sentence;
 use super::page::{self, Frame};
 use super::trace::Status;
-use super::{activity, outbound_form, switching};
+use super::{activity, names, outbound_form, switching};
 use crate::api::connector_changes::revision;
 use crate::lang::Lang;
 use crate::permission::Action;
-use crate::phrasebook::told;
 use crate::times;
 
 pub(super) fn routes() -> Router<Centre> {
@@ -383,8 +382,8 @@ async fn history(
         let lines: Vec<_> = lines.collect();
         let before = one.version.saturating_sub(1);
         let is_creation = lines.iter().any(|line| line.starts_with("created "));
-        let lines = lines.iter().map(|line| told(visit.lang.0, line));
-        let lines: Vec<_> = lines.map(|line| line.replace(" -> ", " → ")).collect();
+        let lines = lines.iter().map(|line| names::told_line(visit.lang, line));
+        let lines: Vec<_> = lines.collect();
         (!lines.is_empty()).then(|| Past {
             can_revert: !is_creation && kept.contains(&one.version) && kept.contains(&before),
             version: one.version,

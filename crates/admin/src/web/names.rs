@@ -2,6 +2,7 @@
 //! in the API and in the audit.
 
 use crate::lang::Lang;
+use crate::phrasebook::told_part;
 
 /// Everything that the audit tells of.
 pub(super) const ACTS: [&str; 64] = [
@@ -90,4 +91,10 @@ pub(super) fn key_of_act(act: &str) -> String {
 
 pub(super) fn key_of_event(event: &str) -> String {
     format!("event-name-{}", event.replace('.', "-"))
+}
+
+/// One line of what was changed: before → after.
+pub(super) fn told_line(lang: Lang, line: &str) -> String {
+    let line = told_part(lang.0, line).replace(" -> ", " → ");
+    line.replace("(default)", lang.0.pick("(default)", "(par défaut)"))
 }

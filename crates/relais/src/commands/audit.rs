@@ -3,6 +3,8 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use relais_admin::phrasebook::told_part;
+
 use super::edit::show_changes;
 use super::session::Session;
 use crate::failure::Failure;
@@ -120,7 +122,7 @@ async fn list(session: &Session, limit: usize, filter: Filter) -> Result<(), Fai
             .map(Vec::as_slice)
             .unwrap_or_default();
         for line in lines.iter().filter_map(Value::as_str) {
-            output.line(&format!("    {}", clean(line)))?;
+            output.line(&format!("    {}", clean(&told_part(output.language, line))))?;
         }
     }
     Ok(())

@@ -120,8 +120,9 @@ fn said(source: &Source) -> Vec<(usize, String)> {
         let is_answer = is_in(source, &ANSWERS) && !is_in(source, &FOR_PROGRAMS);
         let is_error = is_in(source, &ERRORS) && words(text) > 2 && !is_object(text);
         let is_told = source.path.starts_with(TERMINAL) && !is_in(source, &SPEAKS_ITSELF);
-        let is_heading = text.len() > 1
-            && line(*number).contains(".table(")
+        let is_heading = text.len() > 2
+            && !text.starts_with(' ')
+            && !line(*number).contains("value_name")
             && text
                 .chars()
                 .all(|one| one.is_ascii_uppercase() || one == ' ');
