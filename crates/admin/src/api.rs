@@ -9,10 +9,12 @@ mod openapi;
 mod operations;
 mod fields;
 mod why;
+mod attributed;
 mod status;
 mod card;
 mod checks;
 mod first_steps;
+mod own_mail;
 mod simulate;
 mod licences;
 pub(crate) mod trace;
@@ -22,6 +24,7 @@ mod reports;
 mod retention;
 mod resending;
 mod headers;
+pub(crate) mod content;
 mod queue;
 mod attempts;
 mod restricted;
@@ -109,6 +112,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(retention::routes())
         .merge(resending::routes())
         .merge(headers::routes())
+        .merge(content::routes())
         .merge(attempts::routes())
         .merge(restricted::routes())
         .merge(triggers::routes())

@@ -1,15 +1,23 @@
 //! The device card: what whoever stands at the panel types, per connector, maker and language, and
-//! how it is printed, as PDF and as text.
+//! how it is printed, as PDF, as a picture, as text and as a message.
 //!
-//! A password is never on it: it was shown once, and cannot be read back. Not here: the page, and
-//! the page that its code leads to (`web`).
+//! A password is on it only where whoever makes the card knows it at that moment, and says so: it
+//! was shown once, and cannot be read back. Not here: the page, and the page that its code leads
+//! to (`web`).
 
+pub(crate) mod letter;
+pub(crate) mod issued;
 mod pdf;
+mod png;
 mod text;
+mod layout;
+mod fonts;
 mod data;
 
 use relais_policy::document::InboundTls;
 use relais_policy::settings::{OwnedConnector, Settings};
+
+use relais_smtp::time::Timestamp;
 
 use crate::context::AdminContext;
 use crate::lang::Lang;
@@ -19,6 +27,7 @@ use crate::times;
 
 pub(crate) use self::data::{Maker, maker, makers};
 pub(crate) use self::pdf::write as pdf;
+pub(crate) use self::png::write as png;
 pub(crate) use self::text::write as text;
 
 /// Names longer than this are hard to type.
@@ -29,6 +38,8 @@ const HOST_MAX: usize = 63;
 const PASSWORD_CHARACTERS: usize = 20;
 /// Characters of a text that a person gives for the card.
 const TEXT_MAX: usize = 120;
+/// Lines of what a panel says: a page is not longer.
+const PANEL_MAX: usize = 7;
 
 /// What is on the card. Words are in the card's language.
 pub(crate) struct Card {
@@ -37,11 +48,27 @@ pub(crate) struct Card {
     pub(crate) site: String,
     /// Version of the data, day, whom to ask.
     pub(crate) edition: String,
+    /// Above the two columns of rows.
+    pub(crate) heads: [String; 2],
     pub(crate) rows: Vec<(String, String)>,
     pub(crate) also: String,
     pub(crate) leave: String,
+    /// Above the three columns of what the panel says.
+    pub(crate) panel_heads: [String; 3],
     pub(crate) panel: Vec<[String; 3]>,
     pub(crate) code: Option<Code>,
+    /// What the code is good for, and how long.
+    pub(crate) code_words: String,
+}
+
+/// What comes onto a card beside what its connector and its maker say.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Beside<'a> {
+    /// Where its code leads, and until when; empty: it has none.
+    pub(crate) link: &'a str,
+    pub(crate) until: Option<Timestamp>,
+    /// Printed; empty: it is given separately.
+    pub(crate) password: &'a str,
 }
 
 /// The fields that shape a card, all in its address.
@@ -127,7 +154,7 @@ fn only_address(owned: &OwnedConnector<'_>) -> String {
 }
 
 /// The card itself.
-pub(crate) fn card(asked: &Asked<'_>, wish: &Wish, link: &str) -> Card {
+pub(crate) fn card(asked: &Asked<'_>, wish: &Wish, beside: Beside<'_>) -> Card {
     let lang = wish.lang;
     let maker = wish.maker.as_ref();
     let scan = lang.t("card-title");
@@ -146,20 +173,27 @@ pub(crate) fn card(asked: &Asked<'_>, wish: &Wish, link: &str) -> Card {
     ];
     let general = general.map(|keys| keys.map(|key| lang.t(key)));
     let own = maker.into_iter().flat_map(|maker| maker.panel(lang.0));
+    let until = beside.until.map(|until| times::date(lang, until));
+    let texts = |keys: [&str; 3]| keys.map(|key| lang.t(key));
     Card {
         lang,
         title,
         site: wish.value("site").to_owned(),
         edition: lang.fill("card-edition", &edition),
-        rows: rows(asked, wish),
+        heads: ["card-head-device", "card-head-type"].map(|key| lang.t(key)),
+        rows: rows(asked, wish, beside.password),
         also: lang.t("card-also"),
         leave: lang.t("card-leave"),
-        panel: own.chain(general).collect(),
-        code: Some(link).filter(|link| !link.is_empty()).and_then(code),
+        panel_heads: texts(["card-panel-says", "card-panel-means", "card-panel-do"]),
+        panel: own.chain(general).take(PANEL_MAX).collect(),
+        code: Some(beside.link)
+            .filter(|link| !link.is_empty())
+            .and_then(code),
+        code_words: lang.with("card-code-caption", &until.unwrap_or_default()),
     }
 }
 
-fn rows(asked: &Asked<'_>, wish: &Wish) -> Vec<(String, String)> {
+fn rows(asked: &Asked<'_>, wish: &Wish, password: &str) -> Vec<(String, String)> {
     let lang = wish.lang;
     let connector = asked.owned.connector;
     let general = |field: &str| match field {
@@ -201,7 +235,7 @@ fn rows(asked: &Asked<'_>, wish: &Wish) -> Vec<(String, String)> {
         user => rows.extend([
             (label("authentication"), lang.t("card-on")),
             (label("user"), user.to_owned()),
-            (label("password"), lang.t("card-separately")),
+            (label("password"), password_shown(lang, password)),
         ]),
     }
     rows.push((label("sender"), wish.value("sender").to_owned()));
@@ -209,6 +243,14 @@ fn rows(asked: &Asked<'_>, wish: &Wish) -> Vec<(String, String)> {
     rows.push((label("size"), shown(octets)));
     rows.push((label("pop"), lang.t("card-off")));
     rows
+}
+
+/// The letters themselves, or that they are given separately.
+fn password_shown(lang: Lang, password: &str) -> String {
+    match password {
+        "" => lang.t("card-separately"),
+        password => password.to_owned(),
+    }
 }
 
 /// What a person should know before printing it.
@@ -236,4 +278,43 @@ pub(crate) fn advice(lang: Lang, wish: &Wish) -> Vec<String> {
     });
     all.extend(too_long.map(|limit| lang.n("card-field-short", limit)));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A card with so many lines of what the panel says.
+    pub(super) fn imagined(count: usize) -> Card {
+        let pair = |label: &str, value: &str| (label.to_owned(), value.to_owned());
+        let long =
+            "L’appareil n’a pas atteint le serveur\u{202f}: vérifiez DNS, passerelle et port.";
+        Card {
+            lang: Lang::of(Some("fr"), None),
+            title: "Numérisation (vers) e-mail – Konica Minolta".to_owned(),
+            site: "Lyon, 2e étage".to_owned(),
+            edition: "Fiche v3 · 24 nov. 2026 · questions\u{202f}: it@contoso.test".to_owned(),
+            heads: ["Nom sur l’appareil".to_owned(), "À saisir".to_owned()],
+            rows: vec![
+                pair("Serveur SMTP", "relay.contoso.test"),
+                pair(
+                    "Adresse de l’expéditeur (From)",
+                    &format!("{}@contoso.test", "n".repeat(60)),
+                ),
+                pair("Port", "587"),
+                pair("Chiffrement (TLS/SSL)", "STARTTLS"),
+                pair("Authentification SMTP", "activée"),
+                pair("Utilisateur", "scan-lyon-2"),
+                pair("Mot de passe", "communiqué séparément"),
+                pair("Taille maximale", "25 Mio"),
+                pair("POP avant SMTP", "désactivé"),
+            ],
+            also: long.to_owned(),
+            leave: long.to_owned(),
+            panel_heads: ["Le panneau affiche", "Cela veut dire", "Que faire"].map(str::to_owned),
+            panel: vec![[long, long, long].map(str::to_owned); count],
+            code: code("http://relay.contoso.test/wait/0123456789abcdef0123456789abcdef"),
+            code_words: long.to_owned(),
+        }
+    }
 }

@@ -43,6 +43,11 @@ impl Problem {
         }
     }
 
+    /// Status and words, for a page that says it.
+    pub(crate) fn into_parts(self) -> (StatusCode, String) {
+        (self.status, self.detail)
+    }
+
     /// For this reason.
     pub fn because(mut self, cause: PeopleError) -> Self {
         self.cause = Some(cause);

@@ -29,6 +29,7 @@ use relais_store::store::Store;
 
 use crate::alerting;
 use crate::api;
+use crate::card::issued::end_of_gone;
 use crate::challenge;
 use crate::checks;
 pub use crate::context::{AdminContext, Phase, Readiness};
@@ -78,6 +79,13 @@ impl AdminService {
             closing: closing.clone(),
             tasks: tasks.clone(),
         };
+        let (store, now) = (context.store.clone(), context.clock.now());
+        tasks.spawn(async move {
+            let document = store.settings().document.clone();
+            if let Err(error) = end_of_gone(&store, &document, now).await {
+                tracing::error!(%error, "cards of a connector that is gone still count");
+            }
+        });
         tasks.spawn(
             doors
                 .clone()

@@ -23,7 +23,9 @@ mod limits;
 mod devices;
 mod live;
 mod export;
+mod reading;
 mod story;
+mod attributed;
 mod trace;
 mod fixes;
 mod queue;
@@ -111,6 +113,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(live::routes())
         .merge(export::routes())
         .merge(story::routes())
+        .merge(reading::routes())
         .merge(reports::routes())
         .merge(report_schedules::routes())
         .merge(limits::routes())

@@ -361,7 +361,7 @@ fn choose<'a>(
 }
 
 /// The first factor that a connector with `identified_by = "all"` gives and that does not hold.
-fn missing_factor_of(
+pub(crate) fn missing_factor_of(
     settings: &Settings,
     found: &OwnedConnector<'_>,
     facts: &Facts,

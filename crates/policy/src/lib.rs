@@ -7,6 +7,7 @@
 
 pub mod adopt;
 pub mod remedy;
+pub mod candidates;
 pub mod coverage;
 pub mod check;
 pub mod simulate;

@@ -28,6 +28,10 @@ use crate::sender;
 use crate::settings::Settings;
 use crate::signing::{Signer, Signing, signing};
 
+/// Stands in an imagined reply where a real one has its reference: nothing was refused, so there
+/// is nothing to be found. It reads `XXXXX`.
+pub const NO_REFERENCE: Reference = Reference::from_bits(0x1de_f7bd);
+
 /// The imagined message.
 #[derive(Clone, Debug)]
 pub struct Question {

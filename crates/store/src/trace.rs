@@ -28,8 +28,8 @@ use relais_smtp::time::Timestamp;
 pub use self::heard::BAD_CONTENT;
 pub use self::json::EventReadError;
 pub use self::query::{
-    QUERY_OCTETS_MAX, QUERY_TERMS_MAX, TRACE_LIMIT_DEFAULT, TRACE_LIMIT_MAX, TraceQuery,
-    TraceQueryError, TraceTerm, parse_since, parse_until,
+    ADDRESSES_MAX, QUERY_OCTETS_MAX, QUERY_TERMS_MAX, TRACE_LIMIT_DEFAULT, TRACE_LIMIT_MAX,
+    TraceQuery, TraceQueryError, TraceTerm, addresses_in, parse_since, parse_until,
 };
 
 /// What happened.
@@ -217,6 +217,10 @@ pub const STATUS_WORDS: &[&str] = &[
     "expired",
     "discarded",
 ];
+
+/// What `status:` may ask for beside [`STATUS_WORDS`]: a recipient who did not get a message that
+/// another recipient got. No event says so by itself: the store looks at the others of its message.
+pub const PARTLY: &str = "partly";
 
 /// The client as the trace shows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -538,6 +542,8 @@ pub struct TraceAnswer {
     /// [`TraceQuery::before`] of the next page; `None`: this was all. A page that is not full may
     /// have a next one: what is rare is looked for so far back at a time.
     pub next: Option<u64>,
+    /// Of a page that ended by its bound and not by its rows: all from here on was looked at.
+    pub searched_to: Option<Timestamp>,
 }
 
 /// One group of refused attempts: same client address and token.

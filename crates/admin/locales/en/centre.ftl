@@ -122,6 +122,7 @@ status-active = Being delivered
 status-held = Held
 status-failed = Failed
 status-refused = Refused by us
+status-partly = Partly delivered
 status-expired = Expired
 status-discarded = Discarded
 status-other = Other

@@ -122,6 +122,7 @@ status-active = Remise en cours
 status-held = Retenu
 status-failed = Échec
 status-refused = Refusé par nous
+status-partly = Remis en partie
 status-expired = Expiré
 status-discarded = Écarté
 status-other = Autre

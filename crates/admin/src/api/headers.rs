@@ -1,7 +1,7 @@
 //! The header section of a message in the queue, for whoever may read content. Each look is written
 //! down: it is of the message itself, and not of the trace.
 //!
-//! Not here: the body, which nobody is shown.
+//! Not here: the body (`content`).
 
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
@@ -9,9 +9,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use relais_smtp::identifier::QueueId;
-use relais_store::shelf::{Shelf, ShelfAudit, ShelfChange};
-
+use super::content::open;
 use crate::context::{AdminContext, Caller};
 use crate::problem::Problem;
 
@@ -28,32 +26,17 @@ async fn headers(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let queue_id: QueueId = id
-        .parse()
-        .map_err(|_| Problem::bad_request(format!("\"{id}\" is no queue id.")))?;
-    let found = context.store.original(queue_id).await?;
-    let found = found.filter(|(facts, _)| caller.rights.sees(&facts.organisation));
-    let Some((facts, content)) = found else {
-        let detail = "It is not in the queue: content is kept until the last recipient is done.";
-        return Err(Problem::not_found(detail));
-    };
-    let audit = ShelfAudit {
-        actor: caller.actor.to_string(),
-        via: caller.via,
-        act: "queue.headers-read",
-        detail: vec![format!("{queue_id} of {}", facts.organisation)],
-    };
-    // Written down first: nobody has looked without a name.
-    let change = ShelfChange::new(Shelf::Check, context.clock.now()).audited(audit);
-    context.store.change_shelf(change).await?;
+    let mut found = open(&context, &caller, &id, "queue.headers-read").await?;
     let unavailable = |error: &dyn std::fmt::Display| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
     };
-    let reader = context.store.content_reader(&content).await;
-    let mut reader = reader.map_err(|error| unavailable(&error))?;
     let mut octets = Vec::new();
     while octets.len() < OCTETS_MAX && end_of(&octets).is_none() {
-        let piece = reader.next().await.map_err(|error| unavailable(&error))?;
+        let piece = found
+            .reader
+            .next()
+            .await
+            .map_err(|error| unavailable(&error))?;
         if piece.is_empty() {
             break;
         }
@@ -65,7 +48,7 @@ async fn headers(
     let text = String::from_utf8_lossy(&octets);
     let lines: Vec<_> = text.lines().collect();
     Ok(Json(json!({
-        "queue_id": queue_id.to_string(),
+        "queue_id": found.queue_id.to_string(),
         "lines": lines,
         "is_cut": is_cut,
     })))

@@ -233,7 +233,10 @@ const CARD: &[Field] = &[
         "Of the device, in any case; without it the general terms.",
     ),
     text("language", "`en` or `fr`; else the organisation's."),
-    text("format", "`text` or `pdf` (as Base64), beside the parts."),
+    text(
+        "format",
+        "`text`, `pdf` or `png` (the two as Base64), beside the parts.",
+    ),
     text("server", "What to type; else our name."),
     text("ip", "Our address, for devices without DNS."),
     text("port", "Else 587 with a user, 25 without."),
@@ -241,6 +244,51 @@ const CARD: &[Field] = &[
     text("sender", "Else scan@ the first verified domain."),
     text("site", "Where the device stands."),
     text("contact", "Whom to ask; else the postmaster."),
+];
+/// Of a card that somebody gets, beside [`CARD`].
+const CARD_ORIGIN: Field = text(
+    "origin",
+    "`https://relay.example.com`: how its code begins.",
+);
+const CARD_DEVICE: Field = text("device", "Of which device alone its code tells.");
+const CARD_DAYS: Field = number(
+    "days",
+    "How long its code leads somewhere: 1 to 30, else 7.",
+);
+const CARD_SENT: &[Field] = &[
+    NAME,
+    ORGANISATION,
+    wanted(text("to", "To whom.")),
+    CARD[2],
+    CARD[3],
+    CARD[5],
+    CARD[6],
+    CARD[7],
+    CARD[8],
+    CARD[9],
+    CARD[10],
+    CARD[11],
+    CARD_ORIGIN,
+    CARD_DEVICE,
+    CARD_DAYS,
+];
+const CARD_WITH_PASSWORD: &[Field] = &[
+    NAME,
+    ORGANISATION,
+    wanted(text("user", "Whose password.")),
+    wanted(text("password", "As it was shown when it was made.")),
+    CARD[2],
+    CARD[3],
+    CARD[4],
+    CARD[5],
+    CARD[6],
+    CARD[7],
+    CARD[9],
+    CARD[10],
+    CARD[11],
+    CARD_ORIGIN,
+    CARD_DEVICE,
+    CARD_DAYS,
 ];
 const PUT: &[Field] = &[
     wanted(text("organisation", "Whose.")),
@@ -408,6 +456,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     act("/queue/{id}/headers", "queue")
         .for_organisations()
         .says("Read the header section of a message in the queue; each look is in the audit log"),
+    act("/queue/{id}/content", "queue")
+        .for_organisations()
+        .body(&[number("octets_max", "From its beginning; 26214400 at most.")])
+        .says("Read a message in the queue, in base64; each look is in the audit log"),
     read("/queue/suspended", "queue")
         .for_organisations()
         .says("What nothing is sent to"),
@@ -665,7 +717,33 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     read("/connectors/inbound/card", "connectors")
         .for_organisations()
         .query(CARD)
-        .says("Its device card, in words, as text or as PDF"),
+        .says("Its device card, in words, as text, as PDF or as a picture"),
+    read("/connectors/inbound/card/issued", "connectors")
+        .for_organisations()
+        .query(&[NAME, ORGANISATION])
+        .says("Its cards that somebody has: with a code, sent, or with a password"),
+    act("/connectors/inbound/card/code", "connectors")
+        .for_organisations()
+        .body(&[
+            NAME,
+            ORGANISATION,
+            wanted(CARD_ORIGIN),
+            CARD_DEVICE,
+            CARD_DAYS,
+        ])
+        .says("A code that leads to the page that waits for its device; told once"),
+    act("/connectors/inbound/card/send", "connectors")
+        .for_organisations()
+        .body(CARD_SENT)
+        .says("Send its device card by mail, without the password"),
+    act("/connectors/inbound/card/password", "connectors")
+        .for_organisations()
+        .body(CARD_WITH_PASSWORD)
+        .says("Its device card with the password that was made just now"),
+    act("/connectors/inbound/card/revoke", "connectors")
+        .for_organisations()
+        .body(&[NAME, ORGANISATION, wanted(text("token", "Its `id`."))])
+        .says("End a card: its code, and the password that stands on it"),
     read("/connectors/inbound/listen", "connectors")
         .for_organisations()
         .query(&[NAME, ORGANISATION])

@@ -21,6 +21,7 @@ use relais_store::settings::{ChangeError, SettingsChange};
 use relais_store::shelf::ShelfAudit;
 
 use super::{only_here, public_hosts};
+use crate::card::issued::end_of_gone;
 use crate::context::{AdminContext, Caller};
 use crate::keys::{self, By};
 use crate::problem::{Input, Parameters, Problem};
@@ -190,6 +191,10 @@ pub(super) async fn change_with(
                 drop(turn);
                 tell_of_domains(context).await;
                 take_keys(context, caller, &before.document, &document).await;
+                let now = context.clock.now();
+                if let Err(error) = end_of_gone(&context.store, &document, now).await {
+                    tracing::error!(%error, "cards of a connector that is gone still count");
+                }
                 return Ok(Changed {
                     version,
                     changes,

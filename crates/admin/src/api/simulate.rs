@@ -13,7 +13,7 @@ use relais_policy::attribution::Facts;
 use relais_policy::bounce::{BounceToken, Place, TokenFault};
 use relais_policy::document::{Credential, Document, InboundConnector};
 use relais_policy::settings::Settings;
-use relais_policy::simulate::{Answer, Question, simulate};
+use relais_policy::simulate::{Answer, NO_REFERENCE, Question, simulate};
 use relais_policy::tls::{Certificate, CertificateFault, Fingerprint, TlsVersion};
 use relais_smtp::address::{ForwardPath, Mailbox, ReversePath};
 
@@ -135,7 +135,7 @@ fn decide_by(context: &AdminContext, settings: &Settings, question: &Question) -
         settings,
         &restrictions.in_force(context.clock.steady_now()),
         question,
-        context.chance.reference(),
+        NO_REFERENCE,
     )
 }
 

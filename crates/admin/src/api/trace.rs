@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::stream;
 use serde::Deserialize;
+use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -87,7 +88,9 @@ async fn page(
     let next = answer.next;
     let next = next.map_or_else(|| "null".to_owned(), |next| next.to_string());
     let events = array(&answer.rows);
-    let body = format!("{{\"events\":{events},\"next_cursor\":{next}}}");
+    let searched_to = json!(answer.searched_to.map(|time| time.to_rfc3339()));
+    let body =
+        format!("{{\"events\":{events},\"next_cursor\":{next},\"searched_to\":{searched_to}}}");
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
@@ -104,6 +107,10 @@ async fn live(
     Parameters(page): Parameters<Page>,
 ) -> Result<Response, Problem> {
     let query = query(&context, &caller, &page)?;
+    if query.asks_for_partly() {
+        let detail = "status:partly is known once all of a message has ended, not as it happens.";
+        return Err(Problem::bad_request(detail));
+    }
     let watching = Watching::new(&context, query);
     let readiness = context.readiness.clone();
     let lines = stream::unfold(watching, move |mut watching| {

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use relais_policy::attribution::Facts;
-use relais_policy::simulate::Question;
+use relais_policy::simulate::{NO_REFERENCE, Question};
 use relais_policy::tls::{Certificate, TlsVersion};
 use relais_smtp::address::{ForwardPath, Mailbox, ReversePath};
 use relais_smtp::identifier::{QueueId, Reference};
@@ -17,9 +17,10 @@ use relais_store::queue::Criteria;
 use relais_store::trace::dialogue::{Dialogue, DialogueKey};
 use relais_store::trace::{Event, EventKind, To, TraceQuery, TraceTerm};
 
+use super::attributed::attributed;
 use super::queue::message_json;
 use super::simulate::{decide, returned};
-use crate::context::AdminContext;
+use crate::context::{AdminContext, Caller};
 use crate::problem::Problem;
 
 /// Events of one answer: a message with a hundred recipients and ten attempts each fits.
@@ -35,15 +36,18 @@ pub(super) fn routes() -> Router<AdminContext> {
 
 async fn why(
     State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    if let Ok(queue_id) = name.parse::<QueueId>() {
-        return why_message(&context, queue_id).await.map(Json);
-    }
-    match name.parse::<Reference>() {
-        Ok(reference) => why_refused(&context, reference).await.map(Json),
-        Err(error) => Err(Problem::not_found(format!("\"{name}\" is {error}."))),
-    }
+    let (mut told, events) = match (name.parse::<QueueId>(), name.parse::<Reference>()) {
+        (Ok(queue_id), _) => why_message(&context, queue_id).await?,
+        (Err(_), Ok(reference)) => why_refused(&context, reference).await?,
+        (Err(_), Err(error)) => {
+            return Err(Problem::not_found(format!("\"{name}\" is {error}.")));
+        }
+    };
+    told["attribution"] = attributed(&context, &caller, &events, facts).await;
+    Ok(Json(told))
 }
 
 /// What was said with the client and with next hops.
@@ -71,7 +75,9 @@ async fn dialogues(
     Ok(Json(json!({ "dialogues": dialogues })))
 }
 
-async fn why_message(context: &AdminContext, queue_id: QueueId) -> Result<Value, Problem> {
+type Told = (Value, Vec<Event>);
+
+async fn why_message(context: &AdminContext, queue_id: QueueId) -> Result<Told, Problem> {
     let events = events(context, TraceTerm::new("id", &queue_id.to_string())?).await?;
     let criteria = Criteria {
         queue_id: Some(queue_id),
@@ -83,28 +89,37 @@ async fn why_message(context: &AdminContext, queue_id: QueueId) -> Result<Value,
             "No message {queue_id} is known."
         )));
     }
-    Ok(json!({
+    let told = json!({
         "kind": "message",
         "queue_id": queue_id.to_string(),
         "in_queue": queued.first().map(message_json),
         "now": decisions(context, &events).await,
         "events": as_json(&events),
-    }))
+    });
+    Ok((told, events))
 }
 
-async fn why_refused(context: &AdminContext, reference: Reference) -> Result<Value, Problem> {
+async fn why_refused(context: &AdminContext, reference: Reference) -> Result<Told, Problem> {
     let events = events(context, TraceTerm::new("ref", &reference.to_string())?).await?;
     if events.is_empty() {
-        let detail =
-            format!("No refusal has the reference {reference}; it may be older than the trace.");
+        let detail = match reference {
+            NO_REFERENCE => format!(
+                "{reference} stands in what `relais simulate` says, where a real refusal has its \
+                 reference: nothing was refused."
+            ),
+            _ => {
+                format!("No refusal has the reference {reference}; it may be older than the trace.")
+            }
+        };
         return Err(Problem::not_found(detail).about(reference));
     }
-    Ok(json!({
+    let told = json!({
         "kind": "refusal",
         "reference": reference.to_string(),
         "now": decisions(context, &events).await,
         "events": as_json(&events),
-    }))
+    });
+    Ok((told, events))
 }
 
 /// Oldest first: as the story is told.
@@ -158,9 +173,23 @@ async fn decisions(context: &AdminContext, events: &[Event]) -> Vec<Value> {
     decided
 }
 
-fn question(context: &AdminContext, event: &Event, to: &str) -> Option<Question> {
+/// The client, as far as the trace tells of it.
+fn facts(event: &Event) -> Option<Facts> {
     let client = event.client.as_ref()?;
     let owned = |text: &Option<std::sync::Arc<str>>| text.as_ref().map(ToString::to_string);
+    let certificate = client.certificate.as_deref();
+    let tls = event.tls.as_ref();
+    Some(Facts {
+        address: client.address,
+        certificate: certificate.map(|name| Certificate::verified([name])),
+        credential: owned(&client.credential),
+        helo: owned(&client.helo),
+        tls: tls.and_then(|tls| TlsVersion::parse(&tls.version)),
+        submission: false,
+    })
+}
+
+fn question(context: &AdminContext, event: &Event, to: &str) -> Option<Question> {
     let reverse_path = match event.from.as_deref()? {
         "" => ReversePath::Null,
         from => ReversePath::Mailbox(Mailbox::parse(from).ok()?),
@@ -170,20 +199,7 @@ fn question(context: &AdminContext, event: &Event, to: &str) -> Option<Question>
         to => ForwardPath::Mailbox(Mailbox::parse(to).ok()?),
     };
     Some(Question {
-        facts: Facts {
-            address: client.address,
-            certificate: client
-                .certificate
-                .as_deref()
-                .map(|name| Certificate::verified([name])),
-            credential: owned(&client.credential),
-            helo: owned(&client.helo),
-            tls: event
-                .tls
-                .as_ref()
-                .and_then(|tls| TlsVersion::parse(&tls.version)),
-            submission: false,
-        },
+        facts: facts(event)?,
         reverse_path,
         forward_path,
         header_from: event

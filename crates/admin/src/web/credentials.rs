@@ -14,7 +14,9 @@ use super::files;
 use super::form::Form;
 use super::page::{self, Frame};
 use super::records::{self, Act, Cell, Input, Note, Pick, Records, Row, Sheet, Sure, Table};
-use super::switching::gone;
+use super::switching::{Side, gone};
+use crate::card::issued::DAYS_DEFAULT;
+use crate::card::makers;
 use crate::permission::Action;
 use crate::times;
 
@@ -266,14 +268,59 @@ async fn file(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     }
 }
 
-/// The password, this once.
-fn secret(visit: &Visit, answer: &Value) -> Response {
+/// The password, this once; and while it is known, a card with it.
+fn secret(centre: &Centre, visit: &Visit, answer: &Value) -> Response {
     let facts = [
         ("credentials-user", text(answer, "user")),
         ("credentials-password", text(answer, "password")),
     ];
     let section = ("credentials", "nav-credentials");
-    records::once(visit, section, "credentials-once", &facts, "/credentials")
+    let rest = (password_card(centre, visit, answer), "/credentials");
+    records::once(visit, section, "credentials-once", &facts, rest)
+}
+
+/// The form that prints the device card with the password on it.
+fn password_card(centre: &Centre, visit: &Visit, answer: &Value) -> Option<Sheet> {
+    let lang = visit.lang;
+    let (user, password) = (text(answer, "user"), text(answer, "password"));
+    let settings = centre.settings(visit.caller());
+    let (found, credential) = settings.credential(user)?;
+    let page = Side::Inbound.base(&found.organisation.name, &found.connector.name);
+    let any = Pick::new("", lang.t("card-any-maker"), true);
+    let makers = makers().into_iter().map(|one| Pick::plain(&one.name, ""));
+    let languages = [("en", "English"), ("fr", "Français")];
+    let languages = languages.map(|(code, name)| {
+        let is_chosen = code == lang.code();
+        Pick::new(code, name.to_owned(), is_chosen)
+    });
+    let forms = [("pdf", "PDF"), ("png", "PNG")];
+    let forms = forms.map(|(code, name)| Pick::new(code, name.to_owned(), code == "pdf"));
+    let choice = |name, key: &str, picks| Input::choice(name, lang.t(key), picks);
+    let days = Input::text("days", lang.t("card-ask-days"), &DAYS_DEFAULT.to_string());
+    let sheet = Sheet::new(
+        "card",
+        format!("{page}/card/password"),
+        lang.t("card-print-password"),
+    );
+    Some(
+        sheet
+            .title(lang.t("card-print-title"))
+            .words(lang.t("card-print-words"))
+            .hide("user", user)
+            .hide("password", password)
+            .hide(
+                "sender",
+                credential.may_send_as.first().map_or("", String::as_str),
+            )
+            .input(choice("maker", "card-ask-maker", any_and(any, makers)))
+            .input(choice("lang", "card-ask-language", languages.into()))
+            .input(choice("format", "card-ask-format", forms.into()))
+            .input(days),
+    )
+}
+
+fn any_and(first: Pick, others: impl Iterator<Item = Pick>) -> Vec<Pick> {
+    std::iter::once(first).chain(others).collect()
 }
 
 async fn add(State(centre): State<Centre>, SessionForm { visit, form }: SessionForm) -> Response {
@@ -289,7 +336,7 @@ async fn add(State(centre): State<Centre>, SessionForm { visit, form }: SessionF
         "expires": expires,
     });
     match centre.post(visit.caller(), "/credentials", &wanted).await {
-        Ok(answer) => secret(&visit, &answer),
+        Ok(answer) => secret(&centre, &visit, &answer),
         Err(refused) if refused.status == StatusCode::FORBIDDEN => page::refused(&visit, &refused),
         Err(refused) => answer(&centre, &visit, (refused.status, refused.detail), &form).await,
     }
@@ -340,7 +387,7 @@ async fn act(
         });
     }
     match centre.post(visit.caller(), &path, &body).await {
-        Ok(answer) if act == "rotate" => secret(&visit, &answer),
+        Ok(answer) if act == "rotate" => secret(&centre, &visit, &answer),
         Ok(_) => page::go(&address("/credentials", &[("done", &act), ("made", &user)])),
         Err(refused) => page::refused(&visit, &refused),
     }

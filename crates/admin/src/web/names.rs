@@ -5,7 +5,7 @@ use crate::lang::Lang;
 use crate::phrasebook::told_part;
 
 /// Everything that the audit tells of.
-pub(super) const ACTS: [&str; 64] = [
+pub(super) const ACTS: [&str; 69] = [
     "admin.added",
     "admin.factor-off",
     "admin.factor-on",
@@ -29,6 +29,9 @@ pub(super) const ACTS: [&str; 64] = [
     "backup.created",
     "backup.restored",
     "card.link-made",
+    "card.password-printed",
+    "card.revoked",
+    "card.sent",
     "content.read",
     "device.described",
     "dkim.changed",
@@ -42,6 +45,8 @@ pub(super) const ACTS: [&str; 64] = [
     "entity.restricted",
     "installation.began",
     "queue.bounced",
+    "queue.content-downloaded",
+    "queue.content-read",
     "queue.deleted",
     "queue.headers-read",
     "queue.held",

@@ -220,7 +220,7 @@ async fn add_key(
                 ("keys-key", text(&answer, "key")),
             ];
             let section = ("api-keys", "nav-api-keys");
-            records::once(&visit, section, "keys-once", &facts, "/api-keys")
+            records::once(&visit, section, "keys-once", &facts, (None, "/api-keys"))
         }
         Err(refused) if refused.status == StatusCode::FORBIDDEN => page::refused(&visit, &refused),
         Err(refused) => keys(&centre, &visit, (refused.status, refused.detail), &form).await,
@@ -392,7 +392,7 @@ fn hook_key(visit: &Visit, answer: &Value) -> Response {
         ("webhooks", "nav-webhooks"),
         "hooks-once",
         &facts,
-        "/webhooks",
+        (None, "/webhooks"),
     )
 }
 

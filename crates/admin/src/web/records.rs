@@ -427,6 +427,8 @@ struct Once {
     frame: Frame,
     words: String,
     facts: Vec<(String, String)>,
+    /// What can be done with it while it is shown.
+    sheet: Option<Sheet>,
     back: &'static str,
 }
 
@@ -436,7 +438,7 @@ pub(super) fn once(
     (section, title): (&'static str, &str),
     words: &str,
     facts: &[(&str, &str)],
-    back: &'static str,
+    (sheet, back): (Option<Sheet>, &'static str),
 ) -> Response {
     let lang = visit.lang;
     let facts = facts
@@ -446,6 +448,7 @@ pub(super) fn once(
         frame: Frame::new(visit, section, &lang.t(title)),
         words: lang.t(words),
         facts: facts.collect(),
+        sheet,
         back,
     })
 }

@@ -1,5 +1,7 @@
 //! The story of one message or refusal: a verdict with its fix, what happened and how long each
 //! step took, each recipient, TLS, rewriting and signatures, and what can be done about it.
+//!
+//! Not here: what the message itself says (`reading`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,10 +15,12 @@ use serde_json::{Value, json};
 
 use relais_policy::adopt::no_client;
 use relais_policy::alert::RuleKind;
+use relais_policy::simulate::NO_REFERENCE;
 use relais_smtp::time::Timestamp;
 use relais_store::trace::{Event, EventKind, TlsSummary, To};
 
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
+use super::attributed::{self, Attributed};
 use super::door::{Reader, SessionForm, Visit};
 use super::fixes::{self, Fix};
 use super::page::{self, Frame};
@@ -37,40 +41,8 @@ const RELATED: Duration = Duration::from_secs(600);
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/trace/{name}", get(detail))
-        .route("/trace/{name}/headers", post(headers))
         .route("/trace/{name}/content", post(content))
         .route("/trace/{name}/raw", post(raw))
-}
-
-#[derive(Template)]
-#[template(path = "headers.html")]
-struct Headers {
-    frame: Frame,
-    text: String,
-    is_cut: bool,
-    back: String,
-}
-
-/// The header section of a message in the queue, by a form: each look is written down.
-async fn headers(
-    State(centre): State<Centre>,
-    Path(name): Path<String>,
-    SessionForm { visit, .. }: SessionForm,
-) -> Response {
-    let call = format!("/queue/{}/headers", segment(&name));
-    let answer = match centre.post(visit.caller(), &call, &json!({})).await {
-        Ok(answer) => answer,
-        Err(refused) => return page::refused(&visit, &refused),
-    };
-    let lines = list(&answer, "lines").iter().filter_map(Value::as_str);
-    let lines: Vec<_> = lines.map(|line| clean(line).into_owned()).collect();
-    let title = visit.lang.with("headers-of", text(&answer, "queue_id"));
-    page::send(&Headers {
-        text: lines.join("\n"),
-        is_cut: answer["is_cut"] == true,
-        back: format!("/trace/{}", segment(&name)),
-        frame: Frame::new(&visit, "trace", &title).api(format!("POST /api/v1{call}")),
-    })
 }
 
 #[derive(Template)]
@@ -151,6 +123,7 @@ struct Story {
     tone: &'static str,
     fix: Option<Fix>,
     facts: Vec<(String, String)>,
+    attributed: Attributed,
     steps: Vec<Step>,
     recipients: Vec<Recipient>,
     related: Vec<(String, String)>,
@@ -259,6 +232,7 @@ async fn story(centre: &Centre, visit: &Visit, name: &str) -> Result<Story, Refu
     let connection = connection(lang, list(&said, "dialogues"));
     let steps = steps(lang, connection, &events);
     Ok(Story {
+        attributed: attributed::of(lang, &answer["attribution"], has_organisations),
         facts: facts(lang, centre, &events, list(&answer, "events")),
         support: support(&title, &verdict, fix.as_ref(), &events, lang),
         verdict,
@@ -725,7 +699,8 @@ fn today(lang: Lang, decisions: &[Value]) -> Vec<(String, String)> {
     let told = decisions.iter().map(|one| {
         let decision = &one["decision"];
         let answer = match decision["reply"].as_str() {
-            Some(reply) => clean(reply).into_owned(),
+            // Nothing is refused: there is nothing to be looked up.
+            Some(reply) => clean(&reply.replace(&format!(" {NO_REFERENCE})"), ")")).into_owned(),
             None => lang.t("today-permit"),
         };
         (clean(text(one, "to")).into_owned(), answer)

@@ -3,6 +3,8 @@
 //! Not here: the story of one message (`story`), events as they come (`live`), the whole of what
 //! was found as a file (`export`), what a person keeps (`view`).
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
@@ -10,8 +12,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::Value;
 
+use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
-use relais_store::trace::TraceQuery;
+use relais_store::trace::{ADDRESSES_MAX, QUERY_OCTETS_MAX, TraceQuery, addresses_in};
 
 use super::ask::{Centre, address, list, quoted, segment, text};
 use super::door::{Reader, SessionForm, Visit, local_path};
@@ -27,9 +30,10 @@ const ROWS: &str = "50";
 /// How far back where nothing is asked for.
 pub(super) const SINCE_DEFAULT: &str = "24h";
 /// The tokens that the field beside the search box writes.
-const TOKENS: [&str; 15] = [
+const TOKENS: [&str; 16] = [
     "to",
     "from",
+    "address",
     "client",
     "connector",
     "status",
@@ -66,14 +70,17 @@ struct Trace {
     saved: Vec<Saved>,
     recent: Vec<Choice>,
     terms: Vec<Term>,
-    tokens: [&'static str; 15],
+    tokens: [&'static str; 16],
     head: Vec<String>,
     columns: Vec<ColumnChoice>,
     rows: Vec<Row>,
     older: String,
     newest: String,
-    /// How far back was looked where the page is not full but there may be more.
-    is_cut: bool,
+    /// Until when was looked where the page is not full but there may be more; empty: to the end.
+    searched_to: String,
+    /// A list of addresses that is none, or too long.
+    list_mistake: String,
+    pasted: String,
     is_live: bool,
     live: String,
     toggle: String,
@@ -186,6 +193,8 @@ pub(super) struct Cell {
     /// For a time.
     exact: String,
     status: Option<Status>,
+    /// Below the status.
+    beside: String,
 }
 
 impl Row {
@@ -196,6 +205,16 @@ impl Row {
             cells: cells.collect(),
         }
     }
+
+    /// Beside its own status that of its message, where others of it were delivered.
+    fn partly(mut self, lang: Lang, is_partly: bool) -> Self {
+        if is_partly {
+            let all = self.cells.iter_mut();
+            let told = all.filter(|cell| cell.status.is_some());
+            told.for_each(|cell| cell.beside = lang.t("status-partly"));
+        }
+        self
+    }
 }
 
 fn cell(lang: Lang, event: &Value, column: Column) -> Cell {
@@ -205,6 +224,7 @@ fn cell(lang: Lang, event: &Value, column: Column) -> Cell {
         address: String::new(),
         exact: String::new(),
         status: None,
+        beside: String::new(),
     };
     match column {
         Column::Time => Cell {
@@ -261,9 +281,10 @@ fn time_of(event: &Value) -> Timestamp {
 }
 
 /// What the built-in searches ask: key of the name, tokens, range.
-const BUILT_IN: [(&str, &str, &str); 8] = [
+const BUILT_IN: [(&str, &str, &str); 9] = [
     ("chip-all", "", ""),
     ("search-failed-today", "status:failed", "today"),
+    ("search-partly", "status:partly", "7d"),
     ("search-waiting", "status:deferred", ""),
     ("search-refused", "status:refused", ""),
     ("search-slow", "delay:>5m status:delivered", ""),
@@ -337,10 +358,66 @@ fn with_token(visit: &Visit) -> Option<String> {
     Some(asked.address("/trace", &[]))
 }
 
+/// A list of addresses that was pasted belongs into the search, instead of the one before.
+fn with_addresses(visit: &Visit, pasted: &str) -> Result<Option<String>, String> {
+    if pasted.trim().is_empty() {
+        return Ok(None);
+    }
+    let lang = visit.lang;
+    let most = ADDRESSES_MAX as u64;
+    let list = addresses_in(pasted).map_err(|_| lang.n("trace-list-wrong", most))?;
+    let query = TraceQuery::parse(visit.query.get("q")).unwrap_or_default();
+    let others = query.terms.iter().filter(|term| term.field != "address");
+    let mut words: Vec<_> = others.map(ToString::to_string).collect();
+    words.push(match list.as_slice() {
+        [one] => format!("address:{one}"),
+        several => format!("address:\"{}\"", several.join(", ")),
+    });
+    let q = words.join(" ");
+    if q.len() > QUERY_OCTETS_MAX {
+        return Err(lang.n("trace-list-wrong", most));
+    }
+    let asked = Asked {
+        q: &q,
+        cursor: "",
+        ..Asked::of(visit)
+    };
+    Ok(Some(asked.address("/trace", &[])))
+}
+
+/// The rows; of those that tell of somebody who got nothing, whether others of the message did.
+async fn rows(centre: &Centre, lang: Lang, events: &[Value], columns: &[Column]) -> Vec<Row> {
+    let is_lost =
+        |event: &&Value| matches!(text(event, "status"), "failed" | "expired" | "discarded");
+    let id = |event: &Value| text(event, "queue_id").parse::<QueueId>().ok();
+    let mut ids: Vec<_> = events.iter().filter(is_lost).filter_map(id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let partly = match ids.is_empty() {
+        true => BTreeSet::new(),
+        // Without it the rows say less, and are right all the same.
+        false => {
+            let asked = centre.context.store.delivered_in_part(ids).await;
+            asked.unwrap_or_default()
+        }
+    };
+    let is_partly =
+        |event: &Value| is_lost(&event) && id(event).is_some_and(|id| partly.contains(&id));
+    let all = events.iter();
+    all.map(|event| Row::of(lang, event, columns).partly(lang, is_partly(event)))
+        .collect()
+}
+
 async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     if let Some(address) = with_token(&visit) {
         return page::go(&address);
     }
+    let pasted = visit.query.get("addresses").to_owned();
+    let list_mistake = match with_addresses(&visit, &pasted) {
+        Ok(None) => String::new(),
+        Ok(Some(address)) => return page::go(&address),
+        Err(mistake) => mistake,
+    };
     let (lang, asked) = (visit.lang, Asked::of(&visit));
     let mut view = view::load(&centre, visit.name()).await;
     let now = centre.context.clock.now();
@@ -379,11 +456,13 @@ async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
         tokens: TOKENS,
         head: heads.collect(),
         columns: choices(lang, &columns),
-        rows: events
-            .iter()
-            .map(|event| Row::of(lang, event, &columns))
-            .collect(),
-        is_cut: next.is_some() && !is_full,
+        rows: rows(&centre, lang, events, &columns).await,
+        searched_to: match answer["searched_to"].as_str() {
+            Some(time) if next.is_some() && !is_full => times::full(lang, Some(time)),
+            _ => String::new(),
+        },
+        list_mistake,
+        pasted,
         older: next
             .map(|next| asked.address("/trace", &[("cursor", &next)]))
             .unwrap_or_default(),

@@ -3,19 +3,14 @@
 //! address was given, else what all devices of that connector say, senders and recipients included,
 //! without secrets and content, from when they open the page on; nothing of other connectors.
 
-use std::net::IpAddr;
-use std::time::Duration;
-
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use serde::{Deserialize, Serialize};
 
 use relais_smtp::time::Timestamp;
-use relais_store::shelf::{Shelf, ShelfAudit, ShelfChange};
 
 use super::ask::{Centre, Refused};
 use super::conversation::{self, Conversation, Reader};
@@ -23,103 +18,16 @@ use super::door::Visit;
 use super::listening;
 use super::page::{self, Frame};
 use super::rooms::Room;
+use crate::card::issued::{Issued, leads_to};
 use crate::context::Caller;
-use crate::people::{hash_of, hexadecimal};
+use crate::people::hash_of;
 use crate::permission::{Reach, Rights, Role};
 use crate::times;
-
-/// How long a card's code leads somewhere: a technician comes within a week.
-const LINK_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
-/// Links at the same time; the oldest goes.
-const LINKS_MAX: usize = 500;
-/// Longest token that is looked at, in characters.
-const TOKEN_MAX: usize = 64;
 
 pub(super) fn routes() -> Router<Centre> {
     Router::new()
         .route("/wait/{token}", get(show))
         .route("/wait/{token}/events", get(events))
-}
-
-/// Where a code leads. Only the hash of its token is kept.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(super) struct Link {
-    pub(super) organisation: String,
-    pub(super) connector: String,
-    /// `https://relay.example.com:8443`, as the person who made it reached us.
-    pub(super) origin: String,
-    /// The one device that it is about; none: all of the connector.
-    #[serde(default)]
-    pub(super) device: Option<IpAddr>,
-    /// In milliseconds since 1970.
-    until: i64,
-}
-
-fn stored(error: &relais_store::queue::StoreError) -> Refused {
-    Refused {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        detail: error.to_string(),
-    }
-}
-
-/// A new one; its token is told this once.
-pub(super) async fn make(
-    centre: &Centre,
-    caller: &Caller,
-    (organisation, connector): (&str, &str),
-    device: Option<IpAddr>,
-    origin: &str,
-) -> Result<String, Refused> {
-    let (store, now) = (&centre.context.store, centre.context.clock.now());
-    let mut before = store
-        .shelf(Shelf::WaitingLink)
-        .await
-        .map_err(|error| stored(&error))?;
-    before.sort_by_key(|entry| entry.since);
-    let too_many = (before.len() + 1).saturating_sub(LINKS_MAX);
-    let is_over = |value: &str| {
-        let read: Result<Link, _> = serde_json::from_str(value);
-        !read.is_ok_and(|link| link.until > now.as_millis())
-    };
-    let gone = before.iter().enumerate();
-    let gone = gone.filter(|(at, entry)| *at < too_many || is_over(&entry.value));
-    let gone: Vec<_> = gone.map(|(_, entry)| entry.key.clone()).collect();
-    let token = hexadecimal(&centre.context.chance.octets::<16>());
-    let link = Link {
-        organisation: organisation.to_owned(),
-        connector: connector.to_owned(),
-        origin: origin.to_owned(),
-        device,
-        until: now.after(LINK_LIFETIME).as_millis(),
-    };
-    let value = serde_json::to_string(&link).unwrap_or_default();
-    let until = Timestamp::from_millis(link.until).to_rfc3339();
-    let mut change = ShelfChange::new(Shelf::WaitingLink, now)
-        .put(hash_of(&token), value)
-        .audited(ShelfAudit {
-            actor: caller.actor.to_string(),
-            via: caller.via,
-            act: "card.link-made",
-            detail: vec![
-                format!("organisation {organisation}, inbound connector {connector}"),
-                format!("until {until}"),
-            ],
-        });
-    change.taken = gone;
-    let kept = store.change_shelf(change).await;
-    kept.map_err(|error| stored(&error))?;
-    Ok(token)
-}
-
-/// Where a token leads; `None`: nowhere, or no more.
-pub(super) async fn leads_to(centre: &Centre, token: &str) -> Option<Link> {
-    if token.is_empty() || token.len() > TOKEN_MAX {
-        return None;
-    }
-    let store = &centre.context.store;
-    let value = store.shelf_value(Shelf::WaitingLink, &hash_of(token)).await;
-    let link: Link = serde_json::from_str(&value.ok()??).ok()?;
-    (link.until > centre.context.clock.now().as_millis()).then_some(link)
 }
 
 #[derive(Template)]
@@ -142,7 +50,7 @@ fn over(visit: &Visit) -> Response {
 }
 
 /// Nobody is signed in: these pages see what an installer of this one connector would.
-fn anybody(link: &Link) -> Caller {
+fn anybody(link: &Issued) -> Caller {
     let reach = Reach::Organisation {
         name: link.organisation.clone(),
         connector: Some(link.connector.clone()),
@@ -151,7 +59,7 @@ fn anybody(link: &Link) -> Caller {
 }
 
 /// A room of this code's own: what was said before somebody came by it is not in there.
-async fn room(centre: &Centre, token: &str, link: &Link) -> Result<Room, Refused> {
+async fn room(centre: &Centre, token: &str, link: &Issued) -> Result<Room, Refused> {
     let caller = anybody(link);
     centre
         .room_of(
@@ -164,7 +72,7 @@ async fn room(centre: &Centre, token: &str, link: &Link) -> Result<Room, Refused
 }
 
 async fn show(State(centre): State<Centre>, visit: Visit, Path(token): Path<String>) -> Response {
-    let Some(link) = leads_to(&centre, &token).await else {
+    let Some(link) = leads_to(&centre.context, &token).await else {
         return over(&visit);
     };
     // Who is signed in sees the same: the page is the technician's.
@@ -200,7 +108,7 @@ async fn show(State(centre): State<Centre>, visit: Visit, Path(token): Path<Stri
 }
 
 async fn events(State(centre): State<Centre>, visit: Visit, Path(token): Path<String>) -> Response {
-    let Some(link) = leads_to(&centre, &token).await else {
+    let Some(link) = leads_to(&centre.context, &token).await else {
         return over(&visit);
     };
     match room(&centre, &token, &link).await {

@@ -201,14 +201,19 @@ impl Hosted {
     fn foreign(&self, path: &str) -> String {
         let path = match path {
             "/connectors/inbound/card" => "/connectors/inbound/card?name=Secret-Scanner",
+            "/connectors/inbound/card/issued" => {
+                "/connectors/inbound/card/issued?name=Secret-Scanner"
+            }
             "/connectors/inbound/listen" => "/connectors/inbound/listen?name=Secret-Scanner",
             path => path,
         };
         let name = match path {
             "/trace/{id}/content" | "/trace/{id}/raw" => self.queue_id.as_str(),
-            "/why/{name}" | "/queue/{id}" | "/queue/{id}/resend" | "/queue/{id}/headers" => {
-                self.queue_id.as_str()
-            }
+            "/why/{name}"
+            | "/queue/{id}"
+            | "/queue/{id}/resend"
+            | "/queue/{id}/headers"
+            | "/queue/{id}/content" => self.queue_id.as_str(),
             "/organisations/{name}/set" => "fabrikam",
             path if path.starts_with("/admins") => "otto",
             _ => "fabrikam.test",
@@ -248,6 +253,9 @@ impl Hosted {
             }),
             "/credentials" => named(json!({
                 "user": "new-login", "inbound_connector": "Secret-Scanner",
+            })),
+            path if path.starts_with("/connectors/inbound/card") => named(json!({
+                "name": "Secret-Scanner", "origin": "https://relay.test",
             })),
             "/devices/set" => named(json!({ "address": "11.9.9.7", "note": "test" })),
             "/reports/schedules" => named(json!({ "every": "day", "to": ["b@example.org"] })),

@@ -14,6 +14,7 @@ mod schedule;
 mod model;
 mod alert;
 mod bounces;
+mod candidates;
 mod names;
 mod registered;
 mod world;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+use serde_json::json;
 
 use super::session::Session;
 use crate::failure::Failure;
@@ -23,8 +24,8 @@ pub(crate) struct Arguments {
     /// Language of the card; else the organisation's
     #[arg(long, value_parser = ["en", "fr"])]
     lang: Option<String>,
-    /// As text or as PDF, one page of A4
-    #[arg(long, value_parser = ["txt", "pdf"], default_value = "txt")]
+    /// As text, as PDF or as a picture, one page of A4
+    #[arg(long, value_parser = ["txt", "pdf", "png"], default_value = "txt")]
     format: String,
     /// Server name to type; else ours
     #[arg(long, value_name = "HOST")]
@@ -47,25 +48,30 @@ pub(crate) struct Arguments {
     /// Whom to ask; else the organisation's postmaster
     #[arg(long)]
     contact: Option<String>,
+    /// Send it there by mail, through the relay, without the password
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["format", "output"])]
+    send: Option<String>,
     /// Write it to this file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), Failure> {
-    let is_pdf = arguments.format == "pdf";
-    if is_pdf && arguments.output.is_none() && std::io::stdout().is_terminal() {
+    let is_text = arguments.format == "txt";
+    if !is_text && arguments.output.is_none() && std::io::stdout().is_terminal() {
         return Err(Failure::Usage(
-            "A PDF is no text for a terminal: name a file with --output.".to_owned(),
+            "This is no text for a terminal: name a file with --output.".to_owned(),
         ));
     }
-    let format = if is_pdf { "pdf" } else { "text" };
+    let format = match arguments.format.as_str() {
+        "txt" => "text",
+        other => other,
+    };
     let query = [
         ("name", Some(arguments.connector)),
         ("organisation", arguments.organisation),
         ("maker", arguments.vendor),
         ("language", arguments.lang),
-        ("format", Some(format.to_owned())),
         ("server", arguments.server),
         ("ip", arguments.ip),
         ("port", arguments.port.map(|port| port.to_string())),
@@ -75,20 +81,24 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
         ("contact", arguments.contact),
     ];
     let query = query.into_iter();
-    let query: Vec<_> = query
+    let mut query: Vec<_> = query
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();
+    if let Some(to) = arguments.send {
+        return send(session, &query, &to).await;
+    }
+    query.push(("format", format.to_owned()));
     let api = session.api_for_reading().await?;
     let told = api.get("/connectors/inbound/card", &query).await?.value;
     if session.output.json {
         return session.output.value(&told);
     }
     let printed = told[format].as_str().unwrap_or_default();
-    let octets = match is_pdf {
-        true => STANDARD
+    let octets = match is_text {
+        true => printed.as_bytes().to_vec(),
+        false => STANDARD
             .decode(printed)
             .map_err(|error| Failure::Failed(format!("The answer is no card: {error}.")))?,
-        false => printed.as_bytes().to_vec(),
     };
     let written = match &arguments.output {
         Some(file) => std::fs::write(file, octets),
@@ -100,4 +110,30 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
         eprintln!("{}", advice.as_str().unwrap_or_default());
     }
     Ok(())
+}
+
+async fn send(
+    session: &Session,
+    shape: &[(&'static str, String)],
+    to: &str,
+) -> Result<(), Failure> {
+    let mut body = json!({ "to": to });
+    for (name, value) in shape {
+        body[*name] = json!(value);
+    }
+    let api = session.api().await?;
+    let sent = api
+        .post("/connectors/inbound/card/send", &body)
+        .await?
+        .value;
+    if session.output.json {
+        return session.output.value(&sent);
+    }
+    let text = |key: &str| sent[key].as_str().unwrap_or_default();
+    let told = format!(
+        "It is on its way to {} as {}.",
+        text("to"),
+        text("queue_id")
+    );
+    session.output.line(&told)
 }

@@ -21,8 +21,8 @@ const PAGE: usize = 1_000;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Option<Verb>,
-    /// Tokens (to: from: client: connector: status: code: ref: token: size:> tls:< delay:> subject:
-    /// event: id: message-id: organisation:) and free text
+    /// Tokens (to: from: address: client: connector: status: code: ref: token: size:> tls:< delay:>
+    /// subject: event: id: message-id: organisation:) and free text
     #[arg(value_name = "TOKENS")]
     tokens: Vec<String>,
     /// Only since: 90s, 1h, 7d, 2026-11-24, or an RFC 3339 time

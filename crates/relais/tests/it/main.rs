@@ -11,6 +11,7 @@ mod acme;
 mod add_route;
 mod api;
 mod captured;
+mod cards;
 mod client_certificates;
 mod applications;
 mod attempts;

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 use crate::receiver::Receiver;
 use crate::support::{BEHIND_PROXY, CONTOSO, PATIENCE, Place, Server};
-use crate::web::first;
+use crate::web::{audit, first, location, post};
 
 /// Printers are in 10.1.2.0/24.
 fn server() -> Server {
@@ -18,17 +18,24 @@ fn server() -> Server {
 
 /// One scan; its queue id.
 fn scan(server: &Server, client: &str, to: &str, subject: &str) -> String {
+    let text = format!(
+        "Subject: {subject}\r\nFrom: scan@contoso.test\r\nMessage-ID: <{to}.1@scanner>\r\n\r\n\
+         x"
+    );
+    hand_in(server, client, &[to], &text)
+}
+
+/// The same with these octets, for several.
+fn hand_in(server: &Server, client: &str, to: &[&str], text: &str) -> String {
     let mut session = server.session_from(client);
     session.hear();
     session.say("EHLO scan");
     session.say("MAIL FROM:<scan@contoso.test>");
-    session.say(&format!("RCPT TO:<{to}>"));
+    for one in to {
+        session.say(&format!("RCPT TO:<{one}>"));
+    }
     session.say("DATA");
-    let text = format!(
-        "Subject: {subject}\r\nFrom: scan@contoso.test\r\nMessage-ID: <{to}.1@scanner>\r\n\r\n\
-         x\r\n."
-    );
-    let taken = session.say(&text);
+    let taken = session.say(&format!("{text}\r\n."));
     let id = taken.rsplit(' ').next().expect("an id").to_owned();
     server.await_event("message.accepted", &id);
     id
@@ -149,6 +156,164 @@ fn the_headers_of_a_message_in_the_queue_are_shown_without_its_body_and_each_loo
     let looks = server.relais(&looks).expect(0).json_lines();
     assert_eq!(looks.len(), 1, "{looks:?}");
     assert_eq!(looks[0]["actor"], "anna (web)");
+}
+
+#[test]
+fn a_message_in_the_queue_is_read_whole_as_text_and_as_a_file_and_each_look_is_written_down() {
+    let server = server();
+    let text = "Subject: x\r\nFrom: scan@contoso.test\r\nContent-Type: text/html\r\n\r\n\
+                <script>alert(1)</script>\u{202e}gpj";
+    let id = hand_in(&server, "10.1.2.9", &["b@example.invalid"], text);
+    let mut browser = first(&server, "fr");
+    let story = browser.get(&format!("/trace/{id}")).expect(200);
+    story.shows("Tout afficher en texte");
+    let page = post(&mut browser, &format!("/trace/{id}/queued"), &[]).expect(200);
+    page.shows("&#60;script&#62;alert(1)&#60;/script&#62;\u{fffd}gpj");
+    assert!(!page.body.contains("<script>alert"), "{}", page.body);
+    let file = post(&mut browser, &format!("/trace/{id}/message.eml"), &[]).expect(200);
+    assert_eq!(
+        file.header("content-disposition"),
+        Some(&*format!("attachment; filename=\"{id}.eml\""))
+    );
+    assert_eq!(
+        file.header("content-type"),
+        Some("application/octet-stream")
+    );
+    file.shows("Subject: x");
+    file.shows("<script>alert(1)</script>");
+    let all = audit(&server);
+    for act in ["queue.content-read", "queue.content-downloaded"] {
+        let looks: Vec<_> = all.iter().filter(|one| one["act"] == act).collect();
+        assert_eq!(looks.len(), 1, "{act}: {all:?}");
+        assert_eq!(looks[0]["actor"], "anna (web)");
+    }
+    let none = post(&mut browser, "/trace/7ZZZZZZZZZZZZ/message.eml", &[]);
+    assert!(none.status >= 400, "{}", none.status);
+}
+
+#[test]
+fn a_message_that_some_recipients_got_is_partly_delivered() {
+    let receiver = Receiver::start();
+    let server = Place::new(BEHIND_PROXY).serve();
+    let settings = CONTOSO
+        .replace("[\"127.0.0.1\"]", "[\"10.1.2.0/24\"]")
+        .replace("127.0.0.1:9", &receiver.address().to_string());
+    server.apply(&settings).expect(0);
+    let send = |to: &[&str]| {
+        let text = "Subject: x\r\nFrom: scan@contoso.test\r\n\r\nx";
+        let id = hand_in(&server, "10.1.2.9", to, text);
+        server.await_event("recipient.failed", &id);
+        id
+    };
+    let partly = send(&["b@example.org", "nobody@example.org"]);
+    server.await_event("recipient.delivered", &partly);
+    let failed = send(&["nobody-else@example.org"]);
+    let browser = first(&server, "en");
+    let found = browser.get("/trace?q=status:partly").expect(200);
+    found.shows(&partly);
+    found.shows("◐ Partly delivered");
+    assert!(!found.body.contains(&failed), "{}", found.body);
+    let all = browser.get("/trace?q=status:failed").expect(200);
+    all.shows(&failed);
+    assert_eq!(
+        all.body.matches("◐ Partly delivered").count(),
+        1,
+        "{}",
+        all.body
+    );
+    let lines = server
+        .relais(&["--json", "trace", "status:partly"])
+        .expect(0);
+    let lines = lines.json_lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["to"], "nobody@example.org");
+    // What is not over yet is not known while it happens.
+    let live = server.relais(&["trace", "status:partly", "--live"]);
+    assert!(live.code != 0, "{live:?}");
+}
+
+#[test]
+fn a_list_of_addresses_finds_mail_to_or_from_any_of_them() {
+    let server = server();
+    let first_one = scan(&server, "10.1.2.9", "b@example.invalid", "One");
+    let second = scan(&server, "10.1.2.9", "c@example.invalid", "Two");
+    let third = scan(&server, "10.1.2.9", "d@example.invalid", "Three");
+    let browser = first(&server, "en");
+    let typed = "/trace?q=b%40example.invalid%2C+Carl+%3CC%40example.invalid%3E";
+    let found = browser.get(typed).expect(200);
+    found.shows(&first_one);
+    found.shows(&second);
+    assert!(!found.body.contains(&third), "{}", found.body);
+    found.shows("address:&#34;b@example.invalid, C@example.invalid&#34;");
+    // In the field for lists, line by line; what else is asked for stays.
+    let pasted = "/trace?q=event%3Amessage.accepted&since=24h&addresses=b%40example.invalid%0D%0A\
+                  d%40example.invalid%3B";
+    let led = location(&browser.get(pasted).expect(303));
+    let found = browser.get(&led).expect(200);
+    found.shows(&first_one);
+    found.shows(&third);
+    assert!(!found.body.contains(&second), "{}", found.body);
+    // The sender of all of them.
+    let all = browser
+        .get("/trace?q=scan%40contoso.test%2Cx%40y.test")
+        .expect(200);
+    for id in [&first_one, &second, &third] {
+        all.shows(id);
+    }
+    let many: String = (0..51).map(|one| format!("u{one}%40x.test%2C")).collect();
+    let many = browser.get(&format!("/trace?addresses={many}")).expect(200);
+    many.shows("There is no address in it, or there are more than 50.");
+}
+
+#[test]
+fn a_story_says_by_what_its_connector_was_chosen_and_why_no_other() {
+    let server = Place::new(BEHIND_PROXY).serve();
+    let settings = CONTOSO.replace("[\"127.0.0.1\"]", "[\"10.1.2.0/24\"]");
+    let wide = "[[organisation.inbound_connector]]\nname = \"Everything\"\n\
+                sender_ip_addresses = [\"10.0.0.0/8\"]\n";
+    server.apply(&(settings.clone() + wide)).expect(0);
+    let id = scan(&server, "10.1.2.9", "b@example.invalid", "One");
+    let browser = first(&server, "en");
+    let page = browser.get(&format!("/trace/{id}")).expect(200);
+    page.shows("Which connector, and why");
+    page.shows("Its address lies in 10.1.2.0/24.");
+    page.shows("Not chosen: 10.1.2.0/24 is narrower.");
+    assert!(
+        !page.body.contains("By the settings of today"),
+        "{}",
+        page.body
+    );
+    // By the settings of then, whatever was changed since.
+    let changed = settings.replace("10.1.2.0/24", "10.1.3.0/24") + wide;
+    server.apply(&changed).expect(0);
+    let page = browser.get(&format!("/trace/{id}")).expect(200);
+    page.shows("Its address lies in 10.1.2.0/24.");
+    let told = server.relais(&["--json", "why", &id]).expect(0).json();
+    let first_one = &told["attribution"]["candidates"][0];
+    assert_eq!(first_one["inbound_connector"], "Printers");
+    assert_eq!(first_one["fate"], "won");
+}
+
+#[test]
+fn a_reference_of_a_simulation_is_told_to_be_none() {
+    let server = server();
+    let asked = [
+        "simulate",
+        "--ip",
+        "192.0.2.9",
+        "--from",
+        "a@b.test",
+        "--to",
+        "c@d.test",
+    ];
+    let told = server
+        .relais(&[&["--json"], &asked[..]].concat())
+        .expect(0)
+        .json();
+    let reply = told["reply"].as_str().expect("a refusal");
+    assert!(reply.ends_with(" XXXXX)"), "{reply}");
+    let why = server.relais(&["why", "XXXXX"]).expect(3);
+    assert!(why.err.contains("nothing was refused"), "{why:?}");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The embedded store's answers from the trace: pages, numbers, devices, the queue over time.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
+use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 
 use super::Embedded;
@@ -26,9 +28,18 @@ impl Embedded {
             Ok(TraceAnswer {
                 rows: page.rows,
                 next: page.next,
+                searched_to: page.searched_to,
             })
         })
         .await
+    }
+
+    pub(crate) async fn delivered_in_part(
+        &self,
+        ids: Vec<QueueId>,
+    ) -> Result<BTreeSet<QueueId>, StoreError> {
+        self.of_trace(move |databases| databases.delivered_in_part(&ids))
+            .await
     }
 
     pub(crate) async fn tallies(

@@ -1,19 +1,25 @@
 //! The store in memory: pages, numbers and devices, counted from all events when asked.
 
+use std::collections::BTreeSet;
+
+use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 
 use super::Memory;
 use crate::error::StoreError;
 use crate::trace::tally::{Device, Tallies, Tally, TallyKey, TallyQuery};
-use crate::trace::{Event, TraceAnswer, TraceQuery, TraceRow};
+use crate::trace::{Event, EventKind, TraceAnswer, TraceQuery, TraceRow};
 
 impl Memory {
     pub(crate) fn trace_page(&self, query: &TraceQuery) -> Result<TraceAnswer, StoreError> {
         let state = self.state();
         let rows = state.durable.events.iter().enumerate().rev();
         let rows = rows.map(|(place, event)| (event, place as u64 + 1));
+        let asks_for_partly = query.asks_for_partly();
         let rows = rows.filter(|(event, position)| {
-            query.before.is_none_or(|before| *position < before) && query.matches(event)
+            query.before.is_none_or(|before| *position < before)
+                && query.matches(event)
+                && (!asks_for_partly || has_delivered(&state.durable.events, event.queue_id))
         });
         let row = |(event, position): (&Event, u64)| TraceRow {
             position,
@@ -22,7 +28,17 @@ impl Memory {
         let rows: Vec<_> = rows.take(query.limit_in_bounds()).map(row).collect();
         let is_full = rows.len() == query.limit_in_bounds();
         let next = rows.last().filter(|_| is_full).map(|row| row.position);
-        Ok(TraceAnswer { rows, next })
+        Ok(TraceAnswer {
+            rows,
+            next,
+            searched_to: None,
+        })
+    }
+
+    pub(crate) fn delivered_in_part(&self, ids: Vec<QueueId>) -> BTreeSet<QueueId> {
+        let state = self.state();
+        let is_one = |id: &QueueId| has_delivered(&state.durable.events, Some(*id));
+        ids.into_iter().filter(is_one).collect()
     }
 
     pub(crate) fn tallies(&self, queries: &[TallyQuery]) -> Vec<Vec<Tally>> {
@@ -46,6 +62,14 @@ impl Memory {
         devices.sort_unstable_by_key(|device| std::cmp::Reverse(device.last));
         devices
     }
+}
+
+/// Whether some recipient of this message was delivered.
+fn has_delivered(events: &[Event], id: Option<QueueId>) -> bool {
+    let mut events = events.iter();
+    let is_delivered =
+        |event: &Event| event.queue_id == id && event.kind == EventKind::RecipientDelivered;
+    id.is_some() && events.any(is_delivered)
 }
 
 fn answer(query: &TallyQuery, all: &Tallies) -> Vec<Tally> {

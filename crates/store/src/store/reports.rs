@@ -1,6 +1,9 @@
 //! What the trace tells beside single events: pages with their cursor, numbers for charts, devices,
 //! the queue over time.
 
+use std::collections::BTreeSet;
+
+use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 
 use super::Store;
@@ -49,6 +52,19 @@ impl Store {
                 let _ = (wanted, lines, actor, now);
                 Ok(Erased::default())
             }
+        }
+    }
+
+    /// Of these messages those of which some recipient was delivered: beside one who was not, the
+    /// message is partly delivered.
+    pub async fn delivered_in_part(
+        &self,
+        ids: Vec<QueueId>,
+    ) -> Result<BTreeSet<QueueId>, StoreError> {
+        match self {
+            Self::Embedded(store) => store.delivered_in_part(ids).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => Ok(store.delivered_in_part(ids)),
         }
     }
 

@@ -43,7 +43,10 @@ impl Glance {
 impl Seen {
     fn of_term(term: &TraceTerm) -> Option<Self> {
         let pattern = match term.test() {
-            Test::To(AddressPattern::Null) | Test::From(AddressPattern::Null) => return None,
+            Test::To(AddressPattern::Null)
+            | Test::From(AddressPattern::Null)
+            | Test::Addresses(_) => return None,
+            test if test.is_partly() => return None,
             Test::Delay(comparison, millis) => return Some(Self::Delay(*comparison, *millis)),
             Test::To(AddressPattern::Part(part)) | Test::From(AddressPattern::Part(part)) => {
                 return unescaped_part(part).map(Self::Text);

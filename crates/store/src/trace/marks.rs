@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use super::query::values::{
-    AddressPattern, ClientTest, Comparison, Pattern, Test, TlsTest, delay_of, folded, recipients,
-    tls_version,
+    AddressPattern, ClientTest, Comparison, Pattern, Test, TlsTest, delay_of, folded, has_status,
+    recipients, tls_version,
 };
 use super::{Event, EventKind, TraceTerm};
 
@@ -139,7 +139,7 @@ fn of_texts(event: &Event, marked: Option<&Event>, found: &mut impl FnMut(Mark))
 /// Lists of marks; every event that fits has at least one mark of each list.
 pub(crate) fn of_term(term: &TraceTerm) -> Vec<Vec<Mark>> {
     match term.test() {
-        Test::Status(word) => vec![of_kinds(|kind| kind.status() == Some(word))],
+        Test::Status(word) => vec![of_kinds(|kind| has_status(kind, word))],
         Test::Event(pattern) => {
             let kinds: Vec<_> = pattern.kinds().collect();
             vec![of_kinds(|kind| kinds.contains(&kind))]
@@ -186,7 +186,10 @@ pub(crate) fn of_term(term: &TraceTerm) -> Vec<Vec<Mark>> {
         | Test::MessageId(pattern)
         | Test::Organisation(pattern)
         | Test::Text(pattern) => of_pattern(pattern),
-        Test::To(AddressPattern::Null) | Test::From(AddressPattern::Null) => Vec::new(),
+        // One of several: no one list of marks would say so.
+        Test::Addresses(_) | Test::To(AddressPattern::Null) | Test::From(AddressPattern::Null) => {
+            Vec::new()
+        }
     }
 }
 

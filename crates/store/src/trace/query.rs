@@ -7,6 +7,7 @@
 
 mod reading;
 pub(super) mod values;
+mod addresses;
 
 use std::time::Duration;
 
@@ -15,8 +16,11 @@ use relais_smtp::time::Timestamp;
 use self::values::Test;
 use super::Event;
 
-/// Longest query, in octets: ours; a page's address line takes no more either.
-pub const QUERY_OCTETS_MAX: usize = 2_048;
+pub use self::addresses::{ADDRESSES_MAX, addresses_in};
+
+/// Longest query, in octets: ours, with [`ADDRESSES_MAX`] addresses; a page's address line takes
+/// it still.
+pub const QUERY_OCTETS_MAX: usize = 4_096;
 
 /// Most terms of one query: ours.
 pub const QUERY_TERMS_MAX: usize = 32;
@@ -52,7 +56,8 @@ pub struct TraceQuery {
 /// | `from:` | reverse-path or header From, as `to:`; `from:<>` is the null reverse-path |
 /// | `client:` | IP address, network (`10.1.2.0/24`), HELO name, user or certificate name |
 /// | `connector:` | inbound or outbound connector |
-/// | `status:` | one of [`super::STATUS_WORDS`] |
+/// | `address:` | recipient, reverse-path or header From is one of these: `a@x.test, b@y.test` |
+/// | `status:` | one of [`super::STATUS_WORDS`]; `partly`: who lacks what others of it got |
 /// | `code:` | reply code or enhanced status code of the reply: `550`, `5.7.*` |
 /// | `ref:` | reference, or its beginning |
 /// | `token:` | token of a refusal |
@@ -104,6 +109,12 @@ impl TraceQuery {
         self.since.is_none_or(|since| event.time >= since)
             && self.until.is_none_or(|until| event.time < until)
             && self.terms.iter().all(|term| term.test.fits(event))
+    }
+
+    /// Whether an event that [`TraceQuery::matches`] is only right where another recipient of its
+    /// message was delivered: what one event does not tell.
+    pub fn asks_for_partly(&self) -> bool {
+        self.terms.iter().any(|term| term.test.is_partly())
     }
 
     /// How many events are asked for, within bounds.

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use relais_smtp::identifier::{QueueId, Reference};
 
 use super::query::values::{
-    AddressPattern, ClientTest, Pattern, ReplyCodes, Test, folded, recipients,
+    AddressPattern, ClientTest, Pattern, ReplyCodes, Test, folded, has_status, recipients,
 };
 use super::{Event, EventKind, TraceTerm};
 
@@ -221,8 +221,14 @@ pub(crate) fn of_term(term: &TraceTerm) -> Option<Vec<Key>> {
             EventKind::ALL
                 .iter()
                 .copied()
-                .filter(|kind| kind.status() == Some(word)),
+                .filter(|kind| has_status(*kind, word)),
         ),
+        Test::Addresses(wanted) => {
+            let keys = wanted
+                .iter()
+                .flat_map(|address| [Field::To, Field::From].map(|field| key(field, address)));
+            Some(keys.collect())
+        }
         Test::Event(pattern) => of_kinds(pattern.kinds()),
         Test::Code(pattern) => of_code(pattern),
         Test::Reference(pattern) => exactly(Field::Reference, pattern),

@@ -427,7 +427,7 @@ fn a_token_that_cannot_be_read_is_named_with_what_would_be_right() {
     let cases = [
         (
             "sender:a@b.test",
-            "the token sender: is not known; known are to: from: client:",
+            "the token sender: is not known; known are to: from: address: client:",
         ),
         ("Re: hello", "put text with a colon into quotation marks"),
         ("to:", "the token to: has no value"),

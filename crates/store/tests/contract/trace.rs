@@ -218,7 +218,34 @@ async fn a_page_says_where_the_next_one_begins(world: World) {
     assert_eq!((second.rows.len(), second.next), (1, None));
 }
 
+async fn what_only_some_recipients_got_is_partly_delivered(world: World) {
+    let store = world.store();
+    let both = commit(store, &["a@example.org", "b@example.net"], at(0)).await;
+    let lost = commit(store, &["c@example.net"], at(1)).await;
+    let end = async |domain: &str, kind: EventKind, second: u64| {
+        while let Some(leased) = lease_one(store, domain, at(second)).await {
+            let mut settled = settlement(&leased, &RecipientChange::Done, at(second));
+            settled
+                .events
+                .iter_mut()
+                .for_each(|event| event.kind = kind);
+            store.settle(settled).await.unwrap();
+        }
+    };
+    end("example.net", EventKind::RecipientFailed, 2).await;
+    let found = async |text: &str| store.trace(&query(text)).await.unwrap().len();
+    assert_eq!(found("status:partly").await, 0, "nobody got any of it yet");
+    end("example.org", EventKind::RecipientDelivered, 3).await;
+    let page = store.trace_page(&query("status:partly")).await.unwrap();
+    assert_eq!(page.rows.len(), 1, "{:?}", page.rows);
+    assert!(page.rows[0].json.contains(&both.to_string()));
+    assert_eq!(found("status:partly to:c@example.net").await, 0);
+    let partly = store.delivered_in_part(vec![both, lost]).await.unwrap();
+    assert_eq!(partly.into_iter().collect::<Vec<_>>(), [both]);
+}
+
 rules! {
+    what_only_some_recipients_got_is_partly_delivered,
     every_store_counts_the_same,
     a_page_says_where_the_next_one_begins,
     every_event_of_a_committed_message_is_in_the_trace,

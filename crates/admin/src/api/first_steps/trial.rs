@@ -1,26 +1,17 @@
 //! One test message of our own, through the queue like every other: `relais test`, and the last of
 //! the first steps.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::{Extension, State};
-use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use relais_policy::document::{Language, Organisation};
-use relais_policy::route::{RouteSource, route};
-use relais_policy::schedule::expires_at;
+use relais_policy::document::Language;
 use relais_policy::settings::Settings;
-use relais_smtp::address::{Host, Mailbox, ReversePath};
-use relais_smtp::dkim::BodyHasher;
-use relais_smtp::envelope::{Body, EnvelopeRecipient, SenderParameters};
-use relais_smtp::identifier::QueueId;
+use relais_smtp::address::Mailbox;
 use relais_smtp::time::Timestamp;
-use relais_store::queue::{Content, MessageFacts, NewMessage, NewRecipient, QueueKey};
-use relais_store::trace::{Event, EventKind, To};
 
+use super::super::own_mail::{OwnMail, whose};
 use super::{Progress, first_domain};
 use crate::context::{AdminContext, Caller};
 use crate::problem::{Input, Problem};
@@ -67,21 +58,26 @@ pub(super) async fn send(
     let organisation = whose(&settings, &from)?;
     let (store, now) = (&context.store, context.clock.now());
     let queue_id = store.next_queue_id(now);
-    let message = Written {
-        context: &context,
+    let message_id = format!("{queue_id}@{}", context.hostname);
+    let (subject, body) = match organisation.language {
+        Language::English => (SUBJECT.0, ENGLISH),
+        Language::French => (SUBJECT.1, FRENCH),
+    };
+    let header = header((&from, &to), &message_id, subject, now);
+    let mail = OwnMail {
         organisation,
         from: &from,
         to: &to,
         queue_id,
         now,
+        subject,
+        message_id: &message_id,
+        octets: format!("{header}{body}").into_bytes(),
+        why: format!("test message, asked for by {}", caller.actor),
     };
-    let mut message = message.message(&settings);
-    message.events = vec![accepted(&message.facts, &to, &caller)];
-    let committed = store.commit(message).await;
-    let committed = committed
-        .map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    let queue_id = mail.queue(&context).await?;
     let mut progress = Progress::read(store).await?;
-    progress.trial = Some(committed.queue_id().to_string());
+    progress.trial = Some(queue_id.to_string());
     progress.keep(&context).await?;
     Ok(Json(json!({
         "queue_id": queue_id.to_string(),
@@ -101,107 +97,16 @@ fn domain(settings: &Settings) -> Result<String, Problem> {
     }
 }
 
-/// The sender's domain must be verified, as for every other message.
-fn whose<'a>(settings: &'a Settings, from: &Mailbox) -> Result<&'a Organisation, Problem> {
-    let Host::Domain(domain) = from.host() else {
-        return Err(Problem::bad_request(
-            "The sender must be of a verified domain.",
-        ));
-    };
-    let found = settings.verified_domain(domain);
-    found.map(|owned| owned.organisation).ok_or_else(|| {
-        Problem::bad_request(format!(
-            "{domain} is no verified domain: nobody may send from it."
-        ))
-    })
-}
-
-struct Written<'a> {
-    context: &'a AdminContext,
-    organisation: &'a Organisation,
-    from: &'a Mailbox,
-    to: &'a Mailbox,
-    queue_id: QueueId,
+fn header(
+    (from, to): (&Mailbox, &Mailbox),
+    message_id: &str,
+    subject: &str,
     now: Timestamp,
-}
-
-impl Written<'_> {
-    fn header(&self, message_id: &str, subject: &str) -> String {
-        format!(
-            "Date: {}\r\nFrom: Relais <{}>\r\nTo: <{}>\r\nSubject: {subject}\r\nMessage-ID: \
-             <{message_id}>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
-             Content-Transfer-Encoding: quoted-printable\r\n\r\n",
-            self.now.to_rfc5322(),
-            self.from,
-            self.to,
-        )
-    }
-
-    fn message(&self, settings: &Settings) -> NewMessage {
-        let message_id = format!("{}@{}", self.queue_id, self.context.hostname);
-        let (subject, body) = match self.organisation.language {
-            Language::English => (SUBJECT.0, ENGLISH),
-            Language::French => (SUBJECT.1, FRENCH),
-        };
-        let octets = format!("{}{body}", self.header(&message_id, subject)).into_bytes();
-        let utf8_header = !self.from.is_ascii() || !self.to.is_ascii();
-        let mut hasher = BodyHasher::new();
-        hasher.update(body.as_bytes());
-        let name: Arc<str> = self.organisation.name.as_str().into();
-        let facts = MessageFacts {
-            queue_id: self.queue_id,
-            organisation: Arc::clone(&name),
-            inbound_connector: None,
-            client: None,
-            reverse_path: ReversePath::Mailbox(self.from.clone()),
-            parameters: SenderParameters {
-                body: Body::SevenBit,
-                smtp_utf8: utf8_header,
-                ..SenderParameters::default()
-            },
-            accepted_at: self.now,
-            size: u64::try_from(octets.len()).unwrap_or(u64::MAX),
-            eight_bit: utf8_header,
-            utf8_header,
-            header_from: Some(self.from.to_string().into()),
-            subject: Some(subject.into()),
-            message_id: Some(message_id.into()),
-            body_hash: Some(hasher.finish()),
-            is_notice: false,
-        };
-        let source = RouteSource::of(settings, &name, None, self.from.domain());
-        let way = route(settings, &name, self.to.host(), &source);
-        let recipient = NewRecipient {
-            recipient: EnvelopeRecipient::new(self.to.clone()),
-            key: QueueKey {
-                source: source.to_string().into(),
-                ..QueueKey::new(name, self.to.host().to_string())
-            },
-            due: self.now,
-            expires_at: expires_at(&way.retry, self.now),
-            is_restricted: false,
-            held: false,
-        };
-        NewMessage {
-            facts,
-            recipients: vec![recipient],
-            content: Content::Inline(octets.into()),
-            events: Vec::new(),
-        }
-    }
-}
-
-/// `message.accepted`: from here on it is owed like any other.
-fn accepted(facts: &MessageFacts, to: &Mailbox, caller: &Caller) -> Event {
-    Event {
-        queue_id: Some(facts.queue_id),
-        organisation: Some(Arc::clone(&facts.organisation)),
-        from: facts.header_from.clone(),
-        header_from: facts.header_from.clone(),
-        to: Some(To::Many(vec![to.to_string().into()])),
-        subject: facts.subject.clone(),
-        size: Some(facts.size),
-        detail: Some(format!("test message, asked for by {}", caller.actor).into()),
-        ..Event::new(facts.accepted_at, EventKind::MessageAccepted)
-    }
+) -> String {
+    format!(
+        "Date: {}\r\nFrom: Relais <{from}>\r\nTo: <{to}>\r\nSubject: {subject}\r\nMessage-ID: \
+         <{message_id}>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Transfer-Encoding: quoted-printable\r\n\r\n",
+        now.to_rfc5322(),
+    )
 }

@@ -34,6 +34,7 @@ pub(super) const ASKED: &[&str] = &[
     "/connectors/inbound/contoso/Secret-Scanner",
     "/connectors/inbound/fabrikam/Secret-Scanner/card",
     "/connectors/inbound/fabrikam/Secret-Scanner/card.pdf",
+    "/connectors/inbound/fabrikam/Secret-Scanner/card.png",
     "/connectors/inbound/fabrikam/Secret-Scanner/edit/identify",
     "/connectors/inbound/fabrikam/Secret-Scanner/edit/senders",
     "/connectors/inbound/fabrikam/Secret-Scanner/events",
@@ -182,7 +183,8 @@ pub(super) const TYPED: &[&str] = &[
 pub(super) enum Twin {
     /// Who sees everything is not refused.
     Does,
-    /// It needs what a test of this crate has not: DNS, another server, a refusal on the screen.
+    /// It needs what a test of this crate has not: DNS, another server, a refusal on the screen, a
+    /// name by which a browser reached us.
     Needs,
 }
 use Twin::{Does, Needs};
@@ -227,7 +229,10 @@ pub(super) const SENT: &[(&str, &str, Twin)] = &[
         Does,
     ),
     ("{in}/state", "revision={in-revision}&state=disabled", Does),
-    ("{in}/card", "", Does),
+    ("{in}/card", "", Needs),
+    ("{in}/card/send", "to=b@example.org", Needs),
+    ("{in}/card/password", "user=fab-login&password=x", Needs),
+    ("{in}/card/revoke", "card=x", Needs),
     ("{in}/remedy", "client=11.9.9.7&token=FROM-DOMAIN", Needs),
     ("{in}/again", "", Does),
     (
@@ -428,6 +433,8 @@ pub(super) const SENT: &[(&str, &str, Twin)] = &[
     ("/setup/prove/headers", "headers=x", Needs),
     ("/queue/{queue}/resend", "to=mallory@example.org", Does),
     ("/trace/{queue}/headers", "", Does),
+    ("/trace/{queue}/queued", "", Does),
+    ("/trace/{queue}/message.eml", "", Does),
     (
         "/reports/schedules",
         "organisation=fabrikam&reports=mail&every=day&to=b@example.org&language=en",

@@ -5,9 +5,11 @@
 //! day, segments outside the time asked for are passed over; in the others the index proposes
 //! events, or all are looked at where it cannot help. [`TraceQuery::matches`] decides.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
+use std::time::Duration;
 
+use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -17,7 +19,7 @@ use super::{TraceDatabaseError, TraceDatabases, day_of, fault};
 use crate::trace::glance::Glance;
 use crate::trace::marks::{self, Mark};
 use crate::trace::terms::{self, Key};
-use crate::trace::{Event, RefusedGroup, TraceQuery, TraceRow};
+use crate::trace::{Event, RefusedGroup, TraceQuery, TraceRow, TraceTerm};
 
 /// Work of one search: an event passed over costs 1, one taken apart [`READ_COST`]. About two
 /// seconds of one core; the answer then says where to go on.
@@ -25,6 +27,12 @@ const BUDGET: u64 = 2_000_000;
 
 /// Taking an event's JSON apart, in units of passing over one.
 const READ_COST: u64 = 5;
+
+/// Looking for another recipient of a message, in units of passing over one event.
+const PARTLY_COST: u64 = 10_000;
+
+/// Clocks of the acceptance and of the trace may differ by this.
+const CLOCKS_APART: Duration = Duration::from_secs(3_600);
 
 /// Events read ahead from one day: few enough that the first page of a common search is cheap.
 const READ_AHEAD: usize = 128;
@@ -41,6 +49,8 @@ pub(crate) struct TracePage {
     /// Where the next page begins (`before`); `None`: this was all. There may be a next page
     /// though this one is not full, when the budget was spent.
     pub(crate) next: Option<u64>,
+    /// When the budget was spent: all from here on was looked at.
+    pub(crate) searched_to: Option<Timestamp>,
     /// Days whose file is damaged, with the cause: for [`super::TraceWriter::set_aside`] and a
     /// person.
     pub(crate) damaged: Vec<(String, String)>,
@@ -111,10 +121,16 @@ impl TraceDatabases {
         let mut readers: Vec<_> = readers.collect();
         let mut rows = Vec::new();
         let limit = query.limit_in_bounds();
-        let mut next = None;
+        let asks_for_partly = query.asks_for_partly();
+        let mut partly = BTreeMap::new();
+        let (mut next, mut searched_to) = (None, None);
         while let Some(newest) = newest(&mut readers) {
             if let Some(row) = newest.found.pop_front() {
                 let position = row.position;
+                if asks_for_partly && !self.is_partly(&row, &mut partly)? {
+                    budget = budget.saturating_sub(PARTLY_COST);
+                    continue;
+                }
                 rows.push(row);
                 if rows.len() == limit {
                     next = Some(position);
@@ -122,6 +138,8 @@ impl TraceDatabases {
                 }
             } else if budget == 0 {
                 next = Some(newest.unread_below);
+                // Without it the page says less, and is right all the same.
+                searched_to = newest.read_down_to().ok().flatten();
                 break;
             } else if let Err(error) = newest.read_on(&plan, &mut budget) {
                 newest.at_end = true;
@@ -131,9 +149,59 @@ impl TraceDatabases {
         Ok(TracePage {
             rows,
             next,
+            searched_to,
             damaged: faults.damaged,
             unread: faults.unread,
         })
+    }
+
+    /// Of these messages those of which some recipient was delivered.
+    pub(crate) fn delivered_in_part(
+        &self,
+        ids: &[QueueId],
+    ) -> Result<BTreeSet<QueueId>, TraceDatabaseError> {
+        let mut delivered = BTreeSet::new();
+        for id in ids {
+            if self.has_delivered(*id)? {
+                delivered.insert(*id);
+            }
+        }
+        Ok(delivered)
+    }
+
+    fn has_delivered(&self, id: QueueId) -> Result<bool, TraceDatabaseError> {
+        let terms = [
+            TraceTerm::new("id", &id.to_string()),
+            TraceTerm::new("event", "recipient.delivered"),
+        ];
+        let terms: Result<Vec<_>, _> = terms.into_iter().collect();
+        let Ok(terms) = terms else { return Ok(false) };
+        let query = TraceQuery {
+            since: Some(id.created_at().before(CLOCKS_APART)),
+            terms,
+            limit: 1,
+            ..TraceQuery::default()
+        };
+        let page = self.search_within(&query, BUDGET)?;
+        Ok(!page.rows.is_empty())
+    }
+
+    /// Whether another recipient of this row's message was delivered. `known`: what was found out.
+    fn is_partly(
+        &self,
+        row: &TraceRow,
+        known: &mut BTreeMap<QueueId, bool>,
+    ) -> Result<bool, TraceDatabaseError> {
+        let event = Event::from_json(&row.json).ok();
+        let Some(id) = event.and_then(|event| event.queue_id) else {
+            return Ok(false);
+        };
+        if let Some(found) = known.get(&id) {
+            return Ok(*found);
+        }
+        let found = self.has_delivered(id)?;
+        known.insert(id, found);
+        Ok(found)
     }
 
     /// Refused connections, commands and logins since a time, grouped by client address and token,
@@ -351,6 +419,15 @@ impl DayReader {
         self.found
             .front()
             .map_or(self.unread_below.saturating_sub(1), |row| row.position)
+    }
+
+    /// When the oldest event happened that was looked at.
+    fn read_down_to(&self) -> rusqlite::Result<Option<Timestamp>> {
+        let sql = "SELECT time FROM event WHERE position >= ?1 ORDER BY position LIMIT 1";
+        let from = self.unread_below.min(i64::MAX.unsigned_abs());
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let time: Option<i64> = statement.query_row([from], |row| row.get(0)).optional()?;
+        Ok(time.map(Timestamp::from_millis))
     }
 
     /// Reads on until something was found, the place is known, or a segment is done.

@@ -1,5 +1,7 @@
 //! The trace databases: what is written is found, whatever the day, the page and the damage.
 
+mod lists;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -232,8 +234,12 @@ fn a_search_whose_budget_is_spent_says_where_to_go_on() {
         let page = trace.databases.search_within(&query, 100).unwrap();
         assert_eq!(page.rows, []);
         pages += 1;
+        // A page that ended by its bound says until when it looked, the last one to the end.
+        assert_eq!(page.searched_to.is_some(), page.next.is_some());
         let Some(next) = page.next else { break };
         assert!(query.before.is_none_or(|before| next < before));
+        let place = i64::try_from(next - (SEGMENT - 300)).unwrap();
+        assert_eq!(page.searched_to, Some(Timestamp::from_millis(NOON + place)));
         query.before = Some(next);
     }
     assert!((6..=8).contains(&pages), "{pages}");

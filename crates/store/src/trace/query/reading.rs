@@ -2,13 +2,15 @@
 
 use std::net::IpAddr;
 
+use super::addresses;
 use super::values::Test;
 use super::{QUERY_OCTETS_MAX, QUERY_TERMS_MAX, TraceQueryError, TraceTerm};
 
 /// Every token, in the order in which people are told of them. The last is free text.
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 18] = [
     "to",
     "from",
+    "address",
     "client",
     "connector",
     "status",
@@ -28,11 +30,16 @@ const FIELDS: [&str; 17] = [
 
 pub(super) const FREE_TEXT: &str = "text";
 
+const ADDRESSES: &str = "address";
+
 pub(super) fn terms(text: &str) -> Result<Vec<TraceTerm>, TraceQueryError> {
     if text.len() > QUERY_OCTETS_MAX {
         return Err(TraceQueryError(format!(
             "the search is longer than {QUERY_OCTETS_MAX} octets"
         )));
+    }
+    if let Some(list) = addresses::pasted(text) {
+        return Ok(vec![term(ADDRESSES, &list.join(", "))?]);
     }
     let mut terms = Vec::new();
     let mut rest = text.trim_start();

@@ -6,13 +6,16 @@ use std::net::IpAddr;
 use relais_smtp::identifier::{QueueId, Reference};
 
 use super::TraceQueryError;
-use crate::trace::{Event, EventKind, STATUS_WORDS, To};
+use super::addresses;
+use crate::trace::{Event, EventKind, PARTLY, STATUS_WORDS, To};
 
 /// A checked condition on one event.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::trace) enum Test {
     To(AddressPattern),
     From(AddressPattern),
+    /// Whole addresses, folded: to or from one of them.
+    Addresses(Vec<String>),
     Client(ClientTest),
     Connector(Pattern),
     Status(&'static str),
@@ -86,6 +89,7 @@ impl Test {
         Ok(match field {
             "to" => Self::To(AddressPattern::read(field, value)?),
             "from" => Self::From(AddressPattern::read(field, value)?),
+            "address" => Self::Addresses(addresses::read(value)?),
             "client" => Self::Client(ClientTest::read(value)?),
             "connector" => Self::Connector(Pattern::read(field, value)?),
             "status" => Self::Status(status(value)?),
@@ -114,6 +118,10 @@ impl Test {
         })
     }
 
+    pub(in crate::trace) fn is_partly(&self) -> bool {
+        matches!(self, Self::Status(word) if *word == PARTLY)
+    }
+
     pub(super) fn fits(&self, event: &Event) -> bool {
         match self {
             Self::To(pattern) => recipients(event).any(|address| pattern.fits(address)),
@@ -121,12 +129,17 @@ impl Test {
                 .into_iter()
                 .flatten()
                 .any(|a| pattern.fits(a)),
+            Self::Addresses(wanted) => {
+                let senders = [&event.from, &event.header_from].into_iter().flatten();
+                let mut all = recipients(event).chain(senders.map(AsRef::as_ref));
+                all.any(|address| wanted.iter().any(|one| **one == *folded(address)))
+            }
             Self::Client(test) => test.fits(event),
             Self::Connector(pattern) => {
                 pattern.fits_some(event.inbound_connector.as_deref())
                     || pattern.fits_some(event.outbound_connector.as_deref())
             }
-            Self::Status(word) => event.status() == Some(word),
+            Self::Status(word) => has_status(event.kind, word),
             Self::Code(pattern) => {
                 let codes = ReplyCodes::of(event);
                 pattern.fits_some(codes.code) || pattern.fits_some(codes.enhanced)
@@ -151,6 +164,20 @@ impl Test {
             Self::Organisation(pattern) => pattern.fits_some(event.organisation.as_deref()),
             Self::Text(pattern) => text_fits(pattern, event),
         }
+    }
+}
+
+/// Whether events of this kind have this status, or may have it where it is [`PARTLY`].
+pub(in crate::trace) fn has_status(kind: EventKind, word: &str) -> bool {
+    match kind {
+        EventKind::RecipientFailed
+        | EventKind::RecipientExpired
+        | EventKind::RecipientDiscarded
+            if word == PARTLY =>
+        {
+            true
+        }
+        _ => kind.status() == Some(word),
     }
 }
 
@@ -452,12 +479,11 @@ fn delay(value: &str) -> Result<(Comparison, u64), TraceQueryError> {
 }
 
 fn status(value: &str) -> Result<&'static str, TraceQueryError> {
-    let word = STATUS_WORDS
-        .iter()
-        .find(|word| word.eq_ignore_ascii_case(value));
+    let mut words = STATUS_WORDS.iter().chain(&[PARTLY]);
+    let word = words.find(|word| word.eq_ignore_ascii_case(value));
     word.copied().ok_or_else(|| {
         TraceQueryError(format!(
-            "status:{value} is not known; known are {}",
+            "status:{value} is not known; known are {}, {PARTLY}",
             STATUS_WORDS.join(", ")
         ))
     })
