@@ -121,7 +121,7 @@ pub(crate) async fn issue(
     let mut before = store.shelf(Shelf::WaitingLink).await?;
     before.sort_by_key(|entry| entry.since);
     let too_many = (before.len() + 1).saturating_sub(CARDS_MAX);
-    let is_over = |entry: &ShelfEntry| !read(entry).is_some_and(|card| card.ends() > now);
+    let is_over = |entry: &ShelfEntry| read(entry).is_none_or(|card| card.ends() <= now);
     let gone = before.iter().enumerate();
     let gone = gone.filter(|(at, entry)| *at < too_many || is_over(entry));
     let gone: Vec<_> = gone.map(|(_, entry)| entry.key.clone()).collect();
