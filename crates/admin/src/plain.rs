@@ -23,22 +23,25 @@ pub fn is_harmful(character: char) -> bool {
         )
 }
 
-/// Octets for people.
+/// The units that people count octets in, and how many octets each is: as devices and providers do.
+const UNITS: [(&str, u64); 3] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1_000)];
+
+/// Octets for people, never more than there are.
 pub fn size(octets: u64) -> String {
-    for (unit, factor) in [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+    for (unit, factor) in UNITS {
         // What is set by people is whole.
         if octets >= factor && octets.is_multiple_of(factor) {
             return format!("{} {unit}", octets / factor);
         }
         if octets >= factor {
-            let tenths = octets.saturating_mul(10) / factor;
+            let tenths = octets / (factor / 10);
             return format!("{}.{} {unit}", tenths / 10, tenths % 10);
         }
     }
     format!("{octets} B")
 }
 
-/// The same in French: binary multiples of the *octet*, and a decimal comma.
+/// The same in French: multiples of the *octet*, and a decimal comma.
 pub fn taille(octets: u64) -> String {
     let english = size(octets);
     match english.split_once(' ') {
@@ -48,5 +51,13 @@ pub fn taille(octets: u64) -> String {
             format!("{number}\u{202f}{prefix}o")
         }
         None => english,
+    }
+}
+
+/// A size as it is typed in either language, as settings are written: `25 Mo` is `25 MB`.
+pub fn typed_size(text: &str) -> String {
+    match text.trim().strip_suffix(['o', 'O']) {
+        Some(rest) => format!("{rest}B"),
+        None => text.trim().to_owned(),
     }
 }

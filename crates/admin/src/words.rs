@@ -432,8 +432,8 @@ mod tests {
             size: Some(1_536),
             ..Event::new(Timestamp::from_millis(0), EventKind::MessageAccepted)
         };
-        assert!(sentence(&event, Language::English).contains(", 1.5 KiB."));
-        assert!(sentence(&event, Language::French).contains(", 1,5\u{202f}Kio."));
+        assert!(sentence(&event, Language::English).contains(", 1.5 KB."));
+        assert!(sentence(&event, Language::French).contains(", 1,5\u{202f}Ko."));
     }
 
     #[test]

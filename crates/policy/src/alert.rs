@@ -48,7 +48,7 @@ pub enum RuleKind {
     DnsDrift,
     /// DNS blocklists that have an address of ours, by address and list.
     Blocklist,
-    /// Free space of the disk, in MiB; raised below.
+    /// Free space of the disk, in MB; raised below.
     Disk,
     /// Used part of a limit, in percent.
     Limit,
@@ -108,7 +108,7 @@ impl RuleKind {
             Self::QueueAge | Self::Silence => "s",
             Self::DeliveryTime => "ms",
             Self::FailureShare | Self::Limit => "%",
-            Self::Disk => "MiB",
+            Self::Disk => "MB",
             Self::CertificateExpiry | Self::CredentialExpiry | Self::DomainExpiry => "d",
             Self::RefusedAttempts
             | Self::DnsDrift
@@ -179,7 +179,7 @@ impl Rule {
             RuleKind::DomainExpiry => (7, 0, true),
             RuleKind::DnsDrift => (1, 3_600, false),
             RuleKind::Blocklist => (1, 0, false),
-            RuleKind::Disk => (2_048, 60, true),
+            RuleKind::Disk => (2_000, 60, true),
             RuleKind::Limit => (80, 0, false),
             RuleKind::RestrictedEntity => (1, 0, true),
             RuleKind::Unaccounted => (1, 600, true),

@@ -249,7 +249,7 @@ pub(crate) fn span(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use relais_admin::plain::taille;
+    use relais_admin::plain::{taille, typed_size};
 
     use super::*;
 
@@ -300,19 +300,24 @@ mod tests {
     fn sizes_and_spans_are_short() {
         for (octets, text) in [
             (0, "0 B"),
-            (1_023, "1023 B"),
-            (1_536, "1.5 KiB"),
-            (1 << 30, "1 GiB"),
+            (999, "999 B"),
+            (1_536, "1.5 KB"),
+            (25 << 20, "26.2 MB"),
+            (1_000_000_000, "1 GB"),
+            (u64::MAX, "18446744073.7 GB"),
         ] {
             assert_eq!(size(octets), text);
         }
         for (octets, text) in [
             (0, "0\u{202f}octets"),
-            (1_536, "1,5\u{202f}Kio"),
-            (1_048_576, "1\u{202f}Mio"),
-            (1 << 30, "1\u{202f}Gio"),
+            (1_536, "1,5\u{202f}Ko"),
+            (1_000_000, "1\u{202f}Mo"),
+            (2_500_000_000, "2,5\u{202f}Go"),
         ] {
             assert_eq!(taille(octets), text);
+        }
+        for (typed, read) in [("25 Mo", "25 MB"), (" 1Go ", "1GB"), ("4 MiB", "4 MiB")] {
+            assert_eq!(typed_size(typed), read);
         }
         for (seconds, text) in [
             (0, "0s"),

@@ -647,7 +647,7 @@ fn of_disk(context: &AdminContext, into: &mut Vec<Measure>) {
         into.push(measure(
             RuleKind::Disk,
             "",
-            free >> 20,
+            free / 1_000_000,
             crate::plain::size(free),
         ));
     }

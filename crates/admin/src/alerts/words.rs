@@ -100,7 +100,7 @@ pub(crate) const fn unit(kind: RuleKind, language: Language) -> &'static str {
     match (kind.unit().as_bytes(), language) {
         (b"d", Language::English) => "days",
         (b"d", Language::French) => "jours",
-        (b"MiB", Language::French) => "Mio",
+        (b"MB", Language::French) => "Mo",
         _ => kind.unit(),
     }
 }

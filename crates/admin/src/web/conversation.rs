@@ -250,7 +250,7 @@ fn outcome(
     }
 }
 
-/// `Received from 10.1.2.9, 1.4 MiB, delivered to mx.example.org in 2.1 s.`
+/// `Received from 10.1.2.9, 1.5 MB, delivered to mx.example.org in 2.1 s.`
 fn delivered(lang: Lang, client: &str, told: &Told, event: &Event) -> Option<String> {
     if event.kind != EventKind::RecipientDelivered {
         return None;
@@ -319,11 +319,11 @@ mod tests {
         for (language, words) in [
             (
                 "en",
-                "Received from 10.1.2.9, 1.4 MiB, delivered to outlook.example in 2.1 s.",
+                "Received from 10.1.2.9, 1.5 MB, delivered to outlook.example in 2.1 s.",
             ),
             (
                 "fr",
-                "Reçu de 10.1.2.9, 1,4\u{202f}Mio, remis à outlook.example en 2,1\u{202f}s.",
+                "Reçu de 10.1.2.9, 1,5\u{202f}Mo, remis à outlook.example en 2,1\u{202f}s.",
             ),
         ] {
             let lang = Lang::of(Some(language), None);

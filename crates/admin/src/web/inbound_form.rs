@@ -19,6 +19,7 @@ use super::content_form;
 use super::fields::{Mistake, Reading, ScopeField, lines, put_scope};
 use super::form::Form;
 use crate::lang::Lang;
+use crate::plain::typed_size;
 
 /// Characters of a tag, as the settings have it.
 const TAG_CHARACTERS_MAX: usize = 32;
@@ -304,7 +305,7 @@ fn recipients(reading: &mut Reading<'_>) {
         reading.number("limits", key);
     }
     let size = reading.form.get("message_size_max");
-    match ByteCount::from_str(size) {
+    match ByteCount::from_str(&typed_size(size)) {
         _ if size.is_empty() => reading.within(&["limits"], "message_size_max", ""),
         Ok(octets) => reading.within(&["limits"], "message_size_max", &octets.to_string()),
         Err(_) => reading.wrong("message_size_max", "form-size-wrong", size),

@@ -29,8 +29,8 @@ const PORT: Kind = Kind {
     name: "port",
     group: Group::Machine,
     why: (
-        "Devices reach Relais by this port or not at all.",
-        "Les appareils joignent Relais par ce port, ou pas du tout.",
+        "Where a listener cannot open its port, nobody reaches it.",
+        "Si un port d’écoute ne peut pas s’ouvrir, personne ne peut s’y connecter.",
     ),
 };
 const CLOCK: Kind = Kind {
@@ -272,16 +272,25 @@ pub struct DiskFact {
     pub reserve: u64,
 }
 
-fn mebibytes(octets: u64) -> u64 {
-    octets >> 20
+/// Octets in the unit that says most, in both languages.
+fn amount(octets: u64) -> Words {
+    let (whole, part) = (octets / 1_000_000_000, octets / 100_000_000 % 10);
+    if whole < 10 {
+        let megabytes = octets / 1_000_000;
+        return Words::new(format!("{megabytes} MB"), format!("{megabytes}\u{202f}Mo"));
+    }
+    Words::new(
+        format!("{whole}.{part} GB"),
+        format!("{whole},{part}\u{202f}Go"),
+    )
 }
 
 /// Whether there is room.
 pub fn disk(fact: &DiskFact) -> Check {
-    let free = mebibytes(fact.free);
+    let (free, total) = (amount(fact.free), amount(fact.total));
     let words = Words::new(
-        format!("{free} MiB of {} MiB are free.", mebibytes(fact.total)),
-        format!("{free} Mio sur {} Mio sont libres.", mebibytes(fact.total)),
+        format!("{} of {} are free.", free.english, total.english),
+        format!("{} sur {} sont libres.", free.french, total.french),
     );
     let is_low = fact.free < fact.reserve.saturating_mul(2)
         || fact.free / 100 < fact.total / 100 / 100 * DISK_LOW_PERCENT;
@@ -292,12 +301,16 @@ pub fn disk(fact: &DiskFact) -> Check {
     } else {
         return DISK.ok("", words);
     };
-    let reserve = mebibytes(fact.reserve);
+    let reserve = amount(fact.reserve);
     let fix = Words::new(
-        format!("Make room on the disk of the data folder; below {reserve} MiB no mail is taken."),
         format!(
-            "Libérez de la place sur le disque du dossier de données\u{202f}; sous {reserve} Mio, aucun \
-             message n’est accepté."
+            "Make room on the disk of the data folder; below {} no mail is taken.",
+            reserve.english
+        ),
+        format!(
+            "Libérez de la place sur le disque du dossier de données\u{202f}; sous {}, aucun message \
+             n’est accepté.",
+            reserve.french
         ),
     );
     DISK.found("", verdict, words, fix)

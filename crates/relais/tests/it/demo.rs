@@ -33,7 +33,7 @@ fn the_demo_speaks_french_by_the_environment() {
         "{}",
         told.out
     );
-    assert!(told.out.contains(", 1,3\u{202f}Mio."), "{}", told.out);
+    assert!(told.out.contains(", 1,4\u{202f}Mo."), "{}", told.out);
     assert!(!told.out.contains("iB"), "{}", told.out);
     assert!(
         told.out.contains("Remis à <klara@fabrikam.example>"),

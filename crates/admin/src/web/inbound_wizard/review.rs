@@ -9,6 +9,7 @@ use relais_policy::document::{
 
 use super::look::{self, Finding};
 use crate::lang::Lang;
+use crate::plain::typed_size;
 use crate::phrasebook;
 use crate::web::ask::{Centre, Refused, address, list, quoted, text};
 use crate::web::door::Visit;
@@ -176,7 +177,7 @@ async fn simulate(
         words,
         steps: Vec::new(),
     };
-    let size = match (size.as_str(), size.parse::<ByteCount>()) {
+    let size = match (size.as_str(), typed_size(size).parse::<ByteCount>()) {
         ("", _) => None,
         (_, Ok(size)) => Some(size.0),
         (_, Err(_)) => return refused(visit.lang.with("form-size-wrong", size)),
