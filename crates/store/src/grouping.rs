@@ -27,12 +27,19 @@ pub enum By {
 }
 
 impl By {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Destination, Self::Reason];
+
     /// By its name.
     pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "destination" => Some(Self::Destination),
-            "reason" => Some(Self::Reason),
-            _ => None,
+        Self::ALL.into_iter().find(|by| by.name() == name)
+    }
+
+    /// As it stands in addresses and calls.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Destination => "destination",
+            Self::Reason => "reason",
         }
     }
 }

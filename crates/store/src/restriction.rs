@@ -45,6 +45,19 @@ pub struct IgnoredAttempts {
     pub until: Option<Timestamp>,
 }
 
+/// Such a group is listed again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ShownAgain {
+    /// Of the client.
+    pub address: IpAddr,
+    /// The reason.
+    pub token: String,
+    /// By whom.
+    pub by: String,
+    /// When.
+    pub time: Timestamp,
+}
+
 impl IgnoredAttempts {
     /// Whether its time is over.
     pub fn is_over(&self, now: Timestamp) -> bool {

@@ -35,7 +35,7 @@ use crate::queue::{
     MessageFacts, NewMessage, QueueAct, QueueCount, QueueCounts, QueueKey, QueuePage, Settlement,
     WaitingQueue,
 };
-use crate::restriction::{EntityChange, IgnoredAttempts};
+use crate::restriction::{EntityChange, IgnoredAttempts, ShownAgain};
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
 use crate::suspension::{Suspension, SuspensionScope};
@@ -546,6 +546,19 @@ impl Store {
             Self::Embedded(store) => store.ignore_attempts(ignored, via).await,
             #[cfg(feature = "simulation")]
             Self::Memory(store) => store.ignore_attempts(ignored, via).await,
+        }
+    }
+
+    /// Such a group is listed again; audited. `false`: it was not ignored.
+    pub async fn show_attempts_again(
+        &self,
+        shown: ShownAgain,
+        via: &'static str,
+    ) -> Result<bool, StoreError> {
+        match self {
+            Self::Embedded(store) => store.show_attempts_again(shown, via).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(store) => store.show_attempts_again(shown, via).await,
         }
     }
 

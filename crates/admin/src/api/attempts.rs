@@ -21,7 +21,7 @@ use relais_policy::document::Document;
 use relais_policy::restriction::{Effect, Entity, EntityKind};
 use relais_smtp::identifier::Reference;
 use relais_smtp::time::Timestamp;
-use relais_store::restriction::IgnoredAttempts;
+use relais_store::restriction::{IgnoredAttempts, ShownAgain};
 use relais_store::store::RefusedGroup;
 use relais_store::trace::{ClientSummary, Event, To, TraceQuery, TraceTerm, parse_since};
 
@@ -39,6 +39,8 @@ pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
         .route("/attempts", get(list))
         .route("/attempts/live", get(live))
+        .route("/attempts/ignored", get(ignored))
+        .route("/attempts/unignore", post(unignore))
         .route("/attempts/{reference}/ignore", post(ignore))
         .route("/attempts/{reference}/block", post(block))
         .route("/attempts/{reference}/adopt", post(make_client))
@@ -253,6 +255,53 @@ async fn ignore(
     };
     context.store.ignore_attempts(ignored, caller.via).await?;
     Ok(Json(told))
+}
+
+/// The groups that are not listed now.
+async fn ignored(State(context): State<AdminContext>) -> Result<Json<Value>, Problem> {
+    let now = context.clock.now();
+    let all = context.store.ignored_attempts().await?;
+    let mut left: Vec<_> = all.into_iter().filter(|one| !one.is_over(now)).collect();
+    left.sort_by_key(|one| std::cmp::Reverse(one.since));
+    let line = |one: &IgnoredAttempts| {
+        json!({
+            "address": one.address.to_string(),
+            "token": one.token,
+            "by": one.by,
+            "since": one.since.to_rfc3339(),
+            "until": one.until.map(Timestamp::to_rfc3339),
+        })
+    };
+    let lines: Vec<_> = left.iter().map(line).collect();
+    Ok(Json(json!({ "ignored": lines })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Group {
+    address: IpAddr,
+    token: String,
+}
+
+async fn unignore(
+    State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
+    Input(group): Input<Group>,
+) -> Result<Json<Value>, Problem> {
+    let Group { address, token } = group;
+    let shown = ShownAgain {
+        address,
+        token: token.clone(),
+        by: caller.actor.to_string(),
+        time: context.clock.now(),
+    };
+    if !context.store.show_attempts_again(shown, caller.via).await? {
+        let detail = format!("Refused attempts of {address} ({token}) are not ignored.");
+        return Err(Problem::not_found(detail));
+    }
+    Ok(Json(
+        json!({ "address": address.to_string(), "token": token }),
+    ))
 }
 
 async fn block(

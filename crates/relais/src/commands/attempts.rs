@@ -60,6 +60,15 @@ enum Verb {
     },
     /// Do not list its group, until it is refused for another reason
     Ignore(Chosen),
+    /// What is ignored, by whom and until when
+    Ignored,
+    /// List an ignored group again
+    Unignore {
+        /// Of the client
+        address: std::net::IpAddr,
+        /// The reason, as `attempts ignored` shows it
+        token: String,
+    },
     /// Block its address
     Block(Chosen),
 }
@@ -105,12 +114,40 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
                 "{address} is not listed any more for {token}{until}; `--all` shows it."
             ))
         }
+        Verb::Ignored => ignored(session).await,
+        Verb::Unignore { address, token } => {
+            let body = json!({ "address": address, "token": token });
+            let api = session.api().await?;
+            let shown = api.post("/attempts/unignore", &body).await?.value;
+            if output.json {
+                return output.value(&shown);
+            }
+            let (address, token) = (text(&shown, "address"), text(&shown, "token"));
+            output.line(&format!("{address} is listed again for {token}."))
+        }
         Verb::Block(chosen) => {
             let body = json!({ "until": chosen.until });
             let blocked = act(session, &chosen.reference, "block", &body).await?;
             show_blocked(output, &blocked)
         }
     }
+}
+
+async fn ignored(session: &Session) -> Result<(), Failure> {
+    let api = session.api_for_reading().await?;
+    let answer = api.get("/attempts/ignored", &[]).await?.value;
+    let groups = answer["ignored"].as_array().map(Vec::as_slice);
+    let (groups, output) = (groups.unwrap_or_default(), session.output);
+    if output.json {
+        return groups.iter().try_for_each(|one| output.value(one));
+    }
+    if groups.is_empty() {
+        return output.line("Nothing is ignored.");
+    }
+    let keys = ["address", "token", "by", "since", "until"];
+    let row = |one: &Value| keys.iter().map(|key| text(one, key)).collect();
+    let rows: Vec<Vec<_>> = groups.iter().map(row).collect();
+    output.table(&["ADDRESS", "TOKEN", "BY", "SINCE", "UNTIL"], &rows)
 }
 
 async fn act(

@@ -21,7 +21,7 @@ use crate::index::{Choice, Chosen, GIVE_UP, HELD, SlotState, ViewedSlot};
 use crate::known::KnownChange;
 use crate::proof::{ProofChange, gone};
 use crate::queue::{ActResult, Actor, Criteria, ListedMessage, QueueAct, QueueCount, QueuePage};
-use crate::restriction::{EntityChange, IgnoredAttempts, LookedThrough};
+use crate::restriction::{EntityChange, IgnoredAttempts, LookedThrough, ShownAgain};
 use crate::secret::Vault;
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
@@ -256,6 +256,20 @@ impl Embedded {
             writer.transact(|transaction| {
                 restriction_tables::ignore(transaction, &ignored, via)?;
                 Ok::<_, StoreError>(((), Vec::new()))
+            })
+        };
+        self.exclusively(work).await?
+    }
+
+    pub(crate) async fn show_attempts_again(
+        &self,
+        shown: ShownAgain,
+        via: &'static str,
+    ) -> Result<bool, StoreError> {
+        let work = move |writer: &mut Writer| {
+            writer.transact(|transaction| {
+                let was_ignored = restriction_tables::show_again(transaction, &shown, via)?;
+                Ok::<_, StoreError>((was_ignored, Vec::new()))
             })
         };
         self.exclusively(work).await?

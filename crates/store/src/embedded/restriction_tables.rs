@@ -14,7 +14,7 @@ use super::settings_tables::{self, LIST_ROWS_MAX, NewAuditEntry};
 use crate::describe;
 use crate::door::Via;
 use crate::error::StoreError;
-use crate::restriction::{EntityChange, IgnoredAttempts};
+use crate::restriction::{EntityChange, IgnoredAttempts, ShownAgain};
 use crate::trace::{Event, EventKind, Released};
 
 const SCHEMA: &str = "
@@ -263,6 +263,24 @@ pub(crate) fn ignore(
     let detail = format!("{address} {}", ignored.token);
     let what = ("attempts.ignored", detail.as_str());
     audit(transaction, what, (&ignored.by, via), ignored.since)
+}
+
+/// From now on this group is listed again; `false`: it is anyway.
+pub(crate) fn show_again(
+    transaction: &Transaction<'_>,
+    shown: &ShownAgain,
+    via: &str,
+) -> Result<bool, StoreError> {
+    let sql = "DELETE FROM ignored_attempts WHERE address = ?1 AND token = ?2";
+    let address = shown.address.to_string();
+    let values = params![address, shown.token];
+    if transaction.execute(sql, values).map_err(fault)? == 0 {
+        return Ok(false);
+    }
+    let detail = format!("{address} {}", shown.token);
+    let what = ("attempts.shown", detail.as_str());
+    audit(transaction, what, (&shown.by, via), shown.time)?;
+    Ok(true)
 }
 
 /// The groups that are not listed, at most [`LIST_ROWS_MAX`].

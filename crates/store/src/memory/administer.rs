@@ -27,7 +27,7 @@ use crate::index::Chosen;
 use crate::known::KnownChange;
 use crate::proof::{ProofChange, gone};
 use crate::queue::{ActResult, Actor, Criteria, ListedMessage, QueueAct, QueueCount, QueuePage};
-use crate::restriction::{EntityChange, IgnoredAttempts, LookedThrough};
+use crate::restriction::{EntityChange, IgnoredAttempts, LookedThrough, ShownAgain};
 use crate::secret::Vault;
 use crate::settings::{AuditEntry, ChangeError, CredentialUse, SettingsChange, SettingsVersion};
 use crate::shelf::{Shelf, ShelfChange, ShelfEntry};
@@ -287,6 +287,19 @@ impl Memory {
         let transaction = begin(tables(&mut state)?)?;
         restriction_tables::ignore(&transaction, &ignored, via)?;
         transaction.commit().map_err(fault)
+    }
+
+    pub(crate) async fn show_attempts_again(
+        &self,
+        shown: ShownAgain,
+        via: &'static str,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        self.health.may_write()?;
+        let transaction = begin(tables(&mut state)?)?;
+        let was_ignored = restriction_tables::show_again(&transaction, &shown, via)?;
+        transaction.commit().map_err(fault)?;
+        Ok(was_ignored)
     }
 
     pub(crate) async fn change_known(&self, change: impl KnownChange) -> Result<bool, StoreError> {

@@ -8,7 +8,7 @@ use relais_smtp::time::Timestamp;
 use relais_store::queue::{
     Criteria, ListedMessage, NewMessage, QueueAct, RecipientChange, RecipientStateName,
 };
-use relais_store::restriction::{EntityChange, IgnoredAttempts};
+use relais_store::restriction::{EntityChange, IgnoredAttempts, ShownAgain};
 use relais_store::store::Store;
 use relais_store::trace::{ClientSummary, Event, Released, TraceQuery};
 
@@ -240,6 +240,23 @@ async fn ignored_attempts_are_remembered(mut world: World) {
     assert_eq!(remembered, [again], "what is over goes with the next one");
     let audit = world.store().audit(1).await.unwrap();
     assert_eq!(audit[0].act, "attempts.ignored");
+
+    let store = world.store();
+    let shown = |token: &str| ShownAgain {
+        address: "203.0.113.8".parse().unwrap(),
+        token: token.to_owned(),
+        by: "bert".to_owned(),
+        time: at(3),
+    };
+    let again = |token| store.show_attempts_again(shown(token), "web");
+    assert!(!again("TLS-OLD").await.unwrap(), "another reason");
+    assert!(again("SRC-UNKNOWN").await.unwrap());
+    assert!(!again("SRC-UNKNOWN").await.unwrap(), "it is listed already");
+    assert!(store.ignored_attempts().await.unwrap().is_empty());
+    let audit = store.audit(2).await.unwrap();
+    let told: Vec<_> = audit.iter().map(|one| (&*one.act, &*one.actor)).collect();
+    let expected = [("attempts.shown", "bert"), ("attempts.ignored", "anna")];
+    assert_eq!(told, expected);
 }
 
 /// A message of this device, to one recipient.
