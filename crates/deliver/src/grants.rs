@@ -138,6 +138,7 @@ mod tests {
         LoginStanding {
             organisation: "contoso".into(),
             connector: "Out".into(),
+            token_until: None,
             ends: Some((Ends::ClientSecret, END)),
             fault: fault.map(str::to_owned),
             warning: None,

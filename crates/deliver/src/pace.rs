@@ -1,8 +1,8 @@
 //! A site's pace: the gap between messages, and recipients per day, which all sites of a connector
 //! share. Pure.
 //!
-//! Recipients of the last day are kept over restarts as text, `milliseconds count` a line: a
-//! provider counts on, whatever we do.
+//! Recipients of the last day are kept over restarts as text ([`relais_policy::pace`]): a provider
+//! counts on, whatever we do.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,14 +10,11 @@ use std::time::Duration;
 
 use relais_net::clock::Moment;
 use relais_policy::document::Pace;
+use relais_policy::pace::{BUCKET_MILLIS as DAY_BUCKET, DAY_MILLIS as DAY, lines};
 use relais_smtp::time::Timestamp;
 
 /// Between attempts at a slow site.
 const SLOW_GAP: Duration = Duration::from_millis(100);
-/// `recipients_per_day` counts in quarters of an hour, in milliseconds.
-const DAY_BUCKET: i64 = 900_000;
-/// In milliseconds.
-const DAY: i64 = 86_400_000;
 
 /// What a site sent when.
 #[derive(Debug, Default)]
@@ -127,12 +124,11 @@ impl Day {
 
     /// What was kept. What lies ahead, because a clock went back, counts as of now.
     pub(crate) fn restore(kept: &str, now: Moment, wall: Timestamp) -> Self {
-        let read = |line: &str| {
-            let (time, count) = line.split_once(' ')?;
-            let age = wall.as_millis().saturating_sub(time.parse().ok()?).max(0);
-            Some((-age, count.parse().ok()?))
+        let aged = |(time, count): (i64, u64)| {
+            let age = wall.as_millis().saturating_sub(time).max(0);
+            (-age, count)
         };
-        let mut counts: Vec<(i64, u64)> = kept.lines().filter_map(read).collect();
+        let mut counts: Vec<(i64, u64)> = lines(kept).map(aged).collect();
         counts.sort_unstable();
         let mut day = Self {
             begin: Some(now),

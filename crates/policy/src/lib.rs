@@ -22,6 +22,7 @@ pub mod way_out;
 pub mod preset;
 pub mod outcome;
 pub mod schedule;
+pub mod pace;
 pub mod route;
 pub mod signing;
 pub mod authentication;

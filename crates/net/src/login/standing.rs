@@ -54,6 +54,8 @@ pub struct LoginStanding {
     pub connector: Arc<str>,
     /// What ends first, and when, as far as anybody says.
     pub ends: Option<(Ends, Timestamp)>,
+    /// Until when the token in use is good; another one is had before that.
+    pub token_until: Option<Timestamp>,
     /// Why there is nothing to log in with.
     pub fault: Option<String>,
     /// It works, and somebody should know this.
@@ -88,6 +90,7 @@ impl Logins {
             organisation: Arc::clone(organisation),
             connector: connector.name.as_str().into(),
             ends,
+            token_until: self.token_until(organisation, connector).await,
             fault,
             warning: self.warning_of(organisation, connector).await,
         };
@@ -111,6 +114,18 @@ impl Logins {
     ) -> Option<Timestamp> {
         let tokens = self.tokens_of(organisation, connector)?;
         tokens.lock().await.grant_until
+    }
+
+    async fn token_until(
+        &self,
+        organisation: &Arc<str>,
+        connector: &OutboundConnector,
+    ) -> Option<Timestamp> {
+        let tokens = self.tokens_of(organisation, connector)?;
+        let clock = &self.0.clock;
+        let moment = clock.moment();
+        let until = tokens.lock().await.access_at(moment)?.until;
+        Some(clock.now().after(until.saturating_duration_since(moment)))
     }
 
     async fn warning_of(

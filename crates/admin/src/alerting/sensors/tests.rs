@@ -448,6 +448,7 @@ fn client_secrets_sign_ins_and_certificates_for_next_hops_are_told_before_they_e
                 let login = LoginStanding {
                     organisation: "contoso".into(),
                     connector: "Out".into(),
+                    token_until: None,
                     ends: Some((*what, now.after(DAY * *days))),
                     fault: fault.map(str::to_owned),
                     warning: None,
