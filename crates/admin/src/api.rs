@@ -38,6 +38,7 @@ mod domain_changes;
 mod domains;
 mod connectors;
 pub(crate) mod connector_changes;
+mod standing;
 mod outbound;
 mod listen;
 mod presented;
@@ -127,6 +128,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(connectors::routes())
         .merge(connector_changes::routes())
         .merge(outbound::routes())
+        .merge(standing::routes())
         .merge(card::routes())
         .merge(listen::routes())
         .merge(presented::routes())

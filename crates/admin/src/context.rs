@@ -107,6 +107,30 @@ pub struct Door {
     pub proxies: Vec<IpNet>,
     /// The file of its private key.
     pub key_file: Option<PathBuf>,
+    /// Where its certificate comes from; none: it has no TLS.
+    pub origin: Option<CertificateOrigin>,
+}
+
+/// Where the certificate of a listener comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum CertificateOrigin {
+    /// Somebody named this file.
+    File(PathBuf),
+    /// Ordered from an authority.
+    Acme,
+    /// Made by us.
+    Own,
+}
+
+impl CertificateOrigin {
+    /// For people and JSON.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Acme => "acme",
+            Self::Own => "self-signed",
+        }
+    }
 }
 
 /// What goes out to programs and people, and comes in from them. Cheap to clone.

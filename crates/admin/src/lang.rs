@@ -49,6 +49,7 @@ pub(super) const CATALOGUES: &[Catalogue] = &[
     catalogue!("people"),
     catalogue!("pages"),
     catalogue!("retention"),
+    catalogue!("standing"),
 ];
 
 /// The language of one page, and the zone of its times.

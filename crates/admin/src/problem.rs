@@ -1,5 +1,8 @@
 //! Errors of the API: RFC 9457 problem details, each a sentence that says what to do.
 
+use std::collections::HashSet;
+use std::error::Error;
+
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
@@ -181,11 +184,26 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        must_be_once(parts.uri.query().unwrap_or_default())?;
         Query::from_request_parts(parts, state)
             .await
             .map(|Query(value)| Self(value))
             .map_err(|rejection: QueryRejection| {
-                Problem::new(rejection.status(), rejection.body_text())
+                let because = rejection.source().map(ToString::to_string);
+                let because = because.unwrap_or_else(|| rejection.body_text());
+                let detail = format!("The parameters do not fit: {because}.");
+                Problem::new(rejection.status(), detail)
             })
     }
+}
+
+/// Refuses a query that has a name twice: nobody knows which is meant.
+pub(crate) fn must_be_once(query: &str) -> Result<(), Problem> {
+    let mut seen = HashSet::new();
+    let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+    let Some(name) = names.find(|name| !seen.insert(name.clone())) else {
+        return Ok(());
+    };
+    let detail = format!("The parameter \"{name}\" is given more than once.");
+    Err(Problem::bad_request(detail))
 }

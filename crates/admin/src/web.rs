@@ -14,6 +14,7 @@ mod programs;
 mod settings;
 mod settings_file;
 mod retention;
+mod certificates;
 mod home;
 mod setup;
 mod health;
@@ -27,13 +28,14 @@ mod reading;
 mod story;
 mod attributed;
 mod trace;
-mod fixes;
 mod queue;
 mod attempts;
 mod alerts;
 mod domains;
 mod connector_lists;
 mod connectors;
+mod standing;
+mod fixes;
 mod outbound_wizard;
 mod outbound_login;
 mod outbound_edit;
@@ -100,6 +102,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(home::routes())
         .merge(audit::routes())
         .merge(credentials::routes())
+        .merge(certificates::routes())
         .merge(directory::routes())
         .merge(licences::routes())
         .merge(restricted::routes())
@@ -133,6 +136,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(inbound_wizard::routes())
         .merge(connector_lists::routes())
         .merge(connectors::routes())
+        .merge(standing::routes())
         .merge(sso::routes())
         .merge(people::routes())
         .merge(account::routes())

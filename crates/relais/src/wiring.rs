@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use relais_admin::beginning;
 use relais_admin::context::{
-    AdminContext, CertificateView, Dns, Door, Duties, Outbound, Phase, Premises, Readiness,
+    AdminContext, CertificateOrigin, CertificateView, Dns, Door, Duties, Outbound, Phase, Premises,
+    Readiness,
 };
 use relais_admin::findings::Findings;
 use relais_admin::local::LocalApi;
@@ -49,7 +50,7 @@ use relais_store::trace::Event;
 use tokio::task::JoinSet;
 
 use crate::certificates::{self, Certificates, Keeper, OldClientsReport};
-use crate::config::{AuthoritativeDnsConfig, Config, ListenerConfig, TlsMode};
+use crate::config::{AdminTls, AuthoritativeDnsConfig, Config, ListenerConfig, TlsMode};
 use crate::export::{self, Exports, Surroundings};
 use crate::handing::Inside;
 use crate::reply_rules::ReplyRuleFile;
@@ -760,12 +761,29 @@ fn wanted(config: &Config) -> Places {
 
 /// What the self-checks look at.
 fn premises(config: &Config, folder: &Path, (listeners, admin): Places) -> Arc<Premises> {
+    let unnamed = match config.acme {
+        Some(_) => CertificateOrigin::Acme,
+        None => CertificateOrigin::Own,
+    };
     let door = |(one, address): (ListenerConfig, SocketAddr)| Door {
         address,
         takes_mail: true,
         implicit_tls: one.tls == TlsMode::Implicit,
         key_file: certificates::key_file(one.tls, &one, folder),
+        origin: (one.tls != TlsMode::None).then(|| match &one.certificate {
+            Some(file) => CertificateOrigin::File(file.clone()),
+            None if one.legacy.is_some() => CertificateOrigin::Own,
+            None => unnamed.clone(),
+        }),
         proxies: one.proxies,
+    };
+    let of_centre = config.admin.as_ref().map(|admin| &admin.tls);
+    let of_centre = match of_centre {
+        None | Some(AdminTls::None) => None,
+        Some(AdminTls::Own) => Some(unnamed.clone()),
+        Some(AdminTls::Files { certificate, .. }) => {
+            Some(CertificateOrigin::File(certificate.clone()))
+        }
     };
     let centre = admin.map(|address| Door {
         address,
@@ -773,6 +791,7 @@ fn premises(config: &Config, folder: &Path, (listeners, admin): Places) -> Arc<P
         implicit_tls: false,
         proxies: Vec::new(),
         key_file: None,
+        origin: of_centre,
     });
     let doors = listeners.into_iter().map(door).chain(centre);
     Arc::new(Premises {

@@ -16,6 +16,11 @@ chart-queue = Age of the queue
 chart-queue-age = Age of the oldest message
 chart-queue-age-s = Age of the oldest message (s)
 chart-queue-finding = The oldest message waited { $value }.
+chart-queue-most =
+    { $count ->
+        [one] One recipient waited at most.
+       *[other] { $shown } recipients waited at most.
+    }
 chart-queue-nothing = Nothing waited.
 chart-delay = Delivery time
 chart-delay-finding = Half of all mail was delivered within { $half }, 95 % within { $most }.
@@ -25,9 +30,12 @@ chart-delay-half-ms = Median (ms)
 chart-delay-most-ms = 95 % (ms)
 chart-clients = Senders and changes
 chart-clients-finding = { $client } sent most: { $count }.
-chart-clients-quiet = { $client } went quiet: nothing, after { $count } in the period before.
-chart-clients-words = { $count } (before: { $before })
-chart-before = Period before
+chart-clients-quiet = Biggest change: { $client } went quiet, nothing after { $count } { $when }.
+chart-clients-change = Biggest change: { $client } sent { $now }, after { $count } { $when }.
+chart-clients-words = { $count } ({ $when }: { $before })
+chart-before = Before
+chart-week-before = a week before
+chart-span-before = in the period before
 chart-refusals = Refusals by reason
 chart-refusals-finding = Most refusals: { $token }, { $count } of { $all }.
 chart-refusals-none = Nothing was refused in this range.
@@ -35,6 +43,7 @@ chart-security = TLS of accepted mail
 chart-security-good = All mail came over TLS 1.2 or newer.
 chart-security-finding = { $clear } % of mail came in clear text, { $old } % over TLS older than 1.2.
 chart-security-clear = No TLS
+chart-security-devices = Devices below TLS 1.2
 chart-routes = Routes
 chart-routes-finding = { $route } delivered { $share } % of { $count }.
 chart-routes-none = No delivery has ended in this range.

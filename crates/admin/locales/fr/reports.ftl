@@ -16,6 +16,11 @@ chart-queue = Âge de la file d’attente
 chart-queue-age = Âge du plus ancien message
 chart-queue-age-s = Âge du plus ancien message (s)
 chart-queue-finding = Le plus ancien message a attendu { $value }.
+chart-queue-most =
+    { $count ->
+        [one] Un destinataire au plus était en attente.
+       *[other] { $shown } destinataires au plus étaient en attente.
+    }
 chart-queue-nothing = Rien n’a attendu.
 chart-delay = Délai de remise
 chart-delay-finding = La moitié des messages ont été remis en { $half }, 95 % en { $most }.
@@ -25,9 +30,12 @@ chart-delay-half-ms = Médiane (ms)
 chart-delay-most-ms = 95 % (ms)
 chart-clients = Expéditeurs et évolution
 chart-clients-finding = { $client } a envoyé le plus : { $count }.
-chart-clients-quiet = { $client } ne dit plus rien : { $count } sur la période précédente.
-chart-clients-words = { $count } (avant : { $before })
-chart-before = Période précédente
+chart-clients-quiet = Plus grand changement : { $client } ne dit plus rien, après { $count } { $when }.
+chart-clients-change = Plus grand changement : { $client } a envoyé { $now }, après { $count } { $when }.
+chart-clients-words = { $count } ({ $when } : { $before })
+chart-before = Avant
+chart-week-before = une semaine plus tôt
+chart-span-before = sur la période précédente
 chart-refusals = Refus par motif
 chart-refusals-finding = Motif principal : { $token }, { $count } sur { $all }.
 chart-refusals-none = Rien n’a été refusé sur cette période.
@@ -35,6 +43,7 @@ chart-security = TLS des messages acceptés
 chart-security-good = Tous les messages sont arrivés en TLS 1.2 ou plus récent.
 chart-security-finding = { $clear } % des messages sont arrivés en clair, { $old } % avec un TLS plus ancien que 1.2.
 chart-security-clear = Sans TLS
+chart-security-devices = Appareils en dessous de TLS 1.2
 chart-routes = Routes
 chart-routes-finding = { $route } a remis { $share } % de { $count }.
 chart-routes-none = Aucune remise ne s’est terminée sur cette période.

@@ -136,6 +136,8 @@ pub(super) const RULES: &[Rule] = &[
     rule(POST, "/queue/suspended", ActOnMail, Whose::Suspensions),
     rule(GET, "/attempts", ReadMail, Whose::Attempts),
     rule(GET, "/attempts/live", ReadMail, Whose::LiveAttempts),
+    rule(GET, "/attempts/ignored", ReadMail, Whose::Installation),
+    rule(POST, "/attempts/unignore", Restrict, Whose::Installation),
     rule(
         POST,
         "/attempts/{reference}/ignore",
@@ -313,6 +315,12 @@ pub(super) const RULES: &[Rule] = &[
         "/connectors/outbound",
         ReadSettings,
         Whose::Lines("connectors", "organisation"),
+    ),
+    rule(
+        GET,
+        "/connectors/outbound/standing",
+        ReadSettings,
+        Whose::Selected("connectors"),
     ),
     rule(POST, "/connectors/inbound/put", ChangeSettings, Whose::Body),
     rule(

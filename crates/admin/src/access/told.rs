@@ -196,8 +196,13 @@ impl Told<'_> {
         value["domains"] = json!(organisation.map_or(0, |one| one.domain.len()));
         let connectors = organisation.map_or(0, |one| one.inbound_connector.len());
         value["inbound_connectors"] = json!(connectors);
+        // Where files are is the machine's.
+        for certificate in value["certificates"].as_array_mut().into_iter().flatten() {
+            certificate["file"] = Value::Null;
+        }
         // Certificates of clients are of all organisations.
         value["client_certificates"] = json!([]);
+        retain(&mut value["logins"], |one| one["organisation"] == own);
         Ok(())
     }
 

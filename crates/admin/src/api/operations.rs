@@ -482,6 +482,15 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .query(&[flag("all", "Ignored ones too.")])
         .stream()
         .says("What is turned away, one a line"),
+    read("/attempts/ignored", "attempts")
+        .list("ignored")
+        .says("Groups that are not shown"),
+    act("/attempts/unignore", "attempts")
+        .body(&[
+            wanted(text("address", "Of the group.")),
+            wanted(text("token", "Its reason, as `GET /attempts/ignored` tells.")),
+        ])
+        .says("Show an ignored group again"),
     act("/attempts/{reference}/ignore", "attempts")
         .body(&[UNTIL])
         .says("Show a group no more"),
@@ -769,6 +778,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .for_organisations()
         .list("connectors")
         .says("How mail leaves"),
+    read("/connectors/outbound/standing", "connectors")
+        .for_organisations()
+        .query(&[ORGANISATION, text("name", "This one only.")])
+        .list("connectors")
+        .says("How they stand: limits, sign-in, last error, the last 30 days"),
     read("/connectors/outbound/presets", "connectors")
         .for_organisations()
         .list("presets")

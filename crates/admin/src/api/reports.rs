@@ -27,6 +27,8 @@ const NAMES_MAX: usize = 100;
 const STEPS_MAX: i64 = 48;
 /// How far back an answer may reach: ten years, beyond what is kept.
 const SPAN_MAX: Duration = Duration::from_secs(3_660 * 86_400);
+/// Clients are compared with what they sent a week before.
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
 /// Steps of time that people think in, in minutes.
 const STEPS_MINUTES: [i64; 7] = [5, 15, 60, 180, 360, 1_440, 10_080];
 
@@ -56,9 +58,11 @@ async fn reports(
         by_step: true,
         ..query(measure)
     };
+    // The same hours of another day of the week tell more about devices than the hours before.
+    let back = now.since(since).max(WEEK);
     let before = TallyQuery {
-        since: since.before(now.since(since)),
-        until: Some(since),
+        since: since.before(back),
+        until: Some(now.before(back)),
         ..query(Measure::Client)
     };
     let queries = vec![
@@ -79,6 +83,7 @@ async fn reports(
     Ok(Json(json!({
         "since": since.to_rfc3339(),
         "until": now.to_rfc3339(),
+        "before_since": since.before(back).to_rfc3339(),
         "step_s": step / 1_000,
         "outcomes": outcomes(of(0), since, now, step),
         "delays": delays(of(1), since, now, step.max(3_600_000)),
@@ -266,7 +271,7 @@ fn shares(tallies: &[Tally], key: &str) -> Vec<Value> {
     .collect()
 }
 
-/// Clients, with what they sent in the time before of the same length.
+/// Clients, with what they sent in a time of the same length before.
 fn changed(now: &[Tally], before: &[Tally]) -> Vec<Value> {
     let accepted = |tallies: &[Tally]| -> BTreeMap<String, (u64, u64)> {
         let mut sums: BTreeMap<String, (u64, u64)> = BTreeMap::new();

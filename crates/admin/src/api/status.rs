@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use relais_net::login::LoginStanding;
 use relais_net::tls::{CertificateStore, SeenCertificate};
 
-use crate::context::{AdminContext, unready};
+use crate::context::{AdminContext, CertificateOrigin, unready};
 use crate::problem::Problem;
 
 /// Client certificates on one page: those that end first.
@@ -64,12 +64,22 @@ async fn status(State(context): State<AdminContext>) -> Json<Value> {
 /// What each listener with TLS shows; nulls where nothing can be loaded.
 fn certificates(context: &AdminContext) -> Vec<Value> {
     let now = context.clock.now();
+    let doors = context.premises.as_ref();
+    let doors = doors.map_or(&[][..], |premises| &*premises.doors);
     let row = |(listener, store): &(SocketAddr, CertificateStore)| {
         let shown = store.current();
         let shown = shown.as_ref();
+        let door = doors.iter().find(|door| door.address == *listener);
+        let origin = door.and_then(|door| door.origin.as_ref());
+        let file = match origin {
+            Some(CertificateOrigin::File(file)) => Some(file),
+            _ => None,
+        };
         json!({
             "listener": listener,
             "names": shown.map(|shown| shown.names()),
+            "source": origin.map(CertificateOrigin::name),
+            "file": file,
             "fingerprint": shown.map(|shown| shown.fingerprint()),
             "not_after": shown.map(|shown| shown.not_after().to_rfc3339()),
             "days_left": shown.map(|shown| days(shown.not_after().since(now))),

@@ -84,6 +84,8 @@ fn drawn(
         head: vec![lang.t("activity-day"), words[0].clone(), words[1].clone()],
         rows: Vec::new(),
         csv: String::new(),
+        more: None,
+        gauges: Vec::new(),
     };
     if chart.is_empty {
         return Chart {

@@ -1,5 +1,7 @@
 //! Refused attempts: who knocked and was turned away, grouped; adopt, ignore, block.
 
+mod ignored;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
@@ -29,6 +31,8 @@ use crate::words::advice;
 const SINCE_DEFAULT: &str = "7d";
 /// Groups of a page.
 const ROWS: &str = "100";
+/// The same, of those that the filter leaves.
+const ROWS_MAX: usize = 100;
 /// Columns of the file.
 const HEAD: [&str; 12] = [
     "address",
@@ -51,6 +55,9 @@ pub(super) fn routes() -> Router<Centre> {
         .route("/attempts.csv", get(file))
         .route("/attempts.json", get(file))
         .route("/attempts/events", get(events))
+        .route("/attempts/ignored", get(ignored::show).post(ignored::back))
+        .route("/attempts/ignored.csv", get(ignored::file))
+        .route("/attempts/ignored.json", get(ignored::file))
         .route("/attempts/{reference}/{act}", post(act))
 }
 
@@ -58,7 +65,11 @@ pub(super) fn routes() -> Router<Centre> {
 #[template(path = "attempts.html")]
 struct Attempts {
     frame: Frame,
-    spans: Vec<(&'static str, String, bool)>,
+    spans: Vec<(String, String, bool)>,
+    since: String,
+    sought: String,
+    /// Groups that are not shown: words that lead to them; empty where there are none.
+    ignored: String,
     organisations: Vec<String>,
     files: Vec<(&'static str, String)>,
     groups: Vec<Group>,
@@ -96,15 +107,31 @@ fn since_of(visit: &Visit) -> &str {
 async fn file(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
     let asked = [("since", since_of(&visit))];
     match centre.get(visit.caller(), "/attempts", &asked).await {
-        Ok(answer) => files::of(&visit, "attempts", &HEAD, list(&answer, "attempts")),
+        Ok(answer) => {
+            let found = list(&answer, "attempts").iter();
+            let found = found.filter(|one| fits(&visit, one));
+            files::of(&visit, "attempts", &HEAD, found)
+        }
         Err(refused) => page::refused(&visit, &refused),
     }
 }
 
+/// Whether the filter leaves a group.
+fn fits(visit: &Visit, group: &Value) -> bool {
+    let texts = HEAD.map(|key| text(group, key));
+    records::is_among(visit.query.get("q"), texts)
+}
+
 async fn compose(centre: &Centre, visit: &Visit) -> Result<Attempts, Refused> {
     let lang = visit.lang;
-    let since = since_of(visit);
-    let asked = [("since", since), ("limit", ROWS)];
+    let (since, sought) = (since_of(visit), visit.query.get("q"));
+    // Of what is sought, as many as of all are shown.
+    let limit = if sought.is_empty() { ROWS } else { "" };
+    let asked = [("since", since), ("limit", limit)];
+    let ignored = match ignored::count(centre, visit).await? {
+        0 => String::new(),
+        count => lang.n("ignored-link", count),
+    };
     let answer = centre.get(visit.caller(), "/attempts", &asked).await?;
     let settings = centre.settings(visit.caller());
     let organisations = settings.document.organisation.iter();
@@ -119,15 +146,23 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Attempts, Refused> {
     let command = format!("relais attempts list --since {}", quoted(since));
     Ok(Attempts {
         spans: times::RANGES
-            .map(|(span, key)| (span, lang.t(key), span == since))
+            .map(|(span, key)| {
+                let address = address("/attempts", &[("since", span), ("q", sought)]);
+                (address, lang.t(key), span == since)
+            })
             .into(),
-        files: records::files("/attempts", &[("since", since)]),
+        since: since.to_owned(),
+        sought: sought.to_owned(),
+        ignored,
+        files: records::files("/attempts", &[("since", since), ("q", sought)]),
         organisations: organisations
             .filter(|one| visit.caller().rights.sees(&one.name))
             .map(|one| one.name.clone())
             .collect(),
         groups: list(&answer, "attempts")
             .iter()
+            .filter(|one| fits(visit, one))
+            .take(ROWS_MAX)
             .map(|one| group(visit, one))
             .collect(),
         frame: Frame::new(visit, "attempts", &lang.t("nav-attempts"))

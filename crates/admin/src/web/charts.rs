@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+use super::records::Gauge;
+
 /// Width and height of a chart, in its own units.
 const WIDTH: u64 = 640;
 const HEIGHT: u64 = 200;
@@ -46,6 +48,10 @@ pub(super) struct Chart {
     pub(super) rows: Vec<Vec<String>>,
     /// Its file, with the same range.
     pub(super) csv: String,
+    /// Where more is told of it: words and address.
+    pub(super) more: Option<(String, String)>,
+    /// How full what it shows is: a name, and its gauges.
+    pub(super) gauges: Vec<(String, Vec<Gauge>)>,
 }
 
 impl Chart {

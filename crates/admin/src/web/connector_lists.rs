@@ -21,6 +21,7 @@ use super::door::{Reader, Visit};
 use super::files;
 use super::page::{self, Frame};
 use super::records::{self, Cell, Input, Pick, Records, Sheet, Table};
+use super::standing;
 use crate::permission::Action;
 use crate::times;
 
@@ -96,7 +97,17 @@ async fn show(centre: &Centre, visit: &Visit, side: Side) -> Response {
     };
     let found = list(&answer, "connectors").iter();
     let found = found.filter(|one| fits(visit, one)).take(ROWS_MAX);
-    let rows = found.map(|one| line(centre, visit, (side, &seen), one));
+    let standings = match side {
+        Side::Inbound => Vec::new(),
+        Side::Outbound => match standing::all(centre, visit.caller()).await {
+            Ok(standings) => standings,
+            Err(refused) => return page::refused(visit, &refused),
+        },
+    };
+    let rows = found.map(|one| {
+        let standing = standing::of(&standings, one);
+        line(centre, visit, (side, &seen, standing), one)
+    });
     let path = format!("/connectors/{}", side.name());
     let asked = filters(visit);
     let is_filtered = asked.iter().any(|(_, value)| !value.is_empty());
@@ -170,20 +181,23 @@ const INBOUND: [&str; 8] = [
     "inbound-last",
     "inbound-clients",
 ];
-const OUTBOUND: [&str; 6] = [
+const OUTBOUND: [&str; 9] = [
     "field-name",
     "filter-organisation",
     "column-state",
     "column-hosts",
     "column-for",
     "fact-tls",
+    "standing-sign-in",
+    "standing-limits",
+    "standing-error",
 ];
 
 /// One connector in the list.
 fn line(
     centre: &Centre,
     visit: &Visit,
-    (side, seen): (Side, &Seen),
+    (side, seen, standing): (Side, &Seen, &Value),
     value: &Value,
 ) -> records::Row {
     let lang = visit.lang;
@@ -222,6 +236,15 @@ fn line(
             false => Cell::whole(&times::full(lang, last)),
         });
         cells.push(Cell::number(&lang.number(count)));
+    } else {
+        let gauges = standing::gauges(lang, standing);
+        let limits = match gauges.is_empty() {
+            true => lang.t("standing-no-limits"),
+            false => String::new(),
+        };
+        cells.push(standing::sign_in_cell(lang, standing));
+        cells.push(Cell::new(&limits).gauges(gauges));
+        cells.push(standing::error_cell(lang, standing));
     }
     records::Row {
         cells,

@@ -22,7 +22,7 @@ use super::inbound_form::Section;
 use super::inbound_wizard::sentence;
 use super::page::{self, Frame};
 use super::trace::Status;
-use super::{activity, names, outbound_form, switching};
+use super::{activity, names, outbound_form, standing, switching};
 use crate::api::connector_changes::revision;
 use crate::lang::Lang;
 use crate::permission::Action;
@@ -189,6 +189,8 @@ struct Detail {
     settings: Vec<(String, String)>,
     inbound: Option<Inbound>,
     outbound: Option<Outbound>,
+    /// How a way out stands.
+    standing: Option<standing::Part>,
     /// Its own page.
     address: String,
     history: Vec<Past>,
@@ -252,7 +254,10 @@ async fn detail(
     let settings = settings.map(|(key, value)| (key.clone(), shown(value)));
     let activity = match side {
         Side::Inbound => address("/trace", &[("q", &format!("connector:\"{name}\""))]),
-        Side::Outbound => String::new(),
+        Side::Outbound => address(
+            "/trace",
+            &[("q", &format!("connector:\"{name}\"")), ("since", "30d")],
+        ),
     };
     let inbound = match side {
         Side::Inbound => inbound_part(centre, visit, (organisation, name)).await,
@@ -264,7 +269,18 @@ async fn detail(
         _ => lang.t("edit-done"),
     };
     let connector = row(lang, side, found);
+    let standing = match side {
+        Side::Inbound => None,
+        Side::Outbound => standing::one(centre, visit, (organisation, name))
+            .await
+            .ok(),
+    };
+    let command = format!("relais connector {} show {}", side.name(), quoted(name));
+    let frame = Frame::new(visit, side.name(), name)
+        .command(command)
+        .done(done);
     page::send(&Detail {
+        standing: standing.map(|one| standing::Part::new(lang, &one)),
         inbound,
         history: history(centre, visit, side, (organisation, name)).await,
         address: connector.address.clone(),
@@ -277,13 +293,10 @@ async fn detail(
         back_address: format!("/connectors/{}", side.name()),
         activity,
         settings: settings.filter(|(_, value)| !value.is_empty()).collect(),
-        frame: Frame::new(visit, side.name(), name)
-            .command(format!(
-                "relais connector {} show {}",
-                side.name(),
-                quoted(name)
-            ))
-            .done(done),
+        frame: match side {
+            Side::Inbound => frame,
+            Side::Outbound => frame.api(standing::call(organisation, name)),
+        },
     })
 }
 

@@ -9,6 +9,7 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::ask::{Centre, Refused, address, list, segment, text};
+use super::certificates;
 use super::door::{Reader, SessionForm, Visit};
 use super::files;
 use super::form::Form;
@@ -135,6 +136,7 @@ async fn compose(
     };
     Ok(Records {
         notes: Note::mistake(mistake).into_iter().collect(),
+        views: certificates::views(lang, "/credentials"),
         filter: Some(filter(visit)),
         files: records::files("/credentials", &filters),
         sheets,

@@ -1,6 +1,7 @@
 //! Domains: where they stand, what to publish, what DNS shows now.
 
 mod change;
+mod keys;
 
 use askama::Template;
 use axum::Router;
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Router<Centre> {
         .route("/domains/{name}", get(detail))
         .route("/domains/{name}/check", post(check))
         .route("/domains/{name}/edit", get(change::edit).post(change::set))
+        .route("/domains/{name}/keys/{act}", post(keys::act))
         .route(
             "/domains/{name}/remove",
             get(change::ask).post(change::remove),
@@ -149,7 +151,7 @@ async fn listed(
     let table = Table {
         headings: headings.map(|key| lang.t(key)).into(),
         rows: found
-            .map(|one| line(row(lang, one), used_by(centre, visit, one)))
+            .map(|one| line(row(lang, one), users(centre, visit, one).len()))
             .collect(),
         empty: match is_filtered {
             true => lang.t("records-none"),
@@ -177,15 +179,21 @@ async fn listed(
     (status, page::send(&records)).into_response()
 }
 
-/// Inbound connectors whose devices may send from it.
-fn used_by(centre: &Centre, visit: &Visit, domain: &Value) -> usize {
+/// Inbound connectors whose devices may send from it, with their pages.
+fn users(centre: &Centre, visit: &Visit, domain: &Value) -> Vec<(String, String)> {
     let settings = centre.settings(visit.caller());
-    let owner = settings.organisation(text(domain, "organisation"));
+    let organisation = text(domain, "organisation");
+    let owner = settings.organisation(organisation);
     let connectors = owner.into_iter().flat_map(|one| &one.inbound_connector);
     let name = text(domain, "name");
     let is_of = |scope: &String| scope == "*" || scope.eq_ignore_ascii_case(name);
     let users = connectors.filter(|one| one.sender_domains.iter().any(is_of));
-    users.count()
+    let page = |one: &str| {
+        let (of, one) = (segment(organisation), segment(one));
+        format!("/connectors/inbound/{of}/{one}")
+    };
+    let named = users.map(|one| (one.name.clone(), page(&one.name)));
+    named.collect()
 }
 
 /// One domain in the list.
@@ -245,6 +253,9 @@ struct Detail {
     mailbox_host: String,
     /// The state of signing.
     signing: String,
+    keys: Option<keys::Keys>,
+    /// Inbound connectors whose devices may send from it, with their pages.
+    users: Vec<(String, String)>,
 }
 
 struct Record {
@@ -317,9 +328,9 @@ async fn compose(
     let found = found.cloned().unwrap_or_default();
     let command = format!("relais domain check {}", quoted(name));
     let done = match (looked.is_null(), visit.query.get("done")) {
+        (true, "") => keys::done(visit),
         (false, _) => lang.t("domain-looked"),
         (true, "added") => lang.t("domains-added"),
-        (true, "") => String::new(),
         (true, _) => lang.t("domains-changed"),
     };
     let frame = Frame::new(visit, "domains", name)
@@ -340,6 +351,8 @@ async fn compose(
         base: format!("/domains/{}", segment(name)),
         mailbox_host: text(&found, "mailbox_host").to_owned(),
         signing: signing(lang, text(&found, "dkim")),
+        keys: keys::of(centre, visit, (name, owner)).await?,
+        users: users(centre, visit, &found),
         frame,
     })
 }

@@ -34,25 +34,27 @@ pub(super) fn of(lang: Lang, settings: &Settings, events: &[Event]) -> Option<Fi
     })
 }
 
+/// What a next hop's answer means: cause and fix, if it is known.
+pub(super) fn in_words(lang: Lang, reply: &str) -> Option<(&'static str, &'static str)> {
+    let known = known_refusal(Stage::Recipient, &Reply::parse_stored(reply)?)?;
+    Some(match lang.0 {
+        Language::English => (known.cause.en, known.fix.en),
+        Language::French => (known.cause.fr, known.fix.fr),
+    })
+}
+
 /// A next hop's refusal that is known.
 fn foreign(lang: Lang, settings: &Settings, event: &Event, reply: &str) -> Option<Fix> {
     let parsed = Reply::parse_stored(reply)?;
     // Which line it answered is not in the event; few are told apart by that.
     let known = known_refusal(Stage::Recipient, &parsed)?;
-    let words = |words: relais_policy::known_refusal::Words| match lang.0 {
-        Language::English => words.en,
-        Language::French => words.fr,
-    };
+    let (cause, fix) = in_words(lang, reply)?;
     let link = if known.is_about_dns {
         domain(lang, settings, event, event.from.as_deref())
     } else {
         outbound(lang, settings, event)
     };
-    Some(Fix {
-        cause: words(known.cause),
-        fix: words(known.fix),
-        link,
-    })
+    Some(Fix { cause, fix, link })
 }
 
 /// The page for a token of ours.

@@ -97,6 +97,7 @@ pub(super) fn routes(context: AdminContext) -> Router {
     Router::new()
         .route("/api/v1/openapi.json", get(document))
         .route("/api/v1", any(knock))
+        .route("/api/v1/", any(knock))
         .route("/api/v1/{*rest}", any(knock))
         .with_state(gate)
 }

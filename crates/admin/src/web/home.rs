@@ -8,12 +8,14 @@ use axum::routing::get;
 use serde_json::Value;
 
 use relais_policy::alert::RuleKind;
+use relais_smtp::time::Timestamp;
 
 use super::ask::{Centre, Refused, list, text};
 use super::charts::Chart;
 use super::door::{Reader, Visit};
 use super::files;
 use super::page::{self, Frame};
+use super::queue::suspended::scope;
 use super::setup::{self, Step};
 use super::{records, reports};
 use crate::alerts::words;
@@ -43,6 +45,8 @@ struct Home {
     frame: Frame,
     is_well: bool,
     sentence: String,
+    /// What ends next, and when; empty where nothing has an end.
+    next_end: String,
     waiting: Vec<(String, String, String)>,
     matters: Vec<Matter>,
     steps: Vec<Step>,
@@ -94,14 +98,16 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Home, Refused> {
         .saturating_add(counts[2]);
     let is_ready = status["ready"].as_bool().unwrap_or(false);
     let is_well = is_ready && takes_mail(&status, &domains);
+    let matters = matters(visit, &status, &domains, (&suspended, &alerts));
     let sentence = if is_ready && !is_well {
         lang.t("home-not-yet")
     } else if is_well {
-        format!(
-            "{} {}",
-            lang.t("home-well"),
-            lang.n("home-in-queue", in_queue)
-        )
+        let begin = match matters.is_empty() {
+            true => lang.t("home-flowing"),
+            false => lang.t("home-well"),
+        };
+        let today = lang.n("home-today", today(centre, visit).await?);
+        format!("{begin} {today} {}", lang.n("home-in-queue", in_queue))
     } else {
         lang.with("home-unwell", &told(lang.0, text(&status, "because")))
     };
@@ -132,7 +138,8 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Home, Refused> {
             tile("home-oldest", age, "/queue"),
             tile("home-refused", lang.number(groups), "/attempts?since=24h"),
         ],
-        matters: matters(lang, &status, &domains, (&suspended, &alerts)),
+        next_end: next_end(lang, centre.context.clock.now(), &status),
+        matters,
         steps: left,
         charts: shown_charts(centre, visit, &status).await?,
         files: records::files("/home", &[]),
@@ -140,6 +147,41 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Home, Refused> {
             .api("GET /api/v1/status")
             .command("relais status"),
     })
+}
+
+/// Messages that were taken since midnight, by the reader's clock.
+async fn today(centre: &Centre, visit: &Visit) -> Result<u64, Refused> {
+    let now = centre.context.clock.now();
+    let since = visit.lang.1.time("today", now);
+    let asked = [("since", since.as_str())];
+    let report = centre.get(visit.caller(), "/reports", &asked).await?;
+    let rows = list(&report, "outcomes").iter();
+    Ok(rows.filter_map(|row| row["accepted"].as_u64()).sum())
+}
+
+/// Which certificate or login ends next.
+fn next_end(lang: Lang, now: Timestamp, status: &Value) -> String {
+    let listeners = list(status, "certificates").iter();
+    let listeners = listeners.map(|one| (one, "home-end-certificate", text(one, "listener")));
+    let clients = list(status, "client_certificates").iter();
+    let clients = clients.map(|one| (one, "home-end-client", text(one, "name")));
+    let logins = list(status, "logins").iter();
+    let logins = logins.map(|one| (one, "home-end-login", text(one, "outbound_connector")));
+    let all = listeners.chain(clients).chain(logins);
+    let ends = all.filter_map(|(one, key, name)| {
+        let end = Timestamp::parse_rfc3339(text(one, "not_after"))?;
+        Some((end, key, name))
+    });
+    let Some((end, key, name)) = ends.min_by_key(|(end, ..)| *end) else {
+        return String::new();
+    };
+    let when = end.to_rfc3339();
+    let values = [
+        ("what", &*lang.with(key, &clean(name))),
+        ("when", &*times::relative(lang, now, Some(&when))),
+        ("time", &*times::zoned(lang, end)),
+    ];
+    lang.fill("home-end", &values)
 }
 
 /// Whether any mail can be taken: without a domain in force all of it is refused. Who may not read
@@ -182,11 +224,16 @@ fn raised_alert(lang: Lang, alert: &Value) -> Matter {
 }
 
 fn matters(
-    lang: Lang,
+    visit: &Visit,
     status: &Value,
     domains: &Value,
     (suspended, alerts): (&Value, &Value),
 ) -> Vec<Matter> {
+    let lang = visit.lang;
+    let listeners = match visit.sees_installation() {
+        true => "/listeners",
+        false => "",
+    };
     let raised = list(alerts, "raised").iter();
     let mut matters: Vec<_> = raised.map(|one| raised_alert(lang, one)).collect();
     for certificate in list(status, "certificates") {
@@ -199,7 +246,10 @@ fn matters(
             }
             Some(_) => continue,
         };
-        matters.push(Matter { words, address: "" });
+        matters.push(Matter {
+            words,
+            address: listeners,
+        });
     }
     for login in list(status, "logins") {
         let name = clean(text(login, "outbound_connector")).into_owned();
@@ -235,11 +285,10 @@ fn matters(
         });
     }
     for one in list(suspended, "suspensions") {
-        let which = one["destination"].as_str().or(one["organisation"].as_str());
-        let words = lang.with("home-suspended", which.unwrap_or("*"));
+        let scope = scope(lang, text(one, "destination"), text(one, "organisation"));
         matters.push(Matter {
-            words,
-            address: "/queue",
+            words: lang.with("home-suspended", &scope),
+            address: "/queue/suspended",
         });
     }
     matters.truncate(MATTERS_MAX);

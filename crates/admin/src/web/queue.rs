@@ -1,6 +1,7 @@
 //! The queue: what waits, and what a person does about it, always with count and confirmation.
 
 mod groups;
+pub(super) mod suspended;
 
 use askama::Template;
 use axum::Router;
@@ -9,6 +10,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::{Map, Value, json};
 
+use self::groups::Here;
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
 use super::door::{Change, Reader, SessionForm, Visit};
 use super::files;
@@ -60,6 +62,7 @@ pub(super) fn routes() -> Router<Centre> {
         .route("/queue.json", get(file))
         .route("/queue/act", post(act))
         .route("/queue/{id}/resend", post(resend))
+        .merge(suspended::routes())
 }
 
 #[derive(Template)]
@@ -107,7 +110,7 @@ fn acts(visit: &Visit) -> Vec<(&'static str, String)> {
 }
 
 async fn show(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
-    if let Some(by) = groups::By::asked(&visit) {
+    if let Some(by) = groups::asked(&visit) {
         return groups::show(&centre, &visit, by).await;
     }
     match compose(&centre, &visit).await {
@@ -144,8 +147,9 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Queue, Refused> {
         value: visit.query.get(name).to_owned(),
     };
     let rows = list(&answer, "messages").iter();
+    let suspended = suspended::count(centre, visit).await?;
     Ok(Queue {
-        views: groups::views(visit, &filters),
+        views: groups::views(visit, &filters, (Here::Messages, suspended)),
         filters: vec![
             label("destination", "filter-destination"),
             label("sender", "filter-sender"),
@@ -209,7 +213,7 @@ fn row(visit: &Visit, message: &Value) -> Row {
 
 /// What the filter leaves, as a file: one line for each recipient.
 async fn file(State(centre): State<Centre>, Reader(visit): Reader) -> Response {
-    if let Some(by) = groups::By::asked(&visit) {
+    if let Some(by) = groups::asked(&visit) {
         return groups::file(&centre, &visit, by).await;
     }
     let mut asked = filled(&visit.query);

@@ -120,6 +120,8 @@ pub(super) struct Cell {
     is_folded: bool,
     /// Further lines, quieter.
     lines: Vec<String>,
+    /// How full something is.
+    gauges: Vec<Gauge>,
     /// Class, mark and word of a status.
     status: Option<(&'static str, &'static str)>,
 }
@@ -192,6 +194,12 @@ impl Cell {
         self
     }
 
+    /// With how full something is.
+    pub(super) fn gauges(mut self, gauges: Vec<Gauge>) -> Self {
+        self.gauges = gauges;
+        self
+    }
+
     /// With a further line, unless it is empty.
     pub(super) fn line(mut self, text: &str) -> Self {
         if !text.is_empty() {
@@ -199,6 +207,13 @@ impl Cell {
         }
         self
     }
+}
+
+/// How full something is, in words that say it without a picture.
+pub(super) struct Gauge {
+    pub(super) words: String,
+    /// None: nothing is measured.
+    pub(super) percent: Option<u64>,
 }
 
 /// What can be done to a row: a button that is a form.

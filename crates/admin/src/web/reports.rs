@@ -16,8 +16,11 @@ use super::charts::{self, Bar, Chart, Column};
 use super::door::{Reader, Visit};
 use super::files::{self, csv_line};
 use super::page::{self, Frame};
+use super::records::Gauge;
+use super::standing;
 use crate::context::{AdminContext, Caller};
 use crate::lang::Lang;
+use crate::permission::Action;
 use crate::plain::clean;
 use crate::times;
 use crate::words::meaning;
@@ -26,6 +29,8 @@ use crate::words::meaning;
 const SINCE_DEFAULT: &str = "24h";
 /// A client that sent so many before and nothing now has gone quiet.
 const QUIET_MIN: u64 = 5;
+/// Longer spans are compared with the span before.
+const WEEK: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
 /// Versions that are too old. RFC 8996.
 const TOO_OLD: [&str; 2] = ["1.0", "1.1"];
 
@@ -50,6 +55,8 @@ struct Ground<'a> {
     lang: Lang,
     since: &'a str,
     report: &'a Value,
+    /// How the ways out stand.
+    standings: &'a [Value],
 }
 
 fn since_of(visit: &Visit) -> &str {
@@ -126,10 +133,16 @@ async fn all(
 ) -> Result<Vec<Chart>, Refused> {
     let asked = [("since", since)];
     let report = centre.get(caller, "/reports", &asked).await?;
+    // Limits are settings, which not everybody may read.
+    let standings = match caller.rights.may(Action::ReadSettings) {
+        true => standing::all(centre, caller).await?,
+        false => Vec::new(),
+    };
     let ground = Ground {
         lang,
         since,
         report: &report,
+        standings: &standings,
     };
     Ok(vec![
         mail(&ground),
@@ -211,6 +224,8 @@ impl Ground<'_> {
             head: Vec::new(),
             rows: Vec::new(),
             csv: address(&path, &[("since", self.since)]),
+            more: None,
+            gauges: Vec::new(),
         }
     }
 
@@ -219,6 +234,17 @@ impl Ground<'_> {
             is_empty: true,
             ..self.chart(id, title, self.lang.t("chart-empty"))
         }
+    }
+
+    /// With which time clients are compared, in words.
+    fn when(&self) -> String {
+        let time = |key: &str| Timestamp::parse_rfc3339(text(self.report, key));
+        let span = time("since").zip(time("before_since"));
+        let is_week = span.is_some_and(|(since, before)| since.since(before) <= WEEK);
+        self.lang.t(match is_week {
+            true => "chart-week-before",
+            false => "chart-span-before",
+        })
     }
 
     fn rows(&self, key: &str) -> &[Value] {
@@ -342,6 +368,13 @@ fn queue(ground: &Ground<'_>) -> Chart {
         return ground.empty("queue", "chart-queue");
     }
     let oldest = rows.iter().map(|row| number(row, "oldest_s")).max();
+    let waiting = |row: &Value| {
+        ["queued", "deferred", "held"]
+            .map(|key| number(row, key))
+            .iter()
+            .sum()
+    };
+    let most: u64 = rows.iter().map(waiting).max().unwrap_or(0);
     let finding = match oldest {
         // A line along the ground says no more than the sentence.
         Some(0) | None => {
@@ -350,7 +383,10 @@ fn queue(ground: &Ground<'_>) -> Chart {
                 ..ground.chart("queue", "chart-queue", lang.t("chart-queue-nothing"))
             };
         }
-        Some(oldest) => lang.with("chart-queue-finding", &times::span(lang, oldest)),
+        Some(oldest) => {
+            let finding = lang.with("chart-queue-finding", &times::span(lang, oldest));
+            format!("{finding} {}", lang.n("chart-queue-most", most))
+        }
     };
     let ticks: Vec<_> = rows
         .iter()
@@ -448,12 +484,21 @@ fn clients(ground: &Ground<'_>) -> Chart {
             ("count", &lang.number(number(first, "accepted"))),
         ],
     );
-    if let Some(quiet) = quiet {
+    let change = |row: &Value| number(row, "accepted").abs_diff(number(row, "before"));
+    let largest = rows.iter().filter(|row| change(row) >= QUIET_MIN);
+    let largest = largest.max_by_key(|row| change(row));
+    if let Some(row) = quiet.or(largest) {
+        let key = match quiet {
+            Some(_) => "chart-clients-quiet",
+            None => "chart-clients-change",
+        };
         let values = [
-            ("client", text(quiet, "client")),
-            ("count", &*lang.number(number(quiet, "before"))),
+            ("client", text(row, "client")),
+            ("now", &*lang.number(number(row, "accepted"))),
+            ("when", &*ground.when()),
+            ("count", &*lang.number(number(row, "before"))),
         ];
-        finding = format!("{finding} {}", lang.fill("chart-clients-quiet", &values));
+        finding = format!("{finding} {}", lang.fill(key, &values));
     }
     let bar = |row: &Value| {
         let (client, accepted) = (text(row, "client"), number(row, "accepted"));
@@ -464,6 +509,7 @@ fn clients(ground: &Ground<'_>) -> Chart {
                 "chart-clients-words",
                 &[
                     ("count", &lang.number(accepted)),
+                    ("when", &ground.when()),
                     ("before", &lang.number(before)),
                 ],
             ),
@@ -588,6 +634,10 @@ fn security(ground: &Ground<'_>) -> Chart {
         svg: charts::bars("security", &finding, &bars),
         head: ground.head(&["fact-tls", "column-count"]),
         rows: table_of(rows, "version", &["count"]),
+        more: Some((
+            lang.t("chart-security-devices"),
+            "/devices?filter=weak".to_owned(),
+        )),
         ..ground.chart("security", "chart-security", finding)
     }
 }
@@ -631,11 +681,25 @@ fn legend_of_tried(
     ]
 }
 
+/// How much of the providers' limits is used now.
+fn gauges(ground: &Ground<'_>) -> Vec<(String, Vec<Gauge>)> {
+    let of = |standing: &Value| {
+        let mut gauges = standing::gauges(ground.lang, standing);
+        gauges.retain(|gauge| gauge.percent.is_some());
+        (clean(text(standing, "name")).into_owned(), gauges)
+    };
+    let all = ground.standings.iter().map(of);
+    all.filter(|(_, gauges)| !gauges.is_empty()).collect()
+}
+
 fn routes_of(ground: &Ground<'_>) -> Chart {
     let (lang, rows) = (ground.lang, ground.rows("routes"));
     let ended = |row: &Value| number(row, "delivered") + number(row, "failed");
     let Some(first) = rows.iter().max_by_key(|row| ended(row)) else {
-        return ground.empty("routes", "chart-routes");
+        return Chart {
+            gauges: gauges(ground),
+            ..ground.empty("routes", "chart-routes")
+        };
     };
     let success = share(number(first, "delivered"), ended(first));
     let values = [
@@ -658,6 +722,7 @@ fn routes_of(ground: &Ground<'_>) -> Chart {
             "status-failed",
         ]),
         rows: table_of(rows, "outbound_connector", &TRIED),
+        gauges: gauges(ground),
         ..ground.chart("routes", "chart-routes", finding)
     }
 }

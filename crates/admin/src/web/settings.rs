@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::ask::{Centre, Refused, address, list, segment, text};
+use super::certificates;
 use super::content_form;
 use super::door::{Reader, SessionForm, Visit};
 use super::fields::Reading;
@@ -171,6 +172,7 @@ async fn compose(centre: &Centre, visit: &Visit, mistake: String) -> Result<Reco
         "" => String::new(),
         name => lang.with("settings-done", name),
     };
+    let views = certificates::views_of_settings(visit, "/settings");
     let filter = Sheet::new("filter", "/settings", lang.t("filter-button"));
     let filter = filter.input(Input::text("q", lang.t("records-sought"), filters[0].1));
     let filter = match records::of_organisation(lang, &names, filters[1].1, Some("filter-any")) {
@@ -180,6 +182,7 @@ async fn compose(centre: &Centre, visit: &Visit, mistake: String) -> Result<Reco
     let frame = Frame::new(visit, "settings", &lang.t("nav-settings"));
     Ok(Records {
         notes,
+        views,
         filter: Some(filter),
         files: records::files("/settings", &filters),
         sheets,

@@ -367,6 +367,21 @@ fn lists_come_in_pages() {
     program.get("/suppression?limit=0").expect(400);
     program.get("/suppression?cursor=x").expect(400);
     program.get("/suppression?unknown=1").expect(400);
+    let twice = program.get("/suppression?limit=1&limit=2").expect(400);
+    let detail = "The parameter \"limit\" is given more than once.";
+    assert_eq!(twice.json()["detail"], detail);
+}
+
+#[test]
+fn the_front_of_the_api_answers_as_all_of_it() {
+    let server = Server::with_settings(CONTOSO);
+    let program = Program::new(&server, &["status:read"], &[]);
+    for path in ["", "/"] {
+        let nothing = program.get(path).expect(404);
+        let form = nothing.header("content-type");
+        assert_eq!(form, Some("application/problem+json"), "{path:?}");
+        assert!(nothing.json()["reference"].is_string());
+    }
 }
 
 #[test]

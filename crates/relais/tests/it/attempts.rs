@@ -5,6 +5,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::support::{BEHIND_PROXY, CONTOSO, Lines, Place, Server, Session};
+use crate::web::{audit, first, post_and_follow};
 
 /// No connector covers it.
 const DEVICE: &str = "10.1.3.7";
@@ -160,6 +161,52 @@ fn an_ignored_group_is_listed_again_for_another_reason_or_on_demand() {
     // Others are made without a person, as keys of a new domain.
     let of_people = audit.iter().find(|entry| entry["via"] != "start");
     assert_eq!(of_people.expect("one")["act"], "attempts.ignored");
+
+    let ignored = ["--json", "attempts", "ignored"];
+    let known = server.relais(&ignored).expect(0).json_lines();
+    assert_eq!((&known[0]["address"], known.len()), (&DEVICE.into(), 1));
+    let back = ["attempts", "unignore", DEVICE, "SRC-UNKNOWN"];
+    server.relais(&back).expect(0);
+    assert_eq!(listed(&server, &[]).len(), 2);
+    assert!(server.relais(&ignored).expect(0).out.is_empty());
+    server.relais(&back).expect(3);
+}
+
+#[test]
+fn what_was_ignored_is_found_on_its_page_and_shown_again() {
+    let server = server();
+    let mut browser = first(&server, "fr");
+    knock(&server, DEVICE, "a@example.com", "b@example.org");
+    let other = knock(&server, "10.1.3.8", "a@example.com", "b@example.org");
+    let page = browser.get("/attempts?q=10.1.3.8").expect(200);
+    page.shows("<h2>10.1.3.8</h2>");
+    assert!(!page.body.contains(DEVICE), "{}", page.body);
+    let file = browser.get("/attempts.csv?q=10.1.3.8").expect(200).body;
+    assert!(
+        file.contains("10.1.3.8") && !file.contains(DEVICE),
+        "{file}"
+    );
+    browser
+        .get("/attempts?q=nirgends")
+        .expect(200)
+        .shows("Rien ne correspond à ce filtre.");
+
+    let path = format!("/attempts/{}/ignore", reference(&other));
+    let left = post_and_follow(&mut browser, &path, &[]);
+    left.shows("<a href=\"/attempts/ignored\">Un groupe est ignoré</a>");
+    assert!(!left.body.contains("<h2>10.1.3.8</h2>"), "{}", left.body);
+    let page = browser.get("/attempts/ignored").expect(200);
+    page.shows("<code>10.1.3.8</code>");
+    page.shows("anna (web)");
+    let group = [("address", "10.1.3.8"), ("token", "SRC-UNKNOWN")];
+    let back = post_and_follow(&mut browser, "/attempts/ignored", &group);
+    back.shows("Les tentatives de 10.1.3.8 sont de nouveau affichées.");
+    back.shows("Rien n’est ignoré.");
+    browser
+        .get("/attempts")
+        .expect(200)
+        .shows("<h2>10.1.3.8</h2>");
+    assert_eq!(audit(&server)[0]["act"], "attempts.shown");
 }
 
 #[test]

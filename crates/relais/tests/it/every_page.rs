@@ -40,7 +40,7 @@ const fn kept(
 
 const NONE: (&str, &str) = ("", "");
 
-const PAGES: [Kept; 21] = [
+const PAGES: [Kept; 25] = [
     kept(
         "/home",
         ("Home", "Accueil"),
@@ -63,11 +63,25 @@ const PAGES: [Kept; 21] = [
         ("/queue", "relais queue list"),
     ),
     kept(
+        "/queue/suspended",
+        ("Suspended delivery", "Remise suspendue"),
+        "Nothing is suspended.",
+        ("q=nothing", "value=\"nothing\""),
+        ("/queue/suspended", "relais queue suspended"),
+    ),
+    kept(
         "/attempts",
         ("Refused attempts", "Tentatives refusées"),
         "class=\"empty\"",
         ("since=1h", "href=\"/attempts?since=1h\" aria-current"),
         ("/attempts", "relais attempts list"),
+    ),
+    kept(
+        "/attempts/ignored",
+        ("Ignored attempts", "Tentatives ignorées"),
+        "Nothing is ignored.",
+        ("q=nothing", "value=\"nothing\""),
+        ("/attempts/ignored", "relais attempts ignored"),
     ),
     kept(
         "/reports",
@@ -113,6 +127,13 @@ const PAGES: [Kept; 21] = [
         "class=\"empty\"",
         ("state=off", "<option value=\"off\" selected>"),
         ("/credentials", "relais credential list"),
+    ),
+    kept(
+        "/certificates",
+        ("Client certificates", "Certificats clients"),
+        "No connector names a certificate",
+        ("q=nothing", "value=\"nothing\""),
+        ("/connectors/inbound/certificates", ""),
     ),
     kept(
         "/directory",
@@ -183,6 +204,16 @@ const PAGES: [Kept; 21] = [
         "There is no organisation yet.",
         NONE,
         ("/retention", "relais organisation set"),
+    ),
+    kept(
+        "/listeners",
+        (
+            "Listeners &#38; certificates",
+            "Ports d’écoute et certificats",
+        ),
+        "",
+        ("q=nothing", "value=\"nothing\""),
+        ("/status", "relais status"),
     ),
     kept(
         "/audit",

@@ -72,6 +72,68 @@ fn what_waits_for_one_destination_is_one_line_and_one_act_after_a_question_that_
 }
 
 #[test]
+fn delivery_to_a_destination_is_suspended_and_resumed_on_the_page_of_the_queue() {
+    let server = Server::with_settings(CONTOSO);
+    let mut browser = first(&server, "en");
+    for to in ["a@example.invalid", "b@example.invalid", "c@other.invalid"] {
+        server.send("scan@contoso.test", to);
+    }
+    server
+        .relais(&["queue", "hold", "--all", "--yes"])
+        .expect(0);
+    let page = browser.get("/queue?by=destination").expect(200);
+    page.shows("<a href=\"/queue/suspended\">Suspended</a>");
+    page.shows("name=\"destination\" value=\"example.invalid\"");
+
+    let path = "/queue/suspended";
+    let group = [("act", "suspend"), ("destination", "Example.invalid")];
+    let asked = post(&mut browser, path, &group).expect(200);
+    asked.shows("Suspend delivery: mail to example.invalid?");
+    asked.shows("2 messages of it wait now.");
+    asked.shows("relais queue suspend example.invalid");
+    assert!(lines(&server, &["queue", "suspended"])[0]["suspensions"] == json!([]));
+    let wrong = [("confirmed", "1"), ("until", "yesterday")];
+    post(&mut browser, path, &[&group[..], &wrong].concat())
+        .expect(400)
+        .shows("role=\"alert\"");
+    let sure = [
+        ("confirmed", "1"),
+        ("reason", "they move <house>"),
+        ("until", "2h"),
+    ];
+    let page = post_and_follow(&mut browser, path, &[&group[..], &sure].concat());
+    page.shows("Delivery is suspended: mail to example.invalid.");
+    page.shows("they move &#60;house&#62;");
+    page.shows("anna (web)");
+    page.shows("aria-current=\"true\">Suspended (1)");
+    let known = &lines(&server, &["queue", "suspended"])[0]["suspensions"][0];
+    assert_eq!(known["destination"], "example.invalid");
+    assert!(known["until"].is_string(), "{known}");
+    browser
+        .get("/queue?by=destination")
+        .expect(200)
+        .shows("<bdi>suspended</bdi>");
+    browser
+        .get("/")
+        .expect(200)
+        .shows("href=\"/queue/suspended\">Delivery is suspended: mail to example.invalid.");
+    let file = browser.get("/queue/suspended.csv").expect(200).body;
+    assert!(file.contains("\r\nexample.invalid,,"), "{file}");
+
+    let resume = [("act", "resume"), ("destination", "example.invalid")];
+    post(&mut browser, path, &resume)
+        .expect(200)
+        .shows("Resume delivery: mail to example.invalid?");
+    let sure = [&resume[..], &[("confirmed", "1")]].concat();
+    post_and_follow(&mut browser, path, &sure).shows("Delivery is resumed");
+    assert_eq!(
+        lines(&server, &["queue", "suspended"])[0]["suspensions"],
+        json!([])
+    );
+    post(&mut browser, path, &sure).expect(404);
+}
+
+#[test]
 fn a_domain_is_added_changed_and_removed_by_its_typed_name_on_its_page() {
     let server = Server::with_settings(CONTOSO);
     let mut browser = first(&server, "en");

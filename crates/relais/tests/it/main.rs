@@ -62,6 +62,7 @@ mod serving;
 mod signing;
 mod sign_ins;
 mod sso;
+mod standing_pages;
 mod story;
 mod sts;
 mod tidy;

@@ -20,6 +20,7 @@ use relais_smtp::time::Timestamp;
 
 use crate::receiver::{Arrival, Receiver};
 use crate::support::{Place, Server, Session, is_installed, run};
+use crate::web::{first, post, post_and_follow};
 
 /// Reads records (JSON) and messages (each with its length in front), and prints for each message
 /// which of its signatures hold.
@@ -219,6 +220,63 @@ fn as_json(records: &[(String, String)]) -> Value {
 
 fn is_signed(arrival: &Arrival) -> bool {
     arrival.content.starts_with(b"DKIM-Signature: ")
+}
+
+#[test]
+fn keys_are_changed_on_the_page_of_their_domain() {
+    let (zone, receiver) = (Zone::new(), Receiver::start());
+    let server = zone.place().serve();
+    server.apply(&settings(&receiver, "assumed")).expect(0);
+    let published = records(&server, 2);
+    let mut browser = first(&server, "en");
+    let address = "/domains/contoso.test";
+    let page = browser.get(address).expect(200);
+    page.shows("Publish its record, below. The key signs by itself once DNS shows it.");
+    page.shows(&published[0].0);
+    page.shows("<a href=\"/connectors/inbound/contoso/Printers\">Printers</a>");
+    assert!(
+        !page.body.contains("Change the keys"),
+        "one change at a time"
+    );
+    zone.publish(&published);
+    let whose = [("organisation", "contoso")];
+    let look = format!("{address}/keys/activate");
+    post_and_follow(&mut browser, &look, &whose).shows("Mail is signed with it since ");
+    assert_eq!(standing(&server), "active");
+
+    let rotate = format!("{address}/keys/rotate");
+    let asked = post(&mut browser, &rotate, &whose).expect(200);
+    asked.shows("Make new keys for contoso.test?");
+    asked.shows("relais dkim rotate contoso.test");
+    records(&server, 2);
+    let sure = [whose[0], ("confirmed", "1")];
+    let page = post_and_follow(&mut browser, &rotate, &sure);
+    page.shows("New keys are made.");
+    page.shows("Publish its record, below.");
+    page.shows("Look for them in DNS now");
+    let all = records(&server, 4);
+    zone.publish(&all);
+    post_and_follow(&mut browser, &look, &whose)
+        .shows("It signs no more. Leave its record in place until ");
+    let signing: Vec<_> = server
+        .relais(&["--json", "dkim", "list"])
+        .expect(0)
+        .json_lines();
+    let signing = signing.iter().filter(|key| key["state"] == "active");
+    let signing: Vec<_> = signing.map(|key| key["selector"].to_string()).collect();
+    assert_eq!(signing.len(), 2, "{signing:?}");
+    let retire = format!("{address}/keys/retire");
+    let one = [whose[0], ("selector", signing[0].trim_matches('"'))];
+    post(&mut browser, &retire, &one)
+        .expect(200)
+        .shows("out of use at once?");
+    let sure = [&one[..], &[("confirmed", "1")]].concat();
+    let page = post_and_follow(&mut browser, &retire, &sure);
+    page.shows("The key is out of use.");
+    assert!(
+        !page.body.contains(">Take out of use"),
+        "the last one stays"
+    );
 }
 
 #[test]

@@ -9,8 +9,8 @@ use relais_policy::document::{
 
 use super::look::{self, Finding};
 use crate::lang::Lang;
-use crate::plain::typed_size;
 use crate::phrasebook;
+use crate::plain::typed_size;
 use crate::web::ask::{Centre, Refused, address, list, quoted, text};
 use crate::web::door::Visit;
 use crate::web::drafts::Draft;

@@ -5,8 +5,10 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use relais_smtp::time::Timestamp;
+use relais_store::grouping::By;
 
-use super::{ACTS, FILTERS, acts, filled};
+use super::{ACTS, FILTERS, acts, filled, suspended};
+use crate::permission::Action;
 use crate::times;
 use crate::web::ask::{Centre, Refused, address, list, quoted, text};
 use crate::web::door::Visit;
@@ -27,51 +29,54 @@ const COLUMNS: [&str; 8] = [
     "last_reply",
 ];
 
-/// By what.
+/// Which of the ways to look at the queue is here.
 #[derive(Clone, Copy, Eq, PartialEq)]
-pub(super) enum By {
-    Destination,
-    Reason,
+pub(super) enum Here {
+    Messages,
+    Groups(By),
+    Suspended,
 }
 
-impl By {
-    const ALL: [Self; 2] = [Self::Destination, Self::Reason];
+/// By what the page groups, if it does.
+pub(super) fn asked(visit: &Visit) -> Option<By> {
+    By::parse(visit.query.get("by"))
+}
 
-    pub(super) fn asked(visit: &Visit) -> Option<Self> {
-        let asked = visit.query.get("by");
-        Self::ALL.into_iter().find(|by| by.name() == asked)
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Destination => "destination",
-            Self::Reason => "reason",
-        }
-    }
-
-    /// The keys of the way to look, and of what a group has in common.
-    fn keys(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Destination => ("queue-by-destination", "filter-destination"),
-            Self::Reason => ("queue-by-reason", "queue-why"),
-        }
+/// The keys of the way to look, and of what a group has in common.
+fn keys(by: By) -> (&'static str, &'static str) {
+    match by {
+        By::Destination => ("queue-by-destination", "filter-destination"),
+        By::Reason => ("queue-by-reason", "queue-why"),
     }
 }
 
-/// The ways to look at what these filters leave.
-pub(super) fn views(visit: &Visit, filters: &[(&str, &str)]) -> Vec<View> {
-    let here = By::asked(visit);
-    let view = |key: &str, by: Option<By>| {
-        let asked = [("by", by.map_or("", By::name))];
+/// The ways to look at what these filters leave, and to what is suspended.
+pub(super) fn views(
+    visit: &Visit,
+    filters: &[(&str, &str)],
+    (here, suspended): (Here, u64),
+) -> Vec<View> {
+    let lang = visit.lang;
+    let view = |name: String, way: Here| {
+        let asked = match way {
+            Here::Groups(by) => [("by", by.name())],
+            Here::Messages | Here::Suspended => [("by", "")],
+        };
+        let address = match way {
+            Here::Suspended => "/queue/suspended".to_owned(),
+            _ => address("/queue", &[&asked, filters].concat()),
+        };
         View {
-            name: visit.lang.t(key),
-            address: address("/queue", &[&asked, filters].concat()),
-            is_here: by == here,
+            name,
+            address,
+            is_here: way == here,
         }
     };
-    let groups = By::ALL.map(|by| view(by.keys().0, Some(by)));
-    let messages = view("queue-messages", None);
-    std::iter::once(messages).chain(groups).collect()
+    let messages = view(lang.t("queue-messages"), Here::Messages);
+    let groups = By::ALL.map(|by| view(lang.t(keys(by).0), Here::Groups(by)));
+    let suspended = view(lang.n("queue-suspended", suspended), Here::Suspended);
+    let ways = std::iter::once(messages).chain(groups);
+    ways.chain(std::iter::once(suspended)).collect()
 }
 
 async fn ask(centre: &Centre, visit: &Visit, by: By) -> Result<Value, Refused> {
@@ -81,13 +86,22 @@ async fn ask(centre: &Centre, visit: &Visit, by: By) -> Result<Value, Refused> {
 }
 
 pub(super) async fn show(centre: &Centre, visit: &Visit, by: By) -> Response {
-    match ask(centre, visit, by).await {
-        Ok(answer) => page::send(&compose(centre, visit, by, &answer)),
+    let found = match ask(centre, visit, by).await {
+        Ok(answer) => suspended::all(centre, visit).await.map(|all| (answer, all)),
+        Err(refused) => Err(refused),
+    };
+    match found {
+        Ok((answer, suspended)) => page::send(&compose(centre, visit, by, (&answer, &suspended))),
         Err(refused) => page::refused(visit, &refused),
     }
 }
 
-fn compose(centre: &Centre, visit: &Visit, by: By, answer: &Value) -> Records {
+fn compose(
+    centre: &Centre,
+    visit: &Visit,
+    by: By,
+    (answer, suspended): (&Value, &[Value]),
+) -> Records {
     let (lang, filters) = (visit.lang, filled(&visit.query));
     let asked = [&[("by", by.name())][..], &filters].concat();
     let command = asked
@@ -104,19 +118,22 @@ fn compose(centre: &Centre, visit: &Visit, by: By, answer: &Value) -> Records {
     let groups = list(answer, "groups").iter();
     let table = Table {
         headings: vec![
-            lang.t(by.keys().1),
+            lang.t(keys(by).1),
             lang.t("queue-messages"),
             zoned("queue-oldest"),
             zoned("column-next"),
             zoned("queue-expires"),
             lang.t("column-reply"),
         ],
-        rows: groups.map(|group| row(visit, now, by, group)).collect(),
+        rows: groups
+            .map(|group| row(visit, now, by, (group, suspended)))
+            .collect(),
         empty: match filters.is_empty() {
             true => lang.t("queue-empty"),
             false => lang.t("queue-nothing-fits"),
         },
     };
+    let count = u64::try_from(suspended.len()).unwrap_or(u64::MAX);
     let read = answer["messages_read"].as_u64().unwrap_or(0);
     let partly = || Note::plain(lang.n("queue-partly-read", read));
     let sheet = Sheet::new("filter", "/queue", lang.t("filter-button")).hide("by", by.name());
@@ -134,7 +151,7 @@ fn compose(centre: &Centre, visit: &Visit, by: By, answer: &Value) -> Records {
             .then(partly)
             .into_iter()
             .collect(),
-        views: views(visit, &filters),
+        views: views(visit, &filters, (Here::Groups(by), count)),
         filter: Some(sheet),
         files: records::files("/queue", &asked),
         ..Records::new(frame, table, address("GET /api/v1/queue/groups", &asked))
@@ -155,7 +172,27 @@ fn name(visit: &Visit, group: &Value) -> String {
     visit.lang.t(key)
 }
 
-fn row(visit: &Visit, now: Timestamp, by: By, group: &Value) -> Row {
+/// Stops all mail to the destination of a group, unless that is so already.
+fn suspend(visit: &Visit, group: &Value, suspended: &[Value]) -> Result<Act, String> {
+    let destination = text(&group["selection"], "destination");
+    let is_stopped = |one: &&Value| {
+        let covers = |key: &str, own: &str| one[key].as_str().is_none_or(|it| it == own);
+        covers("destination", destination)
+            && covers("organisation", visit.query.get("organisation"))
+    };
+    if suspended.iter().any(|one| is_stopped(&one)) {
+        return Err(visit.lang.t("queue-is-suspended"));
+    }
+    let act = Act::new(
+        suspended::PATH,
+        visit.lang.t("suspended-suspend"),
+        destination,
+    );
+    let act = act.hide("act", "suspend").hide("destination", destination);
+    Ok(act.hide("organisation", visit.query.get("organisation")))
+}
+
+fn row(visit: &Visit, now: Timestamp, by: By, (group, suspended): (&Value, &[Value])) -> Row {
     let lang = visit.lang;
     let name = name(visit, group);
     // What the page was filtered by goes on to count.
@@ -199,16 +236,25 @@ fn row(visit: &Visit, now: Timestamp, by: By, group: &Value) -> Row {
         true => String::new(),
         false => lang.n("queue-recipients", recipients),
     };
+    let mut acts: Vec<_> = acts.map(act).collect();
+    let mut first = Cell::new(&name).leads_to(address("/queue", &pairs));
+    if by == By::Destination {
+        match suspend(visit, group, suspended) {
+            Ok(act) if visit.may(Action::ActOnMail) => acts.push(act),
+            Ok(_) => {}
+            Err(words) => first = first.line(&words),
+        }
+    }
     Row {
         cells: vec![
-            Cell::new(&name).leads_to(address("/queue", &pairs)),
+            first,
             Cell::number(&messages).line(&more),
             time("oldest"),
             time("next_attempt"),
             time("expires_at"),
             Cell::new(text(group, "last_reply")),
         ],
-        acts: acts.map(act).collect(),
+        acts,
     }
 }
 
