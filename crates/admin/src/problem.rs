@@ -191,7 +191,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
             .map_err(|rejection: QueryRejection| {
                 let because = rejection.source().map(ToString::to_string);
                 let because = because.unwrap_or_else(|| rejection.body_text());
-                let detail = format!("The parameters do not fit: {because}.");
+                let detail = format!("The query does not fit: {because}.");
                 Problem::new(rejection.status(), detail)
             })
     }

@@ -21,6 +21,7 @@ use super::records::{Cell, Gauge};
 use super::switching::gone;
 use crate::context::Caller;
 use crate::lang::Lang;
+use crate::phrasebook::told_part;
 use crate::plain::clean;
 use crate::times;
 
@@ -137,7 +138,7 @@ fn sign_in(lang: Lang, standing: &Value) -> Option<(&'static str, String, Vec<St
         .is_some_and(|left| left < SOON_DAYS);
     let tone = match (login["because"].as_str(), is_soon) {
         (Some(because), _) => {
-            lines.push(clean(because).into_owned());
+            lines.push(clean(&told_part(lang.0, because)).into_owned());
             "bad"
         }
         (None, true) => "waiting",

@@ -147,7 +147,7 @@ async fn ignored(session: &Session) -> Result<(), Failure> {
     let keys = ["address", "token", "by", "since", "until"];
     let row = |one: &Value| keys.iter().map(|key| text(one, key)).collect();
     let rows: Vec<Vec<_>> = groups.iter().map(row).collect();
-    output.table(&["ADDRESS", "TOKEN", "BY", "SINCE", "UNTIL"], &rows)
+    output.table(&["ADDRESS", "REASON", "BY", "SINCE", "UNTIL"], &rows)
 }
 
 async fn act(

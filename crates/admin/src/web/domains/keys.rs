@@ -9,6 +9,7 @@ use relais_policy::dkim::OVERLAP;
 use relais_smtp::time::Timestamp;
 
 use crate::lang::Lang;
+use crate::phrasebook::told_part;
 use crate::plain::clean;
 use crate::times;
 use crate::web::ask::{Centre, Refused, address, list, quoted, segment, text};
@@ -152,7 +153,7 @@ fn key(lang: Lang, one: &Value, can_retire: bool) -> Key {
             word: lang.t(word),
         },
         words,
-        seen: clean(text(one, "seen")).into_owned(),
+        seen: clean(&told_part(lang.0, text(one, "seen"))).into_owned(),
         can_retire: can_retire && state == "active",
     }
 }
