@@ -553,8 +553,9 @@ impl Store {
     pub async fn show_attempts_again(
         &self,
         shown: ShownAgain,
-        via: &'static str,
+        via: impl Into<Via>,
     ) -> Result<bool, StoreError> {
+        let via = via.into();
         match self {
             Self::Embedded(store) => store.show_attempts_again(shown, via).await,
             #[cfg(feature = "simulation")]

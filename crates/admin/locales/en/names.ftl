@@ -38,6 +38,7 @@ act-name-alert-rule-removed = Alert rule removed
 act-name-api-key-added = API key made
 act-name-api-key-revoked = API key revoked
 act-name-attempts-ignored = Refused attempts ignored
+act-name-attempts-shown = Ignored attempts shown again
 act-name-backup-created = Backup made
 act-name-backup-restored = Backup restored
 act-name-card-link-made = Code of a device card made

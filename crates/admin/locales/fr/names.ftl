@@ -38,6 +38,7 @@ act-name-alert-rule-removed = Règle d’alerte supprimée
 act-name-api-key-added = Clé d’API créée
 act-name-api-key-revoked = Clé d’API révoquée
 act-name-attempts-ignored = Tentatives refusées ignorées
+act-name-attempts-shown = Tentatives ignorées de nouveau affichées
 act-name-backup-created = Sauvegarde effectuée
 act-name-backup-restored = Sauvegarde restaurée
 act-name-card-link-made = Code d’une fiche de réglage créé

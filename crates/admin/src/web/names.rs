@@ -5,7 +5,7 @@ use crate::lang::Lang;
 use crate::phrasebook::told_part;
 
 /// Everything that the audit tells of.
-pub(super) const ACTS: [&str; 69] = [
+pub(super) const ACTS: [&str; 70] = [
     "admin.added",
     "admin.factor-off",
     "admin.factor-on",
@@ -26,6 +26,7 @@ pub(super) const ACTS: [&str; 69] = [
     "api-key.added",
     "api-key.revoked",
     "attempts.ignored",
+    "attempts.shown",
     "backup.created",
     "backup.restored",
     "card.link-made",

@@ -264,7 +264,7 @@ impl Embedded {
     pub(crate) async fn show_attempts_again(
         &self,
         shown: ShownAgain,
-        via: &'static str,
+        via: Via,
     ) -> Result<bool, StoreError> {
         let work = move |writer: &mut Writer| {
             writer.transact(|transaction| {

@@ -269,7 +269,7 @@ pub(crate) fn ignore(
 pub(crate) fn show_again(
     transaction: &Transaction<'_>,
     shown: &ShownAgain,
-    via: &str,
+    via: Via,
 ) -> Result<bool, StoreError> {
     let sql = "DELETE FROM ignored_attempts WHERE address = ?1 AND token = ?2";
     let address = shown.address.to_string();

@@ -292,7 +292,7 @@ impl Memory {
     pub(crate) async fn show_attempts_again(
         &self,
         shown: ShownAgain,
-        via: &'static str,
+        via: Via,
     ) -> Result<bool, StoreError> {
         let mut state = self.state();
         self.health.may_write()?;
