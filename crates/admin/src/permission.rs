@@ -216,6 +216,7 @@ mod tests {
     fn roles_are_what_their_names_say() {
         let changing = [
             A::ActOnMail,
+            A::Erase,
             A::Restrict,
             A::ChangeSettings,
             A::ChangeSecrets,

@@ -102,8 +102,7 @@ impl Schedule {
             "" => String::new(),
             name => format!(" of {name}"),
         };
-        let (reports, to) = (self.reports.join(", "), self.to.join(", "));
-        format!("{} {reports} to {to}{whose}", self.id)
+        format!("{}: {}{whose}", self.id, self.to.join(", "))
     }
 }
 

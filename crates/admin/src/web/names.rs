@@ -6,6 +6,7 @@ use crate::phrasebook::told_part;
 
 /// Everything that the audit tells of.
 pub(super) const ACTS: [&str; 70] = [
+    "address.erased",
     "admin.added",
     "admin.factor-off",
     "admin.factor-on",
@@ -70,7 +71,6 @@ pub(super) const ACTS: [&str; 70] = [
     "sign-in.removed",
     "suppression.added",
     "suppression.released",
-    "trace.erased",
     "webhook.added",
     "webhook.disabled",
     "webhook.enabled",

@@ -13,7 +13,7 @@ const PAGES_MAX = 150;
 const TABS_MAX = 120;
 
 // Files to keep, live streams and the way out are no pages.
-const IS_PAGE = /^\/(?!api\/|assets\/|sign-out)(?!.*\.(csv|json|pdf|xml|txt|ics|toml)(\?|$))(?!.*\/events)/;
+const IS_PAGE = /^\/(?!api\/|assets\/|sign-out)(?!.*\.(csv|json|pdf|png|eml|xml|txt|ics|toml)(\?|$))(?!.*\/events)/;
 
 const SPAN = ['since', 'until'];
 

@@ -267,7 +267,7 @@ fn an_erased_address_is_found_by_nobody_nor_in_any_file_beside_the_queue() {
         let found = holding(&data.join(folder), b"<paula@example.org");
         assert!(found.is_empty(), "{found:?}");
     }
-    let audit = ["--json", "audit", "list", "--act", "trace.erased"];
+    let audit = ["--json", "audit", "list", "--act", "address.erased"];
     let audit = server.relais(&audit).expect(0).json_lines();
     assert_eq!(audit.len(), 1, "{audit:?}");
     assert_eq!(audit[0]["actor"], "anna (web)");

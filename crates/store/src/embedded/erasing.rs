@@ -91,7 +91,7 @@ impl Embedded {
                 let sql = "DELETE FROM outbox WHERE position < ?1";
                 transaction.execute(sql, [traced]).map_err(schema::fault)?;
                 let actor = Actor { name: &name, via };
-                administering::audit(transaction, "trace.erased", &lines, actor, now)?;
+                administering::audit(transaction, "address.erased", &lines, actor, now)?;
                 Ok::<_, StoreError>((files, Vec::new()))
             })?;
             files
