@@ -199,8 +199,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
 
 /// Refuses a query that has a name twice: nobody knows which is meant.
 pub(crate) fn must_be_once(query: &str) -> Result<(), Problem> {
+    must_be_once_but(query, |_| false)
+}
+
+/// The same, but for names that may be repeated.
+pub(crate) fn must_be_once_but(
+    query: &str,
+    may_repeat: impl Fn(&str) -> bool,
+) -> Result<(), Problem> {
     let mut seen = HashSet::new();
-    let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+    let mut names = form_urlencoded::parse(query.as_bytes())
+        .map(|(name, _)| name)
+        .filter(|name| !may_repeat(name));
     let Some(name) = names.find(|name| !seen.insert(name.clone())) else {
         return Ok(());
     };

@@ -102,6 +102,11 @@ impl Field {
         }
     }
 
+    /// Whether a query may name it again, for one more.
+    pub(crate) const fn is_list(&self) -> bool {
+        matches!(self.kind, Kind::Texts)
+    }
+
     /// Whether a value of a query may.
     pub(crate) fn fits_text(&self, text: &str) -> bool {
         match self.kind {

@@ -4,6 +4,13 @@
 //! does not stand here cannot be reached but by the local socket: set-up links, administrators,
 //! backups, the key of secrets at rest, new keys of the API.
 
+mod parts;
+
+use self::parts::{
+    ALERT_SCOPE, BLOCK, CARD, CARD_DAYS, CARD_DEVICE, CARD_ORIGIN, CARD_SENT, CARD_WITH_PASSWORD,
+    DRY_RUN, FACTOR, GROUPING, KEYS, LIMIT, MINIMUM, NAME, ORGANISATION, PUT, PUT_WITH_SECRET,
+    REMOVE, SEARCH, SELECTION, SINCE, TRIGGER, UNTIL,
+};
 use super::fields::{
     Body, Field, flag, number, object, objects, text, text_or_texts, texts, wanted,
 };
@@ -156,162 +163,6 @@ const fn ask(path: &'static str, noun: &'static str) -> Operation {
 const fn act(path: &'static str, noun: &'static str) -> Operation {
     Operation::new("POST", path, noun).writes()
 }
-
-const ORGANISATION: Field = text(
-    "organisation",
-    "Its name; may be left out where there is only one.",
-);
-const SINCE: Field = text("since", "`24h`, `7d`, a day or an RFC 3339 time.");
-const UNTIL: Field = text(
-    "until",
-    "`1h`, `7d`, a day or an RFC 3339 time; absent: for good.",
-);
-const LIMIT: Field = number("limit", "Rows of a page at most.");
-const ALERT_SCOPE: Field = object(
-    "scope",
-    "Of which mail: `organisation`, `connector`, `from`, `client`, `to`, as tokens of the trace.",
-);
-const DRY_RUN: Field = flag("dry_run", "Only tell what would change.");
-const NAME: Field = wanted(text("name", "The connector's name."));
-const SEARCH: [Field; 3] = [
-    text(
-        "q",
-        "Tokens: `to:` `from:` `client:` `connector:` `status:` `code:` `ref:` …",
-    ),
-    SINCE,
-    text("until", "Not after this time."),
-];
-const SELECTION: &[Field] = &[
-    text("queue_id", "One message."),
-    text("destination", "Its queue."),
-    ORGANISATION,
-    text(
-        "older",
-        "Accepted longer ago than this span, or before this time.",
-    ),
-    text("state", "`queued`, `active`, `deferred`, `held`."),
-    text("sender", "Reverse-path: an address, a domain, or `<>`."),
-    text("reason", "Part of the last reply."),
-    text("up_to", "Not newer than this message."),
-    text("cursor", "`next_cursor` of the page before."),
-    LIMIT,
-];
-const KEYS: Field = object(
-    "keys",
-    "`kind`, `subdomains`, `mailbox_host`, `bounce_domain`, as in a settings file.",
-);
-const GROUPING: &[Field] = &[
-    wanted(text("by", "`destination` or `reason`.")),
-    SELECTION[1],
-    SELECTION[2],
-    SELECTION[3],
-    SELECTION[4],
-    SELECTION[5],
-    SELECTION[6],
-];
-const BLOCK: [Field; 2] = [
-    wanted(text(
-        "kind",
-        "`ip`, `address`, `domain`, `connector`, `device`, `credential`, `organisation`.",
-    )),
-    wanted(text("value", "Which.")),
-];
-
-const TRIGGER: Field = wanted(text(
-    "trigger",
-    "`volume`, `from-mismatch`, `unverified-domain`, `unknown-recipients`, `complaints`, \
-     `new-network`, `content`.",
-));
-const MINIMUM: Field = number("minimum", "So many are never too many.");
-const FACTOR: Field = number("factor", "So many times what is usual are not too many.");
-
-const CARD: &[Field] = &[
-    NAME,
-    ORGANISATION,
-    text(
-        "maker",
-        "Of the device, in any case; without it the general terms.",
-    ),
-    text("language", "`en` or `fr`; else the organisation's."),
-    text(
-        "format",
-        "`text`, `pdf` or `png` (the two as Base64), beside the parts.",
-    ),
-    text("server", "What to type; else our name."),
-    text("ip", "Our address, for devices without DNS."),
-    text("port", "Else 587 with a user, 25 without."),
-    text("user", "Else the connector's first credential."),
-    text("sender", "Else scan@ the first verified domain."),
-    text("site", "Where the device stands."),
-    text("contact", "Whom to ask; else the postmaster."),
-];
-/// Of a card that somebody gets, beside [`CARD`].
-const CARD_ORIGIN: Field = text(
-    "origin",
-    "`https://relay.example.com`: how its code begins.",
-);
-const CARD_DEVICE: Field = text("device", "Of which device alone its code tells.");
-const CARD_DAYS: Field = number(
-    "days",
-    "How long its code leads somewhere: 1 to 30, else 7.",
-);
-const CARD_SENT: &[Field] = &[
-    NAME,
-    ORGANISATION,
-    wanted(text("to", "To whom.")),
-    CARD[2],
-    CARD[3],
-    CARD[5],
-    CARD[6],
-    CARD[7],
-    CARD[8],
-    CARD[9],
-    CARD[10],
-    CARD[11],
-    CARD_ORIGIN,
-    CARD_DEVICE,
-    CARD_DAYS,
-];
-const CARD_WITH_PASSWORD: &[Field] = &[
-    NAME,
-    ORGANISATION,
-    wanted(text("user", "Whose password.")),
-    wanted(text("password", "As it was shown when it was made.")),
-    CARD[2],
-    CARD[3],
-    CARD[4],
-    CARD[5],
-    CARD[6],
-    CARD[7],
-    CARD[9],
-    CARD[10],
-    CARD[11],
-    CARD_ORIGIN,
-    CARD_DEVICE,
-    CARD_DAYS,
-];
-const PUT: &[Field] = &[
-    wanted(text("organisation", "Whose.")),
-    wanted(object("connector", "As in a settings file, in JSON.")),
-    text("revision", "Of the one that is changed; absent: it is new."),
-    DRY_RUN,
-];
-const PUT_WITH_SECRET: &[Field] = &[
-    PUT[0],
-    PUT[1],
-    PUT[2],
-    DRY_RUN,
-    object(
-        "secret",
-        "`kind` and `value` of what it logs in with, kept in the same transaction.",
-    ),
-];
-
-const REMOVE: &[Field] = &[
-    wanted(text("organisation", "Whose.")),
-    NAME,
-    wanted(text("revision", "The one that was seen.")),
-];
 
 /// Everything.
 pub(crate) const OPERATIONS: &[Operation] = &[
@@ -875,7 +726,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .large()
         .query(&[
             text("from", "The reverse-path, for `message/rfc822`."),
-            text(
+            texts(
                 "to",
                 "A recipient, for `message/rfc822`; repeated for several.",
             ),

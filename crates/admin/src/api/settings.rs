@@ -133,6 +133,17 @@ impl Beside {
     }
 }
 
+/// Nobody overwrites what they have not seen.
+fn must_be_at(expected: Option<u64>, version: u64) -> Result<(), Problem> {
+    let Some(expected) = expected.filter(|expected| *expected != version) else {
+        return Ok(());
+    };
+    let detail = format!(
+        "The settings are at version {version}, not {expected}; read them again and repeat."
+    );
+    Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail))
+}
+
 /// [`change`], with a secret that is kept in the same transaction.
 pub(super) async fn change_with(
     context: &AdminContext,
@@ -145,13 +156,7 @@ pub(super) async fn change_with(
     let turn = TURN.lock().await;
     loop {
         let before = context.store.settings();
-        if let Some(expected) = expected.filter(|expected| *expected != before.version) {
-            let detail = format!(
-                "The settings are at version {}, not {expected}; read them again and repeat.",
-                before.version
-            );
-            return Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail));
-        }
+        must_be_at(expected, before.version)?;
         let mut document = within_reach(caller, &before.document, make(&before.document)?)?;
         public_hosts::hold(context, caller, &before.document, &mut document)?;
         if only_here::holds(caller) {

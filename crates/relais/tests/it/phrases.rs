@@ -19,8 +19,9 @@ const ANSWERS: [&str; 7] = [
     "crates/policy/src/adopt.rs",
 ];
 /// Of these, what only programs read: the OpenAPI document, mail handed in, probes.
-const FOR_PROGRAMS: [&str; 4] = [
+const FOR_PROGRAMS: [&str; 5] = [
     "crates/admin/src/api/operations.rs",
+    "crates/admin/src/api/operations/parts.rs",
     "crates/admin/src/api/openapi.rs",
     "crates/admin/src/api/messages.rs",
     "crates/admin/src/api/probes.rs",

@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use serde_json::{Value, json};
 
 use crate::api::{Body, Operation, PAGE_ROWS_MAX};
-use crate::problem::{Problem, must_be_once};
+use crate::problem::{Problem, must_be_once_but};
 
 /// One request's operation.
 pub(super) struct Bounds {
@@ -22,7 +22,12 @@ pub(super) struct Page {
 impl Bounds {
     /// The query for the API: known names only, without the door's own.
     pub(super) fn query(&self, given: &str) -> Result<(String, Page), Problem> {
-        must_be_once(given)?;
+        let fields = self.operation.query;
+        let may_repeat = |name: &str| {
+            let mut lists = fields.iter().filter(|field| field.is_list());
+            lists.any(|field| field.name == name)
+        };
+        must_be_once_but(given, may_repeat)?;
         let mut pairs: Vec<(String, String)> = Vec::new();
         let mut page = Page {
             first: 0,
