@@ -121,7 +121,7 @@ async fn zone_servers(resolver: &Resolver, domain: &Domain) -> Result<Vec<Domain
 fn said(answer: Result<Answer<String>, DnsError>) -> Said {
     match answer {
         Ok(answer) => Said::Texts(answer.records),
-        Err(DnsError::NoSuchDomain(_)) => Said::Nothing("the name does not exist".to_owned()),
+        Err(DnsError::NoSuchDomain(_)) => Said::Nothing("no such name".to_owned()),
         Err(DnsError::NoRecords(_)) => Said::Nothing("no TXT record".to_owned()),
         Err(DnsError::Temporary { because, .. }) => Said::Failed(because.into_string()),
     }
@@ -197,15 +197,9 @@ mod tests {
         let found = look(&dns(), "scan.paris.contoso.test", OPTIONS).await;
         assert_eq!(found.len(), 3);
         assert!(found[0].starts_with("ns1.test"), "{found:?}");
-        assert!(
-            found[0].ends_with("Nothing(\"the name does not exist\")"),
-            "{found:?}"
-        );
+        assert!(found[0].ends_with("Nothing(\"no such name\")"), "{found:?}");
         let nobody = look(&dns(), "nobody.test", OPTIONS).await;
-        assert_eq!(
-            nobody,
-            ["the resolver: Nothing(\"the name does not exist\")"]
-        );
+        assert_eq!(nobody, ["the resolver: Nothing(\"no such name\")"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,6 +26,12 @@ pub(super) const ZOOMS: [(&str, &str, &str); 5] = [
 pub(super) const BARS_MAX: usize = 10;
 /// Height of one bar with its name.
 const BAR: u64 = 26;
+/// Room for the names in front of bars.
+const NAMES: u64 = WIDTH / 2 - 60;
+/// Room of the longest bar at least.
+const BAR_ROOM_MIN: u64 = 60;
+/// Room of a letter of the words behind it, about.
+const LETTER: u64 = 7;
 /// Names of bars, in characters.
 const NAME_MAX: usize = 34;
 
@@ -272,7 +278,11 @@ pub(super) fn bars(id: &str, finding: &str, bars: &[Bar]) -> String {
     let top = shown.iter().map(|bar| bar.value).max().unwrap_or(0).max(1);
     let height = shown.len() as u64 * BAR + 4;
     let mut svg = opening(height, finding) + &patterns(id);
-    let room = WIDTH / 2 - 60;
+    // The longest words behind a bar stay within the picture.
+    let letters = shown.iter().map(|bar| bar.words.chars().count() as u64);
+    let for_words = letters.max().unwrap_or(0) * LETTER + 12;
+    let room = (WIDTH - NAMES).saturating_sub(for_words);
+    let room = room.clamp(BAR_ROOM_MIN, WIDTH / 2 - 60);
     for (place, bar) in shown.iter().enumerate() {
         let y = place as u64 * BAR;
         let name: String = bar.name.chars().take(NAME_MAX).collect();
@@ -294,12 +304,12 @@ pub(super) fn bars(id: &str, finding: &str, bars: &[Bar]) -> String {
             escaped(&spoken(bar, &name)),
             y + 17,
             escaped(&name),
-            WIDTH / 2 - 60,
+            NAMES,
             y + 6,
             all - second,
-            (WIDTH / 2 - 60) as f64 + all - second,
+            NAMES as f64 + all - second,
             y + 6,
-            (WIDTH / 2 - 60) as f64 + all + 6.0,
+            NAMES as f64 + all + 6.0,
             y + 17,
             escaped(&bar.words)
         );
@@ -326,6 +336,28 @@ mod tests {
             assert_eq!(top_of(highest), top);
         }
         assert_eq!(top_of(u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn the_words_behind_the_longest_bar_stay_within_the_picture() {
+        let words = "1 (une semaine plus tôt\u{202f}: 1 234)";
+        let bar = Bar {
+            name: "10.1.2.9".to_owned(),
+            words: words.to_owned(),
+            address: "/trace".to_owned(),
+            value: 1,
+            second: 0,
+        };
+        let svg = bars("b", "x", &[bar]);
+        let (_, rest) = svg.split_once("class=\"value\" x=\"").expect("words");
+        let x: f64 = rest
+            .split('"')
+            .next()
+            .expect("x")
+            .parse()
+            .expect("a number");
+        let end = x + (words.chars().count() as u64 * LETTER) as f64;
+        assert!(end <= WIDTH as f64, "{end}");
     }
 
     #[test]
