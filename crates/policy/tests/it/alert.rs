@@ -48,7 +48,7 @@ const VALUES: [(RuleKind, u64, u64); 14] = [
     (RuleKind::DomainExpiry, 8, 7),
     (RuleKind::DnsDrift, 0, 1),
     (RuleKind::Blocklist, 0, 1),
-    (RuleKind::Disk, 2_049, 2_048),
+    (RuleKind::Disk, 2_001, 2_000),
     (RuleKind::Limit, 79, 80),
     (RuleKind::RestrictedEntity, 0, 1),
     (RuleKind::Unaccounted, 0, 1),
