@@ -4,7 +4,7 @@
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use serde_json::{Value, json};
 
@@ -72,10 +72,7 @@ async fn answer(
     visit: &Visit,
     (status, mistake): (StatusCode, String),
 ) -> Response {
-    match compose(centre, visit, mistake).await {
-        Ok(records) => (status, page::send(&records)).into_response(),
-        Err(refused) => page::refused(visit, &refused),
-    }
+    records::shown(visit, status, compose(centre, visit, mistake).await)
 }
 
 async fn compose(centre: &Centre, visit: &Visit, mistake: String) -> Result<Records, Refused> {

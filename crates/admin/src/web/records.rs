@@ -3,10 +3,11 @@
 //! share: the page that asks once more, and the page that shows a secret once.
 
 use askama::Template;
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use super::ask::address;
+use super::ask::{Refused, address};
 use super::door::Visit;
 use super::page::{self, Frame};
 use crate::lang::Lang;
@@ -445,6 +446,18 @@ struct Once {
     /// What can be done with it while it is shown.
     sheet: Option<Sheet>,
     back: &'static str,
+}
+
+/// The page with this status, or the API's no as one.
+pub(super) fn shown(
+    visit: &Visit,
+    status: StatusCode,
+    composed: Result<Records, Refused>,
+) -> Response {
+    match composed {
+        Ok(records) => (status, page::send(&records)).into_response(),
+        Err(refused) => page::refused(visit, &refused),
+    }
 }
 
 /// Shows what is shown once: names and values; then back there.

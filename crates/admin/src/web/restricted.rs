@@ -4,7 +4,7 @@
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use relais_policy::trigger;
 use serde_json::{Value, json};
@@ -157,10 +157,11 @@ async fn answer(
     (status, mistake): (StatusCode, String),
     typed: &Form,
 ) -> Response {
-    match compose(centre, visit, which, mistake, typed).await {
-        Ok(records) => (status, page::send(&records)).into_response(),
-        Err(refused) => page::refused(visit, &refused),
-    }
+    records::shown(
+        visit,
+        status,
+        compose(centre, visit, which, mistake, typed).await,
+    )
 }
 
 async fn compose(

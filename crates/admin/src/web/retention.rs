@@ -6,7 +6,7 @@
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
@@ -61,10 +61,7 @@ async fn answer(
     (status, mistake): (StatusCode, String),
     typed: &Form,
 ) -> Response {
-    match compose(centre, visit, mistake, typed).await {
-        Ok(records) => (status, page::send(&records)).into_response(),
-        Err(refused) => page::refused(visit, &refused),
-    }
+    records::shown(visit, status, compose(centre, visit, mistake, typed).await)
 }
 
 /// One line each: organisations, and their connectors.

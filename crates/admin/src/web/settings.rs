@@ -123,10 +123,7 @@ async fn answer(
     visit: &Visit,
     (status, mistake): (StatusCode, String),
 ) -> Response {
-    match compose(centre, visit, mistake).await {
-        Ok(records) => (status, page::send(&records)).into_response(),
-        Err(refused) => page::refused(visit, &refused),
-    }
+    records::shown(visit, status, compose(centre, visit, mistake).await)
 }
 
 async fn compose(centre: &Centre, visit: &Visit, mistake: String) -> Result<Records, Refused> {

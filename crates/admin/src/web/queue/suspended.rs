@@ -4,7 +4,7 @@
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use serde_json::{Value, json};
 
@@ -94,10 +94,7 @@ async fn answer(
     (status, mistake): (StatusCode, String),
     typed: &Form,
 ) -> Response {
-    match compose(centre, visit, mistake, typed).await {
-        Ok(records) => (status, page::send(&records)).into_response(),
-        Err(refused) => page::refused(visit, &refused),
-    }
+    records::shown(visit, status, compose(centre, visit, mistake, typed).await)
 }
 
 async fn compose(
