@@ -6,7 +6,7 @@
 //! a line there.
 
 mod openapi;
-mod operations;
+pub(crate) mod operations;
 mod fields;
 mod why;
 mod attributed;

@@ -30,7 +30,7 @@ use crate::alerts::Alerts;
 use crate::entrance::Entrance;
 use crate::findings::Findings;
 use crate::metrics::Metrics;
-use crate::people::{By, People};
+use crate::people::{By, People, PeopleError};
 use crate::permission::{Reach, Rights, Role};
 use crate::rounds::Rounds;
 use crate::webhooks::outbox::Outbox;
@@ -144,6 +144,8 @@ pub struct Duties {
     pub outbox: Outbox,
     /// What is raised.
     pub alerts: Alerts,
+    /// Held while an address is counted or erased: that reads the whole trace, once at a time.
+    pub erasing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Duties {
@@ -306,7 +308,7 @@ impl Caller {
             },
         };
         Self {
-            actor: format!("{name} (key {id})").into(),
+            actor: Self::name_of_key(name, id).into(),
             via: "api".into(),
             // What it may do is held by the table of operations, at the door that it came by.
             rights: Rights::of_role(Role::Owner, reach),
@@ -334,6 +336,11 @@ impl Caller {
             name: &self.actor,
             via: self.via,
         }
+    }
+
+    /// How a key of the API is told.
+    pub(crate) fn name_of_key(name: &str, id: &str) -> String {
+        format!("{name} (key {id})")
     }
 
     /// How a person of the admin centre is told.
@@ -398,6 +405,18 @@ impl Caller {
             now,
         }
     }
+}
+
+/// The people of an organisation, as entries tell who did something.
+pub(crate) async fn people_of(
+    context: &AdminContext,
+    organisation: &str,
+) -> Result<Vec<String>, PeopleError> {
+    let people = context.people.list(&context.store).await?;
+    let theirs = people
+        .iter()
+        .filter(|one| one.organisation.as_deref() == Some(organisation));
+    Ok(theirs.map(|one| Caller::name_on_web(&one.name)).collect())
 }
 
 /// From where a request of the admin listener came.

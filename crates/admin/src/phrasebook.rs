@@ -39,6 +39,7 @@ pub fn told(language: Language, sentence: &str) -> Cow<'_, str> {
 pub fn told_part(language: Language, part: &str) -> Cow<'_, str> {
     match language {
         Language::English => Cow::Borrowed(part),
+        Language::French if part.len() > SENTENCE_OCTETS_MAX => Cow::Borrowed(part),
         Language::French => either(part, book().within(part, 1)),
     }
 }

@@ -15,11 +15,13 @@ pub(crate) const NOUNS: &[&str] = &[
     "audit",
     "checks",
     "connectors",
+    "content",
     "credentials",
     "directory",
     "devices",
     "dkim",
     "domains",
+    "erase",
     "health",
     "licences",
     "limits",
@@ -38,8 +40,10 @@ pub(crate) const NOUNS: &[&str] = &[
     "triggers",
     "webhooks",
 ];
-/// Stands for every noun.
+/// Stands for every noun but those that must be named.
 const EVERY_NOUN: &str = "*";
+/// What a key may only if its scope says so by name: what people wrote, and what cannot be undone.
+const NAMED_NOUNS: &[&str] = &["content", "erase"];
 
 /// Whether something is only looked at.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -74,7 +78,8 @@ pub(crate) struct NoScope(String);
 impl Scope {
     /// Whether it lets somebody do this.
     pub(crate) fn covers(self, noun: &str, access: Access) -> bool {
-        (self.noun == EVERY_NOUN || self.noun == noun) && self.access >= access
+        let is_among_all = self.noun == EVERY_NOUN && !NAMED_NOUNS.contains(&noun);
+        (is_among_all || self.noun == noun) && self.access >= access
     }
 }
 
@@ -104,6 +109,7 @@ impl FromStr for Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::operations::OPERATIONS;
 
     fn covers(scope: &str, noun: &str, access: Access) -> bool {
         scope
@@ -120,6 +126,27 @@ mod tests {
         assert!(covers("queue:write", "queue", Access::Read));
         assert!(covers("*:read", "trace", Access::Read));
         assert!(!covers("*:read", "trace", Access::Write));
+    }
+
+    #[test]
+    fn content_and_erasing_are_for_keys_that_name_them() {
+        for noun in ["content", "erase"] {
+            for scope in ["*:write", "*:read", "queue:write", "trace:write"] {
+                assert!(!covers(scope, noun, Access::Read), "{scope} of {noun}");
+                assert!(!covers(scope, noun, Access::Write), "{scope} of {noun}");
+            }
+            assert!(covers(&format!("{noun}:write"), noun, Access::Write));
+            assert!(!covers(&format!("{noun}:read"), noun, Access::Write));
+        }
+        for (path, noun) in [
+            ("/queue/{id}/content", "content"),
+            ("/trace/{id}/content", "content"),
+            ("/trace/erase", "erase"),
+        ] {
+            let found = OPERATIONS.iter().find(|one| one.path == path);
+            let found = found.map(|one| (one.noun, one.access));
+            assert_eq!(found, Some((noun, Access::Write)), "{path}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use relais_store::trace::{Event, TraceQuery, TraceTerm};
 use super::read;
 use super::rules::{Rule, Whose};
 use super::told::{is_own_attempt, is_own_entity};
-use crate::context::{AdminContext, Caller};
+use crate::context::{AdminContext, Caller, people_of};
 use crate::problem::Problem;
 
 /// Largest body that is looked at, in octets: a directory of 500,000 recipients has about 40 MB.
@@ -79,8 +79,7 @@ impl Asked<'_> {
             | Whose::Document
             | Whose::Simulation
             | Whose::Entities
-            | Whose::Suspensions
-            | Whose::Audit => Ok(request),
+            | Whose::Suspensions => Ok(request),
         }
     }
 
@@ -209,12 +208,7 @@ impl Asked<'_> {
         if restriction.effect == Effect::Hold && restriction.by == TRIGGERS {
             return Ok(true);
         }
-        let by = &restriction.by;
-        let people = context.people.list(&context.store).await?;
-        let mut ours = people
-            .iter()
-            .filter(|one| one.organisation.as_deref() == Some(own));
-        Ok(ours.any(|one| *by == Caller::name_on_web(&one.name)))
+        Ok(people_of(context, own).await?.contains(&restriction.by))
     }
 }
 

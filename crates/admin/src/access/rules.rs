@@ -67,8 +67,6 @@ pub(super) enum Whose {
     Conversation,
     /// Suspended destinations.
     Suspensions,
-    /// Entries of the audit.
-    Audit,
 }
 
 const fn rule(method: &'static Method, path: &'static str, action: Action, whose: Whose) -> Rule {
@@ -424,7 +422,7 @@ pub(super) const RULES: &[Rule] = &[
         Whose::Body,
     ),
     rule(POST, "/secrets/forget", ChangeSecrets, Whose::Body),
-    rule(GET, "/audit", ReadAudit, Whose::Audit),
+    rule(GET, "/audit", ReadAudit, Whose::Handler),
     rule(GET, "/audit/verify", ReadAudit, Whose::Nobody),
     rule(POST, "/setup-link", ManagePeople, Whose::Installation),
     rule(GET, "/sign-in", ReadPeople, Whose::Installation),

@@ -15,7 +15,6 @@ use relais_store::queue::{Criteria, RecipientStateName};
 use super::read;
 use super::rules::{Rule, Whose};
 use crate::context::{AdminContext, Caller};
-use crate::people::Administrator;
 use crate::permission::Action;
 use crate::problem::Problem;
 
@@ -130,7 +129,6 @@ impl Told<'_> {
             }
             Whose::Document => retain(&mut value["organisation"], |one| one["name"] == own),
             Whose::Status => self.status(value).await?,
-            Whose::Audit => self.audit(value).await?,
             Whose::Installation
             | Whose::Nobody
             | Whose::Handler
@@ -206,33 +204,6 @@ impl Told<'_> {
         Ok(())
     }
 
-    /// What people of this organisation did, and what was done to it.
-    async fn audit(&self, value: &mut Value) -> Result<(), Problem> {
-        let context = self.context;
-        let people = context.people.list(&context.store).await?;
-        let is_ours = |one: &&Administrator| one.organisation.as_deref() == Some(self.own);
-        let ours = people.iter().filter(is_ours);
-        let ours: Vec<_> = ours.map(|one| Caller::name_on_web(&one.name)).collect();
-        retain(&mut value["entries"], |one| {
-            let actor = one["actor"].as_str().unwrap_or_default();
-            let lines = one["detail"]
-                .as_array()
-                .map(Vec::as_slice)
-                .unwrap_or_default();
-            let mut lines = lines.iter().filter_map(Value::as_str).peekable();
-            let is_told = lines.peek().is_some() && lines.all(|line| concerns(line, self.own));
-            is_told || ours.iter().any(|name| name == actor)
-        });
-        // Where whoever runs the installation sits is none of theirs.
-        for one in value["entries"].as_array_mut().into_iter().flatten() {
-            let actor = one["actor"].as_str().unwrap_or_default();
-            if ours.iter().all(|name| name != actor) {
-                one["from"] = Value::Null;
-            }
-        }
-        Ok(())
-    }
-
     /// Reasons may name what stands in the way, which may be another's.
     fn hide_names(&self, value: &mut Value) {
         let settings = self.context.store.settings();
@@ -280,13 +251,6 @@ fn hide(value: &mut Value, name: &str) {
         Value::Object(object) => object.values_mut().for_each(|one| hide(one, name)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
-}
-
-/// `changed organisation contoso, inbound connector Printers: …`, `b@example.org of contoso`.
-fn concerns(line: &str, own: &str) -> bool {
-    let (_, named) = line.split_once("organisation ").unwrap_or_default();
-    let named = named.split([',', ':', ' ']).next().unwrap_or_default();
-    named == own || line.ends_with(&format!(" of {own}"))
 }
 
 fn retain(list: &mut Value, keep: impl Fn(&Value) -> bool) {
@@ -444,21 +408,5 @@ mod tests {
             "errors": ["another organisation", "contoso", "It is of another organisation."],
         });
         assert_eq!(value, shown);
-    }
-
-    #[test]
-    fn an_entry_of_the_audit_concerns_the_organisation_that_it_names() {
-        for (line, concerns_it) in [
-            (
-                "changed organisation contoso: language \"en\" -> \"fr\"",
-                true,
-            ),
-            ("created organisation contoso, credential scan-1", true),
-            ("created organisation contoso-2, credential scan-1", false),
-            ("b@example.org of contoso", true),
-            ("key 1 → key 2", false),
-        ] {
-            assert_eq!(concerns(line, "contoso"), concerns_it, "{line}");
-        }
     }
 }

@@ -35,15 +35,13 @@ pub(super) async fn attributed(
     };
     let (settings, are_of_then) = settings_of(context, event).await;
     let found = candidates(&settings, &facts);
-    let seen = found
-        .iter()
-        .filter(|one| caller.rights.sees(&one.found.organisation.name));
+    let rows = rows(&found, |organisation| caller.rights.sees(organisation));
     json!({
         "inbound_connector": event.inbound_connector.as_deref(),
         "organisation": event.organisation.as_deref(),
         "settings_version": settings.version,
         "settings_of_then": are_of_then,
-        "candidates": seen.take(CANDIDATES_MAX).map(as_json).collect::<Vec<_>>(),
+        "candidates": rows,
     })
 }
 
@@ -67,7 +65,17 @@ async fn settings_of(context: &AdminContext, event: &Event) -> (Arc<Settings>, b
     }
 }
 
-fn as_json(one: &Candidate<'_>) -> Value {
+/// Those that the caller sees.
+fn rows(found: &[Candidate<'_>], sees: impl Fn(&str) -> bool) -> Vec<Value> {
+    let is_seen = |one: &&Candidate<'_>| sees(&one.found.organisation.name);
+    // How narrow the winner's network is, is the winner's.
+    let winner = found.iter().find(|one| one.fate == Fate::Won);
+    let sees_winner = winner.as_ref().is_some_and(is_seen);
+    let seen = found.iter().filter(is_seen).take(CANDIDATES_MAX);
+    seen.map(|one| as_json(one, sees_winner)).collect()
+}
+
+fn as_json(one: &Candidate<'_>, sees_winner: bool) -> Value {
     let (by, value) = match &one.by {
         By::Credential(user) => ("credential", user.clone()),
         By::Certificate(name) => ("certificate", name.clone()),
@@ -77,7 +85,7 @@ fn as_json(one: &Candidate<'_>) -> Value {
     let (fate, than) = match &one.fate {
         Fate::Won => ("won", None),
         Fate::Lacks(factor) => ("lacks", Some((*factor).to_owned())),
-        Fate::WiderThan(network) => ("wider", Some(network.to_string())),
+        Fate::WiderThan(network) => ("wider", sees_winner.then(|| network.to_string())),
         Fate::Later => ("later", None),
         Fate::Draft => ("draft", None),
         Fate::Disabled => ("disabled", None),
@@ -90,4 +98,42 @@ fn as_json(one: &Candidate<'_>) -> Value {
         "fate": fate,
         "than": than,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use relais_policy::document::{InboundConnector, Organisation};
+    use relais_policy::settings::{ConnectorScopes, OwnedConnector};
+
+    use super::*;
+
+    #[test]
+    fn the_network_of_the_winner_is_told_to_who_sees_the_winner() {
+        let organisations = ["contoso", "fabrikam"].map(Organisation::new);
+        let connector = InboundConnector::new("Line");
+        let scopes = ConnectorScopes::default();
+        let candidate = |at: usize, network: &str, fate| Candidate {
+            found: OwnedConnector {
+                organisation: &organisations[at],
+                connector: &connector,
+                scopes: &scopes,
+                takes_credential: false,
+            },
+            by: By::Network(network.parse().expect("a network")),
+            fate,
+        };
+        let wider = Fate::WiderThan("11.1.2.0/28".parse().expect("a network"));
+        let found = [
+            candidate(1, "11.1.2.0/28", Fate::Won),
+            candidate(0, "11.1.0.0/16", wider),
+        ];
+        let told = rows(&found, |organisation| organisation == "contoso");
+        assert_eq!(told.len(), 1);
+        assert_eq!(
+            (&told[0]["fate"], &told[0]["than"]),
+            (&json!("wider"), &Value::Null)
+        );
+        let told = rows(&found, |_| true);
+        assert_eq!(told[1]["than"], "11.1.2.0/28");
+    }
 }

@@ -1,6 +1,6 @@
 //! The audit: who changed what, in a chain of hashes.
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use relais_smtp::time::Timestamp;
 use relais_store::settings::AuditEntry;
 use relais_store::trace::parse_since;
 
-use crate::context::AdminContext;
+use crate::context::{AdminContext, Caller, people_of};
 use crate::problem::{Parameters, Problem};
 
 /// Entries of an answer at most, and entries that are looked at.
@@ -74,6 +74,7 @@ impl Wanted<'_> {
 
 async fn list(
     State(context): State<AdminContext>,
+    Extension(caller): Extension<Caller>,
     Parameters(selection): Parameters<Selection>,
 ) -> Result<Json<Value>, Problem> {
     let limit = selection.limit.unwrap_or(ENTRIES_DEFAULT);
@@ -88,7 +89,11 @@ async fn list(
         until: time(&selection.until)?,
         selection: &selection,
     };
-    let entries = context.store.audit(ENTRIES_MAX).await?;
+    let mut entries = context.store.audit(ENTRIES_MAX).await?;
+    // Before anything is sought: what is found must tell nothing of what is not shown.
+    if let Some(own) = caller.rights.organisation() {
+        within_reach(&mut entries, own, &people_of(&context, own).await?);
+    }
     let mut fitting = entries.iter().filter(|entry| wanted.fits(entry));
     let shown: Vec<_> = fitting.by_ref().take(limit).map(entry_json).collect();
     let next = match fitting.next() {
@@ -96,6 +101,29 @@ async fn list(
         None => None,
     };
     Ok(Json(json!({ "entries": shown, "next_cursor": next })))
+}
+
+/// What these people of an organisation did, and what was done to it.
+fn within_reach(entries: &mut Vec<AuditEntry>, own: &str, people: &[String]) {
+    let is_theirs = |entry: &AuditEntry| people.iter().any(|name| *name == *entry.actor);
+    entries.retain(|entry| {
+        let is_told = !entry.detail.is_empty();
+        let concerns_it = is_told && entry.detail.iter().all(|line| concerns(line, own));
+        concerns_it || is_theirs(entry)
+    });
+    for entry in entries.iter_mut() {
+        // Where whoever runs the installation sits is none of theirs.
+        if !is_theirs(entry) {
+            entry.from = None;
+        }
+    }
+}
+
+/// `changed organisation contoso, inbound connector Printers: …`, `b@example.org of contoso`.
+fn concerns(line: &str, own: &str) -> bool {
+    let (_, named) = line.split_once("organisation ").unwrap_or_default();
+    let named = named.split([',', ':', ' ']).next().unwrap_or_default();
+    named == own || line.ends_with(&format!(" of {own}"))
 }
 
 fn entry_json(entry: &AuditEntry) -> Value {
@@ -117,4 +145,25 @@ async fn verify(State(context): State<AdminContext>) -> Result<Json<Value>, Prob
     Ok(Json(
         json!({ "intact": wrong.is_none(), "first_wrong": wrong }),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_the_audit_concerns_the_organisation_that_it_names() {
+        for (line, concerns_it) in [
+            (
+                "changed organisation contoso: language \"en\" -> \"fr\"",
+                true,
+            ),
+            ("created organisation contoso, credential scan-1", true),
+            ("created organisation contoso-2, credential scan-1", false),
+            ("b@example.org of contoso", true),
+            ("key 1 → key 2", false),
+        ] {
+            assert_eq!(concerns(line, "contoso"), concerns_it, "{line}");
+        }
+    }
 }

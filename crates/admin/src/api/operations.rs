@@ -260,10 +260,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     act("/reports/schedules/{id}/remove", "reports")
         .for_organisations()
         .says("Send one no more"),
-    act("/trace/{id}/content", "trace")
+    act("/trace/{id}/content", "content")
         .for_organisations()
         .says("Read content that is kept of a message; each look is in the audit log"),
-    act("/trace/erase", "trace")
+    act("/trace/erase", "erase")
         .for_organisations()
         .body(&[
             wanted(text("address", "One whole address.")),
@@ -307,7 +307,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     act("/queue/{id}/headers", "queue")
         .for_organisations()
         .says("Read the header section of a message in the queue; each look is in the audit log"),
-    act("/queue/{id}/content", "queue")
+    act("/queue/{id}/content", "content")
         .for_organisations()
         .body(&[number("octets_max", "From its beginning; 26214400 at most.")])
         .says("Read a message in the queue, in base64; each look is in the audit log"),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
@@ -14,7 +15,8 @@ use relais_store::queue::{Criteria, ListedMessage, QueueAct, RecipientStateName}
 use relais_store::suspension::{Suspension, SuspensionScope};
 use relais_store::trace::{parse_since, parse_until};
 
-use crate::context::{AdminContext, Caller};
+use crate::context::{AdminContext, Caller, people_of};
+use crate::keys;
 use crate::problem::{Input, Parameters, Problem};
 
 /// Messages of a page where nothing else is asked for.
@@ -349,6 +351,7 @@ async fn suspend(
     Input(request): Input<SuspensionRequest>,
 ) -> Result<Json<Value>, Problem> {
     let scope = request.scope(&context)?;
+    must_be_theirs(&context, &caller, &scope).await?;
     let now = context.clock.now();
     if request.suspended {
         let until = request.until.as_deref();
@@ -367,6 +370,36 @@ async fn suspend(
         return Err(Problem::not_found(format!("No suspension of {scope}.")));
     }
     suspended(State(context)).await
+}
+
+/// What others suspended is neither lifted nor shortened by whoever sees one organisation only.
+async fn must_be_theirs(
+    context: &AdminContext,
+    caller: &Caller,
+    scope: &SuspensionScope,
+) -> Result<(), Problem> {
+    let Some(own) = caller.rights.organisation() else {
+        return Ok(());
+    };
+    let suspended = context.store.suspended().await?;
+    let Some(standing) = suspended.iter().find(|one| one.scope == *scope) else {
+        return Ok(());
+    };
+    let people = people_of(context, own).await?;
+    let keys = keys::list(&context.store).await?;
+    let mut keys = keys
+        .iter()
+        .filter(|key| key.organisation.as_deref() == Some(own));
+    let by = &standing.by;
+    let is_theirs = people.iter().any(|name| name == by)
+        || keys.any(|key| *by == Caller::name_of_key(&key.name, &key.id));
+    match is_theirs {
+        true => Ok(()),
+        false => {
+            let detail = "Whoever runs the installation has suspended this, and resumes it.";
+            Err(Problem::new(StatusCode::FORBIDDEN, detail))
+        }
+    }
 }
 
 fn read_destination(text: &str) -> Result<Arc<str>, Problem> {

@@ -3,6 +3,8 @@
 //!
 //! Not here: the days themselves (the bootstrap file, and keys of organisations and connectors).
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, header};
@@ -191,20 +193,45 @@ async fn erase(
         eraser,
         organisation,
     };
-    let store = &context.store;
-    let found = store.count_erasure(&wanted).await?;
-    if asked.dry_run {
-        return Ok(Json(told(&wanted, &found, true)));
+    let erasing = Arc::clone(&context.duties.erasing);
+    let turn = erasing.try_lock_owned().map_err(|_| {
+        let detail = "An address is being counted or erased already: try again in a while.";
+        Problem::new(StatusCode::CONFLICT, detail)
+    })?;
+    // Whoever goes away meanwhile leaves it running, and its turn is over only with it.
+    let done = tokio::spawn(async move {
+        let _turn = turn;
+        erase_in_turn(&context, &caller, &wanted, asked.dry_run).await
+    });
+    match done.await {
+        Ok(answer) => answer,
+        Err(error) => Err(Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            error.to_string(),
+        )),
     }
-    let lines = lines(&wanted, &found);
+}
+
+async fn erase_in_turn(
+    context: &AdminContext,
+    caller: &Caller,
+    wanted: &Erasure,
+    dry_run: bool,
+) -> Result<Json<Value>, Problem> {
+    let store = &context.store;
+    let found = store.count_erasure(wanted).await?;
+    if dry_run {
+        return Ok(Json(told(wanted, &found, true)));
+    }
+    let lines = lines(wanted, &found);
     let now = context.clock.now();
-    let erased = store.erase(&wanted, lines, caller.actor(), now).await?;
+    let erased = store.erase(wanted, lines, caller.actor(), now).await?;
     // What programs were sent is of the whole installation.
     if wanted.organisation.is_none() {
         let outbox = &context.duties.outbox;
         outbox.erase(store, &wanted.eraser, now).await?;
     }
-    Ok(Json(told(&wanted, &erased, false)))
+    Ok(Json(told(wanted, &erased, false)))
 }
 
 fn told(wanted: &Erasure, erased: &Erased, dry_run: bool) -> Value {

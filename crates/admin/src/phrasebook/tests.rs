@@ -119,3 +119,15 @@ fn the_books_have_each_line_once_and_the_same_places_in_both_languages() {
         }
     }
 }
+
+#[test]
+fn what_is_longer_than_any_of_ours_is_not_looked_up() {
+    let long = format!(
+        "There is no organisation {}.",
+        "n".repeat(SENTENCE_OCTETS_MAX)
+    );
+    assert_eq!(told(Language::French, &long), long);
+    assert_eq!(told_part(Language::French, &long), long);
+    let short = "There is no organisation nord.";
+    assert_ne!(told_part(Language::French, short), short);
+}

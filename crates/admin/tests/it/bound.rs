@@ -407,3 +407,107 @@ async fn mailbox_hosts_and_literals_that_one_organisation_names_are_held_too() {
         told.1
     );
 }
+
+#[tokio::test]
+async fn what_whoever_runs_the_installation_suspended_no_organisation_lifts_or_shortens() {
+    let hosted = Hosted::new().await;
+    let path = "/queue/suspended";
+    let suspend = json!({ "organisation": "contoso", "suspended": true, "reason": "spam" });
+    let told = hosted.post(&machine(), path, &suspend).await;
+    assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+    let key = json!({ "name": "program", "organisation": "contoso", "scopes": ["queue:write"] });
+    let made = hosted.post(&machine(), "/api-keys", &key).await.1;
+    let made: Value = serde_json::from_str(&made).expect("JSON");
+    let own = Caller::key(
+        "program",
+        made["id"].as_str().expect("an id"),
+        Some("contoso"),
+    );
+    for body in [
+        json!({ "suspended": false }),
+        json!({ "suspended": true, "until": "1h" }),
+    ] {
+        let told = hosted.post(&own, path, &body).await;
+        assert_eq!(told.0, StatusCode::FORBIDDEN, "{}", told.1);
+        assert!(told.1.contains("has suspended this"), "{}", told.1);
+    }
+    let told = hosted.ask(&own, Method::GET, path, &Value::Null).await.1;
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    let standing = &told["suspensions"][0];
+    assert_eq!(
+        (&standing["reason"], &standing["until"]),
+        (&json!("spam"), &Value::Null)
+    );
+    // What it suspended itself it resumes.
+    for suspended in [true, true, false] {
+        let body = json!({ "destination": "Example.org", "suspended": suspended });
+        let told = hosted.post(&own, path, &body).await;
+        assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+    }
+    let resume = json!({ "organisation": "contoso", "suspended": false });
+    let told = hosted.post(&machine(), path, &resume).await;
+    assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+}
+
+#[tokio::test]
+async fn nobody_finds_by_an_address_what_is_not_shown_to_them() {
+    let hosted = Hosted::new().await;
+    let operator = Caller {
+        via: machine().via.coming_from("203.0.113.7".parse().ok()),
+        ..machine()
+    };
+    for address in ["a@example.org", "b@example.org"] {
+        let added = json!({ "organisation": "contoso", "address": address, "reason": "x" });
+        let told = hosted.post(&operator, "/suppression/add", &added).await;
+        assert_eq!(told.0, StatusCode::OK, "{}", told.1);
+    }
+    let entries = async |caller: &Caller, query: &str| {
+        let path = format!("/audit?act=suppression{query}");
+        let told = hosted.ask(caller, Method::GET, &path, &Value::Null).await;
+        let told: Value = serde_json::from_str(&told.1).expect("JSON");
+        let count = told["entries"].as_array().map(Vec::len);
+        (
+            count,
+            told["next_cursor"].is_null(),
+            told["entries"][0]["from"].clone(),
+        )
+    };
+    let own = key(Some("contoso"));
+    let from = json!("203.0.113.7");
+    assert_eq!(entries(&own, "").await, (Some(2), true, Value::Null));
+    let of_operator = entries(&machine(), "&from=203.0.113.").await;
+    assert_eq!(of_operator, (Some(2), true, from));
+    for query in ["&from=203.0.113.", "&from=203.0.113.&limit=1"] {
+        assert_eq!(entries(&own, query).await, (Some(0), true, Value::Null));
+    }
+    // Nor whether there is something of others at all.
+    let others = json!({ "organisation": "fabrikam", "address": "c@example.org", "reason": "x" });
+    for address in ["c@example.org", "d@example.org"] {
+        let mut added = others.clone();
+        added["address"] = json!(address);
+        hosted.post(&operator, "/suppression/add", &added).await;
+    }
+    let told = entries(&own, "&q=of+fabrikam&limit=1").await;
+    assert_eq!(told, (Some(0), true, Value::Null));
+}
+
+#[tokio::test]
+async fn one_address_is_counted_or_erased_at_a_time() {
+    let hosted = Hosted::new().await;
+    let erasing = std::sync::Arc::clone(&hosted.context.duties.erasing);
+    let turn = erasing.try_lock_owned().expect("nobody erases");
+    for dry_run in [true, false] {
+        let body = json!({ "address": "b@example.org", "dry_run": dry_run });
+        for caller in [machine(), key(Some("contoso"))] {
+            let told = hosted.post(&caller, "/trace/erase", &body).await;
+            assert_eq!(told.0, StatusCode::CONFLICT, "{}", told.1);
+            assert!(told.1.contains("try again"), "{}", told.1);
+        }
+    }
+    drop(turn);
+    let body = json!({ "address": "b@example.org", "dry_run": true });
+    for _ in 0..2 {
+        let told = hosted.post(&machine(), "/trace/erase", &body).await;
+        assert_ne!(told.0, StatusCode::CONFLICT, "{}", told.1);
+    }
+}

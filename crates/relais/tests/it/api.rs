@@ -727,6 +727,7 @@ fn what_the_document_says_holds_against_a_tester_of_apis() {
         "alerts:write",
         "attempts:write",
         "connectors:write",
+        "content:write",
         "credentials:write",
         "directory:write",
         "dkim:write",
