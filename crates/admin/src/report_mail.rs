@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio_util::sync::CancellationToken;
 
+use relais_policy::document::Organisation;
 use relais_policy::retention::written_subject;
 use relais_policy::route::{RouteSource, route};
 use relais_policy::schedule::expires_at;
@@ -22,7 +23,7 @@ use relais_smtp::dkim::BodyHasher;
 use relais_smtp::envelope::{EnvelopeRecipient, SenderParameters};
 use relais_smtp::time::Timestamp;
 use relais_store::queue::{MessageFacts, NewMessage, NewRecipient, QueueKey};
-use relais_store::trace::{Event, EventKind, To, TraceQuery, TraceTerm};
+use relais_store::trace::{Event, EventKind, TRACE_LIMIT_MAX, To, TraceQuery, TraceTerm};
 
 use crate::compose::{Attachment, Named, Parts, compose};
 use crate::context::{AdminContext, Caller};
@@ -54,11 +55,16 @@ pub async fn round(context: &AdminContext) {
         Ok(all) => all,
         Err(error) => return tracing::warn!(%error, "reports that are due cannot be read"),
     };
-    for mut schedule in all {
+    for listed in all {
         let now = context.clock.now();
-        if schedule.next > now.as_millis() {
+        if listed.next > now.as_millis() {
             continue;
         }
+        // Those before it took seconds, in which it may have been removed.
+        let Ok(Some(mut schedule)) = schedules::get(&context.store, &listed.id).await else {
+            continue;
+        };
+        let due = schedule.next;
         match send(context, &schedule, now).await {
             Ok(()) => {
                 schedule.next = schedule.every.next_after(now).as_millis();
@@ -71,7 +77,7 @@ pub async fn round(context: &AdminContext) {
                 schedule.fault = Some(because);
             }
         }
-        if let Err(error) = schedules::put(&context.store, &schedule, now, None).await {
+        if let Err(error) = schedules::settle(&context.store, due, &schedule, now).await {
             tracing::warn!(%error, "that a report was sent is not written down");
         }
     }
@@ -79,12 +85,15 @@ pub async fn round(context: &AdminContext) {
 
 async fn send(context: &AdminContext, schedule: &Schedule, now: Timestamp) -> Result<(), String> {
     let message_id = schedule.message_id(&context.hostname);
-    if is_sent(context, &message_id).await? {
+    if is_sent(context, schedule, &message_id).await? {
         return Ok(());
     }
     let settings = context.store.settings();
-    let (organisation, from) =
-        sender(&settings, schedule).ok_or("no domain is verified that it could come from")?;
+    let owner = schedules::sender(&settings, &schedule.organisation);
+    let owner = owner.map_err(|problem| problem.into_parts().1)?;
+    let from =
+        owner.and_then(|owner| Some((owner.name.as_str().into(), address(&settings, owner)?)));
+    let (organisation, from) = from.ok_or("no domain is verified that it could come from")?;
     let lang = Lang::of(Some(&schedule.language), None);
     let organisation_asked = Some(schedule.organisation.as_str()).filter(|name| !name.is_empty());
     let caller = Caller::reporter(organisation_asked);
@@ -106,42 +115,51 @@ async fn send(context: &AdminContext, schedule: &Schedule, now: Timestamp) -> Re
     committed.map(|_| ()).map_err(|error| error.to_string())
 }
 
-async fn is_sent(context: &AdminContext, message_id: &str) -> Result<bool, String> {
+/// A client can use that Message-ID before us: what we send has none, and says which report it is.
+async fn is_sent(
+    context: &AdminContext,
+    schedule: &Schedule,
+    message_id: &str,
+) -> Result<bool, String> {
     let term = TraceTerm::new("message-id", message_id).map_err(|error| error.to_string())?;
     let query = TraceQuery {
         terms: vec![term],
-        limit: 1,
+        limit: TRACE_LIMIT_MAX,
         ..TraceQuery::default()
     };
     let rows = context.store.trace(&query).await;
-    rows.map(|rows| !rows.is_empty())
-        .map_err(|error| error.to_string())
+    let rows = rows.map_err(|error| error.to_string())?;
+    let detail = detail(schedule);
+    let mut events = rows
+        .iter()
+        .filter_map(|row| Event::from_json(&row.json).ok());
+    Ok(events.any(|event| {
+        event.kind == EventKind::MessageAccepted
+            && event.client.is_none()
+            && event.detail.as_deref() == Some(&*detail)
+    }))
 }
 
-/// The organisation that sends it, and its address there: the postmaster's, else one of ours.
-fn sender(settings: &Settings, schedule: &Schedule) -> Option<(Arc<str>, Mailbox)> {
-    let document = Arc::clone(&settings.document);
-    let is_meant = |name: &str| schedule.organisation.is_empty() || schedule.organisation == name;
-    let mut owners = document.organisation.iter();
-    owners
-        .by_ref()
-        .filter(|one| is_meant(&one.name))
-        .find_map(|owner| {
-            let is_own = |mailbox: &Mailbox| {
-                let owned = mailbox
-                    .domain()
-                    .and_then(|domain| settings.verified_domain(domain));
-                owned.is_some_and(|owned| owned.organisation.name == owner.name)
-            };
-            let postmaster = Mailbox::parse(&owner.postmaster).ok();
-            let ours = owner
-                .domain
-                .iter()
-                .filter_map(|domain| Mailbox::parse(&format!("{LOCAL_PART}@{}", domain.name)).ok());
-            let mut possible = postmaster.into_iter().chain(ours);
-            let from = possible.find(is_own)?;
-            Some((owner.name.as_str().into(), from))
-        })
+/// What the trace says of ours.
+fn detail(schedule: &Schedule) -> String {
+    format!("report {}", schedule.id)
+}
+
+/// Its address there: the postmaster's, else one of ours.
+fn address(settings: &Settings, owner: &Organisation) -> Option<Mailbox> {
+    let is_own = |mailbox: &Mailbox| {
+        let owned = mailbox
+            .domain()
+            .and_then(|domain| settings.verified_domain(domain));
+        owned.is_some_and(|owned| owned.organisation.name == owner.name)
+    };
+    let postmaster = Mailbox::parse(&owner.postmaster).ok();
+    let ours = owner
+        .domain
+        .iter()
+        .filter_map(|domain| Mailbox::parse(&format!("{LOCAL_PART}@{}", domain.name)).ok());
+    let mut possible = postmaster.into_iter().chain(ours);
+    possible.find(is_own)
 }
 
 /// What is written.
@@ -332,7 +350,7 @@ fn accepted(facts: &MessageFacts, to: &[Mailbox], letter: &Letter<'_>) -> Event 
         subject: facts.subject.clone(),
         message_id: facts.message_id.clone(),
         size: Some(facts.size),
-        detail: Some(format!("report {}", letter.schedule.id).into()),
+        detail: Some(detail(letter.schedule).into()),
         ..Event::new(facts.accepted_at, EventKind::MessageAccepted)
     }
 }

@@ -4,13 +4,20 @@
 //! Not here: what is sent (`report_mail`).
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
+use relais_policy::document::{Document, Organisation};
+use relais_policy::settings::{Mode, Settings};
 use relais_smtp::time::Timestamp;
 use relais_store::queue::StoreError;
 use relais_store::shelf::{Shelf, ShelfAudit, ShelfChange};
 use relais_store::store::Store;
 
-/// Schedules of one installation.
+use crate::problem::Problem;
+
+/// Whoever reads schedules and writes what follows from it, one after the other.
+pub(crate) static TURN: Mutex<()> = Mutex::const_new(());
+/// Schedules of one organisation. None of all: one organisation could use it up.
 pub(crate) const SCHEDULES_MAX: usize = 100;
 /// Recipients of one.
 pub(crate) const RECIPIENTS_MAX: usize = 20;
@@ -72,7 +79,7 @@ impl Every {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Schedule {
     pub(crate) id: String,
-    /// Whose mail it tells of; empty: of all.
+    /// Whose mail it tells of; empty: of the only one, and of what belongs to none.
     pub(crate) organisation: String,
     /// Some of [`REPORTS`].
     pub(crate) reports: Vec<String>,
@@ -113,6 +120,69 @@ pub(crate) async fn list(store: &Store) -> Result<Vec<Schedule>, StoreError> {
     Ok(read.collect())
 }
 
+/// Who sends one: the organisation that it tells of, by that name or, without a name, the only
+/// one; `None` while there is none at all. What a report tells of everybody may not become the
+/// mail of one of several, whose people and smart host read it.
+pub(crate) fn sender<'a>(
+    settings: &'a Settings,
+    name: &str,
+) -> Result<Option<&'a Organisation>, Problem> {
+    let all = &settings.document.organisation;
+    match (name, all.len()) {
+        ("", 0 | 1) if settings.mode == Mode::Lan => Ok(all.first()),
+        ("", _) => Err(Problem::bad_request(
+            "Name the organisation whose report it is: one of everybody would be the mail of one.",
+        )),
+        (name, _) => match settings.organisation(name) {
+            Some(found) => Ok(Some(found)),
+            None => Err(Problem::not_found(format!(
+                "There is no organisation {name}."
+            ))),
+        },
+    }
+}
+
+/// One of them.
+pub(crate) async fn get(store: &Store, id: &str) -> Result<Option<Schedule>, StoreError> {
+    let value = store.shelf_value(Shelf::ReportSchedule, id).await?;
+    Ok(value.and_then(|value| serde_json::from_str(&value).ok()))
+}
+
+/// Writes down what became of a run that was due at `next`, unless it was removed or asked for
+/// anew in the meantime: sending takes seconds.
+pub(crate) async fn settle(
+    store: &Store,
+    next: i64,
+    after: &Schedule,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let _turn = TURN.lock().await;
+    match get(store, &after.id).await? {
+        Some(found) if found.next == next => put(store, after, now, None).await,
+        _ => Ok(()),
+    }
+}
+
+/// Ends those of organisations that are gone: a later one of that name is another.
+pub(crate) async fn end_of_gone(
+    store: &Store,
+    after: &Document,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let _turn = TURN.lock().await;
+    let is_there = |name: &str| after.organisation.iter().any(|one| one.name == name);
+    let mut change = ShelfChange::new(Shelf::ReportSchedule, now);
+    for one in list(store).await? {
+        if !one.organisation.is_empty() && !is_there(&one.organisation) {
+            change.taken.push(one.id);
+        }
+    }
+    match change.taken.is_empty() {
+        true => Ok(()),
+        false => store.change_shelf(change).await,
+    }
+}
+
 /// Puts one, new or changed.
 pub(crate) async fn put(
     store: &Store,
@@ -139,7 +209,43 @@ pub(crate) async fn remove(
 
 #[cfg(test)]
 mod tests {
+    use relais_store::memory::MemoryOptions;
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_was_removed_or_asked_for_anew_while_it_was_sent_stays_so() {
+        let now = Timestamp::from_millis(1_000);
+        let store = Store::in_memory(MemoryOptions::new(now));
+        let before = Schedule {
+            id: "1".to_owned(),
+            organisation: String::new(),
+            reports: Vec::new(),
+            every: Every::Day,
+            to: vec!["b@example.org".to_owned()],
+            language: "en".to_owned(),
+            next: 10,
+            sent: None,
+            fault: None,
+        };
+        let at = |next| Schedule {
+            next,
+            ..before.clone()
+        };
+        let after = at(20);
+        let nexts = async || {
+            let all = list(&store).await.expect("the shelf");
+            all.iter().map(|one| one.next).collect::<Vec<_>>()
+        };
+        settle(&store, 10, &after, now).await.expect("the shelf");
+        assert_eq!(nexts().await, [0; 0], "it was removed");
+        put(&store, &at(15), now, None).await.expect("the shelf");
+        settle(&store, 10, &after, now).await.expect("the shelf");
+        assert_eq!(nexts().await, [15], "it was asked for anew");
+        put(&store, &before, now, None).await.expect("the shelf");
+        settle(&store, 10, &after, now).await.expect("the shelf");
+        assert_eq!(nexts().await, [20]);
+    }
 
     #[test]
     fn each_is_due_in_the_morning_of_its_day_and_never_now() {

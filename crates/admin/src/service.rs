@@ -41,6 +41,7 @@ use crate::posting;
 use crate::proving;
 use crate::publishing::{self, Publishing};
 use crate::report_mail;
+use crate::schedules;
 use crate::signing_keys;
 use crate::web;
 
@@ -84,6 +85,9 @@ impl AdminService {
             let document = store.settings().document.clone();
             if let Err(error) = end_of_gone(&store, &document, now).await {
                 tracing::error!(%error, "cards of a connector that is gone still count");
+            }
+            if let Err(error) = schedules::end_of_gone(&store, &document, now).await {
+                tracing::error!(%error, "reports of an organisation that is gone stay");
             }
         });
         tasks.spawn(

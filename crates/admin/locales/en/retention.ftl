@@ -106,7 +106,6 @@ report-never = not yet
 report-send = Send now
 report-remove = Remove
 report-remove-question = Send no more reports to { $value }?
-report-everything = All organisations
 report-add = Send reports
 report-add-button = Add
 report-done-add = Reports go to { $value } from now on.

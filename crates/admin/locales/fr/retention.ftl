@@ -106,7 +106,6 @@ report-never = pas encore
 report-send = Envoyer maintenant
 report-remove = Retirer
 report-remove-question = Ne plus envoyer de rapports à { $value } ?
-report-everything = Toutes les organisations
 report-add = Envoyer des rapports
 report-add-button = Ajouter
 report-done-add = Les rapports partent désormais vers { $value }.

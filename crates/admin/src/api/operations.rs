@@ -243,7 +243,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     act("/reports/schedules", "reports")
         .for_organisations()
         .body(&[
-            text("organisation", "Whose mail it tells of; absent: of all."),
+            text("organisation", "Whose mail it tells of; absent: the only one."),
             texts(
                 "reports",
                 "`mail`, `queue`, `delay`, `clients`, `refusals`, `security`, `routes`, \

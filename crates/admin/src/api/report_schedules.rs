@@ -56,8 +56,8 @@ fn audit(caller: &Caller, act: &'static str, one: &Schedule) -> ShelfAudit {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Add {
-    #[serde(default)]
-    organisation: String,
+    /// Absent: the only one.
+    organisation: Option<String>,
     /// None: all.
     #[serde(default)]
     reports: Vec<String>,
@@ -73,11 +73,8 @@ async fn add(
     Input(wanted): Input<Add>,
 ) -> Result<Json<Value>, Problem> {
     let settings = context.store.settings();
-    let owner = settings.organisation(&wanted.organisation);
-    if owner.is_none() && !wanted.organisation.is_empty() {
-        let detail = format!("There is no organisation {}.", wanted.organisation);
-        return Err(Problem::not_found(detail));
-    }
+    let organisation = wanted.organisation.unwrap_or_default();
+    let owner = schedules::sender(&settings, &organisation)?;
     if wanted.to.is_empty() || wanted.to.len() > RECIPIENTS_MAX {
         let detail = format!("Name 1 to {RECIPIENTS_MAX} addresses that it is sent to.");
         return Err(Problem::bad_request(detail));
@@ -98,8 +95,10 @@ async fn add(
     if !["en", "fr"].contains(&language.as_str()) {
         return Err(Problem::bad_request("language is en or fr."));
     }
-    let all = schedules::list(&context.store).await?;
-    if all.len() >= SCHEDULES_MAX {
+    let _turn = schedules::TURN.lock().await;
+    let all = schedules::list(&context.store).await?.into_iter();
+    let of_them = all.filter(|one| one.organisation == organisation);
+    if of_them.count() >= SCHEDULES_MAX {
         let detail = format!("There are {SCHEDULES_MAX} of them already: remove some.");
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
@@ -108,7 +107,7 @@ async fn add(
         |one: &&&str| wanted.reports.is_empty() || wanted.reports.iter().any(|name| name == **one);
     let schedule = Schedule {
         id: hexadecimal(&context.chance.octets::<4>()),
-        organisation: wanted.organisation,
+        organisation,
         reports: REPORTS
             .iter()
             .filter(is_chosen)
@@ -143,6 +142,7 @@ async fn send(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
+    let _turn = schedules::TURN.lock().await;
     let mut schedule = found(&context, &caller, &id).await?;
     let now = context.clock.now();
     schedule.next = now.as_millis();
@@ -156,6 +156,7 @@ async fn remove(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
+    let _turn = schedules::TURN.lock().await;
     let schedule = found(&context, &caller, &id).await?;
     let told = audit(&caller, "report.unscheduled", &schedule);
     let now = context.clock.now();

@@ -26,6 +26,7 @@ use crate::context::{AdminContext, Caller};
 use crate::keys::{self, By};
 use crate::problem::{Input, Parameters, Problem};
 use crate::proving;
+use crate::schedules;
 
 /// How often a change is made anew when somebody else's comes between.
 const CONFLICTS_MAX: usize = 5;
@@ -199,6 +200,10 @@ pub(super) async fn change_with(
                 let now = context.clock.now();
                 if let Err(error) = end_of_gone(&context.store, &document, now).await {
                     tracing::error!(%error, "cards of a connector that is gone still count");
+                }
+                let ended = schedules::end_of_gone(&context.store, &document, now).await;
+                if let Err(error) = ended {
+                    tracing::error!(%error, "reports of an organisation that is gone stay");
                 }
                 return Ok(Changed {
                     version,

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::ask::{Refused, address};
 use super::door::Visit;
+use super::form::Form;
 use super::page::{self, Frame};
 use crate::lang::Lang;
 use crate::plain::clean;
@@ -417,6 +418,12 @@ pub(super) fn of_organisation(
     let picks = all.into_iter().chain(named).collect();
     let label = lang.t("filter-organisation");
     Some(Input::choice("organisation", label, picks))
+}
+
+/// The organisation that a form names. One without that field names none, and not the one without
+/// a name: at the door, people of one organisation get theirs by naming none.
+pub(super) fn named(form: &Form) -> Option<&str> {
+    Some(form.get("organisation")).filter(|name| !name.is_empty())
 }
 
 /// Names and addresses of the files that hold what this page shows.

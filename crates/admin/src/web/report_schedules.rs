@@ -7,6 +7,8 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
+use relais_policy::settings::Mode;
+
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
 use super::door::{Reader, SessionForm, Visit};
 use super::files;
@@ -15,6 +17,7 @@ use super::page::{self, Frame};
 use super::records::{self, Act, Cell, Input, Note, Pick, Records, Row, Sheet, Sure, Table};
 use crate::lang::Lang;
 use crate::permission::Action;
+use crate::phrasebook::told;
 use crate::schedules::{Every, REPORTS};
 use crate::times;
 
@@ -158,7 +161,7 @@ fn row(lang: Lang, one: &Value, may_change: bool) -> Row {
             Cell::whole(&every.map(|key| lang.t(key)).unwrap_or_default()).line(language),
             Cell::new(&to),
             Cell::whole(&times::full(lang, one["next"].as_str())),
-            Cell::whole(&sent).line(text(one, "fault")),
+            Cell::whole(&sent).line(&told(lang.0, text(one, "fault"))),
         ],
         acts,
     }
@@ -185,8 +188,7 @@ fn form(visit: &Visit, names: &[String], typed: &Form) -> Sheet {
         Pick::new("fr", "Français".to_owned(), language == "fr"),
     ];
     let to = Input::long("to", lang.t("report-to"), typed.get("to"));
-    let all = visit.sees_installation().then_some("report-everything");
-    let whose = records::of_organisation(lang, names, typed.get("organisation"), all);
+    let whose = records::of_organisation(lang, names, typed.get("organisation"), None);
     let sheet = Sheet::new("add", HERE, lang.t("report-add-button"))
         .title(lang.t("report-add"))
         .input(Input::ticks(
@@ -210,8 +212,14 @@ fn form(visit: &Visit, names: &[String], typed: &Form) -> Sheet {
 async fn add(State(centre): State<Centre>, SessionForm { visit, form }: SessionForm) -> Response {
     let to = records::parted(form.raw("to"));
     let reports: Vec<_> = form.all("reports").collect();
+    let settings = centre.settings(visit.caller());
+    // One needs no choice on the page, and hosted mode wants it named.
+    let only = match (settings.mode, settings.document.organisation.as_slice()) {
+        (Mode::Hosted, [one]) => Some(one.name.as_str()),
+        _ => None,
+    };
     let body = json!({
-        "organisation": form.get("organisation"),
+        "organisation": records::named(&form).or(only),
         "reports": reports,
         "every": form.get("every"),
         "to": to,

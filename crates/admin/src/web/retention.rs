@@ -364,7 +364,7 @@ async fn erase(State(centre): State<Centre>, SessionForm { visit, form }: Sessio
     let is_sure = form.get("typed").eq_ignore_ascii_case(wanted);
     let body = json!({
         "address": wanted,
-        "organisation": form.get("organisation"),
+        "organisation": records::named(&form),
         "dry_run": !is_sure,
     });
     let told = match centre.post(visit.caller(), "/trace/erase", &body).await {

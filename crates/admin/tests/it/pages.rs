@@ -458,3 +458,42 @@ fn each_route_of_the_pages_is_walked() {
     let missing: Vec<_> = missing.collect();
     assert!(missing.is_empty(), "{missing:#?}");
 }
+
+#[tokio::test]
+async fn people_of_one_organisation_need_not_name_it_in_forms() {
+    let centre = Centre::new().await;
+    let carl = centre.person("carl", Role::Owner, Some("contoso")).await;
+    let fields = [
+        ("every", "day"),
+        ("to", "b@example.org"),
+        ("language", "en"),
+    ];
+    let told = centre.send(&carl, "/reports/schedules", &fields).await;
+    assert!(
+        told.status.is_redirection(),
+        "{} {}",
+        told.status,
+        told.text
+    );
+    let root = &centre.hosted;
+    let listed = root
+        .root(Method::GET, "/reports/schedules", &Value::Null)
+        .await;
+    assert!(
+        listed.to_string().contains("\"organisation\":\"contoso\""),
+        "{listed}"
+    );
+    let fields = [
+        ("address", "paula@contoso.test"),
+        ("typed", "paula@contoso.test"),
+    ];
+    let told = centre
+        .send(&carl, "/settings/retention/erase", &fields)
+        .await;
+    assert!(
+        told.status.is_redirection(),
+        "{} {}",
+        told.status,
+        told.text
+    );
+}
