@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 
 use relais_net::dns_server::{DnsServer, ZoneRecord};
 
+use crate::observed::wait_for;
 use crate::receiver::Receiver;
 use crate::support::{PATIENCE, Place, Server, Session};
 
@@ -324,10 +325,14 @@ fn a_person_holds_releases_deletes_and_bounces_what_waits() {
     );
     receiver.wait_for_recipient("kept@example.org");
     server.await_event("recipient.delivered", kept);
-    let list = server
-        .relais(&["--json", "queue", "list"])
-        .expect(0)
-        .json_lines();
+    // The notice waits until the answer to it is stored, a moment after it came.
+    let list = wait_for(|| {
+        let list = server
+            .relais(&["--json", "queue", "list"])
+            .expect(0)
+            .json_lines();
+        (list.len() <= 1).then_some(list)
+    });
     assert_eq!(list.len(), 1, "{list:?}");
     assert_eq!(list[0]["queue_id"], held.as_str());
     assert_eq!(list[0]["recipients"][0]["state"], "held");
