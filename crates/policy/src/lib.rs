@@ -5,6 +5,7 @@
 //!
 //! Modules stand in order of floors: each may use only those below it.
 
+pub mod migration;
 pub mod adopt;
 pub mod remedy;
 pub mod candidates;

@@ -18,3 +18,4 @@ mod candidates;
 mod names;
 mod registered;
 mod world;
+mod migration;
