@@ -43,6 +43,7 @@ mod outbound;
 mod listen;
 mod presented;
 mod credentials;
+mod migration;
 mod directory;
 mod reverting;
 mod settings;
@@ -134,6 +135,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(presented::routes())
         .merge(credentials::routes())
         .merge(directory::routes())
+        .merge(migration::routes())
         .merge(secrets::routes())
         .merge(sign_in::routes())
         .merge(people::routes())

@@ -5,9 +5,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::session::Session;
 use crate::commands::{
     admin, alert, api_key, apply, attempts, audit, backup, card, completion, connector, credential,
-    demo, directory, dkim, doctor, domain, export, health, licences, limits, organisation, panic,
-    queue, quickstart, reference_command, report, restricted, schema, secret, serve, simulate,
-    status, suppression, test_command, trace, trigger, webhook, why,
+    demo, directory, dkim, doctor, domain, export, health, import, licences, limits, organisation,
+    panic, queue, quickstart, reference_command, report, restricted, schema, secret, serve,
+    simulate, status, suppression, test_command, trace, trigger, webhook, why,
 };
 use crate::failure::Failure;
 use crate::flags::Global;
@@ -77,6 +77,8 @@ enum Command {
     Credential(credential::Arguments),
     /// Recipients and people of an organisation
     Directory(directory::Arguments),
+    /// Take over from the relay before: read its export, report, add connectors disabled
+    Import(import::Arguments),
     /// Refused attempts: what knocked and was turned away
     Attempts(attempts::Arguments),
     /// Restricted entities: what is blocked, and why
@@ -140,6 +142,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Connector(arguments) => connector::run(&session, arguments).await,
         Command::Credential(arguments) => credential::run(&session, arguments).await,
         Command::Directory(arguments) => directory::run(&session, arguments).await,
+        Command::Import(arguments) => import::run(&session, arguments).await,
         Command::Attempts(arguments) => attempts::run(&session, arguments).await,
         Command::Restricted(arguments) => restricted::run(&session, arguments).await,
         Command::Trigger(arguments) => trigger::run(&session, arguments).await,

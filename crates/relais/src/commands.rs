@@ -8,6 +8,7 @@ pub(crate) mod status;
 pub(crate) mod doctor;
 pub(crate) mod health;
 pub(crate) mod directory;
+pub(crate) mod import;
 pub(crate) mod apply;
 pub(crate) mod export;
 pub(crate) mod why;

@@ -407,6 +407,7 @@ pub(super) const RULES: &[Rule] = &[
         Whose::Selected("recipients"),
     ),
     rule(POST, "/directory/import", ChangeSettings, Whose::Body),
+    rule(POST, "/import/{source}", ChangeSettings, Whose::Body),
     rule(POST, "/directory/remove", ChangeSettings, Whose::Body),
     rule(
         GET,

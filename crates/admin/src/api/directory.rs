@@ -146,7 +146,8 @@ async fn remove(
     Ok(Json(changed.to_json()))
 }
 
-fn organisation_of<'a>(
+/// The organisation meant: the one named, or the only one.
+pub(super) fn organisation_of<'a>(
     document: &'a mut Document,
     name: Option<&str>,
 ) -> Result<&'a mut Organisation, Problem> {

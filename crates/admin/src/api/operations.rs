@@ -21,6 +21,9 @@ const BODY_OCTETS_MAX: usize = 1 << 20;
 /// A directory of 500,000 recipients has about 40 MB.
 const LARGE_BODY_OCTETS_MAX: usize = 256 << 20;
 
+/// As JSON a text is three times as long at most, but for control characters, which none has.
+const IMPORT_OCTETS_MAX: usize = 3 * relais_policy::migration::TEXT_OCTETS_MAX;
+
 /// One thing that may be asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operation {
@@ -97,6 +100,11 @@ impl Operation {
 
     const fn stream(mut self) -> Self {
         self.is_stream = true;
+        self
+    }
+
+    const fn octets(mut self, most: usize) -> Self {
+        self.body_octets_max = most;
         self
     }
 
@@ -202,6 +210,18 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             DRY_RUN,
         ])
         .says("Apply settings; tells what changes"),
+    act("/import/{source}", "settings")
+        .for_organisations()
+        .octets(IMPORT_OCTETS_MAX)
+        .body(&[
+            ORGANISATION,
+            wanted(text(
+                "text",
+                "What the old relay exported; files behind lines of `==> name <==`.",
+            )),
+            flag("apply", "Add what is proposed, disabled; else it is only told."),
+        ])
+        .says("Take over from `exchange`, `exchange-online`, `postfix`, `iis`, or a list as `csv`"),
     act("/settings/revert", "settings")
         .body(&[wanted(number("version", "That the change made.")), DRY_RUN])
         .says("Take a change back, where nothing of it was changed since"),

@@ -30,6 +30,7 @@ mod first_run;
 mod foreign;
 mod golden;
 mod grouped_pages;
+mod imported;
 mod issuers;
 mod licences;
 mod liars;
