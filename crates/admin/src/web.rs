@@ -12,6 +12,7 @@ mod triggers;
 mod restricted;
 mod programs;
 mod settings;
+mod migration;
 mod settings_file;
 mod retention;
 mod certificates;
@@ -110,6 +111,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(settings::routes())
         .merge(retention::routes())
         .merge(settings_file::routes())
+        .merge(migration::routes())
         .merge(setup::routes())
         .merge(health::routes())
         .merge(trace::routes())

@@ -137,3 +137,45 @@ file-would-change =
 file-default = (default)
 file-wrong = The file cannot be read: { $value }
 file-done = Done. The settings are at version { $value }.
+
+import-title = Take over from the relay before
+import-words = First you see what would be added and what works in another way here. Then all of it is added at once, disabled: nothing sends or is sent by it until you enable it. What is here already stays as it is. Passwords are never taken over.
+import-view-file = Settings file
+import-source = The relay before
+import-exchange = Exchange Server
+import-online = Exchange Online
+import-postfix = Postfix
+import-iis = IIS SMTP
+import-csv = List of devices
+import-exchange-words = In the Exchange Management Shell of the old server. It writes a file with its connectors and accepted domains.
+import-online-words = In Exchange Online PowerShell, after Connect-ExchangeOnline. It writes a file with connectors and accepted domains.
+import-postfix-words = On the old server, as root. It writes a file with what is set and with the maps that are there, without passwords.
+import-iis-words = On the old server, as administrator. It copies the settings of IIS.
+import-csv-words = A list with these columns, saved as CSV from a spreadsheet: name and address are needed, the others may be empty.
+import-there = On the old side
+import-here = Here
+import-copy = Copy
+import-copied = Copied
+import-file = The file
+import-text = Contents of the file
+import-text-hint = Paste it here, 4 MB at most. Larger ones, and tables beside a main.cf, are read in the terminal by relais import.
+import-look = Show what would be added
+import-review = What would be added
+import-would-add =
+    { $count ->
+        [0] There is nothing to add.
+        [one] One object would be added, disabled.
+       *[other] { $shown } objects would be added, all disabled.
+    }
+import-created = Added, disabled ({ $shown })
+import-changed = Works in another way here ({ $shown })
+import-unsupported = Not taken over ({ $shown })
+import-dangerous = Dangerous as it was ({ $shown })
+import-proposal = Add it
+import-proposal-open = As a settings file
+import-add = Add all, disabled
+import-done = Added. The settings are at version { $value }; look through the connectors, and enable what is right.
+import-from = Import from Exchange, IIS or Postfix
+import-from-words = its connectors, added disabled
+import-begin-device = A device or an application
+import-begin-device-words = step by step, with a test

@@ -137,3 +137,45 @@ file-would-change =
 file-default = (par défaut)
 file-wrong = Le fichier est illisible : { $value }
 file-done = C’est fait. Les paramètres sont à la version { $value }.
+
+import-title = Reprendre l’ancien relais
+import-words = Vous voyez d’abord ce qui serait ajouté et ce qui fonctionne autrement ici. Ensuite tout est ajouté d’un coup, désactivé : rien n’en sert tant que vous ne l’activez pas. Ce qui est déjà là reste tel quel. Les mots de passe ne sont jamais repris.
+import-view-file = Fichier de paramètres
+import-source = L’ancien relais
+import-exchange = Exchange Server
+import-online = Exchange Online
+import-postfix = Postfix
+import-iis = SMTP d’IIS
+import-csv = Liste d’appareils
+import-exchange-words = Dans Exchange Management Shell sur l’ancien serveur. La commande écrit un fichier avec ses connecteurs et ses domaines acceptés.
+import-online-words = Dans Exchange Online PowerShell, après Connect-ExchangeOnline. La commande écrit un fichier avec les connecteurs et les domaines acceptés.
+import-postfix-words = Sur l’ancien serveur, en root. La commande écrit un fichier avec ce qui est réglé et les tables présentes, sans mots de passe.
+import-iis-words = Sur l’ancien serveur, en administrateur. La commande copie les paramètres d’IIS.
+import-csv-words = Une liste avec ces colonnes, enregistrée en CSV depuis un tableur : le nom et l’adresse sont nécessaires, le reste peut être vide.
+import-there = Sur l’ancien serveur
+import-here = Ici
+import-copy = Copier
+import-copied = Copié
+import-file = Le fichier
+import-text = Contenu du fichier
+import-text-hint = Collez-le ici, 4 Mo au plus. Les plus grands, et les tables à côté d’un main.cf, se lisent dans le terminal par relais import.
+import-look = Montrer ce qui serait ajouté
+import-review = Ce qui serait ajouté
+import-would-add =
+    { $count ->
+        [0] Il n’y a rien à ajouter.
+        [one] { $shown } objet serait ajouté, désactivé.
+       *[other] { $shown } objets seraient ajoutés, tous désactivés.
+    }
+import-created = Ajouté, désactivé ({ $shown })
+import-changed = Fonctionne autrement ici ({ $shown })
+import-unsupported = Non repris ({ $shown })
+import-dangerous = Dangereux tel quel ({ $shown })
+import-proposal = L’ajouter
+import-proposal-open = En fichier de paramètres
+import-add = Tout ajouter, désactivé
+import-done = Ajouté. Les paramètres sont à la version { $value } ; parcourez les connecteurs et activez ce qui est juste.
+import-from = Importer d’Exchange, d’IIS ou de Postfix
+import-from-words = ses connecteurs, ajoutés désactivés
+import-begin-device = Un appareil ou une application
+import-begin-device-words = pas à pas, avec un test

@@ -142,11 +142,31 @@ async fn show(centre: &Centre, visit: &Visit, side: Side) -> Response {
             _ => String::new(),
         });
     page::send(&Records {
+        choices: choices(visit, side),
         begin: visit.may_change().then_some(begin),
         filter: Some(filter(visit, &path, list(&answer, "connectors"))),
         files: records::files(&path, &asked),
         ..Records::new(frame, table, format!("GET /api/v1{path}"))
     })
+}
+
+/// Where one begins where nobody may send yet.
+fn choices(visit: &Visit, side: Side) -> Vec<(String, String, &'static str)> {
+    let is_filtered = filters(visit).iter().any(|(_, value)| !value.is_empty());
+    if side == Side::Outbound || is_filtered || !visit.may_change() {
+        return Vec::new();
+    }
+    let lang = visit.lang;
+    let all = [
+        (
+            "import-begin-device",
+            "import-begin-device-words",
+            "/add-device",
+        ),
+        ("import-from", "import-from-words", "/settings/import"),
+    ];
+    all.map(|(title, words, address)| (lang.t(title), lang.t(words), address))
+        .into()
 }
 
 fn filter(visit: &Visit, path: &str, connectors: &[Value]) -> Sheet {

@@ -28,6 +28,8 @@ pub(super) struct Records {
     /// Where something new begins: words and address.
     pub(super) begin: Option<(String, &'static str)>,
     pub(super) filter: Option<Sheet>,
+    /// Where one may go where there is nothing yet: title, words, address.
+    pub(super) choices: Vec<(String, String, &'static str)>,
     pub(super) table: Table,
     /// Named with their addresses.
     pub(super) files: Vec<(&'static str, String)>,
@@ -45,6 +47,7 @@ impl Records {
             views: Vec::new(),
             begin: None,
             filter: None,
+            choices: Vec::new(),
             table,
             files: Vec::new(),
             older: String::new(),

@@ -16,7 +16,7 @@ use super::ask::{Centre, Refused, address, list, text};
 use super::door::{Reader, SessionForm, Visit};
 use super::form::Form;
 use super::page::{self, Frame};
-use super::records::{Input, Note, Records, Sheet, Sure, Table};
+use super::records::{Input, Note, Records, Sheet, Sure, Table, View};
 use crate::lang::Lang;
 use crate::permission::Action;
 use crate::plain::clean;
@@ -89,6 +89,7 @@ fn answer(
     let frame = Frame::new(visit, "settings-file", &lang.t("nav-settings-file"));
     let records = Records {
         notes,
+        views: views(visit, HERE),
         begin: Some((lang.t("file-export"), "/settings/file.toml")),
         sheets: vec![sheet],
         ..Records::new(
@@ -98,6 +99,20 @@ fn answer(
         )
     };
     (status, page::send(&records)).into_response()
+}
+
+/// This page, and the one that takes over from the relay before.
+pub(super) fn views(visit: &Visit, here: &str) -> Vec<View> {
+    let all = [
+        (HERE, "import-view-file"),
+        ("/settings/import", "import-title"),
+    ];
+    let view = |(path, key): (&str, &str)| View {
+        name: visit.lang.t(key),
+        address: path.to_owned(),
+        is_here: path == here,
+    };
+    all.map(view).into()
 }
 
 async fn export(State(centre): State<Centre>, Reader(visit): Reader) -> Response {

@@ -132,6 +132,8 @@ pub(super) const ASKED: &[&str] = &[
     "/settings.json",
     "/settings/file",
     "/settings/file.toml",
+    "/settings/import",
+    "/settings/import?from=postfix",
     "/settings/retention",
     "/settings/retention?organisation=fabrikam",
     "/settings/retention.csv",
@@ -496,6 +498,11 @@ pub(super) const SENT: &[(&str, &str, Twin)] = &[
     (
         "/settings/file",
         "document=[[organisation]]%0Aname=%22fabrikam%22%0Alanguage=%22fr%22&confirmed=1",
+        Does,
+    ),
+    (
+        "/settings/import",
+        "organisation=fabrikam&source=csv&text=name,ip%0AMine,11.9.9.9%0A&confirmed=1",
         Does,
     ),
     (
