@@ -223,6 +223,7 @@ impl Hosted {
             .replace("{name}", name)
             .replace("{domain}", name)
             .replace("{user}", "fab-login")
+            .replace("{source}", "csv")
             .replace("{address}", "11.9.9.7")
     }
 
@@ -269,6 +270,10 @@ impl Hosted {
             "/queue/{id}/resend" => json!({ "to": "mallory@example.org" }),
             "/settings/revert" => json!({ "version": self.context.store.settings().version }),
             "/directory/import" => named(json!({ "csv": "x@fabrikam.test\n" })),
+            "/import/{source}" => named(json!({
+                "text": "name,ip\nMine,11.9.9.9\n",
+                "apply": true,
+            })),
             "/secrets/rotate-bounce-key" => named(json!({ "revoke": true })),
             "/secrets/forget" => named(json!({ "kind": "dkim-key", "name": "x" })),
             "/admins" => named(json!({ "name": "mallory", "role": "owner" })),
