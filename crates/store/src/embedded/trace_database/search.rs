@@ -28,8 +28,15 @@ const BUDGET: u64 = 2_000_000;
 /// Taking an event's JSON apart, in units of passing over one.
 const READ_COST: u64 = 5;
 
-/// Looking for another recipient of a message, in units of passing over one event.
-const PARTLY_COST: u64 = 10_000;
+/// Opening a day to look for other recipients of messages, in units of passing over one event.
+const OPEN_COST: u64 = 10_000;
+
+/// Looking for a message in the index of one segment, in the same units.
+const LOOK_UP_COST: u64 = 50;
+
+/// Events of a message lie within this from its acceptance: a queue's lifetime and what is held have
+/// at most five days each, again and again at a person's word; a month is more than anybody waits.
+const LIFE_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 /// Clocks of the acceptance and of the trace may differ by this.
 const CLOCKS_APART: Duration = Duration::from_secs(3_600);
@@ -121,15 +128,22 @@ impl TraceDatabases {
         let mut readers: Vec<_> = readers.collect();
         let mut rows = Vec::new();
         let limit = query.limit_in_bounds();
-        let asks_for_partly = query.asks_for_partly();
-        let mut partly = BTreeMap::new();
+        let mut messages = query.asks_for_partly().then(|| Messages::of(self));
         let (mut next, mut searched_to) = (None, None);
         while let Some(newest) = newest(&mut readers) {
             if let Some(row) = newest.found.pop_front() {
                 let position = row.position;
-                if asks_for_partly && !self.is_partly(&row, &mut partly)? {
-                    budget = budget.saturating_sub(PARTLY_COST);
-                    continue;
+                if let Some(messages) = &mut messages {
+                    match messages.has_partly(&row, &mut budget, &mut faults)? {
+                        Partly::Is => {}
+                        Partly::IsNot => continue,
+                        Partly::Unknown(time) => {
+                            // It is the first of the next page, which has a budget of its own.
+                            next = Some(position + 1);
+                            searched_to = Some(time);
+                            break;
+                        }
+                    }
                 }
                 rows.push(row);
                 if rows.len() == limit {
@@ -155,53 +169,24 @@ impl TraceDatabases {
         })
     }
 
-    /// Of these messages those of which some recipient was delivered.
+    /// Of these messages those of which some recipient was delivered, as far as the budget of one
+    /// search goes.
     pub(crate) fn delivered_in_part(
         &self,
         ids: &[QueueId],
     ) -> Result<BTreeSet<QueueId>, TraceDatabaseError> {
+        let (mut budget, mut faults) = (BUDGET, Faults::default());
+        let mut messages = Messages::of(self);
         let mut delivered = BTreeSet::new();
         for id in ids {
-            if self.has_delivered(*id)? {
+            if budget == 0 {
+                break;
+            }
+            if messages.has_delivered(*id, &mut budget, &mut faults)? {
                 delivered.insert(*id);
             }
         }
         Ok(delivered)
-    }
-
-    fn has_delivered(&self, id: QueueId) -> Result<bool, TraceDatabaseError> {
-        let terms = [
-            TraceTerm::new("id", &id.to_string()),
-            TraceTerm::new("event", "recipient.delivered"),
-        ];
-        let terms: Result<Vec<_>, _> = terms.into_iter().collect();
-        let Ok(terms) = terms else { return Ok(false) };
-        let query = TraceQuery {
-            since: Some(id.created_at().before(CLOCKS_APART)),
-            terms,
-            limit: 1,
-            ..TraceQuery::default()
-        };
-        let page = self.search_within(&query, BUDGET)?;
-        Ok(!page.rows.is_empty())
-    }
-
-    /// Whether another recipient of this row's message was delivered. `known`: what was found out.
-    fn is_partly(
-        &self,
-        row: &TraceRow,
-        known: &mut BTreeMap<QueueId, bool>,
-    ) -> Result<bool, TraceDatabaseError> {
-        let event = Event::from_json(&row.json).ok();
-        let Some(id) = event.and_then(|event| event.queue_id) else {
-            return Ok(false);
-        };
-        if let Some(found) = known.get(&id) {
-            return Ok(*found);
-        }
-        let found = self.has_delivered(id)?;
-        known.insert(id, found);
-        Ok(found)
     }
 
     /// Refused connections, commands and logins since a time, grouped by client address and token,
@@ -244,6 +229,28 @@ impl TraceDatabases {
         })
     }
 
+    /// A day, open with one transaction for all questions: each by itself would lock the file, look
+    /// for a journal and read the first page again.
+    fn open_day(&self, day: &str, faults: &mut Faults) -> Option<OpenDay> {
+        match self.open_for_reading(day) {
+            Ok(None) => None,
+            Ok(Some(connection)) => match connection.execute_batch("BEGIN") {
+                Ok(()) => Some(OpenDay {
+                    day: day.to_owned(),
+                    connection,
+                }),
+                Err(error) => {
+                    faults.note_answer(day, &error);
+                    None
+                }
+            },
+            Err(error) => {
+                faults.note(day, &error);
+                None
+            }
+        }
+    }
+
     /// The days that may hold events of a time, open.
     fn readers(
         &self,
@@ -258,18 +265,124 @@ impl TraceDatabases {
             if day < first || last.as_ref().is_some_and(|last| day > *last) {
                 continue;
             }
-            match self.open_for_reading(&day) {
-                Ok(None) => {}
-                // One transaction for all questions: each by itself would lock the file, look for
-                // a journal and read the first page again.
-                Ok(Some(connection)) => match connection.execute_batch("BEGIN") {
-                    Ok(()) => open.push(OpenDay { day, connection }),
-                    Err(error) => faults.note_answer(&day, &error),
-                },
-                Err(error) => faults.note(&day, &error),
-            }
+            open.extend(self.open_day(&day, faults));
         }
         Ok(open)
+    }
+}
+
+// ---- messages as a whole -----------------------------------------------------------------------
+
+/// Whether another recipient of a row's message was delivered.
+enum Partly {
+    Is,
+    IsNot,
+    /// The budget was spent before; when the row's event happened.
+    Unknown(Timestamp),
+}
+
+/// What a search finds out about whole messages: days are opened once, and each message is looked
+/// up once.
+struct Messages<'a> {
+    databases: &'a TraceDatabases,
+    /// All of them, oldest first, from the first question on.
+    days: Option<Vec<String>>,
+    /// `None`: it cannot be read.
+    open: BTreeMap<String, Option<OpenDay>>,
+    known: BTreeMap<QueueId, bool>,
+}
+
+impl<'a> Messages<'a> {
+    fn of(databases: &'a TraceDatabases) -> Self {
+        Self {
+            databases,
+            days: None,
+            open: BTreeMap::new(),
+            known: BTreeMap::new(),
+        }
+    }
+
+    fn has_partly(
+        &mut self,
+        row: &TraceRow,
+        budget: &mut u64,
+        faults: &mut Faults,
+    ) -> Result<Partly, TraceDatabaseError> {
+        let Ok(event) = Event::from_json(&row.json) else {
+            return Ok(Partly::IsNot);
+        };
+        let Some(id) = event.queue_id else {
+            return Ok(Partly::IsNot);
+        };
+        // The first one of a page is always looked up: else a page might never get on.
+        let is_first = self.known.is_empty();
+        let is_known = self.known.contains_key(&id);
+        if *budget == 0 && !is_known && !is_first {
+            return Ok(Partly::Unknown(event.time));
+        }
+        Ok(match self.has_delivered(id, budget, faults)? {
+            true => Partly::Is,
+            false => Partly::IsNot,
+        })
+    }
+
+    /// Whether some recipient was delivered: looked for in the days of its life only, oldest first,
+    /// because most mail is delivered at once.
+    fn has_delivered(
+        &mut self,
+        id: QueueId,
+        budget: &mut u64,
+        faults: &mut Faults,
+    ) -> Result<bool, TraceDatabaseError> {
+        if let Some(found) = self.known.get(&id) {
+            return Ok(*found);
+        }
+        let terms = [
+            TraceTerm::new("id", &id.to_string()),
+            TraceTerm::new("event", "recipient.delivered"),
+        ];
+        let terms: Result<Vec<_>, _> = terms.into_iter().collect();
+        let query = TraceQuery {
+            since: Some(id.created_at().before(CLOCKS_APART)),
+            until: Some(id.created_at().after(LIFE_MAX)),
+            terms: terms.unwrap_or_default(),
+            ..TraceQuery::default()
+        };
+        let found = !query.terms.is_empty() && self.any(&query, budget, faults)?;
+        self.known.insert(id, found);
+        Ok(found)
+    }
+
+    /// Whether any event fits.
+    fn any(
+        &mut self,
+        query: &TraceQuery,
+        budget: &mut u64,
+        faults: &mut Faults,
+    ) -> Result<bool, TraceDatabaseError> {
+        if self.days.is_none() {
+            let mut days = self.databases.days()?;
+            days.reverse();
+            self.days = Some(days);
+        }
+        let days = self.days.as_deref().unwrap_or_default();
+        let first = query.since.map(day_of).unwrap_or_default();
+        let last = query.until.map(day_of).unwrap_or_default();
+        let plan = Plan::of(query, &mut [], faults);
+        let from = days.partition_point(|day| *day < first);
+        for day in days[from..].iter().take_while(|day| **day <= last) {
+            let opened = self.open.entry(day.clone()).or_insert_with(|| {
+                *budget = budget.saturating_sub(OPEN_COST);
+                self.databases.open_day(day, faults)
+            });
+            let Some(opened) = opened else { continue };
+            match opened.has_any(&plan, budget) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(error) => faults.note_answer(day, &error),
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -371,6 +484,30 @@ impl OpenDay {
             at_end: false,
             found: VecDeque::new(),
         }
+    }
+
+    /// Whether any event of the day fits, by the index alone.
+    fn has_any(&self, plan: &Plan<'_>, budget: &mut u64) -> rusqlite::Result<bool> {
+        let sql = "SELECT position, time, json FROM event WHERE position = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut below = u64::MAX;
+        while let Some(segment) = postings::segment_below(&self.connection, below)? {
+            below = segment.start();
+            *budget = budget.saturating_sub(1);
+            if !plan.concerns(&segment) {
+                continue;
+            }
+            *budget = budget.saturating_sub(LOOK_UP_COST);
+            for position in postings::candidates(&self.connection, &segment, &plan.keys)? {
+                let mut rows = statement.query([position])?;
+                if let Some(row) = rows.next()?
+                    && plan.judge(row, budget)?.is_some()
+                {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Whether any event of the day has one of these keys.
