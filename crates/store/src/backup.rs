@@ -23,12 +23,14 @@ mod manifest;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction};
 
 use self::manifest::{FORMAT, ListedFile, MANIFEST_NAME, Manifest};
@@ -212,7 +214,7 @@ fn fill(
     let schema_version = schema_version(&copy).map_err(&failed)?;
     let settings_version = settings_tables::current_version(&copy)?;
     let secrets = secrets(&copy)?;
-    close_synced(copy, &folder.join(QUEUE_NAME)).map_err(&failed)?;
+    compact(copy, &folder.join(QUEUE_NAME))?;
     listed.push(list(folder, QUEUE_NAME)?);
     let (trace_days, trace_damaged) = copy_trace(data_dir, folder, &mut listed)?;
     let manifest = Manifest {
@@ -289,6 +291,22 @@ fn copy_database(source: &Connection, target: &Path) -> rusqlite::Result<Connect
     // One file, without a log beside it.
     copy.pragma_update(None, "journal_mode", "DELETE")?;
     Ok(copy)
+}
+
+/// Closes the copy and puts one without free pages in its place: what was taken out of the store,
+/// or of the copy, may still stand in them.
+fn compact(copy: Connection, file: &Path) -> Result<(), BackupError> {
+    let failed = database(QUEUE_NAME);
+    // Beside it: SQLite's own place for such files may be small, or not ours to write to.
+    let compacted = file.with_extension("compacted");
+    let name = ValueRef::Text(compacted.as_os_str().as_bytes());
+    copy.execute("VACUUM INTO ?1", [ToSqlOutput::Borrowed(name)])
+        .map_err(&failed)?;
+    copy.close().map_err(|(_, error)| failed(error))?;
+    files::rename(&compacted, file)?;
+    files::keep_to_owner(file)?;
+    files::sync_file(file)?;
+    Ok(())
 }
 
 fn close_synced(copy: Connection, file: &Path) -> rusqlite::Result<()> {

@@ -12,6 +12,8 @@ pub(crate) struct Health(Mutex<State>);
 struct State {
     sealed: Option<String>,
     no_room: bool,
+    /// Too near to the reserve to keep anything that mail does not need.
+    is_near: bool,
     /// As measured last.
     free: Option<u64>,
     closed: bool,
@@ -91,6 +93,18 @@ impl Health {
             tracing::warn!(no_room, "the disk crossed its reserve");
             state.no_room = no_room;
         }
+    }
+
+    /// The disk is near its reserve, or far from it again.
+    pub(crate) fn set_near_reserve(&self, is_near: bool) {
+        self.state().is_near = is_near;
+    }
+
+    /// Whether anything may be kept beyond what mail needs: far from the reserve only, so that
+    /// keeping never brings the disk there.
+    pub(crate) fn may_keep(&self) -> bool {
+        let state = self.state();
+        !(state.closed || state.sealed.is_some() || state.no_room || state.is_near)
     }
 
     /// For good.

@@ -76,7 +76,9 @@ erase-contents =
        *[other] { $shown } kept messages
     }
 erase-more = There is more: repeat it afterwards.
-erase-unread = These days of the trace cannot be read, and keep it: { $value }
+erase-unread = These days of the trace cannot be read, and keep it: { $value }.
+erase-unread-conversations = Conversations of these days cannot be read, and keep it: { $value }.
+erase-unwritten = Events that wait because the trace cannot be written may have it: { $value }. Repeat it when that is mended.
 erase-for-good = In its place stands erased@erased.invalid. This cannot be taken back, and nobody finds these messages by the address any more.
 erase-typed = Type the address once more
 erase-typed-wrong = That is another address. Nothing was erased.

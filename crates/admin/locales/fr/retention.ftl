@@ -76,7 +76,9 @@ erase-contents =
        *[other] { $shown } messages conservés
     }
 erase-more = Il y en a d’autres : recommencez ensuite.
-erase-unread = Ces jours du suivi sont illisibles et la gardent : { $value }
+erase-unread = Ces jours du suivi sont illisibles et la gardent : { $value }.
+erase-unread-conversations = Les conversations de ces jours sont illisibles et la gardent : { $value }.
+erase-unwritten = Des événements en attente, car le suivi ne peut être écrit, la contiennent peut-être : { $value }. Recommencez une fois cela réparé.
 erase-for-good = erased@erased.invalid la remplace. C’est définitif, et plus personne ne retrouvera ces messages par cette adresse.
 erase-typed = Retapez l’adresse
 erase-typed-wrong = Ce n’est pas la même adresse. Rien n’a été effacé.

@@ -92,7 +92,7 @@ async fn look(context: &AdminContext, caller: &Caller, id: &str) -> Result<KeptC
     let queue_id: QueueId = id
         .parse()
         .map_err(|_| Problem::bad_request(format!("\"{id}\" is no queue id.")))?;
-    let kept = context.store.kept(queue_id).await?;
+    let kept = context.store.kept(queue_id, context.clock.now()).await?;
     let kept = kept.filter(|kept| caller.rights.sees(&kept.facts.organisation));
     let kept = kept.ok_or_else(|| {
         Problem::not_found("Its content is not kept: it never was, or its days are over.")
@@ -219,13 +219,13 @@ async fn erase_in_turn(
     dry_run: bool,
 ) -> Result<Json<Value>, Problem> {
     let store = &context.store;
-    let found = store.count_erasure(wanted).await?;
     if dry_run {
+        let found = store.count_erasure(wanted).await?;
         return Ok(Json(told(wanted, &found, true)));
     }
-    let lines = lines(wanted, &found);
     let now = context.clock.now();
-    let erased = store.erase(wanted, lines, caller.actor(), now).await?;
+    let tell = |erased: &Erased| lines(wanted, erased);
+    let erased = store.erase(wanted, tell, caller.actor(), now).await?;
     // What programs were sent is of the whole installation.
     if wanted.organisation.is_none() {
         let outbox = &context.duties.outbox;
@@ -243,6 +243,8 @@ fn told(wanted: &Erasure, erased: &Erased, dry_run: bool) -> Value {
         "contents": erased.contents,
         "has_more": erased.has_more,
         "unread_days": erased.unread,
+        "unread_conversations": erased.unread_conversations,
+        "unwritten_events": erased.unwritten,
         "dry_run": dry_run,
     })
 }
@@ -253,8 +255,22 @@ fn lines(wanted: &Erasure, found: &Erased) -> Vec<String> {
     let hash = hexadecimal(&Sha256::digest(address.as_bytes())[..HASH_OCTETS]);
     let whose = wanted.organisation.as_ref();
     let whose = whose.map_or_else(String::new, |name| format!(" of {name}"));
-    vec![format!(
+    let mut lines = vec![format!(
         "the address with SHA-256 {hash}…: {} events, {} conversations, {} contents{whose}",
         found.events, found.conversations, found.contents
-    )]
+    )];
+    let mut left = |what: &str, days: &[String]| {
+        if !days.is_empty() {
+            lines.push(format!("not erased from {what}: {}", days.join(", ")));
+        }
+    };
+    left("the trace", &found.unread);
+    left("conversations", &found.unread_conversations);
+    if found.unwritten > 0 {
+        let unwritten = found.unwritten;
+        lines.push(format!(
+            "not erased from events that wait to be written: {unwritten}"
+        ));
+    }
+    lines
 }

@@ -38,6 +38,12 @@ const COUNTED: [(&str, &str); 3] = [
     ("conversations", "erase-conversations"),
     ("contents", "erase-contents"),
 ];
+/// What cannot be erased, with its words.
+const LEFT: [(&str, &str); 3] = [
+    ("unread_days", "erase-unread"),
+    ("unread_conversations", "erase-unread-conversations"),
+    ("unwritten_events", "erase-unwritten"),
+];
 /// Where the page is.
 const HERE: &str = "/settings/retention";
 
@@ -271,7 +277,15 @@ fn done(visit: &Visit) -> String {
     let counted = COUNTED.map(|(key, words)| count(key).map(|count| lang.n(words, count)));
     if let [Some(events), Some(conversations), Some(contents)] = counted {
         let all = [events, conversations, contents].join(", ");
-        return lang.with("erase-done", &all);
+        let mut lines = vec![lang.with("erase-done", &all)];
+        if !visit.query.get("has_more").is_empty() {
+            lines.push(lang.t("erase-more"));
+        }
+        lines.extend(LEFT.iter().filter_map(|(key, words)| {
+            let left = visit.query.get(key);
+            (!left.is_empty()).then(|| lang.with(words, left))
+        }));
+        return lines.join(" ");
     }
     match visit.query.get("done") {
         "" => String::new(),
@@ -373,11 +387,14 @@ async fn erase(State(centre): State<Centre>, SessionForm { visit, form }: Sessio
     };
     if is_sure {
         let count = |key: &str| told[key].as_u64().unwrap_or(0).to_string();
-        let counted = COUNTED.map(|(key, _)| (key, count(key)));
-        let counted = counted
-            .each_ref()
-            .map(|(key, count)| (*key, count.as_str()));
-        return page::go(&address(HERE, &counted));
+        let mut answer: Vec<(&str, String)> = Vec::new();
+        answer.extend(COUNTED.map(|(key, _)| (key, count(key))));
+        answer.extend(LEFT.map(|(key, _)| (key, left(&told, key))));
+        if told["has_more"] == true {
+            answer.push(("has_more", "1".to_owned()));
+        }
+        let answer: Vec<_> = answer.iter().map(|(key, value)| (*key, &**value)).collect();
+        return page::go(&address(HERE, &answer));
     }
     let mistake = match form.get("typed") {
         "" => String::new(),
@@ -387,10 +404,10 @@ async fn erase(State(centre): State<Centre>, SessionForm { visit, form }: Sessio
     if told["has_more"] == true {
         lines.push(lang.t("erase-more"));
     }
-    let unread = records::joined(&told["unread_days"]);
-    if !unread.is_empty() {
-        lines.push(lang.with("erase-unread", &unread));
-    }
+    lines.extend(LEFT.iter().filter_map(|(key, words)| {
+        let left = left(&told, key);
+        (!left.is_empty()).then(|| lang.with(words, &left))
+    }));
     let command = format!("relais trace erase {}", quoted(wanted));
     let sheet = Sheet::new("sure", format!("{HERE}/erase"), lang.t("erase-button"))
         .words(lang.t("erase-for-good"))
@@ -408,6 +425,15 @@ async fn erase(State(centre): State<Centre>, SessionForm { visit, form }: Sessio
         sheet,
         back: HERE.to_owned(),
     })
+}
+
+/// As people read it; empty: nothing of it is left.
+fn left(told: &Value, key: &str) -> String {
+    match told[key].as_u64() {
+        Some(0) => String::new(),
+        Some(count) => count.to_string(),
+        None => records::joined(&told[key]),
+    }
 }
 
 fn counts(lang: Lang, told: &Value) -> Vec<String> {

@@ -100,7 +100,8 @@ async fn kept(centre: &Centre, visit: &Visit, queue_id: &str) -> String {
     if !visit.may(Action::ReadContent) {
         return String::new();
     }
-    let kept = centre.context.store.kept(queue_id).await;
+    let context = &centre.context;
+    let kept = context.store.kept(queue_id, context.clock.now()).await;
     let sees = |organisation: &str| visit.caller().rights.sees(organisation);
     match kept {
         Ok(Some(kept)) if sees(&kept.facts.organisation) => {

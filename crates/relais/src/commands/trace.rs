@@ -156,6 +156,22 @@ fn erased(output: Output, found: &Value) -> Result<(), Failure> {
         let day = day.as_str().unwrap_or_default();
         output.line(&format!("The trace of {day} cannot be read, and keeps it."))?;
     }
+    for day in found["unread_conversations"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        let day = day.as_str().unwrap_or_default();
+        output.line(&format!(
+            "The conversations of {day} cannot be read, and keep it."
+        ))?;
+    }
+    if let Some(waiting @ 1..) = found["unwritten_events"].as_u64() {
+        output.line(&format!(
+            "{waiting} events wait because the trace cannot be written, and may have it: \
+             repeat it when that is mended."
+        ))?;
+    }
     Ok(())
 }
 

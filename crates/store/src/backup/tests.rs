@@ -202,6 +202,31 @@ fn a_backup_holds_queue_content_and_trace_and_verifies() {
 }
 
 #[test]
+fn what_was_taken_out_of_the_store_stands_in_no_page_of_a_backup() {
+    let world = World::new();
+    let queue = Connection::open(world.data().join("queue.db")).unwrap();
+    queue.pragma_update(None, "secure_delete", false).unwrap();
+    let long = "a secret for paula ".repeat(2_000);
+    queue
+        .execute_batch("CREATE TABLE gone (text TEXT)")
+        .unwrap();
+    queue
+        .execute("INSERT INTO gone VALUES (?1)", [long])
+        .unwrap();
+    queue.execute_batch("DROP TABLE gone").unwrap();
+    queue.close().unwrap();
+    let has_it = |folder: &Path| {
+        let files = World::everything(folder);
+        let is_in = |octets: &[u8]| octets.windows(8).any(|part| part == b"a secret");
+        files.iter().any(|(_, octets)| is_in(octets))
+    };
+    assert!(has_it(&world.data()));
+    world.create();
+    assert!(!has_it(&world.backup()));
+    assert_eq!(world.verify(), Ok(()));
+}
+
+#[test]
 fn only_the_owner_may_read_a_backup() {
     use std::os::unix::fs::PermissionsExt;
 

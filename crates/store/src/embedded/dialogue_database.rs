@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use relais_smtp::time::Timestamp;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use crate::files;
 use crate::trace::dialogue::{
@@ -29,6 +29,9 @@ const WELL_PER_SECOND_MAX: u32 = 50;
 
 /// Those with one.
 const REFUSED_PER_SECOND_MAX: u32 = 200;
+
+/// Conversations written anew in one turn of the trace's thread: up to 8 MiB.
+const TURN_ROWS_MAX: usize = 500;
 
 /// Another process may hold the database this long.
 const BUSY_TIME_MAX: Duration = Duration::from_secs(2);
@@ -139,86 +142,116 @@ impl DialogueDatabases {
 }
 
 impl DialogueDatabases {
-    /// How many of some messages or refusals (none: of all) have an address; with `anew`, they are
-    /// written without it. For the one writer, and for who only counts.
-    fn erase(
+    /// Which conversations of some messages or refusals (none: of all) have an address: rows, by
+    /// day. A day that cannot be read is named in `unread`.
+    pub(super) fn places(
         &self,
         eraser: &Eraser,
         keys: Option<&HashSet<i64>>,
-        anew: bool,
-    ) -> Result<u64, String> {
-        let mut count = 0;
+        unread: &mut Vec<String>,
+    ) -> Vec<(String, Vec<i64>)> {
+        let mut places = Vec::new();
         for day in self.days() {
-            let erased = self.erase_day(&day, eraser, keys, anew);
-            count += erased.map_err(|error| format!("conversations of {day}: {error}"))?;
+            match self.places_of_day(&day, eraser, keys) {
+                Ok(rows) => places.push((day, rows)),
+                Err(error) => {
+                    tracing::warn!(day, %error, "conversations of a day cannot be read");
+                    unread.push(day);
+                }
+            }
         }
-        Ok(count)
+        places.retain(|(_, rows)| !rows.is_empty());
+        places
     }
 
-    fn erase_day(
+    fn places_of_day(
         &self,
         day: &str,
         eraser: &Eraser,
         keys: Option<&HashSet<i64>>,
-        anew: bool,
-    ) -> rusqlite::Result<u64> {
-        let flags = match anew {
-            true => OpenFlags::SQLITE_OPEN_READ_WRITE,
-            false => OpenFlags::SQLITE_OPEN_READ_ONLY,
-        };
-        let file = self.folder.join(format!("{day}.db"));
-        let mut connection =
-            Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    ) -> rusqlite::Result<Vec<i64>> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(self.file_of(day), flags)?;
         connection.busy_timeout(BUSY_TIME_MAX)?;
         let mut found = Vec::new();
-        let mut count = 0;
-        {
-            let mut statement = connection.prepare("SELECT rowid, key, text FROM dialogue")?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let key: i64 = row.get(1)?;
-                let text = row.get_ref(2)?.as_str()?;
-                if keys.is_none_or(|keys| keys.contains(&key)) && eraser.is_in(text) {
-                    count += 1;
-                    found.extend(anew.then(|| row.get::<_, i64>(0)).transpose()?);
-                }
+        let mut statement = connection.prepare("SELECT rowid, key, text FROM dialogue")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let key: i64 = row.get(1)?;
+            let is_wanted = keys.is_none_or(|keys| keys.contains(&key));
+            if is_wanted && eraser.is_in(row.get_ref(2)?.as_str()?) {
+                found.push(row.get(0)?);
             }
         }
-        if found.is_empty() {
-            return Ok(count);
-        }
-        connection.pragma_update(None, "secure_delete", true)?;
-        let transaction = connection.transaction()?;
-        for row in found {
-            let sql = "SELECT text FROM dialogue WHERE rowid = ?1";
-            let text: String = transaction.query_row(sql, [row], |row| row.get(0))?;
-            let text = eraser.replace(&text).unwrap_or(text);
-            let sql = "UPDATE dialogue SET text = ?2 WHERE rowid = ?1";
-            transaction.execute(sql, params![row, text])?;
-        }
-        transaction.commit()?;
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        Ok(count)
+        Ok(found)
     }
 
-    /// How many of these have an address.
-    pub(super) fn count(
-        &self,
-        eraser: &Eraser,
-        keys: Option<&HashSet<i64>>,
-    ) -> Result<u64, String> {
-        self.erase(eraser, keys, false)
+    fn file_of(&self, day: &str) -> PathBuf {
+        self.folder.join(format!("{day}.db"))
     }
 }
 
+/// Rows of a day, in turns that are short.
+pub(super) fn turns(rows: &[i64]) -> impl Iterator<Item = &[i64]> {
+    rows.chunks(TURN_ROWS_MAX)
+}
+
 impl DialogueWriter {
-    /// Writes conversations anew, without an address. How many.
+    /// Writes conversations of a day anew, one of its [`turns`], without an address. How many.
     pub(super) fn erase(
         &mut self,
+        day: &str,
+        rows: &[i64],
         eraser: &Eraser,
-        keys: Option<&HashSet<i64>>,
     ) -> Result<u64, String> {
-        self.databases.erase(eraser, keys, true)
+        let erased = self.erase_rows(day, rows, eraser);
+        erased.map_err(|error| format!("conversations of {day}: {error}"))
+    }
+
+    fn erase_rows(&self, day: &str, rows: &[i64], eraser: &Eraser) -> rusqlite::Result<u64> {
+        let file = self.databases.file_of(day);
+        // Its days were over meanwhile.
+        if !files::exists(&file) {
+            return Ok(0);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(file, flags)?;
+        connection.busy_timeout(BUSY_TIME_MAX)?;
+        connection.pragma_update(None, "secure_delete", true)?;
+        let transaction = connection.transaction()?;
+        let mut count = 0;
+        for row in rows {
+            let sql = "SELECT text FROM dialogue WHERE rowid = ?1";
+            let mut statement = transaction.prepare_cached(sql)?;
+            let text: Option<String> = statement.query_row([row], |row| row.get(0)).optional()?;
+            let Some(text) = text.and_then(|text| eraser.replace(&text)) else {
+                continue;
+            };
+            let sql = "UPDATE dialogue SET text = ?2 WHERE rowid = ?1";
+            transaction
+                .prepare_cached(sql)?
+                .execute(params![row, text])?;
+            count += 1;
+        }
+        transaction.commit()?;
+        Ok(count)
+    }
+
+    /// Cuts the log of a day, so that nothing of what was overwritten stays in it; false: a reader
+    /// is in the way, and nobody waits for it here.
+    pub(super) fn cut_log(&mut self, day: &str) -> Result<bool, String> {
+        let cut = || -> rusqlite::Result<bool> {
+            let file = self.databases.file_of(day);
+            if !files::exists(&file) {
+                return Ok(true);
+            }
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(file, flags)?;
+            connection.busy_timeout(Duration::ZERO)?;
+            let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+            connection.query_row(sql, [], |row| Ok(row.get::<_, i64>(0)? == 0))
+        };
+        cut().map_err(|error| format!("conversations of {day}: {error}"))
     }
 
     /// Keeps what the bounds allow, in one transaction.
@@ -250,6 +283,8 @@ impl DialogueWriter {
             connection.busy_timeout(BUSY_TIME_MAX)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "OFF")?;
+            // No text stays in the unused part of a page that was moved.
+            connection.pragma_update(None, "secure_delete", "FAST")?;
             connection.execute_batch(SCHEMA)?;
             let sql = "SELECT coalesce(sum(length(text)), 0) FROM dialogue";
             let octets = connection.query_row(sql, [], |row| row.get(0))?;
@@ -398,5 +433,46 @@ mod tests {
         assert!(!is_kept(DAY_OCTETS_MAX, &mut second, &well));
         assert!(is_kept(DAY_OCTETS_MAX, &mut second, &refused));
         assert!(!is_kept(2 * DAY_OCTETS_MAX, &mut second, &refused));
+    }
+
+    #[test]
+    fn an_address_is_erased_from_conversations_turn_by_turn_and_leaves_no_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let databases = DialogueDatabases::new(folder.path().to_owned());
+        let mut writer = databases.writer();
+        let (noon, count) = (1_795_521_600_000, 1_100);
+        let key = |number: u32| DialogueKey::Refusal(Reference::from_bits(number));
+        for number in 0..count {
+            let one = Dialogue {
+                text: format!("< RCPT TO:<ann@x.test>\n> 550 <joann@x.test> {number}\n"),
+                ..dialogue(key(number), noon + i64::from(number) * 1_000, true)
+            };
+            writer.append(&[one]).unwrap();
+        }
+        let eraser = Eraser::new("ann@x.test").unwrap();
+        let mut unread = Vec::new();
+        let one = HashSet::from([key(7).number()]);
+        let places = databases.places(&eraser, Some(&one), &mut unread);
+        assert_eq!(places.iter().map(|(_, rows)| rows.len()).sum::<usize>(), 1);
+        let places = databases.places(&eraser, None, &mut unread);
+        let [(day, rows)] = &places[..] else {
+            panic!("{places:?}");
+        };
+        let mut erased = Vec::new();
+        for turn in turns(rows) {
+            erased.push(writer.erase(day, turn, &eraser).unwrap());
+        }
+        assert_eq!(erased, [500, 500, 100]);
+        assert_eq!(writer.cut_log(day), Ok(true));
+        assert_eq!(databases.places(&eraser, None, &mut unread), []);
+        assert_eq!(unread, [""; 0]);
+        let text = &databases.find(key(7))[0].text;
+        let anew = "< RCPT TO:<erased@erased.invalid>\n> 550 <joann@x.test> 7\n";
+        assert_eq!(text, anew);
+        for name in files::names(folder.path()).unwrap() {
+            let octets = std::fs::read(folder.path().join(&name)).unwrap();
+            let is_in = octets.windows(11).any(|part| part == b"<ann@x.test");
+            assert!(!is_in, "{name}");
+        }
     }
 }

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
 
 use super::writer::Writer;
 use super::{Embedded, kept_table, schema};
 use crate::error::StoreError;
 use crate::queue::{Content, KeptContent, SpooledContent};
 
-/// Transactions of one round: the rest waits for the next.
-const ROUNDS_MAX: usize = 40;
+/// Transactions of one round, beside the mail; the rest waits for the next one, a second later.
+pub(super) const TURNS_MAX: usize = 4;
 
 impl Embedded {
     pub(crate) fn keep_content(&self, days: u32) {
@@ -25,12 +25,23 @@ impl Embedded {
         self.shared.keeping.default()
     }
 
-    pub(crate) async fn kept(&self, queue_id: QueueId) -> Result<Option<KeptContent>, StoreError> {
+    pub(crate) async fn kept(
+        &self,
+        queue_id: QueueId,
+        now: Timestamp,
+    ) -> Result<Option<KeptContent>, StoreError> {
         let shared = self.shared.clone();
         let find = move |connection: &Connection| {
             let Some(row) = kept_table::find(connection, queue_id)? else {
                 return Ok(None);
             };
+            let connector = row.facts.inbound_connector.as_deref();
+            let owner = (&*row.facts.organisation, connector);
+            // It may still be there, until its turn to go comes.
+            if shared.keeping.is_over(owner, row.done, now) {
+                return Ok(None);
+            }
+            let days = shared.keeping.days(owner.0, owner.1);
             let content = match (row.octets, row.spool) {
                 (Some(octets), _) => Content::Inline(octets),
                 (None, Some(name)) if shared.spool.open(&name, row.size).is_ok() => {
@@ -44,8 +55,6 @@ impl Embedded {
                 }
                 (None, _) => return Ok(None),
             };
-            let connector = row.facts.inbound_connector.as_deref();
-            let days = shared.keeping.days(&row.facts.organisation, connector);
             let span = Duration::from_secs(86_400 * u64::from(days));
             Ok(Some(KeptContent {
                 facts: Arc::new(row.facts),
@@ -67,47 +76,59 @@ impl Embedded {
         self.shared.readers.ask(count).await
     }
 
-    /// What has had its days goes.
+    /// What has had its days goes, as much as one round takes; whether there is more is remembered.
     pub(super) async fn drop_old_content(&self, now: Timestamp) {
-        for _ in 0..ROUNDS_MAX {
-            let keeping = self.shared.keeping.clone();
-            let purge = move |transaction: &Transaction<'_>| keeping.purge(transaction, now);
-            match self.drop_content(purge).await {
-                Ok(true) => {}
-                Ok(false) => return,
+        let mut is_more = true;
+        for _ in 0..TURNS_MAX {
+            is_more = match self.drop_due(now).await {
+                Ok(dropped) => dropped == kept_table::DROPPED_MAX,
                 Err(error) => {
-                    return tracing::warn!(%error, "content that is kept no longer could not go");
+                    tracing::warn!(%error, "content that is kept no longer could not go");
+                    // The next hour tries again.
+                    false
                 }
+            };
+            if !is_more {
+                break;
             }
         }
+        self.shared.keeping.note_due(is_more);
+    }
+
+    async fn drop_due(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let keeping = self.shared.keeping.clone();
+        let due = move |connection: &Connection| keeping.due(connection, now);
+        let due = self.shared.readers.ask(due).await?;
+        let count = due.len();
+        self.drop_content(due).await?;
+        Ok(count)
     }
 
     /// The disk is below its reserve: mail goes before what is kept of it.
     pub(super) async fn make_room(&self) {
-        if !matches!(self.kept_count(None).await, Ok((1.., _))) {
-            return;
-        }
-        let oldest =
-            |transaction: &Transaction<'_>| Ok((kept_table::drop_oldest(transaction)?, false));
-        if let Err(error) = self.drop_content(oldest).await {
+        let dropped = match self.shared.readers.ask(kept_table::oldest).await {
+            Ok(oldest) => self.drop_content(oldest).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = dropped {
             tracing::warn!(%error, "content that is kept could not make room for mail");
         }
     }
 
-    /// Takes the files of what `choose` drops; whether there is more.
-    async fn drop_content<C>(&self, choose: C) -> Result<bool, StoreError>
-    where
-        C: FnOnce(&Transaction<'_>) -> rusqlite::Result<(Vec<String>, bool)> + Send + 'static,
-    {
+    /// Takes these out, with their files, in one transaction: at most [`kept_table::DROPPED_MAX`].
+    pub(super) async fn drop_content(&self, ids: Vec<i64>) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
         let dropped = self.exclusively(move |writer: &mut Writer| {
-            let (files, has_more) = writer.transact(|transaction| {
-                let dropped = choose(transaction).map_err(schema::fault)?;
-                Ok::<_, StoreError>((dropped, Vec::new()))
+            let files = writer.transact(|transaction| {
+                let files = kept_table::drop_some(transaction, &ids).map_err(schema::fault)?;
+                Ok::<_, StoreError>((files, Vec::new()))
             })?;
             files
                 .iter()
                 .for_each(|name| writer.shared.spool.remove(name));
-            Ok(has_more)
+            Ok(())
         });
         dropped.await?
     }

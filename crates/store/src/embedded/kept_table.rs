@@ -2,11 +2,12 @@
 //! of its own, moved there in the transaction of the message's last outcome. Small content stands
 //! in the row, large content stays in its spool file, which belongs to the row from then on.
 //!
-//! It never stands in the way of mail: without room nothing more is kept, and the oldest goes.
+//! It never stands in the way of mail: near the disk's reserve nothing more is kept, and below it
+//! the oldest goes.
 //! Backups have none of it (`backup.rs`): else they would outlive the days that were promised.
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,17 +29,29 @@ use crate::queue::MessageFacts;
 /// Rows that go in one transaction: the writer has mail to write too.
 pub(super) const DROPPED_MAX: usize = 500;
 
+const DUE: &str = "SELECT id FROM kept
+    WHERE organisation = ?1 AND connector IS ?2 AND done <= ?3 LIMIT ?4";
+const NEXT_ORGANISATION: &str = "SELECT organisation FROM kept
+    WHERE organisation >= ?1 ORDER BY organisation LIMIT 1";
+const WITHOUT_CONNECTOR: &str = "SELECT 1 FROM kept
+    WHERE organisation = ?1 AND connector IS NULL LIMIT 1";
+const NEXT_CONNECTOR: &str = "SELECT connector FROM kept
+    WHERE organisation = ?1 AND connector >= ?2 ORDER BY connector LIMIT 1";
+
+/// What is asked each second while there is more to drop: never row by row.
+#[cfg(test)]
+pub(super) const LOOKED_UP: [&str; 4] = [DUE, NEXT_ORGANISATION, WITHOUT_CONNECTOR, NEXT_CONNECTOR];
+
 /// A folder that an older Relais left has no such table yet.
 fn exists(connection: &Connection) -> rusqlite::Result<bool> {
     let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'kept'";
     connection.prepare_cached(sql)?.exists([])
 }
 
-/// Takes everything out of a copy of the database, without a trace in its pages.
+/// Takes everything out of a copy of the database; its pages still have it.
 pub(crate) fn clear_copy(copy: &Connection) -> rusqlite::Result<()> {
-    if exists(copy)? && copy.execute("DELETE FROM kept", [])? > 0 {
-        // Free pages would still have it.
-        copy.execute_batch("VACUUM")?;
+    if exists(copy)? {
+        copy.execute("DELETE FROM kept", [])?;
     }
     Ok(())
 }
@@ -52,6 +65,8 @@ pub(super) struct Keeping {
     health: Arc<Health>,
     /// Whether anybody's is kept, by version of the settings and default.
     known: Arc<Mutex<Option<(u64, u32, bool)>>>,
+    /// More has had its days than went in the last round.
+    is_more_due: Arc<AtomicBool>,
 }
 
 impl Keeping {
@@ -61,6 +76,7 @@ impl Keeping {
             default: Arc::default(),
             health,
             known: Arc::default(),
+            is_more_due: Arc::default(),
         }
     }
 
@@ -81,7 +97,7 @@ impl Keeping {
 
     /// Whether anything is to be kept now. Asked for each message that leaves: what it looks
     /// through, it looks through once a version of the settings.
-    fn is_on(&self) -> bool {
+    pub(super) fn is_on(&self) -> bool {
         let (settings, default) = (self.settings.load(), self.default());
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let is_known =
@@ -94,7 +110,7 @@ impl Keeping {
                 keeps
             }
         };
-        keeps && self.health.may_commit().is_ok()
+        keeps && self.health.may_keep()
     }
 
     /// Moves a message that leaves the queue to what is kept, if it is to be; its row in the queue
@@ -139,37 +155,62 @@ impl Keeping {
         Ok(true)
     }
 
-    /// Drops what has had its days, at most [`DROPPED_MAX`]; gives its spool files, and whether
-    /// there is more.
-    pub(super) fn purge(
+    /// Whether the next round is to come at once.
+    pub(super) fn is_more_due(&self) -> bool {
+        self.is_more_due.load(Ordering::Relaxed)
+    }
+
+    /// What the last round left.
+    pub(super) fn note_due(&self, is_more: bool) {
+        self.is_more_due.store(is_more, Ordering::Relaxed);
+    }
+
+    /// Whether what was done then has had its days.
+    pub(super) fn is_over(
         &self,
-        transaction: &Transaction<'_>,
+        owner: (&str, Option<&str>),
+        done: Timestamp,
         now: Timestamp,
-    ) -> rusqlite::Result<(Vec<String>, bool)> {
-        let sql = "SELECT DISTINCT organisation, connector FROM kept";
-        let mut statement = transaction.prepare_cached(sql)?;
-        let owners: Vec<(String, Option<String>)> = statement
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_, _>>()?;
-        let mut files = Vec::new();
-        let mut left = DROPPED_MAX;
-        for (organisation, connector) in owners {
-            let days = self.days(&organisation, connector.as_deref());
-            let before = now.before(Duration::from_secs(86_400 * u64::from(days)));
-            let sql = "SELECT id, spool FROM kept
-                       WHERE organisation = ?1 AND connector IS ?2 AND done <= ?3 LIMIT ?4";
-            let mut statement = transaction.prepare_cached(sql)?;
-            let values = params![organisation, connector, before.as_millis(), left];
-            let rows: Vec<_> = statement
-                .query_map(values, |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<_, _>>()?;
-            left -= rows.len();
-            drop_rows(transaction, rows, &mut files)?;
-            if left == 0 {
-                return Ok((files, true));
+    ) -> bool {
+        done <= self.ended_by(owner, now)
+    }
+
+    /// What was done by then has had its days.
+    fn ended_by(
+        &self,
+        (organisation, connector): (&str, Option<&str>),
+        now: Timestamp,
+    ) -> Timestamp {
+        let days = self.days(organisation, connector);
+        now.before(Duration::from_secs(86_400 * u64::from(days)))
+    }
+
+    /// Ids of what has had its days, at most [`DROPPED_MAX`]; fewer: there is no more.
+    pub(super) fn due(
+        &self,
+        connection: &Connection,
+        now: Timestamp,
+    ) -> Result<Vec<i64>, StoreError> {
+        let look = || -> rusqlite::Result<Vec<i64>> {
+            let mut found = Vec::new();
+            if !exists(connection)? {
+                return Ok(found);
             }
-        }
-        Ok((files, false))
+            let mut statement = connection.prepare_cached(DUE)?;
+            for (organisation, connector) in owners(connection)? {
+                let ended = self.ended_by((&organisation, connector.as_deref()), now);
+                let left = DROPPED_MAX - found.len();
+                let values = params![organisation, connector, ended.as_millis(), left];
+                for id in statement.query_map(values, |row| row.get(0))? {
+                    found.push(id?);
+                }
+                if found.len() == DROPPED_MAX {
+                    break;
+                }
+            }
+            Ok(found)
+        };
+        look().map_err(fault)
     }
 }
 
@@ -181,28 +222,53 @@ impl std::fmt::Debug for Keeping {
     }
 }
 
-fn drop_rows(
-    transaction: &Transaction<'_>,
-    rows: Vec<(i64, Option<String>)>,
-    files: &mut Vec<String>,
-) -> rusqlite::Result<()> {
-    let mut delete = transaction.prepare_cached("DELETE FROM kept WHERE id = ?1")?;
-    for (id, file) in rows {
-        delete.execute([id])?;
-        files.extend(file);
+/// Whose content is kept: a step in the index for each of them, not one for each message.
+fn owners(connection: &Connection) -> rusqlite::Result<Vec<(String, Option<String>)>> {
+    let mut next = connection.prepare_cached(NEXT_ORGANISATION)?;
+    let mut bare = connection.prepare_cached(WITHOUT_CONNECTOR)?;
+    let mut next_of = connection.prepare_cached(NEXT_CONNECTOR)?;
+    let mut owners = Vec::new();
+    let mut from = String::new();
+    while let Some(organisation) = next
+        .query_row([&from], |row| row.get::<_, String>(0))
+        .optional()?
+    {
+        if bare.exists([&organisation])? {
+            owners.push((organisation.clone(), None));
+        }
+        let mut from_connector = String::new();
+        while let Some(connector) = next_of
+            .query_row([&organisation, &from_connector], |row| {
+                row.get::<_, String>(0)
+            })
+            .optional()?
+        {
+            from_connector = behind(&connector);
+            owners.push((organisation.clone(), Some(connector)));
+        }
+        from = behind(&organisation);
     }
-    Ok(())
+    Ok(owners)
 }
 
-/// The oldest ones go, whatever was promised: mail needs the room.
-pub(super) fn drop_oldest(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<String>> {
-    let sql = "SELECT id, spool FROM kept ORDER BY done LIMIT ?1";
-    let mut statement = transaction.prepare_cached(sql)?;
-    let rows = statement.query_map([DROPPED_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
-    let mut files = Vec::new();
-    drop_rows(transaction, rows, &mut files)?;
-    Ok(files)
+/// The first text behind this one, as SQLite compares them.
+fn behind(text: &str) -> String {
+    format!("{text}\0")
+}
+
+/// Ids of the oldest ones, at most [`DROPPED_MAX`].
+pub(super) fn oldest(connection: &Connection) -> Result<Vec<i64>, StoreError> {
+    let look = || -> rusqlite::Result<Vec<i64>> {
+        if !exists(connection)? {
+            return Ok(Vec::new());
+        }
+        let sql = "SELECT id FROM kept ORDER BY done LIMIT ?1";
+        let mut statement = connection.prepare_cached(sql)?;
+        statement
+            .query_map([DROPPED_MAX], |row| row.get(0))?
+            .collect()
+    };
+    look().map_err(fault)
 }
 
 /// One of them.
@@ -267,13 +333,14 @@ pub(super) fn count(
     counted.map_err(fault)
 }
 
-/// Queue ids of what is kept of messages that fit.
+/// Queue ids of what is kept of messages that are among some, or fit.
 pub(super) fn fitting(
     connection: &Connection,
     organisation: Option<&str>,
+    among: &HashSet<i64>,
     fits: impl Fn(&MessageFacts, &[EnvelopeRecipient]) -> bool,
-) -> Result<BTreeSet<i64>, StoreError> {
-    let mut found = BTreeSet::new();
+) -> Result<Vec<i64>, StoreError> {
+    let mut found = Vec::new();
     if !exists(connection).map_err(fault)? {
         return Ok(found);
     }
@@ -283,6 +350,10 @@ pub(super) fn fitting(
         let mut rows = statement.query([organisation])?;
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
+            if among.contains(&id) {
+                found.push(id);
+                continue;
+            }
             let envelope = row.get_ref(1)?.as_blob().unwrap_or_default();
             let record = QueueId::from_i64(id).map(|id| record::decode(id, envelope));
             // What cannot be read may be of anybody.
@@ -291,7 +362,7 @@ pub(super) fn fitting(
                 Some(Err(_)) | None => true,
             };
             if is_fit {
-                found.insert(id);
+                found.push(id);
             }
         }
         Ok(())
@@ -303,16 +374,14 @@ pub(super) fn fitting(
 /// Drops these; gives their spool files.
 pub(super) fn drop_some(
     transaction: &Transaction<'_>,
-    ids: &BTreeSet<i64>,
+    ids: &[i64],
 ) -> rusqlite::Result<Vec<String>> {
+    let sql = "DELETE FROM kept WHERE id = ?1 RETURNING spool";
+    let mut delete = transaction.prepare_cached(sql)?;
     let mut files = Vec::new();
     for id in ids {
-        let sql = "SELECT spool FROM kept WHERE id = ?1";
-        let mut statement = transaction.prepare_cached(sql)?;
-        let file: Option<Option<String>> =
-            statement.query_row([id], |row| row.get(0)).optional()?;
-        let rows = file.map(|file| (*id, file)).into_iter().collect();
-        drop_rows(transaction, rows, &mut files)?;
+        let file: Option<Option<String>> = delete.query_row([id], |row| row.get(0)).optional()?;
+        files.extend(file.flatten());
     }
     Ok(files)
 }

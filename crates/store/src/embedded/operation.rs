@@ -8,7 +8,7 @@ use super::trace_feed::Told;
 use crate::cache::FreshMessage;
 use crate::error::{CommitError, SettleError};
 use crate::index::NewSlot;
-use crate::queue::{Content, Lease, RecipientChange};
+use crate::queue::{Content, INLINE_OCTETS_MAX, Lease, RecipientChange};
 
 /// A message ready to be written.
 pub(super) struct Prepared {
@@ -56,9 +56,15 @@ impl Work {
         }
     }
 
-    /// Octets that it adds to a transaction, about.
-    pub(super) fn octets(&self) -> usize {
-        self.messages().iter().map(Prepared::octets).sum()
+    /// Octets that it adds to a transaction, about. `keeps`: content may be kept after the last
+    /// outcome, and is then moved within the transaction.
+    pub(super) fn octets(&self, keeps: bool) -> usize {
+        let moved = match self {
+            // How much, only its row tells: as much as one may have.
+            Self::Settle(_) if keeps => INLINE_OCTETS_MAX,
+            Self::Settle(_) | Self::Commit(_) => 0,
+        };
+        moved + self.messages().iter().map(Prepared::octets).sum::<usize>()
     }
 }
 
@@ -69,5 +75,32 @@ impl Prepared {
             Content::Spooled(_) => 0,
         };
         self.envelope.len() + inline
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relais_smtp::identifier::QueueId;
+    use relais_smtp::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_settlement_counts_as_much_as_the_content_that_it_may_move() {
+        let (reply, _answer) = oneshot::channel();
+        let queue_id = QueueId::new(Timestamp::from_millis(1_795_514_400_000), 0, 1);
+        let settle = Work::Settle(Box::new(Settle {
+            lease: Lease {
+                queue_id,
+                token: 1,
+                until: Timestamp::default(),
+            },
+            changes: Vec::new(),
+            told: Vec::new(),
+            notices: Vec::new(),
+            reply,
+        }));
+        assert_eq!(settle.octets(false), 0);
+        assert_eq!(settle.octets(true), INLINE_OCTETS_MAX);
     }
 }

@@ -17,7 +17,7 @@ pub(crate) const DATABASE_FILE: &str = "queue.db";
 const APPLICATION_ID: i32 = 0x5265_6c73;
 /// How long a connection waits for another's lock. There is one writer, so this is only for a
 /// checkpoint or a backup in the way.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Statements kept prepared on a connection.
 const STATEMENTS_MAX: usize = 64;
 /// Page cache of the writer in KiB (negative means KiB to SQLite). A reader has SQLite's default.
@@ -85,6 +85,7 @@ CREATE TABLE IF NOT EXISTS kept (
     content BLOB
 ) STRICT;
 CREATE INDEX IF NOT EXISTS kept_done ON kept (done);
+CREATE INDEX IF NOT EXISTS kept_owner ON kept (organisation, connector, done);
 CREATE INDEX IF NOT EXISTS kept_spool ON kept (spool) WHERE spool IS NOT NULL;
 ";
 
@@ -103,6 +104,10 @@ pub(crate) fn open_writer(folder: &Path) -> Result<Connection, StoreError> {
         .map_err(fault)?;
     connection
         .pragma_update(None, "cache_size", WRITER_CACHE_KIB)
+        .map_err(fault)?;
+    // Content and addresses that were taken out do not stay in free pages.
+    connection
+        .pragma_update(None, "secure_delete", true)
         .map_err(fault)?;
     migrate(&mut connection)?;
     settings_tables::create(&connection)?;

@@ -2,6 +2,7 @@
 //! it. What all stores promise is tested by `tests/contract`.
 
 mod kept;
+mod erasing;
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};

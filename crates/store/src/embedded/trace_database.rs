@@ -33,7 +33,7 @@ use relais_smtp::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
 
 use self::postings::Collected;
-pub(crate) use self::rewriting::Places;
+pub(crate) use self::rewriting::{Places, turns};
 use self::sketches::{Sheet, Sheets};
 use crate::files::{self, FileError};
 use crate::trace::tally::Tallies;
@@ -87,6 +87,9 @@ const LOG_OCTETS_KEPT: i64 = 32 * 1_024 * 1_024;
 
 /// Another process (a backup, a tool) may hold a database this long before we give up.
 const BUSY_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Nothing of what was moved or replaced stays in pages that are in use: this costs no writing.
+const CLEAN_PAGES: &str = "FAST";
 
 /// Days open for writing at once: about midnight, and while an outbox of yesterday is emptied.
 const DAYS_OPEN_MAX: usize = 2;
@@ -158,6 +161,8 @@ pub(crate) struct TraceWriter {
     databases: TraceDatabases,
     /// The last used at the end.
     open: Vec<DayOpen>,
+    /// A finished day in which an address is being erased.
+    rewriting: Option<(String, Connection)>,
 }
 
 /// A day that is written to.
@@ -185,6 +190,7 @@ impl TraceDatabases {
         Ok(TraceWriter {
             databases: self.clone(),
             open: Vec::new(),
+            rewriting: None,
         })
     }
 
@@ -335,6 +341,7 @@ impl TraceWriter {
         because: &str,
     ) -> Result<SetAside, TraceDatabaseError> {
         self.open.retain(|open| open.day != day);
+        self.rewriting = None;
         self.databases.sheets.set(day, None);
         let folder = &self.databases.folder;
         let taken = |name: &String| files::exists(&folder.join(name));
@@ -385,6 +392,7 @@ impl TraceWriter {
             .collect();
         days.dedup();
         let mut removed = None;
+        self.rewriting = None;
         for day in days.into_iter().take(PURGED_DAYS_MAX) {
             self.open.retain(|open| open.day != day);
             for name in names.iter().filter(|name| name.starts_with(day)) {
@@ -505,6 +513,7 @@ fn open_for_writing(
             connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
             connection.pragma_update(None, "journal_size_limit", LOG_OCTETS_KEPT)?;
             connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+            connection.pragma_update(None, "secure_delete", CLEAN_PAGES)?;
         }
         if matches!(tables, Tables::None) {
             let transaction = connection.transaction()?;

@@ -58,7 +58,8 @@ enum Message {
         told: Vec<Told>,
         in_outbox: bool,
     },
-    Flush(SyncSender<()>),
+    /// Answered with the events that could not be written.
+    Flush(SyncSender<u64>),
     Purge(Timestamp),
     Queue(QueueSample),
     Dialogue(Box<Dialogue>),
@@ -159,12 +160,18 @@ impl Feed {
 
     /// Waits until everything sent before is written, or cannot be. Blocks.
     pub(super) fn flush(&self) {
-        let Some(sender) = &self.sender else { return };
+        self.flush_counting();
+    }
+
+    /// The same; how many events could not be written, and wait in memory.
+    pub(super) fn flush_counting(&self) -> u64 {
+        let Some(sender) = &self.sender else { return 0 };
         let (done, wait) = sync_channel(1);
-        if sender.send(Message::Flush(done)).is_ok() {
-            // An error means that the thread is gone: there is nothing to wait for.
-            let _ = wait.recv();
+        if sender.send(Message::Flush(done)).is_err() {
+            return 0;
         }
+        // An error means that the thread is gone: there is nothing to wait for.
+        wait.recv().unwrap_or(0)
     }
 
     /// Has the thread do something with what is stored, and waits for the answer. Blocks.
@@ -248,7 +255,7 @@ impl Thread {
                 Ok(Message::Flush(done)) => {
                     self.write();
                     // The one who asked may have gone.
-                    let _ = done.send(());
+                    let _ = done.send(self.events as u64);
                 }
                 Ok(Message::Purge(now)) => self.purge(now),
                 Ok(Message::Queue(sample)) => self.note_queue(&sample),

@@ -16,6 +16,10 @@ use crate::restriction::EntityChange;
 
 /// Between two rounds of what is done now and then: sweeps, retention. Milliseconds.
 const HOURLY_MILLIS: i64 = 3_600_000;
+
+/// Content of what is done is kept while so many reserves are free: the rest is mail's.
+const KEEPING_RESERVES: u64 = 2;
+
 impl Embedded {
     pub(crate) async fn maintain(&self, now: Timestamp, steady: Timestamp) {
         if self.ops.is_none() || self.shared.health.is_closed() {
@@ -38,6 +42,8 @@ impl Embedded {
         if now.as_millis() < last || now.as_millis() - last >= HOURLY_MILLIS {
             self.hourly.store(now.as_millis(), Ordering::Relaxed);
             self.do_hourly(now).await;
+        } else if self.shared.keeping.is_more_due() {
+            self.drop_old_content(now).await;
         }
     }
 
@@ -108,6 +114,8 @@ impl Embedded {
             Ok(free) => {
                 self.shared.health.set_free(free);
                 self.shared.health.set_no_room(free < reserve || free == 0);
+                let far = reserve.saturating_mul(KEEPING_RESERVES);
+                self.shared.health.set_near_reserve(free < far);
             }
             Err(error) => tracing::warn!(%error, "free space cannot be measured"),
         }

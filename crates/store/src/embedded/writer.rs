@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
@@ -86,6 +87,14 @@ impl Op {
     }
 }
 
+/// What is done with a group for which the disk has no room.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum IfFull {
+    /// The log is written back, and what frees space tried again.
+    CutLog,
+    Refuse,
+}
+
 /// See the sign on the door.
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
@@ -127,6 +136,7 @@ impl Writer {
         while line.take(&mut waiting, Op::is_patient) {
             let mut group = Vec::with_capacity(waiting.len());
             let mut octets = 0;
+            let keeps = self.shared.keeping.is_on();
             for op in waiting.drain(..) {
                 match op {
                     Op::Exclusive(work) => {
@@ -141,7 +151,7 @@ impl Writer {
                         return;
                     }
                     Op::Work(work) => {
-                        octets += work.octets();
+                        octets += work.octets(keeps);
                         group.push(work);
                         if octets >= GROUP_OCTETS_MAX {
                             self.commit_group(std::mem::take(&mut group));
@@ -206,6 +216,21 @@ impl Writer {
         Ok(())
     }
 
+    /// Moves the log into the database and cuts it: what was overwritten does not stay in it.
+    /// False: a reader is in the way, and nobody waits for it here.
+    pub(super) fn cut_log(&mut self) -> Result<bool, StoreError> {
+        let connection = self.connection.as_ref().ok_or(StoreError::Closed)?;
+        let cut = || -> rusqlite::Result<i64> {
+            connection.busy_timeout(Duration::ZERO)?;
+            let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+            let busy = connection.query_row(sql, [], |row| row.get(0));
+            connection.busy_timeout(schema::BUSY_TIMEOUT)?;
+            busy
+        };
+        let busy = cut().map_err(|error| failed(&self.shared.health, &error))?;
+        Ok(busy == 0)
+    }
+
     /// A group was on the disk though its callers were told otherwise: what it settled is settled.
     fn accept(&mut self, doubt: Doubt) {
         let (position, settlements) = doubt.into_settlements();
@@ -263,7 +288,11 @@ impl Writer {
         &mut self.keys
     }
 
-    fn commit_group(&mut self, mut group: Vec<Work>) {
+    fn commit_group(&mut self, group: Vec<Work>) {
+        self.try_group(group, IfFull::CutLog);
+    }
+
+    fn try_group(&mut self, mut group: Vec<Work>, if_full: IfFull) {
         if group.is_empty() {
             return;
         }
@@ -271,7 +300,7 @@ impl Writer {
         self.answer_early(&mut group);
         match self.write(&group) {
             Ok((plan, position)) => self.finish(group, plan, position),
-            Err(error) => self.fail(&mut group, error),
+            Err(error) => self.fail(&mut group, error, if_full),
         }
     }
 
@@ -383,7 +412,7 @@ impl Writer {
         }
     }
 
-    fn fail(&mut self, group: &mut Vec<Work>, error: WriteError) {
+    fn fail(&mut self, group: &mut Vec<Work>, error: WriteError, if_full: IfFull) {
         match error {
             // One mistake must not take the others with it.
             WriteError::Mistake(_) if group.len() > 1 => {
@@ -391,9 +420,7 @@ impl Writer {
                     self.commit_group(vec![work]);
                 }
             }
-            WriteError::Full if group.iter().any(|work| matches!(work, Work::Commit(_))) => {
-                self.fail_full(group);
-            }
+            WriteError::Full if if_full == IfFull::CutLog => self.fail_full(group),
             WriteError::Doubtful {
                 ref because,
                 position,
@@ -412,7 +439,7 @@ impl Writer {
     }
 
     /// Messages are refused; settlements, which free space, are tried again in the space that the
-    /// log takes.
+    /// log takes, once: they keep no content then.
     fn fail_full(&mut self, group: &mut Vec<Work>) {
         self.shared.health.set_no_room(true);
         if let Some(connection) = &self.connection {
@@ -425,7 +452,7 @@ impl Writer {
             .drain(..)
             .partition(|work| matches!(work, Work::Commit(_)));
         self.refuse(&mut commits, &WriteError::Full);
-        self.commit_group(settlements);
+        self.try_group(settlements, IfFull::Refuse);
     }
 
     fn refuse(&mut self, group: &mut Vec<Work>, error: &WriteError) {

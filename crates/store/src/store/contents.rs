@@ -1,6 +1,7 @@
 //! Content made of content. Each message owns its own.
 
 use relais_smtp::identifier::QueueId;
+use relais_smtp::time::Timestamp;
 
 use super::Store;
 use crate::error::{CommitError, StoreError};
@@ -35,13 +36,17 @@ impl Store {
         }
     }
 
-    /// What is kept of a message that has left the queue.
-    pub async fn kept(&self, queue_id: QueueId) -> Result<Option<KeptContent>, StoreError> {
+    /// What is kept of a message that has left the queue, if its days are not over `now`.
+    pub async fn kept(
+        &self,
+        queue_id: QueueId,
+        now: Timestamp,
+    ) -> Result<Option<KeptContent>, StoreError> {
         match self {
-            Self::Embedded(store) => store.kept(queue_id).await,
+            Self::Embedded(store) => store.kept(queue_id, now).await,
             #[cfg(feature = "simulation")]
             Self::Memory(_) => {
-                let _ = queue_id;
+                let _ = (queue_id, now);
                 Ok(None)
             }
         }

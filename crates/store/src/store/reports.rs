@@ -37,19 +37,20 @@ impl Store {
         }
     }
 
-    /// Erases it there, durably; `lines` are for the audit, and must not name the address.
+    /// Erases it there, durably, and gives what was erased, and what could not be. `tell` says what
+    /// the audit is told of it, which must not name the address.
     pub async fn erase(
         &self,
         wanted: &Erasure,
-        lines: Vec<String>,
+        tell: impl FnOnce(&Erased) -> Vec<String> + Send,
         actor: Actor<'_>,
         now: Timestamp,
     ) -> Result<Erased, StoreError> {
         match self {
-            Self::Embedded(store) => store.erase(wanted, lines, actor, now).await,
+            Self::Embedded(store) => store.erase(wanted, tell, actor, now).await,
             #[cfg(feature = "simulation")]
             Self::Memory(_) => {
-                let _ = (wanted, lines, actor, now);
+                let _ = (wanted, tell(&Erased::default()), actor, now);
                 Ok(Erased::default())
             }
         }

@@ -37,8 +37,13 @@ pub struct Erased {
     pub contents: u64,
     /// There is more than goes at once: to be repeated.
     pub has_more: bool,
-    /// Days of the trace that could not be read.
+    /// Days of the trace that could not be read or written, and files of damaged ones that were
+    /// set aside (`2026-11-24.damaged`): they may have it still.
     pub unread: Vec<String>,
+    /// The same, of conversations.
+    pub unread_conversations: Vec<String>,
+    /// Events that may have it, and are not in the trace yet, because it cannot be written.
+    pub unwritten: u64,
 }
 
 impl Eraser {

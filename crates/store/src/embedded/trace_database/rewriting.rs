@@ -2,11 +2,15 @@
 //! index, sketches, the senders of devices. What was there before does not stay in free pages.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::sketches::{self, Sheet};
-use super::{TraceDatabaseError, TraceDatabases, TraceWriter, close_finished, fault, postings};
+use super::{
+    BUSY_TIME_MAX, CLEAN_PAGES, TraceDatabaseError, TraceDatabases, TraceWriter, fault, postings,
+};
+use crate::files;
 use crate::trace::Event;
 use crate::trace::dialogue::DialogueKey;
 use crate::trace::erase::{Erased, Erasure};
@@ -14,13 +18,37 @@ use crate::trace::erase::{Erased, Erasure};
 /// Events erased by one act; who has more repeats it.
 const EVENTS_MAX: usize = 500_000;
 
+/// Events written anew in one turn of the trace's thread, which has mail's events to write too.
+const TURN_EVENTS_MAX: usize = 500;
+
+/// Sheets that they stand on: some 25 ms each for a new sketch.
+const TURN_SHEETS_MAX: usize = 8;
+
 /// Where an address stands.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     /// Positions, by day.
     pub(crate) days: BTreeMap<String, Vec<u64>>,
-    /// Messages and refusals that those events tell of, as conversations are kept under.
+    /// Messages and refusals that those events tell of, as conversations are kept under: those of
+    /// messages are their queue ids.
     pub(crate) keys: HashSet<i64>,
+}
+
+/// Positions of a day, in their order, in turns that are short.
+pub(crate) fn turns(positions: &[u64]) -> impl Iterator<Item = &[u64]> {
+    let mut left = positions;
+    std::iter::from_fn(move || {
+        let mut sheets = BTreeSet::new();
+        let is_one_too_many = |position: &u64| {
+            sheets.insert(sketches::sheet_of(*position));
+            sheets.len() > TURN_SHEETS_MAX
+        };
+        let most = left.len().min(TURN_EVENTS_MAX);
+        let end = left[..most].iter().position(is_one_too_many);
+        let (turn, rest) = left.split_at(end.unwrap_or(most));
+        left = rest;
+        (!turn.is_empty()).then_some(turn)
+    })
 }
 
 impl TraceDatabases {
@@ -54,6 +82,11 @@ impl TraceDatabases {
             }
         }
         erased.has_more |= left == 0;
+        let aside = files::names(&self.folder)?.into_iter();
+        let is_log = |name: &str| name.ends_with("-wal") || name.ends_with("-shm");
+        erased
+            .unread
+            .extend(aside.filter(|name| name.contains(".damaged") && !is_log(name)));
         Ok(places)
     }
 }
@@ -102,31 +135,80 @@ fn positions(
 }
 
 impl TraceWriter {
-    /// Writes these events of a day anew; when it returns, they are on stable storage.
+    /// Writes these events of a day anew, one of its [`turns`]; when it returns, they are on stable
+    /// storage. [`TraceWriter::finish_rewriting`] comes behind the last one. How many there were.
     pub(crate) fn rewrite(
         &mut self,
         day: &str,
         positions: &[u64],
         wanted: &Erasure,
-    ) -> Result<(), TraceDatabaseError> {
+    ) -> Result<u64, TraceDatabaseError> {
         let databases = self.databases.clone();
-        let failed = |error: rusqlite::Error| fault(day, &error);
-        if let Some(open) = self.open.iter_mut().find(|open| open.day == day) {
-            let current = open.sheet.take().map(|sheet| sheet.number);
-            rewrite(&mut open.connection, positions, wanted, current).map_err(failed)?;
-            let sheet = current.map(|number| Sheet::of_stored(&open.connection, number));
-            open.sheet = sheet.transpose().map_err(failed)?;
-            databases.sheets.set(day, open.sheet.as_ref());
-            return Ok(());
+        let rewritten = if let Some(open) = self.open.iter_mut().find(|open| open.day == day) {
+            let current = open.sheet.as_ref().map(|sheet| sheet.number);
+            // The sheet in memory is made anew only if something on it changes.
+            let is_on = |number: u64| {
+                positions
+                    .iter()
+                    .any(|one| sketches::sheet_of(*one) == number)
+            };
+            let rewritten = rewrite(&mut open.connection, positions, wanted, current);
+            rewritten.and_then(|count| {
+                if let Some(number) = current.filter(|number| is_on(*number)) {
+                    open.sheet = Some(Sheet::of_stored(&open.connection, number)?);
+                    databases.sheets.set(day, open.sheet.as_ref());
+                }
+                Ok(count)
+            })
+        } else {
+            match self.finished_day(day)? {
+                Some(connection) => rewrite(connection, positions, wanted, None),
+                None => Ok(0),
+            }
+        };
+        rewritten.map_err(|error| self.give_up(day, &error))
+    }
+
+    /// The devices of a day, and its log cut; false: a reader was in the way of that, and the rest
+    /// is done.
+    pub(crate) fn finish_rewriting(
+        &mut self,
+        day: &str,
+        wanted: &Erasure,
+    ) -> Result<bool, TraceDatabaseError> {
+        let finished = if let Some(open) = self.open.iter_mut().find(|open| open.day == day) {
+            finish(&mut open.connection, wanted, false)
+        } else {
+            match self.finished_day(day)? {
+                Some(connection) => finish(connection, wanted, true),
+                None => Ok(true),
+            }
+        };
+        self.rewriting = None;
+        finished.map_err(|error| self.give_up(day, &error))
+    }
+
+    /// What state its connection is in is not worth knowing: opened again, it recovers by itself.
+    fn give_up(&mut self, day: &str, error: &rusqlite::Error) -> TraceDatabaseError {
+        self.open.retain(|open| open.day != day);
+        self.databases.sheets.set(day, None);
+        self.rewriting = None;
+        fault(day, error)
+    }
+
+    /// A day that nobody writes to any more, open from one turn to the next. `None`: its file was
+    /// removed meanwhile, and is not made anew.
+    fn finished_day(&mut self, day: &str) -> Result<Option<&mut Connection>, TraceDatabaseError> {
+        let is_it = |(open, _): &(String, Connection)| open == day;
+        if !self.rewriting.as_ref().is_some_and(is_it) {
+            self.rewriting = None;
+            if !files::exists(&self.databases.file_of(day)) {
+                return Ok(None);
+            }
+            let connection = super::open_for_writing(&self.databases, day)?;
+            self.rewriting = Some((day.to_owned(), connection));
         }
-        // The file of a day that somebody removed meanwhile is not made anew.
-        if !crate::files::exists(&databases.file_of(day)) {
-            return Ok(());
-        }
-        let mut connection = super::open_for_writing(&databases, day)?;
-        rewrite(&mut connection, positions, wanted, None).map_err(failed)?;
-        close_finished(&connection);
-        Ok(())
+        Ok(self.rewriting.as_mut().map(|(_, connection)| connection))
     }
 }
 
@@ -136,10 +218,11 @@ fn rewrite(
     positions: &[u64],
     wanted: &Erasure,
     current: Option<u64>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<u64> {
     connection.pragma_update(None, "secure_delete", true)?;
     let transaction = connection.transaction()?;
     let mut sheets = BTreeSet::new();
+    let mut count = 0;
     for position in positions {
         let sql = "SELECT json FROM event WHERE position = ?1";
         let mut statement = transaction.prepare_cached(sql)?;
@@ -160,16 +243,37 @@ fn rewrite(
             postings::change(&transaction, *position, (&before, &after))?;
         }
         sheets.insert(sketches::sheet_of(*position));
+        count += 1;
     }
     for sheet in sheets.into_iter().filter(|sheet| Some(*sheet) != current) {
         sketches::make_anew(&transaction, sheet)?;
     }
+    transaction.commit()?;
+    connection.pragma_update(None, "secure_delete", CLEAN_PAGES)?;
+    Ok(count)
+}
+
+/// The devices of a day, and its log cut; whether it is. `is_finished`: nobody writes to the day
+/// any more; it becomes one file again.
+fn finish(
+    connection: &mut Connection,
+    wanted: &Erasure,
+    is_finished: bool,
+) -> rusqlite::Result<bool> {
+    connection.pragma_update(None, "secure_delete", true)?;
+    let transaction = connection.transaction()?;
     forget_sender(&transaction, wanted)?;
     transaction.commit()?;
-    connection.pragma_update(None, "secure_delete", false)?;
-    // What the log has, and what it has overwritten, goes with it. A reader may prevent it: then
-    // the next write does it.
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    connection.pragma_update(None, "secure_delete", CLEAN_PAGES)?;
+    // What the log has, and what it has overwritten, goes with it. Nobody waits for a reader here.
+    connection.busy_timeout(Duration::ZERO)?;
+    let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+    let busy = connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    if is_finished && let Err(error) = connection.pragma_update(None, "journal_mode", "DELETE") {
+        tracing::debug!(%error, "the log of a finished day of the trace stays for now");
+    }
+    connection.busy_timeout(BUSY_TIME_MAX)?;
+    Ok(busy? == 0)
 }
 
 /// The address with which a device was seen last.
@@ -257,7 +361,11 @@ mod tests {
         let places = databases.places(&wanted, &mut erased).unwrap();
         assert_eq!((erased.has_more, erased.unread.len()), (false, 0));
         for (day, positions) in &places.days {
-            writer.rewrite(day, positions, &wanted).unwrap();
+            for turn in turns(positions) {
+                let rewritten = writer.rewrite(day, turn, &wanted).unwrap();
+                assert_eq!(rewritten, turn.len() as u64);
+            }
+            assert!(writer.finish_rewriting(day, &wanted).unwrap());
         }
         erased.events
     }
@@ -312,5 +420,36 @@ mod tests {
         let next = (1 + 3 * A_DAY, accepted(100, NOON + 2 * DAY));
         append(&mut writer, &[next]);
         assert_eq!(count(&databases, "to:ann@x.test"), 1);
+    }
+
+    #[test]
+    fn an_erased_address_that_stood_in_the_first_events_of_a_day_is_in_no_page_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let databases = TraceDatabases::new(folder.path().join("trace"));
+        let mut writer = databases.writer().unwrap();
+        for number in 1..300 {
+            append(&mut writer, &[(number, accepted(100 * number, NOON))]);
+        }
+        assert_eq!(erase((&databases, &mut writer), None), 299);
+        assert!(!in_a_file(&folder.path().join("trace"), "ann@x.test"));
+    }
+
+    #[test]
+    fn turns_have_few_events_on_few_sheets_and_every_event_once() {
+        const SHEET: u64 = 8_192;
+        let dense: Vec<_> = (1..2_000).collect();
+        let sparse: Vec<_> = (1..30).map(|sheet| sheet * SHEET + 7).collect();
+        for (positions, count) in [(dense, 4), (sparse, 4), (Vec::new(), 0)] {
+            // In either direction.
+            for positions in [positions.clone(), positions.into_iter().rev().collect()] {
+                let turns: Vec<_> = turns(&positions).collect();
+                assert_eq!(turns.len(), count);
+                assert_eq!(turns.concat(), positions);
+                for turn in turns {
+                    let sheets: BTreeSet<_> = turn.iter().map(|one| one / SHEET).collect();
+                    assert!(turn.len() <= 500 && sheets.len() <= 8);
+                }
+            }
+        }
     }
 }

@@ -34,8 +34,9 @@ const OPEN_COST: u64 = 10_000;
 /// Looking for a message in the index of one segment, in the same units.
 const LOOK_UP_COST: u64 = 50;
 
-/// Events of a message lie within this from its acceptance: a queue's lifetime and what is held have
-/// at most five days each, again and again at a person's word; a month is more than anybody waits.
+/// Events of a message lie within this from its acceptance: a queue's lifetime and what is held
+/// have at most five days each, again and again at a person's word; a month is more than anybody
+/// waits.
 const LIFE_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 /// Clocks of the acceptance and of the trace may differ by this.
