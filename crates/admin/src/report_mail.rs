@@ -290,6 +290,7 @@ async fn message(
         inbound_connector: None,
         client: None,
         reverse_path: ReversePath::Mailbox(letter.from.clone()),
+        replaced: None,
         parameters: SenderParameters {
             smtp_utf8: !is_ascii || to.iter().any(|one| !one.is_ascii()),
             ..SenderParameters::default()

@@ -631,6 +631,7 @@ mod tests {
                 inbound_connector: None,
                 client: None,
                 reverse_path: ReversePath::Null,
+                replaced: None,
                 parameters: SenderParameters::default(),
                 accepted_at: NOW,
                 size: 0,

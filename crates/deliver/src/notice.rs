@@ -299,6 +299,7 @@ pub(crate) fn message(
         inbound_connector: None,
         client: None,
         reverse_path: ReversePath::Null,
+        replaced: None,
         parameters: SenderParameters {
             size: None,
             body: if eight_bit {

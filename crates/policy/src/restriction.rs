@@ -381,6 +381,8 @@ pub struct Queued<'a> {
     pub credential: Option<&'a str>,
     /// Where notices go.
     pub reverse_path: &'a ReversePath,
+    /// What MAIL said, where the connector put another address in its place.
+    pub replaced: Option<&'a Mailbox>,
 }
 
 impl<'a> InForce<'a> {
@@ -415,6 +417,7 @@ impl<'a> InForce<'a> {
             .or_else(|| message.credential.and_then(|user| self.of_credential(user)))
             .or_else(|| self.of_ip(client))
             .or_else(|| self.of_mailbox(message.reverse_path.mailbox()?))
+            .or_else(|| self.of_mailbox(message.replaced?))
     }
 
     fn named(&self, kind: EntityKind, value: &str) -> Option<&'a Restriction> {
@@ -695,6 +698,7 @@ mod tests {
             client: Some(address.parse().expect("an address")),
             credential: Some("scan-1"),
             reverse_path,
+            replaced: None,
         }
     }
 
@@ -725,6 +729,24 @@ mod tests {
                     assert_eq!(found.is_some(), waits, "{kind:?} {value}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn mail_waits_for_the_sender_whose_place_another_address_took() {
+        let (sender, author) = (ReversePath::Null, mailbox("Anna@contoso.test"));
+        let of_anna = Queued {
+            replaced: Some(&author),
+            ..message(&sender, "10.1.2.9")
+        };
+        for (kind, value, waits) in [
+            (EntityKind::Address, "anna@contoso.test", true),
+            (EntityKind::Domain, "contoso.test", true),
+            (EntityKind::Address, "bert@contoso.test", false),
+        ] {
+            let all = Restrictions::build([restricted(kind, value, None)]);
+            let found = all.holding(at(1)).of_message(&of_anna);
+            assert_eq!(found.is_some(), waits, "{kind:?} {value}");
         }
     }
 

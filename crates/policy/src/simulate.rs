@@ -248,8 +248,11 @@ impl Simulation<'_> {
                     ReversePath::Mailbox(mailbox) => mailbox.to_string(),
                 };
                 self.reverse_path = permit.reverse_path.clone();
-                restriction::may_send_as(self.restricted, &permit.reverse_path)
-                    .map_err(|refusal| self.refused("restricted", refusal))?;
+                // The address that stands for another hides nobody.
+                for sender in [&permit.reverse_path, &question.reverse_path] {
+                    restriction::may_send_as(self.restricted, sender)
+                        .map_err(|refusal| self.refused("restricted", refusal))?;
+                }
                 self.step("sender", shown, permit.because.clone());
                 self.hours()?;
                 return Ok(permit);
@@ -303,9 +306,11 @@ impl Simulation<'_> {
         let nobody = Observed::default();
         let observed = question.senders.get(organisation).unwrap_or(&nobody);
         let now = self.restricted.now();
-        observed
-            .may_send(settings, organisation, &self.reverse_path, now)
-            .map_err(|refusal| self.refused("licence", refusal))?;
+        for sender in [&self.question.reverse_path, &self.reverse_path.clone()] {
+            observed
+                .may_send(settings, organisation, sender, now)
+                .map_err(|refusal| self.refused("licence", refusal))?;
+        }
         let kind = SenderKind::of(settings, organisation, &mailbox);
         let seats = observed.seats(settings, organisation, licences, now);
         let because = format!("{} of {} seats are held", seats.used, seats.seats);

@@ -312,8 +312,8 @@ impl Reception {
             }
         }
         let now = arrival.context.clock.now();
-        let seat = arrival.seat(now);
-        let admitted = seat.and_then(|told| Ok((admit(arrival, now)?, told)));
+        let seats = arrival.seats(now);
+        let admitted = seats.and_then(|told| Ok((admit(arrival, now)?, told)));
         let (admitted, told) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => return Err(NotAccepted { refusal, noted }),
@@ -356,7 +356,7 @@ struct Admission {
     /// What limits counted.
     admitted: Option<Admitted>,
     /// What a person should hear about seats.
-    told: Option<Event>,
+    told: Vec<Event>,
 }
 
 /// A message's name, and since when it is ours.
@@ -456,6 +456,7 @@ async fn commit(
         inbound_connector: arrival.transaction.inbound_connector.clone(),
         client: Some(Arc::clone(arrival.identity.client())),
         reverse_path: arrival.transaction.reverse_path.clone(),
+        replaced: arrival.transaction.replaced.clone(),
         parameters: arrival.envelope.parameters.clone(),
         accepted_at,
         size: complete.content.size(),

@@ -11,7 +11,7 @@ use relais_policy::permission::{Archive, archive};
 use relais_policy::retention;
 use relais_policy::route::{RouteSource, route};
 use relais_policy::schedule::expires_at;
-use relais_smtp::address::{Host, ReversePath};
+use relais_smtp::address::{Host, Mailbox, ReversePath};
 use relais_smtp::content::{ContentSummary, Preset, Repair};
 use relais_smtp::domain::Domain;
 use relais_smtp::envelope::{Body, Envelope, EnvelopeRecipient, Notify};
@@ -58,7 +58,7 @@ pub(crate) struct Transaction {
     pub(crate) recipients_max: Option<u32>,
     pub(crate) recipients: u32,
     /// What MAIL said, where that was replaced.
-    pub(crate) replaced: Option<Arc<str>>,
+    pub(crate) replaced: Option<Mailbox>,
     /// For the content.
     pub(crate) preset: Preset,
     /// The client's; for strangers the first recipient's, `None` before it.
@@ -184,16 +184,18 @@ impl Arrival<'_> {
         recipients
     }
 
-    /// Takes the seat that a client's sender needs, if it needs one; what a person should hear of
-    /// it.
-    pub(crate) fn seat(&self, now: Timestamp) -> Result<Option<Event>, Refusal> {
+    /// Takes the seats that a client's sender, and the address that stands for it, need, if they
+    /// need any; what a person should hear of it.
+    pub(crate) fn seats(&self, now: Timestamp) -> Result<Vec<Event>, Refusal> {
         if self.client.connector.is_none() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let organisation = self.transaction.organisation.as_ref();
-        let sender = &self.transaction.reverse_path;
         let settings = &self.client.settings;
-        self.senders.take(settings, organisation, sender, now)
+        let own = self.transaction.reverse_path.mailbox();
+        let senders = self.transaction.replaced.iter().chain(own);
+        let taken = senders.map(|sender| self.senders.take(settings, organisation, sender, now));
+        taken.filter_map(Result::transpose).collect()
     }
 
     /// Every repair of the message, in the order of [`Repair`], each once.

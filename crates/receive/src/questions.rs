@@ -74,11 +74,16 @@ impl Asked<'_> {
         may_send_now(&attribution, context.clock.now())?;
         let given = reverse_path;
         let reverse_path = &permit.reverse_path;
-        restriction::may_send_as(&restricted, reverse_path)?;
-        if client.connector.is_some() {
-            let (organisation, now) = (client.organisation.as_ref(), context.clock.now());
-            let senders = &self.shared.senders;
-            senders.may_send(&client.settings, organisation, reverse_path, now)?;
+        // The address that stands for another hides nobody.
+        let replaced = given.mailbox().filter(|_| given != reverse_path);
+        let stands_for = replaced.map(|_| given);
+        for sender in stands_for.into_iter().chain([reverse_path]) {
+            restriction::may_send_as(&restricted, sender)?;
+            if client.connector.is_some() {
+                let (organisation, now) = (client.organisation.as_ref(), context.clock.now());
+                let senders = &self.shared.senders;
+                senders.may_send(&client.settings, organisation, sender, now)?;
+            }
         }
         let most = context.options.message_size_max;
         let limit = permit
@@ -89,7 +94,7 @@ impl Asked<'_> {
         }
         let transaction = Transaction {
             from: reverse_path.to_string().into(),
-            replaced: (given != reverse_path).then(|| given.to_string().into()),
+            replaced: replaced.cloned(),
             preset: permit.preset.unwrap_or(listener_preset),
             organisation: client.organisation.clone(),
             inbound_connector: client.connector.clone(),
@@ -182,6 +187,7 @@ impl Asked<'_> {
             client: Some(self.identity.address()),
             credential: self.identity.facts().credential.as_deref(),
             reverse_path: &transaction.reverse_path,
+            replaced: transaction.replaced.as_ref(),
         };
         let holding = restrictions.holding(self.shared.context.clock.steady_now());
         let found = holding.of_message(&message);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use relais_net::clock::Clock;
 use relais_policy::licence::{Observed, licences_of};
 use relais_policy::settings::Settings;
-use relais_smtp::address::ReversePath;
+use relais_smtp::address::{Mailbox, ReversePath};
 use relais_smtp::refusal::Refusal;
 use relais_smtp::time::Timestamp;
 use relais_store::shelf::{SHELF_ENTRIES_MAX, Shelf, ShelfChange};
@@ -60,10 +60,10 @@ impl Senders {
         &self,
         settings: &Settings,
         organisation: Option<&Arc<str>>,
-        sender: &ReversePath,
+        mailbox: &Mailbox,
         now: Timestamp,
     ) -> Result<Option<Event>, Refusal> {
-        let (Some(organisation), ReversePath::Mailbox(mailbox)) = (organisation, sender) else {
+        let Some(organisation) = organisation else {
             return Ok(None);
         };
         let Some(licences) = licences_of(settings, organisation) else {
@@ -76,7 +76,8 @@ impl Senders {
         let observed = state.by_organisation.entry(Arc::clone(organisation));
         let observed = observed.or_default();
         observed.keep_count(settings, organisation, now);
-        observed.may_send(settings, organisation, sender, now)?;
+        let sender = ReversePath::Mailbox(mailbox.clone());
+        observed.may_send(settings, organisation, &sender, now)?;
         let before = observed.seats(settings, organisation, licences, now);
         let anew = observed.note(settings, organisation, mailbox, now);
         if anew.is_empty() {

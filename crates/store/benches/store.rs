@@ -167,6 +167,7 @@ impl Sender {
             inbound_connector: Some("Printers".into()),
             client: Some(self.client.clone()),
             reverse_path: ReversePath::Mailbox(self.mailbox.clone()),
+            replaced: None,
             parameters: SenderParameters::default(),
             accepted_at: time,
             size: content.size(),

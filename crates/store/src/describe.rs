@@ -80,6 +80,7 @@ pub(crate) fn listed(facts: &MessageFacts, recipients: Vec<ListedRecipient>) -> 
         inbound_connector: facts.inbound_connector.clone(),
         client: facts.client.clone(),
         reverse_path: facts.reverse_path.clone(),
+        replaced: facts.replaced.clone(),
     }
 }
 

@@ -59,6 +59,8 @@ pub struct MessageFacts {
     pub client: Option<Arc<ClientSummary>>,
     /// Where notices go.
     pub reverse_path: ReversePath,
+    /// What MAIL said, where the connector put another address in its place.
+    pub replaced: Option<Mailbox>,
     /// Parameters of MAIL.
     pub parameters: SenderParameters,
     /// When it was accepted.
@@ -428,6 +430,8 @@ pub struct ListedMessage {
     pub client: Option<Arc<ClientSummary>>,
     /// Where notices go.
     pub reverse_path: ReversePath,
+    /// What MAIL said, where the connector put another address in its place.
+    pub replaced: Option<Mailbox>,
 }
 
 /// One recipient of `relais queue list`.

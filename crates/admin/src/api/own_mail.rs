@@ -85,6 +85,7 @@ impl OwnMail<'_> {
             inbound_connector: None,
             client: None,
             reverse_path: ReversePath::Mailbox(self.from.clone()),
+            replaced: None,
             parameters: SenderParameters {
                 body: Body::SevenBit,
                 smtp_utf8: utf8_header,

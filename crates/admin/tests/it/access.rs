@@ -120,6 +120,7 @@ impl Hosted {
                 inbound_connector: None,
                 client: None,
                 reverse_path: ReversePath::Mailbox(Mailbox::parse(&from).expect("an address")),
+                replaced: None,
                 parameters: SenderParameters::default(),
                 accepted_at: now,
                 size: content.size(),

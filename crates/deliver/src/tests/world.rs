@@ -295,6 +295,7 @@ impl World {
             inbound_connector: mail.connector.map(Into::into),
             client: None,
             reverse_path,
+            replaced: None,
             parameters: mail.parameters,
             accepted_at: now,
             size: mail.content.len() as u64,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use relais_policy::restriction::{Effect, Entity, EntityKind};
+use relais_store::queue::RecipientStateName;
 use relais_store::trace::To;
 
 use crate::world::{Client, PRINTER, World, apply, settings_with, world};
@@ -74,6 +76,98 @@ async fn one_address_stands_for_all_senders_and_answers_reach_the_author_but_not
         "{stored}"
     );
     device.play(&[("MAIL FROM:<>", "250")]).await;
+}
+
+fn author(address: &str) -> Entity {
+    Entity::parse(EntityKind::Address, address).expect("an address")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocked_author_is_refused_under_the_address_that_stands_for_it_too() {
+    let world = printers("sender_replacement = \"nas@contoso.test\"").await;
+    world
+        .restrict(author("root@nas.local"), Effect::Refuse)
+        .await;
+    let mut nas = world.greeted(PRINTER).await;
+    let refused = nas.say("MAIL FROM:<root@nas.local>").await;
+    assert!(
+        refused.starts_with("550 5.7.1") && refused.contains("(FROM-BLOCKED "),
+        "{refused}"
+    );
+    nas.play(&[("MAIL FROM:<root@ups.local>", "250")]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn mail_of_a_held_author_waits_under_the_address_that_stands_for_it_until_it_is_released() {
+    let world = printers("sender_replacement = \"nas@contoso.test\"").await;
+    let held = author("root@nas.local");
+    world.restrict(held.clone(), Effect::Hold).await;
+    let mut nas = world.greeted(PRINTER).await;
+    let content = "From: root@nas.local\r\nSubject: disk full\r\n\r\nhello\r\n";
+    for (from, to) in [
+        ("root@nas.local", "b@example.org"),
+        ("root@ups.local", "c@example.org"),
+    ] {
+        let taken = nas.mail(from, to, content).await;
+        assert!(taken.starts_with("250"), "{taken}");
+    }
+    let states = async |world: &World| {
+        world.store.follow_restrictions(world.clock.now()).await;
+        let queue = world.queue().await;
+        let all = queue.iter().flat_map(|message| &message.recipients);
+        let mut all: Vec<_> = all.map(|one| (one.to.clone(), one.state)).collect();
+        all.sort_by(|one, other| one.0.cmp(&other.0));
+        all
+    };
+    let as_it_came = ("c@example.org".to_owned(), RecipientStateName::Queued);
+    let of_root = |state| ("b@example.org".to_owned(), state);
+    let waiting = [of_root(RecipientStateName::Held), as_it_came.clone()];
+    assert_eq!(states(&world).await, waiting);
+    let events = world.events("recipient.held").await;
+    let told = events[0].detail.as_deref().unwrap_or_default();
+    assert!(
+        told.contains("address root@nas.local is restricted"),
+        "{told}"
+    );
+    world.release(held).await;
+    let going = [of_root(RecipientStateName::Queued), as_it_came];
+    assert_eq!(states(&world).await, going);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_needs_a_seat_under_the_address_that_stands_for_all_too() {
+    let world = world().await;
+    let keys =
+        format!("{LIMITS}\nsender_replacement = \"nas@contoso.test\"\nsender_replaced = \"all\"");
+    let people = ["ann", "bob"].map(|name| {
+        format!("[[organisation.recipient]]\naddress = \"{name}@contoso.test\"\nmailbox = false\n")
+    });
+    let settings = settings_with(LIMITS, &keys)
+        .replacen(
+            "postmaster =",
+            "licences = { seats = 1, policy = \"enforce\" }\npostmaster =",
+            1,
+        )
+        .replacen(
+            "[[organisation.recipient]]",
+            &format!("{}\n[[organisation.recipient]]", people.concat()),
+            1,
+        );
+    apply(&world.store, &settings).await;
+    let mut device = world.greeted(PRINTER).await;
+    let content = "From: ann@contoso.test\r\n\r\nhello\r\n";
+    let taken = device
+        .mail("ann@contoso.test", "b@example.org", content)
+        .await;
+    assert!(taken.starts_with("250"), "{taken}");
+    let refused = device.say("MAIL FROM:<bob@contoso.test>").await;
+    assert!(
+        refused.starts_with("550 5.7.1") && refused.contains("(FROM-UNLICENSED "),
+        "{refused}"
+    );
+    device
+        .play(&[("MAIL FROM:<ann@contoso.test>", "250")])
+        .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use relais_policy::restriction::{Effect, Entity, Restriction};
-use relais_store::restriction::EntityChange;
+use relais_policy::restriction::{Effect, Entity};
 
 use crate::world::{Client, PRINTER, World, world};
 
@@ -11,22 +10,7 @@ use crate::world::{Client, PRINTER, World, world};
 const RECIPIENTS: usize = 100;
 
 async fn hold(world: &World, entity: Entity) {
-    let change = EntityChange::Restrict(Restriction {
-        entity,
-        effect: Effect::Hold,
-        reason: "to be looked at".to_owned(),
-        evidence: Vec::new(),
-        by: "anna".to_owned(),
-        since: world.clock.now(),
-        until: None,
-    });
-    assert_eq!(
-        world
-            .store
-            .change_entities(change, relais_store::queue::BY_ITSELF)
-            .await,
-        Ok(1)
-    );
+    world.restrict(entity, Effect::Hold).await;
 }
 
 /// One message to a hundred recipients, in one piece (CHUNKING): its last reply.
@@ -67,18 +51,7 @@ async fn a_held_client_is_told_to_wait_when_much_of_it_waits_and_its_neighbour_i
         .await;
     assert!(taken.starts_with("250"), "{taken}");
 
-    let release = EntityChange::Release {
-        entity: device.clone(),
-        by: "anna".to_owned(),
-        time: world.clock.now(),
-    };
-    assert_eq!(
-        world
-            .store
-            .change_entities(release, relais_store::queue::BY_ITSELF)
-            .await,
-        Ok(1)
-    );
+    world.release(device.clone()).await;
     client.play(&[("RSET", "250"), mail]).await;
     let reply = client.say("RCPT TO:<one@example.org>").await;
     assert!(reply.starts_with("250"), "{reply}");

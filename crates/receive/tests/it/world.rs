@@ -19,13 +19,15 @@ use relais_net::stream::Stream;
 use relais_net::tls::{OldClients, SeenCertificates};
 use relais_net::zone::ZoneRecord;
 use relais_policy::document::Document;
+use relais_policy::restriction::{Effect, Entity, Restriction};
 use relais_receive::service::{
     ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
 };
 use relais_smtp::content::Preset;
 use relais_smtp::time::Timestamp;
 use relais_store::memory::{Durable, Fault, FaultPlan, Memory, MemoryOptions};
-use relais_store::queue::{Criteria, ListedMessage};
+use relais_store::queue::{BY_ITSELF, Criteria, ListedMessage};
+use relais_store::restriction::EntityChange;
 use relais_store::settings::SettingsChange;
 use relais_store::store::Store;
 use relais_store::trace::{Event, TraceQuery};
@@ -285,6 +287,28 @@ impl World {
             }
             content.extend_from_slice(&piece);
         }
+    }
+
+    pub(crate) async fn restrict(&self, entity: Entity, effect: Effect) {
+        let change = EntityChange::Restrict(Restriction {
+            entity,
+            effect,
+            reason: "to be looked at".to_owned(),
+            evidence: Vec::new(),
+            by: "anna".to_owned(),
+            since: self.clock.now(),
+            until: None,
+        });
+        assert_eq!(self.store.change_entities(change, BY_ITSELF).await, Ok(1));
+    }
+
+    pub(crate) async fn release(&self, entity: Entity) {
+        let change = EntityChange::Release {
+            entity,
+            by: "anna".to_owned(),
+            time: self.clock.now(),
+        };
+        assert_eq!(self.store.change_entities(change, BY_ITSELF).await, Ok(1));
     }
 
     /// Nothing of any message is anywhere.

@@ -150,7 +150,9 @@ fn contents(
 /// Whether a message is from or to the address.
 fn concerns(wanted: &Erasure, facts: &MessageFacts, recipients: &[EnvelopeRecipient]) -> bool {
     let header_from = facts.header_from.as_deref().unwrap_or_default();
+    let replaced = facts.replaced.as_ref();
     wanted.eraser.is(&facts.reverse_path.to_string())
+        || replaced.is_some_and(|mailbox| wanted.eraser.is(&mailbox.to_string()))
         || wanted.eraser.is(header_from)
         || recipients
             .iter()

@@ -21,7 +21,9 @@ use crate::queue::MessageFacts;
 use crate::trace::ClientSummary;
 
 /// Raised with each change of the form; older forms stay readable.
-const FORM: u8 = 2;
+const FORM: u8 = 3;
+/// Without what MAIL said where another address was put in its place.
+const FORM_BEFORE_REPLACED: u8 = 2;
 /// Without the hash of the body.
 const FORM_BEFORE_DKIM: u8 = 1;
 
@@ -69,6 +71,7 @@ pub(crate) fn encode<'a>(
     out.eight(content_checksum);
     out.facts(facts);
     out.body_hash(facts.body_hash.as_ref());
+    out.replaced(facts.replaced.as_ref());
     out.number(recipients.len() as u64);
     for recipient in recipients {
         out.recipient(recipient);
@@ -86,14 +89,17 @@ pub(crate) fn decode(queue_id: QueueId, octets: &[u8]) -> Result<Record, Damaged
     }
     let mut reader = Reader(rest);
     let form = reader.octet()?;
-    if form != FORM && form != FORM_BEFORE_DKIM {
+    if !(FORM_BEFORE_DKIM..=FORM).contains(&form) {
         return Err(Damaged);
     }
     let content_size = reader.number()?;
     let content_checksum = reader.eight()?;
     let mut facts = reader.facts(queue_id)?;
-    if form == FORM {
+    if form > FORM_BEFORE_DKIM {
         facts.body_hash = reader.body_hash()?;
+    }
+    if form > FORM_BEFORE_REPLACED {
+        facts.replaced = reader.replaced()?;
     }
     let count = reader.number()?;
     let recipients = (0..count)
@@ -172,6 +178,7 @@ impl Writer {
             inbound_connector,
             client,
             reverse_path,
+            replaced: _,
             parameters,
             accepted_at,
             size,
@@ -230,6 +237,16 @@ impl Writer {
             Some(hash) => {
                 self.octet(1);
                 self.0.extend_from_slice(hash.as_bytes());
+            }
+        }
+    }
+
+    fn replaced(&mut self, replaced: Option<&Mailbox>) {
+        match replaced {
+            None => self.octet(0),
+            Some(mailbox) => {
+                self.octet(1);
+                self.mailbox(mailbox);
             }
         }
     }
@@ -370,6 +387,7 @@ impl<'a> Reader<'a> {
             is_notice: has(IS_NOTICE),
             // Behind the facts, in newer forms.
             body_hash: None,
+            replaced: None,
         })
     }
 
@@ -380,6 +398,13 @@ impl<'a> Reader<'a> {
         let octets = self.take(BODY_HASH_OCTETS as u64)?;
         let octets = octets.first_chunk().ok_or(Damaged)?;
         Ok(Some(BodyHash::from_bytes(*octets)))
+    }
+
+    fn replaced(&mut self) -> Result<Option<Mailbox>, Damaged> {
+        match self.octet()? {
+            0 => Ok(None),
+            _ => self.mailbox().map(Some),
+        }
     }
 
     fn client(&mut self) -> Result<Option<Arc<ClientSummary>>, Damaged> {
@@ -447,6 +472,7 @@ mod tests {
             } else {
                 ReversePath::Null
             },
+            replaced: full.then(|| Mailbox::parse("root@nas.local").unwrap()),
             parameters: SenderParameters {
                 size: full.then_some(4_096),
                 body: if full {
@@ -500,20 +526,22 @@ mod tests {
         }
     }
 
-    /// As it was written before Relais signed.
+    /// As they were written before Relais signed, and before a connector replaced senders.
     #[test]
-    fn a_record_of_the_form_before_is_read_and_has_no_hash_of_the_body() {
-        let mut record = record(false);
-        let mut old = encode(&record.facts, [].iter(), 70_000, 5);
-        old.truncate(old.len() - 8);
-        old[0] = FORM_BEFORE_DKIM;
-        // No recipients, and before them no hash.
-        assert_eq!(old.split_off(old.len() - 2), [0, 0]);
-        old.push(0);
-        old.extend_from_slice(&Checksum::of(&old).to_le_bytes());
-        record.recipients.clear();
-        record.content_checksum = 5;
-        assert_eq!(decode(record.facts.queue_id, &old), Ok(record));
+    fn a_record_of_a_form_before_is_read_and_has_nothing_that_came_later() {
+        for (form, later) in [(FORM_BEFORE_DKIM, 2), (FORM_BEFORE_REPLACED, 1)] {
+            let mut record = record(false);
+            let mut old = encode(&record.facts, [].iter(), 70_000, 5);
+            old.truncate(old.len() - 8);
+            old[0] = form;
+            // No recipients; before them no sender that was replaced, and no hash.
+            assert_eq!(old.split_off(old.len() - 3), [0, 0, 0]);
+            old.resize(old.len() + 3 - later, 0);
+            old.extend_from_slice(&Checksum::of(&old).to_le_bytes());
+            record.recipients.clear();
+            record.content_checksum = 5;
+            assert_eq!(decode(record.facts.queue_id, &old), Ok(record), "{form}");
+        }
     }
 
     #[test]

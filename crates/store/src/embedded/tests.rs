@@ -67,6 +67,7 @@ fn facts(queue_id: QueueId, size: u64) -> MessageFacts {
         inbound_connector: None,
         client: None,
         reverse_path: ReversePath::Null,
+        replaced: None,
         parameters: SenderParameters::default(),
         accepted_at: NOW,
         size,

@@ -64,6 +64,7 @@ fn queued_of(facts: &MessageFacts) -> Queued<'_> {
             .as_ref()
             .and_then(|client| client.credential.as_deref()),
         reverse_path: &facts.reverse_path,
+        replaced: facts.replaced.as_ref(),
     }
 }
 
@@ -100,6 +101,7 @@ impl ListedMessage {
             client: client.map(|client| client.address),
             credential: client.and_then(|client| client.credential.as_deref()),
             reverse_path: &self.reverse_path,
+            replaced: self.replaced.as_ref(),
         };
         let of_message = holding.of_message(&message);
         of_message.or_else(|| holding.of_mailbox(&recipient.mailbox))

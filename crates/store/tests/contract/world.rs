@@ -260,6 +260,7 @@ pub(crate) fn message_with(
             inbound_connector: Some("Printers".into()),
             client: None,
             reverse_path: ReversePath::Mailbox(Mailbox::parse("scan@contoso.test").unwrap()),
+            replaced: None,
             parameters: SenderParameters::default(),
             accepted_at: now,
             size: content.size(),

@@ -142,6 +142,7 @@ fn message(store: &Store, now: Timestamp) -> NewMessage {
             inbound_connector: None,
             client: None,
             reverse_path: ReversePath::Mailbox(sender),
+            replaced: None,
             parameters: SenderParameters::default(),
             accepted_at: now,
             size: content.size(),
