@@ -48,6 +48,7 @@ form-list-empty = Write at least one domain, or choose another answer.
 form-network-wrong = “{ $value }” is no address: write 10.1.2.9 or 10.1.2.0/24.
 form-domain-wrong = “{ $value }” is no domain: write example.org or *.example.org.
 form-address-wrong = “{ $value }” is no e-mail address.
+form-address-ascii = “{ $value }” has letters outside ASCII before the @, and not every server takes mail with them: write it in ASCII letters.
 form-size-wrong = “{ $value }” is no size: write 25 MB.
 form-number-wrong = “{ $value }” is no number from 1 on.
 form-networks = Addresses and networks

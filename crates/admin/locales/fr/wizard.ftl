@@ -48,6 +48,7 @@ form-list-empty = Écrivez au moins un domaine, ou choisissez une autre réponse
 form-network-wrong = « { $value } » n’est pas une adresse : écrivez 10.1.2.9 ou 10.1.2.0/24.
 form-domain-wrong = « { $value } » n’est pas un domaine : écrivez example.org ou *.example.org.
 form-address-wrong = « { $value } » n’est pas une adresse e-mail.
+form-address-ascii = « { $value } » contient avant l’@ des lettres hors ASCII, que certains serveurs refusent : écrivez-la en lettres ASCII.
 form-size-wrong = « { $value } » n’est pas une taille : écrivez 25 Mo.
 form-number-wrong = « { $value } » n’est pas un nombre à partir de 1.
 form-networks = Adresses et réseaux

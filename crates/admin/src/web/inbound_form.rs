@@ -183,6 +183,15 @@ fn is_address(text: &str) -> bool {
     Mailbox::parse(text).is_ok()
 }
 
+/// An address that goes into envelopes for others: every server must take it.
+fn plain_address(reading: &mut Reading<'_>, field: &'static str, given: &str) {
+    match Mailbox::parse(given) {
+        Ok(mailbox) if mailbox.is_ascii() => {}
+        Ok(_) => reading.wrong(field, "form-address-ascii", given),
+        Err(_) => reading.wrong(field, "form-address-wrong", given),
+    }
+}
+
 fn is_network(text: &str) -> bool {
     parse_network(text).is_ok()
 }
@@ -277,8 +286,8 @@ fn senders(reading: &mut Reading<'_>, before: Senders) {
         true => reading.form.get("sender_replacement"),
         false => "",
     };
-    if (is_all || is_local) && !is_address(given) {
-        reading.wrong("sender_replacement", "form-address-wrong", given);
+    if is_all || is_local {
+        plain_address(reading, "sender_replacement", given);
     }
     reading.value["sender_replacement"] = json!(given);
     reading.value["sender_replaced"] = json!(if is_all { "all" } else { "local" });
@@ -316,8 +325,8 @@ fn delivery(reading: &mut Reading<'_>) {
     reading.text("outbound_connector");
     reading.text("archive_address");
     let archive = reading.form.get("archive_address");
-    if !archive.is_empty() && !is_address(archive) {
-        reading.wrong("archive_address", "form-address-wrong", archive);
+    if !archive.is_empty() {
+        plain_address(reading, "archive_address", archive);
     }
 }
 
@@ -424,6 +433,10 @@ mod tests {
             ),
             (
                 [("replace_local", "1"), ("sender_replacement", "nas")],
+                "sender_replacement",
+            ),
+            (
+                [("senders", "one"), ("sender_replacement", "numéro@a.test")],
                 "sender_replacement",
             ),
             (

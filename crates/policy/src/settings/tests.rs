@@ -397,6 +397,7 @@ fn warnings_name_object_cause_and_fix() {
         "inbound connector Wide: observing without test_recipients",
         "inbound connector Wide: sender_domains names fabrikam.test",
         "inbound connector Wide: owner nobody@full.test is no mailbox",
+        "inbound connector Wide: archive_address archive@full.test is no mailbox",
         "contoso: outbound connectors One and Two have the same recipient domain",
         "credential scan: no password yet",
         "credential scan: may_send_as a@other.test",

@@ -181,6 +181,8 @@ impl Observer<'_> {
         }
         self.sender_domains(object, organisation, connector);
         self.addressee(object, organisation, "owner", &connector.owner);
+        let archive = &connector.archive_address;
+        self.addressee(object, organisation, "archive_address", archive);
     }
 
     fn width(&mut self, object: &str, network: &IpNet) {
@@ -225,7 +227,7 @@ impl Observer<'_> {
         }
     }
 
-    /// An address of our own that gets notices should be a mailbox.
+    /// An address of our own that gets notices, or copies, should be a mailbox.
     fn addressee(&mut self, object: &str, organisation: &Organisation, key: &str, address: &str) {
         let Ok(mailbox) = Mailbox::parse(address.trim()) else {
             return;

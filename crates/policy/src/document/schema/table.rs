@@ -475,7 +475,7 @@ const INBOUND: &[Setting] = &[
         .bound("an address, or with one * before the @: scan-*@contoso.test; at most 1,000")
         .doc("Only these reverse-paths and header Froms; empty: every address of sender_domains."),
     key("sender_replacement", Kind::Text, EMPTY)
-        .bound("an address; in force only in a verified domain of the organisation")
+        .bound("an ASCII address; in force only in a verified domain of the organisation")
         .doc(
             "Stands in the place of senders, envelope and header From; a readable From goes to \
              Reply-To; empty: no sender is replaced. The null reverse-path stays.",
@@ -536,7 +536,7 @@ const INBOUND: &[Setting] = &[
              is enabled. Empty: the recipient's domain says.",
         ),
     key("archive_address", Kind::Text, EMPTY)
-        .bound("an address in an accepted domain of the organisation")
+        .bound("an ASCII address in an accepted domain of the organisation")
         .doc(
             "Gets a copy of each message of an enabled connector, as a recipient of its own of \
              which the others do not learn; the sender hears nothing of its fate; empty: no copy.",

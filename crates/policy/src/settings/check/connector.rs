@@ -158,6 +158,19 @@ impl Checker {
         }
     }
 
+    /// An address that Relais itself puts into envelopes: whoever sent the message asked nobody for
+    /// SMTPUTF8, and the next hop need not offer it.
+    fn plain_address(&mut self, object: &str, key: &str, address: &str) {
+        self.address(object, key, address);
+        if Mailbox::parse(address.trim()).is_ok_and(|one| !one.is_ascii()) {
+            let message = format!(
+                "{key} {address:?} has letters outside ASCII before the @, and not every server \
+                 takes mail with them; write it in ASCII letters"
+            );
+            self.later_error(object, message);
+        }
+    }
+
     /// A copy stays in the house.
     pub(super) fn archive(
         &mut self,
@@ -166,7 +179,7 @@ impl Checker {
         connector: &InboundConnector,
     ) {
         let address = connector.archive_address.as_str();
-        self.address(object, "archive_address", address);
+        self.plain_address(object, "archive_address", address);
         let Ok(archive) = Mailbox::parse(address.trim()) else {
             return;
         };
@@ -197,7 +210,7 @@ impl Checker {
             );
             self.error(object, message);
         }
-        self.address(object, "sender_replacement", &connector.sender_replacement);
+        self.plain_address(object, "sender_replacement", &connector.sender_replacement);
         let is_missing = connector.sender_replacement.trim().is_empty();
         if is_missing && connector.sender_replaced == SenderReplaced::All {
             let message = "sender_replaced = \"all\" needs sender_replacement, the address that \
