@@ -8,6 +8,7 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use fluent_langneg::{NegotiationStrategy, negotiate_languages, parse_accepted_languages};
 use unic_langid::LanguageIdentifier;
 
+use crate::plain::heures;
 use crate::words::Language;
 use crate::zone::Zone;
 
@@ -132,6 +133,14 @@ impl Lang {
             text.push(digit);
         }
         text
+    }
+
+    /// Hours of sending, with the days of the week in this language.
+    pub(super) fn hours(self, settings: &str) -> String {
+        match self.0 {
+            Language::English => settings.to_owned(),
+            Language::French => heures(settings),
+        }
     }
 
     fn bundle(self) -> &'static FluentBundle<FluentResource> {

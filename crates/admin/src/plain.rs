@@ -54,10 +54,81 @@ pub fn taille(octets: u64) -> String {
     }
 }
 
+/// Days of the week, as settings name them and as the French do.
+const DAYS: [(&str, &str); 7] = [
+    ("Mon", "lun"),
+    ("Tue", "mar"),
+    ("Wed", "mer"),
+    ("Thu", "jeu"),
+    ("Fri", "ven"),
+    ("Sat", "sam"),
+    ("Sun", "dim"),
+];
+
+/// Hours of sending as the French read them: `Mon-Fri 07:00-19:00` is `lun-ven 07:00-19:00`.
+pub fn heures(text: &str) -> String {
+    with_days(text, |word| {
+        let day = DAYS
+            .iter()
+            .find(|(english, _)| english.eq_ignore_ascii_case(word));
+        day.map(|(_, french)| *french)
+    })
+}
+
+/// Hours of sending as they are typed in either language, as settings are written.
+pub fn typed_hours(text: &str) -> String {
+    with_days(text, |word| {
+        let word = word.strip_suffix('.').unwrap_or(word);
+        let day = DAYS
+            .iter()
+            .find(|(_, french)| french.eq_ignore_ascii_case(word));
+        day.map(|(english, _)| *english)
+    })
+}
+
+/// The days stand first, one or two of them; what is none stays.
+fn with_days(text: &str, name: impl Fn(&str) -> Option<&'static str>) -> String {
+    let text = text.trim();
+    let (days, rest) = match text.split_once(char::is_whitespace) {
+        Some((days, rest)) => (days, format!(" {}", rest.trim_start())),
+        None => (text, String::new()),
+    };
+    let named = days.split('-').map(|word| name(word).unwrap_or(word));
+    named.collect::<Vec<_>>().join("-") + &rest
+}
+
 /// A size as it is typed in either language, as settings are written: `25 Mo` is `25 MB`.
 pub fn typed_size(text: &str) -> String {
     match text.trim().strip_suffix(['o', 'O']) {
         Some(rest) => format!("{rest}B"),
         None => text.trim().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_read_and_typed_in_both_languages() {
+        for (settings, french) in [
+            (
+                "Mon-Fri 07:00-19:00 Europe/Paris",
+                "lun-ven 07:00-19:00 Europe/Paris",
+            ),
+            ("Tue 22:00-04:00", "mar 22:00-04:00"),
+            ("Sat-Mon 00:00-24:00", "sam-lun 00:00-24:00"),
+            ("07:00-19:00", "07:00-19:00"),
+            ("", ""),
+        ] {
+            assert_eq!(heures(settings), french);
+            assert_eq!(typed_hours(french), settings);
+            assert_eq!(typed_hours(settings), settings);
+        }
+        assert_eq!(
+            typed_hours(" Lun.-VEN.  07:00-19:00 "),
+            "Mon-Fri 07:00-19:00"
+        );
+        assert_eq!(typed_hours("le matin"), "le matin");
     }
 }

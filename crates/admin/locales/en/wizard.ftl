@@ -131,6 +131,7 @@ form-per-day = Recipients a day
 form-connections = Connections at the same time
 form-limits-hint = Empty: no limit of its own. Mail beyond a rate is slowed, not lost; too large a message is refused; further recipients go into the next message.
 form-hours = Hours in which it may send
+form-hours-example = Mon-Fri 07:00-19:00 Europe/Paris
 form-hours-hint = As Mon-Fri 07:00-19:00 Europe/Paris; without a place: UTC. Empty: always. At other times it is told to come back.
 form-hours-wrong = “{ $value }” are no hours: write Mon-Fri 07:00-19:00 Europe/Paris.
 form-tls-required = Required

@@ -105,7 +105,7 @@ async fn show(
                 section,
                 revision: revision(&connector),
             };
-            let form = Form::of(inbound_form::fill(&connector));
+            let form = Form::of(inbound_form::fill(visit.lang, &connector));
             page::send(&compose(&centre, &visit, &sheet, form, Vec::new()))
         }
         (Err(refused), _) | (_, Err(refused)) => page::refused(&visit, &refused),

@@ -19,7 +19,7 @@ use super::content_form;
 use super::fields::{Mistake, Reading, ScopeField, lines, put_scope};
 use super::form::Form;
 use crate::lang::Lang;
-use crate::plain::typed_size;
+use crate::plain::{typed_hours, typed_size};
 
 /// Characters of a tag, as the settings have it.
 const TAG_CHARACTERS_MAX: usize = 32;
@@ -74,7 +74,7 @@ impl Section {
 }
 
 /// Fields that are a text or a choice in the settings.
-const TEXTS: [&str; 12] = [
+const TEXTS: [&str; 11] = [
     "tls_sender_certificate_name",
     "identified_by",
     "state",
@@ -84,7 +84,6 @@ const TEXTS: [&str; 12] = [
     "envelope_sender",
     "owner",
     "sender_replacement",
-    "sending_hours",
     "outbound_connector",
     "archive_address",
 ];
@@ -107,8 +106,8 @@ const LIMITS: [&str; 5] = [
     "connections",
 ];
 
-/// All fields as they stand in the connector.
-pub(super) fn fill(connector: &InboundConnector) -> Vec<(String, String)> {
+/// All fields as they stand in the connector, for a reader of this language.
+pub(super) fn fill(lang: Lang, connector: &InboundConnector) -> Vec<(String, String)> {
     let value = json!(connector);
     let mut pairs = Vec::new();
     put_scope(&mut pairs, RECIPIENTS, &value);
@@ -120,6 +119,7 @@ pub(super) fn fill(connector: &InboundConnector) -> Vec<(String, String)> {
     for key in LISTS {
         put(key, lines(&value[key]));
     }
+    put("sending_hours", lang.hours(&connector.sending_hours));
     put("tags", connector.tags.join(" "));
     for key in LIMITS {
         let limit = &value["limits"][key];
@@ -305,11 +305,12 @@ fn senders(reading: &mut Reading<'_>, before: Senders) {
 
 fn recipients(reading: &mut Reading<'_>) {
     reading.scope(RECIPIENTS);
-    reading.text("sending_hours");
-    let hours = reading.form.get("sending_hours");
-    if !hours.is_empty() && SendingHours::parse(hours).is_err() {
-        reading.wrong("sending_hours", "form-hours-wrong", hours);
+    let given = reading.form.get("sending_hours");
+    let hours = typed_hours(given);
+    if !hours.is_empty() && SendingHours::parse(&hours).is_err() {
+        reading.wrong("sending_hours", "form-hours-wrong", given);
     }
+    reading.value["sending_hours"] = json!(hours);
     for key in LIMITS {
         reading.number("limits", key);
     }
@@ -376,7 +377,7 @@ mod tests {
             parse_network("10.9.9.9").expect("one"),
         ];
         let is_unchanged = |connector: &InboundConnector| {
-            let filled = Form::of(fill(connector));
+            let filled = Form::of(fill(english(), connector));
             let mut read_back = connector.clone();
             for section in Section::ALL {
                 read_back = read(english(), section, &filled, &read_back).expect("no mistake");
@@ -457,6 +458,22 @@ mod tests {
     }
 
     #[test]
+    fn the_days_of_hours_stand_in_the_readers_language_and_are_read_back() {
+        let french = Lang::of(Some("fr"), None);
+        let mut connector = InboundConnector::new("x");
+        connector.sending_hours = "Mon-Fri 07:00-19:00 Europe/Paris".to_owned();
+        for (lang, shown) in [
+            (english(), "Mon-Fri 07:00-19:00 Europe/Paris"),
+            (french, "lun-ven 07:00-19:00 Europe/Paris"),
+        ] {
+            let filled = Form::of(fill(lang, &connector));
+            assert_eq!(filled.get("sending_hours"), shown);
+            let read = read(lang, Section::Recipients, &filled, &connector);
+            assert_eq!(read.expect("right"), connector);
+        }
+    }
+
+    #[test]
     fn hours_are_read_before_they_are_saved() {
         let before = InboundConnector::new("x");
         let hours = |text: &str| {
@@ -465,6 +482,8 @@ mod tests {
         };
         let right = hours("Mon-Fri 07:00-19:00").expect("right");
         assert_eq!(right.sending_hours, "Mon-Fri 07:00-19:00");
+        let french = hours("lun-ven 07:00-19:00").expect("right");
+        assert_eq!(french, right);
         assert_eq!(hours("").expect("always"), before);
         let wrong = hours("in the morning").expect_err("wrong");
         assert_eq!(wrong[0].field, "sending_hours");

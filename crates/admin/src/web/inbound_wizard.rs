@@ -208,8 +208,8 @@ enum Shown {
     Simulated(Form),
 }
 
-fn filled(draft: &Draft<InboundConnector>) -> Form {
-    let mut pairs = inbound_form::fill(&draft.connector);
+fn filled(lang: Lang, draft: &Draft<InboundConnector>) -> Form {
+    let mut pairs = inbound_form::fill(lang, &draft.connector);
     pairs.extend(draft.more.clone());
     Form::of(pairs)
 }
@@ -222,9 +222,9 @@ async fn compose(centre: &Centre, visit: &Visit, at: &At, shown: Shown) -> Resul
         is_here: *one == at.step,
     });
     let (form, mistakes, findings, asked) = match shown {
-        Shown::Findings(findings) => (filled(&at.draft), Vec::new(), findings, None),
+        Shown::Findings(findings) => (filled(lang, &at.draft), Vec::new(), findings, None),
         Shown::Mistakes(form, mistakes) => (form, mistakes, Vec::new(), None),
-        Shown::Simulated(asked) => (filled(&at.draft), Vec::new(), Vec::new(), Some(asked)),
+        Shown::Simulated(asked) => (filled(lang, &at.draft), Vec::new(), Vec::new(), Some(asked)),
     };
     let review = match at.step {
         Step::Review => Some(review::of(centre, visit, &at.draft, asked.as_ref()).await?),

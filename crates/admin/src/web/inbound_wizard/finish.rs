@@ -42,7 +42,7 @@ pub(super) async fn save(
     let put = json!({ "organisation": draft.organisation, "connector": connector });
     if let Err(refused) = centre.post(who, "/connectors/inbound/put", &put).await {
         let mistakes = vec![Mistake::new("name", refused.detail)];
-        let form = Form::of(crate::web::inbound_form::fill(connector));
+        let form = Form::of(crate::web::inbound_form::fill(visit.lang, connector));
         let page = compose(centre, visit, at, Shown::Mistakes(form, mistakes)).await?;
         return Ok(page::send(&page));
     }

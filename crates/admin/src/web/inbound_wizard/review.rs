@@ -219,7 +219,11 @@ fn told(lang: Lang, answer: &Value) -> Simulated {
     };
     let steps = list(answer, "steps").iter().map(|step| {
         let word = |key: &str| phrasebook::told_part(lang.0, text(step, key)).into_owned();
-        (word("question"), word("answer"), word("because"))
+        let answer = match text(step, "question") {
+            "hours" => lang.hours(text(step, "answer")),
+            _ => word("answer"),
+        };
+        (word("question"), answer, word("because"))
     });
     Simulated {
         is_permitted,
@@ -301,13 +305,14 @@ pub(in crate::web) fn sentence(
     }
     let replaces_local = connector.sender_replaced == SenderReplaced::Local
         && !connector.sender_replacement.is_empty();
+    let hours = lang.hours(&connector.sending_hours);
     let more = [
         (
             replaces_local,
             "review-replaced",
             &connector.sender_replacement,
         ),
-        (true, "review-hours", &connector.sending_hours),
+        (true, "review-hours", &hours),
         (true, "review-way", &connector.outbound_connector),
         (true, "review-archive", &connector.archive_address),
     ];
