@@ -76,6 +76,7 @@ mod view;
 mod ask;
 mod rooms;
 mod once;
+mod moved;
 #[cfg(test)]
 mod tests;
 

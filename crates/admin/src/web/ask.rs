@@ -14,6 +14,7 @@ use tower::ServiceExt;
 
 use relais_store::queue::StoreError;
 
+use super::moved::Moved;
 use super::once::Once;
 use super::rooms::{Door, Room, Rooms};
 use crate::api;
@@ -33,6 +34,8 @@ pub(super) struct Centre {
     rooms: Rooms,
     /// Users that were just made, with their passwords.
     pub(super) made: Once<MadeUser>,
+    /// Drafts that have become connectors.
+    pub(super) moved: Moved,
     api: Router,
 }
 
@@ -77,6 +80,7 @@ impl Centre {
             context,
             rooms,
             made: Once::default(),
+            moved: Moved::default(),
             api,
         }
     }

@@ -157,6 +157,17 @@ pub(super) async fn get<T: Kind>(
         .ok_or_else(|| gone(visit))
 }
 
+/// It has become the connector at this address.
+pub(super) fn note_saved<T: Kind>(centre: &Centre, visit: &Visit, id: &str, address: String) {
+    let name = format!("{}{id}", prefix::<T>(visit));
+    centre.moved.note(name, address);
+}
+
+/// Where the connector is that it has become.
+pub(super) fn saved<T: Kind>(centre: &Centre, visit: &Visit, id: &str) -> Option<String> {
+    centre.moved.find(&format!("{}{id}", prefix::<T>(visit)))
+}
+
 /// It has become a connector, or is not wanted any more. `told`: for the audit, by whom is added.
 pub(super) async fn end<T: Kind>(
     centre: &Centre,

@@ -176,6 +176,10 @@ async fn show(
     if step == finish::MADE {
         return finish::made(&centre, &visit, &id);
     }
+    // Who steps back from a connector that was saved goes on with it.
+    if let Some(saved) = drafts::saved::<InboundConnector>(&centre, &visit, &id) {
+        return page::go(&saved);
+    }
     let composed = async {
         let at = at(&centre, &visit, id, &step).await?;
         let findings = match at.step {
@@ -284,6 +288,9 @@ async fn act(
     Path((id, step)): Path<(String, String)>,
     Change { visit, form }: Change,
 ) -> Response {
+    if let Some(saved) = drafts::saved::<InboundConnector>(&centre, &visit, &id) {
+        return page::go(&saved);
+    }
     let answered = async {
         if step == "discard" {
             drafts::end::<InboundConnector>(&centre, &visit, &id, None).await?;

@@ -178,7 +178,14 @@ fn a_device_is_added_step_by_step_and_its_scan_is_heard() {
     );
     let listen = location(&saved.expect(303));
     assert_eq!(listen, "/connectors/inbound/contoso/Copier/listen");
-    browser.get(&step("review")).expect(404);
+    // A step back, or the form once more, leads to the connector that it has become.
+    for name in ["review", "identify"] {
+        let back = browser.get(&step(name)).expect(303);
+        assert_eq!(location(&back), "/connectors/inbound/contoso/Copier");
+    }
+    let again = [&state[..], &[("go", "save")]].concat();
+    let again = post(&mut browser, &step("review"), &again).expect(303);
+    assert_eq!(location(&again), "/connectors/inbound/contoso/Copier");
     made_by_command(&server, &command);
     heard(&server, &mut browser, &listen);
 }

@@ -112,6 +112,9 @@ pub(super) async fn show(
     Reader(visit): Reader,
     Path(id): Path<String>,
 ) -> Response {
+    if let Some(saved) = drafts::saved::<InboundConnector>(&centre, &visit, &id) {
+        return page::go(&saved);
+    }
     match compose(&centre, &visit, &id).await {
         Ok(waiting) => page::send(&waiting),
         Err(refused) => page::refused(&visit, &refused),

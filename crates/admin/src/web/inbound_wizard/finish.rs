@@ -9,12 +9,13 @@ use relais_policy::document::InboundConnector;
 
 use super::{At, HERE, Shown, Then, compose};
 use crate::people::hexadecimal;
-use crate::web::ask::{Centre, MadeUser, Refused, segment, text};
+use crate::web::ask::{Centre, MadeUser, Refused, text};
 use crate::web::door::Visit;
 use crate::web::drafts;
 use crate::web::fields::Mistake;
 use crate::web::form::Form;
 use crate::web::page::{self, Frame};
+use crate::web::switching::Side;
 
 /// Where a password is shown, below its own name.
 pub(super) const MADE: &str = "made";
@@ -55,15 +56,12 @@ pub(super) async fn save(
         ("connector.reason", vec![what, reason.to_owned()])
     });
     drafts::end::<InboundConnector>(centre, visit, &at.id, told).await?;
-    let next = format!(
-        "/connectors/inbound/{}/{}{}",
-        segment(&draft.organisation),
-        segment(&connector.name),
-        match then {
-            Then::Listen => "/listen",
-            Then::Leave => "",
-        }
-    );
+    let saved = Side::Inbound.base(&draft.organisation, &connector.name);
+    let next = match then {
+        Then::Listen => format!("{saved}/listen"),
+        Then::Leave => saved.clone(),
+    };
+    drafts::note_saved::<InboundConnector>(centre, visit, &at.id, saved);
     if draft.more("credential") != "1" {
         return Ok(page::go(&next));
     }
