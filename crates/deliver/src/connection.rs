@@ -389,7 +389,12 @@ impl Connection {
                     .unwrap_or(usize::MAX)
                     .clamp(1, RECIPIENTS_MAX)
             });
-        attempt.open().iter().copied().take(most).collect()
+        // A copy leaves with an envelope sender of its own.
+        let is_copy = |place: &usize| sender::is_copy(&attempt.leased, *place);
+        let open = attempt.open();
+        let first = open.first().is_some_and(is_copy);
+        let together = open.iter().copied().filter(|place| is_copy(place) == first);
+        together.take(most).collect()
     }
 
     /// `None`: the lease was lost meanwhile, and the connection is cut.

@@ -37,6 +37,7 @@ mod session;
 mod dialogue;
 mod settle;
 mod notice;
+mod archive;
 mod attempt;
 mod sources;
 mod turns;

@@ -200,6 +200,7 @@ async fn match_and_tell(
     let mut concerned = original.concerned(read);
     suppress(shared, organisation, token.queue_id, &mut concerned).await;
     let forwarded = match original.stranger(&context.store.settings()) {
+        _ if original.is_about_copy => Err("it is about the copy for the archive"),
         Some(stranger) => back::due(shared, leased, &original, &stranger).await?,
         None => forward::due(shared, leased, read, &original, &concerned).await,
     };
@@ -208,7 +209,7 @@ async fn match_and_tell(
         Err(because) => (None, format!("not passed on: {because}")),
     };
     for one in &concerned {
-        settlement.events.push(received(
+        let event = received(
             &context.store.settings(),
             leased,
             read,
@@ -216,7 +217,13 @@ async fn match_and_tell(
             one,
             &told,
             context.clock.now(),
-        ));
+        );
+        if let (true, Said::Failure, Some(to)) = (original.is_about_copy, one.said, &one.address) {
+            let why = one.diagnostic.as_deref().unwrap_or_default();
+            let to = to.to_string().into();
+            shared.settler.archive_lost(&event, &to, why);
+        }
+        settlement.events.push(event);
     }
     if let Some((message, accepted)) = message {
         settlement.events.push(accepted);

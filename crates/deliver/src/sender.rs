@@ -1,5 +1,7 @@
 //! The reverse-path that a message leaves with: its own, or a signed address at the bounce domain
 //! of its sender's domain; for a stranger's message that is passed on, at that of its recipient's.
+//! A copy for an archive leaves with the null one instead of its own: whatever becomes of it, its
+//! next hop has nobody to tell.
 //!
 //! Not here: what comes back there (`returned`), the form of the address and who gets one
 //! (`relais_policy::bounce`).
@@ -18,7 +20,14 @@ use relais_store::queue::Leased;
 use crate::context::DeliverContext;
 use crate::original::first_octets;
 
-/// For a transaction with the recipients at these places, at a next hop in our own network
+/// Whether the recipient at this place gets a copy of which the sender hears nothing.
+pub(crate) fn is_copy(leased: &Leased, place: usize) -> bool {
+    let recipient = leased.recipients.get(place);
+    recipient.is_some_and(|one| one.recipient.is_copy)
+}
+
+/// For a transaction with the recipients at these places, all copies or none, at a next hop in our
+/// own network
 /// (`is_inside`) or beyond. Where the key cannot be had the reverse-path stays: mail that arrives
 /// is better than mail that waits for a bounce address.
 pub(crate) async fn reverse_path(
@@ -30,6 +39,11 @@ pub(crate) async fn reverse_path(
     let facts = &leased.facts;
     let settings = context.store.settings();
     let connector = facts.inbound_connector.as_deref();
+    let is_copy = asked.first().is_some_and(|place| is_copy(leased, *place));
+    let own = || match is_copy {
+        true => ReversePath::Null,
+        false => facts.reverse_path.clone(),
+    };
     let place = match connector {
         Some(_) => bounce_place(
             &settings,
@@ -40,7 +54,7 @@ pub(crate) async fn reverse_path(
         None => of_stranger(context, &settings, leased, is_inside).await,
     };
     let Some((organisation, domain)) = place else {
-        return facts.reverse_path.clone();
+        return own();
     };
     let now = context.clock.now();
     let fresh = context.chance.octets();
@@ -48,7 +62,7 @@ pub(crate) async fn reverse_path(
         Ok(keys) => keys,
         Err(error) => {
             tracing::warn!(%error, queue_id = %facts.queue_id, "the envelope sender stays");
-            return facts.reverse_path.clone();
+            return own();
         }
     };
     let token = BounceToken {

@@ -27,6 +27,7 @@ use relais_store::store::{Store, why_held};
 use relais_store::trace::{Event, EventKind, To};
 use tokio::sync::mpsc;
 
+use crate::archive::Archives;
 use crate::attempt::{Answer, Attempt, Finding, Part, Protection, Try};
 use crate::context::{DeliverContext, DeliverOptions};
 use crate::notice::{self, Told};
@@ -66,6 +67,7 @@ pub(crate) struct Settler {
     chance: Chance,
     options: DeliverOptions,
     steady: Arc<Steady>,
+    archives: Archives,
     writer: mpsc::Sender<Settlement>,
 }
 
@@ -102,6 +104,7 @@ impl Settler {
             chance: context.chance.clone(),
             options: context.options.clone(),
             steady,
+            archives: Archives::default(),
             writer,
         };
         let work = write(context.store.clone(), context.clock.clone(), settlements);
@@ -341,6 +344,7 @@ impl Settler {
     }
 
     async fn finish(&self, mut draft: Draft<'_>) {
+        self.tell_of_archives(&draft);
         let told = [
             (Action::Failed, std::mem::take(&mut draft.failed)),
             (Action::Delayed, std::mem::take(&mut draft.delayed)),
@@ -357,6 +361,35 @@ impl Settler {
             notices,
         })
         .await;
+    }
+
+    /// Of a copy that did not arrive nobody outside hears: somebody here must.
+    fn tell_of_archives(&self, draft: &Draft<'_>) {
+        let recipients = draft.leased.recipients.iter();
+        for copy in recipients.filter(|one| one.recipient.is_copy) {
+            if let Some(lost) = draft.lost(copy) {
+                let why = lost.reply.as_deref().unwrap_or_default();
+                self.archive_lost(lost, &address(copy), why);
+            }
+        }
+    }
+
+    /// The archive did not get a copy, as this event of the message says.
+    pub(crate) fn archive_lost(&self, of: &Event, to: &Arc<str>, why: &str) {
+        let (Some(organisation), Some(queue_id)) = (&of.organisation, of.queue_id) else {
+            return;
+        };
+        let now = self.clock.moment();
+        if !self.archives.is_news(organisation, to, now) {
+            return;
+        }
+        let detail = format!("the archive {to} did not get the copy of {queue_id}: {why}");
+        tracing::warn!(%organisation, "{detail}");
+        let mut event = Event::new(of.time, EventKind::AlertRaised);
+        event.organisation = Some(Arc::clone(organisation));
+        event.inbound_connector.clone_from(&of.inbound_connector);
+        event.detail = Some(detail.into());
+        self.store.record(event);
     }
 
     async fn tell(&self, draft: &mut Draft<'_>, told: Vec<Told>, notices: &mut Vec<NewMessage>) {
@@ -559,6 +592,19 @@ impl Draft<'_> {
             attempted: finding.hop.is_some(),
             expires_at: recipient.expires_at,
         }
+    }
+
+    /// The event with which it ended for this recipient without having arrived.
+    fn lost(&self, recipient: &LeasedRecipient) -> Option<&Event> {
+        let to = Some(To::One(address(recipient)));
+        let mut events = self.events.iter();
+        events.find(|event| {
+            let ended = matches!(
+                event.kind,
+                EventKind::RecipientFailed | EventKind::RecipientExpired
+            );
+            ended && event.to == to
+        })
     }
 
     /// No notice goes out: the recipients' events say so, and why.

@@ -17,6 +17,7 @@ mod ruled;
 mod sealed;
 mod signed;
 mod returned;
+mod archived;
 mod stored;
 mod watched;
 mod encrypted;

@@ -30,6 +30,7 @@ pub mod authentication;
 pub mod suppression;
 pub mod bounce;
 pub mod permission;
+pub mod archive;
 pub mod limit;
 pub mod licence;
 pub mod login;

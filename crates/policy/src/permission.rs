@@ -141,32 +141,6 @@ pub fn may_send_now(attribution: &Attribution<'_>, now: Timestamp) -> Result<(),
     }
 }
 
-/// Who gets a copy of each message of this connector.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Archive {
-    /// Nobody.
-    Nobody,
-    /// This mailbox.
-    To(Mailbox),
-    /// This one does not, although it should: its domain is not in force.
-    Withheld(Mailbox),
-}
-
-/// Who gets a copy. While a connector is observing, its mail goes to test recipients only.
-pub fn archive(settings: &Settings, found: &OwnedConnector<'_>) -> Archive {
-    let connector = found.connector;
-    let address = Mailbox::parse(connector.archive_address.trim());
-    match (address, connector.state) {
-        (Ok(mailbox), ConnectorState::Enabled) => {
-            match settings.is_own(&found.organisation.name, mailbox.host()) {
-                true => Archive::To(mailbox),
-                false => Archive::Withheld(mailbox),
-            }
-        }
-        _ => Archive::Nobody,
-    }
-}
-
 /// The domain of a reverse-path, where it is nobody's verified domain here.
 fn foreign_domain(settings: &Settings, reverse_path: &ReversePath) -> Option<Domain> {
     let ReversePath::Mailbox(mailbox) = reverse_path else {

@@ -19,9 +19,10 @@
 use std::sync::Arc;
 
 use relais_net::clock::Moment;
+use relais_policy::archive::Archive;
 use relais_policy::authentication::Authentication;
-use relais_policy::limit::Admitted;
-use relais_policy::permission::{self, Archive};
+use relais_policy::limit::{Admitted, RecipientKey};
+use relais_policy::permission;
 use relais_smtp::content::{ContentSummary, Preset, Repair};
 use relais_smtp::dkim::{BodyHash, BodyHasher};
 use relais_smtp::header::{
@@ -38,6 +39,7 @@ use relais_store::queue::{
 use relais_store::store::{ContentWriter, why_held};
 use relais_store::trace::{BAD_CONTENT, Event, EventKind};
 
+use crate::archive;
 use crate::arrival::{Arrival, Transaction};
 use crate::checked::{Checked, Refused, check};
 use crate::quotas;
@@ -312,18 +314,11 @@ impl Reception {
             }
         }
         let now = arrival.context.clock.now();
-        let seats = arrival.seats(now);
-        let admitted = seats.and_then(|told| Ok((admit(arrival, now)?, told)));
-        let (admitted, told) = match admitted {
-            Ok(admitted) => admitted,
+        let admission = match admit(arrival, now).await {
+            Ok(admission) => admission,
             Err(refusal) => return Err(NotAccepted { refusal, noted }),
         };
         let message = Named { queue_id, began };
-        let admission = Admission {
-            now,
-            admitted,
-            told,
-        };
         let committed = commit(arrival, message, complete, summary, &admission).await;
         if committed.is_err()
             && let Some(admitted) = &admission.admitted
@@ -334,8 +329,25 @@ impl Reception {
     }
 }
 
+/// Seats, copy and limits of a message that is complete.
+async fn admit(arrival: &Arrival<'_>, now: Timestamp) -> Result<Admission, Refusal> {
+    let archive = archive::of(arrival).await?;
+    let told = arrival.seats(now)?;
+    let admitted = count(arrival, &archive, now)?;
+    Ok(Admission {
+        now,
+        archive,
+        admitted,
+        told,
+    })
+}
+
 /// Counts a client's message; `None`: it is nobody's.
-fn admit(arrival: &Arrival<'_>, now: Timestamp) -> Result<Option<Admitted>, Refusal> {
+fn count(
+    arrival: &Arrival<'_>,
+    archive: &Archive,
+    now: Timestamp,
+) -> Result<Option<Admitted>, Refusal> {
     let Transaction {
         organisation: Some(organisation),
         inbound_connector: Some(_),
@@ -345,7 +357,12 @@ fn admit(arrival: &Arrival<'_>, now: Timestamp) -> Result<Option<Admitted>, Refu
     else {
         return Ok(None);
     };
-    counting.admit(arrival.counts, organisation, now).map(Some)
+    let copy = match archive {
+        Archive::To(mailbox) => Some(RecipientKey::of(mailbox)),
+        Archive::Nobody | Archive::Withheld { .. } => None,
+    };
+    let admitted = counting.admit(arrival.counts, organisation, copy, now);
+    admitted.map(Some)
 }
 
 /// When and how a message was let in.
@@ -353,6 +370,8 @@ struct Admission {
     /// The time of its acceptance: the one at which limits counted it, by which it is found in the
     /// trace again.
     now: Timestamp,
+    /// Who gets a copy.
+    archive: Archive,
     /// What limits counted.
     admitted: Option<Admitted>,
     /// What a person should hear about seats.
@@ -425,13 +444,7 @@ impl Complete {
         };
         let checked = Some(&*self.checked.words).filter(|words| !words.is_empty());
         let because = admitted.and_then(quotas::because);
-        let copy = match archive {
-            Archive::Nobody => None,
-            Archive::To(mailbox) => Some(format!("copy to {mailbox}")),
-            Archive::Withheld(mailbox) => {
-                Some(format!("no copy to {mailbox}: its domain is not verified"))
-            }
-        };
+        let copy = archive.words();
         let parts = [first, checked, because.as_deref(), copy.as_deref()];
         let parts: Vec<_> = parts.into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join("; ").into())
@@ -471,12 +484,11 @@ async fn commit(
     let duration = context.clock.moment().duration_since(began);
     let mut accepted = Event::new(accepted_at, EventKind::MessageAccepted);
     accepted.duration_ms = u64::try_from(duration.as_millis()).ok();
-    let archive = arrival.archive();
-    accepted.detail = complete.detail(admitted, &archive);
+    accepted.detail = complete.detail(admitted, &admission.archive);
     accepted.token = complete.checked.is_bad.then(|| BAD_CONTENT.into());
     accepted.repairs = arrival.repairs(&complete.repairs, summary);
     let held = complete.checked.held.as_deref();
-    let everybody = arrival.everybody(&archive);
+    let everybody = arrival.everybody(&admission.archive);
     let mut events = arrival.events(&facts, &everybody, accepted, held);
     events.extend(admitted.into_iter().flat_map(quotas::events));
     events.extend(admission.told.clone());

@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use relais_policy::archive::Archive;
 use relais_policy::limit::Counts;
-use relais_policy::permission::{Archive, archive};
 use relais_policy::retention;
 use relais_policy::route::{RouteSource, route};
 use relais_policy::schedule::expires_at;
 use relais_smtp::address::{Host, Mailbox, ReversePath};
 use relais_smtp::content::{ContentSummary, Preset, Repair};
 use relais_smtp::domain::Domain;
-use relais_smtp::envelope::{Body, Envelope, EnvelopeRecipient, Notify};
+use relais_smtp::envelope::{Body, Envelope, EnvelopeRecipient};
 use relais_smtp::header::Received;
 use relais_smtp::identifier::QueueId;
 use relais_smtp::refusal::Refusal;
@@ -95,25 +95,11 @@ impl Arrival<'_> {
             .unwrap_or_else(|| "".into())
     }
 
-    /// Who gets a copy beside those whom the client named.
-    pub(crate) fn archive(&self) -> Archive {
-        let attribution = self.client.attribution(self.identity);
-        let found = attribution.connector();
-        found.map_or(Archive::Nobody, |found| {
-            archive(&self.client.settings, &found)
-        })
-    }
-
-    /// Everybody who gets the message: whom the client named, and who gets the copy. Of the copy's
-    /// fate nobody outside hears: it is no business of theirs.
+    /// Everybody who gets the message: whom the client named, and who gets the copy.
     pub(crate) fn everybody(&self, archive: &Archive) -> Vec<EnvelopeRecipient> {
         let mut all = self.envelope.recipients.clone();
-        if let Archive::To(mailbox) = archive
-            && all.iter().all(|one| one.forward_path != *mailbox)
-        {
-            let mut copy = EnvelopeRecipient::new(mailbox.clone());
-            copy.notify = Some(Notify::NEVER);
-            all.push(copy);
+        if let Archive::To(mailbox) = archive {
+            all.push(EnvelopeRecipient::copy(mailbox.clone()));
         }
         all
     }

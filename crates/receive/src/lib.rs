@@ -11,6 +11,7 @@ mod questions;
 mod accept;
 mod checked;
 mod stranger;
+mod archive;
 mod arrival;
 mod repair;
 mod hearing;

@@ -83,18 +83,30 @@ impl Counting {
         self.recipients.push(one_more.recipient);
     }
 
-    /// Counts the message; `None`: nobody's message.
+    /// Counts the message. A copy for an archive is a recipient like the others, as long as there
+    /// is room for it: no message is refused because of its copy, which nobody asked the client
+    /// about.
     pub(crate) fn admit(
         &self,
         book: &Counts,
         organisation: &Arc<str>,
+        copy: Option<RecipientKey>,
         now: Timestamp,
     ) -> Result<Admitted, Refusal> {
-        let coming = Coming {
-            organisation,
-            recipients: &self.recipients,
+        let admit = |recipients: &[_]| {
+            let coming = Coming {
+                organisation,
+                recipients,
+            };
+            book.book().admit(&self.applying, coming, now)
         };
-        let admitted = book.book().admit(&self.applying, coming, now);
+        let with_copy = copy.and_then(|copy| {
+            // An archive lies in a domain of the organisation.
+            let mut all = self.recipients.clone();
+            all.push((copy, false));
+            admit(&all).ok()
+        });
+        let admitted = with_copy.map_or_else(|| admit(&self.recipients), Ok);
         admitted.map_err(|reached| refusal(&reached, now))
     }
 }
@@ -245,7 +257,7 @@ mod tests {
             let one = counting.check(book, "contoso", recipient(*number), NOW)?;
             counting.add(one);
         }
-        counting.admit(book, &"contoso".into(), NOW)
+        counting.admit(book, &"contoso".into(), None, NOW)
     }
 
     fn words(refusal: &Refusal) -> String {
@@ -313,6 +325,27 @@ mod tests {
                 "the hard limit counts what waits, and no more"
             );
         }
+    }
+
+    #[test]
+    fn a_copy_counts_as_a_recipient_and_is_no_reason_to_refuse_its_message() {
+        let book = Counts::default();
+        let hard = "{ recipients_per_day = { value = 3, hard = true } }";
+        let counting = counting("{}", hard);
+        let (copy, _) = recipient(9);
+        let send = |number| {
+            let mut counting = counting.clone();
+            let one = counting.check(&book, "contoso", recipient(number), NOW)?;
+            counting.add(one);
+            counting.admit(&book, &"contoso".into(), Some(copy), NOW)
+        };
+        let (name, limit) = &book_entry(&counting);
+        let used = || book.book().stands(name, *limit, NOW).used;
+        send(1).expect("two of three");
+        assert_eq!(used(), 2);
+        send(2).expect("the last place is the message's");
+        assert_eq!(used(), 3);
+        assert!(words(&send(3).expect_err("full")).starts_with("Daily quota 3 reached"));
     }
 
     #[test]

@@ -170,6 +170,7 @@ fn play(session: &mut ServerSession, input: &[u8], content: &mut Vec<u8>) {
                     forward_path,
                     notify,
                     original,
+                    is_copy: false,
                 };
                 session.answer(Answer::Recipient(recipient));
             }

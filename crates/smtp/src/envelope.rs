@@ -78,6 +78,8 @@ pub struct EnvelopeRecipient {
     pub notify: Option<Notify>,
     /// The recipient as the sender first knew it. RFC 3461 §4.2.
     pub original: Option<OriginalRecipient>,
+    /// Named by us, for a copy of the message: none of what becomes of it is the sender's business.
+    pub is_copy: bool,
 }
 
 /// The argument of `NOTIFY`. All false is `NEVER`. RFC 3461 §4.1.
@@ -136,6 +138,16 @@ impl EnvelopeRecipient {
             forward_path,
             notify: None,
             original: None,
+            is_copy: false,
+        }
+    }
+
+    /// One that gets a copy of which the sender hears nothing.
+    pub fn copy(forward_path: Mailbox) -> Self {
+        Self {
+            notify: Some(Notify::NEVER),
+            is_copy: true,
+            ..Self::new(forward_path)
         }
     }
 

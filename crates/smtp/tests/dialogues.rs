@@ -252,6 +252,7 @@ impl<'a> Player<'a> {
                     forward_path,
                     notify,
                     original,
+                    is_copy: false,
                 })
             }
         }

@@ -252,6 +252,7 @@ impl Machine {
                     forward_path,
                     notify,
                     original,
+                    is_copy: false,
                 })
             }
         }

@@ -236,6 +236,7 @@ fn transactions(preset: Preset, content: &[u8], framing: Framing) -> (usize, usi
                         forward_path,
                         notify,
                         original,
+                        is_copy: false,
                     };
                     session.answer(Answer::Recipient(recipient));
                 }

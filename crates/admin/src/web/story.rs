@@ -645,6 +645,7 @@ fn header_from(event: &Event) -> Option<String> {
 /// The sender before and after.
 fn rewritten(event: &Event) -> Option<String> {
     let (from, given) = (event.from.as_deref()?, event.envelope_sender.as_deref()?);
+    let given = if given.is_empty() { "<>" } else { given };
     Some(format!("{from} → {given}"))
 }
 

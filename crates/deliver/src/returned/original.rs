@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use relais_policy::archive::is_copied;
 use relais_policy::bounce::BounceToken;
 use relais_policy::settings::Settings;
 use relais_smtp::address::{Mailbox, ReversePath};
 use relais_smtp::identifier::QueueId;
 use relais_smtp::returned::{Returned, ReturnedRecipient};
 use relais_store::store::Store;
+use relais_store::trace::erase::ERASED_ADDRESS;
 use relais_store::trace::{Event, EventKind, To, TraceQuery, TraceTerm};
 
 use super::Concerned;
@@ -18,13 +20,22 @@ pub(super) struct Original {
     pub(super) queue_id: QueueId,
     pub(super) organisation: Arc<str>,
     pub(super) inbound_connector: Option<Arc<str>>,
-    /// `None`: the trace does not reach back so far.
+    /// `None`: the trace does not reach back so far, or the address was erased.
     pub(super) reverse_path: Option<ReversePath>,
     pub(super) subject: Option<Arc<str>>,
-    /// In the order of its envelope.
-    recipients: Vec<Mailbox>,
+    /// The recipient that the address was made for got the copy for an archive: what is said of it
+    /// is no business of whoever sent the message.
+    pub(super) is_about_copy: bool,
+    /// In the order of its envelope; `None`: the address was erased.
+    recipients: Vec<Option<Mailbox>>,
     /// The place of the recipient that the address was made for.
     named: Option<u32>,
+}
+
+/// An address of the trace; `None`: what stands there is none that anybody has.
+fn known(text: &str) -> Option<Mailbox> {
+    let mailbox = Mailbox::parse(text).ok();
+    mailbox.filter(|_| text != ERASED_ADDRESS)
 }
 
 impl Original {
@@ -67,6 +78,7 @@ impl Original {
             inbound_connector: None,
             reverse_path: None,
             subject: None,
+            is_about_copy: false,
             recipients: Vec::new(),
             named: token.recipient,
         };
@@ -77,14 +89,17 @@ impl Original {
         original.subject = accepted.subject;
         original.reverse_path = accepted.from.and_then(|from| match &*from {
             "" => Some(ReversePath::Null),
-            from => Mailbox::parse(from).ok().map(ReversePath::Mailbox),
+            from => known(from).map(ReversePath::Mailbox),
         });
         let to = match accepted.to {
             Some(To::Many(many)) => many,
             Some(To::One(one)) => vec![one],
             None => Vec::new(),
         };
-        original.recipients = to.iter().filter_map(|to| Mailbox::parse(to).ok()).collect();
+        original.recipients = to.iter().map(|to| known(to)).collect();
+        let detail = accepted.detail.as_deref().unwrap_or_default();
+        let meant = original.meant();
+        original.is_about_copy = meant.is_some_and(|meant| is_copied(detail, &meant));
         original
     }
 
@@ -147,21 +162,19 @@ impl Original {
         let mut named = named;
         let in_question = self.in_question();
         named.find_map(|named| {
-            in_question
-                .iter()
-                .find(|mailbox| is(mailbox, named))
-                .cloned()
+            let mut in_question = in_question.iter().flatten();
+            in_question.find(|mailbox| is(mailbox, named)).cloned()
         })
     }
 
     /// Of whom the holder of the address may speak: it was given to the next hop of this recipient,
     /// or of all those in one domain, and nobody else's mail is a matter of his.
-    fn in_question(&self) -> &[Mailbox] {
+    fn in_question(&self) -> &[Option<Mailbox>] {
         if let Some(number) = self.named {
             let at = usize::try_from(number).unwrap_or(usize::MAX);
             return self.recipients.get(at).map_or(&[], std::slice::from_ref);
         }
-        let mut hosts = self.recipients.iter().map(Mailbox::host);
+        let mut hosts = self.recipients.iter().flatten().map(Mailbox::host);
         let first = hosts.next();
         if hosts.all(|host| Some(host) == first) {
             &self.recipients
@@ -173,10 +186,10 @@ impl Original {
     fn meant(&self) -> Option<Mailbox> {
         if let Some(number) = self.named {
             let at = usize::try_from(number).ok()?;
-            return self.recipients.get(at).cloned();
+            return self.recipients.get(at).cloned().flatten();
         }
         match self.recipients.as_slice() {
-            [only] => Some(only.clone()),
+            [only] => only.clone(),
             _ => None,
         }
     }
@@ -225,6 +238,31 @@ mod tests {
         let told = two.concerned(&notice("victim@example.net"));
         assert_eq!(addresses(&told), ["-"]);
         assert_eq!(told[0].said, relais_smtp::returned::Said::Failure);
+    }
+
+    #[test]
+    fn an_erased_address_is_nobodys_and_keeps_its_place() {
+        let of = |named| original(&[ERASED_ADDRESS, "b@example.org"], named);
+        assert_eq!(
+            addresses(&of(Some(0)).concerned(&notice("a@x.example"))),
+            ["-"]
+        );
+        assert_eq!(
+            addresses(&of(Some(0)).concerned(&notice(ERASED_ADDRESS))),
+            ["-"]
+        );
+        assert_eq!(
+            addresses(&of(Some(1)).concerned(&notice("b@mail.example.org"))),
+            ["b@example.org"]
+        );
+        let mut accepted = Event::new(Timestamp::from_millis(0), EventKind::MessageAccepted);
+        accepted.from = Some(ERASED_ADDRESS.into());
+        let token = BounceToken {
+            queue_id: QueueId::new(accepted.time, 0, 1),
+            recipient: None,
+        };
+        let erased = Original::of(Some(accepted), &"contoso".into(), token);
+        assert_eq!(erased.reverse_path, None);
     }
 
     #[test]

@@ -4,14 +4,16 @@ use relais_policy::bounce::{BounceToken, Place};
 use relais_policy::proof::{Proof, ProofKey, ProofToken, Standing};
 use relais_smtp::address::Mailbox;
 use relais_smtp::domain::Domain;
+use relais_smtp::envelope::EnvelopeRecipient;
 use relais_smtp::identifier::QueueId;
 use relais_store::known::BounceChange;
 use relais_store::proof::ProofChange;
 use relais_store::store::Store;
+use relais_store::trace::erase::ERASED_ADDRESS;
 use relais_store::trace::{Event, EventKind, To};
 
 use super::peer::{Act, Peer, Took};
-use super::world::{Mail, World, mail, pass, seconds};
+use super::world::{Mail, World, mail, pass, recipient, seconds};
 
 const SETTINGS: &str = r#"
 [[organisation]]
@@ -465,6 +467,104 @@ async fn a_bounce_of_strangers_mail_goes_back_to_the_stranger_as_it_came() {
     );
     assert!(!suppressed(&world.store, "anna@contoso.test").await);
     assert_eq!(mailboxes.took().len(), 1, "no person of ours is told");
+}
+
+/// A message with this `message.accepted`, to the mailboxes of ours.
+async fn traced(world: &World, mail: Mail, change: impl FnOnce(&mut Event)) -> QueueId {
+    let to = mail.to.iter();
+    let to = to.map(|one| one.forward_path.to_string().into()).collect();
+    let (connector, from) = (mail.connector, mail.from);
+    let queue_id = world.accept(mail).await;
+    let mut accepted = Event::new(world.clock.now(), EventKind::MessageAccepted);
+    accepted.queue_id = Some(queue_id);
+    accepted.organisation = Some("contoso".into());
+    accepted.inbound_connector = connector.map(Into::into);
+    accepted.from = Some(from.into());
+    accepted.subject = Some("Payroll".into());
+    accepted.to = Some(To::Many(to));
+    change(&mut accepted);
+    world.store.record(accepted);
+    pass(seconds(5)).await;
+    queue_id
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_about_a_copy_reaches_the_trace_and_an_alert_but_nobody_who_sent() {
+    const ARCHIVE: &str = "archive@contoso.test";
+    let (world, _peer, mailboxes) = world(SETTINGS).await;
+    let copy = EnvelopeRecipient::copy(Mailbox::parse(ARCHIVE).unwrap());
+    let copied = Mail {
+        from: "scan@contoso.test",
+        to: vec![recipient("it@contoso.test"), copy],
+        ..mail(&[])
+    };
+    let queue_id = traced(&world, copied, |accepted| {
+        accepted.detail = Some(format!("copy to {ARCHIVE}").into());
+    })
+    .await;
+    let took = mailboxes.took();
+    assert_eq!(took.len(), 2, "{took:?}");
+    let of = |to: &str| took.iter().find(|one| one.to == [to]).expect(to);
+    let token = of(ARCHIVE).from.clone();
+    assert!(token.ends_with("@bounce.contoso.test"), "{token}");
+    for _ in 0..2 {
+        comes_back(&world, &token, &failure(ARCHIVE, "5.2.2")).await;
+    }
+    assert_eq!(mailboxes.took().len(), 2, "nobody is told");
+    let received = world.events(EventKind::NoticeReceived);
+    assert_eq!(received.len(), 2);
+    let told = detail(&received[0]);
+    assert!(
+        told.ends_with("; not passed on: it is about the copy for the archive"),
+        "{told}"
+    );
+    let raised = world.events(EventKind::AlertRaised);
+    let told: Vec<_> = raised.iter().map(detail).collect();
+    let why = "550 5.2.2 no such user";
+    let expected = format!("the archive {ARCHIVE} did not get the copy of {queue_id}: {why}");
+    assert_eq!(told, [expected]);
+
+    comes_back(
+        &world,
+        &of("it@contoso.test").from,
+        &failure("it@contoso.test", "5.2.2"),
+    )
+    .await;
+    assert_eq!(mailboxes.took().len(), 3, "of the others the owner hears");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_goes_to_the_address_that_stands_where_one_was_erased() {
+    let (world, peer, mailboxes) = world(SETTINGS).await;
+    world.domain("erased.invalid", "192.0.2.1");
+    let strangers = Mail {
+        connector: None,
+        from: "ben@example.org",
+        content: b"From: ben@example.org\r\n\r\nhello\r\n".to_vec(),
+        ..mail(&["anna@contoso.test"])
+    };
+    traced(&world, strangers, |accepted| {
+        accepted.from = Some(ERASED_ADDRESS.into());
+    })
+    .await;
+    let token = mailboxes.took()[0].from.clone();
+    comes_back(&world, &token, &failure("anna@contoso.test", "5.2.2")).await;
+    assert!(peer.took().is_empty(), "{:?}", peer.took());
+    // As of a message that the trace knows no more.
+    assert_eq!(mailboxes.took()[1].to, ["it@contoso.test"]);
+
+    let to_erased = Mail {
+        from: "scan@contoso.test",
+        ..mail(&["b@b.example"])
+    };
+    world.domain("b.example", "192.0.2.1");
+    traced(&world, to_erased, |accepted| {
+        accepted.to = Some(To::Many(vec![ERASED_ADDRESS.into()]));
+    })
+    .await;
+    let token = peer.took()[0].from.clone();
+    comes_back(&world, &token, &failure("b@b.example", "5.1.1")).await;
+    assert!(!suppressed(&world.store, ERASED_ADDRESS).await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use relais_policy::restriction::{Effect, Entity, EntityKind};
+use relais_policy::suppression::{Cause, Suppression};
+use relais_smtp::address::Mailbox;
 use relais_store::queue::RecipientStateName;
+use relais_store::store::SuppressionChange;
 use relais_store::trace::To;
 
 use crate::world::{Client, PRINTER, World, apply, settings_with, world};
@@ -263,6 +266,87 @@ async fn a_copy_goes_to_the_archive_once_and_nobody_outside_hears_of_its_fate() 
     );
     let everybody = To::Many(vec!["b@example.org".into(), "archive@contoso.test".into()]);
     assert_eq!(accepted[0].to, Some(everybody));
+}
+
+/// What the trace says of a message of *Printers* whose archive is this one, and who gets it.
+async fn copied(world: &World) -> (String, Vec<String>) {
+    let mut device = world.greeted(PRINTER).await;
+    let content = "From: scan@contoso.test\r\nSubject: x\r\n\r\nhello\r\n";
+    let taken = device
+        .mail("scan@contoso.test", "b@example.org", content)
+        .await;
+    assert!(taken.starts_with("250"), "{taken}");
+    let accepted = world.events("message.accepted").await;
+    let told = accepted.last().and_then(|one| one.detail.as_deref());
+    (told.unwrap_or_default().to_owned(), recipients(world).await)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_archive_that_is_blocked_or_suppressed_gets_no_copy_and_the_trace_says_why() {
+    let archive = "archive_address = \"archive@contoso.test\"";
+    let only = vec!["b@example.org".to_owned()];
+    let blocked = printers(archive).await;
+    let entity = author("archive@contoso.test");
+    blocked.restrict(entity, Effect::Refuse).await;
+    let (told, to) = copied(&blocked).await;
+    assert_eq!(told, "no copy to archive@contoso.test: it is blocked");
+    assert_eq!(to, only);
+
+    let suppressed = printers(archive).await;
+    let now = suppressed.clock.now();
+    let mailbox = Mailbox::parse("archive@contoso.test").expect("an address");
+    let suppression = Suppression {
+        cause: Cause::Request,
+        said: "full".to_owned(),
+        queue_id: String::new(),
+        by: "anna".to_owned(),
+        since: now.as_millis(),
+    };
+    let mut change = SuppressionChange::new("contoso", now);
+    change.put.push((mailbox, suppression));
+    let stored = suppressed.store.change_suppressions(change).await;
+    stored.expect("stored");
+    let (told, to) = copied(&suppressed).await;
+    let expected = "no copy to archive@contoso.test: it is suppressed after request";
+    assert_eq!(told, expected);
+    assert_eq!(to, only);
+
+    let held = printers(archive).await;
+    let entity = author("archive@contoso.test");
+    held.restrict(entity, Effect::Hold).await;
+    let (told, to) = copied(&held).await;
+    assert_eq!(told, "copy to archive@contoso.test");
+    assert_eq!(to, ["archive@contoso.test", "b@example.org"]);
+    let waiting = held.events("recipient.held").await;
+    assert_eq!(waiting[0].to, Some(To::One("archive@contoso.test".into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_counts_in_limits_and_who_is_named_anyway_gets_no_second_one() {
+    let world = world().await;
+    let keys = "limits = { recipients_per_day = { value = 3, hard = true } }\n\
+                archive_address = \"archive@contoso.test\"";
+    apply(&world.store, &settings_with(LIMITS, keys)).await;
+    copied(&world).await;
+    // Two of three are used: the third is the message's, and it gets its copy all the same.
+    let (told, to) = copied(&world).await;
+    assert_eq!(told, "copy to archive@contoso.test");
+    assert_eq!(to.len(), 4);
+    let mut device = world.greeted(PRINTER).await;
+    device
+        .play(&[("MAIL FROM:<scan@contoso.test>", "250")])
+        .await;
+    let full = device.say("RCPT TO:<b@example.org>").await;
+    assert!(full.contains("Daily quota 3 reached"), "{full}");
+
+    let world = printers("archive_address = \"anna@contoso.test\"").await;
+    let mut device = world.greeted(PRINTER).await;
+    let content = "From: scan@contoso.test\r\nSubject: x\r\n\r\nhello\r\n";
+    let taken = device
+        .mail("scan@contoso.test", "anna@contoso.test", content)
+        .await;
+    assert!(taken.starts_with("250"), "{taken}");
+    assert_eq!(recipients(&world).await, ["anna@contoso.test"]);
 }
 
 #[tokio::test(start_paused = true)]

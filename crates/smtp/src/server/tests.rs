@@ -86,6 +86,7 @@ fn agree(question: Question) -> Answer {
                 forward_path,
                 notify,
                 original,
+                is_copy: false,
             })
         }
     }

@@ -41,6 +41,7 @@ const NOTIFY_SUCCESS: u8 = 2;
 const NOTIFY_FAILURE: u8 = 4;
 const NOTIFY_DELAY: u8 = 8;
 const ORIGINAL_GIVEN: u8 = 16;
+const IS_COPY: u8 = 32;
 
 /// What the column holds.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -265,6 +266,7 @@ impl Writer {
         } else {
             0
         };
+        flags |= if recipient.is_copy { IS_COPY } else { 0 };
         self.octet(flags);
         if let Some(original) = &recipient.original {
             self.text(&original.address_type);
@@ -444,6 +446,7 @@ impl<'a> Reader<'a> {
             forward_path,
             notify,
             original,
+            is_copy: has(IS_COPY),
         })
     }
 }
@@ -508,6 +511,7 @@ mod tests {
                 address: "x@y.example".into(),
             });
             recipients.push(plain);
+            recipients.push(EnvelopeRecipient::copy(mailbox));
         }
         Record {
             facts,

@@ -558,6 +558,7 @@ fn permit(question: Question) -> Answer {
                 forward_path: mailbox,
                 notify,
                 original,
+                is_copy: false,
             })
         }
     }

@@ -175,6 +175,7 @@ impl Mailboxes {
                         forward_path: mailbox,
                         notify,
                         original,
+                        is_copy: false,
                     })
                 }
                 ForwardPath::Mailbox(_) | ForwardPath::Postmaster => Answer::Refuse(reply(
