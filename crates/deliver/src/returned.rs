@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use relais_policy::bounce::{self, BounceToken};
 use relais_policy::outcome::Outcome;
-use relais_policy::retention::written_subject;
+use relais_policy::retention::{returned_subject, written_subject};
 use relais_policy::settings::Settings;
 use relais_policy::suppression::{Cause, Suppression, cause_of};
 use relais_smtp::address::Mailbox;
@@ -299,9 +299,12 @@ fn received(
         .address
         .as_ref()
         .map(|address| To::Many(vec![address.to_string().into()]));
-    let connector = original.inbound_connector.as_deref();
+    let organisation = &original.organisation;
     let subject = read.subject.as_deref().map(Into::into);
-    event.subject = written_subject(settings, (&original.organisation, connector), subject);
+    event.subject = match original.inbound_connector.as_deref() {
+        None => returned_subject(settings, organisation, subject),
+        by => written_subject(settings, (organisation, by), subject),
+    };
     event.size = Some(leased.facts.size);
     event.reply.clone_from(&one.diagnostic);
     let mut detail = one.said.name().to_owned();

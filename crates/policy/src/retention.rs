@@ -32,6 +32,25 @@ pub fn written_subject(
     }
 }
 
+/// The subject of what came back, as it is written down: it may repeat that of any message of the
+/// organisation, whichever connector it left by, so the strictest of them decides.
+pub fn returned_subject(
+    settings: &Settings,
+    organisation: &str,
+    subject: Option<Arc<str>>,
+) -> Option<Arc<str>> {
+    let found = settings.organisation(organisation);
+    let connectors = found.into_iter().flat_map(|one| &one.inbound_connector);
+    let mut masked = connectors.filter(|one| one.subjects == Some(Subjects::Masked));
+    match masked.next() {
+        Some(strictest) => {
+            let whose = (organisation, Some(strictest.name.as_str()));
+            written_subject(settings, whose, subject)
+        }
+        None => written_subject(settings, (organisation, None), subject),
+    }
+}
+
 /// Days that content of this mail is kept after its last outcome; `default`: where neither
 /// connector nor organisation says. An organisation that is gone keeps nothing.
 pub fn content_days(
@@ -96,6 +115,27 @@ mod tests {
         assert!(!keeps_content(&settings("content_days = 0", ""), 1));
         let one = settings("content_days = 0", "content_days = 1");
         assert!(keeps_content(&one, 0));
+    }
+
+    #[test]
+    fn what_came_back_is_masked_where_any_connector_is() {
+        let subject = |settings: &Settings| {
+            let returned = returned_subject(settings, "contoso", Some("Re: Payroll".into()));
+            returned.expect("a subject").to_string()
+        };
+        for (keys, of_connector, is_masked) in [
+            ("", "", false),
+            ("subjects = \"masked\"", "subjects = \"shown\"", true),
+            ("", "subjects = \"masked\"", true),
+            ("", "subjects = \"shown\"", false),
+        ] {
+            let written = subject(&settings(keys, of_connector));
+            assert_eq!(
+                written == MASKED_SUBJECT,
+                is_masked,
+                "{keys} {of_connector}"
+            );
+        }
     }
 
     #[test]

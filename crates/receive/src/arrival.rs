@@ -75,6 +75,14 @@ pub(crate) struct Transaction {
     pub(crate) counting: Box<Counting>,
 }
 
+impl Transaction {
+    /// Whether a recipient is a signed address, to which what comes back is sent.
+    pub(crate) fn is_to_bounces(&self) -> bool {
+        // Nobody else bounds the content of a recipient.
+        self.content_octets_max.is_some()
+    }
+}
+
 /// What DNS says of the sender's domain: asked once, at the first recipient that policy lets.
 #[derive(Clone, Debug)]
 pub(crate) enum SenderDomain {
@@ -106,9 +114,15 @@ impl Arrival<'_> {
 
     /// A subject as queue, trace and whoever is told may have it.
     pub(crate) fn written_subject(&self, subject: Option<Arc<str>>) -> Option<Arc<str>> {
-        let connector = self.transaction.inbound_connector.as_deref();
-        let whose = (&*self.organisation(), connector);
-        retention::written_subject(&self.client.settings, whose, subject)
+        let settings = &self.client.settings;
+        let (organisation, transaction) = (self.organisation(), self.transaction);
+        let connector = transaction.inbound_connector.as_deref();
+        let is_strangers_notice =
+            connector.is_none() && transaction.reverse_path == ReversePath::Null;
+        if transaction.is_to_bounces() || is_strangers_notice {
+            return retention::returned_subject(settings, &organisation, subject);
+        }
+        retention::written_subject(settings, (&organisation, connector), subject)
     }
 
     /// The trace field that every relay must add. RFC 5321 §4.4.

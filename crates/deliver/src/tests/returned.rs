@@ -568,6 +568,37 @@ async fn nothing_goes_to_the_address_that_stands_where_one_was_erased() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_came_back_about_a_message_unknown_by_now_shows_no_subject_that_a_connector_masks() {
+    let masked = SETTINGS.replace("owner = ", "subjects = \"masked\"\nowner = ");
+    let (world, peer, _mailboxes) = world(&masked).await;
+    let queue_id = sent(&world, &["b@b.example"]).await;
+    let domain = Domain::parse("bounce.contoso.test").unwrap();
+    let (now, fresh) = (world.clock.now(), [9; 32]);
+    let keys = world
+        .store
+        .bounce_keys("contoso", fresh, now)
+        .await
+        .unwrap();
+    let place = Place {
+        organisation: "contoso",
+        domain: &domain,
+    };
+    let forgotten = BounceToken {
+        queue_id: QueueId::new(now, 7, 7),
+        recipient: Some(0),
+    };
+    let forgotten = keys.sign(forgotten, place, now).to_string();
+    for token in [peer.took()[0].from.clone(), forgotten] {
+        comes_back(&world, &token, &failure("b@b.example", "5.1.1")).await;
+    }
+    let received = world.events(EventKind::NoticeReceived);
+    assert_eq!(received[0].queue_id, Some(queue_id));
+    for event in received {
+        assert_eq!(event.subject.as_deref(), Some("***"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_way_back_to_a_stranger_is_narrow_and_no_loop() {
     let (world, peer, mailboxes) = world(SETTINGS).await;
     world.domain("example.org", "192.0.2.1");

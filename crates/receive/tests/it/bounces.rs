@@ -104,6 +104,36 @@ async fn a_signed_address_opens_no_door_to_other_recipients() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_came_back_shows_no_subject_where_a_connector_masks_them() {
+    let world = world().await;
+    let with = settings_with(
+        "mailbox_host = \"10.1.0.20:25\"",
+        "mailbox_host = \"10.1.0.20:25\"\nbounce_domain = \"bounce.contoso.test\"",
+    );
+    let masked = with.replacen(
+        "name = \"Printers\"",
+        "name = \"Printers\"\nsubjects = \"masked\"",
+        1,
+    );
+    apply(&world.store, &masked).await;
+    let ours = signed(&world, &key(&world).await, 1);
+    let notice = "From: mailer@example.org\r\nSubject: Undelivered: Payroll\r\n\r\nno\r\n";
+    let mut client = world.greeted(STRANGER).await;
+    for (from, to) in [
+        ("", ours.as_str()),
+        ("", "anna@contoso.test"),
+        ("a@example.org", "anna@contoso.test"),
+    ] {
+        let reply = client.mail(from, to, notice).await;
+        assert!(reply.starts_with("250"), "{reply}");
+    }
+    let accepted = world.events("message.accepted").await;
+    let subjects: Vec<_> = accepted.iter().map(|one| one.subject.as_deref()).collect();
+    let plain = Some("Undelivered: Payroll");
+    assert_eq!(subjects, [Some("***"), Some("***"), plain]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_address_counts_for_some_weeks_only() {
     let world = bounces().await;
     let ours = signed(&world, &key(&world).await, 1);
