@@ -43,6 +43,7 @@ mod times;
 mod qr;
 mod lang;
 mod zone;
-pub mod phrasebook;
 pub mod words;
+pub mod phrasebook;
+mod language;
 pub mod plain;

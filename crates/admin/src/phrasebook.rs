@@ -12,17 +12,24 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use crate::words::Language;
+use relais_policy::trigger;
+
+use crate::language::Language;
 
 /// What the API and the crates below say.
 pub const SENTENCES: &str = include_str!("../locales/sentences.fr.txt");
 /// What stands within a sentence, and what libraries and the operating system say there.
 pub const PARTS: &str = include_str!("../locales/parts.fr.txt");
+/// What is kept in English for whoever reads it later: what audit, trace and alerts tell.
+pub const DETAILS: &str = include_str!("../locales/details.fr.txt");
+/// States, and other words that stand alone in tables.
+pub const WORDS: &str = include_str!("../locales/words.fr.txt");
 
 /// Longest sentence that is looked up, in octets: ours have a few hundred.
 const SENTENCE_OCTETS_MAX: usize = 4_096;
-/// Sentences within a sentence: an object and its error within a reason within a no are three.
-const DEPTH_MAX: usize = 4;
+/// Sentences within a sentence: a role within a meaning of an issuer's value, before and after it
+/// changed, is six.
+const DEPTH_MAX: usize = 6;
 
 /// What stands before the name of a place.
 const MARKS: [char; 3] = ['~', '!', '='];
@@ -41,6 +48,37 @@ pub fn told_part(language: Language, part: &str) -> Cow<'_, str> {
         Language::English => Cow::Borrowed(part),
         Language::French if part.len() > SENTENCE_OCTETS_MAX => Cow::Borrowed(part),
         Language::French => either(part, book().within(part, 1)),
+    }
+}
+
+/// The same of what audit, trace and alerts tell: a whole, or several with `; ` between them, each
+/// in French where there is some. What a server replied stays.
+pub fn told_detail(language: Language, detail: &str) -> Cow<'_, str> {
+    static BOOK: OnceLock<Phrasebook> = OnceLock::new();
+    if language == Language::English {
+        return Cow::Borrowed(detail);
+    }
+    let book = BOOK.get_or_init(|| Phrasebook::new(&[SENTENCES], &[DETAILS, PARTS]));
+    Cow::Owned(book.pieces(detail))
+}
+
+/// The French of a word that stands alone in a table; `None`: English is wanted, or there is none.
+pub fn told_word(language: Language, word: &str) -> Option<&'static str> {
+    let mut words = pairs(WORDS).into_iter();
+    let (english, french) = words.find(|(english, _)| *english == word)?;
+    language.pick(None, (english != french).then_some(french))
+}
+
+/// The same of a line of the audit, which may be what was done, and whose it is.
+pub fn told_audit(language: Language, line: &str) -> Cow<'_, str> {
+    let told = told_detail(language, line);
+    let whose = line.split_once(" of ").filter(|_| told == line);
+    // A number and addresses are no words.
+    let is_name = |word: &str| word.ends_with(':') || word.contains('@');
+    let is_what = |what: &str| !what.contains(' ') || what.split(' ').all(is_name);
+    match whose.filter(|(what, whose)| is_what(what) && !whose.contains(' ')) {
+        Some((what, whose)) if language == Language::French => format!("{what} de {whose}").into(),
+        _ => told,
     }
 }
 
@@ -126,9 +164,35 @@ impl Phrasebook {
         parts.find_map(|phrase| self.said(phrase, value, DEPTH_MAX))
     }
 
+    /// A part of a sentence, or several with `; ` between them, each by itself; what has no French
+    /// stays as it is, and so does what a server replied, which begins with its code.
+    pub fn pieces(&self, detail: &str) -> String {
+        let is_reply = match detail.as_bytes() {
+            [one, two, three] | [one, two, three, b' ' | b'-', ..] => {
+                [one, two, three].iter().all(|digit| digit.is_ascii_digit())
+            }
+            _ => false,
+        };
+        if is_reply || detail.len() > SENTENCE_OCTETS_MAX {
+            return detail.to_owned();
+        }
+        let is_several = |part: &&&str| part.contains("; ");
+        let mut whole = self.phrases.iter();
+        let whole = whole.find_map(|phrase| {
+            phrase.between.iter().find(is_several)?;
+            self.said(phrase, detail, 1)
+        });
+        if let Some(french) = whole {
+            return french;
+        }
+        let pieces = detail.split("; ").map(|piece| self.listed(piece, 0));
+        pieces.collect::<Vec<_>>().join("\u{202f}; ")
+    }
+
     /// A value that is itself something to say, or several with `; ` between them.
     fn listed(&self, value: &str, depth: usize) -> String {
-        if let Some(french) = self.within(value, depth + 1) {
+        let french = self.within(value, depth + 1);
+        if let Some(french) = french.or_else(|| trigger::in_french(value)) {
             return french;
         }
         let parts = value.split("; ").map(|part| self.within(part, depth + 1));

@@ -10,44 +10,14 @@ use std::fmt::Write as _;
 use relais_smtp::time::Timestamp;
 use relais_store::trace::{ClientSummary, Event, EventKind, To};
 
+use crate::phrasebook::told_detail;
 use crate::plain::{clean, size, taille};
 
+pub use crate::language::Language;
 pub use advice::{advice, meaning, reference, token};
 
 /// Recipients that a line names; the rest is counted.
 const RECIPIENTS_SHOWN: usize = 3;
-
-/// In which language people are told.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Language {
-    /// `en`.
-    English,
-    /// `fr`.
-    French,
-}
-
-impl Language {
-    /// By `LC_ALL`, `LC_MESSAGES`, `LANG`, in POSIX's order: French for `fr…`.
-    pub fn of_environment() -> Self {
-        let variables = ["LC_ALL", "LC_MESSAGES", "LANG"];
-        let value = variables
-            .iter()
-            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-        if value.is_some_and(|value| value.starts_with("fr")) {
-            Self::French
-        } else {
-            Self::English
-        }
-    }
-
-    /// The text in this language.
-    pub fn pick<T>(self, english: T, french: T) -> T {
-        match self {
-            Self::English => english,
-            Self::French => french,
-        }
-    }
-}
 
 /// One line of `relais trace` and of the text log, without its time: status, names, addresses, the
 /// words of the other side.
@@ -98,7 +68,12 @@ pub fn sentence(event: &Event, language: Language) -> String {
 }
 
 fn english(event: &Event) -> String {
-    let (to, hop, reply) = (recipients(event), hop(event), reply(event));
+    let (to, hop, reply) = (
+        recipients(event),
+        hop(event),
+        reply(event, Language::English),
+    );
+    let noted = |mark| detail(event, Language::English, mark);
     match event.kind {
         EventKind::ConnectionRefused => {
             format!("Connection{} refused: {reply}", client(event, " from "))
@@ -118,7 +93,7 @@ fn english(event: &Event) -> String {
         EventKind::AuthFailed => format!("Login{} failed: {reply}", client(event, " from ")),
         EventKind::MessageAccepted if event.client.is_none() => format!(
             "Written by ourselves{}: {} to {to}{}. It is on stable storage.",
-            detail(event, ": "),
+            noted(": "),
             sender(event, "from"),
             octets(event, size)
         ),
@@ -132,7 +107,7 @@ fn english(event: &Event) -> String {
                 client(event, " from "),
                 sender(event, "from"),
                 octets(event, size),
-                detail(event, ". Noted: ")
+                noted(". Noted: ")
             )
         }
         EventKind::MessageRepaired => {
@@ -152,24 +127,28 @@ fn english(event: &Event) -> String {
         ),
         EventKind::RecipientFailed => format!("Failed for {to}: {reply}"),
         EventKind::RecipientExpired => format!("Gave up for {to}, its time was up: {reply}"),
-        EventKind::RecipientHeld => format!(
-            "Held for {to}: a person has to release it{}.",
-            detail(event, ": ")
-        ),
-        EventKind::RecipientDiscarded => format!("Discarded for {to}{}.", detail(event, ": ")),
-        EventKind::NoticeSent => format!("Told {to} by a notice{}.", detail(event, ": ")),
+        EventKind::RecipientHeld => {
+            format!("Held for {to}: a person has to release it{}.", noted(": "))
+        }
+        EventKind::RecipientDiscarded => format!("Discarded for {to}{}.", noted(": ")),
+        EventKind::NoticeSent => format!("Told {to} by a notice{}.", noted(": ")),
         EventKind::NoticeReceived => came_back(event, Language::English),
-        EventKind::EntityRestricted => format!("Blocked{}.", detail(event, ": ")),
-        EventKind::EntityReleased => format!("Released{}.", detail(event, ": ")),
-        EventKind::CheckChanged => format!("A check changed{}.", detail(event, ": ")),
-        EventKind::AlertRaised => format!("Alert{}.", detail(event, ": ")),
-        EventKind::SettingsChanged => format!("Settings changed{}.", detail(event, ": ")),
+        EventKind::EntityRestricted => format!("Blocked{}.", noted(": ")),
+        EventKind::EntityReleased => format!("Released{}.", noted(": ")),
+        EventKind::CheckChanged => format!("A check changed{}.", noted(": ")),
+        EventKind::AlertRaised => format!("Alert{}.", noted(": ")),
+        EventKind::SettingsChanged => format!("Settings changed{}.", noted(": ")),
     }
 }
 
 fn french(event: &Event) -> String {
-    let (to, hop, reply) = (recipients(event), hop(event), reply(event));
-    let told = |words: &str| format!("{words}{}.", detail(event, "\u{202f}: "));
+    let (to, hop, reply) = (
+        recipients(event),
+        hop(event),
+        reply(event, Language::French),
+    );
+    let noted = |mark| detail(event, Language::French, mark);
+    let told = |words: &str| format!("{words}{}.", noted("\u{202f}: "));
     match event.kind {
         EventKind::ConnectionRefused => {
             format!(
@@ -197,22 +176,11 @@ fn french(event: &Event) -> String {
         }
         EventKind::MessageAccepted if event.client.is_none() => format!(
             "Écrit par nous-mêmes{}\u{202f}: {} pour {to}{}. Le message est sur disque.",
-            detail(event, "\u{202f}: "),
+            noted("\u{202f}: "),
             sender(event, "de"),
             octets(event, taille)
         ),
-        EventKind::MessageAccepted => {
-            let by = event.inbound_connector.as_deref();
-            let by = by
-                .map(|name| format!(" par le connecteur «\u{202f}{}\u{202f}»", clean(name)))
-                .unwrap_or_default();
-            format!(
-                "Accepté{}{by}\u{202f}: {} pour {to}{}. Le message est sur disque\u{202f}; nous avons répondu 250.",
-                client(event, " de "),
-                sender(event, "de"),
-                octets(event, taille)
-            )
-        }
+        EventKind::MessageAccepted => accepted_in_french(event, &to),
         EventKind::MessageRepaired => {
             format!("Réparé à l’entrée\u{202f}: {}.", event.repairs.join(", "))
         }
@@ -234,7 +202,7 @@ fn french(event: &Event) -> String {
         }
         EventKind::RecipientHeld => format!(
             "Retenu pour {to}\u{202f}: une personne doit le libérer{}.",
-            detail(event, "\u{202f}: ")
+            noted("\u{202f}: ")
         ),
         EventKind::RecipientDiscarded => told(&format!("Écarté pour {to}")),
         EventKind::NoticeSent => told(&format!("Avis envoyé à {to}")),
@@ -245,6 +213,22 @@ fn french(event: &Event) -> String {
         EventKind::AlertRaised => told("Alerte"),
         EventKind::SettingsChanged => told("Paramètres modifiés"),
     }
+}
+
+/// What a client handed in.
+fn accepted_in_french(event: &Event, to: &str) -> String {
+    let noted = |mark| detail(event, Language::French, mark);
+    let by = event.inbound_connector.as_deref();
+    let by = by
+        .map(|name| format!(" par le connecteur «\u{202f}{}\u{202f}»", clean(name)))
+        .unwrap_or_default();
+    format!(
+        "Accepté{}{by}\u{202f}: {} pour {to}{}. Le message est sur disque\u{202f}; nous avons répondu 250{}.",
+        client(event, " de "),
+        sender(event, "de"),
+        octets(event, taille),
+        noted(". À noter\u{202f}: ")
+    )
 }
 
 /// `<a@b.example>, <c@d.example> +5`.
@@ -301,8 +285,11 @@ fn octets(event: &Event, words: fn(u64) -> String) -> String {
 fn taken_in(event: &Event, language: Language) -> String {
     let to = recipients(event);
     match language {
-        Language::English => format!("Taken in for {to}{}.", detail(event, ": ")),
-        Language::French => format!("Reçu ici pour {to}{}.", detail(event, "\u{202f}: ")),
+        Language::English => format!("Taken in for {to}{}.", detail(event, language, ": ")),
+        Language::French => format!(
+            "Reçu ici pour {to}{}.",
+            detail(event, language, "\u{202f}: ")
+        ),
     }
 }
 
@@ -325,7 +312,7 @@ fn came_back(event: &Event, language: Language) -> String {
         ),
     };
     let (about, said) = (about.unwrap_or_default(), said.unwrap_or_default());
-    format!("{opening}{about}{}.{said}", detail(event, colon))
+    format!("{opening}{about}{}.{said}", detail(event, language, colon))
 }
 
 fn hop(event: &Event) -> String {
@@ -333,25 +320,26 @@ fn hop(event: &Event) -> String {
 }
 
 /// The reply, or what else is known of the cause.
-fn reply(event: &Event) -> String {
-    let words = event
-        .reply
-        .as_deref()
-        .or(event.detail.as_deref())
-        .unwrap_or_default();
-    let mut words = clean(words).into_owned();
+fn reply(event: &Event, language: Language) -> String {
+    let words = event.reply.as_deref().or(event.detail.as_deref());
+    let mut words = said(words.unwrap_or_default(), language);
     // What the reply must not say to whoever guesses.
     if let (EventKind::AuthFailed, Some(detail)) = (event.kind, &event.detail) {
-        let _ = write!(words, " ({})", clean(detail));
+        let _ = write!(words, " ({})", said(detail, language));
     }
     words
 }
 
-fn detail(event: &Event, mark: &str) -> String {
+fn detail(event: &Event, language: Language, mark: &str) -> String {
     let words = event.detail.as_deref().or(event.reply.as_deref());
-    words
-        .map(|words| format!("{mark}{}", clean(words).trim_end_matches('.')))
-        .unwrap_or_default()
+    let words = words.map(|words| said(words, language));
+    words.map_or_else(String::new, |words| {
+        format!("{mark}{}", words.trim_end_matches('.'))
+    })
+}
+
+fn said(words: &str, language: Language) -> String {
+    clean(&told_detail(language, words)).into_owned()
 }
 
 fn colon(mark: &str, words: &str) -> String {

@@ -10,7 +10,7 @@ use relais_admin::plain::is_harmful;
 pub(crate) use relais_admin::plain::{clean, size};
 
 use crate::failure::Failure;
-use crate::phrases::{Language, told};
+use crate::phrases::{Language, told, told_cell};
 
 /// Widest cell of a table, in characters; longer ones are cut with `…`.
 const CELL_CHARACTERS_MAX: usize = 60;
@@ -126,7 +126,11 @@ impl Output {
         }
         let rows: Vec<Vec<String>> = rows
             .iter()
-            .map(|row| row.iter().map(|cell| cut(&clean(cell))).collect())
+            .map(|row| {
+                let cells = row.iter().zip(headings);
+                let cells = cells.map(|(cell, heading)| told_cell(self.language, heading, cell));
+                cells.map(|cell| cut(&clean(&cell))).collect()
+            })
             .collect();
         let headings: Vec<String> = headings
             .iter()

@@ -114,3 +114,6 @@ resend-label = Send it to another address too
 resend-button = Send
 resend-done = It is on its way to { $value }: this is the new message.
 alert-from = Alert me of such messages
+tls-checked-no = certificate not checked
+tls-checked-chain = trusted certificate
+tls-checked-name = certificate and name checked

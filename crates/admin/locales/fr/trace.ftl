@@ -114,3 +114,6 @@ resend-label = L’envoyer aussi à une autre adresse
 resend-button = Envoyer
 resend-done = Il part vers { $value } : voici le nouveau message.
 alert-from = M’alerter pour de tels messages
+tls-checked-no = certificat non vérifié
+tls-checked-chain = certificat approuvé
+tls-checked-name = certificat et nom vérifiés

@@ -581,7 +581,7 @@ async fn of_limits(context: &AdminContext, now: Timestamp, into: &mut Vec<Measur
             _ => format!("/{}", name.owner()),
         };
         let subject = format!("{organisation}{whose} {}", name.key.name());
-        let mut detail = format!("{} of {}", used.used, used.limit.value);
+        let mut detail = format!("{} used of {}", used.used, used.limit.value);
         if let Some(reached) = used.forecast.reached.filter(|time| *time > now) {
             detail = format!("{detail}, reached at {} at this pace", reached.to_rfc3339());
         }
@@ -593,7 +593,7 @@ async fn of_limits(context: &AdminContext, now: Timestamp, into: &mut Vec<Measur
             whose => format!("/{} {}", whose.kind(), whose.value()),
         };
         let subject = format!("{}{whose} connections", one.organisation);
-        let detail = format!("{} of {}", one.open, one.limit.value);
+        let detail = format!("{} used of {}", one.open, one.limit.value);
         into.push(measure(RuleKind::Limit, subject, one.percent(), detail));
     }
 }

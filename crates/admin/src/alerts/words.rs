@@ -2,6 +2,7 @@
 
 use relais_policy::alert::{RuleKind, Told, Turn};
 
+use crate::phrasebook::told_detail;
 use crate::words::Language;
 
 /// A rule's name for people.
@@ -53,7 +54,7 @@ pub(crate) fn subject(kind: RuleKind, subject: &str, language: Language) -> Stri
         (RuleKind::RestrictedEntity, "credential") => ("credential", "identifiant"),
         (RuleKind::RestrictedEntity, "organisation") => ("organisation", "organisation"),
         (RuleKind::RestrictedEntity, "device") => ("device", "appareil"),
-        _ => return subject.to_owned(),
+        _ => return told_detail(language, subject).into_owned(),
     };
     format!("{} {value}", language.pick(english, french))
 }
@@ -75,7 +76,8 @@ pub(crate) fn line(told: &Told, language: Language) -> String {
     if told.turn == Turn::Raised {
         line.push_str(&format!(" ({})", value(told.kind, told.value, language)));
         if !told.detail.is_empty() {
-            line.push_str(&format!("{colon} {}", told.detail));
+            let detail = told_detail(language, &told.detail);
+            line.push_str(&format!("{colon} {detail}"));
         }
     }
     line
@@ -129,7 +131,12 @@ mod tests {
         let kind = RuleKind::RestrictedEntity;
         assert_eq!(told(kind, Language::English), "address 192.0.2.77");
         assert_eq!(told(kind, Language::French), "adresse IP 192.0.2.77");
-        assert_eq!(told(RuleKind::Disk, Language::French), "ip 192.0.2.77");
+        let other = subject(
+            RuleKind::CredentialExpiry,
+            "credential scan-1",
+            Language::French,
+        );
+        assert_eq!(other, "identifiant scan-1");
     }
 
     #[test]
@@ -151,6 +158,53 @@ mod tests {
         assert_eq!(
             line(&narrow, Language::English),
             "CLEARED: Mail waits – connector:Printers – example.org"
+        );
+    }
+
+    /// The trace keeps the English line; who reads French is told the same as by mail.
+    #[test]
+    fn the_line_of_the_trace_is_told_in_french_as_it_is_mailed() {
+        for kind in RuleKind::ALL {
+            for (subject, detail) in [
+                ("", ""),
+                ("example.org", ""),
+                ("", "last message 2026"),
+                (
+                    "example.org",
+                    "80 used of 100, reached at 2026 at this pace",
+                ),
+            ] {
+                for turn in [Turn::Raised, Turn::Cleared] {
+                    let told = Told {
+                        kind,
+                        subject: subject.to_owned(),
+                        detail: detail.to_owned(),
+                        value: 400_000,
+                        ..told(turn)
+                    };
+                    assert_eq!(
+                        told_detail(Language::French, &line(&told, Language::English)),
+                        line(&told, Language::French)
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn detail_and_subject_of_an_alert_are_in_the_language_of_who_gets_it() {
+        let told = Told {
+            kind: RuleKind::CredentialExpiry,
+            subject: "the client secret of connector contoso/Out".to_owned(),
+            detail: "2026-12-24T00:00:00Z: put a new one into its file".to_owned(),
+            value: 3,
+            ..told(Turn::Raised)
+        };
+        assert_eq!(
+            line(&told, Language::French),
+            "ALERTE\u{202f}: Un identifiant ou une clé expire – le secret client du connecteur \
+             contoso/Out (3 jours)\u{202f}: 2026-12-24T00:00:00Z\u{202f}: mettez-en un nouveau \
+             dans son fichier"
         );
     }
 }

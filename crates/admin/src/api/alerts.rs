@@ -89,8 +89,7 @@ fn rule_json(rule: &Rule) -> Value {
 }
 
 fn quiet_json(quiet: QuietHours) -> Value {
-    let time = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
-    json!({ "from": time(quiet.from), "until": time(quiet.until) })
+    json!({ "from": time_of_day(quiet.from), "until": time_of_day(quiet.until) })
 }
 
 fn channel_json(context: &AdminContext, channel: &Channel) -> Value {
@@ -110,12 +109,52 @@ fn channel_json(context: &AdminContext, channel: &Channel) -> Value {
     })
 }
 
-fn audit(caller: &Caller, act: &'static str, detail: String) -> ShelfAudit {
+/// A rule for the audit: what it is, and what of it changes.
+fn rule_lines(before: Option<&Rule>, after: Option<&Rule>) -> Vec<String> {
+    let Some(rule) = after.or(before) else {
+        return Vec::new();
+    };
+    let scope = match rule.scope.to_string() {
+        scope if scope.is_empty() => scope,
+        scope => format!(" {scope}"),
+    };
+    let yes = |is_so: bool| if is_so { "yes" } else { "no" }.to_owned();
+    let told = |rule: &Rule| {
+        [
+            rule.threshold.to_string(),
+            rule.for_seconds.to_string(),
+            yes(rule.urgent),
+            yes(rule.enabled),
+        ]
+    };
+    let none = || std::array::from_fn(|_| "none".to_owned());
+    let [old, new] = [before, after].map(|rule| rule.map_or_else(none, told));
+    let keys = ["threshold", "for_seconds", "urgent", "enabled"].iter();
+    let sides = keys.zip(old.iter().zip(&new));
+    let changed = sides.filter(|(_, (old, new))| old != new);
+    let changed = changed.map(|(key, (old, new))| format!("{key} {old} -> {new}"));
+    let name = format!("rule {}{scope}", rule.kind.name());
+    std::iter::once(name).chain(changed).collect()
+}
+
+fn quiet_words(quiet: Option<QuietHours>) -> String {
+    let Some(quiet) = quiet else {
+        return "none".to_owned();
+    };
+    let [from, until] = [quiet.from, quiet.until].map(time_of_day);
+    format!("{from} to {until} UTC")
+}
+
+fn time_of_day(minutes: u16) -> String {
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+fn audit(caller: &Caller, act: &'static str, detail: Vec<String>) -> ShelfAudit {
     ShelfAudit {
         actor: caller.actor.to_string(),
         via: caller.via,
         act,
-        detail: vec![detail],
+        detail,
     }
 }
 
@@ -164,8 +203,8 @@ async fn set_rule(
         let detail = format!("Of some mail only, up to {WINDOW_SCOPED_MAX} attempts are counted.");
         return Err(Problem::bad_request(detail));
     }
-    let before = before.map_or_else(|| "none".to_owned(), |rule| format!("{rule:?}"));
-    let (told, detail) = (rule_json(&rule), format!("{before} → {rule:?}"));
+    let detail = rule_lines(before.as_ref(), Some(&rule));
+    let told = rule_json(&rule);
     plan.rules.insert(known.unwrap_or(plan.rules.len()), rule);
     let audit = audit(&caller, "alert.rule", detail);
     plan.keep(&context.store, audit, context.clock.now())
@@ -241,7 +280,7 @@ async fn remove_rule(
         return Err(Problem::not_found(detail));
     };
     let gone = plan.rules.remove(place);
-    let audit = audit(&caller, "alert.rule-removed", format!("{gone:?}"));
+    let audit = audit(&caller, "alert.rule-removed", rule_lines(Some(&gone), None));
     plan.keep(&context.store, audit, context.clock.now())
         .await?;
     Ok(Json(
@@ -276,9 +315,10 @@ async fn set_quiet(
     };
     let _alone = context.duties.alerts.alone().await;
     let mut plan = Plan::read(&context.store).await?;
-    let detail = format!("{:?} → {quiet:?}", plan.quiet);
+    let [before, after] = [plan.quiet, quiet].map(quiet_words);
+    let detail = format!("quiet hours {before} -> {after}");
     plan.quiet = quiet;
-    let audit = audit(&caller, "alert.quiet", detail);
+    let audit = audit(&caller, "alert.quiet", vec![detail]);
     plan.keep(&context.store, audit, context.clock.now())
         .await?;
     Ok(Json(json!({ "quiet": quiet.map(quiet_json) })))
@@ -350,7 +390,7 @@ async fn add_channel(
         channel.host
     );
     plan.channels.push(channel);
-    let audit = audit(&caller, "alert.channel-added", detail);
+    let audit = audit(&caller, "alert.channel-added", vec![detail]);
     plan.keep(&context.store, audit, now).await?;
     Ok(Json(told))
 }
@@ -405,7 +445,7 @@ async fn remove(
     let at = at.ok_or_else(|| no_channel(&id))?;
     let gone = plan.channels.remove(at);
     let now = context.clock.now();
-    let audit = audit(&caller, "alert.channel-removed", gone.name.clone());
+    let audit = audit(&caller, "alert.channel-removed", vec![gone.name.clone()]);
     plan.keep(&context.store, audit, now).await?;
     context
         .store

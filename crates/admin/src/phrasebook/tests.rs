@@ -96,7 +96,7 @@ fn a_part_stands_only_within_and_what_must_be_known_is() {
 
 #[test]
 fn the_books_have_each_line_once_and_the_same_places_in_both_languages() {
-    for text in [SENTENCES, PARTS] {
+    for text in [SENTENCES, PARTS, DETAILS, WORDS] {
         let lines = text.lines().filter(|line| !line.starts_with("# "));
         assert_eq!(lines.filter(|line| !line.is_empty()).count() % 2, 0);
         let mut seen = BTreeSet::new();
@@ -130,4 +130,93 @@ fn what_is_longer_than_any_of_ours_is_not_looked_up() {
     assert_eq!(told_part(Language::French, &long), long);
     let short = "There is no organisation nord.";
     assert_ne!(told_part(Language::French, short), short);
+}
+
+/// Each by itself, as audit, trace and alerts write it.
+#[test]
+fn what_is_kept_in_english_is_told_in_french() {
+    for (english, expected) in [
+        (
+            "copy to archive@contoso.test",
+            "copie à archive@contoso.test",
+        ),
+        (
+            "sender a@b.example → c@d.example; header From not verified: b.example",
+            "expéditeur a@b.example → c@d.example\u{202f}; domaine de l’en-tête From non vérifié\u{202f}: \
+             b.example",
+        ),
+        (
+            "device card, sent by anna (web)",
+            "fiche de réglage, envoyée par anna (web)",
+        ),
+        (
+            "failure 5.1.1, delivery status notification from mx.example, received as 1A; recipient \
+             suppressed after hard bounce; passed on to a@b.example as 2B",
+            "échec 5.1.1, avis de remise (DSN) de mx.example, reçu sous l’ID 1A\u{202f}; destinataire \
+             écarté\u{202f}: adresse inexistante (NDR)\u{202f}; transmis à a@b.example sous l’ID 2B",
+        ),
+        (
+            "ip 192.0.2.77: trigger volume: 500 recipients within an hour; its mail is held; until \
+             2026-11-30; by relais",
+            "adresse IP 192.0.2.77\u{202f}: 500 destinataires en une heure\u{202f}; son courrier est \
+             retenu\u{202f}; jusqu’au 2026-11-30\u{202f}; par relais",
+        ),
+        (
+            "ip 192.0.2.77: it floods us; until 2026-11-30",
+            "adresse IP 192.0.2.77\u{202f}: it floods us\u{202f}; jusqu’au 2026-11-30",
+        ),
+        (
+            "rule quiet: tried again, the site rests for 5m; mx.example said: 451 4.7.1 not of ours",
+            "règle quiet\u{202f}: nouvelle tentative, le site est laissé en paix pendant \
+             5m\u{202f}; mx.example a répondu\u{202f}: 451 4.7.1 not of ours",
+        ),
+        (
+            "DKIM of b.example: r1 does not sign any more; its record must stay for 4 days",
+            "DKIM de b.example\u{202f}: r1 ne signe plus\u{202f}; son enregistrement doit rester 4 \
+             jours",
+        ),
+        (
+            "in clear text: nobody of ours",
+            "en clair\u{202f}: nobody of ours",
+        ),
+    ] {
+        assert_eq!(told_detail(Language::French, english), expected);
+        assert_eq!(told_detail(Language::English, english), english);
+    }
+}
+
+#[test]
+fn a_line_of_the_audit_says_whose_it_is_and_what_it_was() {
+    for (english, expected) in [
+        (
+            "anna: owner of contoso -> helpdesk",
+            "anna\u{202f}: propriétaire de contoso -> assistance",
+        ),
+        ("anna (owner)", "anna (propriétaire)"),
+        (
+            "anna (helpdesk of contoso) from 192.0.2.7, by password and code",
+            "anna (assistance de contoso) depuis 192.0.2.7, par mot de passe et code",
+        ),
+        ("1A2B of contoso", "1A2B de contoso"),
+        ("r1 of b.example", "r1 de b.example"),
+        (
+            "smart-host-password Out of the installation",
+            "mot de passe d’hôte intelligent Out de l’installation",
+        ),
+        (
+            "https://login.example as relais, roles: Desk = helpdesk of contoso -> none",
+            "https://login.example en tant que relais, roles\u{202f}: Desk = assistance de contoso \
+             -> aucun",
+        ),
+        (
+            "quiet hours none -> 22:00 to 07:00 UTC",
+            "heures calmes aucun -> de 22:00 à 07:00 UTC",
+        ),
+        ("threshold 3600 -> 60", "seuil 3600 -> 60"),
+        ("urgent no -> yes", "urgente non -> oui"),
+        ("what somebody typed of it", "what somebody typed of it"),
+    ] {
+        assert_eq!(told_audit(Language::French, english), expected);
+        assert_eq!(told_audit(Language::English, english), english);
+    }
 }

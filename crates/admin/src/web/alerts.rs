@@ -17,7 +17,7 @@ use super::form::Form;
 use super::page::{self, Frame};
 use super::records;
 use crate::alerts::words;
-use crate::phrasebook::told_part;
+use crate::phrasebook::{told_detail, told_part};
 use crate::plain::clean;
 use crate::times;
 
@@ -178,7 +178,7 @@ fn raised(visit: &Visit, one: &Value) -> Raised {
         title: kind.map_or("", |kind| words::rule(kind, lang.0)).to_owned(),
         about: about.into_iter().filter(|it| !it.is_empty()).collect(),
         value: kind.map_or(String::new(), |kind| words::value(kind, value, lang.0)),
-        detail: told_part(lang.0, &plain(one, "detail")).into_owned(),
+        detail: told_detail(lang.0, &plain(one, "detail")).into_owned(),
         since: times::shown(lang, one["since"].as_str()),
     }
 }

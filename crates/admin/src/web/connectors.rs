@@ -26,6 +26,7 @@ use super::{activity, names, outbound_form, standing, switching};
 use crate::api::connector_changes::revision;
 use crate::lang::Lang;
 use crate::permission::Action;
+use crate::phrasebook::told_word;
 use crate::times;
 
 pub(super) fn routes() -> Router<Centre> {
@@ -222,6 +223,14 @@ struct Outbound {
     has_sign_in: bool,
 }
 
+/// A state is told in words too.
+fn in_words(lang: Lang, value: String) -> String {
+    match told_word(lang.0, &value) {
+        Some(word) => format!("{word} ({value})"),
+        None => value,
+    }
+}
+
 /// A change of it.
 struct Past {
     version: u64,
@@ -292,7 +301,10 @@ async fn detail(
         back: side.title(lang),
         back_address: format!("/connectors/{}", side.name()),
         activity,
-        settings: settings.filter(|(_, value)| !value.is_empty()).collect(),
+        settings: settings
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(key, value)| (key, in_words(lang, value)))
+            .collect(),
         frame: match side {
             Side::Inbound => frame,
             Side::Outbound => frame.api(standing::call(organisation, name)),

@@ -2,7 +2,7 @@
 //! in the API and in the audit.
 
 use crate::lang::Lang;
-use crate::phrasebook::told_part;
+use crate::phrasebook::told_audit;
 
 /// Everything that the audit tells of.
 pub(super) const ACTS: [&str; 70] = [
@@ -101,6 +101,6 @@ pub(super) fn key_of_event(event: &str) -> String {
 
 /// One line of what was changed: before → after.
 pub(super) fn told_line(lang: Lang, line: &str) -> String {
-    let line = told_part(lang.0, line).replace(" -> ", " → ");
+    let line = told_audit(lang.0, line).replace(" -> ", " → ");
     line.replace("(default)", lang.0.pick("(default)", "(par défaut)"))
 }

@@ -19,6 +19,7 @@ use super::form::Form;
 use super::page::{self, Frame};
 use super::records::{self, Cell, Input, Note, Pick, Records, Row, Sheet, Table};
 use crate::permission::Action;
+use crate::phrasebook::{told_part, told_word};
 
 /// Keys of a page: a search finds those behind.
 const KEYS_MAX: usize = 500;
@@ -42,6 +43,8 @@ const HIDDEN: [&str; 4] = [
     "previous_password_hash",
     "previous_scram_sha_256",
 ];
+/// Keys whose values are names that people give.
+const NAMES: [&str; 4] = ["name", "display_name", "user", "postmaster"];
 /// Lists with a page of their own, as long as an organisation is large.
 const ELSEWHERE: [&str; 1] = ["recipient"];
 
@@ -134,14 +137,7 @@ async fn compose(centre: &Centre, visit: &Visit, mistake: String) -> Result<Reco
     let owners = &settings.document.organisation;
     let names: Vec<_> = owners.iter().map(|one| one.name.clone()).collect();
     let headings = ["settings-object", "settings-key", "settings-value"];
-    let rows = all.iter().take(KEYS_MAX).map(|one| Row {
-        cells: vec![
-            Cell::new(text(one, "object")),
-            Cell::word(text(one, "key")),
-            Cell::new(text(one, "value")),
-        ],
-        acts: Vec::new(),
-    });
+    let rows = all.iter().take(KEYS_MAX).map(|one| row(visit, one));
     let table = Table {
         headings: headings.map(|key| lang.t(key)).into(),
         rows: rows.collect(),
@@ -189,6 +185,23 @@ async fn compose(centre: &Centre, visit: &Visit, mistake: String) -> Result<Reco
             "GET /api/v1/settings",
         )
     })
+}
+
+/// A state is told in words, with its name in settings files beneath.
+fn row(visit: &Visit, one: &Value) -> Row {
+    let (language, key, value) = (visit.lang.0, text(one, "key"), text(one, "value"));
+    let word = told_word(language, value).filter(|_| !NAMES.contains(&key));
+    Row {
+        cells: vec![
+            Cell::new(&told_part(language, text(one, "object"))),
+            Cell::word(key),
+            match word {
+                Some(word) => Cell::new(word).line(value),
+                None => Cell::new(value),
+            },
+        ],
+        acts: Vec::new(),
+    }
 }
 
 /// What an organisation is called, and who answers for it.

@@ -21,7 +21,7 @@ use super::records::{Cell, Gauge};
 use super::switching::gone;
 use crate::context::Caller;
 use crate::lang::Lang;
-use crate::phrasebook::told_part;
+use crate::phrasebook::{told_detail, told_part};
 use crate::plain::clean;
 use crate::times;
 
@@ -171,7 +171,10 @@ fn last_error(lang: Lang, standing: &Value) -> Option<(String, String, String)> 
         }),
     };
     let hop = text(error, "next_hop");
-    let said = [hop, said].into_iter().filter(|part| !part.is_empty());
+    // Our own words name the next hop already.
+    let hop = if said.contains(hop) { "" } else { hop };
+    let told = told_detail(lang.0, said);
+    let said = [hop, &*told].into_iter().filter(|part| !part.is_empty());
     let said = said.collect::<Vec<_>>().join(" · ");
     Some((
         times::full(lang, Some(time)),

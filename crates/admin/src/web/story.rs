@@ -27,6 +27,7 @@ use super::page::{self, Frame};
 use super::trace::{Status, octets, recipients, status};
 use crate::lang::Lang;
 use crate::permission::Action;
+use crate::phrasebook::told_detail;
 use crate::plain::clean;
 use crate::times;
 use crate::words::sentence;
@@ -194,7 +195,7 @@ pub(super) fn waiting(lang: Lang, recipient: &Value) -> Waiting {
         status: status(lang, text(recipient, "state")),
         attempts: recipient["attempts"].as_u64().unwrap_or(0),
         next: times::shown(lang, recipient["next_attempt"].as_str()),
-        reply: clean(text(recipient, "last_reply")).into_owned(),
+        reply: clean(&told_detail(lang.0, text(recipient, "last_reply"))).into_owned(),
     }
 }
 
@@ -446,9 +447,16 @@ fn recipients_of(lang: Lang, events: &[Event], in_queue: &[Value]) -> Vec<Recipi
             status: status(lang, word),
             attempts: event.attempts.unwrap_or(0).into(),
             next: next.unwrap_or_default(),
-            reply: clean(event.reply.as_deref().unwrap_or_default()).into_owned(),
+            reply: clean(&told_detail(
+                lang.0,
+                event.reply.as_deref().unwrap_or_default(),
+            ))
+            .into_owned(),
             next_hop: clean(event.next_hop.as_deref().unwrap_or_default()).into_owned(),
-            tls: event.tls.as_deref().map(tls_words).unwrap_or_default(),
+            tls: event
+                .tls
+                .as_deref()
+                .map_or_else(String::new, |tls| tls_words(lang, tls)),
         };
         all.insert(to.to_string(), one);
     }
@@ -476,12 +484,17 @@ fn recipients_of(lang: Lang, events: &[Event], in_queue: &[Value]) -> Vec<Recipi
     all.into_values().take(RECIPIENTS_MAX).collect()
 }
 
-fn tls_words(tls: &TlsSummary) -> String {
-    clean(&format!(
-        "{} {} ({})",
-        tls.version, tls.cipher, tls.verified
-    ))
-    .into_owned()
+/// Version, cipher, and what of the other side's certificate was checked.
+fn tls_words(lang: Lang, tls: &TlsSummary) -> String {
+    let checked = match &*tls.verified {
+        "no" => lang.t("tls-checked-no"),
+        "chain" => lang.t("tls-checked-chain"),
+        "name" => lang.t("tls-checked-name"),
+        "sts" => "MTA-STS".to_owned(),
+        "dane" => "DANE".to_owned(),
+        other => other.to_owned(),
+    };
+    clean(&format!("{} {} ({checked})", tls.version, tls.cipher)).into_owned()
 }
 
 /// One conversation, line by line.
@@ -553,7 +566,7 @@ fn support(title: &str, verdict: &str, fix: Option<&Fix>, events: &[Event], lang
         let line = format!("{}  {}\n", event.time.to_rfc3339(), sentence(event, lang.0));
         text.push_str(&line);
         if let Some(tls) = &event.tls {
-            text.push_str(&format!("    TLS {}\n", tls_words(tls)));
+            text.push_str(&format!("    TLS {}\n", tls_words(lang, tls)));
         }
     }
     text
@@ -583,6 +596,10 @@ fn facts(lang: Lang, centre: &Centre, events: &[Event], json: &[Value]) -> Vec<(
         values.find(|value| !value.is_empty())
     };
     let find = |read: fn(&Event) -> Option<String>| events.iter().find_map(read);
+    let told = |read: fn(Lang, &Event) -> Option<String>| {
+        let mut events = events.iter();
+        events.find_map(|event| read(lang, event))
+    };
     let size = events.iter().find_map(|event| event.size);
     let expires = events.last().map(|event| {
         let days = centre.context.store.trace_days();
@@ -616,11 +633,11 @@ fn facts(lang: Lang, centre: &Centre, events: &[Event], json: &[Value]) -> Vec<(
             "fact-outbound",
             find(|event| Some(event.outbound_connector.as_deref()?.to_owned())),
         ),
-        ("fact-tls-in", find(tls_in)),
-        ("fact-tls-out", find(tls_out)),
+        ("fact-tls-in", told(tls_in)),
+        ("fact-tls-out", told(tls_out)),
         ("fact-repairs", find(repairs)),
         ("fact-signed-by", find(signed_by)),
-        ("fact-noted", find(noted)),
+        ("fact-noted", told(noted)),
         ("fact-message-id", find(message_id)),
         ("column-size", size.map(|size| octets(lang, Some(size)))),
         (
@@ -668,17 +685,18 @@ fn is_inbound(event: &Event) -> bool {
     )
 }
 
-fn tls_in(event: &Event) -> Option<String> {
+fn tls_in(lang: Lang, event: &Event) -> Option<String> {
     event
         .tls
         .as_deref()
         .filter(|_| is_inbound(event))
-        .map(tls_words)
+        .map(|tls| tls_words(lang, tls))
 }
 
-fn tls_out(event: &Event) -> Option<String> {
+fn tls_out(lang: Lang, event: &Event) -> Option<String> {
     let is_out = event.next_hop.is_some();
-    event.tls.as_deref().filter(|_| is_out).map(tls_words)
+    let tls = event.tls.as_deref().filter(|_| is_out);
+    tls.map(|tls| tls_words(lang, tls))
 }
 
 fn repairs(event: &Event) -> Option<String> {
@@ -691,9 +709,10 @@ fn signed_by(event: &Event) -> Option<String> {
 }
 
 /// What the check of SPF, DKIM, DMARC and ARC found, and other notes of acceptance.
-fn noted(event: &Event) -> Option<String> {
+fn noted(lang: Lang, event: &Event) -> Option<String> {
     let is_accepted = event.kind == EventKind::MessageAccepted;
-    Some(event.detail.as_deref().filter(|_| is_accepted)?.to_owned())
+    let detail = event.detail.as_deref().filter(|_| is_accepted)?;
+    Some(told_detail(lang.0, detail).into_owned())
 }
 
 /// What would be decided now: recipient, answer.

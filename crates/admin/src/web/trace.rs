@@ -21,6 +21,7 @@ use super::door::{Reader, SessionForm, Visit, local_path};
 use super::page::{self, Frame};
 use super::view::{self, COLUMNS, Column, View};
 use crate::lang::Lang;
+use crate::phrasebook::told_detail;
 use crate::plain::{clean, size, taille};
 use crate::times;
 use crate::zone::Zone;
@@ -266,7 +267,7 @@ fn cell(lang: Lang, event: &Value, column: Column) -> Cell {
         Column::Route => plain("", text(event, "outbound_connector")),
         Column::NextHop => plain("", text(event, "next_hop")),
         Column::Tls => plain("", text(&event["tls"], "version")),
-        Column::Reply => plain("subject", text(event, "reply")),
+        Column::Reply => plain("subject", &told_detail(lang.0, text(event, "reply"))),
         Column::Duration => {
             let millis = event["duration_ms"].as_u64();
             let words = millis.map(|millis| times::milliseconds(lang, millis));

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use relais_admin::phrasebook::told_part;
+use relais_admin::phrasebook::{told_audit, told_detail};
 
 use super::edit::show_changes;
 use super::session::Session;
@@ -113,7 +113,7 @@ async fn list(session: &Session, limit: usize, filter: Filter) -> Result<(), Fai
             entry["number"],
             text("time"),
             text("act"),
-            text("actor"),
+            told_detail(output.language, &text("actor")),
             text("via")
         );
         output.line(&output.paint(Tone::Heading, &head))?;
@@ -122,7 +122,10 @@ async fn list(session: &Session, limit: usize, filter: Filter) -> Result<(), Fai
             .map(Vec::as_slice)
             .unwrap_or_default();
         for line in lines.iter().filter_map(Value::as_str) {
-            output.line(&format!("    {}", clean(&told_part(output.language, line))))?;
+            output.line(&format!(
+                "    {}",
+                clean(&told_audit(output.language, line))
+            ))?;
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use relais_admin::phrasebook::told_part;
 use relais_policy::document::{InboundConnector, Organisation, OutboundConnector};
 
 use self::keys::{InboundKeys, OutboundKeys};
@@ -19,6 +20,7 @@ use super::session::Session;
 use crate::client::encode;
 use crate::failure::Failure;
 use crate::output::{Tone, clean};
+use crate::phrases::told_cell;
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -203,7 +205,8 @@ async fn check(
             Value::Null => output.line(&format!("No inbound connector covers {address}."))?,
             covering => {
                 output.line(&word(&covering["detail"]))?;
-                output.line(&format!("  {}", word(&covering["because"])))?;
+                let because = word(&covering["because"]);
+                output.line(&format!("  {}", told_part(output.language, &because)))?;
             }
         }
         for check in report["checks"].as_array().into_iter().flatten() {
@@ -212,8 +215,11 @@ async fn check(
                 Some("bad") => Tone::Bad,
                 _ => Tone::Waiting,
             };
-            let verdict = output.paint(tone, &format!("{:<7}", word(&check["verdict"])));
+            let verdict = word(&check["verdict"]);
+            let verdict = told_cell(output.language, "STATE", &verdict);
+            let verdict = output.paint(tone, &format!("{verdict:<7}"));
             let (name, detail) = (word(&check["check"]), word(&check["detail"]));
+            let detail = output.said(&detail);
             output.line(&format!("  {verdict} {name:<9} {detail}"))?;
         }
     }

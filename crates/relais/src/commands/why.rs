@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 
+use relais_admin::phrasebook::told_detail;
 use relais_store::trace::{Event, EventKind};
 
 use super::session::Session;
@@ -50,7 +51,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
         ))?;
         let refused = event.kind == EventKind::AttemptRefused;
         if let Some(detail) = event.detail.as_deref().filter(|_| refused) {
-            output.line(&format!("  {}", clean(detail)))?;
+            output.line(&format!("  {}", clean(&told_detail(language, detail))))?;
         }
         if let Some((cause, fix)) = event.reply.as_deref().and_then(|it| advice(it, language)) {
             output.paragraph("  ", 2, cause)?;

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use relais_admin::phrasebook::{Phrasebook, SENTENCES, pairs};
+use relais_admin::phrasebook::{DETAILS, PARTS, Phrasebook, SENTENCES, pairs};
 
 use crate::tidy::{Source, files, none, sources};
 use crate::typography::{is_french, texts};
 
 /// Where each sentence is an answer to somebody.
-const ANSWERS: [&str; 7] = [
+const ANSWERS: [&str; 8] = [
     "crates/admin/src/api/",
     "crates/admin/src/api.rs",
     "crates/admin/src/access",
@@ -17,6 +17,7 @@ const ANSWERS: [&str; 7] = [
     "crates/admin/src/signing_keys.rs",
     "crates/admin/src/context.rs",
     "crates/policy/src/adopt.rs",
+    "crates/policy/src/source.rs",
 ];
 /// Of these, what only programs read: the OpenAPI document, mail handed in, probes.
 const FOR_PROGRAMS: [&str; 5] = [
@@ -38,6 +39,8 @@ const ERRORS: [&str; 9] = [
     "crates/relais/src/client.rs",
     "crates/relais/src/remote.rs",
 ];
+/// Where a fault is kept, and shown to people later.
+const FAULTS: [&str; 1] = ["crates/admin/src/report_mail.rs"];
 /// Where the terminal speaks.
 const TERMINAL: &str = "crates/relais/src/commands/";
 /// Of these, what speaks both languages in its code, or to the log.
@@ -121,6 +124,7 @@ fn said(source: &Source) -> Vec<(usize, String)> {
                 && line(number - 1).ends_with("#[error(");
         let is_answer = is_in(source, &ANSWERS) && !is_in(source, &FOR_PROGRAMS);
         let is_error = is_in(source, &ERRORS) && words(text) > 2 && !is_object(text);
+        let is_fault = is_in(source, &FAULTS) && line(*number).contains("ok_or(\"");
         let is_told = source.path.starts_with(TERMINAL) && !is_in(source, &SPEAKS_ITSELF);
         let is_heading = text.len() > 2
             && !text.starts_with(' ')
@@ -131,12 +135,96 @@ fn said(source: &Source) -> Vec<(usize, String)> {
         if of_error && words(text) > 1
             || is_answer && is_sentence(text)
             || is_error
+            || is_fault
             || is_told && (is_sentence(text) || is_heading)
         {
             found.push((*number, text.clone()));
         }
     }
     found
+}
+
+/// Where a statement begins that says what is kept of something: for audit, trace or an alert.
+const KEPT: [&str; 6] = [
+    "detail: ",
+    "detail = ",
+    "let detail",
+    "let mut detail",
+    "detail.push_str(",
+    "let words = format!(",
+];
+/// Functions that say it for others.
+const KEPT_BY: [(&str, &str); 9] = [
+    ("crates/admin/src/people.rs", "fn told("),
+    ("crates/admin/src/people/coming.rs", "fn told("),
+    ("crates/admin/src/people/issuer.rs", "fn told("),
+    ("crates/admin/src/desk.rs", "fn follow_bounces("),
+    ("crates/admin/src/alerting/sensors.rs", "fn of_"),
+    ("crates/policy/src/dkim.rs", "fn describe("),
+    ("crates/policy/src/proof.rs", "fn describe("),
+    ("crates/policy/src/notice.rs", "fn "),
+    ("crates/store/src/describe.rs", "fn criteria_lines("),
+];
+/// What `let words` says there is not kept, or is said in both languages.
+const NOT_KEPT: [&str; 3] = [
+    "crates/policy/",
+    "crates/net/",
+    "crates/relais/src/commands/",
+];
+/// Texts there that are put together with others before anybody is told, or that others wrote.
+const PIECES: [&str; 12] = [
+    "{} notice, queued as {queue_id}",
+    "{} -> none",
+    "{who}at the admin centre, {}",
+    "{}; {} said{}: {answer}",
+    "recipient {recipient} {words} by {}",
+    ", delivery status notification",
+    ", feedback report",
+    ", by the rule {name}",
+    " from {reporter}",
+    ", received as {}",
+    "{}{whose} connections",
+    // The finding itself is said in English only where it is kept.
+    "{}{subject} is {}, was {}: {words}",
+];
+/// What programs and the log read.
+const NOT_FOR_PEOPLE: [&str; 6] = [
+    "crates/admin/src/api/messages.rs",
+    "crates/admin/src/web/gate",
+    "crates/relais/src/client.rs",
+    "crates/relais/src/commands/",
+    "crates/relais/src/config",
+    "crates/store/src/embedded/opening.rs",
+];
+
+/// What a source keeps for people, with the numbers of the lines.
+fn kept(source: &Source) -> Vec<(usize, String)> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let functions: Vec<_> = KEPT_BY.iter().filter(|one| one.0 == source.path).collect();
+    let (mut lines, mut within) = (BTreeSet::new(), None);
+    for (number, line) in source.code() {
+        let words = line.trim_start();
+        let begins_function = functions.iter().any(|(_, name)| words.contains(name));
+        let begins = begins_function
+            || KEPT.iter().any(|beginning| words.contains(beginning))
+                && !(words.contains("let words") && is_in(source, &NOT_KEPT));
+        if begins && within.is_none() {
+            within = Some((indent(line), begins_function));
+        }
+        let Some((least, is_function)) = within else {
+            continue;
+        };
+        lines.insert(number);
+        let ends = match is_function {
+            true => words.starts_with('}'),
+            false => words.ends_with([';', ',']) || words.starts_with('}'),
+        };
+        if ends && indent(line) <= least {
+            within = None;
+        }
+    }
+    let texts = texts(source).into_iter();
+    texts.filter(|(number, _)| lines.contains(number)).collect()
 }
 
 /// The lines of a book by what they say, without the parts that are put together.
@@ -183,6 +271,34 @@ fn everything_that_people_are_told_has_its_french() {
 }
 
 #[test]
+fn everything_that_is_kept_for_people_has_its_french() {
+    let books = [SENTENCES, PARTS, DETAILS].iter();
+    let known: BTreeSet<_> = books
+        .flat_map(|book| pairs(book))
+        .map(|(english, _)| bare(english))
+        .collect();
+    let (mut lacking, mut count) = (BTreeSet::new(), 0);
+    for source in sources().iter().filter(|source| source.is_shipped()) {
+        if is_in(source, &NOT_FOR_PEOPLE) {
+            continue;
+        }
+        for (line, text) in kept(source) {
+            let text = text.trim_start_matches("; ");
+            let is_one = words(&bare(text)) == 0 || !text.contains(' ');
+            if is_one || is_french(text) || PIECES.contains(&text) {
+                continue;
+            }
+            count += 1;
+            if !known.contains(&bare(text)) {
+                lacking.insert(format!("{}:{line}: {text}", source.path));
+            }
+        }
+    }
+    none(&lacking.into_iter().collect::<Vec<_>>());
+    assert!(count > 100, "only {count} were found");
+}
+
+#[test]
 fn no_phrasebook_has_a_line_that_nobody_says() {
     let sources = sources();
     let shipped = sources.iter().filter(|source| source.is_shipped());
@@ -190,7 +306,7 @@ fn no_phrasebook_has_a_line_that_nobody_says() {
         .flat_map(texts)
         .map(|(_, text)| bare(&text))
         .collect();
-    let books = [SENTENCES.to_owned(), terminal()];
+    let books = [SENTENCES.to_owned(), terminal(), DETAILS.to_owned()];
     let lines = books.iter().flat_map(|book| lines_of(book));
     let over: Vec<_> = lines
         .filter(|(bare, _)| !said.contains(bare))

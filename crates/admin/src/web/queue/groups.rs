@@ -9,6 +9,7 @@ use relais_store::grouping::By;
 
 use super::{ACTS, FILTERS, acts, filled, suspended};
 use crate::permission::Action;
+use crate::phrasebook::told_detail;
 use crate::times;
 use crate::web::ask::{Centre, Refused, address, list, quoted, text};
 use crate::web::door::Visit;
@@ -252,7 +253,7 @@ fn row(visit: &Visit, now: Timestamp, by: By, (group, suspended): (&Value, &[Val
             time("oldest"),
             time("next_attempt"),
             time("expires_at"),
-            Cell::new(text(group, "last_reply")),
+            Cell::new(&told_detail(lang.0, text(group, "last_reply"))),
         ],
         acts,
     }

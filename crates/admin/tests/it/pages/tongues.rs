@@ -147,3 +147,38 @@ async fn no_form_answers_in_english_to_who_reads_french() {
     assert!(left.is_empty(), "{left:#?}");
     assert!(answered > 200, "{answered} answers were a no");
 }
+
+/// Words that only our English has in what the audit tells: names and what people typed have none.
+const OF_AUDIT: [&str; 12] = [
+    " of ",
+    " by ",
+    " to ",
+    " from ",
+    " with ",
+    " was ",
+    " until ",
+    " sent ",
+    " left",
+    "(owner",
+    "(helpdesk",
+    " none",
+];
+
+#[tokio::test]
+async fn the_audit_tells_in_french_what_was_done() {
+    let centre = Centre::new().await;
+    let ruth = reader(&centre).await;
+    for (form, typed, _) in SENT {
+        let (path, fields) = (centre.filled(form), read(&centre.filled(typed)));
+        centre.send(&ruth, &path, &borrowed(&fields)).await;
+    }
+    let page = centre.get(&ruth, "/audit").await.text;
+    let (_, table) = page.split_once("<tbody").expect("a table");
+    let rows = table.matches("<tr").count();
+    let left: BTreeSet<_> = texts(table)
+        .into_iter()
+        .filter(|text| OF_AUDIT.iter().any(|word| text.contains(word)))
+        .collect();
+    assert!(left.is_empty(), "{left:#?}");
+    assert!(rows > 30, "{rows} rows");
+}
