@@ -102,6 +102,11 @@ pub(super) fn is_among<'a>(sought: &str, texts: impl IntoIterator<Item = &'a str
 }
 
 impl Table {
+    /// Of a column; on a narrow screen it stands before each value.
+    fn heading(&self, at: &usize) -> &str {
+        self.headings.get(*at).map_or("", String::as_str)
+    }
+
     /// Whether a column for acts is needed.
     fn has_acts(&self) -> bool {
         self.rows.iter().any(|row| !row.acts.is_empty())

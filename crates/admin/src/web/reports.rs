@@ -636,7 +636,7 @@ fn security(ground: &Ground<'_>) -> Chart {
         rows: table_of(rows, "version", &["count"]),
         more: Some((
             lang.t("chart-security-devices"),
-            "/devices?filter=weak".to_owned(),
+            "/devices?filter=weak-tls".to_owned(),
         )),
         ..ground.chart("security", "chart-security", finding)
     }
