@@ -63,7 +63,7 @@ use operation::{Commit, Prepared, Work};
 pub(crate) use restored::after_restore;
 pub(crate) use schema::SCHEMA_VERSION;
 use trace_database::TraceDatabases;
-use trace_feed::{Feed, Told};
+use trace_feed::Feed;
 use writer::{Op, Shared, Writer};
 
 /// Events that a live reader may lag behind.
@@ -151,7 +151,7 @@ impl Embedded {
             return;
         }
         let position = self.shared.reserve_positions(1);
-        feed.try_send(position, Told::new(event));
+        feed.try_send(position, event);
     }
 
     pub(crate) fn bell(&self) -> Bell {
@@ -218,7 +218,7 @@ fn read_only() -> StoreError {
 }
 
 /// All that can be done before the writer's turn.
-fn prepare(message: NewMessage) -> (Prepared, Vec<Told>) {
+fn prepare(message: NewMessage) -> (Prepared, Vec<Event>) {
     let NewMessage {
         facts,
         recipients,
@@ -251,13 +251,12 @@ fn prepare(message: NewMessage) -> (Prepared, Vec<Told>) {
         recipients: kept,
         content,
     };
-    let told = events.into_iter().map(Told::new).collect();
     (
         Prepared {
             message: Arc::new(message),
             envelope,
             slots,
         },
-        told,
+        events,
     )
 }

@@ -14,6 +14,7 @@ pub(crate) mod marks;
 pub(crate) mod terms;
 mod heard;
 mod query;
+pub(crate) mod delta;
 mod json;
 #[cfg(test)]
 mod tests;

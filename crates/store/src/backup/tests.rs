@@ -81,7 +81,7 @@ impl World {
             writer
                 .append(&[TraceRecord {
                     position,
-                    json: &json,
+                    line: &json,
                     event: &event,
                 }])
                 .unwrap();

@@ -9,7 +9,6 @@ use tokio::sync::oneshot;
 
 use super::operation::{Settle, Work};
 use super::readers::{self, Found, FoundContent, FoundMessage, Want};
-use super::trace_feed::Told;
 use super::writer::{Op, Shared};
 use super::{Embedded, administering, prepare};
 use crate::describe;
@@ -111,7 +110,7 @@ impl Embedded {
         } = settlement;
         self.shared.health.may_write()?;
         let ops = self.ops.as_ref().ok_or(StoreError::Closed)?;
-        let mut told: Vec<Told> = events.into_iter().map(Told::new).collect();
+        let mut told = events;
         let mut prepared = Vec::with_capacity(notices.len());
         for notice in notices {
             let (notice, notice_told) = prepare(notice);

@@ -10,9 +10,9 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::group;
 use super::operation::{Prepared, Settle, Work};
-use super::trace_feed::Told;
 use crate::index::Resolved;
 use crate::queue::Lease;
+use crate::trace::{Event, delta};
 
 /// A group in doubt.
 pub(super) struct Doubt {
@@ -28,7 +28,7 @@ pub(super) struct DoubtfulSettlement {
     pub(super) lease: Lease,
     pub(super) resolved: Vec<Resolved>,
     pub(super) notices: Vec<Prepared>,
-    pub(super) told: Vec<Told>,
+    pub(super) told: Vec<Event>,
 }
 
 impl Doubt {
@@ -76,7 +76,7 @@ impl Doubt {
                 .settlements
                 .iter()
                 .flat_map(|settlement| &settlement.told);
-            group::insert_outbox(transaction, self.position, told)?;
+            group::insert_outbox(transaction, self.position, &delta::lines_of(told))?;
         }
         Ok(there)
     }

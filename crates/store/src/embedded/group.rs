@@ -8,11 +8,11 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use super::kept_table::Keeping;
 use super::operation::{Prepared, Settle, Work};
-use super::trace_feed::Told;
 use crate::checksum::Checksum;
 use crate::index::{Index, Resolved, SPOOLED, SlotState};
 use crate::options::STORES_TRACE;
 use crate::queue::{Content, QueueKey, RecipientChange};
+use crate::trace::{Event, delta};
 
 const INSERT_MESSAGE: &str =
     "INSERT INTO message (id, envelope, spool, content) VALUES (?1, ?2, ?3, ?4)";
@@ -103,7 +103,8 @@ pub(super) fn planned(queue_id: QueueId, resolved: Vec<Resolved>, index: &Index)
     }
 }
 
-/// One transaction. When this returns `Ok`, everything is on stable storage.
+/// One transaction. When this returns `Ok`, everything is on stable storage; gives the events as
+/// they are stored, for the trace.
 pub(super) fn write(
     connection: &mut Connection,
     group: &[Work],
@@ -111,7 +112,7 @@ pub(super) fn write(
     keys: &mut HashMap<QueueKey, i64>,
     outbox: Outbox,
     keeping: &Keeping,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<String> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let Plan {
         settlements,
@@ -121,7 +122,7 @@ pub(super) fn write(
     for (work, planned) in group.iter().zip(settlements) {
         if let Work::Settle(settle) = work {
             let queue_id = settle.lease.queue_id;
-            let outcome = settle.told.last().map(|told| (keeping, told.event.time));
+            let outcome = settle.told.last().map(|told| (keeping, told.time));
             let changes = &settle.changes;
             let gone = change(&transaction, queue_id, planned, changes, keys, outcome)?;
             gone_files.extend(gone);
@@ -130,15 +131,22 @@ pub(super) fn write(
             insert_message(&transaction, message, keys, new_keys)?;
         }
     }
-    insert_outbox(
-        &transaction,
-        outbox.position,
-        group.iter().flat_map(Work::told),
-    )?;
+    let lines = lines_of(group.iter().flat_map(Work::told));
+    insert_outbox(&transaction, outbox.position, &lines)?;
     transaction
         .prepare_cached(DELETE_OUTBOX)?
         .execute([outbox.traced])?;
-    transaction.commit()
+    transaction.commit()?;
+    Ok(lines)
+}
+
+/// Events as they are stored; nothing in a build that stores none.
+pub(super) fn lines_of<'a>(events: impl Iterator<Item = &'a Event>) -> String {
+    if STORES_TRACE {
+        delta::lines_of(events)
+    } else {
+        String::new()
+    }
 }
 
 fn insert_message(
@@ -283,18 +291,13 @@ fn delete_message(
     Ok(name)
 }
 
-/// Stores events with whatever they belong to.
-pub(super) fn insert_outbox<'a>(
+/// Stores events, as [`delta::lines_of`] wrote them, with whatever they belong to.
+pub(super) fn insert_outbox(
     transaction: &Transaction<'_>,
     position: u64,
-    told: impl Iterator<Item = &'a Told>,
+    lines: &str,
 ) -> rusqlite::Result<()> {
-    let mut lines = String::new();
-    for told in told {
-        lines.push_str(&told.json);
-        lines.push('\n');
-    }
-    if lines.is_empty() || !STORES_TRACE {
+    if lines.is_empty() {
         return Ok(());
     }
     transaction

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::trace_feed::Told;
 use crate::cache::FreshMessage;
 use crate::error::{CommitError, SettleError};
 use crate::index::NewSlot;
 use crate::queue::{Content, INLINE_OCTETS_MAX, Lease, RecipientChange};
+use crate::trace::Event;
 
 /// A message ready to be written.
 pub(super) struct Prepared {
@@ -20,7 +20,7 @@ pub(super) struct Prepared {
 /// A message, and who waits for the proof.
 pub(super) struct Commit {
     pub(super) prepared: Prepared,
-    pub(super) told: Vec<Told>,
+    pub(super) told: Vec<Event>,
     pub(super) reply: Option<oneshot::Sender<Result<(), CommitError>>>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Commit {
 pub(super) struct Settle {
     pub(super) lease: Lease,
     pub(super) changes: Vec<(u32, RecipientChange)>,
-    pub(super) told: Vec<Told>,
+    pub(super) told: Vec<Event>,
     pub(super) notices: Vec<Prepared>,
     pub(super) reply: oneshot::Sender<Result<(), SettleError>>,
 }
@@ -49,7 +49,7 @@ impl Work {
     }
 
     /// Its events.
-    pub(super) fn told(&self) -> &[Told] {
+    pub(super) fn told(&self) -> &[Event] {
         match self {
             Self::Commit(commit) => &commit.told,
             Self::Settle(settle) => &settle.told,

@@ -22,10 +22,12 @@ mod search;
 mod rewriting;
 mod tallies;
 mod sketches;
+mod whole;
 mod postings;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -39,12 +41,15 @@ use crate::files::{self, FileError};
 use crate::trace::tally::Tallies;
 use crate::trace::{Event, EventKind};
 
-/// Version of the tables below; a file of a newer one is neither read nor written.
-const SCHEMA_VERSION: i64 = 1;
+/// Version of what is written; a file of a newer one is neither read nor written. In the first one
+/// every event was whole; its days become days of this version when they are written to.
+const SCHEMA_VERSION: i64 = 2;
+const FIRST_VERSION: i64 = 1;
 
 /// `position` grows with the time of storing, over all days. `client` and `token` are there for
 /// refused attempts only, to group them without reading their JSON. A segment is known by its
-/// number, `position >> 16`, with the span of its events' times.
+/// number, `position >> 16`, with the span of its events' times. `json` may tell only how the event
+/// differs from another of the same file (`trace/delta.rs`): read through `whole.rs`.
 const SCHEMA: &str = "
 CREATE TABLE event (
     position INTEGER PRIMARY KEY,
@@ -131,8 +136,8 @@ pub(crate) struct TraceDatabases {
 pub(crate) struct TraceRecord<'a> {
     /// Unique, growing without large gaps: 65,536 of them share one segment of the index.
     pub(crate) position: u64,
-    /// As [`Event::to_json`] wrote it.
-    pub(crate) json: &'a str,
+    /// Its JSON, or how it differs from one of the same group: a line of `delta::lines_of`.
+    pub(crate) line: &'a str,
     /// The same.
     pub(crate) event: &'a Event,
 }
@@ -163,6 +168,14 @@ pub(crate) struct TraceWriter {
     open: Vec<DayOpen>,
     /// A finished day in which an address is being erased.
     rewriting: Option<(String, Connection)>,
+}
+
+/// How events are written.
+#[derive(Clone, Copy)]
+enum Lines {
+    AsTold,
+    /// Each by itself.
+    Whole,
 }
 
 /// A day that is written to.
@@ -264,14 +277,19 @@ impl TraceWriter {
         by_day.sort_by_key(|record| day_number(record.event.time));
         for run in by_day.chunk_by(|a, b| day_number(a.event.time) == day_number(b.event.time)) {
             let day = day_of(run[0].event.time);
-            let new = match self.append_to_day(&day, run) {
+            // The event that one is told by may be in the file of the other day.
+            let lines = match run.len() == records.len() {
+                true => Lines::AsTold,
+                false => Lines::Whole,
+            };
+            let new = match self.append_to_day(&day, run, lines) {
                 Err(TraceDatabaseError::Database {
                     because,
                     damaged: true,
                     ..
                 }) => {
                     appended.set_aside.push(self.set_aside(&day, &because)?);
-                    self.append_to_day(&day, run)?
+                    self.append_to_day(&day, run, lines)?
                 }
                 other => other?,
             };
@@ -284,10 +302,11 @@ impl TraceWriter {
         &mut self,
         day: &str,
         records: &[&TraceRecord<'_>],
+        lines: Lines,
     ) -> Result<usize, TraceDatabaseError> {
         let sheets = self.databases.sheets.clone();
         let day_open = self.connection(day)?;
-        let stored = store(day_open, records);
+        let stored = store(day_open, records, lines);
         let sheet = day_open.sheet.as_ref().filter(|_| stored.is_ok());
         sheets.set(day, sheet);
         if stored.is_err() {
@@ -404,7 +423,7 @@ impl TraceWriter {
     }
 }
 
-fn store(day: &mut DayOpen, records: &[&TraceRecord<'_>]) -> rusqlite::Result<usize> {
+fn store(day: &mut DayOpen, records: &[&TraceRecord<'_>], lines: Lines) -> rusqlite::Result<usize> {
     let transaction = day.connection.transaction()?;
     let collected = &mut day.collected;
     collected.clear();
@@ -418,14 +437,18 @@ fn store(day: &mut DayOpen, records: &[&TraceRecord<'_>]) -> rusqlite::Result<us
         )?;
         for TraceRecord {
             position,
-            json,
+            line,
             event,
         } in records
         {
             let client = refused_client(event);
             let token = client.as_ref().and(event.token.as_deref());
             let time = event.time.as_millis();
-            if insert.execute(params![position, time, client, token, json])? == 1 {
+            let line = match lines {
+                Lines::AsTold => Cow::Borrowed(*line),
+                Lines::Whole => Cow::Owned(event.to_json()),
+            };
+            if insert.execute(params![position, time, client, token, line])? == 1 {
                 new += 1;
                 collected.add(*position, event);
                 tallies.add(event);
@@ -435,7 +458,7 @@ fn store(day: &mut DayOpen, records: &[&TraceRecord<'_>]) -> rusqlite::Result<us
         }
     }
     collected.store(&transaction)?;
-    tallies::store(&transaction, &tallies)?;
+    tallies::store(&transaction, &mut tallies)?;
     transaction.commit()?;
     Ok(new)
 }
@@ -522,6 +545,7 @@ fn open_for_writing(
             transaction.commit()?;
         }
         if matches!(tables, Tables::None | Tables::Ours) {
+            connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             connection.execute_batch(sketches::TABLES)?;
             connection.execute_batch(tallies::TABLES)?;
         }
@@ -578,7 +602,7 @@ fn tables_of(connection: &Connection) -> rusqlite::Result<Tables> {
         connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(match (version, all, ours) {
         (0, 0, _) => Tables::None,
-        (SCHEMA_VERSION, _, 3) => Tables::Ours,
+        (FIRST_VERSION..=SCHEMA_VERSION, _, 3) => Tables::Ours,
         (version, ..) if version > SCHEMA_VERSION => Tables::Newer,
         _ => Tables::Foreign,
     })

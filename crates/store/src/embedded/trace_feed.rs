@@ -17,9 +17,9 @@ use super::dialogue_database::{DialogueDatabases, DialogueWriter};
 use super::trace_database::{TraceDatabases, TraceRecord, TraceWriter};
 use crate::error::StoreError;
 use crate::options::{Observer, STORES_TRACE};
-use crate::trace::Event;
 use crate::trace::dialogue::Dialogue;
 use crate::trace::tally::QueueSample;
+use crate::trace::{Event, delta};
 
 /// Messages to the thread that may wait. When it is full the writer waits: the trace sets the pace.
 const WAITING_MAX: usize = 4_096;
@@ -34,30 +34,21 @@ const DIALOGUES_WAITING_MAX: usize = 512;
 /// does not wait: asking writes first.
 const BATCH_DELAY: Duration = Duration::from_millis(250);
 
-/// An event with its JSON.
-#[derive(Clone, Debug)]
-pub(super) struct Told {
-    pub(super) event: Event,
-    pub(super) json: String,
-}
-
-impl Told {
-    pub(super) fn new(event: Event) -> Self {
-        let json = if STORES_TRACE {
-            event.to_json()
-        } else {
-            String::new()
-        };
-        Self { event, json }
-    }
+/// Events that follow each other, at least one.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// Of the first one.
+    pub(super) position: u64,
+    pub(super) events: Arc<[Event]>,
+    /// As [`delta::lines_of`] wrote them.
+    pub(super) lines: String,
 }
 
 enum Message {
-    Batch {
-        position: u64,
-        told: Vec<Told>,
-        in_outbox: bool,
-    },
+    /// Of the outbox.
+    Batch(Batch),
+    /// Belongs to no message, and stands nowhere yet.
+    Event(u64, Box<Event>),
     /// Answered with the events that could not be written.
     Flush(SyncSender<u64>),
     Purge(Timestamp),
@@ -90,10 +81,26 @@ pub(super) struct Settings {
     pub(super) gap: bool,
 }
 
+/// Events that are not written yet.
+enum Waiting {
+    Group(Batch),
+    /// Not in the outbox.
+    Single(u64, Arc<[Event]>),
+}
+
+impl Waiting {
+    fn events(&self) -> &Arc<[Event]> {
+        match self {
+            Self::Group(batch) => &batch.events,
+            Self::Single(_, event) => event,
+        }
+    }
+}
+
 struct Thread {
     settings: Settings,
     writer: Option<TraceWriter>,
-    waiting: VecDeque<(u64, Vec<Told>, bool)>,
+    waiting: VecDeque<Waiting>,
     dialogues: Vec<Dialogue>,
     dialogue_writer: DialogueWriter,
     events: usize,
@@ -131,26 +138,18 @@ impl Feed {
     }
 
     /// Events of a committed group. Waits if the thread is far behind.
-    pub(super) fn send(&self, position: u64, told: Vec<Told>) {
+    pub(super) fn send(&self, batch: Batch) {
         if let Some(sender) = &self.sender {
             // Gone only after a panic of that thread: the outbox has them.
-            let _ = sender.send(Message::Batch {
-                position,
-                told,
-                in_outbox: true,
-            });
+            let _ = sender.send(Message::Batch(batch));
         }
     }
 
     /// An event that belongs to no message; dropped if the thread is far behind.
-    pub(super) fn try_send(&self, position: u64, told: Told) {
+    pub(super) fn try_send(&self, position: u64, event: Event) {
         let Some(sender) = &self.sender else { return };
-        let batch = Message::Batch {
-            position,
-            told: vec![told],
-            in_outbox: false,
-        };
-        if let Err(TrySendError::Full(_)) = sender.try_send(batch) {
+        let message = Message::Event(position, Box::new(event));
+        if let Err(TrySendError::Full(_)) = sender.try_send(message) {
             let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             if dropped.is_power_of_two() {
                 tracing::warn!(dropped, "events were dropped: the trace is far behind");
@@ -245,12 +244,9 @@ impl Thread {
                 receiver.recv_timeout(BATCH_DELAY)
             };
             match message {
-                Ok(Message::Batch {
-                    position,
-                    told,
-                    in_outbox,
-                }) => {
-                    self.take(position, told, in_outbox);
+                Ok(Message::Batch(batch)) => self.take(Waiting::Group(batch)),
+                Ok(Message::Event(position, event)) => {
+                    self.take(Waiting::Single(position, Arc::from([*event])));
                 }
                 Ok(Message::Flush(done)) => {
                     self.write();
@@ -278,28 +274,22 @@ impl Thread {
         }
     }
 
-    fn take(&mut self, position: u64, told: Vec<Told>, in_outbox: bool) {
-        for told in &told {
-            if STORES_TRACE {
-                (self.settings.observer)(&told.event, &told.json);
-            } else {
-                (self.settings.observer)(&told.event, &told.event.to_json());
-            }
+    fn take(&mut self, told: Waiting) {
+        let events = told.events();
+        for event in &**events {
+            (self.settings.observer)(event, &event.to_json());
         }
         if self.settings.live.receiver_count() > 0 {
             // The last listener may leave this moment.
-            let _ = self
-                .settings
-                .live
-                .send(told.iter().map(|told| told.event.clone()).collect());
+            let _ = self.settings.live.send(events.clone());
         }
-        self.events += told.len();
-        self.waiting.push_back((position, told, in_outbox));
+        self.events += events.len();
+        self.waiting.push_back(told);
         while self.events > KEPT_EVENTS_MAX
-            && let Some((_, told, in_outbox)) = self.waiting.pop_front()
+            && let Some(told) = self.waiting.pop_front()
         {
-            self.events -= told.len();
-            self.gap |= in_outbox;
+            self.events -= told.events().len();
+            self.gap |= matches!(told, Waiting::Group(_));
         }
     }
 
@@ -328,13 +318,11 @@ impl Thread {
         };
         match result {
             Ok(()) => {
-                let end = self
-                    .waiting
-                    .iter()
-                    .rev()
-                    .find(|(_, _, in_outbox)| *in_outbox);
-                if let Some((position, told, _)) = end.filter(|_| !self.gap) {
-                    let end = position + told.len() as u64;
+                let end = self.waiting.iter().rev().find_map(|told| match told {
+                    Waiting::Group(batch) => Some(batch.position + batch.events.len() as u64),
+                    Waiting::Single(..) => None,
+                });
+                if let Some(end) = end.filter(|_| !self.gap) {
                     self.settings.traced.fetch_max(end, Ordering::Release);
                 }
                 self.waiting.clear();
@@ -405,20 +393,43 @@ fn open<'a>(
 fn append(
     writer: &mut Option<TraceWriter>,
     databases: &TraceDatabases,
-    waiting: &VecDeque<(u64, Vec<Told>, bool)>,
+    waiting: &VecDeque<Waiting>,
 ) -> Result<(), String> {
-    let records: Vec<TraceRecord<'_>> = waiting
+    let singles: Vec<(u64, &Event)> = waiting
         .iter()
-        .flat_map(|(position, told, _)| {
-            told.iter()
-                .zip(*position..)
-                .map(|(told, position)| TraceRecord {
-                    position,
-                    json: &told.json,
-                    event: &told.event,
-                })
+        .filter_map(|told| match told {
+            Waiting::Group(_) => None,
+            Waiting::Single(position, event) => Some((*position, event.first()?)),
         })
         .collect();
+    // Those that follow each other repeat themselves as much as a message's: whoever knocks all the
+    // time knocks alike.
+    let singles: Vec<(&[(u64, &Event)], String)> = singles
+        .chunk_by(|(one, _), (next, _)| one + 1 == *next)
+        .map(|run| (run, delta::lines_of(run.iter().map(|(_, event)| *event))))
+        .collect();
+    let of_singles = singles.iter().flat_map(|(run, lines)| {
+        let told = run.iter().zip(lines.lines());
+        told.map(|((position, event), line)| (*position, line, *event))
+    });
+    let of_groups = waiting.iter().filter_map(|told| match told {
+        Waiting::Group(batch) => Some(batch),
+        Waiting::Single(..) => None,
+    });
+    let of_groups = of_groups.flat_map(|batch| {
+        let events = batch.events.iter().zip(batch.position..);
+        let told = events.zip(batch.lines.lines());
+        told.map(|((event, position), line)| (position, line, event))
+    });
+    let mut records: Vec<TraceRecord<'_>> = of_groups
+        .chain(of_singles)
+        .map(|(position, line, event)| TraceRecord {
+            position,
+            line,
+            event,
+        })
+        .collect();
+    records.sort_by_key(|record| record.position);
     let appended = open(writer, databases)?
         .append(&records)
         .map_err(|error| error.to_string())?;
@@ -445,25 +456,26 @@ pub(super) fn replay(
     let mut writer = databases.writer().map_err(|error| fault(&error))?;
     for (first, lines) in rows {
         let mut told = Vec::new();
-        for (line, position) in lines.lines().zip(*first..) {
+        let whole = delta::whole_lines(lines);
+        for ((line, whole), position) in lines.lines().zip(&whole).zip(*first..) {
             end = position + 1;
-            match Event::from_json(line) {
-                Ok(event) => told.push((position, line, event)),
+            match Event::from_json(whole) {
+                Ok(event) => told.push((position, line, whole, event)),
                 Err(error) => tracing::error!(%error, "an event of the outbox cannot be read"),
             }
         }
         let records: Vec<TraceRecord<'_>> = told
             .iter()
-            .map(|(position, json, event)| TraceRecord {
+            .map(|(position, line, _, event)| TraceRecord {
                 position: *position,
-                json,
+                line,
                 event,
             })
             .collect();
         let appended = writer.append(&records).map_err(|error| fault(&error))?;
         if appended.new > 0 {
             told.iter()
-                .for_each(|(_, json, event)| observer(event, json));
+                .for_each(|(_, _, whole, event)| observer(event, whole));
         }
     }
     Ok(end)

@@ -22,7 +22,7 @@ use super::line::Line;
 use super::operation::{Commit, Prepared, Settle, Work};
 use super::readers::Readers;
 use super::schema;
-use super::trace_feed::{Feed, Told};
+use super::trace_feed::{Batch, Feed};
 use crate::bell::Bell;
 use crate::cache::Cache;
 use crate::disk::DiskFile;
@@ -93,6 +93,13 @@ enum IfFull {
     /// The log is written back, and what frees space tried again.
     CutLog,
     Refuse,
+}
+
+/// The events of a group on stable storage.
+struct Stored {
+    /// Of the first one.
+    position: u64,
+    lines: String,
 }
 
 /// See the sign on the door.
@@ -175,15 +182,19 @@ impl Writer {
         let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
         let transaction = begun.map_err(|error| failed(&self.shared.health, &error))?;
         let (value, events) = work(&transaction)?;
-        let told: Vec<Told> = events.into_iter().map(Told::new).collect();
-        let position = self.shared.reserve_positions(told.len());
-        let stored = group::insert_outbox(&transaction, position, told.iter())
+        let position = self.shared.reserve_positions(events.len());
+        let lines = group::lines_of(events.iter());
+        let stored = group::insert_outbox(&transaction, position, &lines)
             .and_then(|()| transaction.commit());
         if let Err(error) = stored {
             self.doubts.push(Doubt::of_events(position));
             return Err(failed(&self.shared.health, &error).into());
         }
-        self.publish(position, told);
+        self.publish(Batch {
+            position,
+            events: events.into(),
+            lines,
+        });
         Ok(value)
     }
 
@@ -252,7 +263,11 @@ impl Writer {
             all_told.extend(told);
         }
         drop(index);
-        self.publish(position, all_told);
+        self.publish(Batch {
+            position,
+            lines: group::lines_of(all_told.iter()),
+            events: all_told.into(),
+        });
     }
 
     /// Forgets queues that no recipient belongs to.
@@ -299,12 +314,12 @@ impl Writer {
         #[cfg(feature = "broken-twins")]
         self.answer_early(&mut group);
         match self.write(&group) {
-            Ok((plan, position)) => self.finish(group, plan, position),
+            Ok((plan, stored)) => self.finish(group, plan, stored),
             Err(error) => self.fail(&mut group, error, if_full),
         }
     }
 
-    fn write(&mut self, group: &[Work]) -> Result<(Plan, u64), WriteError> {
+    fn write(&mut self, group: &[Work]) -> Result<(Plan, Stored), WriteError> {
         if let Err(error) = self.shared.health.may_write() {
             return Err(WriteError::Refused(error));
         }
@@ -328,24 +343,22 @@ impl Writer {
             &self.shared.keeping,
         );
         #[cfg(test)]
-        let written = written.and_then(|()| self.pretend());
-        if let Err(error) = written {
+        let written = written.and_then(|lines| self.pretend().map(|()| lines));
+        let lines = written.map_err(|error| {
             // Numbers of queues that were made in this transaction are gone with it.
             plan.new_keys.iter().for_each(|key| {
                 self.keys.remove(key);
             });
-            let resolved = plan
-                .settlements
-                .into_iter()
-                .map(|planned| planned.resolved)
-                .collect();
-            return Err(WriteError::of(&error, outbox.position, resolved));
-        }
-        Ok((plan, outbox.position))
+            let settlements = std::mem::take(&mut plan.settlements).into_iter();
+            let resolved = settlements.map(|planned| planned.resolved).collect();
+            WriteError::of(&error, outbox.position, resolved)
+        })?;
+        let position = outbox.position;
+        Ok((plan, Stored { position, lines }))
     }
 
     /// Durable: into the index, then everybody is told.
-    fn finish(&mut self, group: Vec<Work>, plan: Plan, position: u64) {
+    fn finish(&mut self, group: Vec<Work>, plan: Plan, stored: Stored) {
         let shared = &self.shared;
         shared
             .cache
@@ -403,12 +416,16 @@ impl Writer {
             }
         }
         shared.bell.ring();
-        self.publish(position, all_told);
+        self.publish(Batch {
+            position: stored.position,
+            events: all_told.into(),
+            lines: stored.lines,
+        });
     }
 
-    fn publish(&mut self, position: u64, told: Vec<Told>) {
-        if !told.is_empty() {
-            self.feed.send(position, told);
+    fn publish(&mut self, batch: Batch) {
+        if !batch.events.is_empty() {
+            self.feed.send(batch);
         }
     }
 

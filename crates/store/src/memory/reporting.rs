@@ -1,6 +1,6 @@
 //! The store in memory: pages, numbers and devices, counted from all events when asked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
@@ -48,7 +48,8 @@ impl Memory {
             .events
             .iter()
             .for_each(|event| all.add(event));
-        queries.iter().map(|query| answer(query, &all)).collect()
+        let counts = all.counts();
+        queries.iter().map(|query| answer(query, counts)).collect()
     }
 
     pub(crate) fn devices(&self, since: Timestamp) -> Vec<Device> {
@@ -58,7 +59,7 @@ impl Memory {
         events
             .filter(|event| event.time >= since)
             .for_each(|event| all.add(event));
-        let mut devices: Vec<_> = all.devices.into_values().collect();
+        let mut devices: Vec<_> = all.devices().cloned().collect();
         devices.sort_unstable_by_key(|device| std::cmp::Reverse(device.last));
         devices
     }
@@ -72,9 +73,9 @@ fn has_delivered(events: &[Event], id: Option<QueueId>) -> bool {
     id.is_some() && events.any(is_delivered)
 }
 
-fn answer(query: &TallyQuery, all: &Tallies) -> Vec<Tally> {
+fn answer(query: &TallyQuery, counts: &HashMap<TallyKey, u64>) -> Vec<Tally> {
     let mut sums = std::collections::BTreeMap::new();
-    for (key, count) in &all.counts {
+    for (key, count) in counts {
         if !asks_for(query, key) {
             continue;
         }

@@ -26,83 +26,156 @@ pub struct EventReadError(Cow<'static, str>);
 
 // ---- writing -----------------------------------------------------------------------------------
 
+/// The whole event.
 pub(super) fn write(event: &Event) -> String {
     let mut out = String::with_capacity(USUAL_OCTETS);
-    out.push_str("{\"time\":");
-    push_time(&mut out, event.time);
-    out.push_str(",\"event\":\"");
-    out.push_str(event.kind.name());
-    out.push_str("\",\"queue_id\":");
-    push_shown(&mut out, event.queue_id.as_ref());
-    out.push_str(",\"reference\":");
-    push_shown(&mut out, event.reference.as_ref());
-    push_text_field(
-        &mut out,
-        ",\"organisation\":",
-        event.organisation.as_deref(),
-    );
-    push_text_field(
-        &mut out,
-        ",\"inbound_connector\":",
-        event.inbound_connector.as_deref(),
-    );
-    push_client(&mut out, event.client.as_deref());
-    push_text_field(&mut out, ",\"from\":", event.from.as_deref());
-    push_text_field(&mut out, ",\"header_from\":", event.header_from.as_deref());
-    push_to(&mut out, event.to.as_ref());
-    push_text_field(&mut out, ",\"subject\":", event.subject.as_deref());
-    push_number_field(&mut out, ",\"size\":", event.size);
-    push_text_field(&mut out, ",\"status\":", event.status());
-    push_text_field(&mut out, ",\"token\":", event.token.as_deref());
-    push_text_field(&mut out, ",\"reply\":", event.reply.as_deref());
-    push_text_field(
-        &mut out,
-        ",\"outbound_connector\":",
-        event.outbound_connector.as_deref(),
-    );
-    push_text_field(&mut out, ",\"next_hop\":", event.next_hop.as_deref());
-    push_tls(&mut out, event.tls.as_deref());
-    push_number_field(&mut out, ",\"duration_ms\":", event.duration_ms);
-    out.push_str(",\"repairs\":");
-    push_list(&mut out, event.repairs.iter().copied());
-    push_additions(&mut out, event);
-    out.push('}');
+    write_whole(&mut out, event);
     out
 }
 
-/// Fields that the first form of the contract did not have: written only where known.
-fn push_additions(out: &mut String, event: &Event) {
-    if let Some(sender) = &event.envelope_sender {
-        push_text_field(out, ",\"envelope_sender\":", Some(sender));
+/// The whole event, behind what stands there.
+pub(super) fn write_whole(out: &mut String, event: &Event) {
+    out.push('{');
+    push_fields(out, event, None);
+    out.push('}');
+}
+
+/// Only what differs from another event; see `delta.rs`.
+pub(super) fn write_difference(out: &mut String, event: &Event, from: &Event) {
+    push_fields(out, event, Some(from));
+}
+
+/// Writes fields with their commas; those in common with another event are left out.
+struct Fields<'a> {
+    out: &'a mut String,
+    /// Whether something stands before the next one.
+    begun: bool,
+}
+
+impl Fields<'_> {
+    fn name(&mut self, name: &str) -> &mut String {
+        self.out.push_str(if self.begun { ",\"" } else { "\"" });
+        self.begun = true;
+        self.out.push_str(name);
+        self.out.push_str("\":");
+        self.out
     }
-    if let Some(attempts) = event.attempts {
-        push_number_field(out, ",\"attempts\":", Some(u64::from(attempts)));
+}
+
+fn push_fields(out: &mut String, event: &Event, from: Option<&Event>) {
+    // Whether a field is written: whole events have all, differences what differs.
+    macro_rules! differs {
+        ($field:ident) => {
+            from.is_none_or(|from| from.$field != event.$field)
+        };
     }
-    if let Some(next_attempt) = event.next_attempt {
-        out.push_str(",\"next_attempt\":");
-        push_time(out, next_attempt);
+    let mut fields = Fields {
+        begun: from.is_some(),
+        out,
+    };
+    macro_rules! texts {
+        ($($field:ident),*) => {
+            $(if differs!($field) {
+                push_text_or_null(fields.name(stringify!($field)), event.$field.as_deref());
+            })*
+        };
     }
-    if let Some(detail) = &event.detail {
-        push_text_field(out, ",\"detail\":", Some(detail));
+    if differs!(time) {
+        push_time(fields.name("time"), event.time);
     }
-    if let Some(version) = event.settings_version {
-        push_number_field(out, ",\"settings_version\":", Some(version));
+    if differs!(kind) {
+        let out = fields.name("event");
+        out.push('"');
+        out.push_str(event.kind.name());
+        out.push('"');
     }
-    if !event.signed_by.is_empty() {
-        out.push_str(",\"signed_by\":");
-        push_list(out, event.signed_by.iter().map(AsRef::as_ref));
+    if differs!(queue_id) {
+        push_shown(fields.name("queue_id"), event.queue_id.as_ref());
     }
-    if let Some(message_id) = &event.message_id {
-        push_text_field(out, ",\"message_id\":", Some(message_id));
+    if differs!(reference) {
+        push_shown(fields.name("reference"), event.reference.as_ref());
+    }
+    texts!(organisation, inbound_connector);
+    if differs!(client) {
+        push_client(fields.name("client"), event.client.as_deref());
+    }
+    texts!(from, header_from);
+    if differs!(to) {
+        push_to(fields.name("to"), event.to.as_ref());
+    }
+    texts!(subject);
+    if differs!(size) {
+        push_number(fields.name("size"), event.size);
+    }
+    if from.is_none_or(|from| from.status() != event.status()) {
+        push_text_or_null(fields.name("status"), event.status());
+    }
+    texts!(token, reply, outbound_connector, next_hop);
+    if differs!(tls) {
+        push_tls(fields.name("tls"), event.tls.as_deref());
+    }
+    if differs!(duration_ms) {
+        push_number(fields.name("duration_ms"), event.duration_ms);
+    }
+    if differs!(repairs) {
+        push_list(fields.name("repairs"), event.repairs.iter().copied());
+    }
+    push_additions(&mut fields, event, from);
+}
+
+/// Fields that the first form of the contract did not have: written only where known, and in a
+/// difference where the other event has what this one has not.
+fn push_additions(fields: &mut Fields<'_>, event: &Event, from: Option<&Event>) {
+    macro_rules! is_written {
+        ($field:ident) => {
+            match from {
+                None => event.$field.is_some(),
+                Some(from) => from.$field != event.$field,
+            }
+        };
+    }
+    if is_written!(envelope_sender) {
+        let sender = event.envelope_sender.as_deref();
+        push_text_or_null(fields.name("envelope_sender"), sender);
+    }
+    if is_written!(attempts) {
+        push_number(fields.name("attempts"), event.attempts.map(u64::from));
+    }
+    if is_written!(next_attempt) {
+        let out = fields.name("next_attempt");
+        match event.next_attempt {
+            None => out.push_str("null"),
+            Some(time) => push_time(out, time),
+        }
+    }
+    if is_written!(detail) {
+        push_text_or_null(fields.name("detail"), event.detail.as_deref());
+    }
+    if is_written!(settings_version) {
+        push_number(fields.name("settings_version"), event.settings_version);
+    }
+    let signs = match from {
+        None => !event.signed_by.is_empty(),
+        Some(from) => from.signed_by != event.signed_by,
+    };
+    if signs {
+        let out = fields.name("signed_by");
+        match event.signed_by.is_empty() {
+            true => out.push_str("null"),
+            false => push_list(out, event.signed_by.iter().map(AsRef::as_ref)),
+        }
+    }
+    if is_written!(message_id) {
+        push_text_or_null(fields.name("message_id"), event.message_id.as_deref());
     }
 }
 
 fn push_client(out: &mut String, client: Option<&ClientSummary>) {
     let Some(client) = client else {
-        out.push_str(",\"client\":null");
+        out.push_str("null");
         return;
     };
-    out.push_str(",\"client\":{\"address\":\"");
+    out.push_str("{\"address\":\"");
     // Cannot fail: a String takes everything.
     let _ = write!(out, "{}", client.address);
     out.push('"');
@@ -114,17 +187,16 @@ fn push_client(out: &mut String, client: Option<&ClientSummary>) {
 
 fn push_tls(out: &mut String, tls: Option<&TlsSummary>) {
     let Some(tls) = tls else {
-        out.push_str(",\"tls\":null");
+        out.push_str("null");
         return;
     };
-    push_text_field(out, ",\"tls\":{\"version\":", Some(&tls.version));
+    push_text_field(out, "{\"version\":", Some(&tls.version));
     push_text_field(out, ",\"cipher\":", Some(&tls.cipher));
     push_text_field(out, ",\"verified\":", Some(&tls.verified));
     out.push('}');
 }
 
 fn push_to(out: &mut String, to: Option<&To>) {
-    out.push_str(",\"to\":");
     match to {
         None => out.push_str("null"),
         Some(To::One(address)) => push_text(out, address),
@@ -155,14 +227,17 @@ fn push_shown<T: std::fmt::Display>(out: &mut String, value: Option<&T>) {
 
 fn push_text_field(out: &mut String, name: &str, text: Option<&str>) {
     out.push_str(name);
+    push_text_or_null(out, text);
+}
+
+fn push_text_or_null(out: &mut String, text: Option<&str>) {
     match text {
         None => out.push_str("null"),
         Some(text) => push_text(out, text),
     }
 }
 
-fn push_number_field(out: &mut String, name: &str, number: Option<u64>) {
-    out.push_str(name);
+fn push_number(out: &mut String, number: Option<u64>) {
     match number {
         None => out.push_str("null"),
         Some(number) => {
@@ -298,6 +373,9 @@ pub(super) fn read(text: &str) -> Result<Event, EventReadError> {
     let Value::Object(fields) = value else {
         return Err(EventReadError("no object".into()));
     };
+    if fields.contains_key("@") {
+        return Err(EventReadError("the difference from another event".into()));
+    }
     let time = time_of(&fields, "time")?.ok_or_else(|| wrong("time"))?;
     let kind = str_of(&fields, "event")?
         .and_then(EventKind::from_name)

@@ -224,16 +224,39 @@ pub(crate) struct TallyKey {
 /// Address, organisation, connector.
 pub(crate) type DeviceKey = (Arc<str>, Arc<str>, Arc<str>);
 
+/// Counts that wait to be added up: those of a few devices and destinations.
+const RECENT_MAX: usize = 32;
+
 /// Numbers of some events.
 #[derive(Debug, Default)]
 pub(crate) struct Tallies {
-    pub(crate) counts: HashMap<TallyKey, u64>,
-    pub(crate) devices: HashMap<DeviceKey, Device>,
+    counts: HashMap<TallyKey, u64>,
+    devices: HashMap<DeviceKey, Device>,
+    /// Counts of the last events. Those that follow each other mostly count the same things: few
+    /// keys are compared, instead of each hashed.
+    recent: Vec<(TallyKey, u64)>,
     /// Names once made, so that a batch of one device's mail makes few.
     names: HashMap<String, Arc<str>>,
 }
 
 impl Tallies {
+    /// What was counted.
+    pub(crate) fn counts(&mut self) -> &HashMap<TallyKey, u64> {
+        self.add_up();
+        &self.counts
+    }
+
+    /// The devices seen.
+    pub(crate) fn devices(&self) -> impl Iterator<Item = &Device> {
+        self.devices.values()
+    }
+
+    fn add_up(&mut self) {
+        for (key, count) in self.recent.drain(..) {
+            *self.counts.entry(key).or_default() += count;
+        }
+    }
+
     /// Counts an event.
     pub(crate) fn add(&mut self, event: &Event) {
         let Some(outcome) = event.status() else {
@@ -340,14 +363,30 @@ impl Tallies {
         outcome: &'static str,
         add: u64,
     ) {
+        let step = event.time.as_millis().div_euclid(measure.step());
+        let organisation = event.organisation.as_deref().unwrap_or_default();
+        let is_it = |(key, _): &&mut (TallyKey, u64)| {
+            key.measure == measure
+                && key.step == step
+                && key.outcome == outcome
+                && *key.name == *name
+                && *key.organisation == *organisation
+        };
+        if let Some((_, count)) = self.recent.iter_mut().find(is_it) {
+            *count += add;
+            return;
+        }
+        if self.recent.len() == RECENT_MAX {
+            self.add_up();
+        }
         let key = TallyKey {
             measure,
-            step: event.time.as_millis().div_euclid(measure.step()),
+            step,
             organisation: event.organisation.clone().unwrap_or_default(),
             name: self.name(name),
             outcome,
         };
-        *self.counts.entry(key).or_default() += add;
+        self.recent.push((key, add));
     }
 
     fn name(&mut self, name: &str) -> Arc<str> {
@@ -442,7 +481,7 @@ mod tests {
             tallies.add(event);
         }
         let mut told: Vec<_> = tallies
-            .counts
+            .counts()
             .iter()
             .map(|(key, count)| (key.measure, key.step, &*key.name, key.outcome, *count))
             .collect();
@@ -460,7 +499,7 @@ mod tests {
                 (Measure::Volume, 2, "Printers", "accepted", 4_096),
             ]
         );
-        let device = tallies.devices.values().next().unwrap();
+        let device = tallies.devices().next().unwrap();
         assert_eq!((device.accepted, device.octets), (1, 4_096));
         assert_eq!(device.tls.as_deref(), Some("none"));
     }

@@ -1,7 +1,7 @@
 //! What of an event can be found through the index of the trace databases, and under which keys.
 //!
 //! A key is a hash of field and value; two values may share one, so what the index finds is always
-//! checked with `TraceQuery::matches`. The rules for events ([`of_event`]) and for queries
+//! checked with `TraceQuery::matches`. The rules for events ([`Keys::of_event`]) and for queries
 //! ([`of_term`]) stand side by side because they must agree: what matches is never missed.
 //!
 //! The common outcomes (accepted, attempted, delivered, 2yz) have no keys: whoever asks for them
@@ -9,13 +9,14 @@
 
 use std::fmt::Write;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use relais_smtp::identifier::{QueueId, Reference};
 
 use super::query::values::{
     AddressPattern, ClientTest, Pattern, ReplyCodes, Test, folded, has_status, recipients,
 };
-use super::{Event, EventKind, TraceTerm};
+use super::{ClientSummary, Event, EventKind, To, TraceTerm};
 
 /// Hash of a field and a value. Stored: the function below must never change.
 pub(crate) type Key = u32;
@@ -95,39 +96,100 @@ fn key_shown(field: Field, value: &impl std::fmt::Display) -> Key {
     hash.key()
 }
 
-/// Calls `found` with every key of an event; some more than once.
-pub(crate) fn of_event(event: &Event, found: &mut impl FnMut(Key)) {
-    if let Some(id) = event.queue_id {
-        found(key_shown(Field::Id, &id));
+/// The keys of a value, and that value: of the event before.
+#[derive(Debug, Default)]
+struct Known<T> {
+    value: T,
+    keys: Vec<Key>,
+}
+
+impl<T: Clone + Default + PartialEq> Known<T> {
+    /// Calls `found` with the keys of a value, made only if it is another one than before.
+    fn tell(&mut self, value: &T, found: &mut impl FnMut(Key), make: impl FnOnce(&mut Vec<Key>)) {
+        if self.value != *value {
+            self.value.clone_from(value);
+            self.keys.clear();
+            make(&mut self.keys);
+        }
+        self.keys.iter().copied().for_each(found);
     }
+}
+
+type OptionalText = Option<Arc<str>>;
+
+/// Makes the keys of events. Those that follow each other mostly tell of the same message, device
+/// and connectors: what was hashed for the one before is not hashed again.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    id: Known<Option<QueueId>>,
+    to: Known<Option<To>>,
+    from: Known<OptionalText>,
+    header_from: Known<OptionalText>,
+    client: Known<Option<Arc<ClientSummary>>>,
+    inbound: Known<OptionalText>,
+    outbound: Known<OptionalText>,
+    organisation: Known<OptionalText>,
+}
+
+impl Keys {
+    /// Calls `found` with every key of an event; some more than once.
+    pub(crate) fn of_event(&mut self, event: &Event, found: &mut impl FnMut(Key)) {
+        self.id.tell(&event.queue_id, found, |keys| {
+            keys.extend(event.queue_id.map(|id| key_shown(Field::Id, &id)));
+        });
+        self.to.tell(&event.to, found, |keys| {
+            for address in recipients(event) {
+                of_address(Field::To, address, &mut |key| keys.push(key));
+            }
+        });
+        let sender = |sender: &OptionalText, keys: &mut Vec<Key>| {
+            if let Some(address) = sender {
+                of_address(Field::From, address, &mut |key| keys.push(key));
+            }
+        };
+        self.from
+            .tell(&event.from, found, |keys| sender(&event.from, keys));
+        if event.header_from != event.from {
+            self.header_from.tell(&event.header_from, found, |keys| {
+                sender(&event.header_from, keys);
+            });
+        }
+        self.client.tell(&event.client, found, |keys| {
+            keys.extend(
+                event
+                    .client
+                    .iter()
+                    .flat_map(|client| keys_of_client(client)),
+            );
+        });
+        let named = |field, name: &OptionalText, keys: &mut Vec<Key>| {
+            keys.extend(name.iter().map(|name| key_folded(field, name)));
+        };
+        let (inbound, outbound) = (&event.inbound_connector, &event.outbound_connector);
+        self.inbound.tell(inbound, found, |keys| {
+            named(Field::Connector, inbound, keys);
+        });
+        self.outbound.tell(outbound, found, |keys| {
+            named(Field::Connector, outbound, keys);
+        });
+        self.organisation.tell(&event.organisation, found, |keys| {
+            named(Field::Organisation, &event.organisation, keys);
+        });
+        of_the_rest(event, found);
+    }
+}
+
+fn keys_of_client(client: &ClientSummary) -> impl Iterator<Item = Key> {
+    let address = key_shown(Field::Client, &client.address.to_canonical());
+    let names = [&client.helo, &client.credential, &client.certificate];
+    let names = names.into_iter().flatten();
+    std::iter::once(address).chain(names.map(|name| key_folded(Field::Client, name)))
+}
+
+/// What hardly two events have in common.
+fn of_the_rest(event: &Event, found: &mut impl FnMut(Key)) {
     if let Some(reference) = event.reference {
         found(key_shown(Field::Reference, &reference));
-    }
-    for address in recipients(event) {
-        of_address(Field::To, address, found);
-    }
-    let header_from = event.header_from.as_ref();
-    let other = header_from.filter(|header_from| event.from.as_ref() != Some(header_from));
-    for address in event.from.as_ref().into_iter().chain(other) {
-        of_address(Field::From, address, found);
-    }
-    if let Some(client) = &event.client {
-        found(key_shown(Field::Client, &client.address.to_canonical()));
-        for name in [&client.helo, &client.credential, &client.certificate]
-            .into_iter()
-            .flatten()
-        {
-            found(key_folded(Field::Client, name));
-        }
-    }
-    for connector in [&event.inbound_connector, &event.outbound_connector]
-        .into_iter()
-        .flatten()
-    {
-        found(key_folded(Field::Connector, connector));
-    }
-    if let Some(organisation) = &event.organisation {
-        found(key_folded(Field::Organisation, organisation));
     }
     if has_kind_key(event.kind) {
         found(key(Field::Kind, event.kind.name()));

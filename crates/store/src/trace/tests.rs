@@ -8,6 +8,7 @@ use relais_smtp::identifier::{QueueId, Reference};
 use relais_smtp::time::Timestamp;
 use serde_json::Value;
 
+use super::terms::Keys;
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_514_400_123);
@@ -672,7 +673,7 @@ fn what_fits_a_query_is_never_missed_by_the_index() {
         for kind in EventKind::ALL {
             let (name, event) = example(*kind);
             let mut has = false;
-            terms::of_event(&event, &mut |key| has |= keys.contains(&key));
+            Keys::default().of_event(&event, &mut |key| has |= keys.contains(&key));
             assert!(has || !query.matches(&event), "{text} misses {name}");
             fitting += usize::from(query.matches(&event));
         }
@@ -702,7 +703,7 @@ fn text_that_identifies_is_looked_up_as_what_it_is() {
         let query = TraceQuery::parse(text).unwrap();
         let keys = terms::of_identifying_text(&query.terms[0]).expect(text);
         let mut has = false;
-        terms::of_event(event, &mut |key| has |= keys.contains(&key));
+        Keys::default().of_event(event, &mut |key| has |= keys.contains(&key));
         assert!(has && query.matches(event), "{text}");
     }
     for text in [

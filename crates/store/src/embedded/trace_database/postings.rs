@@ -10,7 +10,7 @@ use relais_smtp::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::trace::Event;
-use crate::trace::terms::{self, Key};
+use crate::trace::terms::{Key, Keys};
 
 /// Bits of a position within its segment: 65,536 events.
 const SEGMENT_BITS: u32 = 16;
@@ -40,6 +40,7 @@ pub(super) struct Collected {
     /// See [`Entry`].
     entries: Vec<u64>,
     segments: Vec<Segment>,
+    keys: Keys,
 }
 
 /// One event of one list, as a number of which the order is that of the rows: what is sorted most
@@ -105,7 +106,9 @@ impl Collected {
             key,
             offset,
         };
-        terms::of_event(event, &mut |key| self.entries.push(entry(key).packed()));
+        let entries = &mut self.entries;
+        let keys = &mut self.keys;
+        keys.of_event(event, &mut |key| entries.push(entry(key).packed()));
     }
 
     /// Forgets everything, for the next batch.
@@ -159,7 +162,7 @@ pub(super) fn change(
 ) -> rusqlite::Result<()> {
     let keys = |event: &Event| {
         let mut keys = BTreeSet::new();
-        terms::of_event(event, &mut |key| {
+        Keys::default().of_event(event, &mut |key| {
             keys.insert(key);
         });
         keys

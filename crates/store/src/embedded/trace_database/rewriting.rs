@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::sketches::{self, Sheet};
+use super::whole::{self, Wholes};
 use super::{
     BUSY_TIME_MAX, CLEAN_PAGES, TraceDatabaseError, TraceDatabases, TraceWriter, fault, postings,
 };
@@ -98,17 +99,21 @@ fn positions(
     keys: &mut HashSet<i64>,
 ) -> rusqlite::Result<Vec<u64>> {
     let mut found = Vec::new();
-    let mut statement = connection.prepare("SELECT position, json FROM event")?;
+    // Downwards: what an event has in common with an older one is read there, before that changes.
+    let sql = "SELECT position, json FROM event ORDER BY position DESC";
+    let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
+    let mut wholes = Wholes::default();
     while let Some(row) = rows.next()? {
         if *left == 0 {
             break;
         }
-        let json = row.get_ref(1)?.as_str()?;
-        if !wanted.eraser.is_in(json) {
+        let position = row.get(0)?;
+        let json = wholes.of(connection, position, row.get_ref(1)?.as_str()?)?;
+        if !wanted.eraser.is_in(&json) {
             continue;
         }
-        let event = Event::from_json(json).ok();
+        let event = Event::from_json(&json).ok();
         let whose = event.as_ref().and_then(|event| event.organisation.clone());
         if let Some(own) = &wanted.organisation
             && whose.as_deref() != Some(own.as_str())
@@ -128,7 +133,7 @@ fn positions(
                 .flatten()
                 .map(DialogueKey::number),
         );
-        found.push(row.get(0)?);
+        found.push(position);
         *left -= 1;
     }
     Ok(found)
@@ -223,22 +228,22 @@ fn rewrite(
     let transaction = connection.transaction()?;
     let mut sheets = BTreeSet::new();
     let mut count = 0;
+    let mut wholes = Wholes::default();
     for position in positions {
-        let sql = "SELECT json FROM event WHERE position = ?1";
-        let mut statement = transaction.prepare_cached(sql)?;
-        let json: Option<String> = statement
-            .query_row([position], |row| row.get(0))
-            .optional()?;
-        let Some((json, anew)) = json.and_then(|json| {
-            let anew = wanted.eraser.replace(&json)?;
-            Some((json, anew))
-        }) else {
+        let Some(line) = whole::line_at(&transaction, *position)? else {
             continue;
         };
-        let sql = "UPDATE event SET json = ?2 WHERE position = ?1";
-        transaction
-            .prepare_cached(sql)?
-            .execute(params![position, anew])?;
+        let json = wholes.of(&transaction, *position, &line)?;
+        let Some(anew) = wanted.eraser.replace(&json) else {
+            continue;
+        };
+        // What it has in common with another one is erased there, later: see `positions`.
+        if let Some(line) = wanted.eraser.replace(&line) {
+            let sql = "UPDATE event SET json = ?2 WHERE position = ?1";
+            transaction
+                .prepare_cached(sql)?
+                .execute(params![position, line])?;
+        }
         if let (Ok(before), Ok(after)) = (Event::from_json(&json), Event::from_json(&anew)) {
             postings::change(&transaction, *position, (&before, &after))?;
         }
@@ -301,7 +306,7 @@ mod tests {
     use super::super::TraceRecord;
     use super::*;
     use crate::trace::erase::Eraser;
-    use crate::trace::{EventKind, To, TraceQuery};
+    use crate::trace::{EventKind, To, TraceQuery, delta};
 
     const NOON: i64 = 1_795_521_600_000;
     const DAY: i64 = 86_400_000;
@@ -329,12 +334,12 @@ mod tests {
     }
 
     fn append(writer: &mut TraceWriter, events: &[(u64, Event)]) {
-        let texts: Vec<_> = events.iter().map(|(_, event)| event.to_json()).collect();
-        let records = events.iter().zip(&texts);
+        let lines = delta::lines_of(events.iter().map(|(_, event)| event));
+        let records = events.iter().zip(lines.lines());
         let records: Vec<_> = records
-            .map(|((position, event), json)| TraceRecord {
+            .map(|((position, event), line)| TraceRecord {
                 position: *position,
-                json,
+                line,
                 event,
             })
             .collect();

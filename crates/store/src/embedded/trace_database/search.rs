@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::postings::{self, Segment};
 use super::sketches::{self, BLOCK_BITS, Blocks, SHEET_BITS, Sheets};
+use super::whole::{self, Wholes};
 use super::{TraceDatabaseError, TraceDatabases, day_of, fault};
 use crate::trace::glance::Glance;
 use crate::trace::marks::{self, Mark};
@@ -441,7 +442,12 @@ impl<'a> Plan<'a> {
     }
 
     /// Whether the event matches, and its row.
-    fn judge(&self, row: &Row<'_>, budget: &mut u64) -> rusqlite::Result<Option<TraceRow>> {
+    fn judge(
+        &self,
+        row: &Row<'_>,
+        (connection, wholes): (&Connection, &mut Wholes),
+        budget: &mut u64,
+    ) -> rusqlite::Result<Option<TraceRow>> {
         *budget = budget.saturating_sub(1);
         let (position, time): (u64, i64) = (row.get(0)?, row.get(1)?);
         let time = Timestamp::from_millis(time);
@@ -450,20 +456,20 @@ impl<'a> Plan<'a> {
         if !in_time {
             return Ok(None);
         }
-        let json = row.get_ref(2)?.as_str()?;
+        let json = wholes.of(connection, position, row.get_ref(2)?.as_str()?)?;
         if !self.query.terms.is_empty() {
-            if !self.glances.iter().all(|glance| glance.may_fit(json)) {
+            if !self.glances.iter().all(|glance| glance.may_fit(&json)) {
                 return Ok(None);
             }
             *budget = budget.saturating_sub(READ_COST);
             // A row that cannot be read is of a later version, or damaged: it matches nothing.
-            if !Event::from_json(json).is_ok_and(|event| self.query.matches(&event)) {
+            if !Event::from_json(&json).is_ok_and(|event| self.query.matches(&event)) {
                 return Ok(None);
             }
         }
         Ok(Some(TraceRow {
             position,
-            json: json.to_owned(),
+            json: json.into_owned(),
         }))
     }
 }
@@ -484,6 +490,7 @@ impl OpenDay {
             placed: false,
             at_end: false,
             found: VecDeque::new(),
+            wholes: Wholes::default(),
         }
     }
 
@@ -491,6 +498,7 @@ impl OpenDay {
     fn has_any(&self, plan: &Plan<'_>, budget: &mut u64) -> rusqlite::Result<bool> {
         let sql = "SELECT position, time, json FROM event WHERE position = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
+        let mut wholes = Wholes::default();
         let mut below = u64::MAX;
         while let Some(segment) = postings::segment_below(&self.connection, below)? {
             below = segment.start();
@@ -502,7 +510,9 @@ impl OpenDay {
             for position in postings::candidates(&self.connection, &segment, &plan.keys)? {
                 let mut rows = statement.query([position])?;
                 if let Some(row) = rows.next()?
-                    && plan.judge(row, budget)?.is_some()
+                    && plan
+                        .judge(row, (&self.connection, &mut wholes), budget)?
+                        .is_some()
                 {
                     return Ok(true);
                 }
@@ -542,6 +552,7 @@ struct DayReader {
     at_end: bool,
     /// Matching events read ahead, newest first.
     found: VecDeque<TraceRow>,
+    wholes: Wholes,
 }
 
 /// The reader that holds, or may hold, the newest event left.
@@ -649,7 +660,8 @@ impl DayReader {
         let below = self.unread_below.min(end).min(i64::MAX.unsigned_abs());
         let mut rows = statement.query(params![first, below])?;
         while let Some(row) = rows.next()? {
-            self.found.extend(plan.judge(row, budget)?);
+            let reading = (&self.connection, &mut self.wholes);
+            self.found.extend(plan.judge(row, reading, budget)?);
             self.unread_below = row.get(0)?;
             if self.found.len() >= READ_AHEAD || *budget == 0 {
                 return Ok(true);
@@ -680,7 +692,8 @@ impl DayReader {
                 let mut statement = self.connection.prepare_cached(sql)?;
                 let mut rows = statement.query([position])?;
                 if let Some(row) = rows.next()? {
-                    self.found.extend(plan.judge(row, budget)?);
+                    let reading = (&self.connection, &mut self.wholes);
+                    self.found.extend(plan.judge(row, reading, budget)?);
                 }
                 self.unread_below = *position;
                 if self.found.len() >= READ_AHEAD || *budget == 0 {
@@ -733,10 +746,6 @@ fn add_groups(
 }
 
 fn read_event(connection: &Connection, position: u64) -> rusqlite::Result<Option<Event>> {
-    let sql = "SELECT json FROM event WHERE position = ?1";
-    let mut statement = connection.prepare_cached(sql)?;
-    let json: Option<String> = statement
-        .query_row([position], |row| row.get(0))
-        .optional()?;
+    let json = whole::json_at(connection, position)?;
     Ok(json.and_then(|json| Event::from_json(&json).ok()))
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use super::whole::Wholes;
 use crate::trace::Event;
 use crate::trace::marks::{self, MARKS, Mark};
 
@@ -170,10 +171,13 @@ impl Sheet {
         let sql = "SELECT position, json FROM event WHERE position >= ?1 AND position < ?2";
         let mut statement = connection.prepare_cached(sql)?;
         let mut rows = statement.query([first, end])?;
+        let mut wholes = Wholes::default();
         while let Some(row) = rows.next()? {
+            let position = row.get(0)?;
+            let json = wholes.of(connection, position, row.get_ref(1)?.as_str()?)?;
             // One that cannot be read matches nothing.
-            if let Ok(event) = Event::from_json(row.get_ref(1)?.as_str()?) {
-                sheet.add(row.get(0)?, &event, None);
+            if let Ok(event) = Event::from_json(&json) {
+                sheet.add(position, &event, None);
             }
         }
         Ok(sheet)

@@ -62,12 +62,12 @@ CREATE TABLE IF NOT EXISTS queue_sample (
 ";
 
 /// Adds what a batch counted.
-pub(super) fn store(transaction: &Transaction<'_>, tallies: &Tallies) -> rusqlite::Result<()> {
+pub(super) fn store(transaction: &Transaction<'_>, tallies: &mut Tallies) -> rusqlite::Result<()> {
     // A day that was over was not.
     let sums = "DELETE FROM tally WHERE measure > ?1";
     transaction.prepare_cached(sums)?.execute([OF_DAY])?;
-    store_counts(transaction, &tallies.counts)?;
-    store_devices(transaction, tallies.devices.values())
+    store_counts(transaction, tallies.counts())?;
+    store_devices(transaction, tallies.devices())
 }
 
 /// Adds up a day that is over, so that a month is thirty sums of each name and not of each hour.

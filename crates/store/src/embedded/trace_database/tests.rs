@@ -1,6 +1,7 @@
 //! The trace databases: what is written is found, whatever the day, the page and the damage.
 
 mod lists;
+mod wholes;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use super::search::{RefusedPage, TracePage};
 use super::*;
 use crate::trace::tally::{Measure, QueueSample, TALLY_NAMES_MAX, TALLY_OTHERS, Tally, TallyQuery};
-use crate::trace::{ClientSummary, To, TraceQuery};
+use crate::trace::{ClientSummary, To, TraceQuery, delta};
 
 const NOON: i64 = 1_795_521_600_000;
 const DAY: i64 = DAY_MILLIS;
@@ -22,6 +23,24 @@ struct Trace {
     folder: TempDir,
     databases: TraceDatabases,
     writer: TraceWriter,
+}
+
+/// Those that follow each other are a group.
+fn lines_of(events: &[(u64, Event)]) -> String {
+    let groups = events.chunk_by(|(a, _), (b, _)| a + 1 == *b);
+    groups
+        .map(|group| delta::lines_of(group.iter().map(|(_, event)| event)))
+        .collect()
+}
+
+fn records_of<'a>(events: &'a [(u64, Event)], lines: &'a str) -> Vec<TraceRecord<'a>> {
+    let told = events.iter().zip(lines.lines());
+    told.map(|((position, event), line)| TraceRecord {
+        position: *position,
+        line,
+        event,
+    })
+    .collect()
 }
 
 impl Trace {
@@ -37,17 +56,8 @@ impl Trace {
     }
 
     fn append(&mut self, events: &[(u64, Event)]) -> Appended {
-        let texts: Vec<_> = events.iter().map(|(_, event)| event.to_json()).collect();
-        let records: Vec<_> = events
-            .iter()
-            .zip(&texts)
-            .map(|((position, event), json)| TraceRecord {
-                position: *position,
-                json,
-                event,
-            })
-            .collect();
-        self.writer.append(&records).unwrap()
+        let lines = lines_of(events);
+        self.writer.append(&records_of(events, &lines)).unwrap()
     }
 
     fn search(&self, text: &str) -> Vec<u64> {
@@ -330,7 +340,7 @@ fn a_database_with_other_tables_is_set_aside_and_one_of_the_future_is_left_alone
     let event = delivered(NOON + DAY, "a@x.test");
     let record = TraceRecord {
         position: 2,
-        json: &event.to_json(),
+        line: &event.to_json(),
         event: &event,
     };
     let error = trace.writer.append(&[record]).unwrap_err();
@@ -664,7 +674,6 @@ fn measure_storing_and_searching() {
     };
     let (messages, batch) = (number("MESSAGES", 100_000), number("BATCH", 1_000));
     let mut trace = Trace::new();
-    let mut texts = Vec::new();
     let mut events = Vec::new();
     let mut position = 0;
     let (mut cpu, mut wall, mut json_time) =
@@ -676,23 +685,14 @@ fn measure_storing_and_searching() {
         }
         if events.len() as u64 >= batch || message + 1 == messages {
             let started = std::time::Instant::now();
-            texts.extend(events.iter().map(|(_, event)| event.to_json()));
+            let lines = lines_of(&events);
             json_time += started.elapsed();
-            let records: Vec<_> = events
-                .iter()
-                .zip(&texts)
-                .map(|((position, event), json)| TraceRecord {
-                    position: *position,
-                    json,
-                    event,
-                })
-                .collect();
+            let records = records_of(&events, &lines);
             let (started, before) = (std::time::Instant::now(), cpu_seconds());
             trace.writer.append(&records).unwrap();
             wall += started.elapsed();
             cpu += cpu_seconds() - before;
             events.clear();
-            texts.clear();
         }
     }
     let each = |seconds: f64| seconds * 1e6 / position as f64;
