@@ -20,8 +20,8 @@ use super::writer::Writer;
 use super::{Embedded, administering, dialogue_database, kept_table, schema};
 use crate::error::StoreError;
 use crate::queue::{Actor, MessageFacts};
-use crate::trace::Event;
 use crate::trace::erase::{Erased, Erasure};
+use crate::trace::{Event, delta};
 
 /// How often a log is cut while readers are in the way, and how long they have in between: a
 /// search lasts about two seconds.
@@ -110,6 +110,7 @@ impl Embedded {
         let (name, via) = (actor.name.to_owned(), actor.via);
         let told = self.exclusively(move |writer: &mut Writer| {
             let traced = writer.traced();
+            writer.clean(true)?;
             writer.transact(|transaction| {
                 let sql = "DELETE FROM outbox WHERE position < ?1";
                 transaction.execute(sql, [traced]).map_err(schema::fault)?;
@@ -121,8 +122,13 @@ impl Embedded {
         told.await?
     }
 
-    /// What the queue's log has of it goes.
+    /// What free pages and the log of the queue have of it goes.
     async fn cut_log(&self) -> Result<(), StoreError> {
+        if !self.exclusively(Writer::leave_no_free_page).await?? {
+            tracing::info!(
+                "free pages of a large queue keep an erased address until mail needs them"
+            );
+        }
         for _ in 0..CUTS_MAX {
             if self.exclusively(Writer::cut_log).await?? {
                 return Ok(());
@@ -161,7 +167,7 @@ fn concerns(wanted: &Erasure, facts: &MessageFacts, recipients: &[EnvelopeRecipi
 
 /// Events of the outbox that have the address, and that the trace has not.
 fn untraced(connection: &Connection, wanted: &Erasure, traced: u64) -> Result<u64, StoreError> {
-    let concerns = |line: &&str| {
+    let concerns = |line: &str| {
         let whose = Event::from_json(line).ok();
         // What cannot be read by itself may be of anybody.
         let is_own = wanted.organisation.is_none()
@@ -176,8 +182,8 @@ fn untraced(connection: &Connection, wanted: &Erasure, traced: u64) -> Result<u6
         let mut rows = statement.query([traced])?;
         let mut count = 0;
         while let Some(row) = rows.next()? {
-            let lines = row.get_ref(0)?.as_str()?;
-            count += lines.lines().filter(concerns).count() as u64;
+            let lines = delta::whole_lines(row.get_ref(0)?.as_str()?);
+            count += lines.iter().filter(|line| concerns(line)).count() as u64;
         }
         Ok(count)
     };

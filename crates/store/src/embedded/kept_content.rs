@@ -121,6 +121,7 @@ impl Embedded {
             return Ok(());
         }
         let dropped = self.exclusively(move |writer: &mut Writer| {
+            writer.clean(true)?;
             let files = writer.transact(|transaction| {
                 let files = kept_table::drop_some(transaction, &ids).map_err(schema::fault)?;
                 Ok::<_, StoreError>((files, Vec::new()))

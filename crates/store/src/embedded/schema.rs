@@ -105,9 +105,9 @@ pub(crate) fn open_writer(folder: &Path) -> Result<Connection, StoreError> {
     connection
         .pragma_update(None, "cache_size", WRITER_CACHE_KIB)
         .map_err(fault)?;
-    // Content and addresses that were taken out do not stay in free pages.
+    // Of what is taken out nothing stays in pages that are in use; `Writer::clean` says more.
     connection
-        .pragma_update(None, "secure_delete", true)
+        .pragma_update(None, "secure_delete", "FAST")
         .map_err(fault)?;
     migrate(&mut connection)?;
     settings_tables::create(&connection)?;

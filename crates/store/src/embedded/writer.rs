@@ -37,6 +37,10 @@ use crate::trace::Event;
 /// Octets of content in one group: bounds the size of a transaction and the wait for it.
 const GROUP_OCTETS_MAX: usize = 32 * 1_024 * 1_024;
 
+/// Octets of a database of which all free pages are given back at once: half a second or so, in
+/// which mail waits.
+const VACUUMED_OCTETS_MAX: u64 = 64 * 1_024 * 1_024;
+
 /// What writer, readers and callers share.
 pub(super) struct Shared {
     pub(super) folder: PathBuf,
@@ -107,6 +111,8 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     /// `None` between a fault and recovery.
     connection: Option<Connection>,
+    /// See [`Writer::clean`].
+    cleans: bool,
     feed: Feed,
     keys: HashMap<QueueKey, i64>,
     /// Groups that failed: they may be in the log all the same.
@@ -127,6 +133,7 @@ impl Writer {
         Self {
             shared,
             connection: Some(connection),
+            cleans: false,
             feed,
             keys,
             doubts: Vec::new(),
@@ -215,6 +222,7 @@ impl Writer {
         let there = doubt::settle(&mut connection, &self.doubts, self.shared.ids.last());
         let there = there.map_err(schema::fault)?;
         self.connection = Some(connection);
+        self.cleans = false;
         // What the disk has may differ from what is remembered of it.
         self.shared.cache.clear();
         for (doubt, there) in std::mem::take(&mut self.doubts).into_iter().zip(there) {
@@ -225,6 +233,40 @@ impl Writer {
         self.shared.health.unseal();
         self.shared.bell.ring();
         Ok(())
+    }
+
+    /// Whether pages that get free are overwritten: where content is kept, and when something is
+    /// erased. Always would write each message once more when it leaves; whoever keeps nothing has
+    /// such pages filled with the next mail.
+    pub(super) fn clean(&mut self, on: bool) -> Result<(), StoreError> {
+        if self.cleans == on {
+            return Ok(());
+        }
+        let connection = self.connection.as_ref().ok_or(StoreError::Closed)?;
+        let how = if on { "ON" } else { "FAST" };
+        let set = connection.pragma_update(None, "secure_delete", how);
+        set.map_err(schema::fault)?;
+        self.cleans = on;
+        Ok(())
+    }
+
+    /// Leaves no free page, if the database is small enough for that: [`VACUUMED_OCTETS_MAX`].
+    pub(super) fn leave_no_free_page(&mut self) -> Result<bool, StoreError> {
+        self.shared.health.may_write()?;
+        let connection = self.connection.as_ref().ok_or(StoreError::Closed)?;
+        let number = |name: &str| -> rusqlite::Result<u64> {
+            connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+        };
+        let done = || -> rusqlite::Result<bool> {
+            if number("freelist_count")? == 0 {
+                return Ok(true);
+            }
+            if number("page_count")? * number("page_size")? > VACUUMED_OCTETS_MAX {
+                return Ok(false);
+            }
+            connection.execute_batch("VACUUM").map(|()| true)
+        };
+        done().map_err(|error| failed(&self.shared.health, &error))
     }
 
     /// Moves the log into the database and cuts it: what was overwritten does not stay in it.
@@ -323,6 +365,8 @@ impl Writer {
         if let Err(error) = self.shared.health.may_write() {
             return Err(WriteError::Refused(error));
         }
+        let keeps = self.shared.keeping.is_on();
+        self.clean(keeps).map_err(WriteError::Refused)?;
         let connection = self
             .connection
             .as_mut()

@@ -244,11 +244,10 @@ async fn on_a_full_disk_a_settlement_passes_though_its_content_cannot_be_kept() 
 }
 
 #[tokio::test]
-async fn what_is_delivered_or_kept_no_longer_stands_in_no_page() {
+async fn what_is_kept_no_longer_stands_in_no_page() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let long = b"a secret for paula ".repeat(2_000);
-    send(&store, &long, at(1)).await;
     keep(&store, 3).await;
     let kept = send(&store, &long, at(2)).await;
     assert!(octets_of(&store, kept).await.is_some());
