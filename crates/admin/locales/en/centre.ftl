@@ -25,6 +25,8 @@ nav-attempts = Refused attempts
 error-title = That did not work
 error-not-found = There is no such page, or what it showed is gone.
 error-foreign = This form did not come from a page of this session. Open the page again and repeat.
+error-form = The form arrived in pieces that do not fit together. Open the page again and repeat.
+error-file-text = The file is no text in UTF-8. Save it as UTF-8 and send it again.
 error-read-only = You may read everything and change nothing. Ask an owner.
 
 sign-in-title = Sign in

@@ -124,8 +124,10 @@ file-export = Download settings.toml
 file-export-words = The settings are at version { $value }.
 file-import = Import a settings file
 file-import-words = First you see what it would change. Then all of it is changed at once, or nothing. What the file does not name stays.
-file-text = Contents of the file
-file-text-hint = Paste it here. What another Relais exported, or a part of it with [[organisation]] and its name.
+file-file = File
+file-file-hint = What another Relais exported, or a part of it with [[organisation]] and its name.
+file-text = Or its contents
+file-text-hint = Pasted here instead of choosing a file.
 file-prune = Remove what the file does not name
 file-prune-hint = Then the settings are exactly the file.
 file-look = Show what would change
@@ -138,6 +140,8 @@ file-would-change =
     }
 file-default = (default)
 file-wrong = The file cannot be read: { $value }
+file-none = Choose a file, or paste its contents.
+file-both = A file is chosen and contents are pasted: send one of them.
 file-done = Done. The settings are at version { $value }.
 
 import-title = Take over from the relay before

@@ -25,6 +25,8 @@ nav-attempts = Tentatives refusées
 error-title = Cela n’a pas fonctionné
 error-not-found = Cette page n’existe pas, ou ce qu’elle montrait n’est plus là.
 error-foreign = Ce formulaire ne vient pas d’une page de cette session. Rouvrez la page et recommencez.
+error-form = Le formulaire est arrivé en morceaux qui ne s’accordent pas. Rouvrez la page et recommencez.
+error-file-text = Le fichier n’est pas un texte en UTF-8. Enregistrez-le en UTF-8 et envoyez-le à nouveau.
 error-read-only = Vous pouvez tout lire et ne rien modifier. Adressez-vous à un propriétaire.
 
 sign-in-title = Connexion

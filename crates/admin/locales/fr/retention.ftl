@@ -124,8 +124,10 @@ file-export = Télécharger settings.toml
 file-export-words = Les paramètres sont à la version { $value }.
 file-import = Importer un fichier de paramètres
 file-import-words = Vous voyez d’abord ce qu’il changerait. Ensuite tout est changé d’un coup, ou rien. Ce que le fichier ne nomme pas reste.
-file-text = Contenu du fichier
-file-text-hint = Collez-le ici. Ce qu’un autre Relais a exporté, ou une partie avec [[organisation]] et son nom.
+file-file = Fichier
+file-file-hint = Ce qu’un autre Relais a exporté, ou une partie avec [[organisation]] et son nom.
+file-text = Ou son contenu
+file-text-hint = Collé ici au lieu de choisir un fichier.
 file-prune = Supprimer ce que le fichier ne nomme pas
 file-prune-hint = Les paramètres sont alors exactement le fichier.
 file-look = Montrer ce qui changerait
@@ -138,6 +140,8 @@ file-would-change =
     }
 file-default = (par défaut)
 file-wrong = Le fichier est illisible : { $value }
+file-none = Choisissez un fichier, ou collez son contenu.
+file-both = Un fichier est choisi et un contenu est collé : envoyez l’un des deux.
 file-done = C’est fait. Les paramètres sont à la version { $value }.
 
 import-title = Reprendre l’ancien relais

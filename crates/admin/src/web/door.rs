@@ -16,7 +16,7 @@ use relais_policy::settings::Mode;
 
 use super::ask::{Centre, Refused, address};
 use super::cookies::Cookie;
-use super::form::Form;
+use super::form::{Form, PartsFault};
 use super::page;
 use super::view::chosen_by;
 use crate::context::{Caller, Peer};
@@ -212,17 +212,48 @@ impl FromRequest<Centre> for OwnForm {
 
     async fn from_request(request: Request, centre: &Centre) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        let visit = Visit::of(&parts, centre).await;
-        if !is_from_our_page(&parts.headers) {
-            let words = visit.lang.t("error-foreign");
-            return Err(page::failed(&visit, StatusCode::FORBIDDEN, &words));
-        }
-        let request = Request::from_parts(parts, body);
-        let octets = Bytes::from_request(request, centre).await;
-        let octets = octets.map_err(IntoResponse::into_response)?;
-        let form = Form::parse(&octets);
+        let visit = from_our_page(&parts, centre).await?;
+        let form = read(&visit, Request::from_parts(parts, body), centre).await?;
         Ok(Self { visit, form })
     }
+}
+
+/// Who sends a form that one of our own pages made. Nothing of the form is read yet.
+async fn from_our_page(parts: &Parts, centre: &Centre) -> Result<Visit, Response> {
+    let visit = Visit::of(parts, centre).await;
+    if is_from_our_page(&parts.headers) {
+        return Ok(visit);
+    }
+    let words = visit.lang.t("error-foreign");
+    Err(page::failed(&visit, StatusCode::FORBIDDEN, &words))
+}
+
+/// The same, who is signed in: what a stranger sends is not read, however long it is.
+async fn signed_in(parts: &Parts, centre: &Centre) -> Result<Visit, Response> {
+    let visit = from_our_page(parts, centre).await?;
+    if visit.session.is_some() {
+        return Ok(visit);
+    }
+    let next = if visit.must_enrol { ENROL } else { "/sign-in" };
+    Err(Redirect::to(next).into_response())
+}
+
+/// The form, within the bound of its route.
+async fn read(visit: &Visit, request: Request, centre: &Centre) -> Result<Form, Response> {
+    let form = request.headers().get(header::CONTENT_TYPE).cloned();
+    let octets = Bytes::from_request(request, centre).await;
+    let octets = octets.map_err(IntoResponse::into_response)?;
+    let boundary = form.as_ref().and_then(|value| value.to_str().ok());
+    let Some(boundary) = boundary.and_then(Form::boundary_of) else {
+        return Ok(Form::parse(&octets));
+    };
+    Form::parse_parts(&octets, boundary).map_err(|fault| {
+        let words = visit.lang.t(match fault {
+            PartsFault::Form => "error-form",
+            PartsFault::Text => "error-file-text",
+        });
+        page::failed(visit, StatusCode::BAD_REQUEST, &words)
+    })
 }
 
 /// A form of a person who is signed in, made by us for this session.
@@ -231,24 +262,29 @@ pub(super) struct SessionForm {
     pub(super) form: Form,
 }
 
+impl SessionForm {
+    async fn read(visit: Visit, request: Request, centre: &Centre) -> Result<Self, Response> {
+        let form = read(&visit, request, centre).await?;
+        let session = visit.session.as_ref();
+        if session.is_some_and(|session| session.is_form_token(form.raw("form_token"))) {
+            return Ok(Self { visit, form });
+        }
+        let words = visit.lang.t("error-foreign");
+        Err(page::failed(&visit, StatusCode::FORBIDDEN, &words))
+    }
+}
+
 impl FromRequest<Centre> for SessionForm {
     type Rejection = Response;
 
     async fn from_request(request: Request, centre: &Centre) -> Result<Self, Response> {
-        let OwnForm { visit, form } = OwnForm::from_request(request, centre).await?;
-        let Some(session) = &visit.session else {
-            let next = if visit.must_enrol { ENROL } else { "/sign-in" };
-            return Err(Redirect::to(next).into_response());
-        };
-        if !session.is_form_token(form.raw("form_token")) {
-            let words = visit.lang.t("error-foreign");
-            return Err(page::failed(&visit, StatusCode::FORBIDDEN, &words));
-        }
-        Ok(Self { visit, form })
+        let (parts, body) = request.into_parts();
+        let visit = signed_in(&parts, centre).await?;
+        Self::read(visit, Request::from_parts(parts, body), centre).await
     }
 }
 
-/// The same, of a person who may change things.
+/// The same, of a person who may change things; of anybody else it is not read either.
 pub(super) struct Change {
     pub(super) visit: Visit,
     pub(super) form: Form,
@@ -258,11 +294,14 @@ impl FromRequest<Centre> for Change {
     type Rejection = Response;
 
     async fn from_request(request: Request, centre: &Centre) -> Result<Self, Response> {
-        let SessionForm { visit, form } = SessionForm::from_request(request, centre).await?;
+        let (parts, body) = request.into_parts();
+        let visit = signed_in(&parts, centre).await?;
         if !visit.may_change() {
             let words = visit.lang.t("error-read-only");
             return Err(page::failed(&visit, StatusCode::FORBIDDEN, &words));
         }
+        let request = Request::from_parts(parts, body);
+        let SessionForm { visit, form } = SessionForm::read(visit, request, centre).await?;
         Ok(Self { visit, form })
     }
 }

@@ -311,6 +311,12 @@ impl Sheet {
         self
     }
 
+    /// Whether it is sent in parts, as files are.
+    fn has_file(&self) -> bool {
+        let mut inputs = self.inputs.iter();
+        inputs.any(|input| matches!(input.kind, Kind::File(_)))
+    }
+
     /// The identifier of a field.
     fn of(&self, input: &Input) -> String {
         format!("{}-{}", self.id, input.name)
@@ -330,6 +336,8 @@ pub(super) struct Input {
 enum Kind {
     Text,
     Long,
+    /// A file of the reader's machine, of these types.
+    File(&'static str),
     Choice(Vec<Pick>),
     Ticks(Vec<Pick>),
     Tick(bool),
@@ -381,6 +389,11 @@ impl Input {
             value: value.to_owned(),
             ..Self::of(Kind::Long, name, label)
         }
+    }
+
+    /// A file; `types`: what the browser offers to choose.
+    pub(super) fn file(name: &'static str, label: String, types: &'static str) -> Self {
+        Self::of(Kind::File(types), name, label)
     }
 
     pub(super) fn choice(name: &'static str, label: String, picks: Vec<Pick>) -> Self {

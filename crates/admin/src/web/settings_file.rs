@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use relais_policy::document::{Document, FILE_OCTETS_MAX};
 
 use super::ask::{Centre, Refused, address, list, text};
-use super::door::{Reader, SessionForm, Visit};
+use super::door::{Change, Reader, Visit};
 use super::form::Form;
 use super::page::{self, Frame};
 use super::records::{Input, Note, Records, Sheet, Sure, Table, View};
@@ -23,7 +23,8 @@ use crate::plain::clean;
 
 /// Where the page is.
 const HERE: &str = "/settings/file";
-/// Octets of a form: percent-encoded, a file is three times as long at most.
+/// Octets of a form: percent-encoded, a file is three times as long at most. The file itself is held
+/// to its own bound where it is read.
 const FORM_OCTETS_MAX: usize = 3 * FILE_OCTETS_MAX + 4_096;
 /// Lines of a difference that are shown.
 const LINES_MAX: usize = 400;
@@ -68,6 +69,11 @@ fn answer(
         "" => String::new(),
         version => lang.with("file-done", version),
     };
+    let file = Input::file(
+        "file",
+        lang.t("file-file"),
+        ".toml,application/toml,text/plain",
+    );
     let document = Input::long("document", lang.t("file-text"), typed.raw("document"));
     let prune = Input::tick(
         "prune",
@@ -77,7 +83,8 @@ fn answer(
     let sheet = Sheet::new("import", HERE, lang.t("file-look"))
         .title(lang.t("file-import"))
         .words(lang.t("file-import-words"))
-        .input(document.hint(lang.t("file-text-hint")).wanted())
+        .input(file.hint(lang.t("file-file-hint")))
+        .input(document.hint(lang.t("file-text-hint")))
         .input(prune.hint(lang.t("file-prune-hint")));
     let table = Table {
         headings: Vec::new(),
@@ -140,17 +147,26 @@ async fn export(State(centre): State<Centre>, Reader(visit): Reader) -> Response
     (headers, document.to_toml()).into_response()
 }
 
+/// The text of the chosen file, or what was pasted; with the line ends of a file of ours: browsers
+/// send those of a field as CRLF.
+fn given(lang: Lang, form: &Form) -> Result<String, String> {
+    let (chosen, pasted) = (form.raw("file"), form.raw("document"));
+    let text = match (chosen.is_empty(), pasted.trim().is_empty()) {
+        (true, true) => return Err(lang.t("file-none")),
+        (false, false) => return Err(lang.t("file-both")),
+        (false, true) => chosen,
+        (true, false) => pasted,
+    };
+    Ok(text.replace("\r\n", "\n"))
+}
+
 /// First what would change, then the change.
-async fn import(
-    State(centre): State<Centre>,
-    SessionForm { visit, form }: SessionForm,
-) -> Response {
-    if let Err(refused) = must_change(&visit) {
-        return page::refused(&visit, &refused);
-    }
-    let (lang, typed) = (visit.lang, form.raw("document"));
-    // Browsers send line ends as CRLF.
-    let typed = typed.replace("\r\n", "\n");
+async fn import(State(centre): State<Centre>, Change { visit, form }: Change) -> Response {
+    let lang = visit.lang;
+    let typed = match given(lang, &form) {
+        Ok(typed) => typed,
+        Err(words) => return answer(&centre, &visit, (StatusCode::BAD_REQUEST, words), &form),
+    };
     let document = match Document::from_toml(&typed) {
         Ok(document) => document,
         Err(error) => {
