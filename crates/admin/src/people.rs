@@ -672,8 +672,9 @@ impl People {
         made.await.unwrap_or_else(|| NOBODYS_HASH.to_owned())
     }
 
-    /// Off the runtime's threads, few at a time.
-    async fn work<T: Send + 'static>(
+    /// Off the runtime's threads, few at a time: each of them takes memory and a core. For whatever
+    /// is slow on purpose; none: it failed.
+    pub(crate) async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {

@@ -23,6 +23,7 @@ use relais_smtp::dkim::BodyHasher;
 use relais_smtp::envelope::{EnvelopeRecipient, SenderParameters};
 use relais_smtp::time::Timestamp;
 use relais_store::queue::{MessageFacts, NewMessage, NewRecipient, QueueKey};
+use relais_store::store::Store;
 use relais_store::trace::{Event, EventKind, TRACE_LIMIT_MAX, To, TraceQuery, TraceTerm};
 
 use crate::compose::{Attachment, Named, Parts, compose};
@@ -111,7 +112,21 @@ async fn send(context: &AdminContext, schedule: &Schedule, now: Timestamp) -> Re
     };
     let content = letter.content(&tables, &message_id)?;
     let message = message(context, &letter, &organisation, &content).await?;
-    let committed = context.store.commit(message).await;
+    hand_in(&context.store, schedule, message).await
+}
+
+/// Hands it in, unless it was removed, asked for anew, or lost its organisation in the meantime:
+/// making it took seconds. Until that is done nobody removes it.
+async fn hand_in(store: &Store, schedule: &Schedule, message: NewMessage) -> Result<(), String> {
+    let _turn = schedules::TURN.lock().await;
+    let standing = schedules::get(store, &schedule.id).await;
+    let standing = standing.map_err(|error| error.to_string())?;
+    let is_wanted = standing.is_some_and(|one| one.next == schedule.next);
+    let settings = store.settings();
+    if !is_wanted || settings.organisation(&message.facts.organisation).is_none() {
+        return Ok(());
+    }
+    let committed = store.commit(message).await;
     committed.map(|_| ()).map_err(|error| error.to_string())
 }
 
@@ -353,5 +368,61 @@ fn accepted(facts: &MessageFacts, to: &[Mailbox], letter: &Letter<'_>) -> Event 
         size: Some(facts.size),
         detail: Some(detail(letter.schedule).into()),
         ..Event::new(facts.accepted_at, EventKind::MessageAccepted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relais_store::queue::Criteria;
+
+    use super::*;
+    use crate::proving::tests::World;
+    use crate::schedules::Every;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_report_that_was_removed_or_asked_for_anew_while_it_was_made_is_not_handed_in() {
+        let world = World::new(&["contoso"]).await;
+        let (context, store) = (&world.context, &world.context.store);
+        let now = context.clock.now();
+        let schedule = Schedule {
+            id: "1".to_owned(),
+            organisation: "contoso".to_owned(),
+            reports: Vec::new(),
+            every: Every::Day,
+            to: vec!["b@example.org".to_owned()],
+            language: "en".to_owned(),
+            next: 10,
+            sent: None,
+            fault: None,
+        };
+        let from = Mailbox::parse("relais@contoso.test").expect("an address");
+        let letter = Letter {
+            context,
+            schedule: &schedule,
+            lang: Lang::of(Some("en"), None),
+            from: &from,
+            now,
+        };
+        let octets = letter.content(&[], "a@b").expect("a letter");
+        let handed_in = async || {
+            let made = message(context, &letter, &"contoso".into(), &octets).await;
+            let made = hand_in(store, &schedule, made.expect("a message")).await;
+            made.expect("the store");
+            let queued = store.list(&Criteria::default(), None, 9).await;
+            queued.expect("the queue").len()
+        };
+        let put = async |schedule: &Schedule| {
+            let put = schedules::put(store, schedule, now, None).await;
+            put.expect("the shelf");
+        };
+        assert_eq!(handed_in().await, 0, "it was removed");
+        let anew = Schedule {
+            next: 15,
+            ..schedule.clone()
+        };
+        put(&anew).await;
+        assert_eq!(handed_in().await, 0, "it was asked for anew");
+        put(&schedule).await;
+        assert_eq!(handed_in().await, 1);
     }
 }

@@ -140,6 +140,7 @@ mod tests {
         }
         for (path, noun) in [
             ("/queue/{id}/content", "content"),
+            ("/queue/{id}/headers", "content"),
             ("/trace/{id}/content", "content"),
             ("/trace/erase", "erase"),
         ] {

@@ -240,7 +240,7 @@ async fn switch(
 }
 
 /// A new password, and what is kept of it; its verifier with the salt of `old` if there is one.
-/// Slow on purpose, so beside the requests.
+/// Slow on purpose, so beside the requests, and few at a time with those who sign in.
 async fn make_password(
     context: &AdminContext,
     old: Option<Verifier>,
@@ -255,8 +255,8 @@ async fn make_password(
         }
         stored
     };
-    let stored = tokio::task::spawn_blocking(make).await;
-    let stored = stored.map_err(|_| {
+    let stored = context.people.work(make).await;
+    let stored = stored.ok_or_else(|| {
         let detail = "The password could not be made; try again.";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     })?;

@@ -8,6 +8,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use relais_smtp::identifier::QueueId;
 use relais_store::grouping::{By, Common, Group};
@@ -23,6 +24,10 @@ use crate::problem::{Input, Parameters, Problem};
 const PAGE_DEFAULT: usize = 1_000;
 /// Messages of a page at most.
 const PAGE_MAX: usize = 10_000;
+
+/// Held from the look at who suspended something to what is written: nobody else's suspension comes
+/// in between and is lifted unseen.
+static SUSPENDING: Mutex<()> = Mutex::const_new(());
 
 pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
@@ -351,6 +356,7 @@ async fn suspend(
     Input(request): Input<SuspensionRequest>,
 ) -> Result<Json<Value>, Problem> {
     let scope = request.scope(&context)?;
+    let turn = SUSPENDING.lock().await;
     must_be_theirs(&context, &caller, &scope).await?;
     let now = context.clock.now();
     if request.suspended {
@@ -369,6 +375,7 @@ async fn suspend(
     } else if !context.store.resume(&scope, caller.actor(), now).await? {
         return Err(Problem::not_found(format!("No suspension of {scope}.")));
     }
+    drop(turn);
     suspended(State(context)).await
 }
 
