@@ -140,6 +140,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(connector_lists::routes())
         .merge(connectors::routes())
         .merge(standing::routes())
+        .merge(activity::routes())
         .merge(sso::routes())
         .merge(people::routes())
         .merge(account::routes())

@@ -1,15 +1,26 @@
 //! The last thirty days of an inbound connector: what was accepted and refused each day, as a chart
-//! and as a table, from the numbers that are kept beside the trace.
+//! and as a table, and as a file, from the numbers that are kept beside the trace.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use serde_json::{Value, json};
+
 use relais_smtp::time::Timestamp;
+use relais_store::queue::StoreError;
 use relais_store::trace::tally::{Measure, TallyQuery};
 
-use super::ask::{Centre, address};
+use super::ask::{Centre, Refused, address, segment};
 use super::charts::{self, Chart, Column};
+use super::door::{Reader, Visit};
+use super::switching::gone;
+use super::{files, page};
 use crate::lang::Lang;
+use crate::permission::Action;
 use crate::times;
 
 /// Days that are shown, today among them.
@@ -18,22 +29,44 @@ const DAY_MILLIS: i64 = 86_400_000;
 /// Summer time makes a day an hour longer.
 const BACK: Duration = Duration::from_secs(30 * 86_400 + 3_600);
 
+/// Columns of the file.
+const HEAD: [&str; 3] = ["day", "accepted", "refused"];
+
 /// Accepted and refused.
 type Counts = [u64; 2];
+/// The same of each day, the oldest first.
+type Days = BTreeMap<i64, Counts>;
+
+pub(super) fn routes() -> Router<Centre> {
+    Router::new()
+        .route(
+            "/connectors/inbound/{organisation}/{name}/days.csv",
+            get(file),
+        )
+        .route(
+            "/connectors/inbound/{organisation}/{name}/days.json",
+            get(file),
+        )
+}
 
 /// The chart of one connector; `None`: it is not known now.
-pub(super) async fn chart(
+pub(super) async fn chart(centre: &Centre, lang: Lang, named: (&str, &str)) -> Option<Chart> {
+    let days = days(centre, lang, named).await.ok()?;
+    Some(drawn(lang, named, &days))
+}
+
+async fn days(
     centre: &Centre,
     lang: Lang,
     (organisation, name): (&str, &str),
-) -> Option<Chart> {
+) -> Result<Days, StoreError> {
     let now = centre.context.clock.now();
     let query = TallyQuery {
         by_step: true,
         organisation: Some(organisation.into()),
         ..TallyQuery::new(Measure::Connector, now.before(BACK))
     };
-    let told = centre.context.store.tallies(vec![query]).await.ok()?;
+    let told = centre.context.store.tallies(vec![query]).await?;
     let own = told.iter().flatten().filter(|tally| *tally.name == *name);
     let hours = own.map(|tally| {
         let counts = match tally.outcome {
@@ -43,7 +76,30 @@ pub(super) async fn chart(
         };
         (tally.time, counts)
     });
-    Some(drawn(lang, now, name, hours))
+    Ok(by_day(lang, now, hours))
+}
+
+/// The days as a file.
+async fn file(
+    State(centre): State<Centre>,
+    Reader(visit): Reader,
+    Path((organisation, name)): Path<(String, String)>,
+) -> Response {
+    match lines(&centre, &visit, (&organisation, &name)).await {
+        Ok(lines) => files::of(&visit, "days", &HEAD, &lines),
+        Err(refused) => page::refused(&visit, &refused),
+    }
+}
+
+async fn lines(centre: &Centre, visit: &Visit, named: (&str, &str)) -> Result<Vec<Value>, Refused> {
+    let settings = centre.settings(visit.caller());
+    let is_there = settings.inbound_connector(named.0, named.1).is_some();
+    if !is_there || !visit.may(Action::ReadMail) {
+        return Err(gone(visit));
+    }
+    let days = days(centre, visit.lang, named).await?;
+    let line = |(day, counts): (&i64, &Counts)| json!({ "day": date_of(*day), "accepted": counts[0], "refused": counts[1] });
+    Ok(days.iter().map(line).collect())
 }
 
 /// The day of a moment by the clock of the reader, counted.
@@ -51,14 +107,9 @@ fn day_of(lang: Lang, time: Timestamp) -> i64 {
     lang.1.shift(time).as_millis().div_euclid(DAY_MILLIS)
 }
 
-fn drawn(
-    lang: Lang,
-    now: Timestamp,
-    name: &str,
-    hours: impl Iterator<Item = (Timestamp, Counts)>,
-) -> Chart {
+fn by_day(lang: Lang, now: Timestamp, hours: impl Iterator<Item = (Timestamp, Counts)>) -> Days {
     let today = day_of(lang, now);
-    let mut days: BTreeMap<i64, Counts> = (today - DAYS + 1..=today)
+    let mut days: Days = (today - DAYS + 1..=today)
         .map(|day| (day, [0, 0]))
         .collect();
     for (time, counts) in hours {
@@ -66,6 +117,10 @@ fn drawn(
             *day = [day[0] + counts[0], day[1] + counts[1]];
         }
     }
+    days
+}
+
+fn drawn(lang: Lang, (organisation, name): (&str, &str), days: &Days) -> Chart {
     let sum = |part: usize| days.values().map(|counts| counts[part]).sum::<u64>();
     let sums = [sum(0), sum(1)].map(|count| lang.number(count));
     let values = [("accepted", &*sums[0]), ("refused", &*sums[1])];
@@ -83,7 +138,11 @@ fn drawn(
         meanings: Vec::new(),
         head: vec![lang.t("activity-day"), words[0].clone(), words[1].clone()],
         rows: Vec::new(),
-        csv: String::new(),
+        csv: format!(
+            "/connectors/inbound/{}/{}/days.csv",
+            segment(organisation),
+            segment(name)
+        ),
         more: None,
         gauges: Vec::new(),
     };
@@ -157,7 +216,8 @@ mod tests {
             // Before the first day.
             (at("2026-10-31T23:00:00Z"), [100, 100]),
         ];
-        let chart = drawn(lang, now, "Printers", hours.into_iter());
+        let days = by_day(lang, now, hours.into_iter());
+        let chart = drawn(lang, ("contoso", "Printers"), &days);
         assert_eq!(chart.rows.len(), 30);
         assert_eq!(chart.rows[0], ["2026-11-30", "5", "1"]);
         assert_eq!(chart.rows[29], ["2026-11-01", "4", "0"]);
@@ -178,7 +238,8 @@ mod tests {
     #[test]
     fn nothing_is_a_sentence_and_no_picture() {
         let lang = Lang::of(Some("fr"), None);
-        let chart = drawn(lang, at("2026-11-30T10:00:00Z"), "x", std::iter::empty());
+        let days = by_day(lang, at("2026-11-30T10:00:00Z"), std::iter::empty());
+        let chart = drawn(lang, ("contoso", "x"), &days);
         assert!(chart.is_empty && chart.svg.is_empty());
     }
 }
