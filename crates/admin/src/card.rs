@@ -41,9 +41,55 @@ const TEXT_MAX: usize = 120;
 /// Lines of what a panel says: a page is not longer.
 const PANEL_MAX: usize = 7;
 
+/// What a card is printed on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Paper {
+    /// ISO 216.
+    #[default]
+    A4,
+    /// ANSI Y14.1, as North America has it.
+    Letter,
+}
+
+impl Paper {
+    pub(crate) const ALL: [Self; 2] = [Self::A4, Self::Letter];
+
+    /// By its name; without one, A4.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        match name {
+            "" => Some(Self::default()),
+            name => Self::ALL.into_iter().find(|one| one.name() == name),
+        }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::A4 => "a4",
+            Self::Letter => "letter",
+        }
+    }
+
+    /// For people: the same in both languages.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::A4 => "A4",
+            Self::Letter => "Letter",
+        }
+    }
+
+    /// Width and height in points.
+    const fn size(self) -> [f32; 2] {
+        match self {
+            Self::A4 => [595.0, 842.0],
+            Self::Letter => [612.0, 792.0],
+        }
+    }
+}
+
 /// What is on the card. Words are in the card's language.
 pub(crate) struct Card {
     pub(crate) lang: Lang,
+    pub(crate) paper: Paper,
     pub(crate) title: String,
     pub(crate) site: String,
     /// Version of the data, day, whom to ask.
@@ -88,9 +134,16 @@ pub(crate) struct Wish {
     values: [String; 8],
     pub(crate) maker: Option<Maker>,
     pub(crate) lang: Lang,
+    pub(crate) paper: Paper,
 }
 
 impl Wish {
+    /// The same on this paper.
+    #[must_use]
+    pub(crate) fn on(self, paper: Paper) -> Self {
+        Self { paper, ..self }
+    }
+
     /// By the name of the field.
     pub(crate) fn value(&self, name: &str) -> &str {
         let at = FIELDS.iter().position(|(field, _)| *field == name);
@@ -141,6 +194,7 @@ impl Asked<'_> {
             values,
             maker,
             lang,
+            paper: Paper::default(),
         }
     }
 }
@@ -177,6 +231,7 @@ pub(crate) fn card(asked: &Asked<'_>, wish: &Wish, beside: Beside<'_>) -> Card {
     let texts = |keys: [&str; 3]| keys.map(|key| lang.t(key));
     Card {
         lang,
+        paper: wish.paper,
         title,
         site: wish.value("site").to_owned(),
         edition: lang.fill("card-edition", &edition),
@@ -291,6 +346,7 @@ mod tests {
             "L’appareil n’a pas atteint le serveur\u{202f}: vérifiez DNS, passerelle et port.";
         Card {
             lang: Lang::of(Some("fr"), None),
+            paper: Paper::default(),
             title: "Numérisation (vers) e-mail – Konica Minolta".to_owned(),
             site: "Lyon, 2e étage".to_owned(),
             edition: "Fiche v3 · 24 nov. 2026 · questions\u{202f}: it@contoso.test".to_owned(),

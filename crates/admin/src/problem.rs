@@ -18,6 +18,7 @@ use relais_store::queue::StoreError;
 use relais_store::settings::ChangeError;
 use relais_store::trace::TraceQueryError;
 
+use crate::card::issued::IssueError;
 use crate::people::PeopleError;
 
 /// Why a request has no answer. RFC 9457 §3.
@@ -115,6 +116,15 @@ impl From<ChangeError> for Problem {
             ChangeError::Invalid(errors) => Self::invalid(&errors),
             ChangeError::Secret(error) => error.into(),
             ChangeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<IssueError> for Problem {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::TooMany(_) => Self::new(StatusCode::CONFLICT, error.to_string()),
+            IssueError::Store(error) => error.into(),
         }
     }
 }

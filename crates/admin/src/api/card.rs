@@ -17,10 +17,13 @@ use relais_policy::password::is_password;
 use relais_policy::settings::{OwnedConnector, Settings};
 
 use super::own_mail::{OwnMail, whose};
+use super::people::reached_at;
 use super::settings::{Intent, change};
 use crate::card::issued::{self, DAYS_DEFAULT, DAYS_MAX, Issued};
 use crate::card::letter::Letter;
-use crate::card::{Asked, Beside, Card, Maker, Wish, advice, card, maker, makers, pdf, png, text};
+use crate::card::{
+    Asked, Beside, Card, Maker, Paper, Wish, advice, card, maker, makers, pdf, png, text,
+};
 use crate::compose::Named;
 use crate::context::{AdminContext, Caller};
 use crate::lang::Lang;
@@ -48,6 +51,8 @@ struct Wanted {
     language: Option<String>,
     /// `text`, `pdf` or `png`: printed so, beside its parts.
     format: Option<String>,
+    /// `a4` or `letter`.
+    paper: Option<String>,
     server: Option<String>,
     ip: Option<String>,
     port: Option<String>,
@@ -104,6 +109,14 @@ impl Wanted {
         })
     }
 
+    fn paper(&self) -> Result<Paper, Problem> {
+        let name = self.paper.as_deref().unwrap_or_default();
+        Paper::of(name).ok_or_else(|| {
+            let detail = format!("A card is printed on \"a4\" or \"letter\", not on \"{name}\".");
+            Problem::bad_request(detail)
+        })
+    }
+
     fn language(&self, of_organisation: Language) -> Result<Lang, Problem> {
         let code = match (self.language.as_deref(), of_organisation) {
             (Some(code @ ("en" | "fr")), _) => code,
@@ -136,6 +149,7 @@ impl Wanted {
             owned,
         };
         let wish = asked.wish(|field| self.given(field), self.maker()?, lang);
+        let wish = wish.on(self.paper()?);
         Ok(Ground {
             owned: *owned,
             wish,
@@ -154,8 +168,11 @@ impl Wanted {
             let detail = format!("A card counts for 1 to {DAYS_MAX} days, not {days}.");
             return Err(Problem::bad_request(detail));
         }
-        let origin = self.origin.as_deref().unwrap_or_default();
-        if !origin.is_empty() && !issued::is_origin(origin) {
+        let origin = match self.origin.as_deref().unwrap_or_default() {
+            "" => reached_at(context).unwrap_or_default(),
+            origin => origin.to_owned(),
+        };
+        if !origin.is_empty() && !issued::is_origin(&origin) {
             let detail = format!("\"{origin}\" is no address like https://relay.example.com.");
             return Err(Problem::bad_request(detail));
         }
@@ -167,7 +184,7 @@ impl Wanted {
         })?;
         let named = (&*owned.organisation.name, &*owned.connector.name);
         Ok(Issued {
-            origin: origin.to_owned(),
+            origin,
             device,
             ..Issued::new(named, days, context.clock.now())
         })
@@ -232,16 +249,17 @@ async fn list(
     let settings = context.store.settings();
     let owned = wanted.owned(&settings)?;
     let named = (&*owned.organisation.name, &*owned.connector.name);
+    let now = context.clock.now();
     let all = issued::all_of(&context, named).await?;
     let cards = all.iter().map(|(id, made, card)| {
-        let credential = settings.credential(&card.password_of);
-        let counts = credential.is_some_and(|(_, one)| issued::still_counts(card, one));
+        let counts = issued::password_counts(card, &settings);
         json!({
             "id": id,
             "made": made.to_rfc3339(),
             "until": card.ends().to_rfc3339(),
             "by": card.by,
             "device": card.device.map(|device| device.to_string()),
+            "has_ended": card.ends() <= now,
             "has_code": !card.origin.is_empty(),
             "sent_to": text_or_null(&card.sent_to),
             "password_of": text_or_null(&card.password_of),
@@ -255,7 +273,8 @@ fn text_or_null(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// `{"token","address","until"}` of a code that leads to the page that waits: told this once.
+/// `{"token","address","until"}` of a code that leads to the page that waits: told this once; with
+/// a format, the card with the code on it too.
 async fn code(
     State(context): State<AdminContext>,
     Extension(caller): Extension<Caller>,
@@ -265,16 +284,29 @@ async fn code(
     let owned = wanted.owned(&settings)?;
     let made = wanted.issued(&context, &owned)?;
     if made.origin.is_empty() {
-        let detail = "\"origin\" is missing: https://relay.example.com, as the code begins.";
+        let detail = "\"origin\" is missing: https://relay.example.com, as the code begins. The admin \
+                      centre listens on this machine only.";
         return Err(Problem::bad_request(detail));
     }
+    // What is wrong with the card is said before it is anybody's.
+    let ground = wanted.ground(&context, &settings, &owned)?;
     let (kept, ends) = (made.clone(), made.ends());
     let token = issued::issue(&context, &caller, kept, "card.link-made").await?;
-    Ok(Json(json!({
-        "token": token,
-        "address": made.address(&token),
-        "until": ends.to_rfc3339(),
-    })))
+    let address = made.address(&token);
+    let mut answer = json!({});
+    if let Some(format) = wanted.format.as_deref().filter(|format| !format.is_empty()) {
+        let beside = Beside {
+            link: &address,
+            until: Some(ends),
+            password: "",
+        };
+        let card = card(&ground.asked, &ground.wish, beside);
+        answer = told(&ground, &card, Some(format))?;
+    }
+    answer["token"] = json!(token);
+    answer["address"] = json!(address);
+    answer["until"] = json!(ends.to_rfc3339());
+    Ok(Json(answer))
 }
 
 /// The card for somebody, with its code. Written down first: no card is anywhere without a name.
@@ -375,7 +407,7 @@ async fn with_password(
         let detail = format!("The connector has no credential \"{user}\".");
         return Err(Problem::not_found(detail));
     };
-    must_be_its_password(credential, password.clone()).await?;
+    must_be_its_password(&context, credential, password.clone()).await?;
     let ground = wanted.ground(&context, &settings, &owned)?;
     let mut made = wanted.issued(&context, &owned)?;
     made.password_of.clone_from(&credential.user);
@@ -385,11 +417,15 @@ async fn with_password(
     told(&ground, &card, wanted.format.as_deref()).map(Json)
 }
 
-/// Slow on purpose, so beside the requests.
-async fn must_be_its_password(credential: &Credential, password: String) -> Result<(), Problem> {
+/// Slow on purpose, so beside the requests, and few at a time with those who sign in.
+async fn must_be_its_password(
+    context: &AdminContext,
+    credential: &Credential,
+    password: String,
+) -> Result<(), Problem> {
     let hash = credential.password_hash.clone();
-    let looked = tokio::task::spawn_blocking(move || is_password(password.as_bytes(), &hash));
-    if looked.await.unwrap_or(false) {
+    let look = move || is_password(password.as_bytes(), &hash);
+    if context.people.work(look).await.unwrap_or(false) {
         return Ok(());
     }
     let detail = format!(
@@ -416,8 +452,7 @@ async fn revoke(
             "There is no such card; it may have ended.",
         ));
     };
-    let credential = settings.credential(&card.password_of);
-    let counts = credential.is_some_and(|(_, one)| issued::still_counts(card, one));
+    let counts = issued::password_counts(card, &settings);
     if counts {
         let make = |current: &Document| Ok(without_password(current, card));
         change(&context, &caller, Intent::Store, None, make).await?;

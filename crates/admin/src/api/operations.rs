@@ -7,9 +7,9 @@
 mod parts;
 
 use self::parts::{
-    ALERT_SCOPE, BLOCK, CARD, CARD_DAYS, CARD_DEVICE, CARD_ORIGIN, CARD_SENT, CARD_WITH_PASSWORD,
-    DRY_RUN, FACTOR, GROUPING, KEYS, LIMIT, MINIMUM, NAME, ORGANISATION, PUT, PUT_WITH_SECRET,
-    REMOVE, SEARCH, SELECTION, SINCE, TRIGGER, UNTIL,
+    ALERT_SCOPE, BLOCK, CARD, CARD_CODE, CARD_SENT, CARD_WITH_PASSWORD, DRY_RUN, FACTOR, GROUPING,
+    KEYS, LIMIT, MINIMUM, NAME, ORGANISATION, PUT, PUT_WITH_SECRET, REMOVE, SEARCH, SELECTION,
+    SINCE, TRIGGER, UNTIL,
 };
 use super::fields::{
     Body, Field, flag, number, object, objects, text, text_or_texts, texts, wanted,
@@ -324,7 +324,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .for_organisations()
         .body(&[wanted(text("to", "Another address."))])
         .says("Send a copy of a message in the queue to another address"),
-    act("/queue/{id}/headers", "queue")
+    act("/queue/{id}/headers", "content")
         .for_organisations()
         .says("Read the header section of a message in the queue; each look is in the audit log"),
     act("/queue/{id}/content", "content")
@@ -604,13 +604,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .says("Its cards that somebody has: with a code, sent, or with a password"),
     act("/connectors/inbound/card/code", "connectors")
         .for_organisations()
-        .body(&[
-            NAME,
-            ORGANISATION,
-            wanted(CARD_ORIGIN),
-            CARD_DEVICE,
-            CARD_DAYS,
-        ])
+        .body(CARD_CODE)
         .says("A code that leads to the page that waits for its device; told once"),
     act("/connectors/inbound/card/send", "connectors")
         .for_organisations()

@@ -96,6 +96,12 @@ async fn make_link(
     })))
 }
 
+/// The beginning of the centre's address as other machines reach it; none: they do not.
+pub(super) fn reached_at(context: &AdminContext) -> Option<String> {
+    let listens = context.people.address()?;
+    (!listens.ip().is_loopback()).then(|| entrance(context, listens))
+}
+
 /// Where a browser finds the centre: by our name where it listens on every address.
 fn entrance(context: &AdminContext, listens: SocketAddr) -> String {
     let scheme = if context.certificates.is_centre_encrypted() {

@@ -3,17 +3,21 @@
 //! code only the hash is kept, of a password only a mark by which it is known again.
 //!
 //! A card is its connector's: when that is removed its cards end, and another connector of the same
-//! name does not have them.
+//! name does not have them. One whose days are over stays as long as the password on it counts: who
+//! looks for it can still revoke it.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use relais_policy::document::{Credential, Document};
+use relais_policy::settings::Settings;
 use relais_smtp::time::Timestamp;
 use relais_store::queue::StoreError;
 use relais_store::shelf::{Shelf, ShelfAudit, ShelfChange, ShelfEntry};
 use relais_store::store::Store;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use crate::context::{AdminContext, Caller};
 use crate::people::{hash_of, hexadecimal};
@@ -23,12 +27,27 @@ use crate::people::{hash_of, hexadecimal};
 pub(crate) const DAYS_DEFAULT: u64 = 7;
 /// The longest choice: a month of devices that are still to be delivered.
 pub(crate) const DAYS_MAX: u64 = 30;
-/// Cards at the same time; the oldest goes.
+/// Cards of one organisation whose days are not over. None of all: one organisation could use it up.
 const CARDS_MAX: usize = 500;
 /// Longest token that is looked at, in characters.
 const TOKEN_MAX: usize = 64;
 /// Longest address of ours, as a person reached us, in characters.
 const ORIGIN_MAX: usize = 200;
+
+/// Held from counting to writing, so that many at once are no more than the bound.
+static ISSUING: Mutex<()> = Mutex::const_new(());
+
+/// Why there is no card.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IssueError {
+    /// None is taken away for a new one: somebody has it in hand.
+    #[error(
+        "{0} has {CARDS_MAX} cards whose days are not over: revoke some, or give them fewer days."
+    )]
+    TooMany(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// A card, and where its code leads.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -100,7 +119,7 @@ pub(crate) fn mark_of(password_hash: &str) -> String {
 }
 
 /// Whether the password on this card still counts, or counts beside the new one.
-pub(crate) fn still_counts(card: &Issued, credential: &Credential) -> bool {
+fn still_counts(card: &Issued, credential: &Credential) -> bool {
     let hashes = [
         &credential.password_hash,
         &credential.previous_password_hash,
@@ -109,22 +128,43 @@ pub(crate) fn still_counts(card: &Issued, credential: &Credential) -> bool {
     hashes.any(|hash| mark_of(hash) == card.password_mark)
 }
 
+/// Whether there is a password on it that still counts.
+pub(crate) fn password_counts(card: &Issued, settings: &Settings) -> bool {
+    let credential = settings.credential(&card.password_of);
+    credential.is_some_and(|(_, credential)| still_counts(card, credential))
+}
+
 /// Keeps a card; its token is told this once.
 pub(crate) async fn issue(
     context: &AdminContext,
     caller: &Caller,
     mut card: Issued,
     act: &'static str,
-) -> Result<String, StoreError> {
+) -> Result<String, IssueError> {
     let (store, now) = (&context.store, context.clock.now());
     card.by = caller.actor.to_string();
+    let _turn = ISSUING.lock().await;
     let mut before = store.shelf(Shelf::WaitingLink).await?;
-    before.sort_by_key(|entry| entry.since);
-    let too_many = (before.len() + 1).saturating_sub(CARDS_MAX);
-    let is_over = |entry: &ShelfEntry| read(entry).is_none_or(|card| card.ends() <= now);
-    let gone = before.iter().enumerate();
-    let gone = gone.filter(|(at, entry)| *at < too_many || is_over(entry));
-    let gone: Vec<_> = gone.map(|(_, entry)| entry.key.clone()).collect();
+    before.sort_by_key(|entry| std::cmp::Reverse(entry.since));
+    let settings = store.settings();
+    // Of cards that are over, one is enough to revoke the password by.
+    let mut passwords = HashSet::from([card.password_mark.clone()]);
+    let (mut gone, mut count) = (Vec::new(), 0);
+    for entry in before {
+        let Some(found) = read(&entry) else {
+            gone.push(entry.key);
+            continue;
+        };
+        let is_first = passwords.insert(found.password_mark.clone());
+        if found.ends() > now {
+            count += usize::from(found.organisation == card.organisation);
+        } else if !is_first || !password_counts(&found, &settings) {
+            gone.push(entry.key);
+        }
+    }
+    if count >= CARDS_MAX {
+        return Err(IssueError::TooMany(card.organisation));
+    }
     let token = hexadecimal(&context.chance.octets::<16>());
     let value = serde_json::to_string(&card).unwrap_or_default();
     let mut change = ShelfChange::new(Shelf::WaitingLink, now)
@@ -173,18 +213,20 @@ pub(crate) async fn leads_to(context: &AdminContext, token: &str) -> Option<Issu
     leads.then_some(card)
 }
 
-/// The cards of a connector that have not ended, the newest first, each with what names it.
+/// The cards of a connector that have not ended, or whose password still counts, the newest first,
+/// each with what names it.
 pub(crate) async fn all_of(
     context: &AdminContext,
     named: (&str, &str),
 ) -> Result<Vec<(String, Timestamp, Issued)>, StoreError> {
-    let now = context.clock.now();
+    let (now, settings) = (context.clock.now(), context.store.settings());
     let mut entries = context.store.shelf(Shelf::WaitingLink).await?;
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.since));
     let told = entries.into_iter().filter_map(|entry| {
         let card = read(&entry)?;
-        let is_of = (&*card.organisation, &*card.connector) == named && card.ends() > now;
-        is_of.then_some((entry.key, entry.since, card))
+        let is_of = (&*card.organisation, &*card.connector) == named;
+        let counts = card.ends() > now || password_counts(&card, &settings);
+        (is_of && counts).then_some((entry.key, entry.since, card))
     });
     Ok(told.collect())
 }

@@ -1,10 +1,8 @@
-//! Where everything stands on the card's one page of A4. What prints it is `pdf` and `png`.
+//! Where everything stands on the card's one page. What prints it is `pdf` and `png`.
 
 use super::fonts::Face;
 use super::{Card, Code};
 
-/// A4 in points. ISO 216.
-pub(super) const PAGE: [f32; 2] = [595.0, 842.0];
 const MARGIN: f32 = 48.0;
 /// Where the second column of the table begins.
 const SECOND: f32 = 250.0;
@@ -47,7 +45,8 @@ pub(super) fn page(card: &Card) -> Vec<Mark> {
     for scale in SCALES {
         let mut sheet = Sheet {
             marks: Vec::new(),
-            y: PAGE[1] - MARGIN,
+            width: card.paper.size()[0],
+            y: card.paper.size()[1] - MARGIN,
             scale,
         };
         sheet.whole(card);
@@ -65,6 +64,8 @@ pub(super) fn page(card: &Card) -> Vec<Mark> {
 
 struct Sheet {
     marks: Vec<Mark>,
+    /// Of the paper.
+    width: f32,
     /// The next line's top.
     y: f32,
     scale: f32,
@@ -81,7 +82,7 @@ impl Sheet {
     fn whole(&mut self, card: &Card) {
         let (title, site) = (self.face(20.0, true), self.face(11.0, true));
         let (text, small) = (self.face(10.5, false), self.face(9.0, false));
-        let full = PAGE[0] - 2.0 * MARGIN;
+        let full = self.width - 2.0 * MARGIN;
         self.paragraph(MARGIN, full, title, &card.title);
         self.paragraph(MARGIN, full, site, &card.site);
         self.paragraph(MARGIN, full, small, &card.edition);
@@ -129,7 +130,7 @@ impl Sheet {
                 break;
             };
             let right = columns.get(place + 1).copied();
-            let right = right.unwrap_or(PAGE[0] - MARGIN + PADDING) - 2.0 * PADDING;
+            let right = right.unwrap_or(self.width - MARGIN + PADDING) - 2.0 * PADDING;
             self.y = top - PADDING / 2.0;
             let face = self.face(size, is_head || place == 0);
             self.paragraph(left + PADDING, right - left - PADDING, face, cell);
@@ -140,7 +141,7 @@ impl Sheet {
             let shade = Mark::Area {
                 x: MARGIN,
                 y: self.y,
-                width: PAGE[0] - 2.0 * MARGIN,
+                width: self.width - 2.0 * MARGIN,
                 height: top - self.y,
                 gray: SHADE,
             };
@@ -160,7 +161,7 @@ impl Sheet {
         self.y = top;
         self.paragraph(
             SECOND + PADDING,
-            PAGE[0] - MARGIN - SECOND - PADDING,
+            self.width - MARGIN - SECOND - PADDING,
             typed,
             value,
         );
@@ -172,7 +173,7 @@ impl Sheet {
         self.marks.push(Mark::Area {
             x: MARGIN,
             y: self.y,
-            width: PAGE[0] - 2.0 * MARGIN,
+            width: self.width - 2.0 * MARGIN,
             height: 0.6,
             gray: 0.45,
         });
@@ -193,7 +194,7 @@ impl Sheet {
         let end = self.y;
         self.y = MARGIN + CODE_SIDE;
         let beside = MARGIN + CODE_SIDE + 16.0;
-        let room = PAGE[0] - MARGIN - beside;
+        let room = self.width - MARGIN - beside;
         let (text, small) = (self.face(10.5, false), self.face(9.0, false));
         self.paragraph(beside, room, text, words);
         self.paragraph(beside, room, small, &code.address);
@@ -244,6 +245,7 @@ fn wrapped(text: &str, most: f32, face: Face) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::card::Paper;
     use crate::card::tests::imagined;
 
     const TEXT: Face = Face {
@@ -269,8 +271,12 @@ mod tests {
 
     #[test]
     fn a_full_card_stays_on_its_page_and_above_its_code() {
-        for count in [1, 4, 9] {
-            let marks = page(&imagined(count));
+        let papers = Paper::ALL.into_iter();
+        for (paper, count) in papers.flat_map(|paper| [1, 4, 9].map(|count| (paper, count))) {
+            let marks = page(&Card {
+                paper,
+                ..imagined(count)
+            });
             let (mut lowest, mut right) = (f32::MAX, 0.0_f32);
             for mark in &marks {
                 let Mark::Text { x, y, face, text } = mark else {
@@ -282,7 +288,8 @@ mod tests {
                     lowest = lowest.min(*y);
                 }
             }
-            assert!(right <= PAGE[0] - MARGIN + 0.1, "{count}: {right}");
+            let edge = paper.size()[0] - MARGIN + 0.1;
+            assert!(right <= edge, "{paper:?} {count}: {right}");
             assert!(lowest > MARGIN + CODE_SIDE, "{count}: {lowest}");
         }
     }

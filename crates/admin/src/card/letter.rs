@@ -42,10 +42,6 @@ impl Letter<'_> {
     pub(crate) fn octets(&self) -> Result<Vec<u8>, ComposeError> {
         let (card, lang) = (self.card, self.card.lang);
         let words = lang.t("card-letter-words");
-        let link = match &card.code {
-            Some(code) => format!("\n{}\n{}\n", card.code_words, code.address),
-            None => String::new(),
-        };
         let html = Html {
             card,
             words: words.clone(),
@@ -56,7 +52,7 @@ impl Letter<'_> {
             to: vec![self.to.clone()],
             cc: Vec::new(),
             subject: self.subject(),
-            text: Some(format!("{words}\n\n{}{link}", text(card))),
+            text: Some(format!("{words}\n\n{}", text(card))),
             html: html.render().ok(),
             attachments: vec![Attachment {
                 name: format!("{}.pdf", lang.t("card-file")),

@@ -1,4 +1,4 @@
-//! The card as PDF: one page of A4, in Helvetica, which every reader and printer has, so that no
+//! The card as PDF: one page, in Helvetica, which every reader and printer has, so that no
 //! font is carried. ISO 32000-1 §9.6.2.2, Annex D.
 //!
 //! Not here: where what stands (`layout`); characters beyond Windows-1252, which are printed as a
@@ -7,7 +7,7 @@
 use pdf_writer::{Content, Finish, Name, Pdf, Rect, Ref, Str, TextStr};
 
 use super::Card;
-use super::layout::{Mark, PAGE, page};
+use super::layout::{Mark, page};
 
 const REGULAR: Name<'static> = Name(b"F1");
 const BOLD: Name<'static> = Name(b"F2");
@@ -54,7 +54,8 @@ fn file(card: &Card, content: &[u8]) -> Vec<u8> {
     pdf.document_info(info).title(TextStr(&card.title));
     pdf.pages(tree).kids([page]).count(1);
     let mut one = pdf.page(page);
-    one.media_box(Rect::new(0.0, 0.0, PAGE[0], PAGE[1]));
+    let [width, height] = card.paper.size();
+    one.media_box(Rect::new(0.0, 0.0, width, height));
     one.parent(tree).contents(stream);
     one.resources()
         .fonts()
@@ -93,7 +94,23 @@ fn encoded(text: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::card::Paper;
     use crate::card::tests::imagined;
+
+    #[test]
+    fn a_card_has_the_size_of_its_paper() {
+        for (paper, size) in [
+            (Paper::A4, "[0 0 595 842]"),
+            (Paper::Letter, "[0 0 612 792]"),
+        ] {
+            let file = write(&Card {
+                paper,
+                ..imagined(1)
+            });
+            let text = String::from_utf8_lossy(&file);
+            assert!(text.contains(size), "{paper:?}: {text}");
+        }
+    }
 
     #[test]
     fn french_is_printed_and_what_is_beyond_is_marked() {

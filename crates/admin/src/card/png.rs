@@ -5,9 +5,9 @@
 
 use ab_glyph::{Font, PxScale, point};
 
-use super::Card;
 use super::fonts::Face;
-use super::layout::{Mark, PAGE, page};
+use super::layout::{Mark, page};
+use super::{Card, Paper};
 
 /// Dots an inch: letters of 9 points are 19 dots high, and a page has 200 kB at most.
 const DOTS_PER_INCH: f32 = 150.0;
@@ -18,7 +18,7 @@ const WHITE: u8 = 0xff;
 
 /// The whole file; `None`: it cannot be written, which memory alone can be the cause of.
 pub(crate) fn write(card: &Card) -> Option<Vec<u8>> {
-    let mut picture = Picture::blank();
+    let mut picture = Picture::blank(card.paper);
     for mark in page(card) {
         picture.draw(&mark);
     }
@@ -26,6 +26,7 @@ pub(crate) fn write(card: &Card) -> Option<Vec<u8>> {
 }
 
 struct Picture {
+    paper: Paper,
     width: usize,
     height: usize,
     /// Row by row from the top.
@@ -38,9 +39,10 @@ fn dots(points: f32) -> usize {
 }
 
 impl Picture {
-    fn blank() -> Self {
-        let (width, height) = (dots(PAGE[0]), dots(PAGE[1]));
+    fn blank(paper: Paper) -> Self {
+        let [width, height] = paper.size().map(dots);
         Self {
+            paper,
             width,
             height,
             dots: vec![WHITE; width * height],
@@ -58,9 +60,10 @@ impl Picture {
                 gray,
             } => {
                 let (left, right) = (dots(*x), dots(x + width));
-                let top = dots(PAGE[1] - y - height);
+                let from_top = self.paper.size()[1] - y;
+                let top = dots(from_top - height);
                 // A line is there, however thin.
-                let low = dots(PAGE[1] - y).max(top + 1);
+                let low = dots(from_top).max(top + 1);
                 let shade = (gray * f32::from(WHITE)) as u8;
                 for row in top..low.min(self.height) {
                     let start = row * self.width;
@@ -77,7 +80,7 @@ impl Picture {
         // Scales are by the height of a line, sizes of letters by the em.
         let scale = PxScale::from(size * font.height_unscaled() / units);
         let mut place = x * DOTS_PER_POINT;
-        let line = (PAGE[1] - y) * DOTS_PER_POINT;
+        let line = (self.paper.size()[1] - y) * DOTS_PER_POINT;
         for one in text.chars() {
             let glyph = face
                 .glyph(one)
@@ -148,7 +151,7 @@ mod tests {
         assert!(file.len() < 300_000, "{}", file.len());
         let with_code = dark(&dots);
         let without = Card { code: None, ..card };
-        let mut picture = Picture::blank();
+        let mut picture = Picture::blank(Paper::A4);
         page(&without).iter().for_each(|mark| picture.draw(mark));
         let letters = dark(&picture.dots);
         assert!(letters > 10_000, "{letters}");
@@ -158,7 +161,7 @@ mod tests {
     #[test]
     fn an_accent_is_drawn() {
         let drawn = |text: &str| {
-            let mut picture = Picture::blank();
+            let mut picture = Picture::blank(Paper::A4);
             let face = Face {
                 size: 20.0,
                 is_bold: false,

@@ -5,7 +5,7 @@ use super::Card;
 /// Characters of a line.
 const WIDTH: usize = 78;
 
-/// The whole card, without its code.
+/// The whole card; of its code the address.
 pub(crate) fn write(card: &Card) -> String {
     let mut text = format!("{}\n", card.title);
     for line in [&card.site, &card.edition] {
@@ -28,6 +28,10 @@ pub(crate) fn write(card: &Card) -> String {
         text.push('\n');
         text.push_str(&wrapped("", says));
         text.push_str(&wrapped("  ", &format!("{means} {act}")));
+    }
+    if let Some(code) = &card.code {
+        let words = wrapped("", &card.code_words);
+        text.push_str(&format!("\n{words}{}\n", code.address));
     }
     text
 }

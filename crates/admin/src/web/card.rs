@@ -1,4 +1,4 @@
-//! The page of a device card, as HTML that prints on A4, as PDF and as a picture; given a code,
+//! The page of a device card, as HTML that prints on A4 or Letter, as PDF and as a picture; given a code,
 //! sent by mail, printed with a password, revoked. Not here: what stands on it (`crate::card`), and
 //! the page that its code leads to (`waiting`).
 
@@ -22,7 +22,9 @@ use super::form::Form;
 use super::page::{self, Frame};
 use super::switching::{Side, gone};
 use crate::card::issued::{self, DAYS_DEFAULT, DAYS_MAX, Issued};
-use crate::card::{Asked, Beside, Card, FIELDS, Wish, advice, card, maker, makers, pdf, png};
+use crate::card::{
+    Asked, Beside, Card, FIELDS, Paper, Wish, advice, card, maker, makers, pdf, png,
+};
 use crate::lang::Lang;
 use crate::permission::Action;
 use crate::plain::clean;
@@ -53,6 +55,7 @@ struct CardPage {
     chosen: Vec<(&'static str, String)>,
     makers: Vec<(String, bool)>,
     card_language: &'static str,
+    papers: [Paper; 2],
     advice: Vec<String>,
     source: String,
     pdf: String,
@@ -97,7 +100,9 @@ fn language(visit: &Visit, chosen: &str) -> Lang {
 fn wish(visit: &Visit, asked: &Asked<'_>) -> Wish {
     let query = &visit.query;
     let lang = language(visit, query.get("lang"));
-    asked.wish(|name| query.get(name), maker(query.get("maker")), lang)
+    let paper = Paper::of(query.get("paper")).unwrap_or_default();
+    let wish = asked.wish(|name| query.get(name), maker(query.get("maker")), lang);
+    wish.on(paper)
 }
 
 fn base(organisation: &str, name: &str) -> String {
@@ -163,6 +168,7 @@ fn of_card(
     let named = [
         ("maker", of_maker),
         ("lang", wish.lang.code()),
+        ("paper", wish.paper.name()),
         ("link", visit.query.get("link")),
     ];
     let values = FIELDS.map(|(name, _)| (name, wish.value(name)));
@@ -189,6 +195,7 @@ fn of_card(
             })
             .collect(),
         card_language: wish.lang.code(),
+        papers: Paper::ALL,
         advice: advice(lang, wish),
         source: chosen.map_or_else(String::new, |maker| {
             let parts = [
@@ -238,10 +245,14 @@ async fn given(
             let value = text(card, key);
             (!value.is_empty()).then(|| lang.with(words, &clean(value)))
         };
-        let code = (card["has_code"] == true).then(|| lang.t("card-given-code"));
+        let has_ended = card["has_ended"] == true;
+        let over = has_ended.then(|| lang.t("card-given-over"));
+        let leads = card["has_code"] == true && !has_ended;
+        let code = leads.then(|| lang.t("card-given-code"));
         let what = [
             words("sent_to", "card-given-sent"),
             words("password_of", "card-given-password"),
+            over,
             code,
             words("device", "card-given-device"),
         ];
@@ -317,6 +328,7 @@ fn wanted((organisation, name): (&str, &str), form: &Form, headers: &HeaderMap) 
         "device": form.get("device"),
         "maker": form.get("maker"),
         "language": form.get("lang"),
+        "paper": form.get("paper"),
     });
     if let Ok(days) = form.get("days").parse::<u64>() {
         body["days"] = json!(days);
@@ -332,7 +344,7 @@ fn wanted((organisation, name): (&str, &str), form: &Form, headers: &HeaderMap) 
 
 /// All that shapes a card, as the page's address has it.
 fn shape<'a>(form: &'a Form, more: &[(&'static str, &'a str)]) -> Vec<(&'static str, &'a str)> {
-    let named = ["maker", "lang"].into_iter();
+    let named = ["maker", "lang", "paper"].into_iter();
     let all = named.chain(FIELDS.map(|(name, _)| name));
     let mut query: Vec<_> = all.map(|name| (name, form.get(name))).collect();
     query.extend_from_slice(more);

@@ -17,7 +17,7 @@ use super::page::{self, Frame};
 use super::records::{self, Act, Cell, Input, Note, Pick, Records, Row, Sheet, Sure, Table};
 use super::switching::{Side, gone};
 use crate::card::issued::DAYS_DEFAULT;
-use crate::card::makers;
+use crate::card::{Paper, makers};
 use crate::permission::Action;
 use crate::times;
 
@@ -294,6 +294,10 @@ fn password_card(centre: &Centre, visit: &Visit, answer: &Value) -> Option<Sheet
     });
     let forms = [("pdf", "PDF"), ("png", "PNG")];
     let forms = forms.map(|(code, name)| Pick::new(code, name.to_owned(), code == "pdf"));
+    let papers = Paper::ALL.map(|one| {
+        let is_usual = one == Paper::default();
+        Pick::new(one.name(), one.title().to_owned(), is_usual)
+    });
     let choice = |name, key: &str, picks| Input::choice(name, lang.t(key), picks);
     let days = Input::text("days", lang.t("card-ask-days"), &DAYS_DEFAULT.to_string());
     let sheet = Sheet::new(
@@ -314,6 +318,7 @@ fn password_card(centre: &Centre, visit: &Visit, answer: &Value) -> Option<Sheet
             .input(choice("maker", "card-ask-maker", any_and(any, makers)))
             .input(choice("lang", "card-ask-language", languages.into()))
             .input(choice("format", "card-ask-format", forms.into()))
+            .input(choice("paper", "card-ask-paper", papers.into()))
             .input(days),
     )
 }

@@ -1,6 +1,7 @@
 //! Every route with every role, and with the names of another organisation: who lacks the action
 //! gets 403, and what belongs to others is not there.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use relais_admin::access;
 use relais_admin::api;
 use relais_admin::context::{AdminContext, Caller};
 use relais_admin::metrics::Metrics;
+use relais_admin::people::People;
 use relais_admin::permission::{Action, ROLES, Reach, Rights, Role};
 use relais_net::clock::Clock;
 use relais_policy::document::Language;
@@ -91,6 +93,12 @@ impl Hosted {
         hosted.reference = hosted.refusal("fabrikam");
         hosted.before = hosted.fabrikam();
         hosted
+    }
+
+    /// The admin centre listens there from now on.
+    pub(crate) fn reached_at(&mut self, listens: SocketAddr) {
+        self.context.people = People::new(Some(listens), false);
+        self.router = api::router(self.context.clone());
     }
 
     /// As it stands in the settings.

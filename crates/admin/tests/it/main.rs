@@ -7,6 +7,8 @@ mod access;
 mod bound;
 mod steps;
 mod reports;
+mod turns;
+mod cards;
 
 use std::path::Path;
 use std::sync::Arc;

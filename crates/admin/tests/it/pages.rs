@@ -7,6 +7,8 @@ mod walked;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,6 +22,7 @@ use tower::ServiceExt;
 use relais_admin::api::connector_revision;
 use relais_admin::permission::Role;
 use relais_admin::web;
+use relais_store::trace::{ClientSummary, Event, EventKind};
 
 use self::walked::{ASKED, FOR_EVERYBODY, IN, OUT, SENT, TYPED, Twin};
 use crate::access::{Hosted, OTHERS};
@@ -113,6 +116,17 @@ impl Centre {
         let token = rest.split('"').next();
         token.expect("a token").clone_into(&mut person.form_token);
         person
+    }
+
+    /// A form by the cookie alone.
+    async fn hand_in(&self, cookie: &str, path: &str, body: Body) -> Told {
+        let request = Request::post(path)
+            .header(header::COOKIE, cookie)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header("sec-fetch-site", "same-origin");
+        let request = request.body(body).expect("a request");
+        let response = self.pages.clone().oneshot(request).await;
+        Self::told(response.expect("infallible")).await
     }
 
     async fn knock(
@@ -331,6 +345,142 @@ async fn who_may_change_everything_does_by_the_same_forms() {
     }
     assert!(refused.is_empty(), "{refused:#?}");
     assert!(changed > 35, "{changed}");
+}
+
+/// A body that says whether anybody looked at it.
+fn watched(form: String) -> (Body, Arc<AtomicBool>) {
+    let is_read = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&is_read);
+    let piece = futures_util::stream::once(async move {
+        told.store(true, Ordering::SeqCst);
+        Ok::<_, std::io::Error>(form)
+    });
+    (Body::from_stream(piece), is_read)
+}
+
+#[tokio::test]
+async fn no_form_of_a_stranger_is_read() {
+    let centre = Centre::new().await;
+    let ruth = centre.person("ruth", Role::Owner, None).await;
+    let adam = centre.person("adam", Role::Auditor, None).await;
+    let strangers = ["", "relais_session=0123456789"];
+    for (path, form, _) in SENT {
+        let path = centre.filled(path);
+        for cookie in strangers {
+            let (body, is_read) = watched(centre.filled(form));
+            let told = centre.hand_in(cookie, &path, body).await;
+            assert!(!is_read.load(Ordering::SeqCst), "{path} {cookie}");
+            assert_eq!(told.location, "/sign-in", "{path}: {}", told.status);
+        }
+    }
+    // Whoever may change nothing need not send 48 MiB to be told so; and the proof can fail.
+    for (who, is_allowed) in [(adam, false), (ruth, true)] {
+        let (body, is_read) = watched(format!("form_token={}&document=x", who.form_token));
+        let told = centre.hand_in(&who.cookie, "/settings/file", body).await;
+        assert_eq!(is_read.load(Ordering::SeqCst), is_allowed, "{}", told.text);
+    }
+}
+
+#[tokio::test]
+async fn the_days_of_an_inbound_connector_are_a_file() {
+    let centre = Centre::new().await;
+    let ruth = centre.person("ruth", Role::Owner, None).await;
+    let base = "/connectors/inbound/contoso/Printers";
+    let page = centre.get(&ruth, base).await.text;
+    // Nothing came today: there is no chart, and the file says so day by day.
+    assert!(!page.contains("days.csv"), "{page}");
+    let file = centre.get(&ruth, &format!("{base}/days.csv")).await.text;
+    assert!(file.contains("day,accepted,refused"), "{file}");
+    assert_eq!(file.lines().count(), 31, "{file}");
+    let context = &centre.hosted.context;
+    let client = ClientSummary {
+        address: "11.1.2.7".parse().expect("an address"),
+        helo: None,
+        credential: None,
+        certificate: None,
+    };
+    context.store.record(Event {
+        organisation: Some("contoso".into()),
+        inbound_connector: Some("Printers".into()),
+        client: Some(Arc::new(client)),
+        token: Some("FROM-DOMAIN".into()),
+        ..Event::new(context.clock.now(), EventKind::AttemptRefused)
+    });
+    let text = centre.get(&ruth, &format!("{base}/days.json")).await.text;
+    let days: Value = serde_json::from_str(&text).expect("JSON");
+    let days = days.as_array().expect("a list");
+    assert_eq!(
+        days.last().map(|day| &day["refused"]),
+        Some(&json!(1)),
+        "{days:?}"
+    );
+    let page = centre.get(&ruth, base).await.text;
+    assert!(page.contains(&format!("{base}/days.csv")), "{page}");
+}
+
+#[tokio::test]
+async fn settings_come_as_a_chosen_file_too() {
+    let centre = Centre::new().await;
+    let ruth = centre.person("ruth", Role::Owner, None).await;
+    let file = centre.get(&ruth, "/settings/file.toml").await.text;
+    let before = centre.hosted.context.store.settings().version;
+    let sent = async |token: &str, file: &[u8], pasted: &str| {
+        let field = |name: &str| format!("Content-Disposition: form-data; name=\"{name}\"");
+        let mut body = Vec::new();
+        for (head, value) in [
+            (field("form_token"), token.as_bytes()),
+            (field("file") + "; filename=\"s.toml\"", file),
+            (field("document"), pasted.as_bytes()),
+        ] {
+            body.extend_from_slice(format!("--xyz\r\n{head}\r\n\r\n").as_bytes());
+            body.extend_from_slice(value);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(b"--xyz--\r\n");
+        let request = Request::post("/settings/file")
+            .header(header::COOKIE, &ruth.cookie)
+            .header(header::CONTENT_TYPE, "multipart/form-data; boundary=xyz")
+            .header("sec-fetch-site", "same-origin");
+        let request = request.body(Body::from(body)).expect("a request");
+        let response = centre.pages.clone().oneshot(request).await;
+        Centre::told(response.expect("infallible")).await
+    };
+    let page = centre.get(&ruth, "/settings/file").await.text;
+    assert!(page.contains("enctype=\"multipart/form-data\""), "{page}");
+    let changed = file.replacen("chief@contoso.test", "boss@contoso.test", 1);
+    let told = sent(&ruth.form_token, changed.as_bytes(), "").await;
+    assert!(
+        told.text.contains("One object would change."),
+        "{}",
+        told.text
+    );
+    assert!(told.text.contains("postmaster"), "{}", told.text);
+    // Sent by nobody's page, no text, twice, not at all, longer than a file may be.
+    let long = "#".repeat((16 << 20) + 1);
+    for (token, file, pasted, status, says) in [
+        ("x", changed.as_bytes(), "", 403, "did not come from"),
+        (
+            &ruth.form_token,
+            &b"\xff\xfe"[..],
+            "",
+            400,
+            "no text in UTF-8",
+        ),
+        (
+            &ruth.form_token,
+            changed.as_bytes(),
+            "x = 1",
+            400,
+            "one of them",
+        ),
+        (&ruth.form_token, b"", "", 400, "Choose a file"),
+        (&ruth.form_token, long.as_bytes(), "", 400, "16 MiB"),
+    ] {
+        let told = sent(token, file, pasted).await;
+        assert_eq!(told.status.as_u16(), status, "{says}: {}", told.text);
+        assert!(told.text.contains(says), "{says}: {}", told.text);
+    }
+    assert_eq!(centre.hosted.context.store.settings().version, before);
 }
 
 /// Names and values of a form, as it is written in the table.

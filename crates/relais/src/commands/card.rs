@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::session::Session;
 use crate::failure::Failure;
@@ -24,9 +24,22 @@ pub(crate) struct Arguments {
     /// Language of the card; else the organisation's
     #[arg(long, value_parser = ["en", "fr"])]
     lang: Option<String>,
-    /// As text, as PDF or as a picture, one page of A4
+    /// As text, as PDF or as a picture, one page
     #[arg(long, value_parser = ["txt", "pdf", "png"], default_value = "txt")]
     format: String,
+    /// What it is printed on
+    #[arg(long, value_parser = ["a4", "letter"], default_value = "a4")]
+    paper: String,
+    /// With a QR code to a page that shows, without signing in, what the connector's devices say;
+    /// it can be revoked on the card's page
+    #[arg(long)]
+    code: bool,
+    /// Days that the code, or a card that is sent, counts
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=30))]
+    days: Option<u64>,
+    /// How the code begins, as https://relay.example.com; else as the admin centre is reached
+    #[arg(long, value_name = "URL")]
+    origin: Option<String>,
     /// Server name to type; else ours
     #[arg(long, value_name = "HOST")]
     server: Option<String>,
@@ -49,7 +62,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     contact: Option<String>,
     /// Send it there by mail, through the relay, without the password
-    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["format", "output"])]
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["format", "output", "code"])]
     send: Option<String>,
     /// Write it to this file
     #[arg(short, long, value_name = "FILE")]
@@ -61,6 +74,13 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
     if !is_text && arguments.output.is_none() && std::io::stdout().is_terminal() {
         return Err(Failure::Usage(
             "This is no text for a terminal: name a file with --output.".to_owned(),
+        ));
+    }
+    let is_given = arguments.code || arguments.send.is_some();
+    if !is_given && (arguments.days.is_some() || arguments.origin.is_some()) {
+        return Err(Failure::Usage(
+            "--days and --origin are of a code or of a card that is sent: add --code or --send."
+                .to_owned(),
         ));
     }
     let format = match arguments.format.as_str() {
@@ -79,17 +99,30 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
         ("sender", arguments.sender),
         ("site", arguments.site),
         ("contact", arguments.contact),
+        ("paper", Some(arguments.paper)),
     ];
     let query = query.into_iter();
     let mut query: Vec<_> = query
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();
+    let given = Given {
+        days: arguments.days,
+        origin: arguments.origin,
+    };
     if let Some(to) = arguments.send {
-        return send(session, &query, &to).await;
+        return send(session, &query, &given, &to).await;
     }
     query.push(("format", format.to_owned()));
-    let api = session.api_for_reading().await?;
-    let told = api.get("/connectors/inbound/card", &query).await?.value;
+    let told = if arguments.code {
+        let api = session.api().await?;
+        let body = given.body(&query);
+        api.post("/connectors/inbound/card/code", &body)
+            .await?
+            .value
+    } else {
+        let api = session.api_for_reading().await?;
+        api.get("/connectors/inbound/card", &query).await?.value
+    };
     if session.output.json {
         return session.output.value(&told);
     }
@@ -112,15 +145,36 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
     Ok(())
 }
 
+/// What shapes a card that somebody gets, beside what stands on it.
+struct Given {
+    days: Option<u64>,
+    origin: Option<String>,
+}
+
+impl Given {
+    fn body(&self, shape: &[(&'static str, String)]) -> Value {
+        let mut body = json!({});
+        for (name, value) in shape {
+            body[*name] = json!(value);
+        }
+        if let Some(days) = self.days {
+            body["days"] = json!(days);
+        }
+        if let Some(origin) = &self.origin {
+            body["origin"] = json!(origin);
+        }
+        body
+    }
+}
+
 async fn send(
     session: &Session,
     shape: &[(&'static str, String)],
+    given: &Given,
     to: &str,
 ) -> Result<(), Failure> {
-    let mut body = json!({ "to": to });
-    for (name, value) in shape {
-        body[*name] = json!(value);
-    }
+    let mut body = given.body(shape);
+    body["to"] = json!(to);
     let api = session.api().await?;
     let sent = api
         .post("/connectors/inbound/card/send", &body)

@@ -89,17 +89,36 @@ pub(super) const CARD: &[Field] = &[
     text("sender", "Else scan@ the first verified domain."),
     text("site", "Where the device stands."),
     text("contact", "Whom to ask; else the postmaster."),
+    text("paper", "`a4` or `letter`; else `a4`."),
 ];
 /// Of a card that somebody gets, beside [`CARD`].
 pub(super) const CARD_ORIGIN: Field = text(
     "origin",
-    "`https://relay.example.com`: how its code begins.",
+    "`https://relay.example.com`: how its code begins; else as other machines reach the admin centre.",
 );
 pub(super) const CARD_DEVICE: Field = text("device", "Of which device alone its code tells.");
 pub(super) const CARD_DAYS: Field = number(
     "days",
     "How long its code leads somewhere: 1 to 30, else 7.",
 );
+pub(super) const CARD_CODE: &[Field] = &[
+    NAME,
+    ORGANISATION,
+    CARD[2],
+    CARD[3],
+    CARD[4],
+    CARD[5],
+    CARD[6],
+    CARD[7],
+    CARD[8],
+    CARD[9],
+    CARD[10],
+    CARD[11],
+    CARD[12],
+    CARD_ORIGIN,
+    CARD_DEVICE,
+    CARD_DAYS,
+];
 pub(super) const CARD_SENT: &[Field] = &[
     NAME,
     ORGANISATION,
@@ -113,6 +132,7 @@ pub(super) const CARD_SENT: &[Field] = &[
     CARD[9],
     CARD[10],
     CARD[11],
+    CARD[12],
     CARD_ORIGIN,
     CARD_DEVICE,
     CARD_DAYS,
@@ -131,6 +151,7 @@ pub(super) const CARD_WITH_PASSWORD: &[Field] = &[
     CARD[9],
     CARD[10],
     CARD[11],
+    CARD[12],
     CARD_ORIGIN,
     CARD_DEVICE,
     CARD_DAYS,
