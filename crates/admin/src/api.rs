@@ -22,6 +22,7 @@ mod devices;
 mod report_schedules;
 mod reports;
 mod retention;
+mod legal_holds;
 mod resending;
 mod headers;
 pub(crate) mod content;
@@ -112,6 +113,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(devices::routes())
         .merge(queue::routes())
         .merge(retention::routes())
+        .merge(legal_holds::routes())
         .merge(resending::routes())
         .merge(headers::routes())
         .merge(content::routes())

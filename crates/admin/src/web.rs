@@ -15,6 +15,7 @@ mod settings;
 mod migration;
 mod settings_file;
 mod retention;
+mod legal_holds;
 mod certificates;
 mod home;
 mod setup;
@@ -111,6 +112,7 @@ pub fn router(context: AdminContext) -> Router {
         .merge(programs::routes())
         .merge(settings::routes())
         .merge(retention::routes())
+        .merge(legal_holds::routes())
         .merge(settings_file::routes())
         .merge(migration::routes())
         .merge(setup::routes())

@@ -5,9 +5,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::session::Session;
 use crate::commands::{
     admin, alert, api_key, apply, attempts, audit, backup, card, completion, connector, credential,
-    demo, directory, dkim, doctor, domain, export, health, import, licences, limits, organisation,
-    panic, queue, quickstart, reference_command, report, restricted, schema, secret, serve,
-    simulate, status, suppression, test_command, trace, trigger, webhook, why,
+    demo, directory, dkim, doctor, domain, export, health, import, legal_hold, licences, limits,
+    organisation, panic, queue, quickstart, reference_command, report, restricted, schema, secret,
+    serve, simulate, status, suppression, test_command, trace, trigger, webhook, why,
 };
 use crate::failure::Failure;
 use crate::flags::Global;
@@ -89,6 +89,8 @@ enum Command {
     Panic(panic::Arguments),
     /// Suppressed recipients: who is sent nothing, after a bounce, a complaint or by request
     Suppression(suppression::Arguments),
+    /// Legal holds: mail of which nothing may be lost, whatever its age
+    LegalHold(legal_hold::Arguments),
     /// Who changed what
     Audit(audit::Arguments),
     /// Secrets at rest: which there are, and the key they are encrypted under
@@ -148,6 +150,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Trigger(arguments) => trigger::run(&session, arguments).await,
         Command::Panic(arguments) => panic::run(&session, arguments).await,
         Command::Suppression(arguments) => suppression::run(&session, arguments).await,
+        Command::LegalHold(arguments) => legal_hold::run(&session, arguments).await,
         Command::Audit(arguments) => audit::run(&session, arguments).await,
         Command::Secret(arguments) => secret::run(&session, arguments).await,
         Command::SetupLink => admin::setup_link(&session).await,

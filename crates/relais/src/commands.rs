@@ -29,6 +29,7 @@ pub(crate) mod restricted;
 pub(crate) mod panic;
 pub(crate) mod trigger;
 pub(crate) mod suppression;
+pub(crate) mod legal_hold;
 pub(crate) mod audit;
 pub(crate) mod secret;
 pub(crate) mod admin;

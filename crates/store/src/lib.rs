@@ -16,6 +16,7 @@ mod cache;
 mod index;
 mod content;
 pub mod suspension;
+pub mod legal_hold;
 pub mod grouping;
 pub mod queue;
 mod spool;

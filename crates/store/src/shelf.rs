@@ -81,6 +81,8 @@ pub enum Shelf {
     Device,
     /// Reports that are sent by e-mail.
     ReportSchedule,
+    /// Mail of which nothing may be lost.
+    LegalHold,
 }
 
 impl Shelf {
@@ -117,6 +119,7 @@ impl Shelf {
             Self::Trigger => "trigger",
             Self::Device => "device",
             Self::ReportSchedule => "report-schedule",
+            Self::LegalHold => "legal-hold",
         }
     }
 }

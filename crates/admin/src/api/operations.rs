@@ -294,6 +294,20 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     read("/retention", "settings")
         .for_organisations()
         .says("What is kept of mail, and for how long"),
+    read("/retention/holds", "settings")
+        .for_organisations()
+        .list("holds")
+        .says("Legal holds that stand, the newest first"),
+    act("/retention/holds", "erase")
+        .body(&[
+            text("address", "Mail from or to it; or:"),
+            text("connector", "Mail that came by this inbound connector."),
+            text("organisation", "Only of what is this one's."),
+            wanted(text("reason", "Why.")),
+            UNTIL,
+        ])
+        .says("Place a legal hold: nothing that it covers goes by age or is erased"),
+    act("/retention/holds/{id}/release", "erase").says("Release a legal hold"),
     read("/queue", "queue")
         .for_organisations()
         .query(SELECTION)

@@ -14,7 +14,6 @@ use axum::{Json, Router};
 use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use relais_policy::document::{InboundConnector, Organisation};
 use relais_smtp::identifier::QueueId;
@@ -22,14 +21,12 @@ use relais_store::queue::KeptContent;
 use relais_store::shelf::{Shelf, ShelfAudit, ShelfChange};
 use relais_store::trace::erase::{Erased, Eraser, Erasure};
 
+use super::legal_holds::{in_audit, must_not_cover};
 use crate::context::{AdminContext, Caller};
-use crate::people::hexadecimal;
 use crate::problem::{Input, Problem};
 
 /// Octets of content that are shown in a page or an answer; the rest is in the file.
 const SHOWN_OCTETS_MAX: usize = 256 * 1_024;
-/// Octets of the hash by which the audit knows an erased address again.
-const HASH_OCTETS: usize = 8;
 
 pub(super) fn routes() -> Router<AdminContext> {
     Router::new()
@@ -201,6 +198,7 @@ async fn erase(
     // Whoever goes away meanwhile leaves it running, and its turn is over only with it.
     let done = tokio::spawn(async move {
         let _turn = turn;
+        must_not_cover(&context, &caller, &wanted).await?;
         erase_in_turn(&context, &caller, &wanted, asked.dry_run).await
     });
     match done.await {
@@ -249,14 +247,13 @@ fn told(wanted: &Erasure, erased: &Erased, dry_run: bool) -> Value {
     })
 }
 
-/// For the audit, which forgets nothing: who knows the address can tell that it was this one.
+/// For the audit.
 fn lines(wanted: &Erasure, found: &Erased) -> Vec<String> {
-    let address = wanted.eraser.address().to_ascii_lowercase();
-    let hash = hexadecimal(&Sha256::digest(address.as_bytes())[..HASH_OCTETS]);
+    let address = in_audit(wanted.eraser.address());
     let whose = wanted.organisation.as_ref();
     let whose = whose.map_or_else(String::new, |name| format!(" of {name}"));
     let mut lines = vec![format!(
-        "the address with SHA-256 {hash}…: {} events, {} conversations, {} contents{whose}",
+        "{address}: {} events, {} conversations, {} contents{whose}",
         found.events, found.conversations, found.contents
     )];
     let mut left = |what: &str, days: &[String]| {

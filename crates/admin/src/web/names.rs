@@ -5,7 +5,7 @@ use crate::lang::Lang;
 use crate::phrasebook::told_audit;
 
 /// Everything that the audit tells of.
-pub(super) const ACTS: [&str; 70] = [
+pub(super) const ACTS: [&str; 72] = [
     "address.erased",
     "admin.added",
     "admin.factor-off",
@@ -46,6 +46,8 @@ pub(super) const ACTS: [&str; 70] = [
     "entity.released",
     "entity.restricted",
     "installation.began",
+    "legal-hold.placed",
+    "legal-hold.released",
     "queue.bounced",
     "queue.content-downloaded",
     "queue.content-read",

@@ -14,11 +14,11 @@ use relais_store::trace::erase::Eraser;
 
 use super::ask::{Centre, Refused, address, list, quoted, segment, text};
 use super::door::{Reader, SessionForm, Visit};
-use super::files;
 use super::form::Form;
 use super::page::{self, Frame};
 use super::records::{self, Cell, Input, Note, Pick, Records, Row, Sheet, Sure, Table};
 use super::trace::octets;
+use super::{files, legal_holds};
 use crate::api::connector_revision;
 use crate::lang::Lang;
 use crate::permission::Action;
@@ -140,6 +140,7 @@ async fn compose(
     let frame = frame.command("relais organisation set NAME --subjects masked --content-days 3");
     Ok(Records {
         notes,
+        views: legal_holds::views(lang, HERE),
         filter,
         files: records::files(HERE, &[("organisation", wanted)]),
         sheets: sheets(visit, &told, &names, typed),

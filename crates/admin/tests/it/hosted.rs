@@ -55,12 +55,17 @@ impl Hosted {
         let report = self.root(Method::POST, "/reports/schedules", &report).await;
         let hook = self.root(Method::POST, "/webhooks", &hook).await;
         let key = self.root(Method::POST, "/api-keys", &key).await;
+        let hold = json!({
+            "organisation": "fabrikam", "address": "ceo@fabrikam.test", "reason": "hush-hush",
+        });
+        let hold = self.root(Method::POST, "/retention/holds", &hold).await;
         vec![
             ("{queue}", self.queue_id.clone()),
             ("{reference}", self.reference.clone()),
             ("{hook}", texts(&hook["id"])),
             ("{report}", texts(&report["id"])),
             ("{key}", texts(&key["id"])),
+            ("{hold}", texts(&hold["id"])),
         ]
     }
 
@@ -90,6 +95,7 @@ impl Hosted {
             "/api-keys",
             "/webhooks",
             "/alerts",
+            "/retention/holds",
         ] {
             state[path] = self.root(Method::GET, path, &Value::Null).await;
         }

@@ -9,6 +9,7 @@ mod steps;
 mod reports;
 mod turns;
 mod cards;
+mod holds;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use relais_smtp::time::Timestamp;
 use rusqlite::Connection;
 
 use super::writer::Writer;
-use super::{Embedded, kept_table, schema};
+use super::{Embedded, kept_table, schema, standing_holds};
 use crate::error::StoreError;
 use crate::queue::{Content, KeptContent, SpooledContent};
 
@@ -38,7 +38,8 @@ impl Embedded {
             let connector = row.facts.inbound_connector.as_deref();
             let owner = (&*row.facts.organisation, connector);
             // It may still be there, until its turn to go comes.
-            if shared.keeping.is_over(owner, row.done, now) {
+            let is_over = shared.keeping.is_over(owner, row.done, now);
+            if is_over && !standing_holds::is_held(connection, queue_id, now)? {
                 return Ok(None);
             }
             let days = shared.keeping.days(owner.0, owner.1);
@@ -105,8 +106,9 @@ impl Embedded {
     }
 
     /// The disk is below its reserve: mail goes before what is kept of it.
-    pub(super) async fn make_room(&self) {
-        let dropped = match self.shared.readers.ask(kept_table::oldest).await {
+    pub(super) async fn make_room(&self, now: Timestamp) {
+        let oldest = move |connection: &Connection| kept_table::oldest(connection, now);
+        let dropped = match self.shared.readers.ask(oldest).await {
             Ok(oldest) => self.drop_content(oldest).await,
             Err(error) => Err(error),
         };

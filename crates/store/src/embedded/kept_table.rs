@@ -17,20 +17,22 @@ use relais_policy::settings::Settings;
 use relais_smtp::envelope::EnvelopeRecipient;
 use relais_smtp::identifier::QueueId;
 use relais_smtp::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Rows, Transaction, params};
 
 use super::record::{self, Record};
 use super::schema::fault;
+use super::standing_holds;
 use crate::checksum::Checksum;
 use crate::error::StoreError;
 use crate::health::Health;
+use crate::legal_hold::LegalHold;
 use crate::queue::MessageFacts;
 
 /// Rows that go in one transaction: the writer has mail to write too.
 pub(super) const DROPPED_MAX: usize = 500;
 
-const DUE: &str = "SELECT id FROM kept
-    WHERE organisation = ?1 AND connector IS ?2 AND done <= ?3 LIMIT ?4";
+const DUE: &str = "SELECT id, envelope FROM kept
+    WHERE organisation = ?1 AND connector IS ?2 AND done <= ?3";
 const NEXT_ORGANISATION: &str = "SELECT organisation FROM kept
     WHERE organisation >= ?1 ORDER BY organisation LIMIT 1";
 const WITHOUT_CONNECTOR: &str = "SELECT 1 FROM kept
@@ -191,6 +193,7 @@ impl Keeping {
         connection: &Connection,
         now: Timestamp,
     ) -> Result<Vec<i64>, StoreError> {
+        let holds = standing_holds::standing(connection, now)?;
         let look = || -> rusqlite::Result<Vec<i64>> {
             let mut found = Vec::new();
             if !exists(connection)? {
@@ -199,12 +202,8 @@ impl Keeping {
             let mut statement = connection.prepare_cached(DUE)?;
             for (organisation, connector) in owners(connection)? {
                 let ended = self.ended_by((&organisation, connector.as_deref()), now);
-                let left = DROPPED_MAX - found.len();
-                let values = params![organisation, connector, ended.as_millis(), left];
-                for id in statement.query_map(values, |row| row.get(0))? {
-                    found.push(id?);
-                }
-                if found.len() == DROPPED_MAX {
+                let values = params![organisation, connector, ended.as_millis()];
+                if collect(statement.query(values)?, &holds, &mut found)? {
                     break;
                 }
             }
@@ -256,17 +255,37 @@ fn behind(text: &str) -> String {
     format!("{text}\0")
 }
 
-/// Ids of the oldest ones, at most [`DROPPED_MAX`].
-pub(super) fn oldest(connection: &Connection) -> Result<Vec<i64>, StoreError> {
-    let look = || -> rusqlite::Result<Vec<i64>> {
-        if !exists(connection)? {
-            return Ok(Vec::new());
+/// Puts ids behind others until there are [`DROPPED_MAX`], which is told; not those under a hold.
+fn collect(
+    mut rows: Rows<'_>,
+    holds: &[LegalHold],
+    found: &mut Vec<i64>,
+) -> rusqlite::Result<bool> {
+    while let Some(row) = rows.next()? {
+        let id = row.get(0)?;
+        let envelope = row.get_ref(1)?.as_blob().unwrap_or_default();
+        if standing_holds::cover(holds, id, envelope) {
+            continue;
         }
-        let sql = "SELECT id FROM kept ORDER BY done LIMIT ?1";
-        let mut statement = connection.prepare_cached(sql)?;
-        statement
-            .query_map([DROPPED_MAX], |row| row.get(0))?
-            .collect()
+        found.push(id);
+        if found.len() == DROPPED_MAX {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Ids of the oldest ones that are under no hold, at most [`DROPPED_MAX`].
+pub(super) fn oldest(connection: &Connection, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+    let holds = standing_holds::standing(connection, now)?;
+    let look = || -> rusqlite::Result<Vec<i64>> {
+        let mut found = Vec::new();
+        if exists(connection)? {
+            let sql = "SELECT id, envelope FROM kept ORDER BY done";
+            let mut statement = connection.prepare_cached(sql)?;
+            collect(statement.query([])?, &holds, &mut found)?;
+        }
+        Ok(found)
     };
     look().map_err(fault)
 }

@@ -3,6 +3,7 @@
 
 mod kept;
 mod erasing;
+mod legal_holds;
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};

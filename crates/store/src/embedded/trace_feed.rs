@@ -44,6 +44,15 @@ pub(super) struct Batch {
     pub(super) lines: String,
 }
 
+/// What becomes of days that are over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Ageing {
+    /// They go.
+    Drops,
+    /// They stay, for a legal hold.
+    Rests,
+}
+
 enum Message {
     /// Of the outbox.
     Batch(Batch),
@@ -51,7 +60,7 @@ enum Message {
     Event(u64, Box<Event>),
     /// Answered with the events that could not be written.
     Flush(SyncSender<u64>),
-    Purge(Timestamp),
+    Purge(Timestamp, Ageing),
     Queue(QueueSample),
     Dialogue(Box<Dialogue>),
     SetAside(Vec<(String, String)>),
@@ -198,9 +207,9 @@ impl Feed {
         self.hint(Message::Tick);
     }
 
-    /// Drops days whose time is up; one file a call.
-    pub(super) fn purge(&self, now: Timestamp) {
-        self.hint(Message::Purge(now));
+    /// Drops days whose time is up, unless that rests; one file a call.
+    pub(super) fn purge(&self, now: Timestamp, ageing: Ageing) {
+        self.hint(Message::Purge(now, ageing));
     }
 
     /// How the queue stands; lost if the thread is far behind.
@@ -253,7 +262,7 @@ impl Thread {
                     // The one who asked may have gone.
                     let _ = done.send(self.events as u64);
                 }
-                Ok(Message::Purge(now)) => self.purge(now),
+                Ok(Message::Purge(now, ageing)) => self.purge(now, ageing),
                 Ok(Message::Queue(sample)) => self.note_queue(&sample),
                 Ok(Message::Dialogue(dialogue)) => self.take_dialogue(*dialogue),
                 Ok(Message::SetAside(damaged)) => self.set_aside(&damaged),
@@ -343,13 +352,17 @@ impl Thread {
         }
     }
 
-    fn purge(&mut self, now: Timestamp) {
-        self.dialogue_writer.purge(now);
+    fn purge(&mut self, now: Timestamp, ageing: Ageing) {
+        if ageing == Ageing::Drops {
+            self.dialogue_writer.purge(now);
+        }
         let days = self.settings.days;
         let Ok(writer) = open(&mut self.writer, &self.settings.databases) else {
             return;
         };
-        if let Err(error) = writer.purge(now, days) {
+        if ageing == Ageing::Drops
+            && let Err(error) = writer.purge(now, days)
+        {
             tracing::warn!(%error, "old trace could not be dropped");
         }
         if let Err(error) = writer.catch_up(now) {

@@ -29,7 +29,7 @@ impl Embedded {
         if self.shared.health.sealed().is_some() {
             self.recover().await;
         } else if self.shared.health.may_commit().is_err() {
-            self.make_room().await;
+            self.make_room(now).await;
         }
         self.feed.iter().for_each(|feed| feed.tick());
         self.note_queue(now);
@@ -161,7 +161,8 @@ impl Embedded {
     }
 
     async fn do_hourly(&self, now: Timestamp) {
-        self.feed.iter().for_each(|feed| feed.purge(now));
+        let ageing = self.ageing(now).await;
+        self.feed.iter().for_each(|feed| feed.purge(now, ageing));
         self.drop_old_content(now).await;
         if !*self.rebuilt.borrow() {
             return;

@@ -5,7 +5,9 @@ use relais_smtp::time::Timestamp;
 
 use super::Store;
 use crate::error::{CommitError, StoreError};
+use crate::legal_hold::LegalHold;
 use crate::queue::{Content, KeptContent};
+use crate::trace::erase::Eraser;
 
 impl Store {
     /// Where the settings say nothing, content is kept for so many days after the last outcome;
@@ -60,6 +62,22 @@ impl Store {
             Self::Memory(_) => {
                 let _ = organisation;
                 Ok((0, 0))
+            }
+        }
+    }
+
+    /// Whether content is kept of mail that a legal hold covers and that is from or to an address.
+    pub async fn is_content_held(
+        &self,
+        hold: LegalHold,
+        eraser: &Eraser,
+    ) -> Result<bool, StoreError> {
+        match self {
+            Self::Embedded(store) => store.is_content_held(hold, eraser).await,
+            #[cfg(feature = "simulation")]
+            Self::Memory(_) => {
+                let _ = (hold, eraser);
+                Ok(false)
             }
         }
     }

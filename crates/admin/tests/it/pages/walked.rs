@@ -140,6 +140,9 @@ pub(super) const ASKED: &[&str] = &[
     "/settings/retention",
     "/settings/retention?organisation=fabrikam",
     "/settings/retention.csv",
+    "/settings/retention/holds",
+    "/settings/retention/holds.csv",
+    "/settings/retention/holds.json",
     "/settings/retention.json",
     "/setup/checks",
     "/setup/domain",
@@ -521,6 +524,17 @@ pub(super) const SENT: &[(&str, &str, Twin)] = &[
     (
         "/settings/retention/erase",
         "organisation=fabrikam&address=scan@fabrikam.test&typed=scan@fabrikam.test",
+        Does,
+    ),
+    (
+        "/settings/retention/holds",
+        "organisation=fabrikam&address=cfo@fabrikam.test&reason=x",
+        Does,
+    ),
+    ("/settings/retention/holds/release", "id={hold}", Does),
+    (
+        "/settings/retention/holds/release",
+        "id={hold}&confirmed=1",
         Does,
     ),
     (

@@ -136,7 +136,7 @@ async fn below_the_reserve_the_oldest_content_goes_and_a_backup_has_none() {
     assert_eq!(kept_table::count(&copy, None).unwrap(), (0, 0));
     store.shared.health.set_no_room(true);
     let unkept = {
-        store.make_room().await;
+        store.make_room(at(2)).await;
         store.kept(secret, at(2)).await.unwrap()
     };
     assert!(unkept.is_none());
