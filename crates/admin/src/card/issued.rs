@@ -27,7 +27,8 @@ use crate::people::{hash_of, hexadecimal};
 pub(crate) const DAYS_DEFAULT: u64 = 7;
 /// The longest choice: a month of devices that are still to be delivered.
 pub(crate) const DAYS_MAX: u64 = 30;
-/// Cards of one organisation whose days are not over. None of all: one organisation could use it up.
+/// Cards of one organisation whose days are not over. None of all: one organisation could use it
+/// up.
 const CARDS_MAX: usize = 500;
 /// Longest token that is looked at, in characters.
 const TOKEN_MAX: usize = 64;

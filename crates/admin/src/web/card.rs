@@ -1,6 +1,7 @@
-//! The page of a device card, as HTML that prints on A4 or Letter, as PDF and as a picture; given a code,
-//! sent by mail, printed with a password, revoked. Not here: what stands on it (`crate::card`), and
-//! the page that its code leads to (`waiting`).
+//! The page of a device card, as HTML that prints on A4 or Letter, as PDF and as a picture; given a
+//! code, sent by mail, printed with a password, revoked.
+//!
+//! Not here: what stands on it (`crate::card`), and the page that its code leads to (`waiting`).
 
 use std::net::IpAddr;
 

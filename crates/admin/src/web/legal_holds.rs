@@ -34,7 +34,7 @@ const HEAD: [&str; 7] = [
     "since",
     "until",
 ];
-/// Between an organisation and its connector in a choice: neither has it in its name.
+/// Between an organisation and its connector in a choice: no organisation has it in its name.
 const BETWEEN: char = '/';
 /// What was done, with the key of its sentence.
 const DONE: [(&str, &str); 2] = [

@@ -23,8 +23,8 @@ use crate::plain::clean;
 
 /// Where the page is.
 const HERE: &str = "/settings/file";
-/// Octets of a form: percent-encoded, a file is three times as long at most. The file itself is held
-/// to its own bound where it is read.
+/// Octets of a form: percent-encoded, a file is three times as long at most. The file itself is
+/// held to its own bound where it is read.
 const FORM_OCTETS_MAX: usize = 3 * FILE_OCTETS_MAX + 4_096;
 /// Lines of a difference that are shown.
 const LINES_MAX: usize = 400;

@@ -26,7 +26,7 @@ enum Verb {
     Release {
         /// Its id, as the list shows it
         id: String,
-        /// Do it without a question
+        /// Do not ask
         #[arg(long)]
         yes: bool,
     },
