@@ -12,9 +12,12 @@ const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(3_600);
 /// Archives remembered at once. Nobody has more; of those beyond, the trace tells.
 const ARCHIVES_MAX: usize = 1_000;
 
-/// Of which archives was told lately: organisation and address.
+/// Organisation and address.
+type Archive = (Arc<str>, Arc<str>);
+
+/// Of which archives was told lately.
 #[derive(Debug, Default)]
-pub(crate) struct Archives(Mutex<HashMap<(Arc<str>, Arc<str>), Moment>>);
+pub(crate) struct Archives(Mutex<HashMap<Archive, Moment>>);
 
 impl Archives {
     /// Whether to tell of this one now.

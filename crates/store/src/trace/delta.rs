@@ -295,15 +295,11 @@ mod tests {
     fn no_chain_is_longer_than_told() {
         let lines = lines_of(events().iter());
         let backs: Vec<_> = lines.lines().map(back_of).collect();
-        let mut longest = 0;
-        for mut place in 0..backs.len() {
-            let mut length = 0;
-            while let Some(back) = backs[place] {
-                place -= usize::try_from(back).unwrap();
-                length += 1;
-            }
-            longest = longest.max(length);
-        }
+        let length_of = |place: usize| {
+            let below = |place: &usize| Some(place - usize::try_from(backs[*place]?).unwrap());
+            std::iter::successors(below(&place), below).count()
+        };
+        let longest = (0..backs.len()).map(length_of).max().unwrap();
         assert_eq!(longest, CHAIN_MAX);
     }
 
