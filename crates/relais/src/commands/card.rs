@@ -37,8 +37,13 @@ pub(crate) struct Arguments {
     /// Days that the code, or a card that is sent, counts
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=30))]
     days: Option<u64>,
-    /// How the code begins, as https://relay.example.com; else as the admin centre is reached
-    #[arg(long, value_name = "URL")]
+    /// How the code begins.
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "How the code begins, as https://relay.example.com; else as the admin centre is \
+                reached"
+    )]
     origin: Option<String>,
     /// Server name to type; else ours
     #[arg(long, value_name = "HOST")]
