@@ -125,9 +125,7 @@ impl Embedded {
     /// What free pages and the log of the queue have of it goes.
     async fn cut_log(&self) -> Result<(), StoreError> {
         if !self.exclusively(Writer::leave_no_free_page).await?? {
-            tracing::info!(
-                "free pages of a large queue keep an erased address until mail needs them"
-            );
+            tracing::info!("free pages of the queue keep an erased address until mail needs them");
         }
         for _ in 0..CUTS_MAX {
             if self.exclusively(Writer::cut_log).await?? {

@@ -250,7 +250,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Leaves no free page, if the database is small enough for that: [`VACUUMED_OCTETS_MAX`].
+    /// Leaves no free page, if the database is small enough for that ([`VACUUMED_OCTETS_MAX`]) and
+    /// the disk has room for it; false: they stay.
     pub(super) fn leave_no_free_page(&mut self) -> Result<bool, StoreError> {
         self.shared.health.may_write()?;
         let connection = self.connection.as_ref().ok_or(StoreError::Closed)?;
@@ -264,9 +265,15 @@ impl Writer {
             if number("page_count")? * number("page_size")? > VACUUMED_OCTETS_MAX {
                 return Ok(false);
             }
-            connection.execute_batch("VACUUM").map(|()| true)
+            // A place for temporary files may be missing; that is no fault of the queue's disk.
+            connection
+                .execute_batch("PRAGMA temp_store = MEMORY; VACUUM; PRAGMA temp_store = DEFAULT")?;
+            Ok(true)
         };
-        done().map_err(|error| failed(&self.shared.health, &error))
+        match done() {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => Ok(false),
+            done => done.map_err(|error| failed(&self.shared.health, &error)),
+        }
     }
 
     /// Moves the log into the database and cuts it: what was overwritten does not stay in it.

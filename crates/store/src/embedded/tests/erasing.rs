@@ -119,3 +119,20 @@ async fn events_that_the_trace_could_not_take_are_told() {
     assert_eq!((erased.events, erased.unwritten), (1, 0));
     assert_eq!(left(&store).await, 0);
 }
+
+#[tokio::test]
+async fn what_was_delivered_before_an_erase_stands_in_no_page_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let long = b"a secret of ann ".repeat(2_000);
+    send_with(&store, &long, told_of_ann(at(1))).await;
+    assert!(
+        stands_in(folder.path(), "a secret"),
+        "or this shows nothing"
+    );
+    erase(&store, None).await;
+    // While it runs: not in the log either.
+    for text in ["a secret", "ann@x.test"] {
+        assert!(!stands_in(folder.path(), text), "{text}");
+    }
+}
