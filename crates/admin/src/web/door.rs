@@ -247,7 +247,8 @@ async fn read(visit: &Visit, request: Request, centre: &Centre) -> Result<Form, 
     let Some(boundary) = boundary.and_then(Form::boundary_of) else {
         return Ok(Form::parse(&octets));
     };
-    Form::parse_parts(&octets, boundary).map_err(|fault| {
+    let parts = Form::parse_parts(octets, boundary).await;
+    parts.map_err(|fault| {
         let words = visit.lang.t(match fault {
             PartsFault::Form => "error-form",
             PartsFault::Text => "error-file-text",
