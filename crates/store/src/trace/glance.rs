@@ -34,9 +34,10 @@ impl Glance {
         Seen::of_term(term).map(Self)
     }
 
-    /// Whether the event of this JSON may fit.
-    pub(crate) fn may_fit(&self, json: &str) -> bool {
-        self.0.may_fit(json)
+    /// Whether an event may fit, by its JSON or by the lines that tell of it (`delta.rs`), the
+    /// nearest first.
+    pub(crate) fn may_fit(&self, lines: &[&str]) -> bool {
+        self.0.may_fit(lines)
     }
 }
 
@@ -74,10 +75,11 @@ impl Seen {
         unescaped_part(&pattern.text).map(Self::Text)
     }
 
-    fn may_fit(&self, json: &str) -> bool {
+    fn may_fit(&self, lines: &[&str]) -> bool {
         match self {
-            Self::Text(needle) => contains_in_any_case(json, needle),
-            Self::Size(comparison, wanted) => behind(json, "\"size\":").is_none_or(|rest| {
+            // What another line has in its place is looked at for nothing, and no harm.
+            Self::Text(needle) => lines.iter().any(|line| contains_in_any_case(line, needle)),
+            Self::Size(comparison, wanted) => behind(lines, "\"size\":").is_none_or(|rest| {
                 let end = rest.find([',', '}']).unwrap_or(rest.len());
                 match &rest[..end] {
                     "null" => false,
@@ -87,10 +89,10 @@ impl Seen {
                 }
             }),
             Self::Delay(comparison, wanted) => {
-                delay_in(json).is_none_or(|delay| comparison.holds(&delay, wanted))
+                delay_in(lines).is_none_or(|delay| comparison.holds(&delay, wanted))
             }
-            Self::Tls(test) => behind(json, "\"tls\":").is_none_or(|rest| tls_may_fit(test, rest)),
-            Self::Network(network, length) => behind(json, "\"client\":").is_none_or(|rest| {
+            Self::Tls(test) => behind(lines, "\"tls\":").is_none_or(|rest| tls_may_fit(test, rest)),
+            Self::Network(network, length) => behind(lines, "\"client\":").is_none_or(|rest| {
                 let address = text_behind(rest, "{\"address\":\"");
                 match address.map(str::parse::<IpAddr>) {
                     Some(Ok(address)) => within(address, *network, *length),
@@ -102,9 +104,9 @@ impl Seen {
 }
 
 /// From the beginning of the message to the event, as `delay_of` has it; `None`: not seen.
-fn delay_in(json: &str) -> Option<u64> {
-    let time = text_behind(json, "{\"time\":\"").and_then(Timestamp::parse_rfc3339)?;
-    let id = text_behind(behind(json, "\"queue_id\":")?, "\"")?;
+fn delay_in(lines: &[&str]) -> Option<u64> {
+    let time = text_behind(behind(lines, "\"time\":")?, "\"").and_then(Timestamp::parse_rfc3339)?;
+    let id = text_behind(behind(lines, "\"queue_id\":")?, "\"")?;
     let id: QueueId = id.parse().ok()?;
     u64::try_from(time.since(id.created_at()).as_millis()).ok()
 }
@@ -119,16 +121,18 @@ fn tls_may_fit(test: &TlsTest, rest: &str) -> bool {
             version.is_none_or(|version| comparison.holds(&version, wanted))
         }
         TlsTest::Verified(word) => {
-            let verified = behind(rest, "\"verified\":\"");
+            let verified = behind(&[rest], "\"verified\":\"");
             verified.is_none_or(|verified| verified.starts_with(word))
         }
     }
 }
 
-/// What stands behind a field's name.
-fn behind<'a>(json: &'a str, name: &str) -> Option<&'a str> {
-    let place = json.find(name)?;
-    Some(&json[place + name.len()..])
+/// What stands behind a field's name, in the first line that has it.
+fn behind<'a>(lines: &[&'a str], name: &str) -> Option<&'a str> {
+    lines.iter().find_map(|line| {
+        let place = memchr::memmem::find(line.as_bytes(), name.as_bytes())?;
+        line.get(place + name.len()..)
+    })
 }
 
 /// The text that begins right behind this.
@@ -178,6 +182,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::trace::delta::{self, lines_of};
     use crate::trace::{ClientSummary, Event, EventKind, TlsSummary, To, TraceQuery};
 
     fn event(size: Option<u64>, tls: Option<(&str, &str)>, client: Option<[u8; 4]>) -> Event {
@@ -225,6 +230,7 @@ mod tests {
             Some(("of tomorrow", "nobody knows")),
         ];
         let clients = [None, Some([10, 1, 0, 42]), Some([10, 9, 0, 1])];
+        let other = event(Some(4_096), Some(("1.1", "chain")), Some([10, 8, 0, 1]));
         let (mut passed, mut kept_back) = (0, 0);
         for text in [
             "size:>10mb",
@@ -255,9 +261,14 @@ mod tests {
                 for tls in encrypted {
                     for client in clients {
                         let event = event(size, tls, client);
-                        let may = glance.may_fit(&event.to_json());
+                        let json = event.to_json();
+                        let may = glance.may_fit(&[&json]);
                         let fits = query.matches(&event);
                         assert!(may || !fits, "{text} {event:?}");
+                        let group = lines_of([&other, &event].into_iter());
+                        let (other, told) = group.split_once('\n').expect("two lines");
+                        assert!(delta::back_of(told).is_some(), "or this shows nothing");
+                        assert!(glance.may_fit(&[told, other]) || !fits, "{text} {group}");
                         passed += u32::from(may && !fits);
                         kept_back += u32::from(!may);
                     }

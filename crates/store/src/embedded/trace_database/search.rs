@@ -456,11 +456,13 @@ impl<'a> Plan<'a> {
         if !in_time {
             return Ok(None);
         }
-        let json = wholes.of(connection, position, row.get_ref(2)?.as_str()?)?;
+        let told = wholes.told(connection, position, row.get_ref(2)?.as_str()?)?;
+        let lines = told.lines();
+        if !self.glances.iter().all(|glance| glance.may_fit(&lines)) {
+            return Ok(None);
+        }
+        let json = told.whole();
         if !self.query.terms.is_empty() {
-            if !self.glances.iter().all(|glance| glance.may_fit(&json)) {
-                return Ok(None);
-            }
             *budget = budget.saturating_sub(READ_COST);
             // A row that cannot be read is of a later version, or damaged: it matches nothing.
             if !Event::from_json(&json).is_ok_and(|event| self.query.matches(&event)) {
