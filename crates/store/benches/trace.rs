@@ -46,6 +46,8 @@ const SEARCHES: &[&str] = &[
     "status:failed",
     "status:refused",
     "status:held",
+    "status:partly",
+    "status:partly from:device-42@contoso.test",
     "code:250",
     "code:5.7.*",
     "code:4*",
