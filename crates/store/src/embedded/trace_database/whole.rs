@@ -41,9 +41,9 @@ impl<'a> Told<'a> {
         let Some(first) = lines.next() else {
             return Cow::Borrowed(self.line);
         };
-        let differences = lines.map(AsRef::as_ref).chain([self.line]);
-        let whole = differences.fold(Some(Cow::Borrowed(&**first)), |under, difference| {
-            delta::laid_over(&under?, difference).map(Cow::Owned)
+        let mut differences = lines.map(AsRef::as_ref).chain([self.line]);
+        let whole = differences.try_fold(Cow::Borrowed(&**first), |under, difference| {
+            delta::laid_over(&under, difference).map(Cow::Owned)
         });
         whole.map_or(Cow::Borrowed(self.line), |whole| {
             Cow::Owned(whole.into_owned())
