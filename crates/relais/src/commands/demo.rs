@@ -7,15 +7,14 @@ mod scene;
 mod mailbox;
 mod visitor;
 mod letters;
+mod turn;
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::sync::broadcast::error::RecvError;
-
 use relais_smtp::refusal::CATALOGUE;
 use relais_store::trace::{Event, EventKind, TraceQuery, TraceTerm};
 
@@ -26,7 +25,7 @@ use crate::output::{Output, Tone};
 use crate::wiring::Server;
 use crate::words::{self, Language};
 use mailbox::Mailboxes;
-use scene::{APPLICATION, HAND, KLARA, NOBODY, OWNER, PRINTER, Scene};
+use scene::{APPLICATION, KLARA, NOBODY, OWNER, PRINTER, Scene};
 use visitor::Visitor;
 
 /// Everything happens within a second or two; a machine under load gets this long.
@@ -50,7 +49,9 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<(), F
         Some(_) => Language::English,
         None => Language::of_environment(),
     };
-    let scene = scene::build(language).await.map_err(Failure::Failed)?;
+    let scene = scene::build(language, !arguments.once)
+        .await
+        .map_err(Failure::Failed)?;
     let mut signals = Signals::listen()
         .map_err(|error| Failure::Failed(format!("signals cannot be heard: {error}")))?;
     let teller = Teller {
@@ -78,7 +79,7 @@ async fn play(scene: &Scene, teller: Teller, signals: &mut Signals) -> Result<()
         () = signals.next_end() => return Err(Failure::Failed("stopped".to_owned())),
     };
     match (teller.stays, well) {
-        (true, _) => stay(scene, teller, signals).await,
+        (true, _) => turn::stay(scene, teller, signals).await,
         (false, true) => Ok(()),
         (false, false) => {
             let sentence = teller.language.pick(
@@ -159,7 +160,9 @@ async fn tell(scene: &Scene, teller: Teller) -> Result<bool, Failure> {
         let who = who.to_owned();
         move |error: io::Error| Failure::Failed(format!("{who}: {error}"))
     };
-    let printed = printer(scene, &scan).await.map_err(broken("printer"))?;
+    let printed = printer(scene, (PRINTER, "printer-2"), &scan)
+        .await
+        .map_err(broken("printer"))?;
     let sent = application(scene, &invoice)
         .await
         .map_err(broken("application"))?;
@@ -208,16 +211,25 @@ async fn tell(scene: &Scene, teller: Teller) -> Result<bool, Failure> {
     )
 }
 
-/// HELO and one command at a time, as old devices do. The reply to the content.
-async fn printer(scene: &Scene, scan: &[u8]) -> io::Result<String> {
-    let mut visitor = visit(scene, PRINTER).await?;
+/// HELO and one command at a time, as old devices do, and no further than they are let. The reply
+/// to the content, or to the command that was refused.
+async fn printer(
+    scene: &Scene,
+    (stands, name): ([u8; 4], &str),
+    scan: &[u8],
+) -> io::Result<String> {
+    let mut visitor = visit(scene, stands).await?;
     for line in [
-        "HELO printer-2",
+        &format!("HELO {name}"),
         "MAIL FROM:<scan@contoso.test>",
         &format!("RCPT TO:<{KLARA}>"),
         "DATA",
     ] {
-        visitor.say(&[line]).await?;
+        let replies = visitor.say(&[line]).await?;
+        if let Some(refused) = replies.into_iter().find(|one| !one.starts_with(['2', '3'])) {
+            visitor.say(&["QUIT"]).await?;
+            return Ok(refused);
+        }
     }
     let reply = visitor.content(scan).await?;
     visitor.say(&["QUIT"]).await?;
@@ -439,35 +451,6 @@ fn judge(teller: Teller, mailboxes: &Mailboxes, sent: &Sent) -> Result<bool, Fai
         )?,
     ];
     Ok(results.iter().all(|well| *well))
-}
-
-/// Keeps running, and tells what happens, until somebody ends it.
-async fn stay(scene: &Scene, teller: Teller, signals: &mut Signals) -> Result<(), Failure> {
-    let relay: SocketAddr = scene.relay();
-    teller.heading(
-        "Your turn (Ctrl-C ends it, and removes everything):",
-        "À vous (Ctrl-C met fin à la démonstration et efface tout)\u{202f}:",
-    )?;
-    let hand = IpAddr::from(HAND);
-    teller.line(&format!(
-        "  swaks --server {relay} --local-interface {hand} --from you@contoso.test --to {KLARA}"
-    ))?;
-    let program = program(scene);
-    for command in ["trace", "status", "queue list"] {
-        teller.line(&format!("  {program} {command}"))?;
-    }
-    teller.line("")?;
-    let mut live = scene.server.store.live();
-    loop {
-        tokio::select! {
-            () = signals.next_end() => return Ok(()),
-            events = live.recv() => match events {
-                Ok(events) => events.iter().try_for_each(|event| teller.event(event))?,
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return Ok(()),
-            },
-        }
-    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ pub(super) const PRINTER: [u8; 4] = [127, 0, 0, 9];
 pub(super) const APPLICATION: [u8; 4] = [127, 0, 0, 10];
 /// An address that no connector covers.
 pub(super) const STRANGER: [u8; 4] = [127, 0, 0, 66];
+/// A printer that no connector covers until somebody adds it.
+pub(super) const NEW_PRINTER: [u8; 4] = [127, 0, 0, 20];
 /// Whoever tries by hand.
 pub(super) const HAND: [u8; 4] = [127, 0, 0, 1];
 
@@ -68,8 +70,9 @@ impl Scene {
     }
 }
 
-/// Builds it; in words, why not. Notices are written in `language`.
-pub(super) async fn build(language: Language) -> Result<Scene, String> {
+/// Builds it; in words, why not. Notices are written in `language`. The admin centre is open while
+/// somebody may `visit` it.
+pub(super) async fn build(language: Language, visit: bool) -> Result<Scene, String> {
     let (clock, chance) = (Clock::system(), Chance::system());
     let folder = TempDir::with_prefix("relais-demo-")
         .map_err(|error| format!("no temporary folder: {error}"))?;
@@ -81,12 +84,15 @@ pub(super) async fn build(language: Language) -> Result<Scene, String> {
         .await
         .map_err(|error| format!("the DNS server does not start: {error}"))?;
     let preferred = SocketAddr::from((HAND, PREFERRED_PORT));
-    let config = config(
+    let mut config = config(
         folder.path().to_owned(),
         preferred,
         mailboxes.address(),
         dns.address(),
     )?;
+    if !visit {
+        config.admin = None;
+    }
     let server = start(config).await.map_err(|error| error.to_string())?;
     let document = Document::from_toml(&settings(mailboxes.address(), language))
         .map_err(|error| format!("the demo's settings: {error}"))?;
@@ -123,16 +129,20 @@ fn zone() -> Vec<(String, ZoneRecord)> {
     ]
 }
 
-/// On the preferred port, or on any if somebody has that one.
+/// On the preferred ports, or on any where somebody has one of them.
 async fn start(mut config: Config) -> Result<Server, StartError> {
-    match wiring::start(&config, Arc::new(|_, _| {})).await {
-        Err(StartError::Listen { .. }) => {
-            for listener in &mut config.listeners {
-                listener.address.set_port(0);
-            }
-            wiring::start(&config, Arc::new(|_, _| {})).await
-        }
-        started => started,
+    loop {
+        let started = wiring::start(&config, Arc::new(|_, _| {})).await;
+        let Err(StartError::Listen { address, .. }) = &started else {
+            return started;
+        };
+        let listeners = config.listeners.iter_mut().map(|one| &mut one.address);
+        let centre = config.admin.iter_mut().map(|one| &mut one.address);
+        let taken = listeners.chain(centre).find(|one| *one == address);
+        let Some(taken) = taken.filter(|one| one.port() != 0) else {
+            return started;
+        };
+        taken.set_port(0);
     }
 }
 
@@ -167,7 +177,6 @@ fn config(
         certificate_common_name: false,
         legacy: None,
     }];
-    config.admin = None;
     config.nameservers = vec![dns];
     config.deliver.smtp_port = mailboxes.port();
     config.deliver.allow_private_destinations = true;
