@@ -15,6 +15,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Args;
+
 use relais_smtp::refusal::CATALOGUE;
 use relais_store::trace::{Event, EventKind, TraceQuery, TraceTerm};
 
