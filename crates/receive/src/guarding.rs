@@ -31,6 +31,8 @@ const KEEP_EVERY: Duration = Duration::from_secs(60);
 const HELD_RECIPIENTS_MAX: u32 = 10_000;
 /// Octets of the same mail. Ours: 2 GiB.
 const HELD_OCTETS_MAX: u64 = 2 << 30;
+/// Times that a trigger tries to restrict what others change at the same moment.
+const TURNS_MAX: usize = 4;
 
 /// See the head of this file.
 #[derive(Default)]
@@ -98,15 +100,16 @@ impl Guarding {
         let entity = heard.entity();
         let restrictions = store.restrictions();
         let standing = restrictions.holding(heard.time).of(&entity);
-        let standing = standing.map(|restriction| restriction.effect);
+        let effect = standing.map(|restriction| restriction.effect);
         let found = {
             let mut state = self.lock();
-            let found = state.guard.hear(heard, &organisation.triggers, standing);
+            let found = state.guard.hear(heard, &organisation.triggers, effect);
             state.news.insert(entity, heard.organisation.clone());
             found
         };
         if let Some(found) = found {
-            restrict(store, found, heard.time).await;
+            let seen = restrictions.get(&found.entity).cloned();
+            restrict(store, found, seen, heard.time).await;
         }
     }
 
@@ -220,28 +223,102 @@ async fn next_of(told: &mut Receiver<Arc<[Event]>>) -> Option<Arc<[Event]>> {
     }
 }
 
-async fn restrict(store: &Store, found: Found, now: Timestamp) {
-    let Found {
-        entity,
-        effect,
-        reason,
-        evidence,
-        ..
-    } = found;
-    tracing::warn!(%entity, %reason, effect = effect.name(), "restricted");
-    let change = EntityChange::Restrict(Restriction {
-        entity: entity.clone(),
-        effect,
-        reason,
-        evidence,
+/// Restricts what a trigger found, if it is still restricted as when the trigger judged it: what a
+/// person says meanwhile stands.
+async fn restrict(store: &Store, found: Found, mut seen: Option<Restriction>, now: Timestamp) {
+    let restriction = Restriction {
+        entity: found.entity,
+        effect: found.effect,
+        reason: found.reason,
+        evidence: found.evidence,
         by: TRIGGERS.to_owned(),
         since: now,
         until: None,
-    });
-    if let Err(error) = store
-        .change_entities(change, relais_store::queue::BY_ITSELF)
-        .await
-    {
-        tracing::error!(%error, %entity, "a trigger found something and could not restrict it");
+    };
+    let entity = &restriction.entity;
+    let effect = |one: &Option<Restriction>| {
+        let in_force = one.as_ref().filter(|one| !one.is_over(now));
+        in_force.map(|one| one.effect)
+    };
+    for _ in 0..TURNS_MAX {
+        let change = EntityChange::Replace {
+            seen: seen.clone(),
+            restriction: restriction.clone(),
+        };
+        match store
+            .change_entities(change, relais_store::queue::BY_ITSELF)
+            .await
+        {
+            Ok(0) => {
+                let standing = store.restrictions().get(entity).cloned();
+                if effect(&standing) != effect(&seen) {
+                    return;
+                }
+                seen = standing;
+            }
+            Ok(_) => {
+                let (reason, effect) = (&restriction.reason, restriction.effect.name());
+                tracing::warn!(%entity, %reason, effect, "restricted");
+                return;
+            }
+            Err(error) => {
+                tracing::error!(
+                    %error, %entity, "a trigger found something and could not restrict it"
+                );
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relais_policy::restriction::Effect;
+    use relais_policy::trigger::TriggerKind;
+    use relais_store::memory::MemoryOptions;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+
+    #[tokio::test]
+    async fn what_a_person_restricts_while_a_trigger_speaks_stands() {
+        let store = Store::in_memory(MemoryOptions::new(NOW));
+        let entity = Entity::device("contoso", "Printers", [10, 1, 2, 9].into());
+        let by_person = Restriction {
+            entity: entity.clone(),
+            effect: Effect::Refuse,
+            reason: "stolen".to_owned(),
+            evidence: Vec::new(),
+            by: "anna".to_owned(),
+            since: NOW,
+            until: None,
+        };
+        let found = Found {
+            kind: TriggerKind::Volume,
+            entity: entity.clone(),
+            effect: Effect::Hold,
+            reason: "bulk mail".to_owned(),
+            evidence: Vec::new(),
+        };
+        let door = relais_store::queue::BY_ITSELF;
+        let change = EntityChange::Restrict(by_person.clone());
+        assert_eq!(store.change_entities(change, door).await, Ok(1));
+        // The trigger looked before: nothing was restricted.
+        restrict(&store, found.clone(), None, NOW).await;
+        assert_eq!(store.restrictions().get(&entity), Some(&by_person));
+        // What has ended since it looked is nobody's word: it holds.
+        let over = Restriction {
+            until: Some(NOW),
+            ..by_person
+        };
+        let change = EntityChange::Restrict(over.clone());
+        assert_eq!(store.change_entities(change, door).await, Ok(1));
+        let ended = EntityChange::Expire { time: NOW };
+        assert_eq!(store.change_entities(ended, door).await, Ok(1));
+        restrict(&store, found, Some(over), NOW).await;
+        let standing = store.restrictions();
+        let standing = standing.get(&entity).expect("it is held");
+        assert_eq!((standing.effect, &*standing.by), (Effect::Hold, TRIGGERS));
     }
 }

@@ -23,6 +23,23 @@ pub enum EntityChange {
         /// When.
         time: Timestamp,
     },
+    /// As `Restrict`, but nothing is changed, and zero told, if the entity is restricted otherwise
+    /// than whoever judged it saw: looked at in the same turn of the store as the change is made.
+    Replace {
+        /// How it was restricted then.
+        seen: Option<Restriction>,
+        /// How it is to be.
+        restriction: Restriction,
+    },
+    /// As `Release`, of what is still restricted just so.
+    ReleaseSeen {
+        /// How it was restricted when somebody judged that it may be released.
+        seen: Restriction,
+        /// By whom.
+        by: String,
+        /// When.
+        time: Timestamp,
+    },
     /// Releases those whose time is over.
     Expire {
         /// Now.

@@ -6,7 +6,6 @@ use axum::extract::Request;
 use axum::http::{Method, StatusCode, Uri};
 use serde_json::Value;
 
-use relais_policy::restriction::{Effect, Entity, TRIGGERS};
 use relais_smtp::identifier::QueueId;
 use relais_store::queue::Criteria;
 use relais_store::trace::{Event, TraceQuery, TraceTerm};
@@ -14,7 +13,7 @@ use relais_store::trace::{Event, TraceQuery, TraceTerm};
 use super::read;
 use super::rules::{Rule, Whose};
 use super::told::{is_own_attempt, is_own_entity};
-use crate::context::{AdminContext, Caller, people_of};
+use crate::context::{AdminContext, Caller};
 use crate::problem::Problem;
 
 /// Largest body that is looked at, in octets: a directory of 500,000 recipients has about 40 MB.
@@ -181,39 +180,9 @@ impl Asked<'_> {
             "device" if !value.starts_with(&format!("{own}/")) => format!("{own}/{value}"),
             _ => value.to_owned(),
         };
-        if request_path_is_release(&parts.uri) && !self.is_ours(own, kind, &value).await? {
-            let detail = "Whoever runs the installation has restricted this, and releases it.";
-            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
-        }
         asked["value"] = Value::from(value);
         Ok(Request::from_parts(parts, Body::from(asked.to_string())))
     }
-
-    /// Whether a person of this organisation restricted it, not the installation or the relay.
-    async fn is_ours(&self, own: &str, kind: &str, value: &str) -> Result<bool, Problem> {
-        let context = self.context;
-        let Some(entity) = kind
-            .parse()
-            .ok()
-            .and_then(|kind| Entity::parse(kind, value).ok())
-        else {
-            return Ok(false);
-        };
-        let restrictions = context.store.restrictions();
-        let Some(restriction) = restrictions.get(&entity) else {
-            // What is not restricted is said by the handler.
-            return Ok(true);
-        };
-        // What a trigger holds is looked at by whoever has the device.
-        if restriction.effect == Effect::Hold && restriction.by == TRIGGERS {
-            return Ok(true);
-        }
-        Ok(people_of(context, own).await?.contains(&restriction.by))
-    }
-}
-
-fn request_path_is_release(uri: &Uri) -> bool {
-    uri.path().ends_with("/release")
 }
 
 fn foreign(name: &str) -> Problem {

@@ -410,7 +410,15 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .list("history")
         .says("Blocks and releases of the past"),
     act("/restricted/release", "restricted")
-        .body(&BLOCK)
+        .body(&[
+            BLOCK[0],
+            BLOCK[1],
+            text(
+                "since",
+                "Only what is restricted since then, as the list says it: what somebody restricts \
+                 anew meanwhile stays.",
+            ),
+        ])
         .says("Release"),
     read("/triggers", "triggers")
         .for_organisations()

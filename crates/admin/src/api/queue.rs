@@ -16,8 +16,8 @@ use relais_store::queue::{Criteria, ListedMessage, QueueAct, RecipientStateName}
 use relais_store::suspension::{Suspension, SuspensionScope};
 use relais_store::trace::{parse_since, parse_until};
 
-use crate::context::{AdminContext, Caller, people_of};
-use crate::keys;
+use super::restricted::is_of;
+use crate::context::{AdminContext, Caller};
 use crate::problem::{Input, Parameters, Problem};
 
 /// Messages of a page where nothing else is asked for.
@@ -392,15 +392,7 @@ async fn must_be_theirs(
     let Some(standing) = suspended.iter().find(|one| one.scope == *scope) else {
         return Ok(());
     };
-    let people = people_of(context, own).await?;
-    let keys = keys::list(&context.store).await?;
-    let mut keys = keys
-        .iter()
-        .filter(|key| key.organisation.as_deref() == Some(own));
-    let by = &standing.by;
-    let is_theirs = people.iter().any(|name| name == by)
-        || keys.any(|key| *by == Caller::name_of_key(&key.name, &key.id));
-    match is_theirs {
+    match is_of(context, own, &standing.by).await? {
         true => Ok(()),
         false => {
             let detail = "Whoever runs the installation has suspended this, and resumes it.";

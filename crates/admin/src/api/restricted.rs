@@ -1,6 +1,7 @@
 //! Restricted entities: what is blocked or held, doing and undoing it, and what was before.
 
 use axum::extract::{Extension, State};
+use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 
 use relais_policy::restriction::{
     EVIDENCE_LINES_MAX, EVIDENCE_OCTETS_MAX, Effect, Entity, EntityKind, REASON_OCTETS_MAX,
-    Restriction,
+    Restriction, TRIGGERS,
 };
 use relais_policy::settings::Settings;
 use relais_smtp::domain::Domain;
@@ -16,7 +17,8 @@ use relais_smtp::time::Timestamp;
 use relais_store::restriction::EntityChange;
 use relais_store::trace::parse_until;
 
-use crate::context::{AdminContext, Caller};
+use crate::context::{AdminContext, Caller, people_of};
+use crate::keys;
 use crate::problem::{Input, Problem};
 
 /// Audit entries looked at for the history: what a list of the store gives.
@@ -191,9 +193,57 @@ pub(super) async fn restrict(
         until,
     };
     let told = restriction_json(&context.store.settings(), &restriction);
-    let change = EntityChange::Restrict(restriction);
-    context.store.change_entities(change, caller.via).await?;
-    Ok(told)
+    let change = match caller.rights.organisation() {
+        // The operator's newest word counts.
+        None => EntityChange::Restrict(restriction),
+        Some(_) => {
+            let seen = context.store.restrictions();
+            let seen = seen.get(&restriction.entity).cloned();
+            must_be_theirs(context, caller, seen.as_ref()).await?;
+            EntityChange::Replace { seen, restriction }
+        }
+    };
+    match context.store.change_entities(change, caller.via).await? {
+        0 => Err(changed_meanwhile(&told)),
+        _ => Ok(told),
+    }
+}
+
+/// What others restricted is neither lifted nor softened by whoever sees one organisation only.
+async fn must_be_theirs(
+    context: &AdminContext,
+    caller: &Caller,
+    seen: Option<&Restriction>,
+) -> Result<(), Problem> {
+    let (Some(own), Some(seen)) = (caller.rights.organisation(), seen) else {
+        return Ok(());
+    };
+    // What a trigger holds is looked at by whoever has the device.
+    let is_held_by_trigger = seen.effect == Effect::Hold && seen.by == TRIGGERS;
+    if is_held_by_trigger || is_of(context, own, &seen.by).await? {
+        return Ok(());
+    }
+    let detail = "Whoever runs the installation has restricted this, and releases it.";
+    Err(Problem::new(StatusCode::FORBIDDEN, detail))
+}
+
+/// Whether somebody of this organisation, a person or a program, did what `by` says.
+pub(super) async fn is_of(context: &AdminContext, own: &str, by: &str) -> Result<bool, Problem> {
+    let people = people_of(context, own).await?;
+    let keys = keys::list(&context.store).await?;
+    let mut keys = keys
+        .iter()
+        .filter(|key| key.organisation.as_deref() == Some(own));
+    let is_key = keys.any(|key| by == Caller::name_of_key(&key.name, &key.id));
+    Ok(is_key || people.iter().any(|name| name == by))
+}
+
+/// Somebody else was quicker: what they did is looked at before it is undone.
+fn changed_meanwhile(entity: &Value) -> Problem {
+    let value = entity["value"].as_str().unwrap_or_default();
+    let detail =
+        format!("Somebody else restricted or released {value} meanwhile: look at it again.");
+    Problem::new(StatusCode::CONFLICT, detail)
 }
 
 /// What to release.
@@ -202,6 +252,9 @@ pub(super) async fn restrict(
 struct Release {
     kind: String,
     value: String,
+    /// Since when it is restricted by what was looked at; absent: whatever it is restricted by.
+    #[serde(default)]
+    since: Option<String>,
 }
 
 async fn release(
@@ -223,20 +276,23 @@ async fn release(
         | EntityKind::Organisation => release.value.clone(),
     };
     let entity = entity_of(kind, &value)?;
-    let told = context
-        .store
-        .restrictions()
-        .get(&entity)
-        .map(|one| restriction_json(&context.store.settings(), one));
-    let change = EntityChange::Release {
-        entity: entity.clone(),
+    let restrictions = context.store.restrictions();
+    let seen = restrictions.get(&entity);
+    let seen = seen.ok_or_else(|| Problem::not_found(format!("{entity} is not restricted.")))?;
+    must_be_theirs(&context, &caller, Some(seen)).await?;
+    let told = restriction_json(&context.store.settings(), seen);
+    let is_another = |since| told["since"] != Value::String(since);
+    if release.since.is_some_and(is_another) {
+        return Err(changed_meanwhile(&told));
+    }
+    let change = EntityChange::ReleaseSeen {
+        seen: seen.clone(),
         by: caller.actor.to_string(),
         time: context.clock.now(),
     };
-    let released = context.store.change_entities(change, caller.via).await?;
-    match told.filter(|_| released > 0) {
-        Some(told) => Ok(Json(told)),
-        None => Err(Problem::not_found(format!("{entity} is not restricted."))),
+    match context.store.change_entities(change, caller.via).await? {
+        0 => Err(changed_meanwhile(&told)),
+        _ => Ok(Json(told)),
     }
 }
 

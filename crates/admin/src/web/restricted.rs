@@ -289,6 +289,7 @@ fn restricted_row(visit: &Visit, one: &Value, may_act: bool) -> Row {
     };
     let act = Act::new("/restricted/release", lang.t("restricted-release"), value);
     let act = act.hide("kind", kind).hide("value", value);
+    let act = act.hide("since", text(one, "since"));
     Row {
         cells: vec![
             Cell::new(value).line(&name),
@@ -412,7 +413,11 @@ async fn release(
     State(centre): State<Centre>,
     SessionForm { visit, form }: SessionForm,
 ) -> Response {
-    let body = json!({ "kind": form.get("kind"), "value": form.get("value") });
+    let body = json!({
+        "kind": form.get("kind"),
+        "value": form.get("value"),
+        "since": filled(&form, "since"),
+    });
     let done = ("release", form.get("value"));
     act(&centre, (&visit, &form), Which::Restricted, done, &body).await
 }

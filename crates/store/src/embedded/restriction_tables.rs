@@ -112,6 +112,18 @@ pub(crate) fn change(
             };
             release(transaction, &found, (by, via), *time).map(|event| (1, vec![event]))
         }
+        EntityChange::Replace { seen, restriction } => {
+            match find(transaction, &restriction.entity)? == *seen {
+                true => restrict(transaction, restriction, via),
+                false => Ok((0, Vec::new())),
+            }
+        }
+        EntityChange::ReleaseSeen { seen, by, time } => {
+            match find(transaction, &seen.entity)?.as_ref() == Some(seen) {
+                true => release(transaction, seen, (by, via), *time).map(|event| (1, vec![event])),
+                false => Ok((0, Vec::new())),
+            }
+        }
         EntityChange::Expire { time } => {
             let mut events = Vec::new();
             for ended in load(transaction)?.iter().filter(|one| one.is_over(*time)) {

@@ -163,6 +163,44 @@ async fn a_second_restriction_of_the_same_thing_replaces_the_first(world: World)
     assert_eq!(reasons, ["two"]);
 }
 
+async fn what_is_restricted_otherwise_than_it_was_judged_is_neither_replaced_nor_released(
+    world: World,
+) {
+    let store = world.store();
+    let door = relais_store::queue::BY_ITSELF;
+    let (first, second) = (
+        restriction(ip("203.0.113.7"), "one", None),
+        restriction(ip("203.0.113.7"), "two", None),
+    );
+    let replace = |seen: Option<&Restriction>, new: &Restriction| EntityChange::Replace {
+        seen: seen.cloned(),
+        restriction: new.clone(),
+    };
+    let lift = |seen: &Restriction| EntityChange::ReleaseSeen {
+        seen: seen.clone(),
+        by: "bob".to_owned(),
+        time: at(2),
+    };
+    let standing = || store.restrictions().get(&first.entity).cloned();
+    for (change, expected) in [
+        (lift(&first), None),
+        (replace(Some(&first), &second), None),
+        (replace(None, &first), Some(&first)),
+        (replace(None, &second), Some(&first)),
+        (lift(&second), Some(&first)),
+        (replace(Some(&first), &second), Some(&second)),
+        (lift(&first), Some(&second)),
+        (lift(&second), None),
+    ] {
+        let before = standing();
+        let changed = store.change_entities(change.clone(), door).await;
+        assert_eq!(standing().as_ref(), expected, "{change:?}");
+        assert_eq!(changed, Ok(usize::from(before != standing())), "{change:?}");
+    }
+    let acts = store.audit(10).await.unwrap();
+    assert_eq!(acts.len(), 3, "{acts:?}");
+}
+
 async fn what_is_over_is_forgotten_by_the_upkeep_and_told(world: World) {
     let store = world.store();
     restrict(
@@ -546,6 +584,7 @@ rules! {
     a_restriction_is_in_force_at_once_and_after_a_restart_until_it_is_released,
     each_change_is_in_the_trace_and_in_the_audit,
     a_second_restriction_of_the_same_thing_replaces_the_first,
+    what_is_restricted_otherwise_than_it_was_judged_is_neither_replaced_nor_released,
     what_is_over_is_forgotten_by_the_upkeep_and_told,
     the_upkeep_takes_no_lease_and_ends_nothing_early_while_the_clock_is_ahead,
     a_connectors_events_belong_to_its_organisation,
