@@ -654,4 +654,4 @@ fn of_disk(context: &AdminContext, into: &mut Vec<Measure>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -12,6 +12,8 @@ use rustix::process::{Resource, getrlimit};
 
 use relais_net::tls::CertificateStore;
 use relais_policy::check::{self, CertificateFact, Check, ClientsFact, DiskFact, ShownCertificate};
+use relais_store::queue::{Criteria, RecipientStateName, StoreError};
+use relais_store::store::Store;
 use relais_store::trace::TraceQuery;
 
 use crate::context::{AdminContext, Premises};
@@ -24,6 +26,9 @@ const SYNC_FILE: &str = ".check-sync";
 const CLIENTS_SINCE: Duration = Duration::from_secs(86_400);
 /// Events that are looked through for them.
 const EVENTS_MAX: usize = 2_000;
+/// Held messages that are counted at once, and pages of them.
+const HELD_PAGE: usize = 1_000;
+const HELD_PAGES_MAX: usize = 10;
 /// Lines of a routing table that are read.
 const ROUTES_MAX: usize = 1_000;
 /// Networks that are proposed to people.
@@ -41,7 +46,7 @@ pub(super) async fn look(context: &AdminContext) -> Vec<Check> {
     let limit = getrlimit(Resource::Nofile).current;
     if let Some(premises) = premises {
         found.push(check::file_limit(limit, premises.connections_max));
-        if let Some(fact) = disk(premises) {
+        if let Some(fact) = disk(context, premises).await {
             found.push(check::disk(&fact));
             found.push(check::inodes(&fact));
         }
@@ -50,16 +55,41 @@ pub(super) async fn look(context: &AdminContext) -> Vec<Check> {
     found
 }
 
-fn disk(premises: &Premises) -> Option<DiskFact> {
+async fn disk(context: &AdminContext, premises: &Premises) -> Option<DiskFact> {
     let numbers = rustix::fs::statvfs(&premises.data_dir).ok()?;
     let octets = |blocks: u64| blocks.saturating_mul(numbers.f_frsize);
+    let free = octets(numbers.f_bavail);
+    let held = match free < premises.disk_reserve {
+        true => held(&context.store).await.unwrap_or(0),
+        false => 0,
+    };
     Some(DiskFact {
-        free: octets(numbers.f_bavail),
+        free,
+        held,
         total: octets(numbers.f_blocks),
         inodes_free: numbers.f_favail,
         inodes: numbers.f_files,
         reserve: premises.disk_reserve,
     })
+}
+
+/// Octets of messages of which somebody's copy is held; of so many messages, at least.
+async fn held(store: &Store) -> Result<u64, StoreError> {
+    let criteria = Criteria {
+        state: Some(RecipientStateName::Held),
+        ..Criteria::default()
+    };
+    let (mut octets, mut after) = (0_u64, None);
+    for _ in 0..HELD_PAGES_MAX {
+        let page = store.page(&criteria, after, HELD_PAGE).await?;
+        let sizes = page.messages.iter().map(|message| message.size);
+        octets = octets.saturating_add(sizes.sum());
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(octets)
 }
 
 /// One small file, written, synced and taken away.
@@ -200,7 +230,25 @@ fn certificates(context: &AdminContext, premises: Option<&Premises>) -> Vec<Chec
 
 #[cfg(test)]
 mod tests {
+    use relais_smtp::time::Timestamp;
+    use relais_store::memory::MemoryOptions;
+
     use super::*;
+    use crate::alerting::sensors::tests::message;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+
+    #[tokio::test]
+    async fn mail_that_is_held_is_counted_and_mail_that_waits_is_not() {
+        let store = Store::in_memory(MemoryOptions::new(NOW));
+        for (size, is_held) in [(3_000, true), (500, false), (40, true)] {
+            let mut message = message(&store, NOW);
+            message.facts.size = size;
+            message.recipients[0].held = is_held;
+            drop(store.commit(message).await.expect("stored"));
+        }
+        assert_eq!(held(&store).await, Ok(3_040));
+    }
 
     #[cfg(target_endian = "little")]
     #[test]

@@ -270,6 +270,8 @@ pub struct DiskFact {
     pub inodes: u64,
     /// Below this, in octets, we take no mail.
     pub reserve: u64,
+    /// Octets of mail that is held, counted where free is below the reserve.
+    pub held: u64,
 }
 
 /// Octets in the unit that says most, in both languages.
@@ -302,7 +304,7 @@ pub fn disk(fact: &DiskFact) -> Check {
         return DISK.ok("", words);
     };
     let reserve = amount(fact.reserve);
-    let fix = Words::new(
+    let mut fix = Words::new(
         format!(
             "Make room on the disk of the data folder; below {} no mail is taken.",
             reserve.english
@@ -313,6 +315,18 @@ pub fn disk(fact: &DiskFact) -> Check {
             reserve.french
         ),
     );
+    if verdict == Verdict::Broken && fact.held > 0 {
+        let held = amount(fact.held);
+        fix.english.push_str(&format!(
+            " Held mail takes {}: it was accepted, so it stays until it is released or deleted.",
+            held.english
+        ));
+        fix.french.push_str(&format!(
+            " Les messages retenus occupent {}\u{202f}: acceptés, ils restent jusqu’à ce que vous \
+             les libériez ou les supprimiez.",
+            held.french
+        ));
+    }
     DISK.found("", verdict, words, fix)
 }
 

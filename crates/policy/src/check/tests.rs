@@ -97,6 +97,7 @@ fn a_disk_is_broken_below_the_reserve_and_needs_attention_when_nearly_full() {
         inodes_free,
         inodes,
         reserve: 1 << 30,
+        held: 0,
     };
     is(&disk(&fact(50, 1, 1)), Verdict::Ok);
     is(&disk(&fact(9, 1, 1)), Verdict::Attention);
@@ -111,6 +112,29 @@ fn a_disk_is_broken_below_the_reserve_and_needs_attention_when_nearly_full() {
     is(&file_limit(Some(1_024), 10_000), Verdict::Attention);
     is(&file_limit(Some(1 << 20), 10_000), Verdict::Ok);
     is(&file_limit(None, 10_000), Verdict::Ok);
+}
+
+#[test]
+fn held_mail_is_named_where_the_disk_is_below_the_reserve() {
+    let fix = |free: u64, held: u64| {
+        let fact = DiskFact {
+            free,
+            total: 100 << 30,
+            inodes_free: 1,
+            inodes: 1,
+            reserve: 1 << 30,
+            held,
+        };
+        disk(&fact).fix
+    };
+    let short = fix(1 << 29, 3_400_000_000);
+    assert!(
+        short.english.contains("Held mail takes 3400 MB"),
+        "{short:?}"
+    );
+    assert!(short.french.contains("retenus occupent 3400"), "{short:?}");
+    assert!(!fix(1 << 29, 0).english.contains("Held"));
+    assert!(!fix(3 << 29, 3_400_000_000).english.contains("Held"));
 }
 
 #[test]

@@ -119,7 +119,7 @@ const DOMAIN: &str = "[[organisation]]\nname = \"contoso\"\n\
 const CONNECTOR: &str = "[[organisation.inbound_connector]]\nname = \"Printers\"\n\
                          sender_ip_addresses = [\"192.175.48.0/24\"]\n";
 
-fn message(store: &Store, now: Timestamp) -> NewMessage {
+pub(crate) fn message(store: &Store, now: Timestamp) -> NewMessage {
     let mailbox = Mailbox::parse("bob@example.org").expect("an address");
     let recipient = NewRecipient {
         key: QueueKey::new("contoso", "example.org"),
