@@ -168,6 +168,8 @@ pub(crate) struct TraceWriter {
     open: Vec<DayOpen>,
     /// A finished day in which an address is being erased.
     rewriting: Option<(String, Connection)>,
+    /// See [`rewriting::Crossing`].
+    crossing: rewriting::Crossing,
 }
 
 /// How events are written.
@@ -204,6 +206,7 @@ impl TraceDatabases {
             databases: self.clone(),
             open: Vec::new(),
             rewriting: None,
+            crossing: rewriting::Crossing::new(),
         })
     }
 

@@ -12,9 +12,9 @@ use super::{
     BUSY_TIME_MAX, CLEAN_PAGES, TraceDatabaseError, TraceDatabases, TraceWriter, fault, postings,
 };
 use crate::files;
-use crate::trace::Event;
 use crate::trace::dialogue::DialogueKey;
 use crate::trace::erase::{Erased, Erasure};
+use crate::trace::{Event, delta};
 
 /// Events erased by one act; who has more repeats it.
 const EVENTS_MAX: usize = 500_000;
@@ -149,28 +149,33 @@ impl TraceWriter {
         wanted: &Erasure,
     ) -> Result<u64, TraceDatabaseError> {
         let databases = self.databases.clone();
+        let mut crossing = std::mem::take(&mut self.crossing);
         let rewritten = if let Some(open) = self.open.iter_mut().find(|open| open.day == day) {
             let current = open.sheet.as_ref().map(|sheet| sheet.number);
             // The sheet in memory is made anew only if something on it changes.
-            let is_on = |number: u64| {
-                positions
-                    .iter()
-                    .any(|one| sketches::sheet_of(*one) == number)
-            };
-            let rewritten = rewrite(&mut open.connection, positions, wanted, current);
-            rewritten.and_then(|count| {
-                if let Some(number) = current.filter(|number| is_on(*number)) {
+            let rewritten = rewrite(
+                &mut open.connection,
+                positions,
+                wanted,
+                (current, &mut crossing),
+            );
+            rewritten.and_then(|rewritten| {
+                if let Some(number) = current.filter(|number| rewritten.sheets.contains(number)) {
                     open.sheet = Some(Sheet::of_stored(&open.connection, number)?);
                     databases.sheets.set(day, open.sheet.as_ref());
                 }
-                Ok(count)
+                Ok(rewritten.count)
             })
         } else {
             match self.finished_day(day)? {
-                Some(connection) => rewrite(connection, positions, wanted, None),
+                Some(connection) => {
+                    let rewritten = rewrite(connection, positions, wanted, (None, &mut crossing));
+                    rewritten.map(|rewritten| rewritten.count)
+                }
                 None => Ok(0),
             }
         };
+        self.crossing = crossing;
         rewritten.map_err(|error| self.give_up(day, &error))
     }
 
@@ -190,6 +195,7 @@ impl TraceWriter {
             }
         };
         self.rewriting = None;
+        self.crossing.clear();
         finished.map_err(|error| self.give_up(day, &error))
     }
 
@@ -198,6 +204,7 @@ impl TraceWriter {
         self.open.retain(|open| open.day != day);
         self.databases.sheets.set(day, None);
         self.rewriting = None;
+        self.crossing.clear();
         fault(day, error)
     }
 
@@ -217,13 +224,24 @@ impl TraceWriter {
     }
 }
 
+/// Sheets on which events stand that are told by an event of another sheet, by the place of that
+/// one: what it has goes from their sketches only when it is written anew itself.
+pub(super) type Crossing = BTreeMap<u64, u64>;
+
+/// What one turn did.
+struct Rewritten {
+    count: u64,
+    /// Those that have to be made anew, or were.
+    sheets: BTreeSet<u64>,
+}
+
 /// `current`: the sheet that is still in memory, and has no sketch here.
 fn rewrite(
     connection: &mut Connection,
     positions: &[u64],
     wanted: &Erasure,
-    current: Option<u64>,
-) -> rusqlite::Result<u64> {
+    (current, crossing): (Option<u64>, &mut Crossing),
+) -> rusqlite::Result<Rewritten> {
     connection.pragma_update(None, "secure_delete", true)?;
     let transaction = connection.transaction()?;
     let mut sheets = BTreeSet::new();
@@ -233,10 +251,17 @@ fn rewrite(
         let Some(line) = whole::line_at(&transaction, *position)? else {
             continue;
         };
-        let json = wholes.of(&transaction, *position, &line)?;
+        let told = wholes.told(&transaction, *position, &line)?;
+        let json = told.whole();
         let Some(anew) = wanted.eraser.replace(&json) else {
             continue;
         };
+        let sheet = sketches::sheet_of(*position);
+        let others = others(*position, &told.lines()).into_iter();
+        crossing.extend(others.filter_map(|other| {
+            let is_elsewhere = sketches::sheet_of(other) != sheet;
+            is_elsewhere.then_some((other, sheet))
+        }));
         // What it has in common with another one is erased there, later: see `positions`.
         if let Some(line) = wanted.eraser.replace(&line) {
             let sql = "UPDATE event SET json = ?2 WHERE position = ?1";
@@ -247,15 +272,28 @@ fn rewrite(
         if let (Ok(before), Ok(after)) = (Event::from_json(&json), Event::from_json(&anew)) {
             postings::change(&transaction, *position, (&before, &after))?;
         }
-        sheets.insert(sketches::sheet_of(*position));
+        sheets.insert(sheet);
+        sheets.extend(crossing.remove(position));
         count += 1;
     }
-    for sheet in sheets.into_iter().filter(|sheet| Some(*sheet) != current) {
-        sketches::make_anew(&transaction, sheet)?;
+    for sheet in sheets.iter().filter(|sheet| Some(**sheet) != current) {
+        sketches::make_anew(&transaction, *sheet)?;
     }
     transaction.commit()?;
     connection.pragma_update(None, "secure_delete", CLEAN_PAGES)?;
-    Ok(count)
+    Ok(Rewritten { count, sheets })
+}
+
+/// Where the events stand that one is told by, the nearest first.
+fn others(position: u64, lines: &[&str]) -> Vec<u64> {
+    let mut at = position;
+    let backs = lines.iter().filter_map(|line| delta::back_of(line));
+    backs
+        .map_while(|back| {
+            at = at.checked_sub(back)?;
+            Some(at)
+        })
+        .collect()
 }
 
 /// The devices of a day, and its log cut; whether it is. `is_finished`: nobody writes to the day
@@ -306,7 +344,7 @@ mod tests {
     use super::super::TraceRecord;
     use super::*;
     use crate::trace::erase::Eraser;
-    use crate::trace::{EventKind, To, TraceQuery, delta};
+    use crate::trace::{EventKind, To, TraceQuery, marks};
 
     const NOON: i64 = 1_795_521_600_000;
     const DAY: i64 = 86_400_000;
@@ -437,6 +475,45 @@ mod tests {
         }
         assert_eq!(erase((&databases, &mut writer), None), 299);
         assert!(!in_a_file(&folder.path().join("trace"), "ann@x.test"));
+    }
+
+    #[test]
+    fn an_erased_address_leaves_the_sketch_of_events_that_are_told_by_one_of_another_sheet() {
+        const SHEET: u64 = 8_192;
+        let folder = tempfile::tempdir().unwrap();
+        let databases = TraceDatabases::new(folder.path().join("trace"));
+        let mut writer = databases.writer().unwrap();
+        let before: Vec<_> = (1..SHEET - 2)
+            .map(|position| (position, accepted(1, NOON)))
+            .collect();
+        append(&mut writer, &before);
+        // One message from the end of a sheet to the beginning of the next one; both are full
+        // before the next day begins.
+        let of_message = |position| {
+            let event = Event {
+                queue_id: relais_smtp::identifier::QueueId::from_i64(77),
+                ..accepted(100, NOON)
+            };
+            (position, event)
+        };
+        let message: Vec<_> = (SHEET - 2..SHEET + 3).map(of_message).collect();
+        append(&mut writer, &message);
+        let behind: Vec<_> = (SHEET + 3..2 * SHEET + 1)
+            .map(|position| (position, accepted(1, NOON)))
+            .collect();
+        append(&mut writer, &behind);
+        let blocks_of = |sheet: u64| {
+            let day = databases.days().unwrap().remove(0);
+            let connection = databases.open_for_reading(&day).unwrap().unwrap();
+            assert!(sketches::numbers(&connection).unwrap().contains(&sheet));
+            let query = TraceQuery::parse("\"ann@x.test\"").unwrap();
+            let lists: Vec<_> = query.terms.iter().flat_map(marks::of_term).collect();
+            sketches::blocks(&connection, (sheet, sketches::Blocks::MAX), &lists).unwrap()
+        };
+        assert!(blocks_of(0) != 0 && blocks_of(1) != 0);
+        assert_eq!(erase((&databases, &mut writer), None), 5);
+        assert_eq!((blocks_of(0), blocks_of(1)), (0, 0));
+        assert!(writer.crossing.is_empty());
     }
 
     #[test]

@@ -172,12 +172,15 @@ impl Sheet {
         let mut statement = connection.prepare_cached(sql)?;
         let mut rows = statement.query([first, end])?;
         let mut wholes = Wholes::default();
+        let mut before: Option<(u64, Event)> = None;
         while let Some(row) = rows.next()? {
             let position = row.get(0)?;
             let json = wholes.of(connection, position, row.get_ref(1)?.as_str()?)?;
             // One that cannot be read matches nothing.
             if let Ok(event) = Event::from_json(&json) {
-                sheet.add(position, &event, None);
+                let known = before.as_ref().map(|(position, event)| (*position, event));
+                sheet.add(position, &event, known);
+                before = Some((position, event));
             }
         }
         Ok(sheet)
