@@ -3,7 +3,9 @@
 //! `TMPDIR`. About 1 GB for a million events.
 //!
 //! With `RELAIS_TRACE_FOLDER` an older trace is searched, and nothing made; with
-//! `RELAIS_TRACE_SEARCH` by this one search only.
+//! `RELAIS_TRACE_SEARCH` by this one search only. In the end two addresses are erased from a trace
+//! that was made here, one with few events and one with many, while mail is stored and the trace
+//! is searched.
 //!
 //! `cargo bench -p relais-store --bench trace`. Each search is asked [`ROUNDS`] times; first and
 //! median are printed, with the rows of the first page and the pages until there was a row.
@@ -13,9 +15,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use relais_policy::settings::Mode;
+use relais_smtp::address::{Mailbox, ReversePath};
+use relais_smtp::envelope::{EnvelopeRecipient, SenderParameters};
 use relais_smtp::identifier::{QueueId, Reference};
 use relais_smtp::time::Timestamp;
+use relais_store::queue::{Content, MessageFacts, NewMessage, NewRecipient, QueueKey};
 use relais_store::store::{OpenOptions, Store};
+use relais_store::trace::erase::{Eraser, Erasure};
 use relais_store::trace::tally::{Measure, TallyQuery};
 use relais_store::trace::{ClientSummary, Event, EventKind, TlsSummary, To, TraceQuery};
 
@@ -98,6 +104,13 @@ const SEARCHES: &[&str] = &[
     "8.example 31415927 invoice",
 ];
 
+/// One person, and one device: some 500 and some 33,000 of 10,000,000 events.
+const ERASED: [&str; 2] = ["person-777@customer-277.example", "device-42@contoso.test"];
+/// What is searched while an address is erased.
+const SEARCHED_MEANWHILE: &str = "to:person-778@customer-278.example";
+/// Between two messages, or two searches, while an address is erased.
+const MEANWHILE_PAUSE: Duration = Duration::from_millis(20);
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -142,6 +155,11 @@ fn main() {
             }
         }
         numbers(&store).await;
+        if made.is_none() {
+            for address in ERASED {
+                erase(&store, address).await;
+            }
+        }
         store.close(Duration::from_secs(60)).await;
     });
 }
@@ -324,6 +342,106 @@ async fn numbers(store: &Store) {
         devices.len(),
         started.elapsed().as_secs_f64() * 1e3
     );
+}
+
+/// Erases an address; meanwhile a message is stored and a search is asked, again and again.
+async fn erase(store: &Store, address: &str) {
+    let wanted = Erasure {
+        eraser: Eraser::new(address).expect("an address"),
+        organisation: None,
+    };
+    stored_and_found(store).await;
+    let alone = stored_and_found(store).await;
+    let (mut commits, mut searches) = (Vec::new(), Vec::new());
+    let started = Instant::now();
+    let erasing = store.erase(&wanted, |_| Vec::new(), "bench".into(), now());
+    let beside = async {
+        loop {
+            tokio::time::sleep(MEANWHILE_PAUSE).await;
+            let (commit, search) = stored_and_found(store).await;
+            commits.push(commit);
+            searches.push(search);
+        }
+    };
+    let erased = tokio::select! {
+        erased = erasing => erased.expect("it is erased"),
+        () = beside => return,
+    };
+    println!(
+        "{:>8.1} s to erase {} events of {address}",
+        started.elapsed().as_secs_f64(),
+        erased.events
+    );
+    for (what, mut times, alone) in [
+        ("a message stored", commits, alone.0),
+        ("a search answered", searches, alone.1),
+    ] {
+        times.sort_unstable();
+        let ms = |time: Option<&Duration>| time.map_or(0.0, |time| time.as_secs_f64() * 1e3);
+        println!(
+            "{what} meanwhile: {} times, {:.1} ms median, {:.1} ms at most; {:.1} ms before",
+            times.len(),
+            ms(times.get(times.len() / 2)),
+            ms(times.last()),
+            alone.as_secs_f64() * 1e3
+        );
+    }
+}
+
+/// How long a message took to be stored, and a search to be answered.
+async fn stored_and_found(store: &Store) -> (Duration, Duration) {
+    let started = Instant::now();
+    store.commit(letter(store)).await.map(drop).expect("stored");
+    let commit = started.elapsed();
+    let query = TraceQuery {
+        limit: ROWS,
+        ..TraceQuery::parse(SEARCHED_MEANWHILE).expect("a search")
+    };
+    let started = Instant::now();
+    store.trace_page(&query).await.expect("an answer");
+    (commit, started.elapsed())
+}
+
+fn letter(store: &Store) -> NewMessage {
+    let (time, content) = (now(), b"Subject: x\r\n\r\nHello.\r\n".to_vec());
+    let mailbox = Mailbox::parse("scan@contoso.test").expect("an address");
+    let queue_id = store.next_queue_id(time);
+    let accepted = Event {
+        queue_id: Some(queue_id),
+        organisation: Some("contoso".into()),
+        from: Some("scan@contoso.test".into()),
+        ..Event::new(time, EventKind::MessageAccepted)
+    };
+    NewMessage {
+        facts: MessageFacts {
+            queue_id,
+            organisation: "contoso".into(),
+            inbound_connector: None,
+            client: None,
+            reverse_path: ReversePath::Mailbox(mailbox.clone()),
+            replaced: None,
+            parameters: SenderParameters::default(),
+            accepted_at: time,
+            size: content.len() as u64,
+            eight_bit: false,
+            utf8_header: false,
+            header_from: None,
+            subject: None,
+            message_id: None,
+            body_hash: None,
+            is_notice: false,
+        },
+        recipients: vec![NewRecipient {
+            recipient: EnvelopeRecipient::new(mailbox),
+            key: QueueKey::new("contoso", "contoso.test"),
+            due: time,
+            expires_at: time.after(Duration::from_secs(86_400)),
+            is_restricted: false,
+            held: false,
+        }],
+        content: Content::Inline(content.into()),
+        events: vec![accepted],
+    }
 }
 
 /// SplitMix64: the same trace each time.
