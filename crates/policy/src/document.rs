@@ -75,6 +75,9 @@ pub struct Organisation {
     /// Days that content is kept after the last outcome; none: as the bootstrap file says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_days: Option<u32>,
+    /// Octets of content that are kept of all its mail.
+    #[serde(default = "content_max")]
+    pub content_max: ByteCount,
     /// Accepted domains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub domain: Vec<AcceptedDomain>,
@@ -107,6 +110,7 @@ impl Organisation {
             inbound_content: ContentPolicy::default(),
             subjects: Subjects::default(),
             content_days: None,
+            content_max: CONTENT_MAX,
             domain: Vec::new(),
             recipient: Vec::new(),
             inbound_connector: Vec::new(),
@@ -130,6 +134,13 @@ pub enum Language {
 
 /// Days that content is kept at most: a year.
 pub const CONTENT_DAYS_MAX: u32 = 366;
+
+/// `content_max` where nothing is said: a year of an office's scans, and a small part of a disk.
+pub const CONTENT_MAX: ByteCount = ByteCount(10 << 30);
+
+fn content_max() -> ByteCount {
+    CONTENT_MAX
+}
 
 /// Default: shown.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]

@@ -67,6 +67,12 @@ pub fn content_days(
     of_connector.or(found.content_days).unwrap_or(default)
 }
 
+/// Octets of content that are kept of an organisation; of one that is gone none.
+pub fn content_max(settings: &Settings, organisation: &str) -> u64 {
+    let found = settings.organisation(organisation);
+    found.map_or(0, |found| found.content_max.0)
+}
+
 /// Whether anybody's content is kept at all.
 pub fn keeps_content(settings: &Settings, default: u32) -> bool {
     let connectors = |one: &crate::document::Organisation| {

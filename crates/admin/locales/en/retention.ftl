@@ -5,6 +5,7 @@ retention-whose = Of
 retention-subjects = Subjects
 retention-content = Content after delivery
 retention-kept = Kept now
+retention-most = of { $value } at most; then the oldest goes
 retention-empty = There is no organisation yet. What is kept of its mail is said here once there is one.
 retention-trace-words =
     { $count ->

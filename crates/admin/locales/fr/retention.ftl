@@ -5,6 +5,7 @@ retention-whose = Pour
 retention-subjects = Objets
 retention-content = Contenu après la remise
 retention-kept = Conservé actuellement
+retention-most = sur { $value } au plus ; au-delà, le plus ancien part
 retention-empty = Il n’y a pas encore d’organisation. Ce qui est conservé de son courrier sera indiqué ici.
 retention-trace-words =
     { $count ->

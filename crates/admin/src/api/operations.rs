@@ -495,7 +495,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             wanted(object(
                 "keys",
                 "Of its keys without lists below: `display_name`, `postmaster`, `language`, \
-                 `limits`, `licences`, `inbound_content`, `subjects`, `content_days`.",
+                 `limits`, `licences`, `inbound_content`, `subjects`, `content_days`, \
+                 `content_max`.",
             )),
             DRY_RUN,
         ])

@@ -14,7 +14,7 @@ use crate::context::{AdminContext, Caller};
 use crate::problem::{Input, Problem};
 
 /// Keys that can be changed here; what is below an organisation has its own nouns.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "display_name",
     "postmaster",
     "language",
@@ -23,6 +23,7 @@ const KEYS: [&str; 8] = [
     "inbound_content",
     "subjects",
     "content_days",
+    "content_max",
 ];
 
 pub(super) fn routes() -> Router<AdminContext> {

@@ -67,6 +67,7 @@ fn organisation(one: &Organisation, default: u32, (messages, octets): (u64, u64)
         "content_days_set": one.content_days,
         "kept_messages": messages,
         "kept_octets": octets,
+        "kept_octets_max": one.content_max.0,
         "inbound_connectors": connectors,
     })
 }

@@ -332,6 +332,11 @@ fn within_reach(
         .filter(|one| one.name == own)
     {
         may_be_assumed(one, &ours)?;
+        if one.content_max != ours.content_max {
+            let detail = "How much content is kept (content_max) is set by whoever runs the \
+                          installation.";
+            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+        }
         one.clone_from(&ours);
     }
     Ok(document)

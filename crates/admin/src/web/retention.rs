@@ -24,13 +24,14 @@ use crate::lang::Lang;
 use crate::permission::Action;
 
 /// Columns of the files.
-const HEAD: [&str; 6] = [
+const HEAD: [&str; 7] = [
     "organisation",
     "inbound_connector",
     "subjects",
     "content_days",
     "kept_messages",
     "kept_octets",
+    "kept_octets_max",
 ];
 /// What is counted of an erasure, with its words.
 const COUNTED: [(&str, &str); 3] = [
@@ -85,6 +86,7 @@ fn rows_of(told: &Value, wanted: &str) -> Vec<Value> {
             "content_days": one["content_days"],
             "kept_messages": one["kept_messages"],
             "kept_octets": one["kept_octets"],
+            "kept_octets_max": one["kept_octets_max"],
             "is_set": true,
         }));
         for it in list(one, "inbound_connectors") {
@@ -171,6 +173,14 @@ fn row(lang: Lang, one: &Value) -> Row {
             format!("{} – {size}", lang.n("retention-messages", count))
         }
     };
+    // Where nothing is kept, how much it could be is no matter.
+    let most = match (one["kept_messages"].as_u64(), days) {
+        (None, _) | (Some(0), 0) => String::new(),
+        _ => lang.with(
+            "retention-most",
+            &octets(lang, one["kept_octets_max"].as_u64()),
+        ),
+    };
     let kept_for = match days {
         0 => lang.t("retention-not-kept"),
         days => lang.n("retention-days", days),
@@ -180,7 +190,7 @@ fn row(lang: Lang, one: &Value) -> Row {
             whose,
             Cell::whole(&lang.t(subjects)).line(&inherited),
             Cell::whole(&kept_for),
-            Cell::whole(&kept),
+            Cell::whole(&kept).line(&most),
         ],
         acts: Vec::new(),
     }

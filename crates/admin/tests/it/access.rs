@@ -630,3 +630,35 @@ async fn what_has_no_rule_is_closed_to_everybody() {
     let response = unknown.oneshot(request).await.expect("an answer");
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn how_much_content_is_kept_of_an_organisation_is_said_by_the_operator_alone() {
+    let hosted = Hosted::new().await;
+    let (owner, root) = (bound(Role::Owner), Caller::socket(Some(0)));
+    let path = "/organisations/contoso/set";
+    let more = json!({ "keys": { "content_max": "20 GiB" } });
+    let refused = hosted.ask(&owner, Method::POST, path, &more).await;
+    assert_eq!(refused.0, StatusCode::FORBIDDEN, "{}", refused.1);
+    assert!(refused.1.contains("content_max"), "{}", refused.1);
+    let days = json!({ "keys": { "content_days": 3 } });
+    let set = hosted.ask(&owner, Method::POST, path, &days).await;
+    assert_eq!(set.0, StatusCode::OK, "{}", set.1);
+    let told = hosted
+        .ask(&owner, Method::GET, "/retention", &Value::Null)
+        .await;
+    assert!(
+        told.1.contains("\"kept_octets_max\":10737418240"),
+        "{}",
+        told.1
+    );
+    let set = hosted.ask(&root, Method::POST, path, &more).await;
+    assert_eq!(set.0, StatusCode::OK, "{}", set.1);
+    let told = hosted
+        .ask(&owner, Method::GET, "/retention", &Value::Null)
+        .await;
+    assert!(
+        told.1.contains("\"kept_octets_max\":21474836480"),
+        "{}",
+        told.1
+    );
+}

@@ -601,6 +601,7 @@ fn any_document() -> impl Strategy<Value = Document> {
                 false => Subjects::Shown,
             },
             content_days: one.2.then_some(one.6),
+            content_max: ByteCount(u64::from(one.6)),
             domain: two.0,
             recipient: two.1,
             inbound_connector: two.2,

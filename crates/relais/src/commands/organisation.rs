@@ -45,6 +45,9 @@ struct Keys {
     /// Days that content is kept after the last outcome
     #[arg(long, value_name = "DAYS")]
     content_days: Option<u32>,
+    /// Octets of content that are kept of all its mail: "10 GiB"; then the oldest goes
+    #[arg(long, value_name = "SIZE")]
+    content_max: Option<String>,
     #[command(flatten, next_help_heading = "Mail that strangers send to its domains")]
     content: ContentKeys,
     /// Show what would change, and change nothing
@@ -60,6 +63,7 @@ impl Keys {
         patch.set("postmaster", self.postmaster.as_ref());
         patch.set("subjects", self.subjects.as_ref());
         patch.set("content_days", self.content_days);
+        patch.set("content_max", self.content_max.as_ref());
         self.content.put("inbound_content", &mut patch);
         patch
     }

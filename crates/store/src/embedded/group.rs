@@ -204,7 +204,7 @@ fn insert_queue(transaction: &Transaction<'_>, key: &QueueKey) -> rusqlite::Resu
     ])
 }
 
-/// Changes recipients; gives the name of the spool file if the message is gone with the last.
+/// Changes recipients; gives the names of the spool files that are gone with the last.
 /// `outcome`: who says whether its content is kept, and when the last outcome was.
 pub(super) fn change(
     transaction: &Transaction<'_>,
@@ -213,7 +213,7 @@ pub(super) fn change(
     changes: &[(u32, RecipientChange)],
     keys: &HashMap<QueueKey, i64>,
     outcome: Option<(&Keeping, Timestamp)>,
-) -> rusqlite::Result<Option<String>> {
+) -> rusqlite::Result<Vec<String>> {
     let id = queue_id.as_i64();
     if planned.empties {
         transaction
@@ -266,7 +266,7 @@ pub(super) fn change(
     if removed && !left.exists([id])? {
         return delete_message(transaction, id, planned.spooled, outcome);
     }
-    Ok(None)
+    Ok(Vec::new())
 }
 
 fn delete_message(
@@ -274,21 +274,20 @@ fn delete_message(
     id: i64,
     spooled: bool,
     outcome: Option<(&Keeping, Timestamp)>,
-) -> rusqlite::Result<Option<String>> {
-    let mut name = None;
-    let is_kept = match outcome {
+) -> rusqlite::Result<Vec<String>> {
+    let kept = match outcome {
         Some((keeping, done)) => keeping.take(transaction, id, done)?,
-        None => false,
+        None => None,
     };
+    let is_kept = kept.is_some();
+    let mut gone = kept.unwrap_or_default();
     if spooled && !is_kept {
         let mut statement = transaction.prepare_cached(SPOOL_OF)?;
-        name = statement
-            .query_row([id], |row| row.get(0))
-            .optional()?
-            .flatten();
+        let name = statement.query_row([id], |row| row.get(0)).optional()?;
+        gone.extend(name.flatten());
     }
     transaction.prepare_cached(DELETE_MESSAGE)?.execute([id])?;
-    Ok(name)
+    Ok(gone)
 }
 
 /// Stores events, as [`delta::lines_of`] wrote them, with whatever they belong to.

@@ -77,12 +77,14 @@ impl Embedded {
         self.shared.readers.ask(count).await
     }
 
-    /// What has had its days goes, as much as one round takes; whether there is more is remembered.
+    /// What has had its days goes, then what is beyond the bound of its organisation, as much as
+    /// one round takes; whether there is more is remembered.
     pub(super) async fn drop_old_content(&self, now: Timestamp) {
         let mut is_more = true;
         for _ in 0..TURNS_MAX {
             is_more = match self.drop_due(now).await {
-                Ok(dropped) => dropped == kept_table::DROPPED_MAX,
+                // Less than a turn takes may be all that is due, and not all that is too much.
+                Ok(dropped) => dropped > 0,
                 Err(error) => {
                     tracing::warn!(%error, "content that is kept no longer could not go");
                     // The next hour tries again.
@@ -98,7 +100,13 @@ impl Embedded {
 
     async fn drop_due(&self, now: Timestamp) -> Result<usize, StoreError> {
         let keeping = self.shared.keeping.clone();
-        let due = move |connection: &Connection| keeping.due(connection, now);
+        let due = move |connection: &Connection| {
+            let due = keeping.due(connection, now)?;
+            match due.is_empty() {
+                true => keeping.beyond(connection, now),
+                false => Ok(due),
+            }
+        };
         let due = self.shared.readers.ask(due).await?;
         let count = due.len();
         self.drop_content(due).await?;

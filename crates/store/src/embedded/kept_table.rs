@@ -3,7 +3,8 @@
 //! in the row, large content stays in its spool file, which belongs to the row from then on.
 //!
 //! It never stands in the way of mail: near the disk's reserve nothing more is kept, and below it
-//! the oldest goes.
+//! the oldest goes. Nor does one organisation fill the disk: of each no more octets are kept than
+//! its bound, and its oldest makes room for its newest.
 //! Backups have none of it (`backup.rs`): else they would outlive the days that were promised.
 
 use std::collections::HashSet;
@@ -39,6 +40,21 @@ const WITHOUT_CONNECTOR: &str = "SELECT 1 FROM kept
     WHERE organisation = ?1 AND connector IS NULL LIMIT 1";
 const NEXT_CONNECTOR: &str = "SELECT connector FROM kept
     WHERE organisation = ?1 AND connector >= ?2 ORDER BY connector LIMIT 1";
+
+const OLDEST: &str = "SELECT id, size, envelope FROM kept WHERE organisation = ?1 ORDER BY done";
+const SUM: &str = "SELECT messages, octets FROM kept_sum WHERE organisation = ?1";
+
+/// Rows that make room for one message at once, and are read for it.
+const DISPLACED_MAX: Most = Most {
+    found: DROPPED_MAX,
+    read: 2 * DROPPED_MAX,
+};
+/// What a round frees of a bound that was passed: a sixteenth.
+const FREED_PART: u64 = 16;
+
+/// What is asked for each message while an organisation has kept what it may.
+#[cfg(test)]
+pub(super) const ASKED_WHEN_FULL: [&str; 2] = [OLDEST, SUM];
 
 /// What is asked each second while there is more to drop: never row by row.
 #[cfg(test)]
@@ -116,35 +132,47 @@ impl Keeping {
     }
 
     /// Moves a message that leaves the queue to what is kept, if it is to be; its row in the queue
-    /// is still to be removed, its file is not.
+    /// is still to be removed, its file is not. `None`: it is not kept; else the files of what made
+    /// room for it.
     pub(super) fn take(
         &self,
         transaction: &Transaction<'_>,
         id: i64,
         done: Timestamp,
-    ) -> rusqlite::Result<bool> {
+    ) -> rusqlite::Result<Option<Vec<String>>> {
         if !self.is_on() {
-            return Ok(false);
+            return Ok(None);
         }
         let sql = "SELECT envelope FROM message WHERE id = ?1";
         let mut statement = transaction.prepare_cached(sql)?;
         let envelope: Option<Vec<u8>> = statement.query_row([id], |row| row.get(0)).optional()?;
-        let record = QueueId::from_i64(id)
-            .zip(envelope)
-            .and_then(|(id, envelope)| record::decode(id, &envelope).ok());
+        let Some(envelope) = envelope else {
+            return Ok(None);
+        };
+        let record = QueueId::from_i64(id).and_then(|id| record::decode(id, &envelope).ok());
         let Some(Record {
             facts,
             content_size,
             ..
         }) = record
         else {
-            return Ok(false);
+            return Ok(None);
         };
         let connector = facts.inbound_connector.as_deref();
         if self.days(&facts.organisation, connector) == 0 {
-            return Ok(false);
+            return Ok(None);
         }
-        let sql = "INSERT OR REPLACE INTO kept
+        let new = New {
+            id,
+            envelope: &envelope,
+            size: content_size,
+        };
+        let Some(files) = self.room_for(transaction, &facts.organisation, &new, done)? else {
+            return Ok(None);
+        };
+        // Not replaced: the sum follows what is inserted and what is removed.
+        drop_some(transaction, &[id])?;
+        let sql = "INSERT INTO kept
                        (id, done, organisation, connector, size, envelope, spool, content)
                    SELECT id, ?2, ?3, ?4, ?5, envelope, spool, content FROM message WHERE id = ?1";
         transaction.prepare_cached(sql)?.execute(params![
@@ -154,7 +182,50 @@ impl Keeping {
             connector,
             content_size,
         ])?;
-        Ok(true)
+        Ok(Some(files))
+    }
+
+    /// Makes room within what is kept of an organisation: its oldest goes, but for what is under a
+    /// hold. `None`: there is none even so; else the files of what went.
+    ///
+    /// What is kept is beyond the bound by one message at most, where many small ones make room for
+    /// a large one: the next round does the rest ([`Keeping::beyond`]).
+    fn room_for(
+        &self,
+        transaction: &Transaction<'_>,
+        organisation: &str,
+        new: &New<'_>,
+        done: Timestamp,
+    ) -> rusqlite::Result<Option<Vec<String>>> {
+        let max = self.max(organisation);
+        let used = octets_of(transaction, organisation)?;
+        if used + new.size <= max {
+            return Ok(Some(Vec::new()));
+        }
+        // As long as it is not known what is held, nothing makes room.
+        let Ok(holds) = standing_holds::standing(transaction, done) else {
+            return Ok(None);
+        };
+        if standing_holds::cover(&holds, new.id, new.envelope) {
+            return Ok(Some(Vec::new()));
+        }
+        if new.size > max {
+            return Ok(None);
+        }
+        let excess = used + new.size - max;
+        let found = oldest_of(transaction, organisation, &holds, (excess, DISPLACED_MAX))?;
+        if found.octets < excess {
+            self.note_due(true);
+        }
+        if used - found.octets > max {
+            return Ok(None);
+        }
+        drop_some(transaction, &found.ids).map(Some)
+    }
+
+    /// Octets of content that are kept of an organisation.
+    pub(super) fn max(&self, organisation: &str) -> u64 {
+        retention::content_max(&self.settings.load(), organisation)
     }
 
     /// Whether the next round is to come at once.
@@ -213,12 +284,113 @@ impl Keeping {
     }
 }
 
+impl Keeping {
+    /// Ids of what is beyond the bound of its organisation, the oldest first and not under a hold,
+    /// at most [`DROPPED_MAX`]. A part of the bound is made free, so that not every message that
+    /// comes finds it full.
+    pub(super) fn beyond(
+        &self,
+        connection: &Connection,
+        now: Timestamp,
+    ) -> Result<Vec<i64>, StoreError> {
+        let holds = standing_holds::standing(connection, now)?;
+        let look = || -> rusqlite::Result<Vec<i64>> {
+            let mut ids = Vec::new();
+            for (organisation, octets) in sums(connection)? {
+                let max = self.max(&organisation);
+                if octets <= max || ids.len() == DROPPED_MAX {
+                    continue;
+                }
+                let excess = octets - (max - max / FREED_PART);
+                let most = Most {
+                    found: DROPPED_MAX - ids.len(),
+                    read: usize::MAX,
+                };
+                let found = oldest_of(connection, &organisation, &holds, (excess, most))?;
+                ids.extend(found.ids);
+            }
+            Ok(ids)
+        };
+        look().map_err(fault)
+    }
+}
+
 impl std::fmt::Debug for Keeping {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Keeping")
             .field("default", &self.default())
             .finish_non_exhaustive()
     }
+}
+
+/// A message about to be kept.
+struct New<'a> {
+    id: i64,
+    envelope: &'a [u8],
+    size: u64,
+}
+
+/// How many rows are to be found, and read for it.
+#[derive(Clone, Copy)]
+struct Most {
+    found: usize,
+    read: usize,
+}
+
+/// What may go, and its octets.
+#[derive(Default)]
+struct Oldest {
+    ids: Vec<i64>,
+    octets: u64,
+}
+
+/// The oldest of an organisation that are under no hold, until they have so many octets.
+fn oldest_of(
+    connection: &Connection,
+    organisation: &str,
+    holds: &[LegalHold],
+    (octets, most): (u64, Most),
+) -> rusqlite::Result<Oldest> {
+    let mut statement = connection.prepare_cached(OLDEST)?;
+    let mut rows = statement.query([organisation])?;
+    let (mut oldest, mut read) = (Oldest::default(), 0);
+    while oldest.octets < octets && oldest.ids.len() < most.found && read < most.read {
+        let Some(row) = rows.next()? else {
+            break;
+        };
+        read += 1;
+        let (id, size): (i64, u64) = (row.get(0)?, row.get(1)?);
+        let envelope = row.get_ref(2)?.as_blob().unwrap_or_default();
+        if !standing_holds::cover(holds, id, envelope) {
+            oldest.ids.push(id);
+            oldest.octets += size;
+        }
+    }
+    Ok(oldest)
+}
+
+/// Octets that are kept of an organisation.
+fn octets_of(connection: &Connection, organisation: &str) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached(SUM)?;
+    let sum = statement.query_row([organisation], |row| row.get(1));
+    Ok(sum.optional()?.unwrap_or(0))
+}
+
+/// Octets that are kept, by organisation.
+fn sums(connection: &Connection) -> rusqlite::Result<Vec<(String, u64)>> {
+    if !has_sums(connection)? {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT organisation, octets FROM kept_sum";
+    let mut statement = connection.prepare_cached(sql)?;
+    let sums = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    sums.collect()
+}
+
+/// A folder that an older Relais left, read without a server, has none yet.
+fn has_sums(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'kept_sum'";
+    connection.prepare_cached(sql)?.exists([])
 }
 
 /// Whose content is kept: a step in the index for each of them, not one for each message.
@@ -345,11 +517,21 @@ pub(super) fn count(
     if !exists(connection).map_err(fault)? {
         return Ok((0, 0));
     }
-    let sql = "SELECT count(*), coalesce(sum(size), 0) FROM kept
-               WHERE ?1 IS NULL OR organisation = ?1";
-    let mut statement = connection.prepare_cached(sql).map_err(fault)?;
-    let counted = statement.query_row([organisation], |row| Ok((row.get(0)?, row.get(1)?)));
-    counted.map_err(fault)
+    let count = || -> rusqlite::Result<(u64, u64)> {
+        let sql = match has_sums(connection)? {
+            true => {
+                "SELECT coalesce(sum(messages), 0), coalesce(sum(octets), 0) FROM kept_sum
+                 WHERE ?1 IS NULL OR organisation = ?1"
+            }
+            false => {
+                "SELECT count(*), coalesce(sum(size), 0) FROM kept
+                 WHERE ?1 IS NULL OR organisation = ?1"
+            }
+        };
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.query_row([organisation], |row| Ok((row.get(0)?, row.get(1)?)))
+    };
+    count().map_err(fault)
 }
 
 /// Queue ids of what is kept of messages that are among some, or fit.

@@ -87,6 +87,30 @@ CREATE TABLE IF NOT EXISTS kept (
 CREATE INDEX IF NOT EXISTS kept_done ON kept (done);
 CREATE INDEX IF NOT EXISTS kept_owner ON kept (organisation, connector, done);
 CREATE INDEX IF NOT EXISTS kept_spool ON kept (spool) WHERE spool IS NOT NULL;
+CREATE INDEX IF NOT EXISTS kept_age ON kept (organisation, done);
+-- Sums, so that no message that leaves counts what is kept. Triggers keep them true, whoever
+-- writes.
+CREATE TABLE IF NOT EXISTS kept_sum (
+    organisation TEXT PRIMARY KEY,
+    messages INTEGER NOT NULL,
+    octets INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS kept_more AFTER INSERT ON kept BEGIN
+    INSERT INTO kept_sum (organisation, messages, octets) VALUES (new.organisation, 1, new.size)
+        ON CONFLICT (organisation) DO UPDATE
+        SET messages = messages + 1, octets = octets + new.size;
+END;
+CREATE TRIGGER IF NOT EXISTS kept_less AFTER DELETE ON kept BEGIN
+    UPDATE kept_sum SET messages = messages - 1, octets = octets - old.size
+        WHERE organisation = old.organisation;
+    DELETE FROM kept_sum WHERE organisation = old.organisation AND messages <= 0;
+END;
+";
+
+/// What an older Relais kept is counted once.
+const COUNT_KEPT: &str = "
+INSERT OR REPLACE INTO kept_sum (organisation, messages, octets)
+    SELECT organisation, count(*), sum(size) FROM kept GROUP BY organisation
 ";
 
 /// The version that this Relais writes.
@@ -114,8 +138,19 @@ pub(crate) fn open_writer(folder: &Path) -> Result<Connection, StoreError> {
     restriction_tables::create(&connection)?;
     proof_table::create(&connection)?;
     shelf_table::create(&connection)?;
-    connection.execute_batch(KEPT).map_err(fault)?;
+    keep_content(&mut connection).map_err(fault)?;
     Ok(connection)
+}
+
+fn keep_content(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    let sql = "SELECT 1 FROM sqlite_schema WHERE name = 'kept_sum'";
+    let is_counted = transaction.prepare(sql)?.exists([])?;
+    transaction.execute_batch(KEPT)?;
+    if !is_counted {
+        transaction.execute(COUNT_KEPT, [])?;
+    }
+    transaction.commit()
 }
 
 /// Opens a connection that reads, beside whoever writes.

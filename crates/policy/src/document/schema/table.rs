@@ -209,6 +209,12 @@ const ORGANISATION: &[Setting] = &[
             "Days that content is kept after the last outcome; absent: as [retention] of \
              relais.toml says.",
         ),
+    key("content_max", Kind::Octets, Toml("\"10 GiB\""))
+        .bound("0 to 1,024 GiB; set by whoever runs the installation")
+        .doc(
+            "Octets of content that are kept of all its mail: where more would be kept, the \
+             oldest goes first.",
+        ),
     key("domain", Kind::Blocks, NONE)
         .bound("at most 10,000")
         .doc("An accepted domain: its addresses may be senders, mail to it is taken."),

@@ -1,6 +1,6 @@
 //! Legal holds: what they cover stays beyond its days, and goes once none stands.
 
-use super::kept::{keep, send};
+use super::kept::{keep, send, with_bound};
 use super::*;
 use crate::legal_hold::{Held, LegalHold};
 use crate::shelf::{Shelf, ShelfChange};
@@ -67,6 +67,26 @@ async fn content_under_a_hold_stays_beyond_its_days_and_when_mail_needs_the_room
     assert_eq!(store.kept_count(None).await.unwrap().0, 1);
     store.drop_old_content(over).await;
     assert_eq!(store.kept_count(None).await.unwrap().0, 0);
+}
+
+#[tokio::test]
+async fn content_under_a_hold_is_kept_beyond_the_bound_and_makes_no_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    with_bound(&store, 0, 1_000).await;
+    place(&store, &hold("contoso", "anna@example.org")).await;
+    let mut ids = Vec::new();
+    for (seconds, octets) in [(1, 900), (2, 5_000), (3, 900)] {
+        ids.push(send(&store, &vec![b'x'; octets], at(seconds)).await);
+        store.drop_old_content(at(seconds)).await;
+    }
+    for id in &ids {
+        assert!(store.kept(*id, at(4)).await.unwrap().is_some());
+    }
+    release(&store).await;
+    store.drop_old_content(at(5)).await;
+    assert_eq!(store.kept_count(None).await.unwrap(), (1, 900));
+    assert!(store.kept(ids[2], at(5)).await.unwrap().is_some());
 }
 
 #[tokio::test]
