@@ -487,8 +487,8 @@ mod tests {
             .map(|position| (position, accepted(1, NOON)))
             .collect();
         append(&mut writer, &before);
-        // One message from the end of a sheet to the beginning of the next one; both are full
-        // before the next day begins.
+        // One message from the end of a sheet into the next one, where it has the events of a turn:
+        // what is told by the first ones is written anew before they are.
         let of_message = |position| {
             let event = Event {
                 queue_id: relais_smtp::identifier::QueueId::from_i64(77),
@@ -496,9 +496,9 @@ mod tests {
             };
             (position, event)
         };
-        let message: Vec<_> = (SHEET - 2..SHEET + 3).map(of_message).collect();
+        let message: Vec<_> = (SHEET - 2..SHEET + 500).map(of_message).collect();
         append(&mut writer, &message);
-        let behind: Vec<_> = (SHEET + 3..2 * SHEET + 1)
+        let behind: Vec<_> = (SHEET + 500..2 * SHEET + 1)
             .map(|position| (position, accepted(1, NOON)))
             .collect();
         append(&mut writer, &behind);
@@ -511,7 +511,7 @@ mod tests {
             sketches::blocks(&connection, (sheet, sketches::Blocks::MAX), &lists).unwrap()
         };
         assert!(blocks_of(0) != 0 && blocks_of(1) != 0);
-        assert_eq!(erase((&databases, &mut writer), None), 5);
+        assert_eq!(erase((&databases, &mut writer), None), 502);
         assert_eq!((blocks_of(0), blocks_of(1)), (0, 0));
         assert!(writer.crossing.is_empty());
     }
