@@ -19,6 +19,7 @@ use relais_net::web::hooks::Hooks;
 use relais_policy::desk::Site;
 use relais_policy::document::ConnectorState;
 use relais_policy::limit::Counts;
+use relais_policy::old_tls::ListenerBounds;
 use relais_policy::settings::Settings;
 use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
@@ -109,6 +110,8 @@ pub struct Door {
     pub key_file: Option<PathBuf>,
     /// Where its certificate comes from; none: it has no TLS.
     pub origin: Option<CertificateOrigin>,
+    /// Who may use it, and until when: it is the one for old TLS.
+    pub bounds: Option<ListenerBounds>,
 }
 
 /// Where the certificate of a listener comes from.

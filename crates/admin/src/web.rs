@@ -57,6 +57,7 @@ mod records;
 mod names;
 mod files;
 mod conversation;
+mod old_tls;
 mod sso;
 mod people;
 mod passkeys;

@@ -19,6 +19,7 @@ pub use connector::{
     AuthMethod, CLIENT_SECRET_EXPIRES, ConnectorKind, ConnectorState, EnvelopeSender,
     HeaderFromPolicy, IdentifiedBy, InboundConnector, InboundTls, IpVersion, OutboundAuth,
     OutboundConnector, OutboundTls, Pace, PresetName, Retry, SenderReplaced, client_secret_end,
+    is_day,
 };
 pub use content::{ContentPolicy, OnFault, OnFinding};
 pub use read::FILE_OCTETS_MAX;

@@ -38,6 +38,7 @@ pub mod guessing;
 pub mod password;
 pub mod trigger;
 pub mod restriction;
+pub mod old_tls;
 pub mod attribution;
 pub mod tls_report;
 pub mod sts;

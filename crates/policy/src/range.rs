@@ -47,6 +47,14 @@ const SPECIAL: [(IpNet, &str); 30] = [
     (six(0xff00 << 112, 8), "multicast"),
 ];
 
+/// Wider than the widest closed network, 10.0.0.0/8, and than what a provider has of IPv6.
+pub(crate) fn is_nearly_everybody(network: &IpNet) -> bool {
+    match network {
+        IpNet::V4(four) => four.prefix_len() < 8,
+        IpNet::V6(six) => six.prefix_len() < 32,
+    }
+}
+
 /// The word for the special range that a network lies in or touches; `None` for public ones.
 pub(crate) fn special_network(network: &IpNet) -> Option<&'static str> {
     SPECIAL

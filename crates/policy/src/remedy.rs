@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use relais_smtp::address::{Host, Mailbox};
 
 use crate::document::{ConnectorState, HeaderFromPolicy, InboundConnector, InboundTls, PresetName};
+use crate::old_tls::can_allow;
 use crate::range::is_private_address;
 use crate::settings::{OwnedConnector, Settings};
 
@@ -26,6 +27,9 @@ pub struct Refused<'a> {
     pub to: Option<&'a Mailbox>,
     /// The device's address.
     pub client: IpAddr,
+    /// The day to which old TLS can be allowed here; none: it knows newer TLS, or there is no
+    /// listener for old TLS.
+    pub old_tls: Option<&'a str>,
 }
 
 /// A change that would help.
@@ -49,6 +53,8 @@ pub enum Remedy {
     RepairFrom,
     /// The address is one of its devices.
     Address(IpAddr),
+    /// Its devices may use the listener for old TLS to the end of this day.
+    OldTls(String),
 }
 
 impl Remedy {
@@ -64,15 +70,17 @@ impl Remedy {
             Self::RecipientDomain(_) => "recipient-domain",
             Self::RepairFrom => "repair-from",
             Self::Address(_) => "address",
+            Self::OldTls(_) => "old-tls",
         }
     }
 
     /// What it is about; empty where the name says it all.
     pub fn value(&self) -> String {
         match self {
-            Self::TestRecipient(text) | Self::SenderDomain(text) | Self::RecipientDomain(text) => {
-                text.clone()
-            }
+            Self::TestRecipient(text)
+            | Self::SenderDomain(text)
+            | Self::RecipientDomain(text)
+            | Self::OldTls(text) => text.clone(),
             Self::Address(address) => address.to_string(),
             Self::Enable
             | Self::Tolerant
@@ -96,6 +104,7 @@ impl Remedy {
             Self::Address(address) => connector
                 .sender_ip_addresses
                 .push(IpNet::from(address.to_canonical())),
+            Self::OldTls(day) => connector.legacy_tls_until.clone_from(day),
         }
     }
 }
@@ -134,9 +143,19 @@ pub fn remedies(
             let is_free = covering.next().is_none();
             is_free.then_some(Remedy::Address(refused.client))
         }
+        "TLS-OLD" | "LISTENER-SRC" | "LISTENER-DAY" if may_allow(connector, refused.client) => {
+            refused.old_tls.map(|day| Remedy::OldTls(day.to_owned()))
+        }
         _ => None,
     };
     one.into_iter().collect()
+}
+
+/// Whether it can allow this device old TLS.
+fn may_allow(connector: &InboundConnector, client: IpAddr) -> bool {
+    let mut networks = connector.sender_ip_addresses.iter();
+    let client = client.to_canonical();
+    can_allow(connector) && networks.any(|network| network.contains(&client))
 }
 
 #[cfg(test)]
@@ -171,6 +190,7 @@ tls = "required"
             from: from.as_ref(),
             to: to.as_ref(),
             client: client.parse().unwrap(),
+            old_tls: Some("2027-12-01"),
         };
         let all = remedies(&settings, &owned, &refused).into_iter();
         all.map(|it| (it.name(), it.value())).collect()
@@ -187,6 +207,9 @@ tls = "required"
         assert_eq!(own("RCPT-SCOPE"), one("recipient-domain", "far.test"));
         assert_eq!(own("HDR-DOMAIN"), one("repair-from", ""));
         assert_eq!(own("HDR-BARELF"), one("tolerant", ""));
+        for token in ["TLS-OLD", "LISTENER-SRC", "LISTENER-DAY"] {
+            assert_eq!(own(token), one("old-tls", "2027-12-01"));
+        }
         let sandbox = own("SANDBOX");
         assert_eq!(sandbox[0], ("test-recipient", "b@far.test".to_owned()));
         assert_eq!(sandbox[1], ("enable", String::new()));
@@ -201,6 +224,7 @@ tls = "required"
 
         assert!(names("AUTH-TLS", "a@contoso.test", "9.9.9.9").is_empty());
         assert!(names("SRC-UNKNOWN", "a@contoso.test", "10.1.2.9").is_empty());
+        assert!(names("LISTENER-SRC", "a@contoso.test", "10.1.3.7").is_empty());
         for token in ["IP-BLOCKED", "AUTH-BAD", "RCPT-UNKNOWN", "RATE", "SIZE"] {
             assert!(names(token, "a@contoso.test", "10.1.2.9").is_empty());
         }
@@ -214,6 +238,8 @@ tls = "required"
         Remedy::Address("10.1.3.7".parse().unwrap()).apply(&mut connector);
         Remedy::RepairFrom.apply(&mut connector);
         Remedy::SenderDomain("a.test".to_owned()).apply(&mut connector);
+        Remedy::OldTls("2027-12-01".to_owned()).apply(&mut connector);
+        assert_eq!(connector.legacy_tls_until, "2027-12-01");
         assert_eq!(connector.sender_ip_addresses[0].to_string(), "10.1.3.7/32");
         assert_eq!(connector.header_from, Some(HeaderFromPolicy::Repair));
         assert_eq!(connector.sender_domains, ["*", "a.test"]);

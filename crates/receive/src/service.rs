@@ -9,7 +9,7 @@
 //! Not here: what is said in a session (`session`); opening sockets (`relais_net::network`); the
 //! form of the header (`relais_net::proxy`).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ use ipnet::IpNet;
 
 use relais_net::network::{Accepted, Listener};
 use relais_net::proxy::{HeaderFault, Proxied, read_header};
+use relais_policy::old_tls::ListenerBounds;
 use relais_policy::restriction::may_connect;
 use relais_smtp::content::Preset;
 use relais_smtp::domain::Domain;
 use relais_smtp::refusal::Refusal;
 use relais_smtp::reply::Reply;
-use relais_smtp::time::Timestamp;
 
 use crate::guarding::Guarding;
 use crate::identity::{Client, Identity};
@@ -68,29 +68,6 @@ impl ListenerOptions {
         self.proxies
             .iter()
             .any(|network| network.contains(&address))
-    }
-}
-
-/// Who may use a listener, and until when: one with old TLS is not for everybody, nor for ever.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ListenerBounds {
-    /// These clients.
-    pub sources: Vec<IpNet>,
-    /// The first moment at which it is closed.
-    pub expires: Timestamp,
-}
-
-impl ListenerBounds {
-    /// May this client use the listener now?
-    fn admit(&self, client: IpAddr, now: Timestamp) -> Result<(), Refusal> {
-        if now >= self.expires {
-            let day = self.expires.day().into();
-            return Err(Refusal::ListenerExpired { day });
-        }
-        if self.sources.iter().any(|source| source.contains(&client)) {
-            return Ok(());
-        }
-        Err(Refusal::ListenerSource { address: client })
     }
 }
 
@@ -305,7 +282,10 @@ impl Entry {
         let restricted = restrictions.in_force(context.clock.steady_now());
         let now = context.clock.moment();
         let bounded = match &self.options.bounds {
-            Some(bounds) => bounds.admit(identity.address(), context.clock.now()),
+            Some(bounds) => {
+                let now = context.clock.now();
+                bounds.admit(&client.settings, identity.address(), now)
+            }
             None => Ok(()),
         };
         let may = bounded.and_then(|()| may_connect(&restricted, identity.address()));

@@ -17,6 +17,7 @@ use relais_net::content_check::{CheckerOptions, CheckerPlace};
 use relais_net::oidc::{IssuerOptions, is_safe};
 use relais_policy::content::CheckerKind;
 use relais_policy::document::IpVersion;
+use relais_policy::old_tls::ListenerBounds;
 use relais_policy::settings::{HostPort, Mode};
 use relais_smtp::content::Preset;
 use relais_smtp::domain::Domain;
@@ -119,7 +120,7 @@ pub(crate) struct ListenerConfig {
     /// The subject's common name counts where there is no alternative name.
     pub(crate) certificate_common_name: bool,
     /// It speaks old TLS, within these bounds.
-    pub(crate) legacy: Option<LegacyConfig>,
+    pub(crate) legacy: Option<ListenerBounds>,
 }
 
 /// The door of the admin centre.
@@ -155,14 +156,6 @@ pub(crate) struct MtaStsConfig {
     pub(crate) certificate: PathBuf,
     /// `None`: beside the certificate, or in it.
     pub(crate) private_key: Option<PathBuf>,
-}
-
-/// The bounds of a listener with old TLS.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct LegacyConfig {
-    pub(crate) sources: Vec<IpNet>,
-    /// Midnight of the day, UTC.
-    pub(crate) expires: Timestamp,
 }
 
 /// `[acme]` with a directory.
@@ -707,7 +700,7 @@ fn read_legacy(legacy: &Reader<'_>) -> Option<ListenerConfig> {
         private_key: private_key.map(PathBuf::from),
         client_ca: Vec::new(),
         certificate_common_name: false,
-        legacy: Some(LegacyConfig { sources, expires }),
+        legacy: Some(ListenerBounds { sources, expires }),
     })
 }
 

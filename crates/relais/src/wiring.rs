@@ -40,7 +40,7 @@ use relais_policy::desk::Site;
 use relais_policy::limit::Counts;
 use relais_policy::settings::Mode;
 use relais_receive::service::{
-    ListenerBounds, ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
+    ListenerOptions, ListenerTls, ReceiveContext, ReceiveOptions, ReceiveService,
 };
 use relais_smtp::domain::Domain;
 use relais_smtp::time::Timestamp;
@@ -444,7 +444,8 @@ impl Server {
     pub(crate) async fn keep_house(&self) {
         let due = self.certificates().keep(self.clock.now());
         due.into_iter().for_each(|event| self.store.record(event));
-        let report = self.old_clients().keep(self.clock.now());
+        let settings = self.store.settings();
+        let report = self.old_clients().keep(&settings, self.clock.now());
         report
             .into_iter()
             .for_each(|event| self.store.record(event));
@@ -716,10 +717,7 @@ fn listener_options(
         address: *address,
         submission: one.submission,
         preset: one.preset,
-        bounds: one.legacy.as_ref().map(|legacy| ListenerBounds {
-            sources: legacy.sources.clone(),
-            expires: legacy.expires,
-        }),
+        bounds: one.legacy.clone(),
         proxies: one.proxies.clone(),
         tls,
     });
@@ -776,6 +774,7 @@ fn premises(config: &Config, folder: &Path, (listeners, admin): Places) -> Arc<P
             None => unnamed.clone(),
         }),
         proxies: one.proxies,
+        bounds: one.legacy,
     };
     let of_centre = config.admin.as_ref().map(|admin| &admin.tls);
     let of_centre = match of_centre {
@@ -792,6 +791,7 @@ fn premises(config: &Config, folder: &Path, (listeners, admin): Places) -> Arc<P
         proxies: Vec::new(),
         key_file: None,
         origin: of_centre,
+        bounds: None,
     });
     let doors = listeners.into_iter().map(door).chain(centre);
     Arc::new(Premises {

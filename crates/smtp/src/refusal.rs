@@ -45,6 +45,12 @@ pub enum Refusal {
         /// The day, `2027-12-31`.
         day: Box<str>,
     },
+    /// LISTENER-DAY, 554 5.7.1 and close: the day to which a connector's devices may use it has
+    /// passed.
+    ListenerDay {
+        /// Its last day, `2027-12-01`.
+        day: Box<str>,
+    },
     /// TIMEOUT, 421 4.4.2: no command or content within its time.
     Timeout,
     /// ERRORS, 421 4.7.0: too many errors or junk commands in this session.
@@ -374,7 +380,10 @@ impl Refusal {
         matches!(self.code().get(), 421 | 521)
             || matches!(
                 self,
-                Self::AddressBlocked | Self::ListenerSource { .. } | Self::ListenerExpired { .. }
+                Self::AddressBlocked
+                    | Self::ListenerSource { .. }
+                    | Self::ListenerExpired { .. }
+                    | Self::ListenerDay { .. }
             )
     }
 
@@ -407,7 +416,7 @@ impl Refusal {
             Self::CertificateNoMatch { reason }
             | Self::CertificateExpired { reason }
             | Self::CertificateUntrusted { reason } => Cow::Borrowed(reason),
-            Self::ListenerExpired { day } => Cow::Borrowed(day),
+            Self::ListenerExpired { day } | Self::ListenerDay { day } => Cow::Borrowed(day),
             Self::RecipientSuppressed { after } => Cow::Borrowed(after),
             Self::SourceUnknown { address } | Self::ListenerSource { address } => {
                 Cow::Owned(address.to_canonical().to_string())
@@ -533,6 +542,9 @@ impl Refusal {
             }
             Self::ListenerExpired { .. } => {
                 "LISTENER-EXPIRED 554 5.7.1 Listener for old TLS expired: <day>"
+            }
+            Self::ListenerDay { .. } => {
+                "LISTENER-DAY 554 5.7.1 Old TLS was allowed here until: <day>"
             }
             Self::Timeout => "TIMEOUT 421 4.4.2 Timeout, closing",
             Self::TooManyErrors => "ERRORS 421 4.7.0 Too many errors, closing",

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 
 use relais_policy::change::{self, Absent, Act};
 use relais_policy::document::{AcceptedDomain, Document, Organisation, Verification};
+use relais_policy::old_tls;
 use relais_policy::settings::{Mode, Settings, SettingsError};
 use relais_smtp::secret::Secret;
 use relais_store::secret::SecretName;
@@ -169,6 +170,7 @@ pub(super) async fn change_with(
             .map_err(|errors| Problem::invalid(&reasons(caller, before.mode, &document, errors)))?
             .following(&before);
         bounces_are_nobody_elses(caller, &before, &built)?;
+        days_are_near(context, &before.document, &document)?;
         let warnings = warnings(caller, &built);
         let mut changes = change::diff(&before.document, &document);
         changes.retain(|one| one.act != Act::Kept);
@@ -223,6 +225,19 @@ pub(super) async fn change_with(
             }
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// The check of the settings has no clock.
+fn days_are_near(
+    context: &AdminContext,
+    before: &Document,
+    after: &Document,
+) -> Result<(), Problem> {
+    let errors = old_tls::too_far(before, after, context.clock.now());
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::invalid(&errors)),
     }
 }
 

@@ -15,6 +15,7 @@ use relais_smtp::time::Timestamp;
 use relais_store::trace::{Event, EventKind};
 
 use super::ask::{segment, text};
+use super::old_tls::OldDoor;
 use crate::lang::Lang;
 use crate::plain::{clean, size, taille};
 use crate::words::{advice, sentence, token};
@@ -46,7 +47,7 @@ pub(super) struct Outcome {
     pub(super) story: String,
     /// What became of the message since.
     pub(super) fates: Vec<String>,
-    /// The device, where it knows old TLS only.
+    /// The device, where it knows old TLS only, or was turned away by the listener for it.
     pub(super) old_client: Option<IpAddr>,
     pub(super) offers: Vec<Offer>,
 }
@@ -56,6 +57,9 @@ pub(super) struct Offer {
     pub(super) words: String,
     pub(super) fields: Vec<(&'static str, String)>,
 }
+
+/// The settings, the connector, and the listener for old TLS if it can be offered.
+pub(super) type With<'a> = (&'a Settings, &'a OwnedConnector<'a>, Option<&'a OldDoor>);
 
 /// Who reads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,7 +85,7 @@ struct Told {
 /// From what a room has kept.
 pub(super) fn compose(
     lang: Lang,
-    (settings, owned): (&Settings, &OwnedConnector<'_>),
+    with: With<'_>,
     (lines, fates): &(Vec<Value>, Vec<Event>),
     reader: Reader,
 ) -> Conversation {
@@ -115,7 +119,6 @@ pub(super) fn compose(
     }
     let outcome = last.and_then(|(session, client)| {
         let told = sessions.get(&session)?;
-        let with = (settings, owned);
         Some(outcome(lang, with, told, client, fates))
     });
     Conversation {
@@ -186,7 +189,7 @@ fn shown_line(lang: Lang, line: &Value) -> Option<Line> {
 
 fn outcome(
     lang: Lang,
-    with: (&Settings, &OwnedConnector<'_>),
+    (settings, owned, door): With<'_>,
     told: &Told,
     client: IpAddr,
     fates: &[Event],
@@ -219,13 +222,16 @@ fn outcome(
         Mailbox::parse(&told.to).ok(),
     );
     let token = token(&told.result).unwrap_or_default();
+    let needs_old = is_old(&told.result) || matches!(token, "LISTENER-SRC" | "LISTENER-DAY");
+    let door = door.filter(|door| needs_old && !door.admits(settings, client));
     let refused = Refused {
         token,
         from: from.as_ref(),
         to: to.as_ref(),
         client,
+        old_tls: door.map(|door| &*door.review),
     };
-    let all = remedies(with.0, with.1, &refused);
+    let all = remedies(settings, owned, &refused);
     let offers = all.iter().map(|remedy| Offer {
         words: offered(lang, remedy),
         fields: vec![
@@ -244,7 +250,7 @@ fn outcome(
         cause: cause.to_owned(),
         fix: fix.to_owned(),
         story: format!("/trace/{}", segment(reference)),
-        old_client: is_old(&told.result).then_some(client),
+        old_client: needs_old.then_some(client),
         fates: Vec::new(),
         offers: offers.collect(),
     }
@@ -281,6 +287,7 @@ fn offered(lang: Lang, remedy: &Remedy) -> String {
         Remedy::RecipientDomain(domain) => lang.with("remedy-recipient-domain", domain),
         Remedy::RepairFrom => lang.t("remedy-repair-from"),
         Remedy::Address(address) => lang.with("remedy-address", &address.to_string()),
+        Remedy::OldTls(day) => lang.with("remedy-old-tls", day),
     }
 }
 
@@ -351,7 +358,7 @@ mod tests {
             json!({ "session": 1, "client": "10.1.3.7", "said": "stranger", "line": refusal });
         let kept = (vec![line], Vec::new());
         let lang = Lang::of(Some("en"), None);
-        let seen = |reader| compose(lang, (&settings, &owned), &kept, reader);
+        let seen = |reader| compose(lang, (&settings, &owned, None), &kept, reader);
         let person = seen(Reader::Person).outcome.expect("told");
         assert_eq!(person.offers[0].fields[0].1, "address");
         assert_eq!(person.offers[0].fields[1].1, "10.1.3.7");

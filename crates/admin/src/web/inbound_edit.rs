@@ -15,7 +15,8 @@ use super::door::{Change, Reader, Visit};
 use super::fields::Mistake;
 use super::form::Form;
 use super::inbound_form::{self, Section};
-use super::inbound_wizard::{Page, command, legacy, ways};
+use super::inbound_wizard::{Page, command, ways};
+use super::old_tls::OldTls;
 use super::page::{self, Frame};
 use super::switching::{self, Side, Subject, gone, refusal};
 use crate::api::connector_changes::revision;
@@ -83,10 +84,8 @@ fn compose(
             Section::Delivery => ways(centre, sheet.organisation),
             _ => Vec::new(),
         },
-        legacy: match sheet.section {
-            Section::Security => legacy(centre, sheet.connector),
-            _ => String::new(),
-        },
+        old_tls: (sheet.section == Section::Security)
+            .then(|| OldTls::of(&centre.context, visit.lang, sheet.connector)),
         review: None,
     }
 }

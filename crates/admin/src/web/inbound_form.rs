@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde_json::json;
 
-use relais_policy::document::{ByteCount, InboundConnector, SenderReplaced, parse_network};
+use relais_policy::document::{ByteCount, InboundConnector, SenderReplaced, is_day, parse_network};
 use relais_policy::hours::SendingHours;
 use relais_policy::sender::is_pattern;
 use relais_policy::settings::Scope;
@@ -119,6 +119,12 @@ pub(super) fn fill(lang: Lang, connector: &InboundConnector) -> Vec<(String, Str
     for key in LISTS {
         put(key, lines(&value[key]));
     }
+    put("legacy_tls_until", connector.legacy_tls_until.clone());
+    let is_allowed = !connector.legacy_tls_until.is_empty();
+    put(
+        "legacy_tls",
+        if is_allowed { "yes" } else { "no" }.to_owned(),
+    );
     put("sending_hours", lang.hours(&connector.sending_hours));
     put("tags", connector.tags.join(" "));
     for key in LIMITS {
@@ -168,6 +174,7 @@ pub(super) fn read(
             reading.text("tls");
             let is_on = form.get("cleartext_auth") == "1";
             reading.value["cleartext_auth"] = json!(is_on);
+            old_tls(&mut reading);
             content_form::read(&mut reading, "content");
         }
         Section::Delivery => delivery(&mut reading),
@@ -177,6 +184,19 @@ pub(super) fn read(
         }
     }
     reading.done()
+}
+
+/// Where the page does not ask it, the connector stays as it is.
+fn old_tls(reading: &mut Reading<'_>) {
+    let day = match reading.form.get("legacy_tls") {
+        "yes" => reading.form.get("legacy_tls_until"),
+        "no" => "",
+        _ => return,
+    };
+    if reading.form.get("legacy_tls") == "yes" && !is_day(day) {
+        reading.wrong("legacy_tls_until", "form-day-wrong", day);
+    }
+    reading.value["legacy_tls_until"] = json!(day);
 }
 
 fn is_address(text: &str) -> bool {
@@ -534,5 +554,23 @@ mod tests {
             (read.tls, read.cleartext_auth),
             (InboundTls::Required, false)
         );
+    }
+
+    #[test]
+    fn the_day_for_old_tls_is_kept_where_it_is_not_asked_and_taken_away_where_it_is_denied() {
+        let mut before = InboundConnector::new("x");
+        before.legacy_tls_until = "2027-12-01".to_owned();
+        let day = |pairs: &[(&str, &str)]| {
+            let typed = form(&[&[("tls", "offered")], pairs].concat());
+            let read = read(english(), Section::Security, &typed, &before);
+            read.map(|one| one.legacy_tls_until)
+        };
+        assert_eq!(day(&[]).as_deref(), Ok("2027-12-01"));
+        let no = [("legacy_tls", "no"), ("legacy_tls_until", "2027-12-01")];
+        assert_eq!(day(&no).as_deref(), Ok(""));
+        let later = [("legacy_tls", "yes"), ("legacy_tls_until", "2028-01-01")];
+        assert_eq!(day(&later).as_deref(), Ok("2028-01-01"));
+        let wrong = [("legacy_tls", "yes"), ("legacy_tls_until", "soon")];
+        assert_eq!(day(&wrong).expect_err("wrong")[0].field, "legacy_tls_until");
     }
 }

@@ -11,8 +11,6 @@ mod look;
 mod begin;
 mod kinds;
 
-use std::time::Duration;
-
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
@@ -27,6 +25,7 @@ use super::drafts::{self, Draft};
 use super::fields::Mistake;
 use super::form::Form;
 use super::inbound_form::{self, Section};
+use super::old_tls::OldTls;
 use super::page::{self, Frame};
 use super::trace::Status;
 use crate::lang::Lang;
@@ -123,8 +122,8 @@ pub(super) struct Page {
     pub(super) form: Form,
     /// Outbound connectors that this one's mail can be led by.
     pub(super) ways: Vec<String>,
-    /// The listener for old devices as it would be written; empty where it is not the matter.
-    pub(super) legacy: String,
+    /// Of the listener for old devices, where it is the matter.
+    pub(super) old_tls: Option<OldTls>,
     /// What only the last step shows.
     pub(super) review: Option<review::Review>,
 }
@@ -251,10 +250,8 @@ async fn compose(centre: &Centre, visit: &Visit, at: &At, shown: Shown) -> Resul
             Step::Fields(Section::Delivery) => ways(centre, &at.draft.organisation),
             Step::Fields(_) | Step::Review => Vec::new(),
         },
-        legacy: match at.step {
-            Step::Fields(Section::Security) => legacy(centre, &at.draft.connector),
-            _ => String::new(),
-        },
+        old_tls: (at.step == Step::Fields(Section::Security))
+            .then(|| OldTls::of(&centre.context, lang, &at.draft.connector)),
         review,
     })
 }
@@ -265,22 +262,6 @@ pub(super) fn ways(centre: &Centre, organisation: &str) -> Vec<String> {
     let owner = settings.organisation(organisation);
     let all = owner.into_iter().flat_map(|one| &one.outbound_connector);
     all.map(|one| one.name.clone()).collect()
-}
-
-/// Days until somebody looks again whether old TLS is still needed.
-const LEGACY_DAYS: u64 = 365;
-
-/// `[legacy_listener]` for this connector's devices, with the day of its review.
-pub(super) fn legacy(centre: &Centre, connector: &InboundConnector) -> String {
-    let year = Duration::from_secs(LEGACY_DAYS * 86_400);
-    let review = centre.context.clock.now().after(year).day();
-    let networks = connector.sender_ip_addresses.iter();
-    let networks: Vec<_> = networks.map(|one| format!("\"{one}\"")).collect();
-    let networks = networks.join(", ");
-    format!(
-        "[legacy_listener]\naddress = \"0.0.0.0:2525\"\n\
-         source_addresses = [{networks}]\nexpires = \"{review}\""
-    )
 }
 
 async fn act(

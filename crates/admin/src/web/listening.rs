@@ -2,7 +2,6 @@
 //! device as it happens, says why it failed, and makes the change that helps.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use askama::Template;
 use axum::Router;
@@ -15,15 +14,17 @@ use serde_json::json;
 
 use relais_policy::document::{ConnectorState, InboundConnector};
 use relais_policy::remedy::{Refused as RefusedAttempt, remedies};
+use relais_policy::settings::Settings;
 use relais_smtp::address::Mailbox;
 
 use super::ask::{Centre, Refused, quoted};
-use super::conversation::{self, Conversation};
+use super::conversation::{self, Conversation, Outcome};
 use super::door::{Change, Reader, Visit};
 use super::drafts::Draft;
 use super::form::Form;
-use super::inbound_wizard::{self, Simulated, legacy};
+use super::inbound_wizard::{self, Simulated};
 use super::news;
+use super::old_tls::{OldDoor, Where, needed};
 use super::page::{self, Frame};
 use super::rooms::Room;
 use super::switching::{Side, gone};
@@ -63,6 +64,8 @@ struct Listening {
     simulated: Option<Simulation>,
     /// What a device needs that knows old TLS only, where that is the matter.
     legacy: Option<Legacy>,
+    /// Where its devices may use old TLS, and how long; empty: nowhere.
+    allowed: String,
 }
 
 /// An imagined message of its device.
@@ -74,7 +77,7 @@ struct Simulation {
 
 /// The way to a listener for old devices.
 struct Legacy {
-    /// What is needed yet.
+    /// What is needed yet, or the risk of what is offered.
     words: String,
     /// For `relais.toml`; empty where there is such a listener.
     listener: String,
@@ -101,14 +104,17 @@ async fn compose(
     let settings = centre.settings(visit.caller());
     let owned = settings.inbound_connector(organisation, name);
     let owned = owned.ok_or_else(|| gone(visit))?;
-    let reader = conversation::Reader::Person;
-    let heard = conversation::compose(visit.lang, (&settings, &owned), &room.so_far(), reader);
+    let (reader, door) = (conversation::Reader::Person, OldDoor::of(&centre.context));
+    let with = (&*settings, &owned, door.as_ref());
+    let heard = conversation::compose(visit.lang, with, &room.so_far(), reader);
     let simulated = match visit.query.get("simulate") {
         "" => None,
         _ => Some(simulate(centre, visit, (organisation, owned.connector)).await),
     };
-    let offered_old = heard.outcome.as_ref().and_then(|one| one.old_client);
-    let legacy = offered_old.map(|client| old_listener(centre, visit.lang, client));
+    let old = (&*settings, door.as_ref());
+    let outcome = heard.outcome.as_ref();
+    let legacy = outcome.and_then(|it| old_listener(centre, visit.lang, old, it));
+    let allowed = door.and_then(|door| door.allowed(visit.lang, owned.connector));
     let title = visit.lang.with("listen-title", name);
     let done = match visit.query.get("done") {
         "" => String::new(),
@@ -122,6 +128,7 @@ async fn compose(
         heard,
         simulated,
         legacy,
+        allowed: allowed.unwrap_or_default(),
         frame: Frame::new(visit, "inbound", &title)
             .command(format!("relais connector inbound listen {}", quoted(name)))
             .done(done),
@@ -151,18 +158,33 @@ async fn simulate(
     Simulation { imagined, answer }
 }
 
-/// Old TLS has a listener of its own, which stands in `relais.toml`: no page can open one.
-fn old_listener(centre: &Centre, lang: Lang, client: IpAddr) -> Legacy {
-    let mut device = InboundConnector::new("");
-    device.sender_ip_addresses = vec![IpNet::from(client)];
-    let key = match relais_net::tls::HAS_OLD_TLS {
-        true => "listen-legacy",
-        false => "listen-legacy-build",
+/// What a device needs that knows old TLS only: another port, a click, its address, or a listener
+/// of its own, which stands in `relais.toml` and which no page can open.
+fn old_listener(
+    centre: &Centre,
+    lang: Lang,
+    (settings, door): (&Settings, Option<&OldDoor>),
+    outcome: &Outcome,
+) -> Option<Legacy> {
+    let client = outcome.old_client?;
+    let Some(door) = door else {
+        let (words, listener) = needed(
+            &centre.context,
+            lang,
+            &[IpNet::from(client)],
+            Where::Listening,
+        );
+        return Some(Legacy { words, listener });
     };
-    Legacy {
-        words: lang.t(key),
-        listener: legacy(centre, &device),
-    }
+    let words = match outcome.offers.is_empty() {
+        _ if door.admits(settings, client) => lang.with("listen-legacy-use", &door.place),
+        true => lang.t("form-legacy-addresses"),
+        false => lang.t("form-legacy-risk"),
+    };
+    Some(Legacy {
+        words,
+        listener: String::new(),
+    })
 }
 
 async fn events(
@@ -225,11 +247,13 @@ async fn change(
     let client = form.get("client").parse().map_err(|_| gone(visit))?;
     let mailbox = |field: &str| Mailbox::parse(form.get(field)).ok();
     let (from, to) = (mailbox("from"), mailbox("to"));
+    let door = OldDoor::of(&centre.context);
     let refused = RefusedAttempt {
         token: form.get("token"),
         from: from.as_ref(),
         to: to.as_ref(),
         client,
+        old_tls: door.as_ref().map(|door| &*door.review),
     };
     let wished = remedies(&settings, &owned, &refused)
         .into_iter()

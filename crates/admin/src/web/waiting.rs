@@ -91,7 +91,7 @@ async fn show(State(centre): State<Centre>, visit: Visit, Path(token): Path<Stri
         return page::go(&from(&token, centre.context.clock.now()));
     };
     let since = Timestamp::from_millis(since);
-    let with = (&*settings, &owned);
+    let with = (&*settings, &owned, None);
     let heard = conversation::compose(
         visit.lang,
         with,

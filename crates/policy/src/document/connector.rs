@@ -66,6 +66,10 @@ pub struct InboundConnector {
     /// TLS of the session.
     #[serde(default)]
     pub tls: InboundTls,
+    /// `2027-12-01`: to the end of this day its devices may use the listener for old TLS; empty:
+    /// they may not.
+    #[serde(default)]
+    pub legacy_tls_until: String,
     /// Empty: the listener's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<PresetName>,
@@ -128,6 +132,7 @@ impl InboundConnector {
             accept_null_sender: true,
             recipient_domains: any(),
             tls: InboundTls::default(),
+            legacy_tls_until: String::new(),
             preset: None,
             header_from: None,
             envelope_sender: EnvelopeSender::default(),
@@ -395,6 +400,12 @@ pub struct OutboundAuth {
     /// Further keys of later methods.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
+}
+
+/// Whether it is a day: `2027-12-31`, and nothing else.
+pub fn is_day(text: &str) -> bool {
+    let parsed = Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z"));
+    parsed.is_some_and(|moment| moment.day() == text)
 }
 
 /// The key of `auth.parameters` that says when the client secret ends; no issuer says it.

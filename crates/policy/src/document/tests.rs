@@ -398,6 +398,7 @@ fn any_inbound() -> impl Strategy<Value = InboundConnector> {
             content: content_of(&three.4, two.1),
             subjects: two.1.then_some(Subjects::Masked),
             content_days: two.2.then_some(7),
+            legacy_tls_until: three.4.clone(),
             limits: three.2,
             limits_per_device: three.3,
             owner: three.4,

@@ -9,7 +9,7 @@ use relais_smtp::refusal::CATALOGUE;
 use crate::support::repository;
 
 /// Tokens that no table and no dialogue gives, each with the test that does and the reason why.
-const ELSEWHERE: [(&str, &str, &str); 25] = [
+const ELSEWHERE: [(&str, &str, &str); 26] = [
     (
         "CONTENT",
         "attachments_are_judged_by_name_and_by_declared_type_however_deep_they_are",
@@ -53,6 +53,11 @@ const ELSEWHERE: [(&str, &str, &str); 25] = [
     (
         "LISTENER-EXPIRED",
         "from_its_day_on_the_listener_turns_everybody_away",
+        "it comes before the session",
+    ),
+    (
+        "LISTENER-DAY",
+        "after_its_day_a_connector_allows_old_tls_no_more_and_its_page_can_set_another_day",
         "it comes before the session",
     ),
     (

@@ -113,13 +113,17 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
     CatalogueEntry {
         stage: "connect",
         cause_en: "This listener speaks old TLS, and only the addresses in its `source_addresses` \
-            may use it.",
-        fix_en: "Add the device's address to legacy_listener.source_addresses, or let it use \
-            another listener with TLS 1.2.",
-        cause_fr: "Ce point d’écoute parle l’ancien TLS\u{202f}; seules les adresses de ses \
-            source_addresses peuvent s’en servir.",
-        fix_fr: "Ajoutez l’adresse de l’appareil à legacy_listener.source_addresses, ou \
-            faites-lui utiliser un autre point d’écoute, en TLS 1.2.",
+            and the devices of connectors with `legacy_tls_until` may use it.",
+        fix_en: "Let the device use another listener, with TLS 1.2. If it cannot, allow old TLS \
+            until a day in its connector (legacy_tls_until), or add its address to \
+            legacy_listener.source_addresses and restart.",
+        cause_fr: "Ce point d’écoute parle l’ancien TLS\u{202f}; seuls les adresses de ses \
+            source_addresses et les appareils des connecteurs avec legacy_tls_until peuvent s’en \
+            servir.",
+        fix_fr: "Faites utiliser à l’appareil un autre point d’écoute, en TLS 1.2. S’il ne le \
+            peut pas, autorisez l’ancien TLS jusqu’à une date dans son connecteur \
+            (legacy_tls_until), ou ajoutez son adresse à legacy_listener.source_addresses et \
+            redémarrez.",
         sample: || Refusal::ListenerSource {
             address: IpAddr::V4(Ipv4Addr::new(10, 1, 2, 9)),
         },
@@ -128,13 +132,27 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         stage: "connect",
         cause_en: "The listener for old TLS was opened until a day that has passed.",
         fix_en: "Replace or update the devices that still use it; or set legacy_listener.expires \
-            to a later day and restart.",
+            to a later day and restart. legacy_tls_until of a connector cannot go beyond it.",
         cause_fr: "Le point d’écoute pour l’ancien TLS était ouvert jusqu’à une date qui est \
             passée.",
         fix_fr: "Remplacez ou mettez à jour les appareils qui s’en servent encore\u{202f}; ou \
-            reportez legacy_listener.expires et redémarrez.",
+            reportez legacy_listener.expires et redémarrez. Le legacy_tls_until d’un connecteur \
+            ne peut pas aller au-delà.",
         sample: || Refusal::ListenerExpired {
             day: "2027-12-31".into(),
+        },
+    },
+    CatalogueEntry {
+        stage: "connect",
+        cause_en: "The connector of this device allowed old TLS until a day that has passed.",
+        fix_en: "Replace or update the device; or set legacy_tls_until of its connector to a later \
+            day: on the page of the connector, under Security.",
+        cause_fr: "Le connecteur de cet appareil autorisait l’ancien TLS jusqu’à une date qui est \
+            passée.",
+        fix_fr: "Remplacez ou mettez à jour l’appareil\u{202f}; ou reportez legacy_tls_until de \
+            son connecteur\u{202f}: sur la page du connecteur, sous Sécurité.",
+        sample: || Refusal::ListenerDay {
+            day: "2027-12-01".into(),
         },
     },
     CatalogueEntry {
@@ -226,11 +244,14 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         cause_en: "The TLS handshake failed: mostly the client knows only old versions or ciphers, or does not trust \
             our certificate.",
         fix_en: "Update the client or its list of authorities, or give the listener a certificate that it \
-            trusts; see what it offered in the trace.",
+            trusts; see what it offered in the trace. One with old TLS only can be allowed on the \
+            listener for old devices (legacy_tls_until of its connector).",
         cause_fr: "La négociation TLS a échoué\u{202f}: le plus souvent, le client ne connaît que d’anciennes versions \
             ou d’anciens chiffrements, ou ne fait pas confiance à notre certificat.",
         fix_fr: "Mettez à jour le client ou sa liste d’autorités, ou donnez à l’écoute un certificat auquel \
-            il fait confiance\u{202f}; la trace montre ce qu’il proposait.",
+            il fait confiance\u{202f}; la trace montre ce qu’il proposait. S’il ne connaît que \
+            d’anciens TLS, il peut être autorisé sur le port d’écoute des anciens appareils \
+            (legacy_tls_until de son connecteur).",
         sample: || Refusal::TlsHandshake {
             fault: "only TLS 1.0 offered".into(),
         },

@@ -312,6 +312,7 @@ pub(in crate::web) fn sentence(
             "review-replaced",
             &connector.sender_replacement,
         ),
+        (true, "review-old-tls", &connector.legacy_tls_until),
         (true, "review-hours", &hours),
         (true, "review-way", &connector.outbound_connector),
         (true, "review-archive", &connector.archive_address),
@@ -341,7 +342,7 @@ fn json_of(draft: &Draft<InboundConnector>) -> String {
 }
 
 /// The flags of `relais connector inbound add`, with the keys that they set.
-const FLAGS: [(&str, &str); 22] = [
+const FLAGS: [(&str, &str); 23] = [
     ("state", "--state"),
     ("sender_ip_addresses", "--ip"),
     ("tls_sender_certificate_name", "--certificate-name"),
@@ -356,6 +357,7 @@ const FLAGS: [(&str, &str); 22] = [
     ("sender_domains", "--sender-domain"),
     ("recipient_domains", "--recipient-domain"),
     ("tls", "--tls"),
+    ("legacy_tls_until", "--legacy-tls-until"),
     ("preset", "--preset"),
     ("header_from", "--header-from"),
     ("envelope_sender", "--envelope-sender"),

@@ -512,6 +512,16 @@ const INBOUND: &[Setting] = &[
         Toml("\"offered\""),
     )
     .doc("TLS of the session."),
+    key("legacy_tls_until", Kind::Text, EMPTY)
+        .bound(
+            "2027-12-01; at most two years ahead; needs sender_ip_addresses, none wider than /8, \
+             IPv6 /32",
+        )
+        .doc(
+            "To the end of this day (UTC) its devices may use [legacy_listener] of relais.toml, \
+             whose own `expires` stays the end for everybody; empty, or a day that is over: they \
+             may not.",
+        ),
     key("preset", Kind::Choice(&["strict", "tolerant"]), Absent)
         .doc("How much syntax is forgiven; absent: as the listener says."),
     key(

@@ -8,10 +8,12 @@ use relais_smtp::domain::Domain;
 use crate::document::{
     AcceptedDomain, AuthMethod, CLIENT_SECRET_EXPIRES, ConnectorState, InboundConnector,
     Organisation, OutboundConnector, OutboundTls, Pace, Retry, SenderReplaced, client_secret_end,
+    is_day,
 };
 
 use crate::encryption::CertificateName;
 use crate::hours::SendingHours;
+use crate::range::is_nearly_everybody;
 use crate::sender;
 use crate::tls::Fingerprint;
 
@@ -135,6 +137,33 @@ impl Checker {
         self.limits(object, "limits_per_device", &connector.limits_per_device);
         self.address(object, "owner", &connector.owner);
         self.hours_and_tags(object, connector);
+        self.old_tls(object, connector);
+    }
+
+    /// How far ahead the day may be is not known here: `old_tls::too_far` has the time.
+    fn old_tls(&mut self, object: &str, connector: &InboundConnector) {
+        let day = connector.legacy_tls_until.as_str();
+        if day.is_empty() {
+            return;
+        }
+        if !is_day(day) {
+            let message = format!("legacy_tls_until {day:?} is no day; write \"2027-01-31\"");
+            self.error(object, message);
+        }
+        let networks = &connector.sender_ip_addresses;
+        if networks.is_empty() {
+            let message = "legacy_tls_until needs sender_ip_addresses: before the handshake a \
+                           device is known by its address alone; name its address, or take \
+                           legacy_tls_until away";
+            self.error(object, message.to_owned());
+        }
+        if let Some(wide) = networks.iter().find(|network| is_nearly_everybody(network)) {
+            let message = format!(
+                "legacy_tls_until is for some devices, and {wide} is nearly everybody; name \
+                 smaller networks, or take legacy_tls_until away"
+            );
+            self.error(object, message);
+        }
     }
 
     fn hours_and_tags(&mut self, object: &str, connector: &InboundConnector) {

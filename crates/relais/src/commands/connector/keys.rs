@@ -57,6 +57,10 @@ pub(super) struct InboundKeys {
     /// TLS of the session
     #[arg(long, value_parser = ["off", "offered", "required"])]
     tls: Option<String>,
+    /// Last day on which its devices may use the listener for old TLS, as 2027-12-01; an empty
+    /// value: they may not
+    #[arg(long, value_name = "DAY")]
+    legacy_tls_until: Option<String>,
     /// Syntax
     #[arg(long, value_parser = ["strict", "tolerant"])]
     preset: Option<String>,
@@ -133,6 +137,7 @@ impl ConnectorKeys for InboundKeys {
         patch.set("accept_null_sender", self.accept_null_sender);
         patch.list("recipient_domains", &self.recipient_domain);
         patch.set("tls", self.tls.as_ref());
+        patch.set("legacy_tls_until", self.legacy_tls_until.as_ref());
         patch.set("preset", self.preset.as_ref());
         patch.set("header_from", self.header_from.as_ref());
         patch.set("envelope_sender", self.envelope_sender.as_ref());

@@ -28,6 +28,7 @@ numbered! {
     Refusal::AddressBlocked,
     Refusal::ListenerSource { .. },
     Refusal::ListenerExpired { .. },
+    Refusal::ListenerDay { .. },
     Refusal::Timeout,
     Refusal::TooManyErrors,
     Refusal::HeloForged { .. },
@@ -141,7 +142,13 @@ fn the_cause_stands_in_the_first_40_characters_and_the_reply_within_100() {
         assert_eq!(
             refusal.closes(),
             matches!(entry.code().get(), 421 | 521)
-                || ["IP-BLOCKED", "LISTENER-SRC", "LISTENER-EXPIRED"].contains(&entry.token()),
+                || [
+                    "IP-BLOCKED",
+                    "LISTENER-SRC",
+                    "LISTENER-EXPIRED",
+                    "LISTENER-DAY"
+                ]
+                .contains(&entry.token()),
             "{reply}"
         );
     }
