@@ -75,7 +75,9 @@ impl LegalHold {
             Held::Address(address) => {
                 let is_it = |text: &str| text.eq_ignore_ascii_case(address);
                 let mut recipients = recipients.iter();
+                let replaced = facts.replaced.as_ref();
                 is_it(&facts.reverse_path.to_string())
+                    || replaced.is_some_and(|mailbox| is_it(&mailbox.to_string()))
                     || facts.header_from.as_deref().is_some_and(is_it)
                     || recipients.any(|one| is_it(&one.forward_path.to_string()))
             }

@@ -69,6 +69,24 @@ async fn content_under_a_hold_stays_beyond_its_days_and_when_mail_needs_the_room
     assert_eq!(store.kept_count(None).await.unwrap().0, 0);
 }
 
+#[test]
+fn a_hold_covers_the_sender_whose_place_another_address_took() {
+    let path = |address: &str| Mailbox::parse(address).unwrap();
+    let facts = MessageFacts {
+        replaced: Some(path("root@nas.local")),
+        reverse_path: ReversePath::Mailbox(path("nas@contoso.test")),
+        ..facts(QueueId::new(NOW, 0, 1), 0)
+    };
+    for (address, covers) in [
+        ("ROOT@nas.local", true),
+        ("nas@contoso.test", true),
+        ("root@contoso.test", false),
+    ] {
+        let hold = hold("contoso", address);
+        assert_eq!(hold.covers(&facts, &[]), covers, "{address}");
+    }
+}
+
 #[tokio::test]
 async fn content_under_a_hold_is_kept_beyond_the_bound_and_makes_no_room() {
     let folder = tempfile::tempdir().unwrap();
