@@ -126,7 +126,24 @@ impl Eraser {
 /// much is erased.
 fn continues_before(text: &str) -> bool {
     let last = text.chars().next_back();
-    last.is_some_and(|one| one.is_alphanumeric() || "._+-".contains(one))
+    last.is_some_and(|one| one.is_alphanumeric() || "._+-".contains(one)) && !ends_escaped(text)
+}
+
+/// Whether what stands before an address ends with a sign that JSON writes with letters or digits:
+/// `\n`, `\u2028`. RFC 8259 §7.
+fn ends_escaped(text: &str) -> bool {
+    let octets = text.as_bytes();
+    // One that is escaped itself begins nothing.
+    let begins_at = |at: usize| {
+        let before = octets[..=at].iter().rev();
+        before.take_while(|octet| **octet == b'\\').count() % 2 == 1
+    };
+    let behind = |length: usize| octets.len().checked_sub(length).filter(|at| begins_at(*at));
+    let is_short = behind(2).is_some_and(|at| b"bfnrt".contains(&octets[at + 1]));
+    let is_long = behind(6).is_some_and(|at| {
+        octets[at + 1] == b'u' && octets[at + 2..].iter().all(u8::is_ascii_hexdigit)
+    });
+    is_short || is_long
 }
 
 fn continues_behind(text: &str) -> bool {
@@ -195,6 +212,22 @@ mod tests {
         let without = eraser.replace(json).expect("it is there");
         assert_eq!(without, r#"{"to":"erased@erased.invalid"}"#);
         assert!(eraser.is_in(r#"RCPT TO:<"a b"@x.test>"#));
+    }
+
+    #[test]
+    fn an_address_behind_a_sign_that_json_writes_with_letters_is_found() {
+        let eraser = Eraser::new("ann@x.test").expect("an address");
+        for before in ["\u{2028}", "\n", "\t", "\u{85}", "\\\n", "C:\\ \r"] {
+            let json = serde_json::to_string(&format!("{before}ann@x.test")).expect("a text");
+            let ours = json
+                .replace('\u{2028}', "\\u2028")
+                .replace('\u{85}', "\\u0085");
+            assert!(eraser.is_in(&ours), "{ours}");
+        }
+        for longer in ["\\nann@x.test", "\\u2028ann@x.test", "u2028ann@x.test"] {
+            let json = serde_json::to_string(longer).expect("a text");
+            assert!(!eraser.is_in(&json), "{json}");
+        }
     }
 
     #[test]
