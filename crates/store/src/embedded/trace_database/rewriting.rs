@@ -305,7 +305,7 @@ fn finish(
 ) -> rusqlite::Result<bool> {
     connection.pragma_update(None, "secure_delete", true)?;
     let transaction = connection.transaction()?;
-    forget_sender(&transaction, wanted)?;
+    forget_devices(&transaction, wanted)?;
     transaction.commit()?;
     connection.pragma_update(None, "secure_delete", CLEAN_PAGES)?;
     // What the log has, and what it has overwritten, goes with it. Nobody waits for a reader here.
@@ -319,17 +319,25 @@ fn finish(
     Ok(busy? == 0)
 }
 
-/// The address with which a device was seen last.
-fn forget_sender(connection: &Connection, wanted: &Erasure) -> rusqlite::Result<()> {
-    let sql = "SELECT DISTINCT sender FROM device WHERE sender IS NOT NULL
-               AND (?1 IS NULL OR organisation = ?1)";
-    let mut statement = connection.prepare_cached(sql)?;
-    let senders = statement.query_map([&wanted.organisation], |row| row.get::<_, String>(0))?;
-    let senders: Vec<_> = senders.collect::<Result<_, _>>()?;
-    for sender in senders.iter().filter(|sender| wanted.eraser.is_in(sender)) {
-        let sql = "UPDATE device SET sender = NULL WHERE sender = ?1
-                   AND (?2 IS NULL OR organisation = ?2)";
-        connection.execute(sql, params![sender, wanted.organisation])?;
+/// What a device was seen with last, where an address may stand.
+const TOLD_OF_DEVICES: [&str; 4] = ["helo", "credential", "certificate", "sender"];
+
+fn forget_devices(connection: &Connection, wanted: &Erasure) -> rusqlite::Result<()> {
+    for column in TOLD_OF_DEVICES {
+        let sql = format!(
+            "SELECT DISTINCT {column} FROM device WHERE {column} IS NOT NULL
+             AND (?1 IS NULL OR organisation = ?1)"
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let told = statement.query_map([&wanted.organisation], |row| row.get::<_, String>(0))?;
+        let told: Vec<_> = told.collect::<Result<_, _>>()?;
+        for text in told.iter().filter(|text| wanted.eraser.is_in(text)) {
+            let sql = format!(
+                "UPDATE device SET {column} = NULL WHERE {column} = ?1
+                 AND (?2 IS NULL OR organisation = ?2)"
+            );
+            connection.execute(&sql, params![text, wanted.organisation])?;
+        }
     }
     Ok(())
 }
@@ -344,7 +352,7 @@ mod tests {
     use super::super::TraceRecord;
     use super::*;
     use crate::trace::erase::Eraser;
-    use crate::trace::{EventKind, To, TraceQuery, marks};
+    use crate::trace::{ClientSummary, EventKind, To, TraceQuery, marks};
 
     const NOON: i64 = 1_795_521_600_000;
     const DAY: i64 = 86_400_000;
@@ -514,6 +522,38 @@ mod tests {
         assert_eq!(erase((&databases, &mut writer), None), 502);
         assert_eq!((blocks_of(0), blocks_of(1)), (0, 0));
         assert!(writer.crossing.is_empty());
+    }
+
+    #[test]
+    fn an_erased_address_leaves_every_column_of_the_devices() {
+        let folder = tempfile::tempdir().unwrap();
+        let databases = TraceDatabases::new(folder.path().join("trace"));
+        let mut writer = databases.writer().unwrap();
+        let ann = |before: &str| Some(Arc::from(format!("{before}ann@x.test").as_str()));
+        let client = ClientSummary {
+            address: [10, 1, 2, 9].into(),
+            helo: ann("of-"),
+            credential: ann(""),
+            certificate: ann("E="),
+        };
+        let event = Event {
+            client: Some(Arc::new(client)),
+            inbound_connector: Some("Printers".into()),
+            from: ann(""),
+            kind: EventKind::MessageAccepted,
+            ..accepted(1, NOON)
+        };
+        append(&mut writer, &[(1, event)]);
+        assert_eq!(erase((&databases, &mut writer), None), 1);
+        let devices = databases
+            .devices(Timestamp::from_millis(NOON - DAY))
+            .unwrap();
+        let [device] = &devices[..] else {
+            panic!("{devices:?}");
+        };
+        assert_eq!(device.helo.as_deref(), Some("of-ann@x.test"), "another one");
+        let gone = [&device.credential, &device.certificate, &device.sender];
+        assert_eq!(gone, [&None; 3]);
     }
 
     #[test]
