@@ -78,7 +78,9 @@ impl Seen {
     fn may_fit(&self, lines: &[&str]) -> bool {
         match self {
             // What another line has in its place is looked at for nothing, and no harm.
-            Self::Text(needle) => lines.iter().any(|line| contains_in_any_case(line, needle)),
+            Self::Text(needle) => lines
+                .iter()
+                .any(|line| contains_in_any_case(line, needle) || hides_ascii(line)),
             Self::Size(comparison, wanted) => behind(lines, "\"size\":").is_none_or(|rest| {
                 let end = rest.find([',', '}']).unwrap_or(rest.len());
                 match &rest[..end] {
@@ -163,6 +165,15 @@ fn contains_in_any_case(text: &str, needle: &str) -> bool {
     let (lower, upper) = (letter.to_ascii_lowercase(), letter.to_ascii_uppercase());
     memchr::memchr2_iter(lower, upper, &text[place..=last_start + place])
         .any(|start| text[start..start + needle.len()].eq_ignore_ascii_case(needle))
+}
+
+/// Letters that are none of ASCII, and in lower case are or begin with one: Kelvin and İ.
+const HIDING: [&str; 2] = ["\u{212a}", "\u{130}"];
+
+/// Whether a text has more letters of ASCII in lower case than it shows.
+fn hides_ascii(text: &str) -> bool {
+    let has = |letter: &&str| memchr::memmem::find(text.as_bytes(), letter.as_bytes()).is_some();
+    !text.is_ascii() && HIDING.iter().any(has)
 }
 
 /// How seldom a letter stands in the JSON of an event, about.
@@ -277,5 +288,24 @@ mod tests {
         }
         assert!(kept_back > 700, "{kept_back}");
         assert!(passed < 150, "{passed}");
+    }
+
+    #[test]
+    fn a_letter_that_is_of_ascii_in_lower_case_only_is_seen() {
+        // Kelvin and İ: the only ones.
+        for (subject, text) in [
+            ("300 \u{212a} in Halle", "subject:\"300 k\""),
+            ("SCAN_X\u{130}", "subject:scan_xi"),
+            ("SCAN_X\u{130}", "subject:SCAN_X\u{130}"),
+        ] {
+            let event = Event {
+                subject: Some(subject.into()),
+                ..event(Some(1), None, None)
+            };
+            let query = TraceQuery::parse(text).expect("a search");
+            assert!(query.matches(&event), "or this shows nothing: {text}");
+            let glance = Glance::of_term(&query.terms[0]).expect("something is seen");
+            assert!(glance.may_fit(&[&event.to_json()]), "{text}");
+        }
     }
 }
