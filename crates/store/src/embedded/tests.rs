@@ -27,7 +27,7 @@ use crate::queue::{
     RecipientChange, RecipientStateName, Settlement,
 };
 use crate::suspension::{Suspension, SuspensionScope};
-use crate::trace::{Event, EventKind, TraceQuery};
+use crate::trace::{Event, EventKind, TraceQuery, delta};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_514_400_000);
 
@@ -478,6 +478,32 @@ async fn events_that_the_trace_did_not_get_before_a_crash_are_written_at_the_nex
         assert_eq!(heard, 5, "told once, in round {round}");
         wait_for_lock(copy.path()).await;
     }
+}
+
+#[tokio::test]
+async fn an_event_of_the_outbox_is_stored_though_the_one_that_it_is_told_by_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let queue_id = Some(store.next_queue_id(NOW));
+    close(store).await;
+    let events = [EventKind::DeliveryAttempted, EventKind::RecipientDelivered].map(|kind| Event {
+        queue_id,
+        ..Event::new(NOW, kind)
+    });
+    let lines = delta::lines_of(events.iter());
+    assert_eq!(lines.lines().filter_map(delta::back_of).count(), 1);
+    // As damage, or a version to come, would have it.
+    let lines = lines.replace("delivery.attempted", "delivery.dreamt_of");
+    let connection = Connection::open(folder.path().join(DATABASE_FILE)).unwrap();
+    let transaction = connection.unchecked_transaction().unwrap();
+    group::insert_outbox(&transaction, 1, &lines).unwrap();
+    transaction.commit().unwrap();
+    let store = open(folder.path()).await;
+    assert_eq!(
+        rows(&store, "event:recipient.delivered").await,
+        [events[1].to_json()]
+    );
+    close(store).await;
 }
 
 /// A store that was dropped ends in its own time.

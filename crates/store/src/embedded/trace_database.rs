@@ -432,6 +432,7 @@ fn store(day: &mut DayOpen, records: &[&TraceRecord<'_>], lines: Lines) -> rusql
     collected.clear();
     let mut new = 0;
     let mut before = None;
+    let mut is_all_new = true;
     let mut tallies = Tallies::default();
     {
         let mut insert = transaction.prepare_cached(
@@ -448,8 +449,9 @@ fn store(day: &mut DayOpen, records: &[&TraceRecord<'_>], lines: Lines) -> rusql
             let token = client.as_ref().and(event.token.as_deref());
             let time = event.time.as_millis();
             let line = match lines {
-                Lines::AsTold => Cow::Borrowed(*line),
-                Lines::Whole => Cow::Owned(event.to_json()),
+                Lines::AsTold if is_all_new => Cow::Borrowed(*line),
+                // What stands where it was to stand may be another one: nothing is told by it.
+                Lines::AsTold | Lines::Whole => Cow::Owned(event.to_json()),
             };
             if insert.execute(params![position, time, client, token, line])? == 1 {
                 new += 1;
@@ -457,6 +459,8 @@ fn store(day: &mut DayOpen, records: &[&TraceRecord<'_>], lines: Lines) -> rusql
                 tallies.add(event);
                 mark(&transaction, &mut day.sheet, (*position, event), before)?;
                 before = Some((*position, *event));
+            } else {
+                is_all_new = false;
             }
         }
     }

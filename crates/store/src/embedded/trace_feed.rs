@@ -477,11 +477,13 @@ pub(super) fn replay(
                 Err(error) => tracing::error!(%error, "an event of the outbox cannot be read"),
             }
         }
+        // One that cannot be read is not stored, and no other one may be told by it.
+        let is_cut = told.len() != whole.len();
         let records: Vec<TraceRecord<'_>> = told
             .iter()
-            .map(|(position, line, _, event)| TraceRecord {
+            .map(|(position, line, whole, event)| TraceRecord {
                 position: *position,
-                line,
+                line: if is_cut { whole } else { line },
                 event,
             })
             .collect();

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::{DAY, NOON, Trace, delivered, lines_of};
-use crate::trace::{TraceQuery, delta};
+use crate::trace::{Event, TraceQuery, delta};
 
 #[test]
 fn a_group_on_both_sides_of_midnight_is_read_whole_on_both_days() {
@@ -61,4 +61,25 @@ fn a_day_of_the_first_version_is_read_and_written_on() {
         .unwrap();
     // An older Relais must not take a difference for damage.
     assert_eq!(version, 2);
+}
+
+#[test]
+fn an_event_is_never_told_by_one_that_was_there_before() {
+    let mut trace = Trace::new();
+    trace.append(&[(1, delivered(NOON, "anna@x.test"))]);
+    let from = |sender: &str, to: &str| Event {
+        from: Some(sender.into()),
+        ..delivered(NOON, to)
+    };
+    // The place of the first one is taken, as after a start at which the day could not be read.
+    let events = [
+        (1, from("scan@x.test", "bob@x.test")),
+        (2, from("scan@x.test", "cleo@x.test")),
+    ];
+    assert_eq!(
+        lines_of(&events).lines().filter_map(delta::back_of).count(),
+        1
+    );
+    assert_eq!(trace.append(&events).new, 1);
+    assert_eq!(trace.search("to:cleo@x.test from:scan@x.test"), [2]);
 }
