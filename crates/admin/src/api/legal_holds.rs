@@ -240,9 +240,10 @@ pub(super) async fn must_not_cover(
             continue;
         }
         let covers = match &hold.held {
-            Held::Address(address) => wanted.eraser.is(address),
-            Held::Connector(name) => {
-                has_mail(context, hold, name, wanted.eraser.address()).await?
+            Held::Address(address) if wanted.eraser.is(address) => true,
+            // What it wrote to others, and they to it, has their addresses too.
+            Held::Address(_) | Held::Connector(_) => {
+                has_mail(context, hold, wanted).await?
                     || context
                         .store
                         .is_content_held(hold.clone(), &wanted.eraser)
@@ -267,19 +268,31 @@ pub(super) async fn must_not_cover(
     Ok(())
 }
 
-/// Whether the trace knows mail of a connector from or to an address.
+/// Whether the trace knows mail that a hold covers and that is from or to what would be erased.
 async fn has_mail(
     context: &AdminContext,
     hold: &LegalHold,
-    connector: &str,
-    address: &str,
+    wanted: &Erasure,
 ) -> Result<bool, Problem> {
-    for field in ["from", "to"] {
-        let mut terms = vec![
-            TraceTerm::new("connector", connector)?,
-            TraceTerm::new(field, address)?,
-        ];
-        if let Some(name) = &hold.organisation {
+    let address = wanted.eraser.address();
+    let pairs = match &hold.held {
+        Held::Connector(name) => vec![
+            [("connector", name.as_str()), ("from", address)],
+            [("connector", name), ("to", address)],
+        ],
+        Held::Address(held) => vec![
+            [("from", held.as_str()), ("to", address)],
+            [("from", address), ("to", held)],
+            [("to", held), ("to", address)],
+        ],
+    };
+    for pair in pairs {
+        let terms = pair
+            .iter()
+            .map(|(field, value)| TraceTerm::new(field, value));
+        let mut terms: Vec<_> = terms.collect::<Result<_, _>>()?;
+        let whose = hold.organisation.as_ref().or(wanted.organisation.as_ref());
+        if let Some(name) = whose {
             terms.push(TraceTerm::new("organisation", name)?);
         }
         let query = TraceQuery {

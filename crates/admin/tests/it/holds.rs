@@ -4,7 +4,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use relais_admin::context::Caller;
-use relais_store::trace::{Event, EventKind};
+use relais_store::trace::{Event, EventKind, To};
 
 use crate::access::Hosted;
 use crate::hosted::texts;
@@ -80,6 +80,36 @@ async fn a_hold_on_a_connector_covers_the_addresses_of_its_mail() {
     let (status, told) = erase(&hosted, &root, json!({ "address": "lena@fabrikam.test" })).await;
     assert_eq!(status, StatusCode::CONFLICT, "{told}");
     let other = json!({ "address": "otto@fabrikam.test" });
+    let (status, told) = erase(&hosted, &root, other).await;
+    assert_eq!(status, StatusCode::OK, "{told}");
+}
+
+#[tokio::test]
+async fn a_hold_on_an_address_covers_whoever_it_wrote_to() {
+    let hosted = Hosted::new().await;
+    let root = Caller::socket(Some(0));
+    let context = &hosted.context;
+    context.store.record(Event {
+        organisation: Some("fabrikam".into()),
+        from: Some("Paula@fabrikam.test".into()),
+        to: Some(To::Many(vec![
+            "carl@example.org".into(),
+            "otto@example.org".into(),
+        ])),
+        ..Event::new(context.clock.now(), EventKind::MessageAccepted)
+    });
+    let hold = json!({ "address": "paula@fabrikam.test", "reason": "case 18" });
+    hosted.root(Method::POST, HOLDS, &hold).await;
+    let otto = json!({ "address": "otto@example.org" });
+    // Its mail would be told and kept as if it had gone to nobody.
+    for caller in [&root, &key("fabrikam")] {
+        let (status, told) = erase(&hosted, caller, otto.clone()).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{told}");
+    }
+    // Others wrote to him too, and somebody else to nobody under a hold.
+    let (status, told) = erase(&hosted, &key("contoso"), otto).await;
+    assert_eq!(status, StatusCode::OK, "{told}");
+    let other = json!({ "address": "lena@example.org" });
     let (status, told) = erase(&hosted, &root, other).await;
     assert_eq!(status, StatusCode::OK, "{told}");
 }
