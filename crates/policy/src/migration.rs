@@ -17,6 +17,7 @@ mod text;
 mod proposing;
 mod address;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::document::{Document, Organisation};
@@ -198,24 +199,23 @@ impl Proposal {
         let Some(into) = all.find(|one| one.name == self.organisation.name) else {
             return false;
         };
-        let is_same = |one: &str, other: &str| one.trim().to_lowercase() == other.to_lowercase();
-        for one in &self.organisation.domain {
-            if !into.domain.iter().any(|it| is_same(&it.name, &one.name)) {
-                into.domain.push(one.clone());
-            }
-        }
-        for one in &self.organisation.outbound_connector {
-            let mut there = into.outbound_connector.iter();
-            if !there.any(|it| is_same(&it.name, &one.name)) {
-                into.outbound_connector.push(one.clone());
-            }
-        }
-        for one in &self.organisation.inbound_connector {
-            let mut there = into.inbound_connector.iter();
-            if !there.any(|it| is_same(&it.name, &one.name)) {
-                into.inbound_connector.push(one.clone());
-            }
-        }
+        let new = &self.organisation;
+        add_new(&mut into.domain, &new.domain, |one| &one.name);
+        add_new(
+            &mut into.outbound_connector,
+            &new.outbound_connector,
+            |one| &one.name,
+        );
+        add_new(&mut into.inbound_connector, &new.inbound_connector, |one| {
+            &one.name
+        });
         true
     }
+}
+
+/// Adds those whose name is not taken.
+fn add_new<T: Clone>(into: &mut Vec<T>, new: &[T], name: impl Fn(&T) -> &str) {
+    let folded = |one: &T| name(one).trim().to_lowercase();
+    let mut taken: HashSet<_> = into.iter().map(folded).collect();
+    into.extend(new.iter().filter(|one| taken.insert(folded(one))).cloned());
 }

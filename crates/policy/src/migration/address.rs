@@ -89,6 +89,11 @@ impl Range {
         }
     }
 
+    /// Whether it and a network have an address in common.
+    pub(super) fn meets(&self, network: &IpNet) -> bool {
+        self.first <= network.broadcast() && self.last >= network.network()
+    }
+
     /// Whether it holds more addresses than there are in so many bits, of IPv4 and of IPv6.
     fn is_more_than(&self, (four, six): (u32, u32)) -> bool {
         match (self.first, self.last) {

@@ -38,6 +38,14 @@ enum Column {
     Site,
 }
 
+const ALL_COLUMNS: [Column; 5] = [
+    Column::Name,
+    Column::Address,
+    Column::Maker,
+    Column::Sender,
+    Column::Site,
+];
+
 pub(super) fn read(text: &str, proposing: &mut Proposing<'_>) -> Result<(), MigrationError> {
     let mut lines = text.lines().enumerate();
     let head = lines.find(|(_, line)| !line.trim().is_empty());
@@ -58,14 +66,19 @@ pub(super) fn read(text: &str, proposing: &mut Proposing<'_>) -> Result<(), Migr
     if !has(Column::Name) || !has(Column::Address) {
         return Err(no_columns());
     }
+    let places = ALL_COLUMNS.map(|wanted| {
+        let place = columns.iter().position(|column| *column == Some(wanted));
+        (wanted, place)
+    });
     for (number, line) in lines {
         if line.trim().is_empty() {
             continue;
         }
         let cells = cells(line, separator);
         let cell = |wanted| {
-            let at = columns.iter().position(|column| *column == Some(wanted));
-            let cell = at.and_then(|at| cells.get(at));
+            let mut places = places.iter();
+            let found = places.find(|(column, _)| *column == wanted);
+            let cell = found.and_then(|(_, place)| cells.get((*place)?));
             cell.map(|cell| cell.trim().to_owned()).unwrap_or_default()
         };
         device(number + 1, &cell, proposing);

@@ -6,7 +6,7 @@
 mod config;
 mod hop;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use relais_smtp::address::Mailbox;
 use relais_smtp::domain::Domain;
@@ -88,16 +88,16 @@ fn clients(config: &Config<'_>, proposing: &mut Proposing<'_>) {
     let (without, with): (Vec<_>, Vec<_>) = names.into_iter().partition(|one| one.starts_with('!'));
     let mut networks = proposing.networks(key, with.iter().map(String::as_str));
     for text in &without {
-        let excluded = Range::parse(text.trim_start_matches('!'));
-        let excluded = excluded.map(|one| one.networks()).unwrap_or_default();
-        let holds = |one: &ipnet::IpNet| excluded.iter().any(|it| one.contains(it));
         let shown = quoted(text);
-        if excluded.is_empty() {
+        let Some(excluded) = Range::parse(text.trim_start_matches('!')) else {
             let message = format!("{shown} excludes what cannot be read: no network is taken over");
             proposing.unsupported(key, message);
             networks.clear();
-        } else if networks.iter().any(holds) {
-            networks.retain(|one| !holds(one));
+            break;
+        };
+        let before = networks.len();
+        networks.retain(|one| !excluded.meets(one));
+        if networks.len() < before {
             let message = format!(
                 "{shown} excludes a part of a network, which is left out whole: add what remains"
             );
@@ -190,7 +190,7 @@ fn routes(config: &Config<'_>, proposing: &mut Proposing<'_>) {
             groups.add(hop, domain);
         }
     }
-    for (hop, domains) in groups.0 {
+    for (hop, domains) in groups.all {
         let hops: Vec<_> = Hop::parse(key, &hop, &way, proposing).into_iter().collect();
         if hops.is_empty() && !hop.is_empty() {
             continue;
@@ -223,7 +223,7 @@ fn by_senders(config: &Config<'_>, way: &Way, proposing: &mut Proposing<'_>) {
             }
         }
     }
-    for (hop, domains) in groups.0 {
+    for (hop, domains) in groups.all {
         let hops: Vec<_> = Hop::parse(key, &hop, way, proposing).into_iter().collect();
         if hops.is_empty() {
             continue;
@@ -238,14 +238,21 @@ fn by_senders(config: &Config<'_>, way: &Way, proposing: &mut Proposing<'_>) {
 
 /// Patterns that lead to the same next hop, in the order of their first.
 #[derive(Default)]
-struct Groups(Vec<(String, Vec<String>)>);
+struct Groups {
+    all: Vec<(String, Vec<String>)>,
+    places: HashMap<String, usize>,
+    seen: HashSet<(usize, String)>,
+}
 
 impl Groups {
     fn add(&mut self, hop: String, domain: String) {
-        match self.0.iter_mut().find(|(one, _)| *one == hop) {
-            Some((_, domains)) if domains.contains(&domain) => {}
-            Some((_, domains)) => domains.push(domain),
-            None => self.0.push((hop, vec![domain])),
+        let next = self.all.len();
+        let place = *self.places.entry(hop.clone()).or_insert(next);
+        if place == next {
+            self.all.push((hop, Vec::new()));
+        }
+        if self.seen.insert((place, domain.clone())) {
+            self.all[place].1.push(domain);
         }
     }
 }
@@ -297,6 +304,10 @@ fn add(
     config: &Config<'_>,
     proposing: &mut Proposing<'_>,
 ) {
+    // It is told as left out, and nothing else of it.
+    if !proposing.has_room_outbound() {
+        return proposing.outbound(connector);
+    }
     let object = format!("outbound connector {}", Proposing::name(&connector.name));
     way.set(&object, hops, &mut connector, proposing);
     let hosts = hops.iter().map(|hop| hop.host.clone()).collect();

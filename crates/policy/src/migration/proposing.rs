@@ -1,7 +1,7 @@
 //! A proposal that grows: names unique and within bounds, nothing that is there already, nothing
 //! enabled, lists of findings that end.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -23,14 +23,19 @@ const QUOTED_CHARACTERS_MAX: usize = 120;
 const RECIPIENTS_PER_MESSAGE_MAX: u64 = 1_000;
 /// Networks of one connector that is proposed.
 const NETWORKS_MAX: usize = 5_000;
+/// Networks of one import: a range of a few letters can be hundreds of them.
+const NETWORKS_OF_ALL_MAX: usize = 50_000;
 
 pub(super) struct Proposing<'a> {
     around: &'a Surroundings<'a>,
     organisation: Organisation,
     report: Report,
-    inbound_names: HashSet<String>,
-    outbound_names: HashSet<String>,
+    inbound_names: Names,
+    outbound_names: Names,
     domain_names: HashSet<String>,
+    domains_there: HashSet<Domain>,
+    /// Networks that may still be proposed.
+    networks_left: usize,
     /// Addresses of connectors in use, from and to, in their order and apart.
     held: Vec<(IpAddr, IpAddr)>,
     /// Whether a connector in use has names that lead to addresses.
@@ -43,13 +48,19 @@ impl<'a> Proposing<'a> {
     pub(super) fn new(around: &'a Surroundings<'a>) -> Self {
         let in_use = || connectors_that_hold(around);
         let networks = in_use().flat_map(|one| &one.sender_ip_addresses);
+        let into = around.organisation;
+        let inbound = into.inbound_connector.iter().map(|one| &one.name);
+        let outbound = into.outbound_connector.iter().map(|one| &one.name);
+        let domains = into.domain.iter().map(|one| Domain::parse(&one.name));
         Self {
             around,
             organisation: Organisation::new(around.organisation.name.clone()),
             report: Report::default(),
-            inbound_names: HashSet::new(),
-            outbound_names: HashSet::new(),
+            inbound_names: Names::beside(inbound),
+            outbound_names: Names::beside(outbound),
             domain_names: HashSet::new(),
+            domains_there: domains.flatten().collect(),
+            networks_left: NETWORKS_OF_ALL_MAX,
             held: joined(networks),
             has_names: in_use().any(|one| !one.sender_dns_names.is_empty()),
             has_any: in_use().next().is_some(),
@@ -87,6 +98,13 @@ impl<'a> Proposing<'a> {
     ) -> Vec<IpNet> {
         let mut networks = Vec::new();
         for text in ranges {
+            if networks.len() > 2 * NETWORKS_MAX {
+                networks.sort_unstable();
+                networks.dedup();
+                if networks.len() > NETWORKS_MAX {
+                    break;
+                }
+            }
             let shown = quoted(text);
             let Some(range) = Range::parse(text) else {
                 self.unsupported(
@@ -143,6 +161,17 @@ impl<'a> Proposing<'a> {
                 format!("it has more than {NETWORKS_MAX} networks, and the others are left out"),
             );
         }
+        if networks.len() > self.networks_left {
+            networks.truncate(self.networks_left);
+            self.unsupported(
+                object,
+                format!(
+                    "one import adds {NETWORKS_OF_ALL_MAX} networks, and the others are left out; \
+                     import the rest afterwards"
+                ),
+            );
+        }
+        self.networks_left -= networks.len();
         networks
     }
 
@@ -158,14 +187,14 @@ impl<'a> Proposing<'a> {
 
     /// Adds an inbound connector, unless one of its name is there. It has at least one factor.
     pub(super) fn inbound(&mut self, mut connector: InboundConnector) {
-        connector.name = unique(&mut self.inbound_names, &connector.name);
-        let object = format!("inbound connector {}", connector.name);
-        let mut there = self.around.organisation.inbound_connector.iter();
-        if there.any(|one| is_same(&one.name, &connector.name)) {
-            return self.skipped(&object);
-        }
         if self.organisation.inbound_connector.len() >= OBJECTS_MAX {
-            return self.too_many(&object);
+            let name = Self::name(&connector.name);
+            return self.too_many(&format!("inbound connector {name}"));
+        }
+        connector.name = self.inbound_names.unique(&connector.name);
+        let object = format!("inbound connector {}", connector.name);
+        if self.inbound_names.is_there(&connector.name) {
+            return self.skipped(&object);
         }
         connector.state = ConnectorState::Disabled;
         if self.would_take_clients(&connector) {
@@ -187,19 +216,23 @@ impl<'a> Proposing<'a> {
 
     /// Adds an outbound connector, unless one of its name is there.
     pub(super) fn outbound(&mut self, mut connector: OutboundConnector) {
-        connector.name = unique(&mut self.outbound_names, &connector.name);
-        let object = format!("outbound connector {}", connector.name);
-        let mut there = self.around.organisation.outbound_connector.iter();
-        if there.any(|one| is_same(&one.name, &connector.name)) {
-            return self.skipped(&object);
+        if !self.has_room_outbound() {
+            let name = Self::name(&connector.name);
+            return self.too_many(&format!("outbound connector {name}"));
         }
-        let has_room = self.organisation.outbound_connector.len() < OBJECTS_MAX / 4;
-        if !has_room {
-            return self.too_many(&object);
+        connector.name = self.outbound_names.unique(&connector.name);
+        let object = format!("outbound connector {}", connector.name);
+        if self.outbound_names.is_there(&connector.name) {
+            return self.skipped(&object);
         }
         connector.state = ConnectorState::Disabled;
         self.created(&object, "added, disabled");
         self.organisation.outbound_connector.push(connector);
+    }
+
+    /// Whether another outbound connector can be added.
+    pub(super) fn has_room_outbound(&self) -> bool {
+        self.organisation.outbound_connector.len() < OBJECTS_MAX / 4
     }
 
     /// Adds a domain that has to be verified, unless it is there. Nothing where the text is no
@@ -213,8 +246,7 @@ impl<'a> Proposing<'a> {
             return Some(name);
         }
         let object = format!("domain {name}");
-        let mut there = self.around.organisation.domain.iter();
-        if there.any(|one| Domain::parse(&one.name).is_ok_and(|one| one == name)) {
+        if self.domains_there.contains(&name) {
             self.skipped(&object);
         } else if self.organisation.domain.len() >= OBJECTS_MAX {
             self.too_many(&object);
@@ -355,26 +387,46 @@ fn joined<'a>(networks: impl Iterator<Item = &'a IpNet>) -> Vec<(IpAddr, IpAddr)
     joined
 }
 
-fn is_same(one: &str, other: &str) -> bool {
-    one.trim().to_lowercase() == other.trim().to_lowercase()
+/// Names of connectors, in lower case.
+struct Names {
+    there: HashSet<String>,
+    /// Those given, each with the number that comes behind it next.
+    given: HashMap<String, usize>,
 }
 
-/// The name, with a number behind it where it is taken.
-fn unique(taken: &mut HashSet<String>, name: &str) -> String {
-    let name = Proposing::name(name);
-    if taken.insert(name.to_lowercase()) {
-        return name;
-    }
-    let mut number = 2_usize;
-    loop {
-        let end = format!(" ({number})");
-        let room = NAME_CHARACTERS_MAX - end.chars().count();
-        let begin: String = name.chars().take(room).collect();
-        let numbered = format!("{}{end}", begin.trim_end());
-        if taken.insert(numbered.to_lowercase()) {
-            return numbered;
+impl Names {
+    fn beside<'a>(there: impl Iterator<Item = &'a String>) -> Self {
+        Self {
+            there: there.map(|name| name.trim().to_lowercase()).collect(),
+            given: HashMap::new(),
         }
-        number += 1;
+    }
+
+    fn is_there(&self, name: &str) -> bool {
+        self.there.contains(&name.trim().to_lowercase())
+    }
+
+    /// The name, with a number behind it where it was given before.
+    fn unique(&mut self, name: &str) -> String {
+        let name = Proposing::name(name);
+        let lower = name.to_lowercase();
+        let Some(mut number) = self.given.get(&lower).copied() else {
+            self.given.insert(lower, 2);
+            return name;
+        };
+        loop {
+            let end = format!(" ({number})");
+            number += 1;
+            let room = NAME_CHARACTERS_MAX - end.chars().count();
+            let begin: String = name.chars().take(room).collect();
+            let numbered = format!("{}{end}", begin.trim_end());
+            let lower_numbered = numbered.to_lowercase();
+            if !self.given.contains_key(&lower_numbered) {
+                self.given.insert(lower_numbered, 2);
+                self.given.insert(lower, number);
+                return numbered;
+            }
+        }
     }
 }
 

@@ -5,6 +5,10 @@ use super::MigrationError;
 
 /// Elements that are read at most: a metabase of a large server has some thousand.
 const ELEMENTS_MAX: usize = 100_000;
+/// Attributes of one element; the metabase knows some 200.
+const ATTRIBUTES_MAX: usize = 500;
+/// Octets of what stands between `&` and `;`.
+const SIGN_OCTETS_MAX: usize = 10;
 
 /// One element, without what stands within it.
 pub(super) struct Element {
@@ -74,7 +78,9 @@ fn element(text: &str) -> (Element, &str) {
             left = "";
             break;
         };
-        attributes.push((key.to_owned(), unescaped(value)));
+        if attributes.len() < ATTRIBUTES_MAX {
+            attributes.push((key.to_owned(), unescaped(value)));
+        }
         left = rest;
     }
     let name = name.to_owned();
@@ -86,7 +92,12 @@ fn unescaped(text: &str) -> String {
     let mut left = text;
     while let Some((before, after)) = left.split_once('&') {
         out.push_str(before);
-        let named = after.split_once(';').and_then(|(name, rest)| {
+        let end = after
+            .bytes()
+            .take(SIGN_OCTETS_MAX)
+            .position(|it| it == b';');
+        let named = end.and_then(|end| {
+            let (name, rest) = (&after[..end], &after[end + 1..]);
             let letter = match name {
                 "lt" => '<',
                 "gt" => '>',

@@ -19,3 +19,4 @@ mod names;
 mod registered;
 mod world;
 mod migration;
+mod hostile_exports;

@@ -330,6 +330,15 @@ fn a_network_with_an_exclusion_is_left_out_rather_than_widened() {
 }
 
 #[test]
+fn a_network_within_an_exclusion_is_left_out() {
+    let text = "mynetworks = !10.1.0.0/16, 10.1.2.0/24, 10.3.0.0/24\n";
+    let proposal = proposed(Source::Postfix, text);
+    let clients = inbound(&proposal, "Postfix mynetworks");
+    assert_eq!(networks(clients), "10.3.0.0/24");
+    says(&proposal.report.unsupported, "mynetworks", "!10.1.0.0/16");
+}
+
+#[test]
 fn iis_gives_its_relaying_computers_and_its_smart_host() {
     let proposal = proposed(Source::Iis, IIS);
     let report = &proposal.report;

@@ -1,6 +1,6 @@
 //! Names and values of `main.cf`, with `$names` in place, and the tables that they name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::super::MigrationError;
 use super::super::proposing::{Proposing, quoted};
@@ -192,7 +192,13 @@ impl<'t> Config<'t> {
     /// Its entries, those of its tables in their place: the left sides.
     pub(super) fn names(&self, key: &str, proposing: &mut Proposing<'_>) -> Vec<String> {
         let mut names = Vec::new();
-        for entry in self.list(key) {
+        for entry in each_once(self.list(key)) {
+            if names.len() > LINES_MAX {
+                let message =
+                    format!("it names more than {LINES_MAX}, and the others are left out");
+                proposing.unsupported(key, message);
+                break;
+            }
             let bare = entry.trim_start_matches('!');
             let is_table = bare.starts_with('/') || table_name(bare).is_some();
             let is_other = bare.contains(":/") || bare.contains('{') || bare.contains('}');
@@ -213,11 +219,11 @@ impl<'t> Config<'t> {
 
     /// The lines of all tables of a setting: left side and right side.
     pub(super) fn table(&self, key: &str, proposing: &mut Proposing<'_>) -> Vec<(String, String)> {
-        let entries = self.list(key);
+        let entries = each_once(self.list(key));
         let lines = entries
             .iter()
             .flat_map(|entry| self.lines(key, entry, proposing));
-        lines.collect()
+        lines.take(LINES_MAX).collect()
     }
 
     fn lines(
@@ -244,6 +250,12 @@ impl<'t> Config<'t> {
         });
         pairs.collect()
     }
+}
+
+fn each_once(mut entries: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    entries.retain(|entry| seen.insert(entry.clone()));
+    entries
 }
 
 /// Nothing of a text for which there is no room.
