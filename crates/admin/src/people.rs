@@ -347,7 +347,7 @@ struct Shared {
     refusals: Rates,
     guesses: Mutex<Guesses>,
     started: Moment,
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
     /// Held from reading to writing, so that a link makes one person and a name is one person's.
     changing: tokio::sync::Mutex<()>,
 }
@@ -370,7 +370,7 @@ impl People {
             refusals: Rates::default(),
             guesses: Mutex::default(),
             started: Moment::now(),
-            hashing: Semaphore::new(HASHES_MAX),
+            hashing: Arc::new(Semaphore::new(HASHES_MAX)),
             changing: tokio::sync::Mutex::new(()),
         }))
     }
@@ -673,12 +673,17 @@ impl People {
     }
 
     /// Off the runtime's threads, few at a time: each of them takes memory and a core. For whatever
-    /// is slow on purpose; none: it failed.
+    /// is slow on purpose; none: it failed. Who goes away meanwhile leaves it running, and its place
+    /// is free only when it is done.
     pub(crate) async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let _place = self.0.hashing.acquire().await.ok()?;
+        let place = Arc::clone(&self.0.hashing).acquire_owned().await.ok()?;
+        let work = move || {
+            let _place = place;
+            work()
+        };
         tokio::task::spawn_blocking(work).await.ok()
     }
 
@@ -727,4 +732,54 @@ pub(crate) fn hash_of(token: &str) -> String {
 
 pub(crate) fn hexadecimal(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::future::poll_fn;
+    use std::pin::{Pin, pin};
+    use std::sync::mpsc;
+    use std::task::Poll;
+
+    use tokio::sync::OwnedSemaphorePermit;
+
+    use super::*;
+
+    /// Asks once, and says whether it was done.
+    pub(crate) async fn is_done(asked: &mut (impl Future + Unpin)) -> bool {
+        poll_fn(|task| Poll::Ready(Pin::new(&mut *asked).poll(task).is_ready())).await
+    }
+
+    /// Every place for slow work, taken.
+    pub(crate) async fn all_places(people: &People) -> OwnedSemaphorePermit {
+        let hashing = Arc::clone(&people.0.hashing);
+        let all = u32::try_from(HASHES_MAX).expect("few");
+        hashing.acquire_many_owned(all).await.expect("open")
+    }
+
+    #[tokio::test]
+    async fn whoever_goes_away_frees_no_place_before_the_work_is_done() {
+        let people = People::new(None, false);
+        let (begun, begins) = mpsc::channel();
+        let mut gates = Vec::new();
+        for _ in 0..HASHES_MAX {
+            let (gate, held) = mpsc::channel::<()>();
+            gates.push(gate);
+            let begun = begun.clone();
+            let work = people.work(move || {
+                begun.send(()).expect("the test");
+                held.recv()
+            });
+            let mut work = Box::pin(work);
+            assert!(!is_done(&mut work).await);
+            begins.recv().expect("it has begun");
+            // A browser closes its connection.
+            drop(work);
+        }
+        let mut next = pin!(people.work(|| ()));
+        assert!(!is_done(&mut next).await);
+        assert_eq!(people.0.hashing.available_permits(), 0);
+        drop(gates);
+        assert_eq!(next.await, Some(()));
+    }
 }

@@ -481,3 +481,38 @@ fn without_password(current: &Document, card: &Issued) -> Document {
     }
     document
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use relais_policy::password::{SALT_OCTETS, store};
+
+    use super::*;
+    use crate::people::tests::{all_places, is_done};
+    use crate::proving::tests::World;
+
+    #[tokio::test]
+    async fn the_password_of_a_card_is_looked_at_among_those_of_sign_ins() {
+        const PASSWORD: &str = "correct-horse-battery";
+        let world = World::new(&["contoso"]).await;
+        let hash = store(PASSWORD, [[7; SALT_OCTETS]; 2]).password_hash;
+        let credential = Credential {
+            password_hash: hash.clone(),
+            ..Credential::new("scan", "Printers")
+        };
+        let places = all_places(&world.context.people).await;
+        let asked = must_be_its_password(&world.context, &credential, PASSWORD.to_owned());
+        let mut asked = pin!(asked);
+        assert!(!is_done(&mut asked).await);
+        // Beside them it would be done before these three are, one after the other.
+        for _ in 0..3 {
+            let hash = hash.clone();
+            let look = move || is_password(PASSWORD.as_bytes(), &hash);
+            assert!(tokio::task::spawn_blocking(look).await.expect("a look"));
+        }
+        assert!(!is_done(&mut asked).await);
+        drop(places);
+        assert!(asked.await.is_ok());
+    }
+}
