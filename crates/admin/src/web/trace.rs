@@ -187,6 +187,8 @@ pub(super) struct Row {
 
 /// One cell.
 pub(super) struct Cell {
+    /// What its column is called, for where the table is one block below another.
+    head: String,
     class: &'static str,
     words: String,
     /// Where it leads; empty: nowhere.
@@ -220,6 +222,7 @@ impl Row {
 
 fn cell(lang: Lang, event: &Value, column: Column) -> Cell {
     let plain = |class, words: &str| Cell {
+        head: lang.t(column.key()),
         class,
         words: clean(words).into_owned(),
         address: String::new(),

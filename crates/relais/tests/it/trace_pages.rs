@@ -95,8 +95,12 @@ fn a_message_is_found_by_tokens_and_its_search_is_kept() {
     let chosen = browser.post("/trace/view", &columns).expect(303);
     assert_eq!(chosen.header("location"), Some("/trace"));
     let page = browser.get("/trace").expect(200);
-    page.shows("<th scope=\"col\">Reply</th>");
-    assert!(!page.body.contains("<th scope=\"col\">Connector</th>"));
+    page.shows("<th scope=\"col\" role=\"columnheader\">Reply</th>");
+    assert!(
+        !page
+            .body
+            .contains("<th scope=\"col\" role=\"columnheader\">Connector</th>")
+    );
     let forget = [("form_token", &*token), ("forget", "0")];
     browser.post("/trace/searches", &forget).expect(303);
     browser.get("/trace").expect(200).shows("None yet.");
@@ -406,7 +410,7 @@ fn new_events_reach_the_live_page_as_rows() {
     scan(&server, "10.1.2.8", "c@example.invalid", "Not asked for");
     scan(&server, "10.1.2.9", "b@example.invalid", "<i>new</i>");
     let row = lines
-        .find(|line| line.starts_with("data: <tr>"))
+        .find(|line| line.starts_with("data: <tr role=\"row\">"))
         .expect("a row");
     assert!(row.contains("&#60;i&#62;new"), "{row}");
     let other = lines
