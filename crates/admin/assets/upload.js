@@ -1,6 +1,6 @@
 // Reads a chosen file into the field that it belongs to, so that a form without files carries it.
 // Certificates come as text (PEM) or as octets (DER, .cer of Windows), exports as text of any
-// Windows. Without script one pastes. Buttons that copy need script as well.
+// Windows. Without script one pastes, or the file itself is sent. Buttons that copy need script.
 'use strict';
 const textOf = (octets) => {
   if (octets[0] === 0xff && octets[1] === 0xfe) return new TextDecoder('utf-16le').decode(octets);
@@ -13,6 +13,8 @@ const textOf = (octets) => {
 };
 for (const chosen of document.querySelectorAll('input[type=file][data-into]')) {
   chosen.closest('[hidden]')?.removeAttribute('hidden');
+  // The field carries it: sent twice, nobody could tell which is meant.
+  chosen.removeAttribute('name');
   chosen.addEventListener('change', async () => {
     const [file] = chosen.files;
     const field = document.getElementById(chosen.dataset.into);

@@ -159,9 +159,14 @@ fn choices(visit: &Visit, side: Side) -> Vec<(String, String, &'static str)> {
     let lang = visit.lang;
     let all = [
         (
-            "import-begin-device",
+            "kind-printer",
             "import-begin-device-words",
-            "/add-device",
+            "/add-device?kind=printer",
+        ),
+        (
+            "kind-application",
+            "import-begin-device-words",
+            "/add-device?kind=application",
         ),
         ("import-from", "import-from-words", "/settings/import"),
     ];

@@ -185,8 +185,15 @@ async fn review(
     }
     let lang = visit.lang;
     let source = Source::named(form.get("source")).unwrap_or(Source::Exchange);
-    // Browsers send line ends as CRLF; passwords go no further than here.
-    let typed = without_passwords(source, &form.raw("text").replace("\r\n", "\n"));
+    let given = match settings_file::given(lang, &form, "text") {
+        Ok(given) => given,
+        Err(words) => {
+            let no = (StatusCode::BAD_REQUEST, words);
+            return answer(&centre, &visit, no, source, &form);
+        }
+    };
+    // Passwords go no further than here.
+    let typed = without_passwords(source, &given);
     let is_sure = !form.get("confirmed").is_empty();
     let organisation = match form.get("organisation") {
         "" => Value::Null,

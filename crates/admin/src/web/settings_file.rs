@@ -149,8 +149,8 @@ async fn export(State(centre): State<Centre>, Reader(visit): Reader) -> Response
 
 /// The text of the chosen file, or what was pasted; with the line ends of a file of ours: browsers
 /// send those of a field as CRLF.
-fn given(lang: Lang, form: &Form) -> Result<String, String> {
-    let (chosen, pasted) = (form.raw("file"), form.raw("document"));
+pub(super) fn given(lang: Lang, form: &Form, pasted: &str) -> Result<String, String> {
+    let (chosen, pasted) = (form.raw("file"), form.raw(pasted));
     let text = match (chosen.is_empty(), pasted.trim().is_empty()) {
         (true, true) => return Err(lang.t("file-none")),
         (false, false) => return Err(lang.t("file-both")),
@@ -163,7 +163,7 @@ fn given(lang: Lang, form: &Form) -> Result<String, String> {
 /// First what would change, then the change.
 async fn import(State(centre): State<Centre>, Change { visit, form }: Change) -> Response {
     let lang = visit.lang;
-    let typed = match given(lang, &form) {
+    let typed = match given(lang, &form, "document") {
         Ok(typed) => typed,
         Err(words) => return answer(&centre, &visit, (StatusCode::BAD_REQUEST, words), &form),
     };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::receiver::Receiver;
 use crate::support::{Answer, BEHIND_PROXY, Place, Server};
-use crate::web::{audit, first, post, post_and_follow};
+use crate::web::{audit, first, post, post_and_follow, post_file};
 
 const EXPORT: &str = include_str!("../../../policy/tests/migration/exchange.json");
 
@@ -219,7 +219,15 @@ fn the_page_shows_what_would_be_added_and_adds_it_disabled_without_script() {
     let server = bare();
     let mut browser = first(&server, "en");
     let empty = browser.get("/connectors/inbound").expect(200);
-    empty.shows("href=\"/settings/import\"");
+    for address in [
+        "/add-device?kind=printer",
+        "/add-device?kind=application",
+        "/settings/import",
+    ] {
+        empty.shows(&format!("<a href=\"{address}\"><strong>"));
+    }
+    let begun = browser.get("/add-device?kind=application").expect(200);
+    begun.shows("value=\"application\" checked");
     let page = browser.get("/settings/import?from=postfix").expect(200);
     page.shows("<h1>Take over from the relay before</h1>");
     page.shows("postconf -n");
@@ -237,6 +245,16 @@ fn the_page_shows_what_would_be_added_and_adds_it_disabled_without_script() {
     review.shows("state = &#34;disabled&#34;");
     assert!(!review.body.contains("very-secret-word"), "{}", review.body);
     assert_eq!(version(&server), before, "a review changes nothing");
+
+    let chosen = [form[0], ("text", "")];
+    let by_file = post_file(&mut browser, "/settings/import", &chosen, ("file", export));
+    by_file.expect(200).shows("2 objects would be added");
+    let neither = post_file(&mut browser, "/settings/import", &chosen, ("file", ""));
+    neither
+        .expect(400)
+        .shows("Choose a file, or paste its contents.");
+    let both = post_file(&mut browser, "/settings/import", &form, ("file", export));
+    both.expect(400).shows("send one of them");
 
     let sure = [form[0], form[1], ("confirmed", "1")];
     post_and_follow(&mut browser, "/settings/import", &sure).shows("Added. The settings are at");

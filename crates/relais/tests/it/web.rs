@@ -211,6 +211,33 @@ pub(crate) fn post(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)
     browser.post(path, &[&[("form_token", &*token)], fields].concat())
 }
 
+/// A form with a file, as a browser without script sends it.
+pub(crate) fn post_file(
+    browser: &mut Browser<'_>,
+    path: &str,
+    fields: &[(&str, &str)],
+    (name, text): (&str, &str),
+) -> Page {
+    const BOUNDARY: &str = "----FormBoundaryAbC";
+    let token = browser.token();
+    let fields = [&[("form_token", &*token)], fields].concat();
+    let parts = fields.iter().map(|(name, value)| {
+        format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+        )
+    });
+    let body = parts.collect::<String>()
+        + &format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"x.txt\"\r\n\
+             Content-Type: text/plain\r\n\r\n{text}\r\n--{BOUNDARY}--\r\n"
+        );
+    let more = format!(
+        "Origin: {}\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n",
+        browser.origin
+    );
+    browser.ask("POST", path, &more, &body)
+}
+
 /// The same, and the page that it leads to.
 #[track_caller]
 pub(crate) fn post_and_follow(

@@ -36,6 +36,8 @@ const NAME_CHARACTERS_MAX: usize = 64;
 struct Begin {
     frame: Frame,
     kinds: Vec<(&'static str, String, String)>,
+    /// Which of them is chosen at first: that of the link, else the first.
+    chosen: &'static str,
     organisations: Vec<String>,
     refused: Vec<Tried>,
     others: Vec<(String, String)>,
@@ -104,8 +106,13 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Begin, Refused> {
         };
         (kind.name(), lang.t(title), lang.t(hint))
     });
+    let wanted = visit.query.get("kind");
+    let chosen = DeviceKind::ALL
+        .into_iter()
+        .find(|kind| kind.name() == wanted);
     Ok(Begin {
         kinds: kinds.into(),
+        chosen: chosen.unwrap_or(DeviceKind::Printer).name(),
         organisations: organisations.map(|one| one.name.clone()).collect(),
         refused: refused(centre, visit).await?,
         others: others.collect(),
