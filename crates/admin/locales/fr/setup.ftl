@@ -31,10 +31,10 @@ account-zone = Fuseau horaire
 setup-checks-running = Tout est en cours de vérification ; cela prend jusqu’à 15 secondes.
 setup-checks-so-far =
     { $count ->
-        [one] Une vérification est arrivée.
-       *[other] { $shown } vérifications sont arrivées.
+        [one] Une vérification est faite.
+       *[other] { $shown } vérifications sont faites.
     }
-setup-checks-reload = Afficher ce qui est arrivé depuis
+setup-checks-reload = Afficher les nouveaux résultats
 setup-checks-words = Inutile d’attendre, et rien n’a besoin d’être vert pour continuer.
 setup-domain-name = Le domaine d’où vient votre courrier
 setup-domain-hint = Ce qui suit le @ dans les adresses de vos appareils. Toute adresse du domaine peut alors envoyer ; une boîte aux lettres n’est pas nécessaire.
@@ -57,7 +57,7 @@ setup-user = Nom d’utilisateur, s’il en demande un
 setup-password = Mot de passe
 setup-leave-test = Le tester
 setup-leave-made = Le courrier sort par
-setup-leave-test-words = Le test parle au serveur jusqu’au destinataire, et n’envoie rien.
+setup-leave-test-words = Le test dialogue avec le serveur jusqu’au destinataire, et n’envoie rien.
 setup-leave-test-button = Tester maintenant
 setup-transcript = Ce qui a été dit
 setup-networks = Réseaux de ce serveur
@@ -67,7 +67,7 @@ setup-more = Autres adresses ou réseaux
 setup-more-hint = Adresses d’imprimantes, d’applications, ou réseaux entiers, séparés par des espaces.
 setup-wait = Ou attendre un appareil
 setup-wait-words = Indiquez ce serveur comme serveur SMTP dans l’appareil et lancez une numérisation : elle est refusée, l’appareil apparaît ici, et un clic l’autorise.
-setup-wait-nobody = Personne n’a frappé ces dernières 24 heures.
+setup-wait-nobody = Personne ne s’est présenté ces dernières 24 heures.
 setup-prove-unverified = Rien ne peut encore être envoyé : le domaine n’est pas vérifié.
 setup-prove-to = Envoyer un test à
 setup-prove-hint = Une adresse extérieure dont vous pouvez ouvrir la boîte aux lettres.
@@ -83,9 +83,9 @@ arrived-junk = Dans les indésirables
 arrived-nothing = Nulle part
 arrived-nothing-words = Attendez quelques minutes, et regardez aussi dans la quarantaine. L’autre serveur l’a pris, il sait donc ce qu’il en a fait : donnez à son administrateur la dernière ligne de l’échange ci-dessus.
 arrived-paste = En-têtes du message
-arrived-paste-hint = Dans Outlook : Afficher les détails du message ; dans Gmail : Afficher l’original. Collez le tout. C’est lu sur ce serveur, et n’est pas conservé.
+arrived-paste-hint = Dans Outlook : Afficher les détails du message ; dans Gmail : Afficher l’original. Collez le tout : c’est lu sur ce serveur, et rien n’est conservé.
 arrived-explain = Expliquer
-arrived-unread = Il n’y a pas d’Authentication-Results là-dedans : collez tous les en-têtes, tels que le destinataire les montre.
+arrived-unread = Ces en-têtes n’ont pas d’Authentication-Results : collez-les tous, tels que le destinataire les montre.
 arrived-all-good = Les enregistrements sont bons : c’est donc la réputation de l’expéditeur, ou le contenu. Un nouveau serveur a besoin de quelques jours de courrier ordinaire. Marquez-le comme légitime.
 arrived-spf-pass = Ce serveur peut envoyer pour le domaine.
 arrived-spf-fail = L’enregistrement SPF du domaine ne nomme pas ce serveur : ajoutez-le comme le dit l’étape 3.
