@@ -25,11 +25,13 @@
   const draw = (place, chart) => {
     const { heads, data } = read(chart.querySelector("table"));
     const asked = { timeZone: place.dataset.zone, hourCycle: "h23" };
-    const of = (more) => new Intl.DateTimeFormat(root.lang, { ...asked, ...more });
+    // As the rest of the page: the day before the month.
+    const language = { en: "en-GB" }[root.lang] || root.lang;
+    const of = (more) => new Intl.DateTimeFormat(language, { ...asked, ...more });
     const clock = of({ hour: "2-digit", minute: "2-digit" });
     const day = of({ day: "numeric", month: "short" });
-    const whole = of({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-    const numbers = new Intl.NumberFormat(root.lang);
+    const whole = (time) => `${day.format(time)} ${clock.format(time)}`;
+    const numbers = new Intl.NumberFormat(language);
     const shown = (value) => (value === null || value === undefined ? "–" : numbers.format(value));
     const at = (seconds) => new Date(seconds * 1000);
     const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line") }, ticks: { stroke: colour("--line") } };
@@ -47,7 +49,7 @@
       cursor: { drag: { x: true, y: false } },
       // What is shown, for whoever looks from outside.
       hooks: { setScale: [(plot, key) => { if (key === "x") place.dataset.shown = `${plot.scales.x.min} ${plot.scales.x.max}`; }] },
-      series: [{ label: place.dataset.time, value: (_, value) => (value ? whole.format(at(value)) : "–") }, ...series],
+      series: [{ label: place.dataset.time, value: (_, value) => (value ? whole(at(value)) : "–") }, ...series],
       axes: [
         { ...axis, values: (_, splits, __, ___, step) => splits.map((one) => (step < 86400 ? clock : day).format(at(one))) },
         { ...axis, size: 64, incrs: STEPS, values: (_, splits) => splits.map((one) => numbers.format(one)) },

@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use relais_net::clock::Moment;
 use relais_net::facts::{self, Found, LOOK_TIMEOUT};
-use relais_policy::desk::{Assessment, Check, Outcome, Subject, assess, propose, published_keys};
+use relais_policy::desk::{
+    Assessment, Check, Outcome, Subject, Words, assess, propose, published_keys,
+};
 use relais_policy::dkim::Key;
 use relais_policy::document::{AcceptedDomain, Verification};
 use relais_policy::proof::ProofKey;
@@ -21,6 +23,8 @@ use relais_store::shelf::{ShelfAudit, ShelfChange};
 use relais_store::trace::{Event, EventKind};
 
 use crate::context::{AdminContext, Caller, Dns};
+use crate::language::Language;
+use crate::phrasebook::told_part;
 
 /// Looks under way at the same time: each asks about thirty questions.
 const LOOKS_MAX: usize = 4;
@@ -109,13 +113,20 @@ pub(crate) async fn keep(
 ) -> Result<(), StoreError> {
     let (store, now) = (&context.store, context.clock.now());
     let settings_version = store.settings().version;
-    let tell = |mut change: ShelfChange, lines: Vec<String>, is_grave: bool| {
+    let tell = |mut change: ShelfChange, lines: Vec<Words>, is_grave: bool| {
         let (organisation, domain) = (&key.organisation, &key.domain);
         let what = format!("organisation {organisation}, domain {domain}");
-        let detail = [vec![what], lines].concat();
+        let whose = told_part(Language::French, &what).into_owned();
+        let (english, french): (Vec<_>, Vec<_>) = lines
+            .into_iter()
+            .map(|line| (line.english, line.french))
+            .unzip();
+        let detail = [vec![what], english].concat();
+        let in_french = [vec![whose], french].concat();
         change.events.push(Event {
             organisation: Some((**organisation).into()),
             detail: Some(detail.join("; ").into()),
+            detail_fr: Some(in_french.join("\u{202f}; ").into()),
             settings_version: Some(settings_version),
             ..Event::new(now, EventKind::CheckChanged)
         });

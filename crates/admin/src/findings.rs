@@ -30,6 +30,22 @@ pub fn name_of_check(language: Language, check: &str) -> String {
     }
 }
 
+/// Behind the name of a check: what it was, what it is, and the sentence about it.
+pub(crate) fn turned_in_french(before: &str, after: &str, sentence: &str) -> String {
+    let quoted = |word| format!("«\u{202f}{word}\u{202f}»");
+    let (before, after) = (quoted(before), quoted(after));
+    format!(", de {before} à {after}\u{202f}: {sentence}")
+}
+
+fn outcome_in_french(outcome: &str) -> &str {
+    match outcome {
+        "good" => "correct",
+        "wrong" => "incorrect",
+        "unknown" => "inconnu",
+        other => other,
+    }
+}
+
 /// Between two looks while all is well.
 const PAUSE: Duration = Duration::from_secs(86_400);
 /// Between two looks while something needed is wrong: it is mended soon, and seen soon.
@@ -52,6 +68,20 @@ struct KeptCheck {
     detail: String,
     #[serde(default)]
     detail_fr: String,
+}
+
+impl KeptCheck {
+    /// What became of it, which was something else before.
+    fn turned_from(&self, before: &str) -> Words {
+        let english = format!(
+            "{} is {}, was {before}: {}",
+            self.check, self.finding, self.detail
+        );
+        let (was, is) = (outcome_in_french(before), outcome_in_french(&self.finding));
+        let name = name_of_check(Language::French, &self.check);
+        let turned = turned_in_french(was, is, &self.detail_fr);
+        Words::new(english, format!("{name}{turned}"))
+    }
 }
 
 impl Finding {
@@ -119,7 +149,7 @@ impl Finding {
 
     /// What turned out otherwise than the last time, each in a line; and whether any of it is
     /// needed.
-    fn changes(&self, before: &Self) -> (Vec<String>, bool) {
+    fn changes(&self, before: &Self) -> (Vec<Words>, bool) {
         let mut left: Vec<_> = before.checks.iter().collect();
         let (mut lines, mut is_grave) = (Vec::new(), false);
         for check in &self.checks {
@@ -131,10 +161,7 @@ impl Finding {
                 continue;
             }
             is_grave |= check.needed || was.needed;
-            lines.push(format!(
-                "{} is {}, was {}: {}",
-                check.check, check.finding, was.finding, check.detail
-            ));
+            lines.push(check.turned_from(&was.finding));
         }
         (lines, is_grave)
     }
@@ -163,7 +190,7 @@ impl Findings {
         key: &ProofKey,
         checks: &[Check],
         now: Timestamp,
-        tell: impl FnOnce(ShelfChange, Vec<String>, bool) -> ShelfChange,
+        tell: impl FnOnce(ShelfChange, Vec<Words>, bool) -> ShelfChange,
     ) -> Result<(), StoreError> {
         let mut known = self.0.lock().await;
         let known = read(&mut known, store).await?;

@@ -77,6 +77,19 @@ pub(super) fn span(lang: Lang, seconds: u64) -> String {
     }
 }
 
+/// Milliseconds in a unit that is chosen, one of `span`'s or a millisecond: beside a chart.
+pub(super) fn in_unit(lang: Lang, millis: u64, unit: u64) -> String {
+    let count = millis / unit.max(1);
+    match unit {
+        _ if count == 0 => "0".to_owned(),
+        0..=999 => format!("{}\u{202f}ms", lang.number(count)),
+        1_000..=59_999 => lang.n("span-seconds", count),
+        60_000..=3_599_999 => lang.n("span-minutes", count),
+        3_600_000..=86_399_999 => lang.n("span-hours", count),
+        _ => lang.n("span-days", count),
+    }
+}
+
 /// How far away a time is: `3 h ago`, `in 5 min`; a dash where there is none.
 pub(super) fn relative(lang: Lang, now: Timestamp, rfc3339: Option<&str>) -> String {
     let Some(time) = rfc3339.and_then(Timestamp::parse_rfc3339) else {

@@ -78,6 +78,7 @@ mod view;
 mod ask;
 mod rooms;
 mod once;
+mod marked;
 mod moved;
 #[cfg(test)]
 mod tests;

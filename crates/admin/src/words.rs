@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use relais_smtp::time::Timestamp;
 use relais_store::trace::{ClientSummary, Event, EventKind, To};
 
-use crate::phrasebook::told_detail;
+use crate::phrasebook::{told_detail, told_part};
 use crate::plain::{clean, size, taille};
 
 pub use crate::language::Language;
@@ -194,7 +194,7 @@ fn french(event: &Event) -> String {
         }
         EventKind::RecipientDeferred => format!(
             "Pas encore remis à {to}, nouvelle tentative{}\u{202f}: {reply}",
-            next(event, "à")
+            next(event, "le")
         ),
         EventKind::RecipientFailed => format!("Échec pour {to}\u{202f}: {reply}"),
         EventKind::RecipientExpired => {
@@ -315,6 +315,15 @@ fn came_back(event: &Event, language: Language) -> String {
     format!("{opening}{about}{}.{said}", detail(event, language, colon))
 }
 
+/// A line of a conversation: what we note in it ourselves is told, what was said stays.
+pub fn of_dialogue(language: Language, line: &str) -> String {
+    let Some(noted) = line.strip_prefix("* ") else {
+        return line.to_owned();
+    };
+    let told = noted.split(", ").map(|part| told_part(language, part));
+    format!("* {}", told.collect::<Vec<_>>().join(", "))
+}
+
 fn hop(event: &Event) -> String {
     clean(event.next_hop.as_deref().unwrap_or("?")).into_owned()
 }
@@ -331,8 +340,11 @@ fn reply(event: &Event, language: Language) -> String {
 }
 
 fn detail(event: &Event, language: Language, mark: &str) -> String {
+    let in_french = event.detail_fr.as_deref();
+    let in_french = in_french.filter(|_| language == Language::French);
     let words = event.detail.as_deref().or(event.reply.as_deref());
     let words = words.map(|words| said(words, language));
+    let words = in_french.map(|it| clean(it).into_owned()).or(words);
     words.map_or_else(String::new, |words| {
         format!("{mark}{}", words.trim_end_matches('.'))
     })
@@ -402,6 +414,48 @@ mod tests {
             sentence(&refused(), Language::French),
             "Refusé pour 10.9.9.9 (scan\u{fffd}[2J), de <x@fabrikam.test> vers <a@contoso.test>\u{202f}: \
              550 5.7.1 Not registered for relay: 10.9.9.9 (SRC-UNKNOWN 22229)"
+        );
+    }
+
+    #[test]
+    fn what_we_note_in_a_conversation_is_told_and_what_was_said_stays() {
+        for (line, french) in [
+            (
+                "* connected 0 ms, encrypted 4 ms, logged in 6 ms, accepted 12 ms",
+                "* connecté 0 ms, chiffré 4 ms, identifié 6 ms, accepté 12 ms",
+            ),
+            (
+                "* connected 1 ms, refused 9 ms",
+                "* connecté 1 ms, refusé 9 ms",
+            ),
+            (
+                "* TLS 1.3 TLS13_AES_128_GCM_SHA256, verified: no",
+                "* TLS 1.3 TLS13_AES_128_GCM_SHA256, non vérifié",
+            ),
+            ("* 1204 octets of content", "* 1204 octets de contenu"),
+            ("< 250 accepted 12 ms", "< 250 accepted 12 ms"),
+            ("> RCPT TO:<no@b.example>", "> RCPT TO:<no@b.example>"),
+        ] {
+            assert_eq!(of_dialogue(Language::French, line), french);
+            assert_eq!(of_dialogue(Language::English, line), line);
+        }
+    }
+
+    #[test]
+    fn what_a_check_found_is_told_in_the_words_that_were_kept_of_it() {
+        let event = Event {
+            detail: Some("disk is attention, was ok: 3.1 GB of 40.0 GB are free.".into()),
+            detail_fr: Some("Disque, de «\u{202f}OK\u{202f}» à «\u{202f}Attention\u{202f}»".into()),
+            ..Event::new(Timestamp::from_millis(0), EventKind::CheckChanged)
+        };
+        assert_eq!(
+            sentence(&event, Language::French),
+            "Une vérification a changé\u{202f}: Disque, de «\u{202f}OK\u{202f}» à \
+             «\u{202f}Attention\u{202f}»."
+        );
+        assert_eq!(
+            sentence(&event, Language::English),
+            "A check changed: disk is attention, was ok: 3.1 GB of 40.0 GB are free."
         );
     }
 

@@ -5,7 +5,9 @@ use relais_store::trace::{Event, EventKind};
 
 use crate::output::Tone;
 
-pub(crate) use relais_admin::words::{Language, advice, line, reference, sentence, token};
+pub(crate) use relais_admin::words::{
+    Language, advice, line, of_dialogue, reference, sentence, token,
+};
 
 /// Whether an event is good news.
 pub(crate) fn tone(event: &Event) -> Tone {

@@ -304,6 +304,8 @@ pub struct Event {
     pub repairs: Vec<&'static str>,
     /// Free words for people: what changed, why held, when next. `detail` in JSON.
     pub detail: Option<Arc<str>>,
+    /// `detail` in French, where it is made of sentences that no phrasebook could find again.
+    pub detail_fr: Option<Arc<str>>,
     /// Attempts made so far, for `recipient.*`.
     pub attempts: Option<u32>,
     /// For deferred recipients.
@@ -352,6 +354,7 @@ impl Event {
             duration_ms: None,
             repairs: Vec::new(),
             detail: None,
+            detail_fr: None,
             attempts: None,
             next_attempt: None,
             settings_version: None,
@@ -507,6 +510,10 @@ pub const EVENT_FIELDS: &[EventField] = &[
     where_known(
         "message_id",
         "Header field Message-ID without its brackets, of message.accepted.",
+    ),
+    where_known(
+        "detail_fr",
+        "detail in French, of check.changed where a self-check or a look at DNS found it.",
     ),
 ];
 

@@ -17,6 +17,9 @@ use relais_store::trace::{Event, EventKind};
 use super::safety::Evidence;
 use super::{now, worst};
 use crate::context::{AdminContext, Phase};
+use crate::findings::{name_of_check, turned_in_french};
+use crate::lang::Lang;
+use crate::language::Language;
 
 /// The evidence's key beside the checks.
 const EVIDENCE_KEY: &str = "=open-relay-evidence";
@@ -223,13 +226,18 @@ fn told(old: &KeptCheck, new: &KeptCheck, time: Timestamp) -> Option<Event> {
         "" => String::new(),
         subject => format!(" {subject}"),
     };
-    let words = &new.words[0];
+    let [words, french] = &new.words;
     let detail = format!(
         "{}{subject} is {}, was {}: {words}",
         new.name, new.known, old.known
     );
+    let lang = Lang::of(Some("fr"), None);
+    let verdict = |known: &str| lang.t(&format!("verdict-{known}"));
+    let turned = turned_in_french(&verdict(&old.known), &verdict(&new.known), french);
+    let name = name_of_check(Language::French, &new.name);
     Some(Event {
         detail: Some(detail.into()),
+        detail_fr: Some(format!("{name}{subject}{turned}").into()),
         ..Event::new(time, EventKind::CheckChanged)
     })
 }

@@ -213,6 +213,18 @@ fn a_line_of_the_audit_says_whose_it_is_and_what_it_was() {
             "heures calmes aucun -> de 22:00 à 07:00 UTC",
         ),
         ("threshold 3600 -> 60", "seuil 3600 -> 60"),
+        (
+            "not erased from the trace: 2026-11-24, 2026-11-25.damaged",
+            "pas effacé dans le suivi\u{202f}: 2026-11-24, 2026-11-25.damaged",
+        ),
+        (
+            "not erased from conversations: 2026-11-24",
+            "pas effacé dans les conversations\u{202f}: 2026-11-24",
+        ),
+        (
+            "not erased from events that wait to be written: 3",
+            "pas effacé dans les événements qui attendent d’être écrits\u{202f}: 3",
+        ),
         ("urgent no -> yes", "urgente non -> oui"),
         ("what somebody typed of it", "what somebody typed of it"),
     ] {

@@ -65,3 +65,17 @@ fn asset(form: &'static str, text: &'static str) -> Response {
     ];
     (headers, text).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What uPlot puts behind the names in its legend is English.
+    #[test]
+    fn the_colon_in_the_legend_of_a_chart_stands_apart_in_french() {
+        let legend = ".u-inline.u-live th::after";
+        assert!(UPLOT_STYLE.contains(&format!("{legend} {{content: \":\"")));
+        let ours = format!(":lang(fr) .u-legend{legend} {{ content: \"\\202f:\"; }}");
+        assert!(STYLE.contains(&ours), "{ours}");
+    }
+}

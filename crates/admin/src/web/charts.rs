@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use super::marked::escaped;
 use super::records::Gauge;
 
 /// Width and height of a chart, in its own units.
@@ -90,23 +91,6 @@ pub(super) struct Bar {
     pub(super) second: u64,
 }
 
-/// Text and attributes of SVG. XML 1.0 §2.4.
-pub(super) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            plain if plain.is_control() => out.push(' '),
-            plain => out.push(plain),
-        }
-    }
-    out
-}
-
 /// The patterns of the parts of one chart; `id` keeps them apart from those of the next one.
 fn patterns(id: &str) -> String {
     format!(
@@ -124,6 +108,33 @@ fn patterns(id: &str) -> String {
          <circle class=\"dot3\" cx=\"3\" cy=\"3\" r=\"2\"/></pattern>\
          </defs>"
     )
+}
+
+/// The numbers beside a chart: where its scale ends, and how they are written.
+pub(super) struct Axis<'a> {
+    /// At or above the highest; its half is written too.
+    pub(super) top: u64,
+    pub(super) tick: &'a dyn Fn(u64) -> String,
+}
+
+/// The units of spans in milliseconds, and where a scale in it may end: its half is a round number
+/// of the same unit.
+const SPANS: [(u64, &[u64]); 4] = [
+    (1, &[2, 4, 10, 20, 40, 100, 200, 400, 1_000]),
+    (1_000, &[2, 4, 10, 20, 30, 60]),
+    (60_000, &[2, 4, 10, 20, 30, 60]),
+    (3_600_000, &[2, 4, 12, 24]),
+];
+/// A day; beyond, days are counted as anything else is.
+const DAY: u64 = 86_400_000;
+
+/// Where a scale of spans ends, in milliseconds, and the unit of all its numbers: `0`, `1 min`,
+/// `2 min`, never `100 s` and `3 min`. `least`: the shortest unit that is measured.
+pub(super) fn span_scale(highest: u64, least: u64) -> (u64, u64) {
+    let units = SPANS.iter().filter(|(unit, _)| *unit >= least);
+    let mut tops = units.flat_map(|(unit, tops)| tops.iter().map(move |top| (top * unit, *unit)));
+    tops.find(|(top, _)| *top >= highest)
+        .unwrap_or_else(|| (top_of(highest.div_ceil(DAY)).saturating_mul(DAY), DAY))
 }
 
 /// A round number at or above the highest, for the scale, whose half is a whole number.
@@ -152,7 +163,8 @@ fn opening(height: u64, finding: &str) -> String {
     )
 }
 
-fn scale(top: u64, label: &dyn Fn(u64) -> String) -> String {
+fn scale(axis: &Axis<'_>) -> String {
+    let top = axis.top;
     let bottom = HEIGHT - MARGIN;
     let mut svg = String::new();
     for (value, y) in [(top, 10), (top / 2, (10 + bottom) / 2), (0, bottom)] {
@@ -162,7 +174,7 @@ fn scale(top: u64, label: &dyn Fn(u64) -> String) -> String {
              <text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
             LEFT - 6,
             y + 4,
-            escaped(&label(value))
+            escaped(&(axis.tick)(value))
         );
     }
     svg
@@ -180,7 +192,8 @@ pub(super) fn columns(
     let (bottom, room) = (HEIGHT - MARGIN, HEIGHT - MARGIN - 10);
     let step = (WIDTH - LEFT) as f64 / columns.len().max(1) as f64;
     let ticks = columns.len().div_ceil(8).max(1);
-    let mut svg = opening(HEIGHT, finding) + &patterns(id) + &scale(top, label);
+    let axis = Axis { top, tick: label };
+    let mut svg = opening(HEIGHT, finding) + &patterns(id) + &scale(&axis);
     for (place, column) in columns.iter().enumerate() {
         let x = LEFT as f64 + place as f64 * step;
         let _ = write!(
@@ -219,19 +232,25 @@ pub(super) fn columns(
     svg + "</svg>"
 }
 
+/// The highest number of lines.
+pub(super) fn highest(series: &[Vec<Option<u64>>]) -> u64 {
+    let highest = series.iter().flatten().flatten().max();
+    highest.copied().unwrap_or(0)
+}
+
 /// Lines over time; a step without a number breaks its line.
 pub(super) fn lines(
     finding: &str,
     ticks: &[String],
     series: &[Vec<Option<u64>>],
+    axis: &Axis<'_>,
     label: &dyn Fn(u64) -> String,
 ) -> String {
-    let highest = series.iter().flatten().flatten().max();
-    let top = top_of(highest.copied().unwrap_or(0));
+    let top = axis.top;
     let (bottom, room) = (HEIGHT - MARGIN, HEIGHT - MARGIN - 10);
     let step = (WIDTH - LEFT - 10) as f64 / ticks.len().saturating_sub(1).max(1) as f64;
     let every = ticks.len().div_ceil(8).max(1);
-    let mut svg = opening(HEIGHT, finding) + &scale(top, label);
+    let mut svg = opening(HEIGHT, finding) + &scale(axis);
     for (number, values) in series.iter().enumerate() {
         let (mut path, mut dots, mut pen) = (String::new(), String::new(), 'M');
         for (place, value) in values.iter().enumerate() {
@@ -339,6 +358,33 @@ mod tests {
     }
 
     #[test]
+    fn a_scale_of_spans_has_round_numbers_of_one_unit() {
+        const SECOND: u64 = 1_000;
+        const MINUTE: u64 = 60 * SECOND;
+        const HOUR: u64 = 60 * MINUTE;
+        for (highest, least, top, unit) in [
+            (0, 1, 2, 1),
+            (37, 1, 40, 1),
+            (900, 1, 1_000, 1),
+            (1_001, 1, 2 * SECOND, SECOND),
+            (0, SECOND, 2 * SECOND, SECOND),
+            (45 * SECOND, SECOND, 60 * SECOND, SECOND),
+            (61 * SECOND, SECOND, 2 * MINUTE, MINUTE),
+            (190 * SECOND, SECOND, 4 * MINUTE, MINUTE),
+            (31 * MINUTE, SECOND, 60 * MINUTE, MINUTE),
+            (61 * MINUTE, SECOND, 2 * HOUR, HOUR),
+            (13 * HOUR, SECOND, 24 * HOUR, HOUR),
+            (25 * HOUR, SECOND, 2 * DAY, DAY),
+            (5 * DAY + 1, SECOND, 10 * DAY, DAY),
+        ] {
+            assert_eq!(span_scale(highest, least), (top, unit), "{highest}");
+            assert_eq!(top / 2 % unit, 0, "{highest}");
+        }
+        let (top, unit) = span_scale(u64::MAX, 1);
+        assert_eq!((top, unit), (u64::MAX, DAY));
+    }
+
+    #[test]
     fn the_words_behind_the_longest_bar_stay_within_the_picture() {
         let words = "1 (une semaine plus tôt\u{202f}: 1 234)";
         let bar = Bar {
@@ -373,10 +419,10 @@ mod tests {
         assert!(!svg.contains("<script") && !svg.contains("\"><x"), "{svg}");
         let svg = columns("c", "x", &[column(&[1, 2])], &|n| n.to_string());
         assert!(
-            svg.contains("&lt;10:00&gt; &amp; &quot;more&quot;"),
+            svg.contains("&#60;10:00&#62; &#38; &#34;more&#34;"),
             "{svg}"
         );
-        assert!(svg.contains("href=\"/trace?q=a&amp;since=1h\""), "{svg}");
+        assert!(svg.contains("href=\"/trace?q=a&#38;since=1h\""), "{svg}");
     }
 
     #[test]
@@ -392,9 +438,12 @@ mod tests {
     #[test]
     fn a_line_is_broken_where_there_is_no_number() {
         let ticks = ["1", "2", "3"].map(ToOwned::to_owned);
-        let svg = lines("x", &ticks, &[vec![Some(1), None, Some(2)]], &|n| {
-            n.to_string()
-        });
+        let tick = |n: u64| n.to_string();
+        let axis = Axis {
+            top: 2,
+            tick: &tick,
+        };
+        let svg = lines("x", &ticks, &[vec![Some(1), None, Some(2)]], &axis, &tick);
         assert!(svg.contains("d=\"M") && !svg.contains('L'), "{svg}");
         assert_eq!(svg.matches("<circle").count(), 2);
     }

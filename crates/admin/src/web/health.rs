@@ -16,7 +16,9 @@ use super::records;
 use super::trace::Status;
 use crate::checks::{self, Kept, KeptCheck, kept};
 use crate::lang::Lang;
+use crate::language::Language;
 use crate::permission::Action;
+use crate::phrasebook::told_detail;
 use crate::plain::clean;
 use crate::times;
 use relais_policy::check::{Group, Verdict};
@@ -44,7 +46,8 @@ struct Health {
     overall: Status,
     checked: String,
     groups: Vec<Section>,
-    changes: Vec<(String, String)>,
+    /// Exact time, the same for people, and what.
+    changes: Vec<(String, String, String)>,
     tested: String,
     decisions: Vec<(String, String, String)>,
     sessions: Vec<(String, String)>,
@@ -163,8 +166,12 @@ async fn compose(centre: &Centre, visit: &Visit) -> Result<Health, Refused> {
     ];
     let changes = centre.get(visit.caller(), "/trace", &asked).await?;
     let change = |event: &serde_json::Value| {
-        let time = times::shown(lang, event["time"].as_str());
-        (time, clean(text(event, "detail")).into_owned())
+        let exact = text(event, "time").to_owned();
+        let french = Some(text(event, "detail_fr")).filter(|words| !words.is_empty());
+        let french = french.filter(|_| lang.0 == Language::French);
+        let words = french.map_or_else(|| told_detail(lang.0, text(event, "detail")), Into::into);
+        let time = times::shown(lang, Some(&exact));
+        (exact, time, clean(&words).into_owned())
     };
     let done = match visit.query.get("done") {
         "check" => lang.t("health-looked"),

@@ -6,6 +6,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::ask::Refused;
 use super::door::Visit;
+use super::marked::marked;
 use crate::lang::Lang;
 use crate::permission::{Action, Rights};
 use crate::phrasebook::told;
@@ -217,6 +218,11 @@ impl Frame {
     pub(super) fn zones(&self) -> Vec<(&'static str, bool)> {
         let one = |zone: Zone| (zone.name(), zone == self.lang.1);
         Zone::all().map(one).collect()
+    }
+
+    /// A text with times in it, ready for the page.
+    pub(super) fn marked(&self, text: &str) -> String {
+        marked(self.lang, text)
     }
 
     /// The text of a key, for templates.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use relais_smtp::time::Timestamp;
 
 use super::ask::{Centre, Refused, address, list, text};
-use super::charts::{self, Bar, Chart, Column};
+use super::charts::{self, Axis, Bar, Chart, Column};
 use super::door::{Reader, Visit};
 use super::files::{self, csv_line};
 use super::page::{self, Frame};
@@ -393,7 +393,14 @@ fn queue(ground: &Ground<'_>) -> Chart {
         .map(|row| ground.tick(text(row, "time")))
         .collect();
     let ages = rows.iter().map(|row| Some(number(row, "oldest_s")));
-    let svg = charts::lines(&finding, &ticks, &[ages.collect()], &|age| {
+    let series = [ages.collect::<Vec<_>>()];
+    let (top, unit) = charts::span_scale(oldest.unwrap_or(0).saturating_mul(1_000), 1_000);
+    let tick = |age: u64| times::in_unit(lang, age.saturating_mul(1_000), unit);
+    let axis = Axis {
+        top: top / 1_000,
+        tick: &tick,
+    };
+    let svg = charts::lines(&finding, &ticks, &series, &axis, &|age| {
         times::span(lang, age)
     });
     let table = rows.iter().map(|row| {
@@ -435,7 +442,10 @@ fn delay(ground: &Ground<'_>) -> Chart {
     let line = |key: &str| rows.iter().map(|row| row[key].as_u64()).collect::<Vec<_>>();
     let series = [line("p50_ms"), line("p95_ms")];
     let label = |millis| times::milliseconds(lang, millis);
-    let svg = charts::lines(&finding, &ticks, &series, &label);
+    let (top, unit) = charts::span_scale(charts::highest(&series), 1);
+    let tick = |millis| times::in_unit(lang, millis, unit);
+    let axis = Axis { top, tick: &tick };
+    let svg = charts::lines(&finding, &ticks, &series, &axis, &label);
     let cell = |row: &Value, key: &str| {
         row[key]
             .as_u64()

@@ -30,7 +30,7 @@ use crate::permission::Action;
 use crate::phrasebook::told_detail;
 use crate::plain::clean;
 use crate::times;
-use crate::words::sentence;
+use crate::words::{of_dialogue, sentence};
 
 /// Steps of a story that are shown; more are in `relais why`.
 const STEPS_MAX: usize = 500;
@@ -505,7 +505,9 @@ fn words(lang: Lang, dialogue: &Value) -> Words {
         _ => lang.with("story-with-hop", &peer),
     };
     let lines = list(dialogue, "lines").iter().filter_map(Value::as_str);
-    let lines: Vec<_> = lines.map(|line| clean(line).into_owned()).collect();
+    let lines: Vec<_> = lines
+        .map(|line| clean(&of_dialogue(lang.0, line)).into_owned())
+        .collect();
     Words {
         title,
         time: times::shown(lang, dialogue["time"].as_str()),

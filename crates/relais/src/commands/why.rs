@@ -11,7 +11,7 @@ use super::simulate;
 use crate::client::encode;
 use crate::failure::Failure;
 use crate::output::{Output, Tone, clean};
-use crate::words::{Language, advice, sentence};
+use crate::words::{Language, advice, of_dialogue, sentence};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -99,7 +99,8 @@ fn show_dialogues(output: Output, dialogues: &Value) -> Result<(), Failure> {
         output.line(&output.paint(Tone::Heading, &head))?;
         let lines = dialogue["lines"].as_array().map(Vec::as_slice);
         for line in lines.unwrap_or_default() {
-            output.line(&clean(line.as_str().unwrap_or_default()))?;
+            let line = of_dialogue(output.language, line.as_str().unwrap_or_default());
+            output.line(&clean(&line))?;
         }
     }
     Ok(())

@@ -195,7 +195,11 @@ fn a_check_that_changes_is_told_once_and_shown_on_the_page_of_health() {
     let page = browser.get("/health").expect(200);
     page.shows("<h1>État de santé</h1>");
     page.shows("La plage la plus large est 10.0.0.0/8");
-    page.shows("was ok: The widest range");
+    page.shows(
+        "Plage la plus large, de «\u{202f}OK\u{202f}» à «\u{202f}Attention\u{202f}»\u{202f}: \
+         La plage la plus large est 10.0.0.0/8, de Printers.",
+    );
+    assert!(!page.body.contains("was ok"), "{}", page.body);
     page.shows("adresse inconnue, expéditeur étranger");
     let exported = browser.get("/health/evidence.json").expect(200);
     let evidence: Value = serde_json::from_str(&exported.body).expect("JSON");

@@ -154,7 +154,8 @@ const KEPT: [&str; 6] = [
     "let words = format!(",
 ];
 /// Functions that say it for others.
-const KEPT_BY: [(&str, &str); 9] = [
+const KEPT_BY: [(&str, &str); 10] = [
+    ("crates/admin/src/api/retention.rs", "fn lines("),
     ("crates/admin/src/people.rs", "fn told("),
     ("crates/admin/src/people/coming.rs", "fn told("),
     ("crates/admin/src/people/issuer.rs", "fn told("),
@@ -172,7 +173,9 @@ const NOT_KEPT: [&str; 3] = [
     "crates/relais/src/commands/",
 ];
 /// Texts there that are put together with others before anybody is told, or that others wrote.
-const PIECES: [&str; 12] = [
+const PIECES: [&str; 14] = [
+    " of {name}",
+    "{address}: {} events, {} conversations, {} contents{whose}",
     "{} notice, queued as {queue_id}",
     "{} -> none",
     "{who}at the admin centre, {}",

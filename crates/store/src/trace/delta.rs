@@ -92,7 +92,7 @@ pub(crate) fn whole_lines(lines: &str) -> Vec<String> {
 }
 
 /// The fields in the order in which they are written, and from which on they may be absent.
-const FIELDS: [&str; 26] = [
+const FIELDS: [&str; 27] = [
     "time",
     "event",
     "queue_id",
@@ -119,10 +119,11 @@ const FIELDS: [&str; 26] = [
     "detail",
     "settings_version",
     "signed_by",
+    "message_id",
 ];
 
 /// The last one; apart, for arrays of this length have a default.
-const LAST_FIELD: &str = "message_id";
+const LAST_FIELD: &str = "detail_fr";
 
 /// From this one on a field is written only where it has a value.
 const ADDITIONS_FROM: usize = 20;

@@ -168,6 +168,9 @@ fn push_additions(fields: &mut Fields<'_>, event: &Event, from: Option<&Event>) 
     if is_written!(message_id) {
         push_text_or_null(fields.name("message_id"), event.message_id.as_deref());
     }
+    if is_written!(detail_fr) {
+        push_text_or_null(fields.name("detail_fr"), event.detail_fr.as_deref());
+    }
 }
 
 fn push_client(out: &mut String, client: Option<&ClientSummary>) {
@@ -403,6 +406,7 @@ pub(super) fn read(text: &str) -> Result<Event, EventReadError> {
         duration_ms: number_of(&fields, "duration_ms")?,
         repairs: repairs_of(&fields)?,
         detail: text_of(&fields, "detail")?,
+        detail_fr: text_of(&fields, "detail_fr")?,
         attempts: number_of(&fields, "attempts")?
             .map(|number| u32::try_from(number).map_err(|_| wrong("attempts")))
             .transpose()?,

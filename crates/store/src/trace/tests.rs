@@ -225,7 +225,10 @@ fn example(kind: EventKind) -> (&'static str, Event) {
         EventKind::CheckChanged => (
             "15-check-changed",
             Event {
-                detail: some("disk space: good, was low"),
+                detail: some("disk is attention, was ok: 3.1 GB of 40.0 GB are free."),
+                detail_fr: some(
+                    "Disque, de «\u{202f}OK\u{202f}» à «\u{202f}Attention\u{202f}»\u{202f}: 3,1 Go sur 40,0 Go sont libres.",
+                ),
                 ..event(kind)
             },
         ),
@@ -305,6 +308,7 @@ fn every_field_is_written_in_the_order_of_the_reference() {
         settings_version: Some(1),
         signed_by: vec!["contoso.test".into()],
         message_id: some("1@scanner.contoso.test"),
+        detail_fr: some("D"),
         tls: tls("no"),
         ..of_recipient(EventKind::RecipientDeferred)
     };
