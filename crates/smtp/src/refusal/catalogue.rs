@@ -117,7 +117,7 @@ pub const CATALOGUE: &[CatalogueEntry] = &[
         fix_en: "Let the device use another listener, with TLS 1.2. If it cannot, allow old TLS \
             until a day in its connector (legacy_tls_until), or add its address to \
             legacy_listener.source_addresses and restart.",
-        cause_fr: "Ce point d’écoute parle l’ancien TLS\u{202f}; seuls les adresses de ses \
+        cause_fr: "Ce point d’écoute parle l’ancien TLS\u{202f}; seules les adresses de ses \
             source_addresses et les appareils des connecteurs avec legacy_tls_until peuvent s’en \
             servir.",
         fix_fr: "Faites utiliser à l’appareil un autre point d’écoute, en TLS 1.2. S’il ne le \
