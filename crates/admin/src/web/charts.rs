@@ -31,7 +31,7 @@ const BAR: u64 = 26;
 const NAMES: u64 = WIDTH / 2 - 60;
 /// Room of the longest bar at least.
 const BAR_ROOM_MIN: u64 = 60;
-/// Room of a letter of the words behind it, about.
+/// Room of a letter, about.
 const LETTER: u64 = 7;
 /// Names of bars, in characters.
 const NAME_MAX: usize = 34;
@@ -221,15 +221,22 @@ pub(super) fn columns(
         }
         svg.push_str("</a>");
         if place % ticks == 0 {
-            let _ = write!(
-                svg,
-                "<text class=\"tick\" x=\"{x:.1}\" y=\"{}\">{}</text>",
-                HEIGHT - 5,
-                escaped(&column.tick)
-            );
+            svg.push_str(&time_tick(x, &column.tick));
         }
     }
     svg + "</svg>"
+}
+
+/// The name of a place on the axis of time: from there on, or, where it would stand outside of the
+/// frame, up to its edge.
+fn time_tick(x: f64, name: &str) -> String {
+    let (y, name_width) = (HEIGHT - 5, name.chars().count() as u64 * LETTER);
+    let (x, anchor) = match x + name_width as f64 > WIDTH as f64 {
+        true => (WIDTH as f64, " text-anchor=\"end\""),
+        false => (x, ""),
+    };
+    let name = escaped(name);
+    format!("<text class=\"tick\" x=\"{x:.1}\" y=\"{y}\"{anchor}>{name}</text>")
 }
 
 /// The highest number of lines.
@@ -274,12 +281,7 @@ pub(super) fn lines(
     }
     for (place, tick) in ticks.iter().enumerate().step_by(every) {
         let x = LEFT as f64 + place as f64 * step;
-        let _ = write!(
-            svg,
-            "<text class=\"tick\" x=\"{x:.1}\" y=\"{}\">{}</text>",
-            HEIGHT - 5,
-            escaped(tick)
-        );
+        svg.push_str(&time_tick(x, tick));
     }
     svg + "</svg>"
 }
@@ -433,6 +435,20 @@ mod tests {
         assert_eq!(svg.matches("class=\"part\"").count(), 2, "{svg}");
         assert!(svg.contains("height=\"85.0\" fill=\"url(#c-1)\""), "{svg}");
         assert_eq!(svg.matches("<a ").count(), 2);
+    }
+
+    #[test]
+    fn a_time_at_the_edge_is_written_up_to_it_and_no_other_is_moved() {
+        let ticks = ["04:00", "08:00"].map(ToOwned::to_owned);
+        let tick = |n: u64| n.to_string();
+        let axis = Axis {
+            top: 2,
+            tick: &tick,
+        };
+        let svg = lines("x", &ticks, &[vec![Some(1), Some(2)]], &axis, &tick);
+        assert!(svg.contains("x=\"48.0\" y=\"195\">04:00<"), "{svg}");
+        let last = "x=\"640.0\" y=\"195\" text-anchor=\"end\">08:00<";
+        assert!(svg.contains(last), "{svg}");
     }
 
     #[test]
