@@ -673,8 +673,8 @@ impl People {
     }
 
     /// Off the runtime's threads, few at a time: each of them takes memory and a core. For whatever
-    /// is slow on purpose; none: it failed. Who goes away meanwhile leaves it running, and its place
-    /// is free only when it is done.
+    /// is slow on purpose; none: it failed. Who goes away meanwhile leaves it running, and its
+    /// place is free only when it is done.
     pub(crate) async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,

@@ -105,53 +105,63 @@ impl<'a> Proposing<'a> {
                     break;
                 }
             }
-            let shown = quoted(text);
-            let Some(range) = Range::parse(text) else {
-                self.unsupported(
-                    object,
-                    format!("{shown} is no address and no range, and is left out"),
-                );
-                continue;
-            };
-            match range.fate(self.around.mode) {
-                Fate::Taken => networks.extend(range.networks()),
-                Fate::Wide => {
-                    networks.extend(range.networks());
-                    self.dangerous(
-                        object,
-                        format!("{shown} is wide: every address in it could send"),
-                    );
-                }
-                Fate::Loopback => self.unsupported(
-                    object,
-                    format!(
-                        "{shown} is the old machine itself: name it by its address where its \
-                         programs send on"
-                    ),
-                ),
-                Fate::Everybody => self.dangerous(
-                    object,
-                    format!(
-                        "{shown} is every address there is, and is left out: name the devices that \
-                         used it"
-                    ),
-                ),
-                Fate::TooWide => self.dangerous(
-                    object,
-                    format!(
-                        "{shown} reaches beyond a closed network, and is left out: add the part \
-                         of it that is yours"
-                    ),
-                ),
-                Fate::Special => self.unsupported(
-                    object,
-                    format!(
-                        "{shown} is no public address, and in hosted mode it says nothing of who \
-                         sends: left out"
-                    ),
-                ),
-            }
+            self.network(object, text, &mut networks);
         }
+        self.within_bounds(object, networks)
+    }
+
+    /// One range: into its networks, or into the report.
+    fn network(&mut self, object: &str, text: &str, networks: &mut Vec<IpNet>) {
+        let shown = quoted(text);
+        let Some(range) = Range::parse(text) else {
+            self.unsupported(
+                object,
+                format!("{shown} is no address and no range, and is left out"),
+            );
+            return;
+        };
+        match range.fate(self.around.mode) {
+            Fate::Taken => networks.extend(range.networks()),
+            Fate::Wide => {
+                networks.extend(range.networks());
+                self.dangerous(
+                    object,
+                    format!("{shown} is wide: every address in it could send"),
+                );
+            }
+            Fate::Loopback => self.unsupported(
+                object,
+                format!(
+                    "{shown} is the old machine itself: name it by its address where its \
+                     programs send on"
+                ),
+            ),
+            Fate::Everybody => self.dangerous(
+                object,
+                format!(
+                    "{shown} is every address there is, and is left out: name the devices that \
+                     used it"
+                ),
+            ),
+            Fate::TooWide => self.dangerous(
+                object,
+                format!(
+                    "{shown} reaches beyond a closed network, and is left out: add the part \
+                     of it that is yours"
+                ),
+            ),
+            Fate::Special => self.unsupported(
+                object,
+                format!(
+                    "{shown} is no public address, and in hosted mode it says nothing of who \
+                     sends: left out"
+                ),
+            ),
+        }
+    }
+
+    /// Each once, and no more than one connector and one import may have.
+    fn within_bounds(&mut self, object: &str, mut networks: Vec<IpNet>) -> Vec<IpNet> {
         networks.sort_unstable();
         networks.dedup();
         if networks.len() > NETWORKS_MAX {

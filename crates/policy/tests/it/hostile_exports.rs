@@ -1,5 +1,5 @@
-//! Exports that were made to cost more than they say: read in a moment, within bounds. Without these
-//! they take minutes to days, or all memory: a test that does not end has failed.
+//! Exports that were made to cost more than they say: read in a moment, within bounds. Without
+//! these they take minutes to days, or all memory: a test that does not end has failed.
 
 use relais_policy::document::{Document, Organisation};
 use relais_policy::migration::{
