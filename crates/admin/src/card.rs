@@ -248,6 +248,27 @@ pub(crate) fn card(asked: &Asked<'_>, wish: &Wish, beside: Beside<'_>) -> Card {
     }
 }
 
+/// What to set for encryption: what the connector takes, as our listener at this port has it. Of a
+/// port that is none of ours, before a machine that passes it on, the usual is believed: 465 is
+/// implicit TLS (RFC 8314 §3.3), any other is STARTTLS.
+fn encryption(asked: &Asked<'_>, wish: &Wish) -> String {
+    let port = wish.value("port");
+    let doors = asked.context.premises.iter().flat_map(|it| &it.doors);
+    let ours: Vec<_> = doors
+        .filter(|door| door.takes_mail && door.address.port().to_string() == port)
+        .collect();
+    let is_clear = !ours.is_empty() && ours.iter().all(|door| door.origin.is_none());
+    match asked.owned.connector.tls {
+        InboundTls::Off => wish.lang.t("card-off"),
+        InboundTls::Required | InboundTls::Offered if is_clear => wish.lang.t("card-off"),
+        InboundTls::Required | InboundTls::Offered => {
+            let is_implicit = port == "465" || ours.iter().any(|door| door.implicit_tls);
+            let name = if is_implicit { "SSL/TLS" } else { "STARTTLS" };
+            name.to_owned()
+        }
+    }
+}
+
 fn rows(asked: &Asked<'_>, wish: &Wish, password: &str) -> Vec<(String, String)> {
     let lang = wish.lang;
     let connector = asked.owned.connector;
@@ -273,11 +294,7 @@ fn rows(asked: &Asked<'_>, wish: &Wish, password: &str) -> Vec<(String, String)>
             &[("server", wish.value("server")), ("ip", ip)],
         ),
     };
-    let encryption = match (connector.tls, wish.value("port")) {
-        (InboundTls::Off, _) => lang.t("card-off"),
-        (_, "465") => "SSL/TLS".to_owned(),
-        (InboundTls::Required | InboundTls::Offered, _) => "STARTTLS".to_owned(),
-    };
+    let encryption = encryption(asked, wish);
     let octets = connector.limits.message_size_max.map(|it| it.0);
     let octets = octets.unwrap_or(asked.context.message_size_max);
     let mut rows = vec![

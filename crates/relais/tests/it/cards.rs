@@ -210,3 +210,28 @@ fn a_card_is_a_picture_too() {
     let octets = std::fs::read(&file).expect("a file");
     assert!(octets.starts_with(b"\x89PNG\r\n\x1a\n"));
 }
+
+#[test]
+fn a_card_asks_for_the_encryption_that_the_listener_at_its_port_has() {
+    let more = "[[listener]]\naddress = \"127.0.0.1:0\"\ntls = \"starttls\"\n\
+                [[listener]]\naddress = \"127.0.0.1:0\"\ntls = \"implicit\"\n";
+    let server = Place::new(more).serve();
+    server.apply(CONTOSO).expect(0);
+    // The first is in clear; of another port, which a machine before us may have, nothing is known.
+    let [clear, starttls, implicit] = [0, 1, 2].map(|one| server.listener(one).port().to_string());
+    for (port, asked) in [
+        (&*clear, "off"),
+        (&*starttls, "STARTTLS"),
+        (&*implicit, "SSL/TLS"),
+        ("465", "SSL/TLS"),
+        ("26", "STARTTLS"),
+    ] {
+        let card = server.relais(&["card", "Printers", "--lang", "en", "--port", port]);
+        let card = card.expect(0).out;
+        let mut lines = card.lines();
+        let line = lines
+            .find(|line| line.contains("Encryption"))
+            .expect("a line");
+        assert!(line.trim_end().ends_with(asked), "{port}: {line}");
+    }
+}
